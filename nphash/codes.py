@@ -1,0 +1,154 @@
+"""The one layout of codes: bits packed into bytes, rows padded with zeros to whole 64-bit words.
+
+A code of ``n_bits`` bits is a row of ``8 * ceil(n_bits / 64)`` bytes, the first bit being the
+highest bit of the first byte (``np.packbits``). For 64, 128, ... bits this is FAISS's layout,
+and its text form is PostgreSQL's ``bit(n)``. Kernels see the same memory as uint64 words; which
+byte order a word has does not matter to a Hamming distance.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nphash.errors import InputError
+
+__all__ = [
+    "MAX_BITS",
+    "Codes",
+    "as_words",
+    "check_codes",
+    "check_n_bits",
+    "hamming_distances",
+    "n_bytes",
+    "pack",
+    "unpack",
+]
+
+Codes = npt.NDArray[np.uint8]
+Words = npt.NDArray[np.uint64]
+
+MAX_BITS = 4096
+
+
+def check_n_bits(n_bits: int) -> int:
+    """Return ``n_bits`` if codes can have so many bits.
+
+    Raises
+    ------
+    InputError
+        Outside 1 to 4096, or not a whole number.
+
+    Examples
+    --------
+    >>> check_n_bits(40)
+    40
+    """
+    if isinstance(n_bits, bool) or not isinstance(n_bits, (int, np.integer)) or not 1 <= n_bits <= MAX_BITS:
+        raise InputError(f"bits is {n_bits!r}, but codes have 1 to {MAX_BITS} bits", "32 or 64 are usual")
+    return int(n_bits)
+
+
+def n_bytes(n_bits: int) -> int:
+    """Return how many bytes a code of ``n_bits`` bits takes.
+
+    Examples
+    --------
+    >>> n_bytes(8), n_bytes(64), n_bytes(100)
+    (8, 8, 16)
+    """
+    return 8 * -(-n_bits // 64)
+
+
+def pack(bits: npt.ArrayLike) -> Codes:
+    """Pack rows of zeros and ones into codes.
+
+    Parameters
+    ----------
+    bits
+        Array of shape (n, n_bits), boolean or of zeros and ones.
+
+    Returns
+    -------
+    numpy.ndarray
+        Codes, uint8, of shape (n, 8 * ceil(n_bits / 64)).
+
+    Raises
+    ------
+    InputError
+        If ``bits`` is not two-dimensional.
+
+    Examples
+    --------
+    >>> pack([[1, 0, 0, 0, 0, 0, 0, 0, 1]])
+    array([[128, 128,   0,   0,   0,   0,   0,   0]], dtype=uint8)
+    """
+    bits = np.asarray(bits)
+    if bits.ndim != 2:
+        raise InputError(
+            f"bits have {bits.ndim} dimensions, but (n, n_bits) is needed",
+            "reshape a single code to (1, n_bits)",
+        )
+    codes = np.zeros((bits.shape[0], n_bytes(check_n_bits(bits.shape[1]))), dtype=np.uint8)
+    packed = np.packbits(bits.astype(bool, copy=False), axis=1)
+    codes[:, : packed.shape[1]] = packed
+    return codes
+
+
+def unpack(codes: Codes, n_bits: int) -> npt.NDArray[np.bool_]:
+    """Return the bits of ``codes`` as a boolean array of shape (n, n_bits); the inverse of `pack`.
+
+    Examples
+    --------
+    >>> unpack(pack([[1, 0, 1]]), 3)
+    array([[ True, False,  True]])
+    """
+    return np.unpackbits(check_codes(codes, n_bits), axis=1, count=n_bits).astype(bool)
+
+
+def check_codes(codes: Any, n_bits: int) -> Codes:
+    """Return ``codes`` as a C-contiguous uint8 array of the right width.
+
+    Raises
+    ------
+    InputError
+        If the dtype is not uint8 or the shape is not (n, 8 * ceil(n_bits / 64)).
+
+    Examples
+    --------
+    >>> check_codes(pack([[1, 0, 1]]), 3).shape
+    (1, 8)
+    """
+    width = n_bytes(check_n_bits(n_bits))
+    codes = np.asarray(codes)
+    if codes.dtype != np.uint8 or codes.ndim != 2 or codes.shape[1] != width:
+        raise InputError(
+            f"codes are {codes.dtype} of shape {codes.shape}, but {n_bits} bits need uint8 of shape (n, {width})",
+            "make them with transform() or nphash.codes.pack()",
+        )
+    return np.ascontiguousarray(codes)
+
+
+def as_words(codes: Codes) -> Words:
+    """Return the memory of ``codes`` as uint64 words, shape (n, n_bytes / 8), without a copy.
+
+    Examples
+    --------
+    >>> as_words(pack([[1] * 100])).shape
+    (1, 2)
+    """
+    return codes.view(np.uint64)
+
+
+def hamming_distances(queries: Codes, database: Codes) -> npt.NDArray[np.int64]:
+    """Return all Hamming distances, shape (n_queries, n_database): the obvious form, for small inputs.
+
+    Examples
+    --------
+    >>> hamming_distances(pack([[1, 1, 0]]), pack([[1, 1, 0], [0, 0, 1]]))
+    array([[0, 3]])
+    """
+    difference = queries[:, None, :] ^ database[None, :, :]  # (n_queries, n_database, n_bytes)
+    return np.bitwise_count(difference).sum(axis=2, dtype=np.int64)

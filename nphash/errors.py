@@ -1,0 +1,72 @@
+"""Every error a user can meet: what was given, what was expected, what to do next.
+
+The command line prints such an error as one line and leaves with ``exit_code``; in Python each
+class is also the built-in exception a caller would expect (``ValueError`` for bad data, ...).
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "CollectionError",
+    "CorpusError",
+    "InputError",
+    "Interrupted",
+    "NotFittedError",
+    "NphashError",
+    "UsageError",
+]
+
+
+class NphashError(Exception):
+    """Base of all errors that nphash raises on purpose.
+
+    Parameters
+    ----------
+    problem
+        What was given and what was expected, naming the file, line or argument.
+    hint
+        What to do next.
+
+    Examples
+    --------
+    >>> print(NphashError("k is 0, but at least 1 is needed", "ask for one neighbour or more"))
+    k is 0, but at least 1 is needed: ask for one neighbour or more
+    """
+
+    exit_code = 1
+
+    def __init__(self, problem: str, hint: str = "") -> None:
+        super().__init__(problem, hint)
+        self.problem = problem
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.problem}: {self.hint}" if self.hint else self.problem
+
+
+class InputError(NphashError, ValueError):
+    """An array, matrix or parameter given in Python that cannot be used."""
+
+
+class CorpusError(NphashError, ValueError):
+    """A text or matrix file that cannot be read; names the file and, where there is one, the line."""
+
+
+class CollectionError(NphashError, OSError):
+    """A directory that is no collection, or whose files are missing, altered or of a newer format."""
+
+
+class NotFittedError(NphashError, ValueError, AttributeError):
+    """A hasher was asked for codes before it was fitted."""
+
+
+class UsageError(NphashError):
+    """A command line that contradicts itself; leaves with exit code 2."""
+
+    exit_code = 2
+
+
+class Interrupted(NphashError):
+    """Ctrl-C during a fit; the last checkpoint was kept."""
+
+    exit_code = 130

@@ -1,0 +1,152 @@
+"""The one pool of worker threads, and the guard that keeps BLAS from starting its own inside it.
+
+Kernels release the GIL, so plain Python threads run them side by side. Numba's own
+``parallel=True`` is not used: with its fallback threading layer two Python threads that enter
+a parallel kernel abort the process, and a fork after an OpenMP kernel hangs.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+from nphash.errors import InputError
+
+__all__ = ["blas_libraries", "count_threads", "run_blocks", "single_threaded_blas"]
+
+T = TypeVar("T")
+
+_lock = threading.Lock()
+_pools: dict[int, ThreadPoolExecutor] = {}
+_blas_guards = 0
+_blas_threads: list[int] = []
+
+
+def count_threads(threads: int | None = None) -> int:
+    """Return how many threads to use.
+
+    Parameters
+    ----------
+    threads
+        A positive number, or None for the ``NPHASH_THREADS`` environment variable and, without
+        it, the number of processors this process may run on.
+
+    Raises
+    ------
+    InputError
+        For a number below 1.
+
+    Examples
+    --------
+    >>> count_threads(2)
+    2
+    """
+    if threads is None:
+        setting = os.environ.get("NPHASH_THREADS", "").strip()
+        if not setting:
+            affinity = getattr(os, "sched_getaffinity", None)  # Linux only
+            return len(affinity(0)) if affinity else os.cpu_count() or 1
+        if not setting.isdigit():
+            raise InputError(
+                f"NPHASH_THREADS is {setting!r}, not a number", "unset it or give a positive number"
+            )
+        threads = int(setting)
+    if threads < 1:
+        raise InputError(
+            f"threads is {threads}, but at least 1 is needed", "leave it out to use every processor"
+        )
+    return threads
+
+
+def run_blocks(function: Callable[[int, int], T], blocks: list[tuple[int, int]], threads: int) -> list[T]:
+    """Call ``function(start, stop)`` for every block and return the results in block order.
+
+    The blocks are the caller's and do not depend on ``threads``: that is what makes results
+    identical for any number of threads. The first exception is raised here, after the blocks
+    not yet begun were cancelled, so that Ctrl-C ends a long run at the next block.
+
+    Examples
+    --------
+    >>> run_blocks(lambda start, stop: sum(range(start, stop)), [(0, 3), (3, 5)], threads=2)
+    [3, 7]
+    """
+    if threads == 1 or len(blocks) == 1:
+        return [function(start, stop) for start, stop in blocks]
+    futures = [_pool(threads).submit(function, start, stop) for start, stop in blocks]
+    try:
+        return [future.result() for future in futures]
+    finally:
+        for future in futures:
+            future.cancel()
+
+
+def _pool(threads: int) -> ThreadPoolExecutor:
+    with _lock:
+        if threads not in _pools:
+            _pools[threads] = ThreadPoolExecutor(threads, thread_name_prefix="nphash")
+        return _pools[threads]
+
+
+if hasattr(os, "register_at_fork"):  # a forked child has the pool object but none of its threads
+    os.register_at_fork(after_in_child=_pools.clear)
+
+
+@contextmanager
+def single_threaded_blas() -> Iterator[None]:
+    """Let BLAS use one thread inside the block, then as many as before.
+
+    Threaded BLAS under our own threads is many times slower than either, and the rounding of a
+    threaded product may depend on the number of threads. Only the OpenBLAS bundled with the
+    NumPy and SciPy wheels is known; any other BLAS is left as it is.
+    """
+    global _blas_guards, _blas_threads
+    with _lock:  # guards may overlap in several Python threads: the first saves, the last restores
+        if _blas_guards == 0:
+            _blas_threads = [library.get() for library in blas_libraries()]
+            for library in blas_libraries():
+                library.set(1)
+        _blas_guards += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _blas_guards -= 1
+            if _blas_guards == 0:
+                for library, threads in zip(blas_libraries(), _blas_threads, strict=True):
+                    library.set(threads)
+
+
+class _Blas:
+    """One loaded OpenBLAS: read and set its number of threads."""
+
+    def __init__(self, path: Path, symbols: Any, suffix: str, prefix: str) -> None:
+        self.path = path
+        self.get: Callable[[], int] = getattr(symbols, f"{prefix}openblas_get_num_threads{suffix}")
+        self.set: Callable[[int], None] = getattr(symbols, f"{prefix}openblas_set_num_threads{suffix}")
+
+
+@cache
+def blas_libraries() -> list[_Blas]:
+    """Return the OpenBLAS libraries bundled with NumPy's and SciPy's wheels (empty elsewhere)."""
+    import numpy as np
+
+    site_packages = Path(np.__file__).parent.parent
+    found = []
+    for folder in ("numpy.libs", "scipy.libs", "numpy/.dylibs", "scipy/.dylibs"):
+        for path in sorted(site_packages.glob(f"{folder}/*openblas*")):
+            try:
+                symbols = ctypes.CDLL(str(path))
+            except OSError:  # not loadable here: then it is not what NumPy uses either
+                continue
+            for prefix in ("scipy_", ""):
+                for suffix in ("64_", ""):
+                    if hasattr(symbols, f"{prefix}openblas_set_num_threads{suffix}"):
+                        found.append(_Blas(path, symbols, suffix, prefix))
+    return found
