@@ -1,0 +1,161 @@
+"""The optimiser Adam (Kingma & Ba, 2015) over a plain dictionary of parameters.
+
+The letters are the paper's: g gradient, m and v its first and second moment, mhat and vhat these
+moments freed of their bias towards zero, t the number of steps.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from nphash.errors import InputError
+from nphash.ops import Array
+from nphash.threads import count_threads
+
+__all__ = ["Adam", "adam_step", "global_norm"]
+
+
+def adam_step(
+    w: Array,
+    g: Array,
+    m: Array,
+    v: Array,
+    t: int,
+    learning_rate: float,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    epsilon: float = 1e-8,
+) -> tuple[Array, Array, Array]:
+    """Return (w, m, v) after step ``t`` (counted from 1): the readable form of what `Adam` does in place.
+
+    Examples
+    --------
+    >>> w, m, v = adam_step(np.ones(1), np.array([5.0]), np.zeros(1), np.zeros(1), t=1, learning_rate=0.1)
+    >>> w.round(6)  # the first step is the learning rate, whatever the gradient's size
+    array([0.9])
+    """
+    m = beta1 * m + (1 - beta1) * g
+    v = beta2 * v + (1 - beta2) * g * g
+    mhat = m / (1 - beta1**t)
+    vhat = v / (1 - beta2**t)
+    return w - learning_rate * mhat / (np.sqrt(vhat) + epsilon), m, v
+
+
+def global_norm(grads: dict[str, Array], threads: int = 1) -> float:
+    """Return the Euclidean norm of all gradients taken as one vector, in float64.
+
+    Examples
+    --------
+    >>> global_norm({"W": np.array([[3.0]]), "b": np.array([4.0])})
+    5.0
+    """
+    from nphash.kernels.adam import sum_of_squares
+    from nphash.kernels.sparse import COMPILED
+
+    if not COMPILED:
+        return float(np.sqrt(sum(float(np.square(g, dtype=np.float64).sum()) for g in grads.values())))
+    return float(np.sqrt(sum(sum_of_squares(np.ascontiguousarray(g), threads) for g in grads.values())))
+
+
+@dataclass
+class Adam:
+    """Adam's settings and state; `step` changes parameters in place.
+
+    Parameters
+    ----------
+    learning_rate, beta1, beta2, epsilon
+        As in the paper.
+    max_norm
+        Scale the gradients down so that their global norm is at most this; None for no limit.
+    threads
+        How many threads; None for all. Results are the same for any number.
+
+    Attributes
+    ----------
+    m, v
+        The moments, with the keys, shapes and dtypes of the parameters; empty before the first step.
+    t
+        The number of steps done. m, v and t are all that a checkpoint has to keep.
+
+    Examples
+    --------
+    >>> optimiser = Adam(learning_rate=0.1)
+    >>> params = {"b": np.array([1.0])}
+    >>> optimiser.step(params, {"b": np.array([5.0])})
+    >>> params["b"].round(6)
+    array([0.9])
+    """
+
+    learning_rate: float = 1e-3
+    beta1: float = 0.9
+    beta2: float = 0.999
+    epsilon: float = 1e-8
+    max_norm: float | None = None
+    threads: int | None = 1
+    m: dict[str, Array] = field(default_factory=dict)
+    v: dict[str, Array] = field(default_factory=dict)
+    t: int = 0
+
+    def step(
+        self, params: dict[str, Array], grads: dict[str, Array], learning_rate: float | None = None
+    ) -> None:
+        """Update every parameter that has a gradient.
+
+        Parameters
+        ----------
+        params
+            Arrays to change in place, C-contiguous.
+        grads
+            Gradients with the same keys (a subset is fine), shapes and dtypes.
+        learning_rate
+            This step's rate, for schedules; the setting if None.
+
+        Raises
+        ------
+        InputError
+            For a gradient without parameter, or of another shape.
+        """
+        _check(params, grads)
+        threads = count_threads(self.threads)
+        scale = 1.0
+        if self.max_norm is not None:
+            norm = global_norm(grads, threads)
+            scale = min(1.0, self.max_norm / norm) if norm > 0 else 1.0
+        self.t += 1
+        rate = self.learning_rate if learning_rate is None else learning_rate
+        for name, g in grads.items():
+            w = params[name]
+            m = self.m.setdefault(name, np.zeros_like(w))
+            v = self.v.setdefault(name, np.zeros_like(w))
+            self._update(w, g, m, v, scale, rate, threads)
+
+    def _update(
+        self, w: Array, g: Array, m: Array, v: Array, scale: float, rate: float, threads: int
+    ) -> None:
+        from nphash.kernels.adam import adam_update
+        from nphash.kernels.sparse import COMPILED
+
+        beta1, beta2, t = self.beta1, self.beta2, self.t
+        if not COMPILED:
+            w[:], m[:], v[:] = adam_step(w, scale * g, m, v, t, rate, beta1, beta2, self.epsilon)
+            return
+        unbias1, unbias2 = 1 / (1 - beta1**t), 1 / (1 - beta2**t)
+        factors = (scale, rate, self.epsilon, beta1, 1 - beta1, beta2, 1 - beta2, unbias1, unbias2)
+        adam_update(w, np.ascontiguousarray(g, dtype=w.dtype), m, v, factors, threads)
+
+
+def _check(params: dict[str, Array], grads: dict[str, Array]) -> None:
+    for name, g in grads.items():
+        if name not in params:
+            raise InputError(
+                f"there is a gradient for {name!r}, but no such parameter", "keep the keys equal"
+            )
+        w = params[name]
+        if g.shape != w.shape:
+            raise InputError(
+                f"the gradient of {name!r} has shape {g.shape}, the parameter {w.shape}", "check its `back`"
+            )
+        if not w.flags.c_contiguous:
+            raise InputError(f"parameter {name!r} is not C-contiguous", "store np.ascontiguousarray of it")

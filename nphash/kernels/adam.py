@@ -1,0 +1,90 @@
+"""Adam in one pass over the memory, and the squared norm that gradient clipping needs.
+
+NumPy reads and writes an array once for every operation of the update; here each of parameter,
+gradient and the two moments is read once, which is what the update costs (it is bound by memory).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nphash.kernels._jit import jit
+from nphash.threads import run_blocks
+
+__all__ = ["adam_update", "sum_of_squares"]
+
+Array = npt.NDArray[Any]
+
+_BLOCK = 1 << 18  # parameters in a block: 4 arrays of 1 MB in float32
+
+
+@jit()
+def _update(w: Array, g: Array, m: Array, v: Array, settings: Array) -> None:
+    # All factors have the dtype of the arrays: one float64 among them would halve the speed.
+    scale, rate, epsilon = settings[0], settings[1], settings[2]
+    beta1, rest1, beta2, rest2 = settings[3], settings[4], settings[5], settings[6]
+    unbias1, unbias2 = settings[7], settings[8]
+    for i in range(w.size):
+        gradient = scale * g[i]
+        m[i] = beta1 * m[i] + rest1 * gradient
+        v[i] = beta2 * v[i] + rest2 * gradient * gradient
+        w[i] -= rate * (m[i] * unbias1) / (np.sqrt(v[i] * unbias2) + epsilon)
+
+
+# reassoc: a sum of squares has no cancellation, so any order of addition is as good.
+@jit(fastmath={"reassoc", "contract", "nsz"})
+def _sum_of_squares(g: Array) -> float:
+    total = np.float64(0)
+    for i in range(g.size):
+        value = np.float64(g[i])
+        total += value * value
+    return total
+
+
+def adam_update(w: Array, g: Array, m: Array, v: Array, factors: tuple[float, ...], threads: int) -> None:
+    """Update parameter ``w`` and its moments ``m`` and ``v`` in place for the gradient ``g``.
+
+    Parameters
+    ----------
+    w, g, m, v
+        C-contiguous arrays of one shape and one dtype, float32 or float64.
+    factors
+        (gradient scale, learning rate, epsilon, beta1, 1 - beta1, beta2, 1 - beta2,
+        1 / (1 - beta1**t), 1 / (1 - beta2**t)).
+    threads
+        How many threads; the result is the same for any number.
+
+    Examples
+    --------
+    >>> w, m, v = np.ones(1), np.zeros(1), np.zeros(1)
+    >>> adam_update(w, np.array([5.0]), m, v, (1, 0.1, 0, 0.9, 0.1, 0.99, 0.01, 10, 100), threads=1)
+    >>> w.round(6), m, v.round(6)
+    (array([0.9]), array([0.5]), array([0.25]))
+    """
+    w1, g1, m1, v1 = (array.reshape(-1) for array in (w, g, m, v))  # each (size,), views
+    settings = np.array(factors, dtype=w.dtype)  # (9,)
+    run_blocks(
+        lambda i, j: _update(w1[i:j], g1[i:j], m1[i:j], v1[i:j], settings),
+        _blocks(w.size),
+        threads,
+    )
+
+
+def sum_of_squares(g: Array, threads: int) -> float:
+    """Return the sum of squares of a C-contiguous array, added up in float64.
+
+    Examples
+    --------
+    >>> sum_of_squares(np.array([3.0, 4.0], dtype=np.float32), threads=1)
+    25.0
+    """
+    flat = g.reshape(-1)  # (size,)
+    parts = run_blocks(lambda start, stop: _sum_of_squares(flat[start:stop]), _blocks(g.size), threads)
+    return float(sum(parts))
+
+
+def _blocks(n: int) -> list[tuple[int, int]]:
+    return [(start, min(start + _BLOCK, n)) for start in range(0, n, _BLOCK)]
