@@ -1,0 +1,1 @@
+"""From text to weighted words: tokenizer, stop words, vocabulary, weightings."""

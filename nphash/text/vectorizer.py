@@ -1,0 +1,263 @@
+"""Documents to rows of a sparse matrix: learn a vocabulary in one pass, then weigh its words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from itertools import repeat
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nphash.errors import InputError, NotFittedError
+from nphash.text.counting import count_blocks, join_blocks
+from nphash.text.settings import VectorizerSettings
+from nphash.text.tokenizer import make_tokenizer
+from nphash.text.vocabulary import learn
+from nphash.text.weighting import Counts, Statistics, weigh
+
+__all__ = ["Vectorizer", "VectorizerSettings"]
+
+
+class Vectorizer:
+    """Turn texts into rows of word weights.
+
+    Parameters
+    ----------
+    settings
+        None stands for ``VectorizerSettings()``.
+
+    Attributes
+    ----------
+    vocabulary_ : list of str
+        The kept words in code-point order; a word's position is its column.
+    document_frequency_ : ndarray of int64, shape (n_words,)
+        In how many training documents each word occurs.
+    n_documents_ : int
+        Number of training documents.
+    mean_length_ : float
+        Mean number of counted words in a training document.
+
+    Examples
+    --------
+    >>> vectorizer = Vectorizer().fit(["ships carry wheat", "wheat prices rise"])
+    >>> vectorizer.vocabulary_
+    ['carry', 'prices', 'rise', 'ships', 'wheat']
+    >>> X = vectorizer.transform(["wheat, wheat and gold"])
+    >>> X.shape, X.indices.tolist(), X.data.tolist()
+    ((1, 5), [4], [1.0])
+    """
+
+    def __init__(self, settings: VectorizerSettings | None = None) -> None:
+        self.settings = VectorizerSettings() if settings is None else settings
+
+    def fit(self, texts: Iterable[str], y: None = None) -> Vectorizer:
+        """Learn the vocabulary and document frequencies in one pass; memory follows the distinct words.
+
+        Raises
+        ------
+        InputError
+            When no document or no word is left, or an item is not a string.
+        """
+        self._learn(texts, keep=False)
+        return self
+
+    def fit_transform(self, texts: Iterable[str], y: None = None) -> Any:
+        """Do `fit` and `transform` while reading ``texts`` only once: it may be a generator.
+
+        Returns
+        -------
+        scipy.sparse.csr_matrix
+            float32 of shape (n_documents, n_words).
+
+        Raises
+        ------
+        InputError
+            As `fit`.
+        """
+        return self.weigh(self.fit_counts(texts))
+
+    def fit_counts(self, texts: Iterable[str]) -> Any:
+        """Do `fit` and `counts` while reading ``texts`` only once.
+
+        Returns
+        -------
+        scipy.sparse.csr_matrix
+            int32 of shape (n_documents, n_words).
+
+        Raises
+        ------
+        InputError
+            As `fit`.
+        """
+        matrix = self._matrix(join_blocks(self._learn(texts, keep=True)))
+        matrix.sort_indices()  # words were numbered by first sight, columns are alphabetical
+        return matrix
+
+    def transform(self, texts: Iterable[str]) -> Any:
+        """Return the weights of the vocabulary's words in each text; other words are left out.
+
+        Returns
+        -------
+        scipy.sparse.csr_matrix
+            float32 of shape (n_texts, n_words); a text without any known word is an empty row.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        InputError
+            When an item is not a string.
+        """
+        return self.weigh(self.counts(texts))
+
+    def counts(self, texts: Iterable[str]) -> Any:
+        """Return how often each word of the vocabulary occurs in each text.
+
+        Returns
+        -------
+        scipy.sparse.csr_matrix
+            int32 of shape (n_texts, n_words).
+
+        Raises
+        ------
+        NotFittedError, InputError
+            As `transform`.
+        """
+        return self._matrix(join_blocks(list(self._count(texts))))
+
+    def weigh(self, counts: Any) -> Any:
+        """Weight a CSR matrix of counts with the training corpus's frequencies.
+
+        Returns
+        -------
+        scipy.sparse.csr_matrix
+            float32 of the same shape and pattern (the index arrays are shared).
+        """
+        weights = weigh(self.settings.weighting, counts, self.statistics)
+        return self._matrix(Counts(weights, counts.indices, counts.indptr))
+
+    def encode_text(self, text: str) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """Return the row of one text as (columns, weights): `transform` without SciPy.
+
+        Returns
+        -------
+        columns, weights
+            int32 and float32, both of shape (n_known_words,), columns ascending; the same bits as
+            in the row that `transform` gives.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+
+        Examples
+        --------
+        >>> columns, weights = Vectorizer().fit(["wheat ships", "gold"]).encode_text("gold mine")
+        >>> columns.tolist(), weights.tolist()
+        ([0], [1.0])
+        """
+        counts = join_blocks(list(self._count([text])))
+        return counts.indices, weigh(self.settings.weighting, counts, self.statistics)
+
+    @property
+    def statistics(self) -> Statistics:
+        """Document frequencies and sizes of the training corpus, as the weightings want them."""
+        self._check_fitted()
+        return Statistics(self.document_frequency_, self.n_documents_, self.mean_length_)
+
+    def refit_frequencies(self, counts: Any) -> Vectorizer:
+        """Take document frequencies and sizes from other counts of the same vocabulary.
+
+        For protocols that choose the words on one set of documents and weigh them on another.
+
+        Raises
+        ------
+        InputError
+            When ``counts`` has another number of columns.
+        """
+        self._check_fitted()
+        n_documents, n_words = counts.shape
+        if n_words != len(self.vocabulary_):
+            raise InputError(f"the counts have {n_words} columns for {len(self.vocabulary_)} words")
+        self.document_frequency_ = np.bincount(counts.indices, minlength=n_words).astype(np.int64)
+        self.n_documents_ = n_documents
+        self.mean_length_ = float(counts.data.sum()) / max(n_documents, 1)
+        return self
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fitted state as a dict that the json module can write.
+
+        Examples
+        --------
+        >>> state = Vectorizer().fit(["gold"]).to_json()
+        >>> Vectorizer.from_json(state).vocabulary_
+        ['gold']
+        """
+        self._check_fitted()
+        return {
+            "settings": asdict(self.settings),
+            "vocabulary": list(self.vocabulary_),
+            "document_frequency": self.document_frequency_.tolist(),
+            "n_documents": self.n_documents_,
+            "mean_length": self.mean_length_,
+        }
+
+    @classmethod
+    def from_json(cls, state: dict[str, Any]) -> Vectorizer:
+        """Rebuild a fitted vectorizer from `to_json`'s dict.
+
+        Raises
+        ------
+        InputError
+            When something is missing, of the wrong type or of the wrong length.
+        """
+        try:
+            vectorizer = cls(VectorizerSettings(**state["settings"]))
+            words = state["vocabulary"]
+            frequency = np.array(state["document_frequency"], dtype=np.int64)
+            vectorizer.n_documents_ = int(state["n_documents"])
+            vectorizer.mean_length_ = float(state["mean_length"])
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            if isinstance(error, InputError):
+                raise
+            raise InputError(f"the state of the vectorizer is damaged ({error!r})") from error
+        if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+            raise InputError("the vocabulary in the state of the vectorizer is no list of words")
+        if frequency.shape != (len(set(words)),):
+            raise InputError(
+                f"the state of the vectorizer has {len(set(words))} distinct words "
+                f"and {frequency.size} document frequencies"
+            )
+        vectorizer.vocabulary_, vectorizer.document_frequency_ = list(words), frequency
+        vectorizer._number = {}
+        return vectorizer
+
+    def _learn(self, texts: Iterable[str], keep: bool) -> list[Counts]:
+        found, blocks = learn(texts, self.settings, keep)
+        self.vocabulary_ = found.words
+        self.document_frequency_ = found.document_frequency
+        self.n_documents_ = found.n_documents
+        self.mean_length_ = found.mean_length
+        self._number: dict[str, int] = {}
+        return blocks
+
+    def _check_fitted(self) -> None:
+        if not hasattr(self, "vocabulary_"):
+            raise NotFittedError("the vectorizer has no vocabulary yet", "call fit first")
+
+    def _count(self, texts: Iterable[str]) -> Iterator[Counts]:
+        self._check_fitted()
+        if not self._number:
+            self._number = {word: at for at, word in enumerate(self.vocabulary_)}
+        find = self._number.get
+        unknown = repeat(-1)
+        words = make_tokenizer(self.settings.pattern)
+        return count_blocks(texts, words, lambda tokens: map(find, tokens, unknown))
+
+    def _matrix(self, counts: Counts) -> Any:
+        from scipy.sparse import csr_matrix  # not at the top: `encode_text` is to start without SciPy
+
+        shape = (len(counts.indptr) - 1, len(self.vocabulary_))
+        return csr_matrix((counts.data, counts.indices, counts.indptr), shape=shape)
