@@ -114,7 +114,8 @@ def check_codes(codes: Any, n_bits: int) -> Codes:
     Raises
     ------
     InputError
-        If the dtype is not uint8 or the shape is not (n, 8 * ceil(n_bits / 64)).
+        If the dtype is not uint8, the shape is not (n, 8 * ceil(n_bits / 64)), or a row has ones
+        behind its last bit, which would count as differences.
 
     Examples
     --------
@@ -125,10 +126,28 @@ def check_codes(codes: Any, n_bits: int) -> Codes:
     codes = np.asarray(codes)
     if codes.dtype != np.uint8 or codes.ndim != 2 or codes.shape[1] != width:
         raise InputError(
-            f"codes are {codes.dtype} of shape {codes.shape}, but {n_bits} bits need uint8 of shape (n, {width})",
+            f"codes are {codes.dtype} of shape {codes.shape}, "
+            f"but {n_bits} bits need uint8 of shape (n, {width})",
             "make them with transform() or nphash.codes.pack()",
         )
-    return np.ascontiguousarray(codes)
+    checked: Codes = np.ascontiguousarray(codes)
+    if n_bits % 64:
+        padding = ~as_words(_last_word(n_bits))
+        spoilt = np.flatnonzero(as_words(checked)[:, -1] & padding)
+        if len(spoilt):
+            raise InputError(
+                f"row {spoilt[0]} has ones behind bit {n_bits}, where codes are padded with zeros",
+                "give the number of bits these codes were made with",
+            )
+    return checked
+
+
+def _last_word(n_bits: int) -> Codes:
+    """Return the last word of a code whose bits are all ones."""
+    word = np.zeros(8, np.uint8)
+    ones = np.packbits(np.ones((n_bits - 1) % 64 + 1, np.uint8))
+    word[: len(ones)] = ones
+    return word
 
 
 def as_words(codes: Codes) -> Words:
@@ -151,4 +170,5 @@ def hamming_distances(queries: Codes, database: Codes) -> npt.NDArray[np.int64]:
     array([[0, 3]])
     """
     difference = queries[:, None, :] ^ database[None, :, :]  # (n_queries, n_database, n_bytes)
-    return np.bitwise_count(difference).sum(axis=2, dtype=np.int64)
+    distances: npt.NDArray[np.int64] = np.bitwise_count(difference).sum(axis=2, dtype=np.int64)
+    return distances
