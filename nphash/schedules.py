@@ -8,9 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-__all__ = ["Constant", "Exponential", "Linear", "Schedule"]
+from nphash.errors import InputError
+
+__all__ = ["Constant", "Exponential", "Linear", "Schedule", "ScheduleLike", "as_schedule"]
 
 Schedule = Callable[[float], float]
+ScheduleLike = float | tuple[float, float] | Schedule
 
 
 @dataclass(frozen=True)
@@ -70,3 +73,25 @@ class Exponential:
     def __call__(self, epoch: float) -> float:
         """Return the value after ``epoch`` epochs."""
         return max(self.floor, self.start * float(self.rate**epoch))
+
+
+def as_schedule(value: ScheduleLike, epochs: float) -> Schedule:
+    """Return a schedule: a number stays the same, a pair (start, stop) is a line over ``epochs`` epochs.
+
+    Raises
+    ------
+    InputError
+        If ``value`` is neither number, pair nor schedule.
+
+    Examples
+    --------
+    >>> as_schedule((1.0, 0.5), epochs=10)(5)
+    0.75
+    """
+    if isinstance(value, (int, float)):
+        return Constant(float(value))
+    if isinstance(value, (tuple, list)) and len(value) == 2:
+        return Linear(float(value[0]), float(value[1]), epochs)
+    if callable(value):
+        return value
+    raise InputError(f"{value!r} is no schedule", "give a number or a pair (start, stop)")

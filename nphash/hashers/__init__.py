@@ -1,0 +1,19 @@
+"""The systems: one file each, all with the contract of `Hasher`."""
+
+from nphash.hashers.base import Hasher
+from nphash.hashers.methods import METHODS, create, describe, find, method_of
+from nphash.hashers.persistence import load, save
+from nphash.hashers.training import Progress, Training
+
+__all__ = [
+    "METHODS",
+    "Hasher",
+    "Progress",
+    "Training",
+    "create",
+    "describe",
+    "find",
+    "load",
+    "method_of",
+    "save",
+]

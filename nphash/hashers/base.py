@@ -1,0 +1,212 @@
+"""The contract of every hasher: fit on sparse rows, transform to codes, behave like scikit-learn.
+
+scikit-learn's conventions are followed by duck typing (its ``check_estimator`` passes) and
+scikit-learn itself is never needed: it is imported only inside ``__sklearn_tags__``, which only
+scikit-learn calls.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from nphash.codes import Codes, check_n_bits
+from nphash.errors import InputError, NotFittedError
+from nphash.hashers.inputs import check_documents, check_labels
+
+__all__ = ["Hasher"]
+
+Array = npt.NDArray[Any]
+
+
+class Hasher:
+    """Base of all systems that turn documents into binary codes.
+
+    A system stores its constructor's arguments under their own names, learns attributes that end
+    in an underscore, and implements `_fit` and `_decision`. Everything else is here.
+
+    Attributes
+    ----------
+    n_bits : int
+        Length of a code.
+    n_features_in_ : int
+        Number of words (columns) seen in `fit`.
+    """
+
+    # Grouped settings: constructor arguments that are None or a frozen dataclass of this type.
+    _groups: ClassVar[dict[str, type]] = {}
+
+    n_bits: int
+    threads: int | None = None
+    supervised = False
+    n_features_in_: int
+
+    # ------------------------------------------------------------------ what a system implements
+
+    def _fit(self, X: Any, y: Any, **options: Any) -> None:
+        """Learn from checked documents; set attributes that end in an underscore."""
+        raise NotImplementedError
+
+    def _decision(self, X: Any) -> Array:
+        """Return one real number a document and bit, shape (n, n_bits); a bit is one above zero."""
+        raise NotImplementedError
+
+    # ------------------------------------------------------------------ fit and transform
+
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        X_valid: Any = None,
+        y_valid: Any = None,
+        callback: Any = None,
+        checkpoint: Any = None,
+    ) -> Any:
+        """Learn to hash documents like the rows of `X`.
+
+        Parameters
+        ----------
+        X
+            Documents as rows of non-negative word weights: SciPy sparse or dense, shape
+            (n_documents, n_words).
+        y
+            Labels: a vector of classes or a binary indicator matrix (n_documents, n_labels).
+            Unsupervised systems use them only to choose the best epoch.
+        X_valid, y_valid
+            Documents on which the best epoch is chosen. Iterative systems hold some of `X` out
+            when none are given; others need none.
+        callback
+            Called with a `Progress` after each step of an iterative system.
+        checkpoint
+            Folder in which an iterative system keeps its state after an epoch, and from which an
+            interrupted fit goes on.
+
+        Returns
+        -------
+        Hasher
+            This hasher.
+
+        Raises
+        ------
+        InputError
+            If the documents, labels or parameters cannot be used; says which and why.
+        Interrupted
+            On Ctrl-C when a checkpoint was kept.
+        """
+        check_n_bits(self.n_bits)
+        X = check_documents(X, self, minimum_rows=2)
+        y = check_labels(y, X.shape[0], required=self.supervised, name=type(self).__name__)
+        self.n_features_in_ = X.shape[1]
+        if X_valid is not None:
+            X_valid = check_documents(X_valid, self, n_features=X.shape[1], name="X_valid")
+            y_valid = check_labels(y_valid, X_valid.shape[0], required=False, name="y_valid")
+        self._fit(X, y, X_valid=X_valid, y_valid=y_valid, callback=callback, checkpoint=checkpoint)
+        return self
+
+    def decision_function(self, X: Any) -> Array:
+        """Return the real-valued bits before thresholding, float, shape (n_documents, n_bits).
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        InputError
+            If `X` has another number of words than the documents of `fit`, or cannot be used.
+        """
+        if not self.__sklearn_is_fitted__():
+            raise NotFittedError(f"this {type(self).__name__} is not fitted yet", "call fit() first")
+        X = check_documents(X, self, n_features=self.n_features_in_)
+        return self._decision(X)
+
+    def transform(self, X: Any) -> Codes:
+        """Return the packed codes of documents, uint8, shape (n_documents, 8 * ceil(n_bits / 64)).
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        InputError
+            If `X` has another number of words than the documents of `fit`, or cannot be used.
+        """
+        from nphash.codes import pack
+
+        return pack(self.decision_function(X) > 0)
+
+    def fit_transform(self, X: Any, y: Any = None, **options: Any) -> Codes:
+        """Fit on documents and return their codes; `options` are those of `fit`."""
+        codes: Codes = self.fit(X, y, **options).transform(X)
+        return codes
+
+    # ------------------------------------------------------------------ scikit-learn's conventions
+
+    @classmethod
+    def _parameter_names(cls) -> list[str]:
+        return [name for name in inspect.signature(cls.__init__).parameters if name != "self"]
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the constructor's arguments; with `deep`, also grouped settings as ``group__name``."""
+        params = {name: getattr(self, name) for name in self._parameter_names()}
+        if deep:
+            for group in self._groups:
+                params |= {f"{group}__{field.name}": value for field, value in self._fields(group)}
+        return params
+
+    def _fields(self, group: str) -> list[tuple[Any, Any]]:
+        settings = getattr(self, group) or self._groups[group]()
+        return [(field, getattr(settings, field.name)) for field in dataclasses.fields(settings)]
+
+    def set_params(self, **params: Any) -> Any:
+        """Set constructor arguments, or fields of grouped settings as ``group__name``; return this hasher.
+
+        Raises
+        ------
+        InputError
+            For a name that is no parameter; lists those there are.
+        """
+        known = self.get_params()
+        for name, value in params.items():
+            if name not in known:
+                who, choice = type(self).__name__, ", ".join(sorted(known))
+                raise InputError(f"{who} has no parameter {name!r}", f"there are {choice}")
+            group, _, field = name.partition("__")
+            if field:
+                settings = getattr(self, group) or self._groups[group]()
+                value = dataclasses.replace(settings, **{field: value})
+            setattr(self, group, value)
+        return self
+
+    def get_feature_names_out(self, input_features: Any = None) -> Array:
+        """Return the names of the columns of `transform`: one a byte of the packed code."""
+        from nphash.codes import n_bytes
+
+        if not self.__sklearn_is_fitted__():
+            raise NotFittedError(f"this {type(self).__name__} is not fitted yet", "call fit() first")
+        prefix = type(self).__name__.lower()
+        return np.array([f"{prefix}{i}" for i in range(n_bytes(self.n_bits))], dtype=object)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "n_features_in_")
+
+    def __sklearn_tags__(self) -> Any:
+        from sklearn.utils import InputTags, Tags, TargetTags, TransformerTags
+
+        return Tags(
+            estimator_type=None,
+            target_tags=TargetTags(required=self.supervised),
+            transformer_tags=TransformerTags(preserves_dtype=[]),
+            input_tags=InputTags(sparse=True, positive_only=True),
+        )
+
+    def __repr__(self) -> str:
+        defaults = inspect.signature(type(self).__init__).parameters
+        changed = {
+            name: value
+            for name, value in self.get_params(deep=False).items()
+            if value is not defaults[name].default
+        }
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in changed.items())})"

@@ -1,0 +1,129 @@
+"""The state of a fit on disk, from which an interrupted fit goes on as if nothing had happened.
+
+A checkpoint holds everything the next epoch depends on: weights, both moments of Adam, the best
+weights so far and the history. Noise and batch order are keyed by (seed, epoch, step), so nothing
+else is needed for bit-identical weights. A fingerprint of data and settings keeps a checkpoint of
+another fit from being taken up.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nphash.errors import InputError
+
+__all__ = ["Checkpoint", "State", "fingerprint"]
+
+Arrays = dict[str, npt.NDArray[Any]]
+
+
+@dataclass
+class State:
+    """Where a fit stands at the end of an epoch."""
+
+    epoch: int = 0  # epochs done
+    params: Arrays = field(default_factory=dict)
+    optimiser: Arrays = field(default_factory=dict)
+    best: Arrays = field(default_factory=dict)
+    best_epoch: int = 0
+    history: list[dict[str, float]] = field(default_factory=list)
+
+
+def fingerprint(settings: str, parts: Iterable[Any]) -> str:
+    """Return the SHA-256 of settings, arrays and sparse matrices: what a fit depends on.
+
+    Examples
+    --------
+    >>> fingerprint("a", [np.zeros(2)]) == fingerprint("a", [np.zeros(3)])
+    False
+    """
+    digest = hashlib.sha256(settings.encode())
+    for part in parts:
+        pieces = (part.indptr, part.indices, part.data) if hasattr(part, "indptr") else (np.asarray(part),)
+        for piece in pieces:
+            piece = piece.astype(str) if piece.dtype.kind == "O" else piece
+            digest.update(f"{piece.dtype}{piece.shape}".encode())
+            digest.update(np.ascontiguousarray(piece).tobytes())
+    return digest.hexdigest()
+
+
+class Checkpoint:
+    """One folder with one file, replaced as a whole.
+
+    Parameters
+    ----------
+    folder
+        Made when the first state is saved.
+    key
+        The fit's `fingerprint`.
+    """
+
+    def __init__(self, folder: Path | str, key: str) -> None:
+        self.folder = Path(folder)
+        self.key = key
+        self.path = self.folder / "checkpoint.npz"
+
+    def save(self, state: State) -> None:
+        """Write the state beside the old one, then put it in its place."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        about = {
+            "key": self.key,
+            "epoch": state.epoch,
+            "best_epoch": state.best_epoch,
+            "history": state.history,
+        }
+        groups = {"params": state.params, "optimiser": state.optimiser, "best": state.best}
+        arrays = {
+            f"{group}/{name}": array for group, named in groups.items() for name, array in named.items()
+        }
+        new = self.path.with_suffix(".new")
+        with new.open("wb") as file:
+            np.savez(file, about=np.array(json.dumps(about)), **arrays)  # type: ignore[arg-type]
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(self.path)
+
+    def load(self) -> State | None:
+        """Return the saved state, or None where there is none.
+
+        Raises
+        ------
+        InputError
+            If the file is damaged or belongs to a fit of other data or settings.
+        """
+        if not self.path.exists():
+            return None
+        try:
+            with np.load(self.path, allow_pickle=False) as file:
+                about = json.loads(str(file["about"]))
+                arrays = {name: file[name] for name in file.files if name != "about"}
+        except Exception as error:  # zipfile, zlib, json and NumPy each have their own
+            raise InputError(
+                f"the checkpoint {self.path} cannot be read ({error})", "delete it to begin again"
+            ) from None
+        if about.get("key") != self.key:
+            raise InputError(
+                f"the checkpoint {self.path} belongs to a fit of other documents or settings",
+                "repeat that fit's options, or delete it to begin again",
+            )
+        state = State(epoch=about["epoch"], best_epoch=about["best_epoch"], history=about["history"])
+        for name, array in arrays.items():
+            group, _, key = name.partition("/")
+            getattr(state, group)[key] = array
+        return state
+
+    def delete(self) -> None:
+        """Remove the state, and the folder if nothing else is in it."""
+        self.path.unlink(missing_ok=True)
+        self.path.with_suffix(".new").unlink(missing_ok=True)
+        if self.folder.is_dir() and not any(self.folder.iterdir()):
+            self.folder.rmdir()

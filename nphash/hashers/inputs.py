@@ -1,0 +1,164 @@
+"""What comes in from outside is checked once, here: documents, labels, random states."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+
+from nphash.errors import InputError
+
+__all__ = ["check_documents", "check_labels", "seed_from"]
+
+
+def check_documents(
+    X: Any, hasher: Any = None, *, n_features: int | None = None, minimum_rows: int = 1, name: str = "X"
+) -> Any:
+    """Return documents as a float CSR matrix with sorted, unique, int32 or int64 indices.
+
+    Parameters
+    ----------
+    X
+        Sparse or dense, shape (n_documents, n_words), finite and non-negative.
+    hasher
+        Whose name the messages use.
+    n_features
+        How many words are expected, if that is known.
+    minimum_rows
+        Fewer documents than this are an error.
+    name
+        What the argument is called in messages.
+
+    Raises
+    ------
+    InputError
+        Says what is wrong, in scikit-learn's words where it has some.
+    """
+    X = _as_csr(X, name)
+    n, words = X.shape
+    if n < minimum_rows:
+        raise InputError(
+            f"{name} has {n} sample(s) (shape={X.shape}) while a minimum of {minimum_rows} is required",
+            "give more documents",
+        )
+    if words == 0:
+        raise InputError(
+            f"0 feature(s) (shape={X.shape}) while a minimum of 1 is required",
+            f"{name} needs at least one word",
+        )
+    if n_features is not None and words != n_features:
+        who = type(hasher).__name__ if hasher is not None else "the hasher"
+        raise InputError(
+            f"{name} has {words} features, but {who} is expecting {n_features} features as input",
+            "weigh the documents with the vocabulary used in fit()",
+        )
+    _check_weights(X, name, type(hasher).__name__ if hasher is not None else "a hasher")
+    return X
+
+
+def _as_csr(X: Any, name: str) -> Any:
+    if not scipy.sparse.issparse(X):
+        X = _as_dense(X, name)
+    if X.dtype.kind == "c":
+        raise InputError(f"Complex data not supported: {name} is {X.dtype}", "give real word weights")
+    dtype = np.float64 if X.dtype == np.float64 else np.float32
+    X = scipy.sparse.csr_matrix(X, dtype=dtype)
+    if not X.has_canonical_format:
+        X = X.copy()  # never reorder the caller's own arrays
+        X.sum_duplicates()
+    return X
+
+
+def _as_dense(X: Any, name: str) -> Any:
+    X = np.asarray(X)
+    if X.dtype.kind in "OUS":
+        try:
+            X = X.astype(np.float64)
+        except (TypeError, ValueError) as error:
+            text = str(error)
+            raise InputError(
+                f"{name} holds something that is no number ({text}); argument must be a string or a number",
+                "turn texts into word weights with nphash.Vectorizer",
+            ) from None
+    if X.ndim != 2:
+        raise InputError(
+            f"Expected 2D array, got {'scalar' if X.ndim == 0 else f'{X.ndim}D'} array instead: {name}",
+            "Reshape your data to (n_documents, n_words), for one document X.reshape(1, -1)",
+        )
+    return X
+
+
+def _check_weights(X: Any, name: str, who: str) -> None:
+    if X.nnz == 0:
+        return
+    if not np.isfinite(X.data).all():
+        row = int(np.searchsorted(X.indptr, np.flatnonzero(~np.isfinite(X.data))[0], side="right")) - 1
+        raise InputError(
+            f"{name} contains NaN or infinity (inf), first in document {row}", "clean the weights"
+        )
+    if X.data.min() < 0:
+        row = int(np.searchsorted(X.indptr, np.flatnonzero(X.data < 0)[0], side="right")) - 1
+        raise InputError(
+            f"Negative values in data passed to {who}: {name} has one in document {row}",
+            "word weights are zero or more",
+        )
+
+
+def check_labels(y: Any, n: int, *, required: bool, name: str) -> Any:
+    """Return labels as a vector of classes (n,) or an indicator CSR matrix (n, n_labels), or None.
+
+    Raises
+    ------
+    InputError
+        If labels are missing where they are needed, or their number is not that of the documents.
+    """
+    if y is None:
+        if required:
+            raise InputError(
+                f"{name} requires y to be passed, but the target y is None", "it learns from labels: give y"
+            )
+        return None
+    if not scipy.sparse.issparse(y):
+        y = np.asarray(y)
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = y[:, 0]
+        if y.ndim == 0 or y.ndim > 2:
+            raise InputError(f"y has shape {y.shape}", "give a vector of classes or an indicator matrix")
+    if y.shape[0] != n:
+        raise InputError(f"y has {y.shape[0]} labels for {n} documents", "give one row of labels a document")
+    if scipy.sparse.issparse(y) or y.ndim == 2:
+        return scipy.sparse.csr_matrix(y, dtype=bool)
+    if y.dtype.kind == "f" and not np.isfinite(y).all():
+        raise InputError("y contains NaN or infinity (inf)", "give every document a class")
+    return y
+
+
+def seed_from(random_state: Any) -> int:
+    """Return one whole number that stands for a random state: None, int, Generator or RandomState.
+
+    Raises
+    ------
+    InputError
+        For anything else.
+
+    Examples
+    --------
+    >>> seed_from(7)
+    7
+    """
+    if random_state is None:
+        return int(np.random.SeedSequence().generate_state(1, np.uint64)[0] >> np.uint64(1))
+    if (
+        isinstance(random_state, (int, np.integer))
+        and not isinstance(random_state, bool)
+        and random_state >= 0
+    ):
+        return int(random_state)
+    if isinstance(random_state, np.random.Generator):
+        return int(random_state.integers(2**63))
+    if isinstance(random_state, np.random.RandomState):
+        return int(random_state.randint(2**31))
+    raise InputError(
+        f"random_state is {random_state!r}", "give None, a whole number, a Generator or a RandomState"
+    )

@@ -1,0 +1,159 @@
+"""Fitted hashers on disk: one JSON file and one ``.npy`` file an array, no pickle.
+
+``model.json`` holds the method, the constructor's arguments and the learned values; learned
+arrays are files of their own, so that they can be memory-mapped: encoding a single query then
+reads only the rows of its words.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nphash import schedules
+from nphash.errors import CollectionError, InputError, NotFittedError
+from nphash.hashers import training
+from nphash.hashers.base import Hasher
+from nphash.hashers.methods import create, method_of
+
+__all__ = ["load", "save"]
+
+FORMAT = 1
+
+# The only classes a model file can name: their fields are plain values.
+SETTINGS = {
+    cls.__name__: cls
+    for cls in (training.Training, schedules.Constant, schedules.Linear, schedules.Exponential)
+}
+
+
+def save(hasher: Hasher, folder: Path | str) -> list[Path]:
+    """Write a fitted hasher into a folder and return the files written.
+
+    Raises
+    ------
+    NotFittedError
+        If the hasher is not fitted.
+
+    Examples
+    --------
+    >>> import tempfile, numpy as np, nphash
+    >>> from nphash.hashers import Training
+    >>> X = np.random.default_rng(0).poisson(0.3, (60, 40))
+    >>> hasher = nphash.Doc2Hash(8, hidden=(4,), training=Training(epochs=1), random_state=0).fit(X)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     files = save(hasher, folder)
+    ...     same = load(folder)
+    ...     bool((same.transform(X) == hasher.transform(X)).all())
+    True
+    """
+    if not hasher.__sklearn_is_fitted__():
+        raise NotFittedError(f"this {type(hasher).__name__} is not fitted yet", "call fit() before saving")
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    learned, arrays = _split({name: value for name, value in vars(hasher).items() if name.endswith("_")})
+    params = {name: _plain(value) for name, value in hasher.get_params(deep=False).items()}
+    files = []
+    for name, array in arrays.items():
+        path = folder / f"{name}.npy"
+        np.save(path, array, allow_pickle=False)
+        files.append(path)
+    about = {
+        "format": FORMAT,
+        "method": method_of(hasher),
+        "params": params,
+        "learned": learned,
+        "arrays": {name: {"dtype": str(array.dtype), "shape": array.shape} for name, array in arrays.items()},
+    }
+    path = folder / "model.json"
+    path.write_text(json.dumps(about, indent=1), encoding="utf-8")
+    return [path, *files]
+
+
+def _split(attributes: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Part learned attributes into plain values and arrays; a dict of arrays becomes ``name.key``."""
+    learned, arrays = {}, {}
+    for name, value in attributes.items():
+        if isinstance(value, np.ndarray):
+            arrays[name] = value
+        elif (
+            isinstance(value, dict) and value and all(isinstance(item, np.ndarray) for item in value.values())
+        ):
+            arrays |= {f"{name}.{key}": item for key, item in value.items()}
+        else:
+            learned[name] = _plain(value)
+    return learned, arrays
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as JSON can hold it."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return {"settings": type(value).__name__, **fields}
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, (np.random.Generator, np.random.RandomState)):
+        return None  # its state has moved on: it could not give the same fit again
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _from_plain(value: Any) -> Any:
+    if isinstance(value, dict) and "settings" in value:
+        cls = SETTINGS.get(value["settings"])
+        if cls is None:
+            raise InputError(f"settings {value['settings']!r} are unknown", "update nphash")
+        return cls(**{name: _from_plain(item) for name, item in value.items() if name != "settings"})
+    return tuple(_from_plain(item) for item in value) if isinstance(value, list) else value
+
+
+def load(folder: Path | str, *, mmap: bool = True) -> Hasher:
+    """Return the hasher saved in a folder, its arrays memory-mapped unless `mmap` is off.
+
+    Raises
+    ------
+    CollectionError
+        If the folder holds no model, one of a newer format, or damaged files.
+    """
+    folder = Path(folder)
+    try:
+        about = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+        if about["format"] > FORMAT:
+            raise CollectionError(f"{folder} holds a model of format {about['format']}", "update nphash")
+        hasher = create(
+            about["method"], **{name: _from_plain(value) for name, value in about["params"].items()}
+        )
+        arrays = {name: _array(folder, name, entry, mmap) for name, entry in about["arrays"].items()}
+        learned = about["learned"].items()
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        if isinstance(error, CollectionError):
+            raise
+        reason = f"{type(error).__name__}: {error}"
+        raise CollectionError(
+            f"{folder} holds no model that can be read ({reason})", "fit it again"
+        ) from None
+    for name, value in learned:
+        setattr(hasher, name, value)
+    for name, array in arrays.items():
+        attribute, _, key = name.partition(".")
+        if key:
+            vars(hasher).setdefault(attribute, {})[key] = array
+        else:
+            setattr(hasher, attribute, array)
+    return hasher
+
+
+def _array(folder: Path, name: str, entry: dict[str, Any], mmap: bool) -> Any:
+    if not name.replace(".", "").replace("_", "").isalnum():
+        raise ValueError(f"{name!r} is no name of an array")
+    array = np.load(folder / f"{name}.npy", mmap_mode="r" if mmap else None, allow_pickle=False)
+    if list(array.shape) != list(entry["shape"]) or str(array.dtype) != entry["dtype"]:
+        raise ValueError(
+            f"{name}.npy is {array.dtype} {array.shape}, not {entry['dtype']} {tuple(entry['shape'])}"
+        )
+    return array

@@ -1,0 +1,327 @@
+"""The epoch loop: batches, Adam, choice of the best epoch, checkpoints, progress.
+
+The loop knows nothing of any particular model. A model is anything with ``loss(params, batch)``
+that returns the terms of its loss and a function for their gradients; see `Model`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from nphash.adam import Adam
+from nphash.errors import InputError, Interrupted
+from nphash.hashers.checkpoint import Checkpoint, State, fingerprint
+from nphash.schedules import ScheduleLike, as_schedule
+from nphash.threads import count_threads, single_threaded_blas
+
+__all__ = ["Batch", "Data", "Model", "Params", "Progress", "Training", "train"]
+
+Params = dict[str, npt.NDArray[Any]]
+Validator = Callable[[Params], tuple[str, float]]
+
+# Between two checkpoints: writing the weights of a large vocabulary takes about 0.2 s.
+SECONDS_BETWEEN_CHECKPOINTS = 10.0
+
+
+@dataclass(frozen=True)
+class Training:
+    """How long and how fast a hasher learns.
+
+    Parameters
+    ----------
+    epochs
+        Passes over the documents.
+    batch_size
+        Documents a step.
+    learning_rate
+        Adam's step size: a number, a pair (first, last) for a line over the epochs, or a schedule.
+    clip_norm
+        Gradients are scaled down to this global norm; None leaves them.
+    patience
+        Stop after so many epochs without a better validation figure; None runs all epochs.
+    validation_share
+        Share of the documents held out to choose the best epoch when none are given. Below 100
+        documents none are held out and the last epoch is kept.
+    dtype
+        ``"float32"``, or ``"float64"`` for studies of precision.
+
+    Examples
+    --------
+    >>> Training(epochs=5).batch_size
+    100
+    """
+
+    epochs: int = 20
+    batch_size: int = 100
+    learning_rate: ScheduleLike = 1e-3
+    clip_norm: float | None = None
+    patience: int | None = None
+    validation_share: float = 0.1
+    dtype: str = "float32"
+
+    def check(self) -> None:
+        """Raise `InputError` for settings with which nothing can be learned."""
+        if self.epochs < 1:
+            raise InputError(f"epochs is {self.epochs}", "give 1 or more")
+        if self.batch_size < 1:
+            raise InputError(f"batch_size is {self.batch_size}", "give 1 or more; 100 is usual")
+        if not as_schedule(self.learning_rate, self.epochs)(0.0) > 0:
+            raise InputError(
+                f"learning_rate is {self.learning_rate}", "give a positive number; 0.001 is usual"
+            )
+        if self.patience is not None and self.patience < 1:
+            raise InputError(f"patience is {self.patience}", "give 1 or more epochs, or None")
+        if not 0 <= self.validation_share < 1:
+            raise InputError(f"validation_share is {self.validation_share}", "give a share from 0 to below 1")
+        if self.dtype not in ("float32", "float64"):
+            raise InputError(f"dtype is {self.dtype!r}", 'give "float32" or "float64"')
+
+
+@dataclass(frozen=True)
+class Data:
+    """What is learned from: inputs, reconstruction targets and labels, row by row."""
+
+    x: Any  # CSR (n, V)
+    target: Any  # CSR (n, V)
+    y: Any = None  # (n,) classes or CSR (n, C), for supervised systems
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The documents of one step, and this step's own source of noise."""
+
+    x: Any  # CSR (B, V)
+    target: Any  # CSR (B, V)
+    y: Any
+    rng: np.random.Generator
+    epoch: float  # epochs done, with the fraction of this one: schedules depend on it
+
+
+class Model(Protocol):
+    """What the loop needs of a system."""
+
+    def loss(self, params: Params, batch: Batch) -> tuple[dict[str, float], Callable[[], Params]]:
+        """Return the terms of the loss (``"loss"`` is the whole) and a function for its gradients."""
+        ...
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a fit stands, as its callback is told after every step.
+
+    Attributes
+    ----------
+    epoch, epochs, step, steps
+        Counted from 1. At the end of an epoch ``step == steps``.
+    terms
+        Means over this epoch of the loss and its parts.
+    validation_name, validation
+        The figure by which epochs are chosen, of the last finished epoch; NaN before the first.
+    best_epoch
+        The best epoch so far; 0 before the first.
+    seconds, seconds_left
+        Since the start, and an estimate to the end.
+    params
+        The current weights, not to be changed.
+    """
+
+    epoch: int
+    epochs: int
+    step: int
+    steps: int
+    terms: dict[str, float]
+    validation_name: str
+    validation: float
+    best_epoch: int
+    seconds: float
+    seconds_left: float
+    params: Params = field(repr=False)
+
+
+def train(
+    model: Model,
+    params: Params,
+    data: Data,
+    validator: Validator | None,
+    settings: Training,
+    seed: int,
+    *,
+    threads: int | None = None,
+    callback: Callable[[Progress], None] | None = None,
+    checkpoint: Path | str | None = None,
+) -> State:
+    """Minimise a model's loss and return the state whose ``best`` are the chosen weights.
+
+    Same seed, same bytes: batch order and noise are keyed by (seed, epoch, step) and no sum
+    depends on the number of threads.
+
+    Raises
+    ------
+    InputError
+        If the loss is no longer a finite number; says in which epoch.
+    Interrupted
+        On Ctrl-C when a checkpoint was kept; without one ``KeyboardInterrupt`` goes through.
+    """
+    settings.check()
+    kept = None
+    state = State(params=params, best=params)
+    if checkpoint is not None:
+        kept = Checkpoint(
+            checkpoint, fingerprint(f"{model!r}{seed}", [data.x, data.target, *_labels(data.y)])
+        )
+        state = kept.load() or state
+    loop = _Loop(model, data, validator, settings, seed, state, count_threads(threads), callback)
+    try:
+        with single_threaded_blas():
+            loop.run(kept)
+    except KeyboardInterrupt:
+        if kept is None:
+            raise
+        raise Interrupted(
+            f"interrupted in epoch {loop.state.epoch + 1} of {settings.epochs}",
+            f"the state after epoch {loop.saved_epoch} is kept in {kept.folder}"
+            if loop.saved_epoch
+            else "no epoch had been kept yet",
+        ) from None
+    if kept is not None:
+        kept.delete()
+    return loop.state
+
+
+def _labels(y: Any) -> list[Any]:
+    return [] if y is None else [y]
+
+
+class _Loop:
+    """One fit under way. ``state`` is the end of the last epoch done; ``params`` move on from there."""
+
+    def __init__(
+        self,
+        model: Model,
+        data: Data,
+        validator: Validator | None,
+        settings: Training,
+        seed: int,
+        state: State,
+        threads: int,
+        callback: Callable[[Progress], None] | None,
+    ) -> None:
+        self.model, self.data, self.validator, self.settings = model, data, validator, settings
+        self.seed, self.state, self.callback = seed, state, callback
+        self.saved_epoch = state.epoch
+        self.adam = Adam(max_norm=settings.clip_norm, threads=threads)
+        self.steps = -(-data.x.shape[0] // settings.batch_size)
+        self.start = time.monotonic()
+        self.epochs_before = state.epoch
+
+    def run(self, kept: Checkpoint | None) -> None:
+        state = self.state
+        params = {name: array.copy() for name, array in state.params.items()}
+        _restore(self.adam, state.optimiser)
+        last_saved = time.monotonic()
+        while state.epoch < self.settings.epochs and not self._patience_is_over():
+            terms = self._epoch(params)
+            self._judge(params, terms)
+            state.epoch += 1
+            state.params, state.optimiser = params, _moments(self.adam)
+            if kept is not None and time.monotonic() - last_saved >= SECONDS_BETWEEN_CHECKPOINTS:
+                kept.save(state)
+                self.saved_epoch, last_saved = state.epoch, time.monotonic()
+            self._report(params, self.steps, terms)
+
+    def _epoch(self, params: Params) -> dict[str, float]:
+        n, size = self.data.x.shape[0], self.settings.batch_size
+        epoch = self.state.epoch
+        order = np.random.default_rng([self.seed, epoch]).permutation(n)
+        rate = as_schedule(self.settings.learning_rate, self.settings.epochs)
+        sums: dict[str, float] = {}
+        for step in range(self.steps):
+            rows = np.sort(order[step * size : (step + 1) * size])
+            batch = self._batch(rows, step)
+            terms, back = self.model.loss(params, batch)
+            self.adam.step(params, back(), rate(batch.epoch))
+            for name, value in terms.items():
+                sums[name] = sums.get(name, 0.0) + value * len(rows)
+            done = min(n, (step + 1) * size)
+            means = {name: value / done for name, value in sums.items()}
+            if not np.isfinite(means["loss"]):
+                raise InputError(
+                    f"the loss is {means['loss']} in epoch {epoch + 1}",
+                    "lower the learning rate or set clip_norm",
+                )
+            if step + 1 < self.steps:
+                self._report(params, step + 1, means)
+        return means
+
+    def _batch(self, rows: npt.NDArray[Any], step: int) -> Batch:
+        data, epoch = self.data, self.state.epoch
+        rng = np.random.default_rng([self.seed, epoch, step])
+        x = data.x[rows]
+        target = x if data.target is data.x else data.target[rows]
+        return Batch(x, target, None if data.y is None else data.y[rows], rng, epoch + step / self.steps)
+
+    def _judge(self, params: Params, terms: dict[str, float]) -> None:
+        """Validate the epoch just done, and keep its weights if they are the best so far."""
+        name, value = (
+            self.validator(params) if self.validator is not None else ("epoch", float(self.state.epoch))
+        )
+        history = self.state.history
+        if not history or value > max(record[name] for record in history):
+            self.state.best = {key: array.copy() for key, array in params.items()}
+            self.state.best_epoch = self.state.epoch + 1
+        history.append({**terms, name: value})
+
+    def _patience_is_over(self) -> bool:
+        patience, state = self.settings.patience, self.state
+        return patience is not None and state.best_epoch > 0 and state.epoch - state.best_epoch >= patience
+
+    def _report(self, params: Params, step: int, terms: dict[str, float]) -> None:
+        if self.callback is None:
+            return
+        state, epochs = self.state, self.settings.epochs
+        epochs_done = state.epoch + (step / self.steps if step < self.steps else 0)
+        seconds = time.monotonic() - self.start
+        share = (epochs_done - self.epochs_before) / (epochs - self.epochs_before)
+        name, validation = (
+            list(state.history[-1].items())[-1] if state.history else ("validation", float("nan"))
+        )
+        epoch = state.epoch + (step < self.steps)
+        left = seconds * (1 / share - 1) if share > 0 else float("nan")
+        self.callback(
+            Progress(
+                epoch,
+                epochs,
+                step,
+                self.steps,
+                terms,
+                name,
+                validation,
+                state.best_epoch,
+                seconds,
+                left,
+                params,
+            )
+        )
+
+
+def _moments(adam: Adam) -> Params:
+    """Return the optimiser's state as arrays for a checkpoint; not copies."""
+    state = {f"m.{name}": array for name, array in adam.m.items()} | {
+        f"v.{name}": array for name, array in adam.v.items()
+    }
+    return {**state, "t": np.array(adam.t)}
+
+
+def _restore(adam: Adam, state: Params) -> None:
+    for name, array in state.items():
+        moment, _, key = name.partition(".")
+        if key:
+            getattr(adam, moment)[key] = array
+    adam.t = int(state.get("t", 0))
