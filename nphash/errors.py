@@ -10,6 +10,7 @@ __all__ = [
     "CollectionError",
     "CorpusError",
     "InputError",
+    "InputTypeError",
     "Interrupted",
     "NotFittedError",
     "NphashError",
@@ -46,6 +47,10 @@ class NphashError(Exception):
 
 class InputError(NphashError, ValueError):
     """An array, matrix or parameter given in Python that cannot be used."""
+
+
+class InputTypeError(InputError, TypeError):
+    """Something of a kind that cannot be used at all, such as words where numbers are needed."""
 
 
 class CorpusError(NphashError, ValueError):

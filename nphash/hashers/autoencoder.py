@@ -115,7 +115,7 @@ class VariationalHasher(Hasher):
 
     @property
     def _training(self) -> Training:
-        return self.training or Training()
+        return Training() if self.training is None else self.training
 
     def _schedule(self, value: ScheduleLike) -> Schedule:
         return as_schedule(value, self._training.epochs)
@@ -143,7 +143,9 @@ class VariationalHasher(Hasher):
         return {name: array.astype(self._training.dtype) for name, array in params.items()}
 
     def _check_params(self) -> None:
-        if not self.hidden or any(width < 1 for width in self.hidden):
+        if not isinstance(self._training, Training):
+            raise InputError(f"training is {self.training!r}", "give a nphash.hashers.Training or None")
+        if not isinstance(self.hidden, (tuple, list)) or not self.hidden or min(self.hidden) < 1:
             raise InputError(
                 f"hidden is {self.hidden}", "give the widths of one or more layers, such as (500, 500)"
             )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import sys
 from typing import Any, ClassVar
 
 import numpy as np
@@ -119,7 +120,7 @@ class Hasher:
             If `X` has another number of words than the documents of `fit`, or cannot be used.
         """
         if not self.__sklearn_is_fitted__():
-            raise NotFittedError(f"this {type(self).__name__} is not fitted yet", "call fit() first")
+            raise self._not_fitted()
         X = check_documents(X, self, n_features=self.n_features_in_)
         return self._decision(X)
 
@@ -157,8 +158,14 @@ class Hasher:
         return params
 
     def _fields(self, group: str) -> list[tuple[Any, Any]]:
-        settings = getattr(self, group) or self._groups[group]()
+        settings = self._settings(group)
+        if not dataclasses.is_dataclass(settings):  # constructors only store: `fit` complains
+            return []
         return [(field, getattr(settings, field.name)) for field in dataclasses.fields(settings)]
+
+    def _settings(self, group: str) -> Any:
+        settings = getattr(self, group)
+        return self._groups[group]() if settings is None else settings
 
     def set_params(self, **params: Any) -> Any:
         """Set constructor arguments, or fields of grouped settings as ``group__name``; return this hasher.
@@ -175,8 +182,7 @@ class Hasher:
                 raise InputError(f"{who} has no parameter {name!r}", f"there are {choice}")
             group, _, field = name.partition("__")
             if field:
-                settings = getattr(self, group) or self._groups[group]()
-                value = dataclasses.replace(settings, **{field: value})
+                value = dataclasses.replace(self._settings(group), **{field: value})
             setattr(self, group, value)
         return self
 
@@ -185,9 +191,20 @@ class Hasher:
         from nphash.codes import n_bytes
 
         if not self.__sklearn_is_fitted__():
-            raise NotFittedError(f"this {type(self).__name__} is not fitted yet", "call fit() first")
+            raise self._not_fitted()
         prefix = type(self).__name__.lower()
         return np.array([f"{prefix}{i}" for i in range(n_bytes(self.n_bits))], dtype=object)
+
+    def _not_fitted(self) -> NotFittedError:
+        # Where scikit-learn is in use, its pipelines look for an exception of its own class.
+        exceptions = sys.modules.get("sklearn.exceptions")
+        cls = (
+            type("NotFittedError", (NotFittedError, exceptions.NotFittedError), {})
+            if exceptions
+            else NotFittedError
+        )
+        error: NotFittedError = cls(f"this {type(self).__name__} is not fitted yet", "call fit() first")
+        return error
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "n_features_in_")

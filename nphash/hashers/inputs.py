@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
-from nphash.errors import InputError
+from nphash.errors import InputError, InputTypeError
 
 __all__ = ["check_documents", "check_labels", "seed_from"]
 
@@ -76,9 +76,8 @@ def _as_dense(X: Any, name: str) -> Any:
         try:
             X = X.astype(np.float64)
         except (TypeError, ValueError) as error:
-            text = str(error)
-            raise InputError(
-                f"{name} holds something that is no number ({text}); argument must be a string or a number",
+            raise InputTypeError(
+                f"{name} holds something that is no number ({error}): argument must be a string or a number",
                 "turn texts into word weights with nphash.Vectorizer",
             ) from None
     if X.ndim != 2:
