@@ -1,0 +1,19 @@
+"""Readers: from files of many formats to documents or matrices, streamed and checked."""
+
+from __future__ import annotations
+
+from nphash.corpus.labels import label_matrix
+from nphash.corpus.read import FORMATS, detect_format, is_matrix, read_documents, read_matrix
+from nphash.corpus.records import Document, Matrix, ReadOptions
+
+__all__ = [
+    "FORMATS",
+    "Document",
+    "Matrix",
+    "ReadOptions",
+    "detect_format",
+    "is_matrix",
+    "label_matrix",
+    "read_documents",
+    "read_matrix",
+]

@@ -1,0 +1,189 @@
+"""Open and decode files of any origin: gzip, standard input, wrong encodings, endless lines."""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import io
+import sys
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, cast
+
+from nphash.corpus.records import ReadOptions, show
+from nphash.errors import CorpusError
+
+__all__ = ["decode", "numbered_lines", "open_bytes", "peek_standard_input", "translate_errors"]
+
+_GZIP = b"\x1f\x8b"
+
+
+@contextmanager
+def open_bytes(source: str | Path) -> Iterator[IO[bytes]]:
+    """Open a file, or standard input for ``"-"``, and unpack gzip, whatever the file is called.
+
+    Raises
+    ------
+    CorpusError
+        For whatever can go wrong with a file, also while it is being read inside the block.
+    """
+    with translate_errors(source):
+        if str(source) == "-":
+            yield _unpacked(_standard_input())
+            return
+        with Path(source).open("rb") as file, _unpacked(file) as stream:
+            yield stream
+
+
+@contextmanager
+def translate_errors(source: str | Path) -> Iterator[None]:
+    """Turn the errors of opening, reading and unpacking ``source`` into a CorpusError."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise CorpusError(f"{show(source)} does not exist", "check the path") from error
+    except IsADirectoryError as error:
+        hint = "give --input-format folder, or the path of a file in it"
+        raise CorpusError(f"{show(source)} is a folder, but a file is needed", hint) from error
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise CorpusError(
+            f"{show(source)} is a damaged gzip file ({error})", "fetch or pack it again"
+        ) from error
+    except OSError as error:
+        raise CorpusError(
+            f"{show(source)} cannot be read ({error.strerror or error})",
+            "check that it is a file and that you may read it",
+        ) from error
+
+
+def _standard_input() -> io.BufferedReader:
+    if sys.stdin is None:
+        raise CorpusError("there is no standard input here", "give the path of a file")
+    stream = sys.stdin.buffer
+    if not hasattr(stream, "peek"):  # replaced by a test or an embedding program
+        return io.BufferedReader(cast(io.RawIOBase, stream))
+    return cast(io.BufferedReader, stream)
+
+
+def _unpacked(stream: io.BufferedReader) -> IO[bytes]:
+    if stream.peek(2)[:2] == _GZIP:
+        return cast(IO[bytes], gzip.GzipFile(fileobj=stream))
+    return stream
+
+
+def peek_standard_input() -> bytes:
+    """Return some first bytes of standard input, unpacked, without taking them away."""
+    stream = sys.stdin.buffer if sys.stdin is not None else io.BytesIO()
+    if hasattr(stream, "peek"):
+        head = cast(io.BufferedReader, stream).peek(512)
+    elif stream.seekable():
+        at = stream.tell()
+        head = stream.read(512)
+        stream.seek(at)
+    else:
+        return b""
+    if head[:2] == _GZIP:
+        try:
+            return zlib.decompressobj(31).decompress(head, 512)
+        except zlib.error:
+            return b""
+    return head
+
+
+def numbered_lines(source: str | Path, options: ReadOptions) -> Iterator[tuple[int, str]]:
+    r"""Yield (line number from 1, line without its end) of a text file.
+
+    Lines end with ``\n`` or ``\r\n``. A byte order mark is left out.
+
+    Raises
+    ------
+    CorpusError
+        When the file cannot be read, a line is too long, or bytes do not fit the encoding.
+    """
+    name = _check_encoding(options.encoding)
+    with open_bytes(source) as stream:
+        if name.startswith(("utf-16", "utf-32")):  # their line ends are not the byte 10
+            yield from _wide_lines(stream, source, options)
+            return
+        offset, limit = 0, options.max_document_bytes
+        for number, raw in enumerate(iter(lambda: stream.readline(limit + 1), b""), start=1):
+            if len(raw) > limit:
+                raise _too_long(f"{show(source)}, line {number}", limit)
+            try:
+                line = raw.decode(options.encoding)
+            except UnicodeDecodeError as error:
+                raise _not_decodable(source, raw, error, options, number, offset) from error
+            offset += len(raw)
+            yield number, line.removeprefix("\ufeff").rstrip("\r\n") if number == 1 else line.rstrip("\r\n")
+
+
+def _wide_lines(stream: IO[bytes], source: str | Path, options: ReadOptions) -> Iterator[tuple[int, str]]:
+    text = io.TextIOWrapper(stream, encoding=options.encoding, newline="\n")
+    number, limit = 0, options.max_document_bytes
+    try:
+        for number, line in enumerate(iter(lambda: text.readline(limit + 1), ""), start=1):
+            if len(line) > limit:
+                raise _too_long(f"{show(source)}, line {number}", limit)
+            yield number, line.removeprefix("\ufeff").rstrip("\r\n")
+    except UnicodeError as error:
+        raise CorpusError(
+            f"{show(source)} is not {options.encoding} ({error}), near line {number + 1}",
+            "give its encoding with --encoding",
+        ) from error
+    finally:
+        text.detach()
+
+
+def decode(raw: bytes, source: str | Path, options: ReadOptions) -> str:
+    """Decode a whole file's bytes.
+
+    Raises
+    ------
+    CorpusError
+        When they are too many or do not fit the encoding.
+    """
+    _check_encoding(options.encoding)
+    if len(raw) > options.max_document_bytes:
+        raise _too_long(show(source), options.max_document_bytes)
+    try:
+        return raw.decode(options.encoding).removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise _not_decodable(source, raw, error, options, line, 0) from error
+
+
+def _check_encoding(encoding: str) -> str:
+    try:
+        b"".decode(encoding)  # LookupError also for codecs that are not for text
+        return codecs.lookup(encoding).name
+    except (LookupError, ValueError) as error:
+        raise CorpusError(
+            f"{encoding!r} is no text encoding", "give one that Python knows, such as utf-8 or latin-1"
+        ) from error
+
+
+def _too_long(where: str, limit: int) -> CorpusError:
+    size = f"{limit // 2**20} MiB" if limit >= 2**20 else f"{limit} bytes"
+    return CorpusError(
+        f"{where} is longer than {size}", "split the document, or check that this is a text file"
+    )
+
+
+def _not_decodable(
+    source: str | Path,
+    raw: bytes,
+    error: UnicodeDecodeError,
+    options: ReadOptions,
+    line: int,
+    offset: int,
+) -> CorpusError:
+    hint = "give its encoding, for example --encoding latin-1"
+    if raw[:2] in {b"\xff\xfe", b"\xfe\xff"} and offset == 0:
+        hint = "it begins like UTF-16: try --encoding utf-16"
+    return CorpusError(
+        f"{show(source)}, line {line}: byte 0x{raw[error.start]:02x} at offset {offset + error.start} "
+        f"is not {options.encoding}",
+        hint,
+    )

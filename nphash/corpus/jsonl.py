@@ -1,0 +1,56 @@
+"""JSON lines: one object a line with a text and, if known, id, labels and split."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+from nphash.corpus.fields import make_document
+from nphash.corpus.files import numbered_lines
+from nphash.corpus.records import Document, ReadOptions, UniqueIds, show, stem
+from nphash.errors import CorpusError
+
+__all__ = ["read"]
+
+
+def read(source: str, options: ReadOptions) -> Iterator[Document]:
+    """Yield the documents of a JSON lines file; blank lines are skipped.
+
+    Raises
+    ------
+    CorpusError
+        Naming file and line, for broken JSON, a missing or unusable field, or a repeated id.
+    """
+    ids, name = UniqueIds(source), stem(source)
+    for number, line in numbered_lines(source, options):
+        if not line.strip():
+            continue
+        where = f"{show(source)}, line {number}"
+        fields = _parse(line, where)
+        document = make_document(fields, where, f"{name}:{number}", options)
+        ids.add(document.id, number)
+        yield document
+
+
+def _parse(line: str, where: str) -> dict[str, object]:
+    try:
+        fields = json.loads(line)
+    except json.JSONDecodeError as error:
+        hint = "each line must hold one whole JSON object"
+        if line.lstrip()[:1] == "[":
+            hint += "; turn one large array into lines with: jq -c '.[]'"
+        raise CorpusError(f"{where} is broken JSON ({error.msg} at column {error.colno})", hint) from error
+    except (ValueError, RecursionError) as error:  # numbers of thousands of digits, endless nesting
+        raise CorpusError(f"{where} is JSON that cannot be used ({error})", "correct the line") from error
+    if not isinstance(fields, dict):
+        hint = "write {\"text\": ...} on each line; an array becomes lines with: jq -c '.[]'"
+        raise CorpusError(f"{where} is no JSON object", hint)
+    if "\\ud" in line.lower():  # half of a surrogate pair: cannot be written as UTF-8 later
+        return {key: _whole(value) for key, value in fields.items()}
+    return fields
+
+
+def _whole(value: object) -> object:
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return [_whole(item) for item in value] if isinstance(value, list) else value

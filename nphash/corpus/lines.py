@@ -1,0 +1,33 @@
+"""One document a line, with fastText's ``__label__x`` words where there are any."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from nphash.corpus.files import numbered_lines
+from nphash.corpus.records import Document, ReadOptions, clean_labels, stem
+
+__all__ = ["read"]
+
+_LABEL = "__label__"
+_labels = re.compile(rf"(?<!\S){_LABEL}(\S+)(?:\s+|$)")
+
+
+def read(source: str, options: ReadOptions) -> Iterator[Document]:
+    """Yield one document a line; blank lines are skipped, but counted in the made-up ids.
+
+    Raises
+    ------
+    CorpusError
+        When the file cannot be read or decoded.
+    """
+    name = stem(source)
+    for number, line in numbered_lines(source, options):
+        text = line.strip()
+        labels: tuple[str, ...] = ()
+        if _LABEL in text:
+            labels = clean_labels(_labels.findall(text))
+            text = _labels.sub("", text).strip()
+        if text or labels:
+            yield Document(f"{name}:{number}", text, labels)

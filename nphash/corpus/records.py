@@ -1,0 +1,160 @@
+"""What the readers take and give: options, documents, matrices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+__all__ = ["Document", "Matrix", "ReadOptions", "UniqueIds", "show", "stem"]
+
+from nphash.errors import CorpusError
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One text.
+
+    Parameters
+    ----------
+    id
+        Unique in its corpus; the reader makes one from file name and line where the input has none.
+    text
+        The whole text; may be empty.
+    labels
+        Zero or more names.
+    split
+        ``"train"``, ``"test"``, ``"valid"`` or whatever the input says; empty where it says nothing.
+
+    Examples
+    --------
+    >>> Document("a", "some text").labels
+    ()
+    """
+
+    id: str
+    text: str
+    labels: tuple[str, ...] = ()
+    split: str = ""
+
+
+@dataclass
+class Matrix:
+    """Documents that came as word counts or weights.
+
+    Parameters
+    ----------
+    X
+        scipy.sparse.csr_matrix, float32 of shape (n_documents, n_words): finite, none negative,
+        indices sorted without repetitions.
+    ids, labels, splits
+        One a row, as in `Document`.
+    vocabulary
+        One word a column, or None where the input has no words.
+    """
+
+    X: Any
+    ids: list[str]
+    labels: list[tuple[str, ...]]
+    splits: list[str]
+    vocabulary: list[str] | None = None
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """How to read a corpus; the defaults suit files that name their fields as we do.
+
+    Parameters
+    ----------
+    input_format
+        A name in `nphash.corpus.FORMATS`; None goes by the file's suffix.
+    text_field, id_field, label_field, split_field
+        Names of JSON fields or CSV columns. The text must be there. The others may be missing
+        as long as they have their default name; ``"labels"`` then also finds ``"label"``.
+    encoding
+        Of text files.
+    vocabulary
+        File with one word a line for a matrix; UCI files find ``vocab.*`` beside them by themselves.
+    columns
+        Column names for a CSV or TSV file that has no header line.
+    index_base
+        First column number in svmlight files: ``"0"``, ``"1"``, or ``"auto"``: 1 unless a 0 occurs.
+    max_document_bytes
+        A longer line or file is refused instead of being read into memory.
+
+    Examples
+    --------
+    >>> ReadOptions(text_field="body").text_field
+    'body'
+    """
+
+    input_format: str | None = None
+    text_field: str = "text"
+    id_field: str = "id"
+    label_field: str = "labels"
+    split_field: str = "split"
+    encoding: str = "utf-8"
+    vocabulary: str | Path | None = None
+    columns: tuple[str, ...] = ()
+    index_base: str = "auto"
+    max_document_bytes: int = 64 * 2**20
+
+
+class UniqueIds:
+    """Refuses an id that was seen before, and says where.
+
+    Examples
+    --------
+    >>> ids = UniqueIds("a.csv")
+    >>> ids.add("x", 2)
+    >>> ids.add("x", 5)
+    Traceback (most recent call last):
+    nphash.errors.CorpusError: a.csv, line 5: the id 'x' was already used on line 2: ids must be unique...
+    """
+
+    def __init__(self, source: str) -> None:
+        self._source = source
+        self._lines: dict[str, int] = {}
+
+    def add(self, id: str, line: int) -> None:
+        """Remember ``id``; CorpusError when it is not new."""
+        first = self._lines.setdefault(id, line)
+        if first != line:
+            raise CorpusError(
+                f"{show(self._source)}, line {line}: the id {id!r} was already used on line {first}",
+                "ids must be unique; choose another id field, or remove the repeated document",
+            )
+
+
+def show(source: str | Path) -> str:
+    """Return how messages name a source.
+
+    Examples
+    --------
+    >>> show("-"), show("a/b.csv")
+    ('standard input', 'a/b.csv')
+    """
+    return "standard input" if str(source) == "-" else str(source)
+
+
+def stem(source: str | Path) -> str:
+    """Return the name that made-up ids begin with.
+
+    Examples
+    --------
+    >>> stem("a/b.csv.gz"), stem("-")
+    ('b.csv', 'stdin')
+    """
+    return "stdin" if str(source) == "-" else Path(source).name.removesuffix(".gz")
+
+
+def clean_labels(labels: Iterable[str]) -> tuple[str, ...]:
+    """Return the labels without blanks around them, empty ones and repetitions, in order.
+
+    Examples
+    --------
+    >>> clean_labels(["a ", "", "b", "a"])
+    ('a', 'b')
+    """
+    return tuple(dict.fromkeys(label for label in map(str.strip, labels) if label))
