@@ -127,9 +127,9 @@ class Adam:
         rate = self.learning_rate if learning_rate is None else learning_rate
         for name, g in grads.items():
             w = params[name]
-            m = self.m.setdefault(name, np.zeros_like(w))
-            v = self.v.setdefault(name, np.zeros_like(w))
-            self._update(w, g, m, v, scale, rate, threads)
+            if name not in self.m:
+                self.m[name], self.v[name] = np.zeros_like(w), np.zeros_like(w)
+            self._update(w, g, self.m[name], self.v[name], scale, rate, threads)
 
     def _update(
         self, w: Array, g: Array, m: Array, v: Array, scale: float, rate: float, threads: int
