@@ -1,0 +1,215 @@
+"""Measure every system under one honest protocol and print tables in the shape of the papers'.
+
+    python benchmarks/papers.py run --systems doc2hash,itq --corpora reuters-r90 --bits 32 --seeds 3
+    python benchmarks/papers.py table
+
+Each (system, corpus, bits, seed) is one JSON file in ``benchmarks/results/papers``; what is already
+there is not measured again, so a run can be stopped and taken up. The corpora are prepared as
+`nphash.corpus.protocol` says: the standard training part trains and is the database, half of the
+test part chooses the epoch, the other half is reported. Precision is the tie-aware expectation.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import sys
+import time
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+import click
+import numpy as np
+from nphash.corpus.protocol import Prepared, prepare
+
+import nphash
+from nphash.hashers import METHODS, Progress, create
+from nphash.hashers.autoencoder import VariationalHasher
+from nphash.metrics import code_statistics, precision_at_k, retrieval, retrieval_by_similarity
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "results" / "papers"
+CORPORA = ["reuters-r90", "20ng-bydate", "tmc-500words"]
+FLOATS = ["tfidf-cosine", "lsi-cosine"]  # baselines without hashing
+SEEDLESS = {"tfidf-cosine", "lsi-cosine"}
+
+
+def measure(system: str, corpus: Prepared, bits: int, seed: int, params: dict[str, Any]) -> dict[str, Any]:
+    """Fit one system and return its figures on the test part."""
+    start = time.perf_counter()
+    if system in FLOATS:
+        return {"test": similarity_baseline(system, corpus, bits), "seconds": time.perf_counter() - start}
+    hasher = create(system, n_bits=bits, **params)
+    if "random_state" in hasher.get_params():
+        hasher.set_params(random_state=seed)
+    test_by_epoch: list[float] = []
+
+    def watch(progress: Progress) -> None:
+        if progress.step == progress.steps and isinstance(hasher, VariationalHasher):
+            codes = [hasher.encode(progress.params, X) for X in (corpus.X_test, corpus.X_train)]
+            test_by_epoch.append(precision_at_k(codes[0], corpus.y_test, codes[1], corpus.y_train, bits))
+
+    hasher.fit(corpus.X_train, corpus.y_train, X_valid=corpus.X_valid, y_valid=corpus.y_valid, callback=watch)
+    seconds = time.perf_counter() - start
+    database = hasher.transform(corpus.X_train)
+
+    def figures(X: Any, y: Any) -> dict[str, float]:
+        return retrieval(hasher.transform(X), y, database, corpus.y_train, bits)
+
+    return {
+        "test": figures(corpus.X_test, corpus.y_test),
+        "validation": figures(corpus.X_valid, corpus.y_valid),
+        "best_test_epoch": max(test_by_epoch, default=None),
+        "epoch": getattr(hasher, "best_epoch_", None),
+        "codes": {key: float(np.mean(value)) for key, value in code_statistics(database, bits).items()},
+        "seconds": seconds,
+    }
+
+
+def similarity_baseline(system: str, corpus: Prepared, dims: int) -> dict[str, float]:
+    """Return precision without hashing: cosine of TF-IDF rows, or of as many LSI floats as there are bits."""
+    train, test = corpus.X_train, corpus.X_test
+    if system == "lsi-cosine":
+        from scipy.sparse.linalg import svds
+
+        v0 = np.random.default_rng(0).standard_normal(min(train.shape))
+        _, _, components = svds(train.astype(np.float64), k=dims, v0=v0)
+        train, test = train @ components.T, test @ components.T
+        train, test = (
+            rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12) for rows in (train, test)
+        )
+    dense = [
+        np.asarray(block.todense() if hasattr(block, "todense") else block) for block in [test @ train.T]
+    ]
+    return {"precision": retrieval_by_similarity(dense[0], corpus.y_test, corpus.y_train)["precision"]}
+
+
+def path_of(system: str, corpus: str, bits: int, seed: int, tag: str) -> Path:
+    """Return the file of one measurement."""
+    return RESULTS / corpus / f"{system}{'+' + tag if tag else ''}-{bits}-{seed}.json"
+
+
+def environment() -> dict[str, str]:
+    """Return what a figure may depend on besides the code."""
+    import numba
+    import scipy
+
+    versions = {module.__name__: module.__version__ for module in (nphash, np, scipy, numba)}
+    return {**versions, "python": platform.python_version(), "machine": platform.machine()}
+
+
+@click.group()
+def main() -> None:
+    """Measure systems and print the papers' tables."""
+
+
+@main.command()
+@click.option("--systems", default=",".join(METHODS), help="Names, or tfidf-cosine and lsi-cosine.")
+@click.option("--corpora", default=",".join(CORPORA))
+@click.option("--bits", default="8,16,32,64,128")
+@click.option("--seeds", default=3, help="Seeds 0 to SEEDS - 1.")
+@click.option(
+    "--data", type=click.Path(path_type=Path, exists=True), default=HERE.parent.parent / "shared" / "data"
+)
+@click.option("-p", "--param", multiple=True, help="NAME=JSON for the system, for experiments; needs --tag.")
+@click.option("--tag", default="", help="Kept in the file's name: results of an experiment stand apart.")
+@click.option("--quick", is_flag=True, help="Reuters, 32 bits, one seed.")
+def run(
+    systems: str,
+    corpora: str,
+    bits: str,
+    seeds: int,
+    data: Path,
+    param: tuple[str, ...],
+    tag: str,
+    quick: bool,
+) -> None:
+    """Measure what is not there yet."""
+    if param and not tag:
+        raise click.UsageError("-p changes a system: give its results a --tag")
+    params = {name: json.loads(value) for name, _, value in (item.partition("=") for item in param)}
+    if quick:
+        corpora, bits, seeds = "reuters-r90", "32", 1
+    for name in corpora.split(","):
+        prepared = prepare(data / f"{name}.jsonl.gz")
+        for system in systems.split(","):
+            for width in map(int, bits.split(",")):
+                for seed in range(1 if system in SEEDLESS else seeds):
+                    _run_one(system, name, prepared, width, seed, params, tag)
+
+
+def _run_one(
+    system: str, name: str, prepared: Prepared, bits: int, seed: int, params: dict[str, Any], tag: str
+) -> None:
+    path = path_of(system, name, bits, seed, tag)
+    if path.exists():
+        return
+    result = measure(system, prepared, bits, seed, params)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    about = {"system": system, "corpus": name, "bits": bits, "seed": seed, "params": params}
+    command = f"python benchmarks/papers.py run --systems {system} --corpora {name} --bits {bits} --seeds {seed + 1}"
+    path.write_text(
+        json.dumps({**about, **result, "command": command, **environment()}, indent=1) + "\n",
+        encoding="utf-8",
+    )
+    click.echo(
+        f"{name} {system} {bits} bits, seed {seed}: {result['test']['precision']:.4f} ({result['seconds']:.0f} s)"
+    )
+
+
+def results(tag: str = "") -> list[dict[str, Any]]:
+    """Return all measurements, of an experiment if a tag is given."""
+    files = sorted(RESULTS.glob("*/*.json"))
+    return [
+        json.loads(file.read_text(encoding="utf-8"))
+        for file in files
+        if (f"+{tag}-" in file.name if tag else "+" not in file.name)
+    ]
+
+
+def cell(runs: list[dict[str, Any]], figure: str = "precision") -> str:
+    """Return mean and standard deviation over seeds of a test figure, as in ``.812 ± .004``."""
+    values = [run["best_test_epoch"] if figure == "best_test_epoch" else run["test"][figure] for run in runs]
+    values = [value for value in values if value is not None]
+    if not values:
+        return ""
+    text = f"{mean(values):.3f}".lstrip("0")
+    return text + (f" ± {stdev(values):.3f}".replace("0.", ".") if len(values) > 1 else "")
+
+
+def table(corpus: str, figure: str = "precision", tag: str = "") -> list[list[str]]:
+    """Return the rows of a corpus: system, then one cell for each number of bits; the header first."""
+    runs = [run for run in results(tag) if run["corpus"] == corpus]
+    widths = sorted({run["bits"] for run in runs})
+    order = [*FLOATS, *METHODS]
+    rows = [["system", *(f"{bits} bits" for bits in widths)]]
+    for system in sorted(
+        {run["system"] for run in runs}, key=lambda name: order.index(name) if name in order else 99
+    ):
+        own = [run for run in runs if run["system"] == system]
+        rows.append([system, *(cell([run for run in own if run["bits"] == bits], figure) for bits in widths)])
+    return rows
+
+
+@main.command("table")
+@click.option("--figure", default="precision", help="A figure of `retrieval`, or best_test_epoch.")
+@click.option("--tag", default="")
+def show(figure: str, tag: str) -> None:
+    """Print a table for each corpus, with the figures published for Doc2hash beside ours."""
+    published = json.loads((HERE / "published.json").read_text(encoding="utf-8"))
+    for corpus in sorted({run["corpus"] for run in results(tag)}):
+        click.echo(f"\n{corpus}: {figure} at 100, test half, chosen on the validation half")
+        for row in table(corpus, figure, tag):
+            click.echo("  ".join(text.ljust(14) for text in row))
+            known = published.get(corpus, {}).get(row[0])
+            if known:
+                widths = [text.split()[0] for text in table(corpus, figure, tag)[0][1:]]
+                theirs = [
+                    f"({known[published['bits'].index(int(bits))]:.3f})".replace("0.", ".") for bits in widths
+                ]
+                click.echo("  ".join(text.ljust(14) for text in ["  published", *theirs]))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
