@@ -1,0 +1,5 @@
+"""Exact Hamming search."""
+
+from nphash.index.hamming_index import HammingIndex
+
+__all__ = ["HammingIndex"]
