@@ -1,0 +1,22 @@
+"""What ``nphash fit`` leaves on disk: documents, their codes and the model that made them.
+
+A collection is a directory::
+
+    manifest.json            the state: format, parameters, and size and SHA-256 of every file below
+    model-000001/            the hasher: model.json and one .npy file an array
+    vectorizer-000001.json   vocabulary, document frequencies, settings
+    codes-000001.npy         codes of a run of documents, uint8 (n, 8 * ceil(n_bits / 64)), memory-mapped
+    documents-000001.sqlite  ids, labels and text of the same documents
+    removed-000002.npy       positions of removed documents, when there are any
+    lock                     held by the one process that may change the collection
+
+Files are written once. A change writes new ones, numbered with the generation it makes, and then
+replaces ``manifest.json``; a process killed at any instant, or a full disk, leaves the old state
+or the new one. Nothing in the directory is a pickle, and all names in the manifest are relative.
+"""
+
+from nphash.collection.collection import Collection
+from nphash.collection.searching import Explanation, Hit, SearchSettings
+from nphash.collection.view import Documents
+
+__all__ = ["Collection", "Documents", "Explanation", "Hit", "SearchSettings"]

@@ -1,0 +1,218 @@
+"""Make a collection: read documents once, learn vocabulary and hasher, store text and codes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nphash.collection.changes import Change, creating
+from nphash.collection.documents import DocumentWriter
+from nphash.collection.files import writing
+from nphash.collection.manifest import Manifest, SegmentFiles
+from nphash.collection.matrix import holds_counts, matrix_documents, select_columns
+from nphash.collection.segments import save_array
+from nphash.corpus import Document, Matrix, label_matrix
+from nphash.errors import InputError
+from nphash.text.vectorizer import Vectorizer, VectorizerSettings
+
+if TYPE_CHECKING:
+    from nphash.hashers import Hasher
+
+__all__ = ["HELD_OUT", "VALIDATION", "CreateSettings", "create"]
+
+HELD_OUT = frozenset({"test"})
+VALIDATION = frozenset({"valid", "validation", "val", "dev", "cv"})
+FEWEST_FOR_VALIDATION = 100
+
+
+@dataclass(frozen=True)
+class CreateSettings:
+    """How a collection is made.
+
+    Parameters
+    ----------
+    vectorizer
+        Words and weights. For a matrix only its weighting and limits count.
+    validation
+        Share of the documents, chosen by a hash of their id, that choose the best epoch of an
+        iterative hasher instead of training it; they are searchable like the others. Not used
+        when documents are marked ``valid``, nor with fewer than 100 documents.
+    force
+        Replace the collection that is there.
+    checkpoint
+        Folder for the state of an interrupted fit.
+    source
+        Where the documents come from, for the record.
+    """
+
+    vectorizer: VectorizerSettings = field(default_factory=VectorizerSettings)
+    validation: float = 0.1
+    force: bool = False
+    checkpoint: Path | None = None
+    source: str = ""
+
+    def check(self) -> None:
+        """Raise `InputError` for a share out of range."""
+        if not 0 <= self.validation < 1:
+            raise InputError(
+                f"validation is {self.validation}", "give a share of the documents from 0 to below 1"
+            )
+
+
+@dataclass
+class _Intake:
+    """What is kept in memory of the documents while their text goes to the disk."""
+
+    ids: list[str] = field(default_factory=list)
+    labels: list[tuple[str, ...]] = field(default_factory=list)
+    splits: list[str] = field(default_factory=list)
+    rows: list[int] = field(default_factory=list)  # of the corpus: held-out documents leave gaps
+    n_held_out: int = 0
+
+    def take(self, documents: Iterable[Document], writer: DocumentWriter) -> Iterator[str]:
+        """Store documents, except those held out, and yield their text."""
+        seen = set()
+        for row, document in enumerate(documents):
+            if document.id in seen:
+                raise InputError(
+                    f"two documents have the id {document.id!r}", "give every document its own id"
+                )
+            seen.add(document.id)
+            if document.split.lower() in HELD_OUT:
+                self.n_held_out += 1
+                continue
+            writer.write(document)
+            self.ids.append(document.id)
+            self.labels.append(document.labels)
+            self.splits.append(document.split)
+            self.rows.append(row)
+            yield document.text
+
+    def validation(self, share: float) -> npt.NDArray[np.bool_]:
+        """Return which documents choose the best epoch, shape (n,)."""
+        marked = np.array([split.lower() in VALIDATION for split in self.splits], dtype=bool)
+        if marked.any() or len(self.ids) < FEWEST_FOR_VALIDATION:
+            return marked
+        hashes = [hashlib.sha256(id_.encode("utf-8", "replace")).digest()[:4] for id_ in self.ids]
+        return np.array([int.from_bytes(digest, "big") for digest in hashes]) < share * 2**32
+
+
+def create(
+    folder: Path,
+    hasher: Hasher,
+    documents: Iterable[Document] | Matrix,
+    settings: CreateSettings | None = None,
+    callback: Any = None,
+) -> None:
+    """Do the work of `Collection.create`; its parameters and errors are described there."""
+    settings = settings or CreateSettings()
+    settings.check()
+    started = time.monotonic()
+    with creating(folder, settings.force) as change:
+        intake = _Intake()
+        vectorizer, X, text_path = _read(change, documents, settings, intake)
+        valid = intake.validation(settings.validation)
+        _fit(hasher, X, intake, valid, settings, callback)
+        codes = hasher.transform(X)
+        with writing(folder):
+            manifest = _store(change, hasher, vectorizer, codes, text_path)
+            manifest.corpus = {
+                "source": settings.source,
+                "weights_given": isinstance(documents, Matrix) and not holds_counts(documents),
+                "n_held_out": intake.n_held_out,
+                "n_validation": int(valid.sum()),
+                "n_without_words": int((np.diff(X.indptr) == 0).sum()),
+                "n_labelled": sum(bool(labels) for labels in intake.labels),
+            }
+            manifest.fit = {"seconds": round(time.monotonic() - started, 2), **_outcome(hasher)}
+            change.commit(manifest)
+
+
+def _read(
+    change: Change, documents: Iterable[Document] | Matrix, settings: CreateSettings, intake: _Intake
+) -> tuple[Vectorizer, Any, Path]:
+    """Store the text, learn the vocabulary, and return it with the weights of all stored documents."""
+    matrix = documents if isinstance(documents, Matrix) else None
+    vectorizer = Vectorizer(settings.vectorizer if matrix is None else _matrix_settings(settings.vectorizer))
+    path = change.path("documents", ".sqlite")
+    given = documents if matrix is None else matrix_documents(matrix)
+    with DocumentWriter(path) as writer:
+        X = vectorizer.fit_transform(intake.take(given, writer))  # type: ignore[arg-type]
+    if matrix is not None and not holds_counts(matrix):
+        X = select_columns(matrix, vectorizer.vocabulary_)[intake.rows]
+    if X.shape[0] < 2:
+        held_out = f" ({intake.n_held_out:,} are marked test and held out)" if intake.n_held_out else ""
+        raise InputError(
+            f"there is {X.shape[0]} document to learn from{held_out}, but at least 2 are needed",
+            "give more documents",
+        )
+    return vectorizer, X, path
+
+
+def _matrix_settings(settings: VectorizerSettings) -> VectorizerSettings:
+    """Return settings that take a matrix's words as its maker chose them: no pattern, no stop words of ours."""
+    return VectorizerSettings(**{**asdict(settings), "pattern": "whitespace", "stop_words": "none"})
+
+
+def _fit(
+    hasher: Hasher,
+    X: Any,
+    intake: _Intake,
+    valid: npt.NDArray[np.bool_],
+    settings: CreateSettings,
+    callback: Any,
+) -> None:
+    y = label_matrix(intake.labels)[0] if any(intake.labels) else None
+    options = {"callback": callback, "checkpoint": settings.checkpoint}
+    if valid.any() and not valid.all() and "training" in hasher.get_params(deep=False):
+        y_train, y_valid = (None, None) if y is None else (y[~valid], y[valid])
+        hasher.fit(X[~valid], y_train, X_valid=X[valid], y_valid=y_valid, **options)
+    else:
+        valid[:] = False
+        hasher.fit(X, y, **options)
+
+
+def _store(
+    change: Change, hasher: Hasher, vectorizer: Vectorizer, codes: npt.NDArray[np.uint8], text_path: Path
+) -> Manifest:
+    from nphash.hashers import method_of, save
+
+    model, codes_path = change.path("model", ""), change.path("codes", ".npy")
+    vectorizer_path = change.path("vectorizer", ".json")
+    save(hasher, model)
+    save_array(codes_path, codes)
+    vectorizer_path.write_text(json.dumps(vectorizer.to_json(), ensure_ascii=False), encoding="utf-8")
+    parameters = {name: _plain(value) for name, value in hasher.get_params().items() if name != "training"}
+    return Manifest(
+        generation=change.generation,
+        n_bits=hasher.n_bits,
+        method=method_of(hasher),
+        parameters=parameters,
+        corpus={},
+        fit={},
+        model=model.name,
+        vectorizer=vectorizer_path.name,
+        segments=[SegmentFiles(codes_path.name, text_path.name, len(codes))],
+    )
+
+
+def _plain(value: Any) -> Any:
+    return value if isinstance(value, (bool, int, float, str, type(None))) else repr(value)
+
+
+def _outcome(hasher: Hasher) -> dict[str, Any]:
+    """Return what an iterative hasher says of its fit: best epoch and its figures."""
+    history = getattr(hasher, "history_", None)
+    best = getattr(hasher, "best_epoch_", None)
+    if not history or not best:
+        return {}
+    figures = {name: value for name, value in history[best - 1].items() if isinstance(value, (int, float))}
+    return {"epochs": len(history), "best_epoch": best, "figures": figures}

@@ -1,0 +1,171 @@
+"""Files that are either whole or not there: checksums, flushing to disk, the writers' lock.
+
+Every file of a collection is written once, flushed, and never changed again; only the manifest is
+replaced, and that in one step. What an interrupted writer leaves is a file nobody names.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+from nphash.errors import CollectionError
+
+__all__ = [
+    "FileRecord",
+    "check_name",
+    "flush",
+    "flush_folder",
+    "record",
+    "replace_text",
+    "write_lock",
+    "writing",
+]
+
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class FileRecord:
+    """What the manifest knows about a file: its size in bytes and its SHA-256 in hexadecimal."""
+
+    size: int
+    sha256: str
+
+
+def record(path: Path) -> FileRecord:
+    """Return size and SHA-256 of a file, read in pieces.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.NamedTemporaryFile() as file:
+    ...     record(Path(file.name)).size
+    0
+    """
+    digest, size = hashlib.sha256(), 0
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+            size += len(chunk)
+    return FileRecord(size, digest.hexdigest())
+
+
+def check_name(name: object) -> str:
+    """Return a file name from a manifest if it stays inside the collection.
+
+    Raises
+    ------
+    CollectionError
+        For anything but a plain relative path: a manifest may have been altered or crafted, and
+        must not make us read, or delete, a file elsewhere.
+
+    Examples
+    --------
+    >>> check_name("model-000001/model.json")
+    'model-000001/model.json'
+    """
+    if isinstance(name, str) and name and "\\" not in name and "\0" not in name and len(name) <= 255:
+        parts = PurePosixPath(name).parts
+        plain = "/".join(parts) == name and not any(part in {"..", ".", "/"} for part in parts)
+        if plain and not PureWindowsPath(name).drive:
+            return name
+    raise CollectionError(
+        f"the manifest names the file {name!r}, which is not inside the collection", "restore it from a copy"
+    )
+
+
+def flush(path: Path) -> None:
+    """Make the system write a file's contents to the disk."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def flush_folder(path: Path) -> None:
+    """Make the system write a folder's list of names to the disk, where folders can be opened."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # some network file systems refuse to flush a folder
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Put `text` in the place of a file in one step: readers see the old or the new text, never a part."""
+    new = path.with_name(path.name + ".new")
+    with new.open("w", encoding="utf-8", newline="\n") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    new.replace(path)
+    flush_folder(path.parent)
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Turn what a full disk or a missing permission raises into one sentence about `folder`.
+
+    Raises
+    ------
+    CollectionError
+        In place of the OSError or sqlite3.Error raised inside the block.
+    """
+    try:
+        yield
+    except CollectionError:
+        raise
+    except (OSError, sqlite3.Error) as error:
+        full = isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}
+        if full or (isinstance(error, sqlite3.OperationalError) and "full" in str(error)):
+            problem, hint = "the disk is full", "nothing was changed; make room and try again"
+        elif isinstance(error, OSError) and error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
+            problem, hint = "no permission to write there", "nothing was changed; check the folder's owner"
+        elif isinstance(error, OSError):
+            problem, hint = error.strerror or str(error), "nothing was changed"
+        else:
+            problem, hint = str(error), "nothing was changed"
+        raise CollectionError(f"cannot write {folder}: {problem}", hint) from error
+
+
+@contextmanager
+def write_lock(folder: Path) -> Iterator[None]:
+    """Hold the right to change a collection; the system gives it back when the process ends, however it ends.
+
+    Raises
+    ------
+    CollectionError
+        At once, if another process holds it.
+    """
+    path = folder / "lock"
+    with writing(folder):
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        try:
+            _lock(descriptor)
+        except OSError:
+            raise CollectionError(
+                f"another process is changing the collection {folder}", "try again when it has finished"
+            ) from None
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int) -> None:
+    if os.name == "nt":  # pragma: no cover
+        import msvcrt
+
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
+    else:
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,0 +1,73 @@
+"""Collections made of matrices (svmlight, ``.npz``, Matrix Market, ...), which have words but no text.
+
+Such a collection stores as text the words of each row, separated by spaces: each repeated as often
+as it was counted where the weights are whole numbers, else once. Columns without names are called
+``w0``, ``w1``, ... Whole numbers are word counts and go the way of text from there on. Other
+weights are taken to be the caller's own: the hasher learns from them and encodes them as they are,
+and only queries given as text are weighed by us.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from nphash.corpus import Document, Matrix
+from nphash.errors import InputError
+
+__all__ = ["column_names", "holds_counts", "matrix_documents", "select_columns"]
+
+MOST_REPEATS = 1_000  # a count above this is stored as this: TF weights are logarithmic anyway
+
+
+def column_names(matrix: Matrix) -> list[str]:
+    """Return the words of the columns as they will be found again in the stored text."""
+    if matrix.vocabulary is None:
+        return [f"w{column}" for column in range(matrix.X.shape[1])]
+    return ["_".join(word.lower().split()) or f"w{column}" for column, word in enumerate(matrix.vocabulary)]
+
+
+def holds_counts(matrix: Matrix) -> bool:
+    """Return whether all weights are whole numbers, that is, word counts."""
+    data = matrix.X.data
+    return bool((data == np.floor(data)).all())
+
+
+def matrix_documents(matrix: Matrix) -> Iterator[Document]:
+    """Yield each row as a document whose text is its words."""
+    names, X = column_names(matrix), matrix.X
+    counts = holds_counts(matrix)
+    for row, id_ in enumerate(matrix.ids):
+        span = slice(int(X.indptr[row]), int(X.indptr[row + 1]))
+        words: list[str] = []
+        for column, weight in zip(X.indices[span].tolist(), X.data[span].tolist(), strict=True):
+            words += [names[column]] * (min(int(weight), MOST_REPEATS) if counts else int(weight > 0))
+        yield Document(id_, " ".join(words), matrix.labels[row], matrix.splits[row])
+
+
+def select_columns(matrix: Matrix, vocabulary: Sequence[str]) -> Any:
+    """Return the weights as given, CSR float32 of shape (n, len(vocabulary)), columns in that order.
+
+    Raises
+    ------
+    InputError
+        If the matrix has none of the words.
+    """
+    import scipy.sparse
+
+    place = {word: number for number, word in enumerate(vocabulary)}
+    targets = np.array([place.get(name, -1) for name in column_names(matrix)], dtype=np.int64)
+    if (targets < 0).all():
+        raise InputError(
+            "the matrix has none of the collection's words",
+            "give the vocabulary it was made with (--vocabulary)",
+        )
+    coo = matrix.X.tocoo()
+    columns = targets[coo.col]
+    known = (columns >= 0) & (coo.data != 0)
+    shape = (matrix.X.shape[0], len(place))
+    return scipy.sparse.csr_matrix(
+        (coo.data[known].astype(np.float32), (coo.row[known], columns[known])), shape=shape
+    )

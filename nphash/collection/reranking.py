@@ -1,0 +1,62 @@
+"""Second look at the nearest codes: TF-IDF cosine between the query and the stored text.
+
+A query of three words makes a poor code, but the documents near it can be compared word by word.
+Only the candidates' text is read, so the cost does not grow with the collection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nphash.text.vectorizer import Vectorizer
+from nphash.text.weighting import Counts, Statistics, tfidf
+
+__all__ = ["Reranker"]
+
+Array = npt.NDArray[Any]
+
+
+class Reranker:
+    """TF-IDF rows of unit length for queries and candidates, with the vocabulary of a vectorizer.
+
+    The weights are TF-IDF whatever weighting the hasher was trained with.
+
+    Parameters
+    ----------
+    vectorizer
+        A fitted vectorizer.
+    """
+
+    def __init__(self, vectorizer: Vectorizer) -> None:
+        self.vectorizer = vectorizer
+        self._statistics = Statistics(vectorizer.document_frequency_, vectorizer.n_documents_, 1.0)
+
+    def rows(self, texts: Sequence[str]) -> Counts:
+        """Return TF-IDF weights of `texts` in CSR form, rows of unit L2 norm or zero."""
+        counts = self.vectorizer.counts(texts)
+        weights = tfidf(counts, self._statistics)
+        return Counts(weights, counts.indices, counts.indptr)
+
+    def similarities(self, query: str, rows: Counts) -> npt.NDArray[np.float64]:
+        """Return the cosine between `query` and each row, float64, shape (n_rows,), from 0 to 1."""
+        weights = self._dense(self.rows([query]))
+        owners = np.repeat(np.arange(len(rows.indptr) - 1), np.diff(rows.indptr))
+        sums = np.bincount(owners, weights=rows.data * weights[rows.indices], minlength=len(rows.indptr) - 1)
+        return np.clip(sums, 0.0, 1.0)  # rounding may leave 1.0000001
+
+    def shared_words(self, query: str, text: str) -> list[tuple[str, float]]:
+        """Return the words that query and text share with their part of the cosine, largest first."""
+        mine, other = self.rows([query]), self.rows([text])
+        parts = other.data * self._dense(mine)[other.indices]
+        order = np.lexsort((other.indices, -parts))
+        words = self.vectorizer.vocabulary_
+        return [(words[other.indices[i]], float(parts[i])) for i in order if parts[i] > 0]
+
+    def _dense(self, row: Counts) -> Array:
+        weights = np.zeros(len(self.vectorizer.vocabulary_))
+        weights[row.indices] = row.data
+        return weights

@@ -1,0 +1,222 @@
+"""Answers to queries: candidates by Hamming distance, then their order by similarity."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nphash.codes import Codes, unpack
+from nphash.collection.reranking import Reranker
+from nphash.collection.segments import Segments
+from nphash.corpus import Document
+from nphash.errors import InputError
+
+if TYPE_CHECKING:
+    from nphash.index import HammingIndex
+
+__all__ = ["Explanation", "Hit", "SearchSettings", "Searcher", "candidates", "order"]
+
+MIN_CANDIDATES = 1_000  # reading and weighing so many documents takes about 0.1 s
+CANDIDATES_PER_HIT = 10
+TIES_BOUND = 2  # at most so many times the candidates, when the last of them are tied
+
+Positions = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class SearchSettings:
+    """How to search.
+
+    Parameters
+    ----------
+    k
+        Results a query; None for all (useful with `radius`).
+    radius
+        Only documents whose code differs in at most so many bits.
+    rerank
+        Order candidates by TF-IDF cosine of their text; without it by Hamming distance alone.
+    candidates
+        How many nearest codes are looked at again; None for ten times `k` and at least 1,000.
+        Documents tied with the last one are taken in, up to twice the number.
+    """
+
+    k: int | None = 10
+    radius: int | None = None
+    rerank: bool = True
+    candidates: int | None = None
+
+    def check(self) -> None:
+        """Raise `InputError` for settings that ask for nothing."""
+        if self.k is not None and self.k < 1:
+            raise InputError(f"k is {self.k}, but at least 1 is needed", "ask for one result or more")
+        if self.radius is not None and self.radius < 0:
+            raise InputError(f"radius is {self.radius}", "give 0 or more differing bits")
+        if self.candidates is not None and self.candidates < (self.k or 1):
+            raise InputError(
+                f"candidates is {self.candidates}, fewer than the k={self.k} results", "give k or more"
+            )
+
+    @property
+    def n_candidates(self) -> int | None:
+        """Nearest codes to fetch; None for all."""
+        if self.k is None:
+            return None
+        if not self.rerank:
+            return self.k
+        return self.candidates or max(CANDIDATES_PER_HIT * self.k, MIN_CANDIDATES)
+
+
+@dataclass(frozen=True)
+class Hit:
+    """One result: a document and how near it is.
+
+    Attributes
+    ----------
+    rank
+        From 1.
+    document
+        The document with its whole text.
+    distance
+        Differing bits.
+    similarity
+        TF-IDF cosine with the query, from 0 to 1.
+    """
+
+    rank: int
+    document: Document
+    distance: int
+    similarity: float
+
+    @property
+    def id(self) -> str:
+        """The document's id."""
+        return self.document.id
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why a document was found.
+
+    Attributes
+    ----------
+    shared_words
+        Words of both texts with their parts of the similarity, largest first.
+    differing_bits
+        Numbers of the bits in which the codes differ, from 0.
+    """
+
+    shared_words: list[tuple[str, float]]
+    differing_bits: list[int]
+
+
+class Searcher:
+    """Search one state of a collection.
+
+    Parameters
+    ----------
+    index
+        A `HammingIndex` whose ids are positions.
+    segments
+        Where the documents are.
+    reranker
+        Compares texts.
+    n_bits
+        Bits of a code.
+    """
+
+    def __init__(self, index: HammingIndex, segments: Segments, reranker: Reranker, n_bits: int) -> None:
+        self.index = index
+        self.segments = segments
+        self.reranker = reranker
+        self.n_bits = n_bits
+
+    def search(self, texts: Sequence[str], codes: Codes, settings: SearchSettings) -> list[list[Hit]]:
+        """Return the hits of each text; `codes` are the texts' codes."""
+        found = candidates(self.index, codes, settings)
+        return [self._hits(text, *near, settings) for text, near in zip(texts, found, strict=True)]
+
+    def search_like(self, position: int, settings: SearchSettings) -> list[Hit]:
+        """Return the hits of the document at `position`, without itself."""
+        text = self.segments.documents_at([position])[position].text
+        one_more = replace(
+            settings,
+            k=None if settings.k is None else settings.k + 1,
+            candidates=None if settings.candidates is None else settings.candidates + 1,
+        )
+        [(distances, positions)] = candidates(self.index, self.segments.codes_at([position]), one_more)
+        others = positions != position  # it may be missing itself, behind many equal codes
+        return self._hits(text, distances[others], positions[others], settings)
+
+    def explain(self, query: str, code: Codes, position: int) -> Explanation:
+        """Return why the document at `position` was found."""
+        text = self.segments.documents_at([position])[position].text
+        bits = unpack(code ^ self.segments.codes_at([position]), self.n_bits)[0]
+        return Explanation(self.reranker.shared_words(query, text), np.flatnonzero(bits).tolist())
+
+    def _hits(
+        self, text: str, distances: npt.NDArray[Any], positions: Positions, settings: SearchSettings
+    ) -> list[Hit]:
+        if not settings.rerank:
+            distances, positions = distances[: settings.k], positions[: settings.k]
+        documents = self.segments.documents_at(positions.tolist())
+        rows = self.reranker.rows([documents[position].text for position in positions.tolist()])
+        similarities = self.reranker.similarities(text, rows)
+        best = order(distances, positions, similarities) if settings.rerank else np.arange(len(positions))
+        return [
+            Hit(rank, documents[int(positions[i])], int(distances[i]), float(similarities[i]))
+            for rank, i in enumerate(best[: settings.k].tolist(), start=1)
+        ]
+
+
+def candidates(
+    index: Any, codes: npt.NDArray[np.uint8], settings: SearchSettings
+) -> list[tuple[npt.NDArray[np.int64], Positions]]:
+    """Return for each code the distances and positions of its candidates, by (distance, position).
+
+    Parameters
+    ----------
+    index
+        A `HammingIndex` whose ids are positions.
+    codes
+        Packed codes, uint8, shape (q, n_bytes).
+    """
+    wanted = settings.n_candidates
+    if not len(index):  # all documents were removed
+        return [(np.zeros(0, np.int64), np.zeros(0, np.int64))] * len(codes)
+    if settings.radius is not None:
+        offsets, distances, positions = index.within(codes, settings.radius)
+        found = [
+            (distances[start:stop], positions[start:stop])
+            for start, stop in zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True)
+        ]
+    else:
+        most = len(index) if wanted is None else wanted * (TIES_BOUND if settings.rerank else 1)
+        distances, positions = index.search(codes, min(most, len(index)))
+        found = list(zip(distances, positions, strict=True))
+    return [(d[:last], p[:last]) for d, p in found for last in [_with_ties(d, wanted, settings.rerank)]]
+
+
+def _with_ties(distances: npt.NDArray[Any], wanted: int | None, ties: bool) -> int:
+    """Return how many of the ascending distances to keep: `wanted` and, up to a bound, ties with the last."""
+    if wanted is None or wanted >= len(distances):
+        return len(distances)
+    if not ties:
+        return wanted
+    return min(int(np.searchsorted(distances, distances[wanted - 1], side="right")), TIES_BOUND * wanted)
+
+
+def order(
+    distances: npt.NDArray[Any], positions: Positions, similarities: npt.NDArray[np.float64]
+) -> npt.NDArray[np.int64]:
+    """Return the order of results: most similar first, then by distance and position.
+
+    Examples
+    --------
+    >>> order(np.array([3, 1, 2]), np.array([0, 1, 2]), np.array([0.5, 0.1, 0.5])).tolist()
+    [2, 0, 1]
+    """
+    return np.lexsort((positions, distances, -similarities))

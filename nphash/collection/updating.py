@@ -1,0 +1,239 @@
+"""Changes to a collection: add, remove, compact. Each ends with one swap of the manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nphash.collection.changes import Change, changing
+from nphash.collection.documents import DocumentWriter
+from nphash.collection.files import writing
+from nphash.collection.manifest import Manifest, SegmentFiles
+from nphash.collection.matrix import holds_counts, matrix_documents, select_columns
+from nphash.collection.segments import Segments, save_array
+from nphash.corpus import Document, Matrix
+from nphash.errors import CollectionError, InputError
+
+if TYPE_CHECKING:
+    from nphash.collection.collection import Collection
+
+__all__ = ["AddReport", "add", "compact", "remove"]
+
+AT_ONCE = 2_000
+SEGMENTS = 8  # above this many, the last ones are merged; every query opens every segment
+ON_DUPLICATE = ("error", "skip", "replace")
+
+
+@dataclass
+class AddReport:
+    """What `Collection.add` did.
+
+    Attributes
+    ----------
+    added, skipped, replaced
+        Documents; replaced ones are also counted as added.
+    without_words
+        Added documents that hold no word of the vocabulary: their code says nothing of them.
+    """
+
+    added: int = 0
+    skipped: int = 0
+    replaced: int = 0
+    without_words: int = 0
+
+
+@dataclass
+class _Added:
+    """The new segment as it grows."""
+
+    report: AddReport = field(default_factory=AddReport)
+    ids: set[str] = field(default_factory=set)
+    codes: list[npt.NDArray[np.uint8]] = field(default_factory=list)
+    replaced: list[int] = field(default_factory=list)
+
+
+def add(collection: Collection, documents: Iterable[Document] | Matrix, on_duplicate: str) -> AddReport:
+    """Do the work of `Collection.add`."""
+    if on_duplicate not in ON_DUPLICATE:
+        raise InputError(f"on_duplicate is {on_duplicate!r}", f"choose one of {', '.join(ON_DUPLICATE)}")
+    with _state(collection) as (change, manifest, segments):
+        added = _Added()
+        with DocumentWriter(change.path("documents", ".sqlite")) as writer:
+            for block, weights in _blocks(collection, documents):
+                _add_block(collection, segments, added, block, weights, on_duplicate, writer)
+        if not added.report.added:
+            change.discard()
+            return added.report
+        with writing(collection.path):
+            codes_path = change.path("codes", ".npy")
+            save_array(codes_path, np.concatenate(added.codes))
+            new = SegmentFiles(codes_path.name, writer.path.name, writer.n_documents)
+            manifest.segments = [*manifest.segments, new]
+            removed = np.union1d(segments.removed, np.array(added.replaced, dtype=np.int64))
+            _set_removed(change, manifest, removed, segments.removed)
+            change.commit(manifest)
+    with suppress(CollectionError):  # the documents are in; merging can wait until there is room
+        _merge_small(collection)
+    return added.report
+
+
+def _blocks(
+    collection: Collection, documents: Iterable[Document] | Matrix
+) -> Iterator[tuple[list[Document], Any]]:
+    """Yield documents by the thousand, with their weights where a matrix brings its own."""
+    given = None
+    if isinstance(documents, Matrix):
+        if not holds_counts(documents):
+            given = select_columns(documents, collection.vectorizer.vocabulary_)
+        documents = matrix_documents(documents)
+    stream, start = iter(documents), 0
+    while block := list(islice(stream, AT_ONCE)):
+        yield block, None if given is None else given[start : start + len(block)]
+        start += len(block)
+
+
+def _add_block(
+    collection: Collection,
+    segments: Segments,
+    added: _Added,
+    block: list[Document],
+    weights: Any,
+    on_duplicate: str,
+    writer: DocumentWriter,
+) -> None:
+    taken = segments.positions_of([document.id for document in block])
+    keep = []
+    for row, document in enumerate(block):
+        again = document.id in added.ids
+        if again and on_duplicate != "skip":
+            raise InputError(
+                f"two new documents have the id {document.id!r}", "give every document its own id"
+            )
+        if again or (document.id in taken and on_duplicate == "skip"):
+            added.report.skipped += 1
+            continue
+        if document.id in taken:
+            if on_duplicate == "error":
+                raise InputError(
+                    f"the collection has a document {document.id!r} already",
+                    "nothing was added; skip or replace such documents with --if-exists (on_duplicate)",
+                )
+            added.replaced.append(taken[document.id])
+            added.report.replaced += 1
+        added.ids.add(document.id)
+        keep.append(row)
+    if not keep:
+        return
+    X = (
+        collection.vectorizer.transform([block[row].text for row in keep])
+        if weights is None
+        else weights[keep]
+    )
+    added.codes.append(collection.hasher.transform(X))
+    added.report.added += len(keep)
+    added.report.without_words += int((np.diff(X.indptr) == 0).sum())
+    for row in keep:
+        writer.write(block[row])
+
+
+def remove(collection: Collection, ids: Sequence[str], ignore_missing: bool) -> int:
+    """Do the work of `Collection.remove`."""
+    if isinstance(ids, str):
+        raise InputError("ids is one string, but a list of ids is needed", "write remove([id])")
+    with _state(collection) as (change, manifest, segments):
+        found = segments.positions_of(list(dict.fromkeys(ids)))
+        missing = [id_ for id_ in ids if id_ not in found]
+        if missing and not ignore_missing:
+            more = f" and {len(missing) - 1} more of those given" if len(missing) > 1 else ""
+            raise InputError(
+                f"the collection has no document {missing[0]!r}{more}",
+                "nothing was removed; pass over such ids with --ignore-missing (ignore_missing=True)",
+            )
+        if found:
+            with writing(collection.path):
+                removed = np.union1d(segments.removed, np.array(list(found.values()), dtype=np.int64))
+                _set_removed(change, manifest, removed, segments.removed)
+                change.commit(manifest)
+    return len(found)
+
+
+def compact(collection: Collection) -> None:
+    """Do the work of `Collection.compact`."""
+    with _state(collection) as (change, manifest, segments):
+        _merge(change, manifest, segments, first=0)
+
+
+def _merge_small(collection: Collection) -> None:
+    """Merge the last segments when there are many: their number grows as the logarithm of the documents'."""
+    with _state(collection) as (change, manifest, segments):
+        sizes = [files.n_documents for files in manifest.segments]
+        if len(sizes) <= SEGMENTS:
+            return
+        first = len(sizes) - 1
+        total = sizes[first]
+        while first and (sizes[first - 1] <= 2 * total or len(sizes) - first < 2):
+            first -= 1
+            total += sizes[first]
+        _merge(change, manifest, segments, first)
+
+
+def _merge(change: Change, manifest: Manifest, segments: Segments, first: int) -> None:
+    """Rewrite the segments from `first` on as one, without their removed documents."""
+    start = int(segments.offsets[first]) if first < len(segments.files) else 0
+    live = segments.live_positions()
+    live = live[live >= start]
+    with writing(change.folder):
+        manifest.segments = manifest.segments[:first]
+        if live.size:
+            codes_path = change.path("codes", ".npy")
+            save_array(codes_path, segments.codes_at(live))
+            with DocumentWriter(change.path("documents", ".sqlite")) as writer:
+                for _, document in segments.iterate(first):
+                    writer.write(document)
+            if writer.n_documents != live.size:
+                raise CollectionError(
+                    f"{change.folder} is damaged: {writer.n_documents:,} documents for {live.size:,} codes",
+                    "see 'nphash info --verify'",
+                )
+            manifest.segments.append(SegmentFiles(codes_path.name, writer.path.name, writer.n_documents))
+        _set_removed(change, manifest, segments.removed[segments.removed < start], segments.removed)
+        change.commit(manifest)
+
+
+def _set_removed(
+    change: Change, manifest: Manifest, removed: npt.NDArray[np.int64], before: npt.NDArray[np.int64]
+) -> None:
+    if np.array_equal(removed, before):
+        return
+    manifest.removed, manifest.n_removed = "", int(removed.size)
+    if removed.size:
+        path = change.path("removed", ".npy")
+        save_array(path, removed.astype(np.int64))
+        manifest.removed = path.name
+
+
+@contextmanager
+def _state(collection: Collection) -> Iterator[tuple[Change, Manifest, Segments]]:
+    """Yield a change and the newest state, which may be newer than the one `collection` has open."""
+    with changing(collection.path) as (change, manifest):
+        if manifest.model != collection.manifest.model:
+            raise CollectionError(
+                f"the collection {collection.path} was replaced by another one meanwhile", "open it again"
+            )
+        problems = manifest.check(collection.path)
+        if problems:
+            raise CollectionError(
+                f"the collection {collection.path} is damaged: {problems[0]}",
+                "nothing was changed; restore the directory from a copy",
+            )
+        segments = Segments(collection.path, manifest)
+        try:
+            yield change, manifest, segments
+        finally:
+            segments.close()
