@@ -79,10 +79,11 @@ def similarity_baseline(system: str, corpus: Prepared, dims: int) -> dict[str, f
         train, test = (
             rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12) for rows in (train, test)
         )
-    dense = [
-        np.asarray(block.todense() if hasattr(block, "todense") else block) for block in [test @ train.T]
-    ]
-    return {"precision": retrieval_by_similarity(dense[0], corpus.y_test, corpus.y_train)["precision"]}
+    columns = train.T
+    figures = retrieval_by_similarity(
+        lambda start, stop: test[start:stop] @ columns, corpus.y_test, corpus.y_train
+    )
+    return {"precision": figures["precision"]}
 
 
 def path_of(system: str, corpus: str, bits: int, seed: int, tag: str) -> Path:
@@ -148,14 +149,14 @@ def _run_one(
     result = measure(system, prepared, bits, seed, params)
     path.parent.mkdir(parents=True, exist_ok=True)
     about = {"system": system, "corpus": name, "bits": bits, "seed": seed, "params": params}
-    command = f"python benchmarks/papers.py run --systems {system} --corpora {name} --bits {bits} --seeds {seed + 1}"
+    options = f"--systems {system} --corpora {name} --bits {bits} --seeds {seed + 1}"
+    command = f"python benchmarks/papers.py run {options}"
     path.write_text(
         json.dumps({**about, **result, "command": command, **environment()}, indent=1) + "\n",
         encoding="utf-8",
     )
-    click.echo(
-        f"{name} {system} {bits} bits, seed {seed}: {result['test']['precision']:.4f} ({result['seconds']:.0f} s)"
-    )
+    figure, seconds = result["test"]["precision"], result["seconds"]
+    click.echo(f"{name} {system} {bits} bits, seed {seed}: {figure:.4f} ({seconds:.0f} s)")
 
 
 def results(tag: str = "") -> list[dict[str, Any]]:
