@@ -1,0 +1,179 @@
+"""What all matrix readers share: limits before memory is asked for, checks after reading."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.sparse import csr_matrix
+
+from nphash.corpus.files import numbered_lines, open_bytes, translate_errors
+from nphash.corpus.records import Matrix, ReadOptions, show, stem
+from nphash.errors import CorpusError
+
+__all__ = ["MAX_WORDS", "check_claims", "finish", "foreign_parser", "read_vocabulary", "unpacked_bytes"]
+
+#: More columns are no vocabulary; models have a row of weights for each.
+MAX_WORDS = 2**24
+
+#: Rows that may be empty in a small file, before a header that promises more is disbelieved.
+_EMPTY_ROWS = 2**20
+
+
+def finish(X: Any, source: str, options: ReadOptions, vocabulary: list[str] | None = None) -> Matrix:
+    """Check a matrix and bring it to float32 CSR with sorted, distinct indices and no stored zeros.
+
+    Parameters
+    ----------
+    X
+        Any SciPy sparse matrix or array.
+    source
+        For messages and for the made-up ids ``name:row`` (rows count from 1).
+    options
+        Its ``vocabulary`` file is read if given.
+    vocabulary
+        Words that the format itself provides.
+
+    Raises
+    ------
+    CorpusError
+        For an empty matrix, broken index arrays, entries that are not finite numbers of at least
+        0, or a vocabulary of another length.
+    """
+    _check_shape(X, source)
+    if options.vocabulary is not None:
+        vocabulary = read_vocabulary(options.vocabulary, options)
+    if vocabulary is not None and len(vocabulary) != X.shape[1]:
+        turned = "; the matrix may be transposed" if len(vocabulary) == X.shape[0] else ""
+        raise CorpusError(
+            f"the vocabulary of {show(source)} has {len(vocabulary)} words for {X.shape[1]} columns",
+            f"give the file that belongs to this matrix, one word a line{turned}",
+        )
+    if X.dtype.kind not in "buif":
+        raise CorpusError(f"{show(source)} holds {X.dtype} entries", "word weights are real numbers")
+    if hasattr(X, "check_format"):
+        try:
+            X.check_format(full_check=True)  # an index out of range would make kernels write anywhere
+        except ValueError as error:
+            raise CorpusError(
+                f"{show(source)} is no valid sparse matrix ({error})", "write it again"
+            ) from error
+    X = csr_matrix(X, dtype=np.float32 if X.dtype == np.float32 else np.float64, copy=True)
+    X.sum_duplicates()
+    _check_entries(X, source)
+    X = X.astype(np.float32)
+    X.eliminate_zeros()
+    name, n = stem(source), X.shape[0]
+    return Matrix(X, [f"{name}:{row}" for row in range(1, n + 1)], [()] * n, [""] * n, vocabulary)
+
+
+def _check_shape(X: Any, source: str) -> None:
+    if len(X.shape) != 2 or X.shape[0] < 1 or X.shape[1] < 1:
+        raise CorpusError(
+            f"{show(source)} holds no document (a matrix of shape {X.shape})",
+            "check that this is the right file",
+        )
+    if X.shape[1] > MAX_WORDS:
+        raise CorpusError(
+            f"{show(source)} has {X.shape[1]} columns, but at most {MAX_WORDS} are possible",
+            "check that rows are documents, or hash the words into fewer columns",
+        )
+
+
+def _check_entries(X: Any, source: str) -> None:
+    with np.errstate(over="ignore"):
+        data = X.data.astype(np.float32)  # a finite float64 may be infinite here
+    bad = np.flatnonzero(~(np.isfinite(data) & (data >= 0)))
+    if len(bad):
+        row = int(np.searchsorted(X.indptr, bad[0], side="right"))
+        value, column = X.data[bad[0]], int(X.indices[bad[0]]) + 1
+        raise CorpusError(
+            f"{show(source)}: the entry in row {row}, column {column} is {value}",
+            "word weights are finite and not negative; correct or remove it",
+        )
+
+
+def check_claims(source: str, rows: int, columns: int, entries: int, content_bytes: int) -> None:
+    """Refuse a header that promises more than the file can hold, before memory is asked for.
+
+    Raises
+    ------
+    CorpusError
+        When it does.
+
+    Examples
+    --------
+    >>> check_claims("x.mtx", 10**12, 5, 3, 100)
+    Traceback (most recent call last):
+    nphash.errors.CorpusError: the header of x.mtx promises 1000000000000 rows, more than its 100 bytes...
+    """
+    if min(rows, columns, entries) < 0:
+        raise CorpusError(f"the header of {show(source)} has a negative size", "write the file again")
+    for promised, what, possible in (
+        (rows, "rows", content_bytes + _EMPTY_ROWS),
+        (entries, "entries", content_bytes),
+    ):
+        if promised > possible:
+            raise CorpusError(
+                f"the header of {show(source)} promises {promised} {what}, more than its "
+                f"{content_bytes} bytes can hold",
+                "the file is damaged or not of this format",
+            )
+    if columns > MAX_WORDS:
+        raise CorpusError(
+            f"the header of {show(source)} promises {columns} columns, but at most {MAX_WORDS} are possible",
+            "check that rows are documents",
+        )
+
+
+def unpacked_bytes(source: str) -> int:
+    """Return the size of a file's content; a gzip file is read through once, a piece at a time."""
+    with open_bytes(source) as stream:
+        return sum(len(piece) for piece in iter(lambda: stream.read(2**20), b""))
+
+
+@contextmanager
+def foreign_parser(source: str, what: str) -> Iterator[None]:
+    """Turn whatever a parser of SciPy or NumPy raises on a damaged file into a CorpusError.
+
+    Such parsers meet arbitrary bytes and raise nearly anything (KeyError, struct.error,
+    zipfile.BadZipFile, ...), so this catches every Exception but our own.
+    """
+    with translate_errors(source):
+        try:
+            yield
+        except (CorpusError, OSError, EOFError):
+            raise
+        except MemoryError as error:
+            raise CorpusError(f"{show(source)} does not fit into memory", "give fewer documents") from error
+        except Exception as error:
+            reason = str(error).strip().splitlines() or [type(error).__name__]
+            raise CorpusError(
+                f"{show(source)} cannot be read as {what} ({reason[0][:200]})",
+                "the file is damaged or not of this format; see --input-format",
+            ) from error
+
+
+def read_vocabulary(path: str | Path, options: ReadOptions) -> list[str]:
+    """Return the words of a file with one word a line, in order.
+
+    Raises
+    ------
+    CorpusError
+        When it cannot be read, or holds an empty line or a repeated word.
+    """
+    line_of: dict[str, int] = {}
+    for number, line in numbered_lines(path, options):
+        word = line.strip()
+        if not word:
+            raise CorpusError(f"{path}, line {number} is empty", "give one word a line, one line a column")
+        if word in line_of:
+            raise CorpusError(
+                f"{path}, line {number}: the word {word!r} was already on line {line_of[word]}",
+                "give one word a line, each once",
+            )
+        line_of[word] = number
+    return list(line_of)
