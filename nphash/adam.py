@@ -6,15 +6,22 @@ moments freed of their bias towards zero, t the number of steps.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain
+from typing import Any
 
 import numpy as np
 
 from nphash.errors import InputError
+from nphash.gradients import LazyGradient, RowGradient
 from nphash.ops import Array
-from nphash.threads import count_threads
+from nphash.threads import count_threads, run_tasks
 
 __all__ = ["Adam", "adam_step", "global_norm"]
+
+Task = Callable[[], None]
 
 
 def adam_step(
@@ -97,6 +104,7 @@ class Adam:
     m: dict[str, Array] = field(default_factory=dict)
     v: dict[str, Array] = field(default_factory=dict)
     t: int = 0
+    _postponed: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def step(
         self, params: dict[str, Array], grads: dict[str, Array], learning_rate: float | None = None
@@ -121,29 +129,72 @@ class Adam:
         threads = count_threads(self.threads)
         scale = 1.0
         if self.max_norm is not None:
+            grads = {name: np.asarray(g) for name, g in grads.items()}
             norm = global_norm(grads, threads)
             scale = min(1.0, self.max_norm / norm) if norm > 0 else 1.0
         self.t += 1
         rate = self.learning_rate if learning_rate is None else learning_rate
-        for name, g in grads.items():
-            w = params[name]
+        factors = self._factors(scale, rate)
+        tasks: list[Task] = []
+        for name in sorted(grads, key=lambda name: -params[name].size):
+            w, g = params[name], grads[name]
             if name not in self.m:
                 self.m[name], self.v[name] = np.zeros_like(w), np.zeros_like(w)
-            self._update(w, g, self.m[name], self.v[name], scale, rate, threads)
+            tasks += self._tasks(name, w, g, np.array(factors, dtype=w.dtype))
+        run_tasks(tasks, threads)
 
-    def _update(
-        self, w: Array, g: Array, m: Array, v: Array, scale: float, rate: float, threads: int
-    ) -> None:
-        from nphash.kernels.adam import adam_update
+    def catch_up(self, rows: Array) -> None:
+        """Do the steps put off for some rows of parameters with row gradients; repeats are allowed.
+
+        To be called with the words of a batch before the batch is looked at.
+        """
+        if self._postponed:
+            needed = np.zeros(max(len(waiting.w) for waiting in self._postponed.values()), dtype=bool)
+            needed[rows] = True
+            self._run(waiting.catch_up(np.flatnonzero(needed)) for waiting in self._postponed.values())
+
+    def settle(self) -> None:
+        """Do all steps put off, so that parameters and moments are what they should be everywhere.
+
+        To be called before parameters are read other than by a batch. Without row gradients
+        (`nphash.gradients.RowGradient`) nothing is ever put off.
+        """
+        self._run(waiting.settle() for waiting in self._postponed.values())
+        for waiting in self._postponed.values():
+            waiting.forget()
+
+    def _run(self, tasks: Iterable[list[Task]]) -> None:
+        run_tasks(list(chain.from_iterable(tasks)), count_threads(self.threads))
+
+    def _tasks(self, name: str, w: Array, g: Any, settings: Array) -> list[Task]:
+        from nphash.kernels.adam import adam_tasks
         from nphash.kernels.sparse import COMPILED
+        from nphash.postponed import Postponed
 
+        m, v = self.m[name], self.v[name]
+        if isinstance(g, RowGradient):
+            if name not in self._postponed or self._postponed[name].w is not w:
+                self._postponed[name] = Postponed(w, m, v, fresh=not m.any() and not v.any())
+            return self._postponed[name].tasks(g, settings)
+        if name in self._postponed:  # its gradient was one of rows in an earlier step
+            self._run([self._postponed.pop(name).settle()])
+        if isinstance(g, LazyGradient):
+            return g.tasks(w, m, v, settings)
+        g = np.ascontiguousarray(g, dtype=w.dtype)
+        return adam_tasks(w, g, m, v, settings) if COMPILED else [partial(_readable, w, g, m, v, settings)]
+
+    def _factors(self, scale: float, rate: float) -> tuple[float, ...]:
         beta1, beta2, t = self.beta1, self.beta2, self.t
-        if not COMPILED:
-            w[:], m[:], v[:] = adam_step(w, scale * g, m, v, t, rate, beta1, beta2, self.epsilon)
-            return
         unbias1, unbias2 = 1 / (1 - beta1**t), 1 / (1 - beta2**t)
-        factors = (scale, rate, self.epsilon, beta1, 1 - beta1, beta2, 1 - beta2, unbias1, unbias2)
-        adam_update(w, np.ascontiguousarray(g, dtype=w.dtype), m, v, factors, threads)
+        return (scale, rate, self.epsilon, beta1, 1 - beta1, beta2, 1 - beta2, unbias1, unbias2)
+
+
+def _readable(w: Array, g: Array, m: Array, v: Array, settings: Array) -> None:
+    # `adam_step` with the factors that the kernel takes
+    scale, rate, epsilon, beta1, rest1, beta2, rest2, unbias1, unbias2 = settings
+    m[:] = beta1 * m + rest1 * scale * g
+    v[:] = beta2 * v + rest2 * (scale * g) ** 2
+    w -= rate * (m * unbias1) / (np.sqrt(v * unbias2) + epsilon)
 
 
 def _check(params: dict[str, Array], grads: dict[str, Array]) -> None:

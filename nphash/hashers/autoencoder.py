@@ -14,12 +14,13 @@ import numpy.typing as npt
 import scipy.sparse
 
 from nphash.codes import pack
+from nphash.engine import Engine
 from nphash.errors import InputError
 from nphash.hashers.base import Hasher
 from nphash.hashers.inputs import seed_from
 from nphash.hashers.training import Batch, Data, Params, Training, train
 from nphash.hashers.validation import held_out_rows, precision_validator, subset
-from nphash.ops import dense, dropout, relu, sparse_dense
+from nphash.ops import dense, dropout, relu
 from nphash.schedules import Schedule, ScheduleLike, as_schedule
 from nphash.threads import single_threaded_blas
 
@@ -54,7 +55,9 @@ def log_unigram(target: Any) -> Array:
     return log_share
 
 
-def encoder(params: Params, x: Any, mask: Array | None) -> tuple[Array, Callable[[Array], Params]]:
+def encoder(
+    params: Params, x: Any, mask: Array | None, engine: Engine | None = None
+) -> tuple[Array, Callable[[Array], Params]]:
     """Hidden layers h = ReLU(... ReLU(x W_1 + b_1) ... W_d + b_d), with dropout on the last.
 
     Parameters
@@ -65,18 +68,21 @@ def encoder(params: Params, x: Any, mask: Array | None) -> tuple[Array, Callable
         Documents, CSR (B, V).
     mask
         Dropout mask (B, H), already divided by the share kept; None leaves dropout off.
+    engine
+        What computes the layers; the equations as written if None.
 
     Returns
     -------
     tuple
         h of shape (B, H), and ``back(dh)``, which returns the gradients by name.
     """
+    engine = Engine() if engine is None else engine
     depth = sum(name.startswith("W_") and name[2:].isdigit() for name in params)
-    h, back_first = sparse_dense(x, params["W_1"], params["b_1"])  # (B, H)
+    h, back_first = engine.sparse_dense(x, params["W_1"], params["b_1"])  # (B, H)
     h, back_relu = relu(h)
     backs = [(back_first, back_relu)]
     for i in range(2, depth + 1):
-        h, back_dense = dense(h, params[f"W_{i}"], params[f"b_{i}"])  # (B, H)
+        h, back_dense = engine.dense(h, params[f"W_{i}"], params[f"b_{i}"])  # (B, H)
         h, back_relu = relu(h)
         backs.append((back_dense, back_relu))
     back_dropout = None

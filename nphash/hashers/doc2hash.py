@@ -144,17 +144,18 @@ class Doc2Hash(VariationalHasher):
         tau = self._schedule(self.temperature)(batch.epoch)
         beta = self._schedule(self.kl_weight)(batch.epoch)
 
-        h, back_encoder = encoder(params, batch.x, mask)  # (B, H)
+        h, back_encoder = encoder(params, batch.x, mask, batch.engine)  # (B, H)
         a, back_a = dense(h, params["W_a"], params["b_a"])  # (B, L)
         z, back_z = SAMPLING[self.sampling](a, noise, tau)  # (B, L)
-        s, back_s = dense(2 * z - 1, params["W_s"], params["b_s"])  # (B, V)
-        likelihood, back_likelihood = reconstruction(s, batch.target)
+        likelihood, back_likelihood = batch.engine.decode(
+            2 * z - 1, params["W_s"], params["b_s"], batch.target
+        )
         kl, back_kl = bernoulli_kl(a)
         loss, back_loss = bound_loss(likelihood, kl, beta)
 
         def back() -> Params:
             dlikelihood, dkl = back_loss()
-            dsigns, dW_s, db_s = back_s(back_likelihood(dlikelihood))  # (B, L), (L, V), (V,)
+            dsigns, dW_s, db_s = back_likelihood(dlikelihood)  # (B, L), (L, V), (V,)
             da = back_z(2 * dsigns) + back_kl(dkl)  # (B, L)
             dh, dW_a, db_a = back_a(da)  # (B, H), (H, L), (L,)
             return {**back_encoder(dh), "W_a": dW_a, "b_a": db_a, "W_s": dW_s, "b_s": db_s}

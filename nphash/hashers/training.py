@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nphash.adam import Adam
+from nphash.engine import Engine
 from nphash.errors import InputError, Interrupted
 from nphash.hashers.checkpoint import Checkpoint, State, fingerprint
 from nphash.schedules import ScheduleLike, as_schedule
@@ -102,6 +103,7 @@ class Batch:
     y: Any
     rng: np.random.Generator
     epoch: float  # epochs done, with the fraction of this one: schedules depend on it
+    engine: Engine = field(default_factory=Engine)
 
 
 class Model(Protocol):

@@ -1,0 +1,121 @@
+"""The engine: which code computes the operations whose cost grows with the vocabulary.
+
+`Engine` runs the equations of `nphash.ops` and `nphash.losses` as they are written; it is the
+definition. `nphash.compiled.CompiledEngine` has the same methods and gives the same results up to
+rounding, by Numba kernels. Everything between first layer and decoder is of size batch x bits
+and is the same NumPy code with both.
+
+Shapes: B documents of a batch, V words, H hidden units, L bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from nphash.errors import InputError
+from nphash.losses import reconstruction
+from nphash.ops import Array, Backs, dense, sparse_dense
+from nphash.profile import Profile
+from nphash.threads import count_threads
+
+__all__ = ["ENGINES", "Engine", "create_engine"]
+
+ENGINES = ("auto", "numpy", "numba")
+
+BacksOfScalar = Callable[..., tuple[Any, ...]]
+
+
+class Engine:
+    """The operations as the equations say, in float32 or float64.
+
+    Parameters
+    ----------
+    threads
+        How many threads. Results are the same for any number.
+    profile
+        Where the seconds spent are added up; a new one if None.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> y, back = Engine().dense(np.ones((1, 2)), np.eye(2), np.zeros(2))
+    >>> y
+    array([[1., 1.]])
+    """
+
+    name = "numpy"
+
+    def __init__(self, threads: int = 1, profile: Profile | None = None) -> None:
+        self.threads = threads
+        self.profile = Profile() if profile is None else profile
+
+    def sparse_dense(self, X: Any, W: Array, b: Array) -> tuple[Array, Backs]:
+        """First layer, as `nphash.ops.sparse_dense`."""
+        profile = self.profile
+        with profile.measure("first layer"):
+            h, back = sparse_dense(X, W, b, self.threads)
+        return h, profile.around("first layer, backward", back)
+
+    def dense(self, x: Array, W: Array, b: Array) -> tuple[Array, Backs]:
+        """Fully connected layer, as `nphash.ops.dense`."""
+        profile = self.profile
+        with profile.measure("hidden layers"):
+            y, back = dense(x, W, b)
+        return y, profile.around("hidden layers, backward", back)
+
+    def decode(self, z: Array, W: Array, b: Array, target: Any) -> tuple[float, BacksOfScalar]:
+        """Decoder and likelihood in one: `nphash.losses.reconstruction` of the scores z W + b.
+
+        Parameters
+        ----------
+        z
+            What the decoder sees of the code, array of shape (B, L).
+        W, b
+            Arrays of shapes (L, V) and (V,).
+        target
+            CSR (B, V), as for `reconstruction`.
+
+        Returns
+        -------
+        tuple
+            Mean loss in nats a document; ``back(dloss=1.0)`` returns (dz, dW, db).
+        """
+        profile = self.profile
+        with profile.measure("decoder"):
+            scores, back_scores = dense(z, W, b)  # (B, V)
+            loss, back_loss = reconstruction(scores, target)
+
+        def back(dloss: float = 1.0) -> tuple[Any, ...]:
+            return back_scores(back_loss(dloss))  # (B, L), (L, V), (V,)
+
+        return loss, profile.around("decoder, backward", back)
+
+
+def create_engine(
+    name: str = "auto", dtype: str = "float32", threads: int | None = 1, profile: Profile | None = None
+) -> Engine:
+    """Return an engine by name; ``"auto"`` is Numba for float32 where it is not switched off.
+
+    Raises
+    ------
+    InputError
+        For an unknown name, or Numba with float64, for which there are no kernels.
+
+    Examples
+    --------
+    >>> create_engine("numpy").name, create_engine(dtype="float64").name
+    ('numpy', 'numpy')
+    """
+    if name not in ENGINES:
+        raise InputError(f"engine is {name!r}", f"give one of {', '.join(ENGINES)}")
+    if name == "numba" and dtype != "float32":
+        raise InputError(f"the numba engine computes in float32, not {dtype}", 'give engine="numpy"')
+    threads = count_threads(threads)
+    if name == "numpy" or dtype != "float32":
+        return Engine(threads, profile)
+    from nphash import compiled  # here, so that the equations run without Numba
+
+    if name == "auto" and not compiled.COMPILED:
+        return Engine(threads, profile)
+    return compiled.CompiledEngine(threads, profile)
