@@ -15,6 +15,7 @@ Shapes: B documents of a batch, V words, L bits, K categories, C labels.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -145,7 +146,7 @@ def categorical_kl(logits: Array, prior: Array | None = None) -> tuple[float, Ba
     """
     log_q, _ = log_softmax(logits)  # (B, L, K)
     q = np.exp(log_q)
-    log_p = -np.log(logits.shape[-1]) if prior is None else np.log(prior).astype(logits.dtype)
+    log_p = -math.log(logits.shape[-1]) if prior is None else np.log(prior).astype(logits.dtype)
     log_ratio = log_q - log_p  # (B, L, K)
     divergence = (q * log_ratio).sum(axis=-1, keepdims=True)  # (B, L, 1)
     n = len(logits)

@@ -93,7 +93,7 @@ def adam_path(w, gradients, rate, beta1=0.9, beta2=0.999, epsilon=1e-8):
 def numeric_gradient(function, arguments, position, dout, step):
     """Derivative of sum(dout * function(*arguments)) by one argument, entry by entry."""
     x = arguments[position]
-    gradient = x * 0.0
+    gradient = x.copy()
     for index in itertools.product(*(range(size) for size in x.shape)):
         kept = x[index]
         x[index] = kept + step
