@@ -156,7 +156,7 @@ def decode(raw: bytes, source: str | Path, options: ReadOptions) -> str:
 
 def _check_encoding(encoding: str) -> str:
     try:
-        b"".decode(encoding)  # LookupError also for codecs that are not for text
+        "a".encode(encoding)  # LookupError also for codecs that are not for text
         return codecs.lookup(encoding).name
     except (LookupError, ValueError) as error:
         raise CorpusError(
