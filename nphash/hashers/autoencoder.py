@@ -16,7 +16,7 @@ import scipy.sparse
 from nphash.codes import pack
 from nphash.errors import InputError
 from nphash.hashers.base import Hasher
-from nphash.hashers.inputs import seed_from
+from nphash.hashers.inputs import is_count, seed_from
 from nphash.hashers.training import Batch, Data, Params, Training, train
 from nphash.hashers.validation import held_out_rows, precision_validator, subset
 from nphash.ops import dense, dropout, relu, sparse_dense
@@ -108,6 +108,7 @@ class VariationalHasher(Hasher):
 
     hidden: tuple[int, ...]
     dropout: float
+    kl_weight: ScheduleLike
     target: str
     training: Training | None
     random_state: Any
@@ -119,6 +120,10 @@ class VariationalHasher(Hasher):
 
     def _schedule(self, value: ScheduleLike) -> Schedule:
         return as_schedule(value, self._training.epochs)
+
+    def _ends(self, value: ScheduleLike) -> tuple[float, float]:
+        schedule = self._schedule(value)
+        return schedule(0.0), schedule(float(self._training.epochs))
 
     def _start(self, rng: np.random.Generator, n_hidden: int, target: Any) -> Params:
         """Return the first weights of everything behind the encoder."""
@@ -145,24 +150,37 @@ class VariationalHasher(Hasher):
     def _check_params(self) -> None:
         if not isinstance(self._training, Training):
             raise InputError(f"training is {self.training!r}", "give a nphash.hashers.Training or None")
-        if not isinstance(self.hidden, (tuple, list)) or not self.hidden or min(self.hidden) < 1:
+        hidden = self.hidden
+        if not isinstance(hidden, (tuple, list)) or not hidden or not all(map(is_count, hidden)):
             raise InputError(
-                f"hidden is {self.hidden}", "give the widths of one or more layers, such as (500, 500)"
+                f"hidden is {hidden!r}", "give the widths of one or more layers, such as (500, 500)"
             )
-        if not 0 <= self.dropout < 1:
+        if not isinstance(self.dropout, (int, float)) or not 0 <= self.dropout < 1:
             raise InputError(
-                f"dropout is {self.dropout}", "give the share of units left out, from 0 to below 1"
+                f"dropout is {self.dropout!r}", "give the share of units left out, from 0 to below 1"
             )
         if self.target not in TARGETS:
             raise InputError(f"target is {self.target!r}", f"give one of {', '.join(TARGETS)}")
         self._training.check()
+        if not all(0 <= weight < np.inf for weight in self._ends(self.kl_weight)):
+            raise InputError(f"kl_weight is {self.kl_weight}", "it must be 0 or more from first to last")
 
     def _fit(self, X: Any, y: Any, **options: Any) -> None:
         self._check_params()
+        if options["checkpoint"] is not None and self.random_state is None:
+            raise InputError(
+                "random_state is None, but a checkpoint is asked for",
+                "give a number, so that the same fit can go on",
+            )
         seed = seed_from(self.random_state)
         X_valid, y_valid = options["X_valid"], options["y_valid"]
         if X_valid is None:
             held_out = held_out_rows(X.shape[0], self._training.validation_share)
+            if held_out.all():
+                raise InputError(
+                    f"validation_share {self._training.validation_share} leaves nothing to learn from",
+                    "0.1 is usual",
+                )
             X_valid, y_valid = X[held_out], None if y is None else y[held_out]
             X, y = X[~held_out], None if y is None else y[~held_out]
         X = X.astype(self._training.dtype)

@@ -103,7 +103,8 @@ class Checkpoint:
         if not self.path.exists():
             return None
         try:
-            with np.load(self.path, allow_pickle=False) as file:
+            # opened here, since np.load leaves the file of a broken archive open
+            with self.path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
                 about = json.loads(str(file["about"]))
                 arrays = {name: file[name] for name in file.files if name != "about"}
         except Exception as error:  # zipfile, zlib, json and NumPy each have their own

@@ -119,10 +119,8 @@ class Doc2Hash(VariationalHasher):
         super()._check_params()
         if self.sampling not in SAMPLING:
             raise InputError(f"sampling is {self.sampling!r}", f"give one of {', '.join(SAMPLING)}")
-        if not self._schedule(self.temperature)(self._training.epochs) > 0:
-            raise InputError(
-                f"temperature is {self.temperature}", "it must stay above 0 until the last epoch"
-            )
+        if not min(self._ends(self.temperature)) > 0:
+            raise InputError(f"temperature is {self.temperature}", "it must be above 0 from first to last")
 
     def _start(self, rng: np.random.Generator, n_hidden: int, target: Any) -> Params:
         return {

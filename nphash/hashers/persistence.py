@@ -38,6 +38,8 @@ def save(hasher: Hasher, folder: Path | str) -> list[Path]:
     ------
     NotFittedError
         If the hasher is not fitted.
+    InputError
+        If a parameter is a function of one's own, which no file without pickle can hold.
 
     Examples
     --------
@@ -100,7 +102,14 @@ def _plain(value: Any) -> Any:
         return None  # its state has moved on: it could not give the same fit again
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
-    return value
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    raise InputError(
+        f"{value!r} cannot be saved without pickle",
+        "give a number, a pair (first, last) or a schedule of nphash.schedules",
+    )
 
 
 def _from_plain(value: Any) -> Any:
@@ -130,7 +139,11 @@ def load(folder: Path | str, *, mmap: bool = True) -> Hasher:
         )
         arrays = {name: _array(folder, name, entry, mmap) for name, entry in about["arrays"].items()}
         learned = about["learned"].items()
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        if not all(_is_learned(name.partition(".")[0]) for name in [*about["learned"], *arrays]):
+            raise ValueError("it sets something that no fit learns")
+        if "n_features_in_" not in about["learned"]:
+            raise ValueError("the number of words is missing")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError) as error:
         if isinstance(error, CollectionError):
             raise
         reason = f"{type(error).__name__}: {error}"
@@ -146,6 +159,10 @@ def load(folder: Path | str, *, mmap: bool = True) -> Hasher:
         else:
             setattr(hasher, attribute, array)
     return hasher
+
+
+def _is_learned(name: str) -> bool:
+    return name.isidentifier() and name.endswith("_") and not name.startswith("_")
 
 
 def _array(folder: Path, name: str, entry: dict[str, Any], mmap: bool) -> Any:

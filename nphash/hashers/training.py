@@ -18,6 +18,7 @@ import numpy.typing as npt
 from nphash.adam import Adam
 from nphash.errors import InputError, Interrupted
 from nphash.hashers.checkpoint import Checkpoint, State, fingerprint
+from nphash.hashers.inputs import is_count
 from nphash.schedules import ScheduleLike, as_schedule
 from nphash.threads import count_threads, single_threaded_blas
 
@@ -28,6 +29,10 @@ Validator = Callable[[Params], tuple[str, float]]
 
 # Between two checkpoints: writing the weights of a large vocabulary takes about 0.2 s.
 SECONDS_BETWEEN_CHECKPOINTS = 10.0
+
+# Parameters by which a checkpoint is not recognised: results do not depend on the number of
+# threads, and the seed drawn from the random state is compared itself.
+UNIMPORTANT = ("threads", "random_state")
 
 
 @dataclass(frozen=True)
@@ -68,16 +73,18 @@ class Training:
 
     def check(self) -> None:
         """Raise `InputError` for settings with which nothing can be learned."""
-        if self.epochs < 1:
-            raise InputError(f"epochs is {self.epochs}", "give 1 or more")
-        if self.batch_size < 1:
-            raise InputError(f"batch_size is {self.batch_size}", "give 1 or more; 100 is usual")
+        if not is_count(self.epochs):
+            raise InputError(f"epochs is {self.epochs!r}", "give a whole number, 1 or more")
+        if not is_count(self.batch_size):
+            raise InputError(
+                f"batch_size is {self.batch_size!r}", "give a whole number, 1 or more; 100 is usual"
+            )
         if not as_schedule(self.learning_rate, self.epochs)(0.0) > 0:
             raise InputError(
                 f"learning_rate is {self.learning_rate}", "give a positive number; 0.001 is usual"
             )
-        if self.patience is not None and self.patience < 1:
-            raise InputError(f"patience is {self.patience}", "give 1 or more epochs, or None")
+        if self.patience is not None and not is_count(self.patience):
+            raise InputError(f"patience is {self.patience!r}", "give 1 or more epochs, or None")
         if not 0 <= self.validation_share < 1:
             raise InputError(f"validation_share is {self.validation_share}", "give a share from 0 to below 1")
         if self.dtype not in ("float32", "float64"):
@@ -174,7 +181,7 @@ def train(
     state = State(params=params, best=params)
     if checkpoint is not None:
         kept = Checkpoint(
-            checkpoint, fingerprint(f"{model!r}{seed}", [data.x, data.target, *_labels(data.y)])
+            checkpoint, fingerprint(_identity(model, seed), [data.x, data.target, *_labels(data.y)])
         )
         state = kept.load() or state
     loop = _Loop(model, data, validator, settings, seed, state, count_threads(threads), callback)
@@ -193,6 +200,14 @@ def train(
     if kept is not None:
         kept.delete()
     return loop.state
+
+
+def _identity(model: Any, seed: int) -> str:
+    """Return as text what a fit depends on beside its documents; the number of threads is not of it."""
+    if not hasattr(model, "get_params"):
+        return repr((model, seed))
+    params = {name: value for name, value in model.get_params(deep=False).items() if name not in UNIMPORTANT}
+    return repr((type(model).__name__, seed, sorted(params.items())))
 
 
 def _labels(y: Any) -> list[Any]:
