@@ -25,6 +25,7 @@ def test_dense_is_a_matrix_product(rng):
 @pytest.mark.parametrize("compiled", [True, False])
 def test_sparse_layer_equals_the_dense_one(rng, make, compiled, monkeypatch):
     monkeypatch.setattr(kernels, "COMPILED", compiled)
+    monkeypatch.setattr(ops, "FEW_WEIGHTS", 0)
     full = rng.random((6, 9)) * (rng.random((6, 9)) < 0.3)
     full[2] = 0  # a document without known words
     W, b, dh = rng.normal(size=(9, 4)), rng.normal(size=4), rng.normal(size=(6, 4))
@@ -106,3 +107,15 @@ def test_gaussian_sample_has_its_mean_and_variance(rng):
     y, _ = ops.gaussian_sample(np.full((1, 1), 2.0), np.full((1, 1), np.log(9.0)), noise)
     assert y.mean() == pytest.approx(2, abs=0.05)
     assert y.std() == pytest.approx(3, abs=0.05)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_few_documents_give_the_bits_of_the_kernel(dtype, monkeypatch):
+    rng = np.random.default_rng(3)
+    X = sparse.csr_array((rng.random((7, 40)) * (rng.random((7, 40)) < 0.3)).astype(dtype))
+    W, b = rng.normal(size=(40, 9)).astype(dtype), rng.normal(size=9).astype(dtype)
+    few, _ = ops.sparse_dense(X, W, b)
+    monkeypatch.setattr(ops, "FEW_WEIGHTS", 0)
+    many, _ = ops.sparse_dense(X, W, b)
+    assert few.dtype == many.dtype == dtype
+    np.testing.assert_array_equal(few, many)
