@@ -8,7 +8,7 @@ import shutil
 import sys
 import unicodedata
 from collections.abc import Iterable, Sequence
-from itertools import islice, takewhile
+from itertools import islice
 
 __all__ = ["clean", "fit_width", "highlight", "snippet", "table", "terminal_width", "use_color", "width"]
 
@@ -99,7 +99,8 @@ def snippet(text: str, words: Iterable[str], columns: int) -> str:
     beginning = [match for match in matches if match.end() < columns]
     best, most = None, len({match[0].lower() for match in beginning})
     for number, first in enumerate(matches):
-        near = takewhile(lambda match: match.end() < first.start() + columns // 2, matches[number:])
+        end = first.start() + columns // 2
+        near = [match for match in matches[number:] if match.end() < end]
         shown = len({match[0].lower() for match in near})
         if shown > most:
             best, most = first, shown
