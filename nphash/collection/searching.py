@@ -162,13 +162,14 @@ class Searcher:
     ) -> list[Hit]:
         if not settings.rerank:
             distances, positions = distances[: settings.k], positions[: settings.k]
-        documents = self.segments.documents_at(positions.tolist())
-        rows = self.reranker.rows([documents[position].text for position in positions.tolist()])
+        rows = self.reranker.rows(self.segments.texts_at(positions.tolist()))
         similarities = self.reranker.similarities(text, rows)
         best = order(distances, positions, similarities) if settings.rerank else np.arange(len(positions))
+        best = best[: settings.k]
+        documents = self.segments.documents_at(positions[best].tolist())
         return [
             Hit(rank, documents[int(positions[i])], int(distances[i]), float(similarities[i]))
-            for rank, i in enumerate(best[: settings.k].tolist(), start=1)
+            for rank, i in enumerate(best.tolist(), start=1)
         ]
 
 
