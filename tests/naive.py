@@ -143,3 +143,26 @@ def vectorize(texts, tokenize, stop_words, settings):
             row = {word: weight / norm for word, weight in row.items()}
         rows.append(row)
     return sorted(kept), rows
+
+
+# --- neighbours: every cosine, then a stable sort -------------------------------------------
+
+
+def cosine(a, b):
+    """Cosine of two vectors; 0 where one is zero."""
+    lengths = math.sqrt(sum(float(x) ** 2 for x in a)) * math.sqrt(sum(float(x) ** 2 for x in b))
+    return sum(float(x) * float(y) for x, y in zip(a, b, strict=True)) / lengths if lengths else 0.0
+
+
+def largest(scores, k, without=None):
+    """The k largest (score, position), positions rising where scores are equal."""
+    order = sorted((i for i in range(len(scores)) if i != without), key=lambda i: (-scores[i], i))
+    return [(scores[i], i) for i in order[:k]]
+
+
+def top_cosine(queries, database, k, exclude_self):
+    """The k most similar (cosine, position) of each query."""
+    return [
+        largest([cosine(query, row) for row in database], k, i if exclude_self else None)
+        for i, query in enumerate(queries)
+    ]
