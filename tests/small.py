@@ -37,7 +37,9 @@ class FixedNoise:
 
 
 def batch(X, target=None, y=None, rng=None, epoch=1.0):
-    return Batch(X, X if target is None else target, y, rng or FixedNoise(), epoch)
+    """A batch with fixed noise, or with none at all for ``rng=False``."""
+    source = FixedNoise() if rng is None else rng or None
+    return Batch(X, X if target is None else target, y, source, epoch)
 
 
 def numeric_gradient(function, array, step=1e-5, entries=None):

@@ -153,7 +153,7 @@ def is_count(value: Any) -> bool:
     >>> is_count(3), is_count(0), is_count(2.5), is_count(True)
     (True, False, False, False)
     """
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= 1
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and bool(value >= 1)
 
 
 def seed_from(random_state: Any) -> int:

@@ -16,7 +16,7 @@ import numpy as np
 
 from nphash import schedules
 from nphash.errors import CollectionError, InputError, NotFittedError
-from nphash.hashers import training
+from nphash.hashers import heads, training
 from nphash.hashers.base import Hasher
 from nphash.hashers.methods import create, method_of
 
@@ -27,7 +27,13 @@ FORMAT = 1
 # The only classes a model file can name: their fields are plain values.
 SETTINGS = {
     cls.__name__: cls
-    for cls in (training.Training, schedules.Constant, schedules.Linear, schedules.Exponential)
+    for cls in (
+        training.Training,
+        heads.Labels,
+        schedules.Constant,
+        schedules.Linear,
+        schedules.Exponential,
+    )
 }
 
 

@@ -107,7 +107,7 @@ class Batch:
     x: Any  # CSR (B, V)
     target: Any  # CSR (B, V)
     y: Any
-    rng: np.random.Generator
+    rng: np.random.Generator | None  # None for no noise at all
     epoch: float  # epochs done, with the fraction of this one: schedules depend on it
 
 
