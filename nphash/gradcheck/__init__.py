@@ -18,6 +18,7 @@ from nphash.gradcheck.check import check_problem
 from nphash.gradcheck.format import format_curve, format_jsonl, format_text
 from nphash.gradcheck.problem import Model, Settings, equation_of, from_function, from_model
 from nphash.gradcheck.report import Report, Verdict, passed
+from nphash.gradcheck.surrogate import straight_through_surrogate
 
 __all__ = [
     "Case",
@@ -35,6 +36,7 @@ __all__ = [
     "operations",
     "passed",
     "run",
+    "straight_through_surrogate",
 ]
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from nphash.gradcheck.diagnose import Findings, diagnose
+from nphash.gradcheck.diagnose import diagnose
+from nphash.gradcheck.findings import Findings
 from nphash.gradcheck.numeric import Array, Derivative, central_difference, derivative
 from nphash.gradcheck.problem import Evaluate, Problem, Settings
 from nphash.gradcheck.report import Report

@@ -54,7 +54,7 @@ def format_curve(report: Report, width: int = 40) -> str:
     Examples
     --------
     >>> print(format_curve(Report("f", "x", "ok", sweep=((0.1, 1e-2), (0.01, 1e-4))), width=8))
-    step 1e-01  error 1.0e-02  ########
+    step 1e-01  error 1.0e-02  #######
     step 1e-02  error 1.0e-04  ######
     """
     lines = []

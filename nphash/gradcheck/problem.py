@@ -86,7 +86,7 @@ class Problem:
     """A function of named arrays with named gradients: what the checker works on.
 
     ``relaxed`` is the differentiable function whose gradient a straight-through function borrows;
-    ``scalar_back`` tells that ``back`` belongs to a model's loss.
+    ``vary(name, value)`` is the same function with another value of a constant.
     """
 
     name: str
@@ -96,6 +96,7 @@ class Problem:
     equation: str = ""
     relaxed: Evaluate | None = None
     terms: dict[str, Evaluate] = field(default_factory=dict)
+    vary: Callable[[str, Any], Evaluate] | None = None
 
     def in_float64(self) -> Problem:
         """Return the same problem with its parameters in float64."""
@@ -147,7 +148,7 @@ def from_function(
             "integer arrays have no derivative: convert with .astype(float)",
         )
 
-    def evaluate_with(chosen: Callable[..., tuple[Any, Any]]) -> Evaluate:
+    def evaluate_with(chosen: Callable[..., tuple[Any, Any]], given: dict[str, Any] = given) -> Evaluate:
         def evaluate(values: dict[str, Array]) -> tuple[Any, Any]:
             wide = all(value.dtype == np.float64 for value in values.values())
             arguments = [values[key] if key in values else _widen(given[key], wide) for key in names]
@@ -163,12 +164,18 @@ def from_function(
         constants={key: value for key, value in given.items() if key not in params},
         equation=equation_of(function),
         relaxed=evaluate_with(relaxed) if relaxed else None,
+        vary=lambda key, value: evaluate_with(relaxed or function, {**given, key: value}),
     )
 
 
 def from_model(model: Model) -> list[Problem]:
     """Make problems of a model's terms, one by one, and of its whole loss, in this order."""
     params = {key: np.asarray(value) for key, value in reversed(list(model.params.items()))}
+    for key, value in params.items():
+        if not _is_float(value):
+            raise InputError(
+                f"parameter {key!r} of {model.name} is {_kind(value)}", "give floating-point arrays"
+            )
 
     def evaluate_with(loss: Loss) -> Evaluate:
         def evaluate(values: dict[str, Array]) -> tuple[Any, Any]:
@@ -209,13 +216,13 @@ def _pair(result: Any) -> tuple[Any, Any]:
 
 
 def _as_tuple(grads: Any, names: list[str]) -> tuple[Any, ...]:
-    grads = tuple(grads) if isinstance(grads, (tuple, list)) else (grads,)
-    if len(grads) != len(names):
+    several: tuple[Any, ...] = tuple(grads) if isinstance(grads, (tuple, list)) else (grads,)
+    if len(several) != len(names):
         raise TypeError(
-            f"back returned {len(grads)} gradients for {len(names)} floating-point arrays "
+            f"back returned {len(several)} gradients for {len(names)} floating-point arrays "
             f"({', '.join(names)}): name those that are constants, e.g. constants=('mask',)"
         )
-    return grads
+    return several
 
 
 def _is_float(value: Any) -> bool:

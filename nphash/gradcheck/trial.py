@@ -109,7 +109,7 @@ def _repeat(
 
 def _linear(grads: dict[str, Any], doubled: dict[str, Any]) -> tuple[str, str] | None:
     for name, grad in doubled.items():
-        if np.any(grads[name]) and _same(grad, grads[name]):
+        if np.isfinite(grads[name]).all() and np.any(grads[name]) and _same(grad, grads[name]):
             return "upstream gradient ignored", f"back gives the same gradient of {name!r} for twice the dout"
     return None
 
