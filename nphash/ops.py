@@ -140,8 +140,8 @@ def relu(x: Array) -> tuple[Array, Back]:
     >>> y, back(np.ones(2))
     (array([0., 2.]), array([0., 1.]))
     """
-    positive = x > 0
-    return np.where(positive, x, 0), lambda dy: np.where(positive, dy, 0)
+    y = np.maximum(x, 0)
+    return y, lambda dy: dy * (y > 0)
 
 
 def sigmoid(x: Array) -> tuple[Array, Back]:

@@ -10,16 +10,17 @@ from __future__ import annotations
 import ctypes
 import os
 import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from nphash.errors import InputError
 
-__all__ = ["blas_libraries", "count_threads", "run_blocks", "single_threaded_blas"]
+__all__ = ["blas_libraries", "count_threads", "run_blocks", "run_tasks", "single_threaded_blas"]
 
 T = TypeVar("T")
 
@@ -70,21 +71,50 @@ def run_blocks(function: Callable[[int, int], T], blocks: list[tuple[int, int]],
 
     The blocks are the caller's and do not depend on ``threads``: that is what makes results
     identical for any number of threads. The first exception is raised here, after the blocks
-    not yet begun were cancelled, so that Ctrl-C ends a long run at the next block.
+    under way have ended, and no other is begun, so that Ctrl-C ends a long run at the next block.
 
     Examples
     --------
     >>> run_blocks(lambda start, stop: sum(range(start, stop)), [(0, 3), (3, 5)], threads=2)
     [3, 7]
     """
-    if threads == 1 or len(blocks) == 1:
-        return [function(start, stop) for start, stop in blocks]
-    futures = [_pool(threads).submit(function, start, stop) for start, stop in blocks]
+    return run_tasks([partial(function, start, stop) for start, stop in blocks], threads)
+
+
+def run_tasks(tasks: Sequence[Callable[[], T]], threads: int) -> list[T]:
+    """Call every task and return the results in their order; for the rest see `run_blocks`.
+
+    The calling thread works too: it begins at once while the others wake up, and whichever is free
+    takes the next task. Tasks with much work should come first.
+
+    Examples
+    --------
+    >>> run_tasks([lambda: "a", lambda: "b"], threads=2)
+    ['a', 'b']
+    """
+    if threads == 1 or len(tasks) <= 1:
+        return [task() for task in tasks]
+    results: list[Any] = [None] * len(tasks)
+    waiting = deque(enumerate(tasks))  # popleft is atomic
+
+    def work() -> None:
+        while True:
+            try:
+                i, task = waiting.popleft()
+            except IndexError:
+                return
+            results[i] = task()
+
+    helpers = [_pool(threads).submit(work) for _ in range(min(threads, len(tasks)) - 1)]
     try:
-        return [future.result() for future in futures]
+        work()
     finally:
-        for future in futures:
-            future.cancel()
+        waiting.clear()
+        begun = [helper for helper in helpers if not helper.cancel()]
+        wait(begun)
+    for helper in begun:
+        helper.result()  # raises what the task raised
+    return results
 
 
 def _pool(threads: int) -> ThreadPoolExecutor:

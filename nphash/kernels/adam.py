@@ -6,15 +6,17 @@ gradient and the two moments is read once, which is what the update costs (it is
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from nphash.kernels._jit import jit
-from nphash.threads import run_blocks
+from nphash.threads import run_blocks, run_tasks
 
-__all__ = ["adam_update", "sum_of_squares"]
+__all__ = ["adam_tasks", "adam_update", "sum_of_squares", "update"]
 
 Array = npt.NDArray[Any]
 
@@ -22,16 +24,23 @@ _BLOCK = 1 << 18  # parameters in a block: 4 arrays of 1 MB in float32
 
 
 @jit()
-def _update(w: Array, g: Array, m: Array, v: Array, settings: Array) -> None:
+def update(w: Array, g: Array, m: Array, v: Array, settings: Array) -> None:
+    """Do the step on arrays of shape (n,), with the nine `factors` of `adam_update` in their dtype.
+
+    For other kernels, which call it on the part of a gradient that they have just computed.
+    """
     # All factors have the dtype of the arrays: one float64 among them would halve the speed.
     scale, rate, epsilon = settings[0], settings[1], settings[2]
     beta1, rest1, beta2, rest2 = settings[3], settings[4], settings[5], settings[6]
     unbias1, unbias2 = settings[7], settings[8]
     for i in range(w.size):
         gradient = scale * g[i]
-        m[i] = beta1 * m[i] + rest1 * gradient
-        v[i] = beta2 * v[i] + rest2 * gradient * gradient
-        w[i] -= rate * (m[i] * unbias1) / (np.sqrt(v[i] * unbias2) + epsilon)
+        # Reading m[i] and v[i] again after writing them would keep the loop from being vectorised.
+        first = beta1 * m[i] + rest1 * gradient
+        second = beta2 * v[i] + rest2 * gradient * gradient
+        m[i] = first
+        v[i] = second
+        w[i] = w[i] - rate * (first * unbias1) / (np.sqrt(second * unbias2) + epsilon)
 
 
 # reassoc: a sum of squares has no cancellation, so any order of addition is as good.
@@ -64,13 +73,13 @@ def adam_update(w: Array, g: Array, m: Array, v: Array, factors: tuple[float, ..
     >>> w.round(6), m, v.round(6)
     (array([0.9]), array([0.5]), array([0.25]))
     """
+    run_tasks(adam_tasks(w, g, m, v, np.array(factors, dtype=w.dtype)), threads)
+
+
+def adam_tasks(w: Array, g: Array, m: Array, v: Array, settings: Array) -> list[Callable[[], None]]:
+    """Return the update in blocks, for `nphash.threads.run_tasks`; ``settings`` as for `update`."""
     w1, g1, m1, v1 = (array.reshape(-1) for array in (w, g, m, v))  # each (size,), views
-    settings = np.array(factors, dtype=w.dtype)  # (9,)
-    run_blocks(
-        lambda i, j: _update(w1[i:j], g1[i:j], m1[i:j], v1[i:j], settings),
-        _blocks(w.size),
-        threads,
-    )
+    return [partial(update, w1[i:j], g1[i:j], m1[i:j], v1[i:j], settings) for i, j in _blocks(w.size)]
 
 
 def sum_of_squares(g: Array, threads: int) -> float:
