@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import autograd.numpy as anp
@@ -16,9 +17,10 @@ from autograd import grad
 from nphash import Doc2Hash
 from nphash.codes import unpack
 from nphash.errors import InputError, Interrupted
-from nphash.gumbel import gumbel_noise, gumbel_softmax, straight_through_gumbel
-from nphash.hashers import Training, training
-from nphash.losses import categorical_kl, reconstruction
+from nphash.gumbel import gumbel_noise, gumbel_softmax, relaxed_bits, straight_through_gumbel
+from nphash.hashers import Labels, Training, doc2hash, training
+from nphash.hashers.doc2hash import Doc2HashS
+from nphash.losses import categorical_kl, cross_entropy, reconstruction
 from nphash.ops import dense
 
 X, y = small.documents()
@@ -80,20 +82,60 @@ def test_the_gradients_of_the_relaxed_loss_are_autograds():
         assert np.allclose(gradients[name], expected[name], rtol=1e-7, atol=1e-9), name
 
 
-def test_straight_through_sends_the_relaxed_gradient_past_hard_bits():
-    """With a decoder that both paths see alike, only dz/da is left to differ, and it does not."""
-    noise = small.FixedNoise(3)
-    gradients = {}
-    for sampling in ("relaxed", "straight-through"):
-        hasher = model(sampling=sampling, dropout=0.0)
-        params = start(hasher)
-        params["W_s"] *= 1e-9  # scores hardly depend on z: the same dz in both
-        _, back = hasher.loss(params, small.batch(X[:9], rng=noise))
-        gradients[sampling] = back()
-    for name in ("W_1", "b_1", "W_2", "b_2", "W_a", "b_a"):
-        assert np.allclose(
-            gradients["relaxed"][name], gradients["straight-through"][name], rtol=1e-7, atol=1e-12
-        )
+def test_straight_through_sends_the_relaxed_gradient_past_hard_bits(monkeypatch):
+    """The step has no numeric gradient; a stand-in with its value and the relaxed slope has."""
+    hasher = model(dropout=0.3)
+    params, batch = start(hasher), small.batch(X[:9])
+    terms, back = hasher.loss(params, batch)
+    gradients = back()
+    base = []
+
+    def stand_in(logits, noise, temperature):
+        relaxed, back = relaxed_bits(logits, noise, temperature)
+        if not base:
+            base.append((logits + noise > 0) - relaxed)
+        return base[0] + relaxed, back
+
+    monkeypatch.setitem(doc2hash.SAMPLING, "straight-through", stand_in)
+    assert small.check_loss_gradients(hasher, params, batch) == pytest.approx(terms, rel=1e-12)
+    for name, gradient in hasher.loss(params, batch)[1]().items():
+        assert np.allclose(gradient, gradients[name], rtol=1e-12, atol=1e-12), name
+
+
+@pytest.mark.parametrize("hidden", [None, 4])
+@pytest.mark.parametrize("labels", ["classes", "indicator"])
+def test_the_gradients_of_the_supervised_loss_are_the_numeric_ones(hidden, labels):
+    hasher = Doc2HashS(5, hidden=(7,), kl_weight=0.7, labels=Labels(1.3, hidden), training=DOUBLE)
+    hasher.n_labels_, hasher.sampling = 3, "relaxed"
+    classes = y[:9] if labels == "classes" else scipy.sparse.csr_matrix(X[:9, :3] > 0)
+    terms = small.check_loss_gradients(hasher, start(hasher), small.batch(X[:9], y=classes))
+    assert terms["loss"] == pytest.approx(
+        terms["reconstruction"] + 0.7 * terms["KL"] + 1.3 * terms["labels"], rel=1e-12
+    )
+
+
+def test_the_classifier_sees_the_sampled_code_and_alpha_follows_its_schedule():
+    hasher = Doc2HashS(5, hidden=(7,), labels=Labels((0.0, 8.0), None), training=DOUBLE, dropout=0.0)
+    hasher.n_labels_ = 3
+    params = start(hasher)
+    noise = np.random.default_rng(0).logistic(size=(60, 5))
+    batch = small.batch(X, y=y, rng=small.FixedNoise(logistic=noise), epoch=1.0)
+    code = np.where(hasher._logits(params, X) + noise > 0, 1.0, -1.0)
+    expected, _ = cross_entropy(code @ params["W_y1"] + params["b_y1"], y)
+    terms, _ = hasher.loss(params, batch)
+    assert terms["labels"] == pytest.approx(expected, rel=1e-12)
+    bound, _ = hasher.loss(params, replace(batch, y=None))
+    assert terms["loss"] == pytest.approx(bound["loss"] + 2.0 * expected, rel=1e-12)
+
+
+def test_labels_move_what_codes_tell_apart():
+    many, _ = small.documents(600, 40)
+    classes = many[:, 7].toarray()[:, 0] > 0  # of no weight in the reconstruction
+    settings = Training(epochs=15, batch_size=20, learning_rate=0.005)
+    labelled = Doc2HashS(8, hidden=(20,), training=settings, random_state=0).fit(many, classes)
+    plain = Doc2Hash(8, hidden=(20,), training=settings, random_state=0).fit(many, classes)
+    best = [max(record["P@100"] for record in h.history_) for h in (labelled, plain)]
+    assert best[0] > best[1] + 0.1
 
 
 def test_schedules_set_temperature_and_divergence_weight_of_the_moment():

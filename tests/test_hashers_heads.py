@@ -13,8 +13,8 @@ from nphash.hashers.heads import Labels, classify, start_head, targets
 B, L, H, C = 7, 5, 4, 3
 
 
-def layer(rows, columns, rng=np.random.default_rng(0)):
-    return rng.normal(size=(rows, columns))
+def layer(rows, columns):
+    return np.random.default_rng(rows).normal(size=(rows, columns))
 
 
 def several(rng):
