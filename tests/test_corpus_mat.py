@@ -66,11 +66,11 @@ def test_only_the_training_part_is_needed(tmp_path):
         ),
         ({"train": np.array([[1.0, np.nan]])}, "the entry in row 1, column 2 is nan"),
         ({"train": np.array([[1.0, -1.0]])}, "the entry in row 1, column 2 is -1.0"),
-        ({"train": "text"}, "a.mat"),
-        ({"train": {"x": 1}}, "a.mat"),
-        ({"train": np.ones((2, 2, 2))}, "a.mat"),
-        ({"train": np.array([[1j]])}, "holds complex128 entries"),
-        ({"train": np.eye(2), "gnd_train": "ab"}, "a.mat"),
+        ({"train": "text"}, "a.mat: train is no matrix of real numbers"),
+        ({"train": {"x": 1}}, "train is no matrix of real numbers"),
+        ({"train": np.ones((2, 2, 2))}, "train is no matrix of real numbers"),
+        ({"train": np.array([[1j]])}, "train is no matrix of real numbers"),
+        ({"train": np.eye(2), "gnd_train": "ab"}, "gnd_train is no matrix of real numbers"),
     ],
 )
 def test_bad_contents(tmp_path, arrays, problem):

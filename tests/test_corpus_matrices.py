@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from nphash.corpus.matrices import (
     MAX_WORDS,
     check_claims,
+    checked_csr,
     finish,
     foreign_parser,
     read_vocabulary,
@@ -79,6 +80,9 @@ def test_indices_out_of_range():
     X = scipy.sparse.csr_matrix([[1.0, 2.0]])
     X.indices[1] = 7
     assert "a is no valid sparse matrix" in failure(finish, X, "a", OPTIONS)
+    X = scipy.sparse.csc_matrix([[1.0, 2.0], [1.0, 0]])
+    X.indices[1] = 2**31 - 1  # SciPy's own conversion to CSR crashes with this one
+    assert "a is no valid sparse matrix" in failure(checked_csr, X, "a")
 
 
 def test_vocabulary_file(tmp_path):

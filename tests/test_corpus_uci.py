@@ -50,27 +50,33 @@ def test_vocabulary_of_another_length(tmp_path):
     [
         ("", "line 1: '' is no whole number: the first three lines are"),
         ("3\n2\n", "line 3: '' is no whole number"),
+        ("3\n2 2\n1\n", "line 2: '2 2' is no whole number"),
         ("3\nx\n1\n", "line 2: 'x' is no whole number"),
         ("3\n2\n-1\n", "line 3: '-1' is no whole number"),
         ("1000000000000\n2\n1\n1 1 1\n", "promises 1000000000000 rows"),
         ("3\n1000000000000\n1\n1 1 1\n", "promises 1000000000000 columns"),
         ("3\n2\n1000000000000\n1 1 1\n", "promises 1000000000000 entries"),
-        ("3\n2\n2\n1 1 1\n", "promises 2 triplets on line 3 and has only 1: the file is not complete"),
-        ("3\n2\n1\n1 1 1\n1 2 1\n", "promises 1 triplets on line 3 and has more"),
-        ("3\n2\n2\n1 1 1\n4 1 1\n", "line 5: document 4 is not in 1..3"),
-        ("3\n2\n1\n1 0 1\n", "line 4: word 0 is not in 1..2"),
-        ("3\n2\n1\n1 1\n", "line 4 has 2 numbers"),
-        ("3\n2\n2\n1 1 1\n1 2\n", "cannot be read as UCI bag of words"),
-        ("3\n2\n1\n1 1 x\n", "cannot be read as UCI bag of words"),
-        ("3\n2\n1\n1 1 0.5\n", "cannot be read as UCI bag of words"),
+        ("3\n2\n2\n1 1 1\n", "promises 2 lines of entries, and there are only 1: the file is not complete"),
+        ("3\n2\n1\n1 1 1\n1 2 1\n", "promises 1 lines of entries, and there are more"),
+        ("3\n2\n2\n1 1 1\n4 1 1\n", "entry 2: the document 4 is not in 1..3"),
+        ("3\n2\n1\n1 0 1\n", "entry 1: the word 0 is not in 1..2"),
+        ("3\n2\n1\n1 1\n", "has 2 numbers on a line where 3 are expected"),
+        ("3\n2\n2\n1 1 1\n1 2\n", "cannot be read as rows of numbers"),
+        ("3\n2\n1\n1 1 x\n", "cannot be read as rows of numbers"),
+        ("3\n2\n1\n1 1 0.5\n", "cannot be read as rows of numbers"),
         ("3\n2\n1\n1 1 -2\n", "the entry in row 1, column 1 is -2"),
-        ("3\n2\n1\n1 1 99999999999999999999\n", "cannot be read as UCI bag of words"),
+        ("3\n2\n1\n1 1 99999999999999999999\n", "cannot be read as rows of numbers"),
     ],
 )
 def test_bad_files(tmp_path, content, problem):
     message = failure(read, write(tmp_path / "docword.a.txt", content), OPTIONS)
     assert "docword.a.txt" in message
     assert problem in message
+
+
+def test_blanks_of_any_kind_around_the_sizes(tmp_path):
+    source = write(tmp_path / "docword.a.txt", "3\x1f\n 2\t\r\n1\n1 2 4\n")
+    assert read(source, OPTIONS).X.toarray().tolist() == [[0, 4], [0, 0], [0, 0]]
 
 
 def test_no_triplets_at_all(tmp_path):
