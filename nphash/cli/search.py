@@ -41,7 +41,7 @@ NUMBERS = 18  # columns of rank, distance and similarity
 @click.option("--radius", type=click.IntRange(min=0), help="Only codes that differ in at most so many bits.")
 @click.option("--no-rerank", is_flag=True, help="Order by Hamming distance alone.")
 @click.option(
-    "--candidates", type=click.IntRange(min=1), help="Nearest codes to rerank.  [default: 10 k, >= 1000]"
+    "--candidates", type=click.IntRange(min=1), help="Nearest codes to rerank.  [default: 10 k, >= 2000]"
 )
 @click.option("--explain", is_flag=True, help="Show shared words and differing bits.")
 @click.option("--full-text", is_flag=True, help="Whole texts instead of snippets in jsonl and csv.")

@@ -148,11 +148,13 @@ class DocumentFile:
 
     def rows_of(self, ids: Sequence[str]) -> dict[str, int]:
         """Return the row of each of `ids` that is in this file."""
+        given = {_storable(id_): id_ for id_ in ids}
         found: dict[str, int] = {}
-        for batch in _batches([_storable(id_) for id_ in ids]):
+        for batch in _batches(list(given)):
             marks = ",".join("?" * len(batch))
             try:
-                found.update(self._db.execute(f"SELECT id, row FROM documents WHERE id IN ({marks})", batch))
+                rows = self._db.execute(f"SELECT id, row FROM documents WHERE id IN ({marks})", batch)
+                found.update((given[id_], row) for id_, row in rows)
             except sqlite3.Error as error:
                 raise self._damaged(str(error)) from None
         return found
