@@ -11,11 +11,11 @@ import numpy.typing as npt
 
 from nphash.codes import Codes, as_words, check_codes, check_n_bits, n_bytes
 from nphash.errors import CollectionError, InputError
-from nphash.index import files, keys, scan_numpy
+from nphash.index import files, keys
 from nphash.index.columns import Column
+from nphash.index.engine import Engine
 from nphash.index.ids import Ids
 from nphash.index.rows import ALL, Rows
-from nphash.threads import count_threads
 
 __all__ = ["HammingIndex"]
 
@@ -52,9 +52,9 @@ class HammingIndex:
     ([[1, 2]], [[2, 0]])
     """
 
-    def __init__(self, n_bits: int, threads: int | None = None) -> None:
+    def __init__(self, n_bits: int, threads: int | None = None, strategy: str = "auto") -> None:
         self.n_bits = check_n_bits(n_bits)
-        self.threads = count_threads(threads)
+        self._engine = Engine(strategy, threads)
         self._codes = Column(np.empty((0, n_bytes(self.n_bits) // 8), np.uint64))
         self._ids = Ids()
         self._change = threading.RLock()
@@ -165,13 +165,7 @@ class HammingIndex:
         queries, rows = self._prepare(codes, where)
         if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or k < 1:
             raise InputError(f"k is {k!r}, but a whole number of at least 1 is needed", "10 is usual")
-        k = min(int(k), rows.n_allowed)
-        found = np.empty((len(queries), k), np.uint64)
-        for i, query in enumerate(queries):
-            parts = [
-                scan_numpy.nearest(words, first, query, k, rows.allowed) for first, words in rows.segments
-            ]
-            found[i] = keys.merge([part[None, :] for part in parts], k)[0]
+        found = self._engine.nearest(rows, queries, min(int(k), rows.n_allowed))
         return keys.distances(found), self._ids.at(keys.positions(found))
 
     def within(
@@ -214,19 +208,7 @@ class HammingIndex:
             raise InputError(
                 f"radius is {radius!r}, but a whole number of at least 0 is needed", "2 is usual"
             )
-        each = [
-            np.concatenate(
-                [
-                    scan_numpy.within(words, first, query, int(radius), rows.allowed)
-                    for first, words in rows.segments
-                ]
-            )
-            for query in queries
-        ]
-        for one in each:
-            one.sort()
-        offsets = np.concatenate([[0], np.cumsum([len(one) for one in each])]).astype(np.int64)
-        found = np.concatenate([np.empty(0, np.uint64), *each])
+        offsets, found = self._engine.within(rows, queries, int(radius))
         return offsets, keys.distances(found), self._ids.at(keys.positions(found))
 
     def save(self, path: str | os.PathLike[str]) -> None:
