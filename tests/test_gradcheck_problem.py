@@ -73,3 +73,21 @@ def test_a_model_whose_back_returns_no_dict(rng):
 def test_equation_tags():
     assert gradcheck.equation_of(losses.reconstruction) == "(1)"
     assert gradcheck.equation_of(ops.dense) == ""
+
+
+def test_terms_may_be_values_without_weights():
+    """The divergence is given without its weight and without gradient: a wrong one is still seen."""
+    import dataclasses
+
+    model = planted.small_model(kl_in_gradient=0.3)
+    kl, decay = model.terms["kl"], model.terms["weight decay"]
+    values = {
+        "reconstruction": lambda p: model.terms["reconstruction"](p)[0],
+        "kl": lambda p: kl(p)[0] / 0.1,
+        "weight decay": lambda p: decay(p)[0],
+    }
+    reports = gradcheck.check_model(dataclasses.replace(model, terms=values))
+    assert {r.operation for r in reports} == {"doc2hash"}
+    failed = [r for r in reports if not r.passed]
+    assert {r.cause for r in failed} == {"kl not applied the same way"}
+    assert "3 times kl" in failed[0].evidence

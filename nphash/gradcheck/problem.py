@@ -17,6 +17,7 @@ __all__ = ["Model", "Problem", "Settings", "equation_of", "from_function", "from
 
 Evaluate = Callable[[dict[str, Array]], tuple[Any, Any]]
 Loss = Callable[[dict[str, Array]], tuple[float, Callable[..., dict[str, Array]]]]
+Value = Callable[[dict[str, Array]], float]
 
 
 @dataclass(frozen=True)
@@ -59,8 +60,9 @@ class Model:
     loss
         ``loss(params) -> (value, back)``; ``back()`` returns gradients under the same keys.
     terms
-        Parts that add up to the loss, each like ``loss`` (data term, divergence, weight decay ...).
-        Each is checked on its own, and a wrong total is compared with them.
+        Parts of the loss (data term, divergence, weight decay ...), each like ``loss`` or a plain function
+        of the parameters that returns its value. Those with a way back are checked on their own, and a
+        wrong total is compared with all of them: it shows which one has the wrong weight.
     constants
         Named numbers that may turn up as a wrong factor, such as ``{"kl_weight": 0.1}``.
 
@@ -77,7 +79,7 @@ class Model:
     name: str
     params: Mapping[str, Array]
     loss: Loss
-    terms: Mapping[str, Loss] = field(default_factory=dict)
+    terms: Mapping[str, Loss | Value] = field(default_factory=dict)
     constants: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -177,16 +179,24 @@ def from_model(model: Model) -> list[Problem]:
                 f"parameter {key!r} of {model.name} is {_kind(value)}", "give floating-point arrays"
             )
 
-    def evaluate_with(loss: Loss) -> Evaluate:
+    def evaluate_with(loss: Loss | Value) -> Evaluate:
         def evaluate(values: dict[str, Array]) -> tuple[Any, Any]:
-            out, back = _pair(loss(values))
+            found = loss(values)
+            if isinstance(found, (float, int)):
+                return found, None
+            out, back = _pair(found)
             return out, lambda dout: _scaled(back(), dout, params)
 
         return evaluate
 
     terms = {name: evaluate_with(term) for name, term in model.terms.items()}
     constants = dict(model.constants)
-    apart = [Problem(f"{model.name}: {name}", params, term, constants) for name, term in terms.items()]
+    start = {key: value.copy() for key, value in params.items()}
+    apart = [
+        Problem(f"{model.name}: {name}", params, term, constants)
+        for name, term in terms.items()
+        if term(start)[1] is not None
+    ]
     return [*apart, Problem(model.name, params, evaluate_with(model.loss), constants, terms=terms)]
 
 

@@ -67,10 +67,11 @@ def terms_of_the_loss(f: Findings) -> Suspicion:
     if len(parts) < 2 or len(parts) >= len(f.a):
         return None
     basis = np.stack(list(parts.values()), axis=1)
+    wanted, *_ = np.linalg.lstsq(basis, f.n, rcond=None)
     weights, *_ = np.linalg.lstsq(basis, f.a, rcond=None)
-    if not same(basis @ weights, f.a):
+    if not (same(basis @ weights, f.a) and same(basis @ wanted, f.n)) or (np.abs(wanted) < 1e-6).any():
         return None
-    off = [(name, float(w)) for name, w in zip(parts, weights, strict=True) if abs(w - 1) > 1e-4]
+    off = [(name, float(w)) for name, w in zip(parts, weights / wanted, strict=True) if abs(w - 1) > 1e-4]
     names = " and ".join(name for name, _ in off)
     if all(abs(w) < 1e-4 for _, w in off):
         decay = any("decay" in name or "l2" in name for name, _ in off)
@@ -79,7 +80,7 @@ def terms_of_the_loss(f: Findings) -> Suspicion:
     if all(abs(w + 1) < 1e-4 for _, w in off):
         return "sign", f"the gradient has the term {names} subtracted"
     seen = ", ".join(f"{w:.4g} times {name}" for name, w in off)
-    return f"{names} not applied the same way", f"the gradient holds {seen}, the loss once"
+    return f"{names} not applied the same way", f"the gradient holds {seen} of what the loss holds"
 
 
 def transposed(f: Findings) -> Suspicion:
