@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -60,14 +60,14 @@ class Engine:
 
     def nearest(self, rows: Rows, queries: Words, k: int) -> Keys:
         """Return the sorted keys of the ``k`` nearest rows, shape (Q, k); at least ``k`` may be found."""
-        if rows.n_allowed * _SPARSE < rows.n:
+        if _sparse(rows):
             rows, positions = rows.compact()
             return _moved(self._nearest(rows, queries, k, buckets=None), positions)
         return self._nearest(rows, queries, k, self._current_buckets(rows))
 
     def plan(self, rows: Rows, n_queries: int, k: int) -> Plan:
         """Return what `nearest` would do."""
-        copied = rows.n_allowed * _SPARSE < rows.n
+        copied = _sparse(rows)
         buckets = None if copied else self._current_buckets(rows)
         return self._plan(Task(rows.n_allowed if copied else rows.n, rows.n_bits, n_queries), k, buckets)
 
@@ -137,7 +137,7 @@ class Engine:
 
     def within(self, rows: Rows, queries: Words, radius: int, step: Step | None = None) -> tuple[Ints, Keys]:
         """Return (offsets, keys) of all rows at most ``radius`` from each query."""
-        if rows.n_allowed * _SPARSE < rows.n:
+        if _sparse(rows):
             rows, positions = rows.compact()
             offsets, found = self._scan_within(rows, queries, radius, step)
             return offsets, _moved(found, positions)
@@ -173,6 +173,8 @@ class Engine:
                 offsets, found = self._scan_within(part, queries[chosen], radius, step)
                 parts.append((np.repeat(np.flatnonzero(chosen), np.diff(offsets)), found))
         query, keys = (np.concatenate([part[i] for part in parts]) for i in (0, 1))
+        inside = packed.positions(keys) >= rows.start  # buckets hold all rows, also those before
+        query, keys = query[inside], keys[inside]
         order = np.lexsort((keys, query))
         counts = np.bincount(query, minlength=len(queries))
         return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64), keys[order]
@@ -188,6 +190,32 @@ class Engine:
                 self.buckets = multi_index.build(rows, self.threads)
             else:
                 self.buckets = multi_index.extended(self.buckets, rows, self.threads)
+
+    def expect_join(self, rows: Rows, n_queries: int, radius: int) -> None:
+        """Build buckets beforehand if so many radius searches are to come that they will pay."""
+        if self.strategy != "auto" or self.buckets is not None or rows.n < planner.FEWEST_BUCKETED:
+            return
+        task = Task(rows.n, rows.n_bits, n_queries)
+        looks = planner.expected_looks(task, np.array([radius]))
+        costs = planner.cost(task, looks)
+        scan = min(costs["popcount"], costs.get("bit-sliced", costs["popcount"])) / 2  # half of all pairs
+        if costs["multi-index"] + _build_price(rows) < scan:
+            self.build(rows)
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Return the buckets as arrays for a file; empty without buckets."""
+        if self.buckets is None:
+            return {}
+        from nphash.index import multi_index
+
+        return multi_index.arrays(self.buckets)
+
+    def restore(self, arrays: dict[str, npt.NDArray[Any]]) -> None:
+        """Take the buckets from the arrays of a file, if it has any."""
+        if any(name.startswith("bucket_") for name in arrays):
+            from nphash.index import multi_index
+
+            self.buckets = multi_index.from_arrays(arrays)
 
     def _current_buckets(self, rows: Rows) -> MultiIndex | None:
         """Return the buckets if they are of use for these rows; build or extend them when they are due."""
@@ -211,6 +239,10 @@ class Engine:
         looks = planner.expected_looks(task, furthest)
         with_buckets = planner.cost(task, looks)["multi-index"]
         self._ledger.pay("multi-index", max(0.0, plan.costs[plan.strategy] - with_buckets))
+
+
+def _sparse(rows: Rows) -> bool:
+    return rows.n_allowed * _SPARSE < rows.n - rows.start
 
 
 def _build_price(rows: Rows) -> float:

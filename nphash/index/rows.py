@@ -77,6 +77,8 @@ class Rows(NamedTuple):
 
     def compact(self) -> tuple[Rows, npt.NDArray[np.int64]]:
         """Return copies of only the rows that may be found, numbered from 0, and their positions here."""
-        positions = np.flatnonzero(self.allowed) if len(self.allowed) else np.arange(self.n)
+        positions = np.arange(self.start, self.n)
+        if len(self.allowed):
+            positions = positions[self.allowed[self.start :] != 0]
         words = self.at(positions)
         return Rows(self.n_bits, ((0, words),), len(words), ALL, len(words)), positions

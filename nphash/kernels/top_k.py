@@ -94,10 +94,10 @@ def finish(top: TopK, start: int, stop: int, k: int, out: Keys) -> None:
             place[d] += place[d - 1]
         out[q, :] = _NONE
         for i in range(top.used[q]):
-            d = np.int64(top.keys[q, i] >> _SHIFT)
-            if place[d] < k:
-                out[q, place[d]] = top.keys[q, i]
-            place[d] += 1
+            distance = np.int64(top.keys[q, i] >> _SHIFT)
+            if place[distance] < k:
+                out[q, place[distance]] = top.keys[q, i]
+            place[distance] += 1
 
 
 @jit()
