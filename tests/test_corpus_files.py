@@ -20,7 +20,7 @@ def lines(source, **options):
 
 @settings(deadline=None, max_examples=60)
 @given(
-    st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\n\ufeff"))),
+    st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\n\ufeff")), min_size=1),
     st.booleans(),
     st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-32-le"]),
     st.sampled_from(["\n", "\r\n"]),
@@ -53,13 +53,17 @@ def test_standard_input_plain_and_packed(monkeypatch):
 
 
 def test_standard_input_that_cannot_be_peeked_into(monkeypatch):
-    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(b"a\n")))
+    raw = io.BytesIO(b"a\n")
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=raw))
     assert peek_standard_input() == b"a\n"
     assert lines("-") == [(1, "a")]
+    assert not raw.closed
+    assert lines("-") == []
 
 
-def test_no_standard_input(monkeypatch):
-    monkeypatch.setattr("sys.stdin", None)
+@pytest.mark.parametrize("stream", [None, io.StringIO("text only")])
+def test_no_standard_input(monkeypatch, stream):
+    monkeypatch.setattr("sys.stdin", stream)
     assert peek_standard_input() == b""
     assert failure(lines, "-") == "there is no standard input here: give the path of a file"
 

@@ -89,6 +89,7 @@ class _Elements:
         return len(self.data) >= 8
 
     def next(self) -> tuple[int, memoryview]:
+        """Take the next element: its type and payload."""
         kind, size = struct.unpack_from(f"{self.order}II", self.data)
         start, step = 8, 8 + size if kind == _COMPRESSED else 8 + -(-size // 8) * 8
         if kind >> 16:  # up to four bytes stand in the place of the size
@@ -99,6 +100,7 @@ class _Elements:
         return kind, payload
 
     def numbers(self) -> Array:
+        """Take the next element as an array in this machine's byte order."""
         kind, payload = self.next()
         if kind not in _DTYPES:
             raise ValueError(f"numbers of the unknown type {kind}")
