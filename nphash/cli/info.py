@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -162,5 +163,5 @@ def _show(record: dict[str, Any], form: str) -> None:
         ]
         echo_table(shown, [False, False], header=False)
         return
-    plain = {name.replace(",", "").replace(" ", "_"): value for name, value in record.items()}
+    plain = {re.sub(r"\W+", "_", name).strip("_"): value for name, value in record.items()}
     Writer(form, list(plain)).write(plain)

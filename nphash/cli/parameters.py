@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import difflib
 import types
 import typing
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from nphash.errors import UsageError
@@ -115,12 +116,15 @@ def convert(text: str, kind: Any) -> Any:
         return _WORDS[text.lower()]
     if typing.get_origin(kind) is tuple or kind is tuple:
         return _convert_tuple(text, typing.get_args(kind) or (Any, ...))
+    if typing.get_origin(kind) is Callable:
+        return _convert_schedule(text)
     if kind in {int, float, str}:
         return kind(text)
     raise ValueError(text)
 
 
 _WORDS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+SCHEDULES = ("Constant", "Linear", "Exponential")
 _ORDER = (type(None), bool, int, float)
 
 
@@ -141,6 +145,22 @@ def _convert_tuple(text: str, kinds: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple(convert(item, kind) for item, kind in zip(items, kinds, strict=True))
 
 
+def _convert_schedule(text: str) -> Any:
+    """Return a schedule written as a call with numbers: ``Linear(0, 30, epochs=5)``."""
+    from nphash import schedules
+
+    classes = {name.lower(): getattr(schedules, name) for name in SCHEDULES}
+    try:
+        call = ast.parse(text, mode="eval").body
+        if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
+            raise ValueError(text)
+        values = [ast.literal_eval(value) for value in call.args]
+        named = {str(value.arg): ast.literal_eval(value.value) for value in call.keywords}
+        return classes[call.func.id.lower()](*values, **named)
+    except (SyntaxError, KeyError, TypeError, RecursionError):
+        raise ValueError(text) from None
+
+
 def type_name(kind: Any) -> str:
     """Return how messages call a type.
 
@@ -150,8 +170,14 @@ def type_name(kind: Any) -> str:
     'whole number or none'
     """
     if typing.get_origin(kind) in {typing.Union, types.UnionType}:
-        parts = [part for part in typing.get_args(kind) if part in _NAMES or typing.get_origin(part) is tuple]
+        parts: list[Any] = [
+            part
+            for part in typing.get_args(kind)
+            if part in _NAMES or typing.get_origin(part) in {tuple, Callable}
+        ]
         return " or ".join(dict.fromkeys(map(type_name, parts)))
+    if typing.get_origin(kind) is Callable:
+        return "schedule such as Linear(0,1,5)"
     if typing.get_origin(kind) is tuple:
         return "list such as 1,2"
     return _NAMES.get(kind, "value")

@@ -64,6 +64,8 @@ def command(
         raise click.UsageError("Give QUERIES or --like, not both.")
     if not like and not queries and (sys.stdin is None or sys.stdin.isatty()):
         raise click.UsageError("Give a query, --like ID, or - to read queries from standard input.")
+    if any(not query.strip() for query in queries):
+        raise click.UsageError("A query is empty.")
     use_threads(threads)
     settings = _settings(options)
     with open_collection(directory) as collection:
@@ -112,11 +114,8 @@ def _answers(
     while block := list(islice(texts, at_once)):
         for text, hits in zip(block, collection.search(block, settings=settings), strict=True):
             if not collection.vectorizer.encode_text(text)[0].size:
-                words = "no word of the query" if text.strip() else "the query is empty: no word"
-                note(
-                    f"note: {words} {display.fit_width(text, 40)!r} is known, so its neighbours mean nothing",
-                    quiet,
-                )
+                shown = display.fit_width(display.clean(text), 40)
+                note(f"note: no word of {shown!r} is known, so its neighbours mean nothing", quiet)
             yield text, text, hits, None
 
 
