@@ -109,3 +109,17 @@ def test_the_graph_is_symmetric_and_has_every_edge(seed, n, k, weighted):
 def test_unknown_symmetry():
     with pytest.raises(InputError, match="symmetry"):
         knn_graph(np.array([[1], [0]]), np.ones((2, 1)), symmetry="min")
+
+
+def test_cosines_of_several_parts_are_averaged(rng):
+    words = scipy.sparse.csr_matrix(rng.poisson(0.5, (30, 12)).astype(float))
+    places = rng.normal(size=(30, 4))
+    indices, similarities = top_cosine([words, places], 5)
+    unit = [
+        rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+        for rows in (words.toarray(), places)
+    ]
+    mean = sum(rows @ rows.T for rows in unit) / 2
+    np.fill_diagonal(mean, -np.inf)
+    np.testing.assert_allclose(similarities, -np.sort(-mean, axis=1)[:, :5], atol=1e-6)
+    np.testing.assert_allclose(np.take_along_axis(mean, indices, axis=1), similarities, atol=1e-6)

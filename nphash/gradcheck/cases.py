@@ -86,6 +86,11 @@ def _layer(rows: int, inputs: int, outputs: int) -> Callable[[Rng], tuple[Any, .
     )
 
 
+def _codes_and_teacher(rng: Rng) -> tuple[Any, ...]:
+    P = rng.random((B, B)) * (1 - np.eye(B))
+    return rng.normal(size=(B, L)), P / P.sum(axis=1, keepdims=True), TAU
+
+
 def _scalars(weight: float | None = None) -> Callable[[Rng], tuple[Any, ...]]:
     rest = () if weight is None else (weight,)
     return lambda rng: (np.asarray(rng.normal()), np.asarray(rng.normal()), *rest)
@@ -166,4 +171,5 @@ def _losses() -> list[Case]:
         Case(losses.cross_entropy, lambda rng: (rng.normal(size=(B, C)), rng.integers(0, C, B))),
         Case(losses.logistic_loss, lambda rng: (rng.normal(size=(B, C)), rng.integers(0, 2, (B, C)))),
         Case(losses.supervised_loss, _scalars(0.61)),
+        Case(losses.similarity_distillation, _codes_and_teacher, ("P",)),
     ]

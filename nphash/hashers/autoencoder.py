@@ -79,7 +79,7 @@ class VariationalHasher(Hasher):
     A supervised one also takes ``labels`` and sets `supervised`.
     """
 
-    _groups: ClassVar[dict[str, type]] = {"training": Training}
+    _groups: ClassVar[dict[str, Callable[[], Any]]] = {"training": Training}
     labels: Labels | None = None
 
     hidden: tuple[int, ...]
@@ -222,11 +222,12 @@ class VariationalHasher(Hasher):
         learned_y = None
         if self.supervised:
             learned_y, self.n_labels_ = targets(y)
-        data = Data(X, self._target(X), learned_y)
+        target = self._target(X)
+        params = self.start_params(X, target, seed)
         state = train(
             self,
-            self.start_params(data.x, data.target, seed),
-            data,
+            params,
+            Data(X, target, learned_y, self._context(X, params, seed)),
             self._validator(X, y, X_valid, y_valid),
             self._training,
             seed,
@@ -238,6 +239,14 @@ class VariationalHasher(Hasher):
         self.best_epoch_ = state.best_epoch
         self.history_ = state.history
         self.n_iter_ = len(state.history)
+
+    def _context(self, X: Any, params: Params, seed: int) -> Any:
+        """Return what the loss needs to know of the training documents besides (`Batch.context`)."""
+        return None
+
+    def _hidden(self, params: Params, x: Any, mask: Array | None) -> tuple[Array, Callable[[Array], Params]]:
+        """Return the encoder's last hidden layer, (B, H), and the way back to its weights."""
+        return encoder(params, x, mask)
 
     def _target(self, X: Any) -> Any:
         if self.target == "input":
@@ -268,7 +277,7 @@ class VariationalHasher(Hasher):
                 x = X[start : start + ENCODE_ROWS].astype(logits.dtype)
                 rows = x.shape[0]
                 x.resize((ENCODE_ROWS, x.shape[1]))
-                h, _ = encoder(params, x, None)
+                h, _ = self._hidden(params, x, None)
                 a, _ = dense(h, params["W_a"], params["b_a"])
                 logits[start : start + rows] = a[:rows]
         return logits

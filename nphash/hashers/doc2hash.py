@@ -20,6 +20,7 @@ Letters: B batch, V vocabulary, H hidden units, L bits.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from nphash.errors import InputError
@@ -175,7 +176,7 @@ class Doc2HashS(Doc2Hash):
     """
 
     supervised = True
-    _groups: ClassVar[dict[str, type]] = {"training": Training, "labels": Labels}
+    _groups: ClassVar[dict[str, Callable[[], Any]]] = {"training": Training, "labels": Labels}
 
     def __init__(
         self,

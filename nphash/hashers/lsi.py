@@ -23,6 +23,7 @@ import numpy.typing as npt
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 
 from nphash.errors import InputError
+from nphash.ops import sparse_dense
 from nphash.threads import single_threaded_blas
 
 __all__ = ["Lsi", "column_mean", "fit_lsi", "fix_signs", "normalise_rows", "project", "top_eigenvectors"]
@@ -214,8 +215,5 @@ def project(X: Any, components: Array, threads: int | None = 1) -> Array:
 
     A document's row does not depend on the other documents, nor on the number of threads.
     """
-    from nphash.kernels import sparse
-
-    if not sparse.COMPILED:
-        return np.asarray(X @ components, dtype=components.dtype)
-    return sparse.csr_times_dense(X.indptr, X.indices, X.data, components, threads)
+    product, _ = sparse_dense(X, components, np.zeros((), components.dtype), threads)
+    return product

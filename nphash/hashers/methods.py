@@ -11,6 +11,7 @@ from nphash.hashers.base import Hasher
 __all__ = ["METHODS", "create", "describe", "find", "method_of"]
 
 METHODS = {
+    "nphash": "nphash.hashers.nphash:NpHash",
     "doc2hash": "nphash.hashers.doc2hash:Doc2Hash",
     "doc2hash-s": "nphash.hashers.doc2hash:Doc2HashS",
     "nash": "nphash.hashers.nash:Nash",

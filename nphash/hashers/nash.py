@@ -267,7 +267,7 @@ class NashDNS(NashDN):
     """
 
     supervised = True
-    _groups: ClassVar[dict[str, type]] = {"training": Training, "labels": Labels}
+    _groups: ClassVar[dict[str, Callable[[], Any]]] = {"training": Training, "labels": Labels}
 
     def __init__(
         self,

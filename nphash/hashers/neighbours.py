@@ -39,7 +39,8 @@ def top_cosine(
     Parameters
     ----------
     A
-        Rows that ask: SciPy sparse (n, V) or dense (n, d).
+        Rows that ask: SciPy sparse (n, V) or dense (n, d); or a list of such arrays with a row for
+        each document, whose cosines are averaged.
     k
         How many neighbours; fewer come back if there are not so many rows.
     B
@@ -70,19 +71,21 @@ def top_cosine(
     array([1, 0, 1], dtype=int32)
     """
     same = B is None
-    B = A if same else B
-    n, available = A.shape[0], B.shape[0] - (same and exclude_self)
+    left, right = _parts(A), _parts(A if same else B)
+    n, available = left[0].shape[0], right[0].shape[0] - (same and exclude_self)
     if k < 1 or available < 1:
         raise InputError(
             f"{k} neighbours were asked for among {available} documents", "ask for 1 or more among more"
         )
-    if A.shape[1] != B.shape[1]:
-        raise InputError(
-            f"rows have {A.shape[1]} and {B.shape[1]} columns", "give both in the same words or dimensions"
-        )
+    for a, b in zip(left, right, strict=True):
+        if a.shape[1] != b.shape[1]:
+            raise InputError(
+                f"rows have {a.shape[1]} and {b.shape[1]} columns",
+                "give both in the same words or dimensions",
+            )
     k = min(k, available)
     indices, similarities = np.empty((n, k), np.int32), np.empty((n, k), np.float32)
-    scores = _sparse_scores(A, B) if scipy.sparse.issparse(A) else _dense_scores(A, B)
+    scores = _mean_scores([_scores(a, a if same else b) for a, b in zip(left, right, strict=True)])
 
     def one_block(start: int, stop: int) -> None:
         _top(
@@ -96,6 +99,28 @@ def top_cosine(
     with single_threaded_blas():
         run_blocks(one_block, blocks, count_threads(threads))
     return indices, similarities
+
+
+Scores = Callable[[int, int], Array]  # rows from start to stop against all, (rows, n_B)
+
+
+def _parts(A: Any) -> list[Any]:
+    return list(A) if isinstance(A, (list, tuple)) else [A]
+
+
+def _scores(A: Any, B: Any) -> Scores:
+    return _sparse_scores(A, B) if scipy.sparse.issparse(A) else _dense_scores(A, B)
+
+
+def _mean_scores(parts: list[Scores]) -> Scores:
+    def mean(start: int, stop: int) -> Array:
+        total = parts[0](start, stop)
+        for part in parts[1:]:
+            total += part(start, stop)
+        total /= np.float32(len(parts))
+        return total
+
+    return parts[0] if len(parts) == 1 else mean
 
 
 def _dense_scores(A: Array, B: Array) -> Callable[[int, int], Array]:

@@ -16,25 +16,15 @@ import numpy as np
 
 from nphash import schedules
 from nphash.errors import CollectionError, InputError, NotFittedError
-from nphash.hashers import heads, training
 from nphash.hashers.base import Hasher
-from nphash.hashers.methods import create, method_of
+from nphash.hashers.methods import create, find, method_of
 
 __all__ = ["load", "save"]
 
 FORMAT = 1
 
-# The only classes a model file can name: their fields are plain values.
-SETTINGS = {
-    cls.__name__: cls
-    for cls in (
-        training.Training,
-        heads.Labels,
-        schedules.Constant,
-        schedules.Linear,
-        schedules.Exponential,
-    )
-}
+# The only classes a model file can name beside its method's own grouped settings; all have plain fields.
+SCHEDULES = (schedules.Constant, schedules.Linear, schedules.Exponential)
 
 
 def save(hasher: Hasher, folder: Path | str) -> list[Path]:
@@ -118,13 +108,21 @@ def _plain(value: Any) -> Any:
     )
 
 
-def _from_plain(value: Any) -> Any:
+def _from_plain(value: Any, settings: dict[str, Any]) -> Any:
+    """Return a value from JSON; `settings` are the classes it may name."""
     if isinstance(value, dict) and "settings" in value:
-        cls = SETTINGS.get(value["settings"])
+        cls = settings.get(value["settings"])
         if cls is None:
             raise InputError(f"settings {value['settings']!r} are unknown", "update nphash")
-        return cls(**{name: _from_plain(item) for name, item in value.items() if name != "settings"})
-    return tuple(_from_plain(item) for item in value) if isinstance(value, list) else value
+        fields = {name: _from_plain(item, settings) for name, item in value.items() if name != "settings"}
+        return cls(**fields)
+    return tuple(_from_plain(item, settings) for item in value) if isinstance(value, list) else value
+
+
+def _create(method: str, params: dict[str, Any]) -> Hasher:
+    groups = [type(make()) for make in find(method)._groups.values()]
+    settings = {cls.__name__: cls for cls in (*SCHEDULES, *groups)}
+    return create(method, **{name: _from_plain(value, settings) for name, value in params.items()})
 
 
 def load(folder: Path | str, *, mmap: bool = True) -> Hasher:
@@ -140,9 +138,7 @@ def load(folder: Path | str, *, mmap: bool = True) -> Hasher:
         about = json.loads((folder / "model.json").read_text(encoding="utf-8"))
         if about["format"] > FORMAT:
             raise CollectionError(f"{folder} holds a model of format {about['format']}", "update nphash")
-        hasher = create(
-            about["method"], **{name: _from_plain(value) for name, value in about["params"].items()}
-        )
+        hasher = _create(about["method"], about["params"])
         arrays = {name: _array(folder, name, entry, mmap) for name, entry in about["arrays"].items()}
         learned = about["learned"].items()
         if not all(_is_learned(name.partition(".")[0]) for name in [*about["learned"], *arrays]):

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from nphash.adam import Adam
+from nphash.adam import Adam, moving_average
 from nphash.errors import InputError, Interrupted
 from nphash.hashers.checkpoint import Checkpoint, State, fingerprint
 from nphash.hashers.inputs import is_count
@@ -29,6 +29,10 @@ Validator = Callable[[Params], tuple[str, float]]
 
 # Between two checkpoints: writing the weights of a large vocabulary takes about 0.2 s.
 SECONDS_BETWEEN_CHECKPOINTS = 10.0
+
+# The average of weights is moved once in so many steps, by as much as it would have moved in all of them:
+# reading and writing a vocabulary's weights costs as much as Adam.
+STEPS_BETWEEN_AVERAGES = 8
 
 # Parameters by which a checkpoint is not recognised: results do not depend on the number of
 # threads, and the seed drawn from the random state is compared itself.
@@ -49,6 +53,9 @@ class Training:
         Adam's step size: a number, a pair (first, last) for a line over the epochs, or a schedule.
     clip_norm
         Gradients are scaled down to this global norm; None leaves them.
+    average
+        Codes come from a running average of the weights that keeps this share a step (0.998: about
+        the last 500 steps); None for the weights themselves.
     patience
         Stop after so many epochs without a better validation figure; None runs all epochs.
     validation_share
@@ -67,6 +74,7 @@ class Training:
     batch_size: int = 100
     learning_rate: ScheduleLike = 1e-3
     clip_norm: float | None = None
+    average: float | None = None
     patience: int | None = None
     validation_share: float = 0.1
     dtype: str = "float32"
@@ -83,6 +91,8 @@ class Training:
             raise InputError(
                 f"learning_rate is {self.learning_rate}", "give a positive number; 0.001 is usual"
             )
+        if self.average is not None and not 0 < self.average < 1:
+            raise InputError(f"average is {self.average!r}", "give a share between 0 and 1, or None")
         if self.patience is not None and not is_count(self.patience):
             raise InputError(f"patience is {self.patience!r}", "give 1 or more epochs, or None")
         if not 0 <= self.validation_share < 1:
@@ -98,6 +108,7 @@ class Data:
     x: Any  # CSR (n, V)
     target: Any  # CSR (n, V)
     y: Any = None  # (n,) classes or CSR (n, C), for supervised systems
+    context: Any = None  # whatever else a system has worked out about the documents, such as neighbours
 
 
 @dataclass(frozen=True)
@@ -109,6 +120,8 @@ class Batch:
     y: Any
     rng: np.random.Generator | None  # None for no noise at all
     epoch: float  # epochs done, with the fraction of this one: schedules depend on it
+    rows: Any = None  # (B,) which of the data's rows these are; None for other documents
+    context: Any = None  # the data's
 
 
 class Model(Protocol):
@@ -136,7 +149,7 @@ class Progress:
     seconds, seconds_left
         Since the start, and an estimate to the end.
     params
-        The current weights, not to be changed.
+        The current weights, not to be changed; at the end of an epoch those it is judged by.
     """
 
     epoch: int
@@ -235,21 +248,26 @@ class _Loop:
         self.steps = -(-data.x.shape[0] // settings.batch_size)
         self.start = time.monotonic()
         self.epochs_before = state.epoch
+        self.average: Params | None = None  # set by `run` where weights are averaged
 
     def run(self, kept: Checkpoint | None) -> None:
         state = self.state
         params = {name: array.copy() for name, array in state.params.items()}
         _restore(self.adam, state.optimiser)
+        if self.settings.average is not None:
+            self.average = {name: array.copy() for name, array in (state.average or params).items()}
         last_saved = time.monotonic()
         while state.epoch < self.settings.epochs and not self._patience_is_over():
             terms = self._epoch(params)
-            self._judge(params, terms)
+            judged = params if self.average is None else self.average
+            self._judge(judged, terms)
             state.epoch += 1
             state.params, state.optimiser = params, _moments(self.adam)
+            state.average = self.average or {}
             if kept is not None and time.monotonic() - last_saved >= SECONDS_BETWEEN_CHECKPOINTS:
                 kept.save(state)
                 self.saved_epoch, last_saved = state.epoch, time.monotonic()
-            self._report(params, self.steps, terms)
+            self._report(judged, self.steps, terms)
 
     def _epoch(self, params: Params) -> dict[str, float]:
         n, size = self.data.x.shape[0], self.settings.batch_size
@@ -261,7 +279,9 @@ class _Loop:
             rows = np.sort(order[step * size : (step + 1) * size])
             batch = self._batch(rows, step)
             terms, back = self.model.loss(params, batch)
-            self.adam.step(params, back(), rate(batch.epoch))
+            grads = back()
+            self.adam.step(params, grads, rate(batch.epoch))
+            self._move_average(params, grads)
             for name, value in terms.items():
                 sums[name] = sums.get(name, 0.0) + value * len(rows)
             done = min(n, (step + 1) * size)
@@ -275,12 +295,22 @@ class _Loop:
                 self._report(params, step + 1, means)
         return means
 
+    def _move_average(self, params: Params, grads: Params) -> None:
+        t, share = self.adam.t, self.settings.average
+        if self.average is None or share is None or t % STEPS_BETWEEN_AVERAGES:
+            return
+        # early on the average forgets faster, so that it soon loses the first weights
+        kept = min(share, (1 + t) / (10 + t)) ** STEPS_BETWEEN_AVERAGES
+        for name in grads:  # other entries are constants
+            moving_average(self.average[name], params[name], kept)
+
     def _batch(self, rows: npt.NDArray[Any], step: int) -> Batch:
         data, epoch = self.data, self.state.epoch
         rng = np.random.default_rng([self.seed, epoch, step])
         x = data.x[rows]
         target = x if data.target is data.x else data.target[rows]
-        return Batch(x, target, None if data.y is None else data.y[rows], rng, epoch + step / self.steps)
+        y = None if data.y is None else data.y[rows]
+        return Batch(x, target, y, rng, epoch + step / self.steps, rows, data.context)
 
     def _judge(self, params: Params, terms: dict[str, float]) -> None:
         """Validate the epoch just done, and keep its weights if they are the best so far."""

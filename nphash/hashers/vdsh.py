@@ -183,7 +183,7 @@ class VdshS(Vdsh):
     """
 
     supervised = True
-    _groups: ClassVar[dict[str, type]] = {"training": Training, "labels": Labels}
+    _groups: ClassVar[dict[str, Callable[[], Any]]] = {"training": Training, "labels": Labels}
 
     def __init__(
         self,
