@@ -2,6 +2,7 @@ import gzip
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from corpora import DATA, failure, folder, standard_input, write
@@ -146,3 +147,33 @@ def test_measuring_corpus():
     assert len(found) == 10_789
     assert sum(document.split == "train" for document in found) == 7_770
     assert len({label for document in found for label in document.labels}) == 90
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.jsonl", '{"text": "x"}\nbroken\n'),
+        ("a.csv", "text\nx\ny,z\n"),
+        ("a.svm", "1 1:1\nx y\n"),
+        ("a.mtx", "%%MatrixMarket matrix coordinate real general\n2 2 x\n"),
+        ("docword.a.txt", "2\nx\n"),
+        ("a.npz", "text"),
+        ("a.mat", "text"),
+    ],
+)
+def test_a_refused_file_is_closed_at_once(tmp_path, monkeypatch, name, content):
+    source = write(tmp_path / name, content)
+    opened = []
+    open_path = Path.open
+
+    def remember(path, *arguments, **options):
+        opened.append(open_path(path, *arguments, **options))
+        return opened[-1]
+
+    monkeypatch.setattr(Path, "open", remember)
+    call = read_matrix if is_matrix(detect_format(source)) else read_documents
+    with pytest.raises(CorpusError) as caught:
+        list(call(source)) if call is read_documents else call(source)
+    assert caught.tb is not None  # the frames are still alive
+    assert opened
+    assert all(file.closed for file in opened)

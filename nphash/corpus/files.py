@@ -7,7 +7,7 @@ import gzip
 import io
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, cast
@@ -100,10 +100,11 @@ def peek_standard_input() -> bytes:
     return head
 
 
-def numbered_lines(source: str | Path, options: ReadOptions) -> Iterator[tuple[int, str]]:
+def numbered_lines(source: str | Path, options: ReadOptions) -> Generator[tuple[int, str], None, None]:
     r"""Yield (line number from 1, line without its end) of a text file.
 
-    Lines end with ``\n`` or ``\r\n``. A byte order mark is left out.
+    Lines end with ``\n`` or ``\r\n``. A byte order mark is left out. A caller that may stop before
+    the end closes the generator, and with it the file.
 
     Raises
     ------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
@@ -42,10 +43,12 @@ def read(source: str, options: ReadOptions) -> Matrix:
     """
     if source == "-":
         raise CorpusError("Matrix Market files cannot be read from standard input", "give a path")
-    lines = numbered_lines(source, replace(options, encoding="latin-1", max_document_bytes=2**20))
-    header = _header(lines, source)
-    check_claims(source, header.rows, header.columns, header.entries, unpacked_bytes(source))
-    return finish(_body(lines, header, source), source, options)
+    plain = replace(options, encoding="latin-1", max_document_bytes=2**20)
+    with closing(numbered_lines(source, plain)) as lines:
+        header = _header(lines, source)
+        check_claims(source, header.rows, header.columns, header.entries, unpacked_bytes(source))
+        X = _body(lines, header, source)
+    return finish(X, source, options)
 
 
 def _header(lines: Iterator[tuple[int, str]], source: str) -> _Header:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -27,10 +28,10 @@ def read(source: str, options: ReadOptions) -> Matrix:
     """
     if source == "-":
         raise CorpusError("UCI files cannot be read from standard input", "give a path")
-    lines = numbered_lines(source, options)
-    rows, columns, entries = (_size(next(lines, (at, ""))[1], at, source) for at in (1, 2, 3))
-    check_claims(source, rows, columns, entries, unpacked_bytes(source))
-    triplets = read_numbers(lines, source, entries, 3, np.int64)
+    with closing(numbered_lines(source, options)) as lines:
+        rows, columns, entries = (_size(next(lines, (at, ""))[1], at, source) for at in (1, 2, 3))
+        check_claims(source, rows, columns, entries, unpacked_bytes(source))
+        triplets = read_numbers(lines, source, entries, 3, np.int64)
     row = check_range(triplets[:, 0], rows, "document", source)
     column = check_range(triplets[:, 1], columns, "word", source)
     X = coo_matrix((triplets[:, 2], (row, column)), shape=(rows, columns))
