@@ -19,7 +19,7 @@ from nphash.gradients import LazyGradient, RowGradient
 from nphash.ops import Array
 from nphash.threads import count_threads, run_tasks
 
-__all__ = ["Adam", "adam_step", "global_norm"]
+__all__ = ["Adam", "adam_step", "global_norm", "moving_average"]
 
 Task = Callable[[], None]
 
@@ -64,6 +64,26 @@ def global_norm(grads: dict[str, Array], threads: int = 1) -> float:
     if not COMPILED:
         return float(np.sqrt(sum(float(np.square(g, dtype=np.float64).sum()) for g in grads.values())))
     return float(np.sqrt(sum(sum_of_squares(np.ascontiguousarray(g), threads) for g in grads.values())))
+
+
+def moving_average(average: Array, w: Array, kept: float, threads: int = 1) -> None:
+    """Move an average of weights towards the weights, in place: average = kept average + (1 - kept) w.
+
+    Examples
+    --------
+    >>> average = np.array([1.0])
+    >>> moving_average(average, np.array([3.0]), kept=0.75)
+    >>> average
+    array([1.5])
+    """
+    from nphash.kernels.adam import average_tasks
+    from nphash.kernels.sparse import COMPILED
+
+    if COMPILED:
+        run_tasks(average_tasks(average, w, kept), threads)
+    else:
+        average *= average.dtype.type(kept)
+        average += average.dtype.type(1 - kept) * w
 
 
 @dataclass

@@ -71,9 +71,7 @@ class CompiledEngine(Engine):
         if x.shape[0] * W.size < _SMALL:
             return x @ W
         out = np.empty((x.shape[0], n), x.dtype)
-        run_blocks(
-            lambda i, j: np.matmul(x, W[:, i:j], out=out[:, i:j]), _shares(n, 4), self.threads
-        )
+        run_blocks(lambda i, j: np.matmul(x, W[:, i:j], out=out[:, i:j]), _shares(n, 4), self.threads)
         return out
 
     def decode(self, z: Array, W: Array, b: Array, target: Any) -> tuple[float, BacksOfScalar]:
@@ -90,10 +88,12 @@ class _Decoding:
 
     def __init__(self, z: Array, W: Array, b: Array, target: Any, threads: int) -> None:
         self.z, self.W, self.b, self.threads = z, W, b, threads
-        self.entries = transpose(target.indptr, target.indices, target.data.astype(z.dtype, copy=False), len(b))
-        self.mass = np.add.reduceat(
-            np.append(target.data, 0), target.indptr[:-1], dtype=np.float64
-        ) * (np.diff(target.indptr) > 0)  # (B,) T
+        self.entries = transpose(
+            target.indptr, target.indices, target.data.astype(z.dtype, copy=False), len(b)
+        )
+        self.mass = np.add.reduceat(np.append(target.data, 0), target.indptr[:-1], dtype=np.float64) * (
+            np.diff(target.indptr) > 0
+        )  # (B,) T
         self.width = decoder.tile_width(*z.shape)
         self.n_tiles = -(-len(b) // self.width)
         self.shares = _shares(self.n_tiles, _SHARES)
@@ -133,9 +133,7 @@ class _Decoding:
         factors = (self.inverse * (scale * self.mass)).astype(dtype)  # (N, B)
         scores = (self.E, factors, dtype.type(scale), self.entries)
         db = np.empty_like(self.b)  # (V,)
-        run_blocks(
-            lambda i, j: decoder.fill_bias(scores, db, self.width, i, j), self.shares, self.threads
-        )
+        run_blocks(lambda i, j: decoder.fill_bias(scores, db, self.width, i, j), self.shares, self.threads)
         return dz, _DecoderGradient(self.z, scores, self.W.shape, self.width), db
 
 

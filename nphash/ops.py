@@ -36,6 +36,9 @@ __all__ = [
     "tanh",
 ]
 
+# Up to so many non-zero weights a sparse product needs no kernel.
+FEW_WEIGHTS = 1_000
+
 Array = npt.NDArray[Any]
 Back = Callable[[Array], Array]
 Backs = Callable[[Array], tuple[Array, ...]]
@@ -92,14 +95,19 @@ def sparse_dense(X: Any, W: Array, b: Array, threads: int | None = 1) -> tuple[A
     >>> h
     array([[0., 2.]])
     """
-    from nphash.kernels import sparse  # here, so that reading equations does not load Numba
 
     def product() -> Array:
+        if X.nnz <= FEW_WEIGHTS:
+            return _few_times_dense(X, W)
+        from nphash.kernels import sparse  # here, so that reading equations does not load Numba
+
         if not sparse.COMPILED:
             return np.asarray(X @ W, dtype=W.dtype)
         return sparse.csr_times_dense(X.indptr, X.indices, X.data, W, threads)
 
     def back(dh: Array) -> tuple[Array, ...]:
+        from nphash.kernels import sparse
+
         if not sparse.COMPILED:
             return np.asarray(X.T @ dh, dtype=dh.dtype), dh.sum(axis=0)
         dW = sparse.csr_transpose_times_dense(
@@ -108,6 +116,19 @@ def sparse_dense(X: Any, W: Array, b: Array, threads: int | None = 1) -> tuple[A
         return dW, dh.sum(axis=0)  # (V, H), (H,)
 
     return product() + b, back  # (B, H)
+
+
+def _few_times_dense(X: Any, W: Array) -> Array:
+    """Return X W row by row: a query is encoded in less time than Numba takes to load.
+
+    Products are rounded, then added in order, as in the kernel: the result has the same bits.
+    """
+    out = np.zeros((X.shape[0], W.shape[1]), dtype=W.dtype)  # (B, H)
+    data = X.data.astype(W.dtype, copy=False)  # (nnz,)
+    for row in np.flatnonzero(np.diff(X.indptr)):
+        for position in range(X.indptr[row], X.indptr[row + 1]):
+            out[row] += data[position] * W[X.indices[position]]
+    return out
 
 
 def relu(x: Array) -> tuple[Array, Back]:

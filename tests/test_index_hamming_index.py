@@ -213,7 +213,7 @@ def test_a_loaded_index_of_another_width_than_its_header_is_damaged(tmp_path):
     files.write(
         tmp_path / "x", facts, {"codes": [np.zeros((1, 8), np.uint8)], "removed": [np.zeros(0, np.int64)]}
     )
-    with pytest.raises(CollectionError, match="wrong width"):
+    with pytest.raises(CollectionError, match="not 100 bits wide"):
         HammingIndex.load(tmp_path / "x")
 
 

@@ -72,21 +72,26 @@ class _ReaderGone(Exception):
     """Whoever read our output has seen enough (``| head``)."""
 
 
+_HELP = """Short binary codes for documents, and search by Hamming distance.
+
+\b
+nphash demo                            see it work, no data needed
+nphash fit texts/ -o my.nphash         learn from a folder, .jsonl, .csv, ...
+nphash search my.nphash "some words"   ask
+
+Results go to standard output, everything else to standard error. Exit codes: 0 done, 1 failed,
+2 wrong usage, 3 gradient check failed, 130 interrupted.
+"""
+
+
 @click.group(
-    cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+    cls=LazyGroup,
+    help=_HELP,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, "-V", "--version", prog_name="nphash", message="%(prog)s %(version)s")
 def cli() -> None:
-    r"""Short binary codes for documents, and search by Hamming distance.
-
-    \b
-    nphash demo                          see it work, no data needed
-    nphash fit texts/ -o my.nphash       learn from a folder, .jsonl, .csv, .txt, ...
-    nphash search my.nphash "some words"
-
-    Results go to standard output, everything else to standard error. Exit codes: 0 done, 1 failed,
-    2 wrong usage, 3 gradient check failed, 130 interrupted.
-    """
+    """Short binary codes for documents, and search by Hamming distance."""
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

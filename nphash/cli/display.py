@@ -8,10 +8,12 @@ import shutil
 import sys
 import unicodedata
 from collections.abc import Iterable, Sequence
+from itertools import islice
 
 __all__ = ["clean", "fit_width", "highlight", "snippet", "table", "terminal_width", "use_color", "width"]
 
 ELLIPSIS = "\u2026"
+LONGEST = 100_000  # characters of a document that are looked at for a snippet
 
 
 def terminal_width() -> int:
@@ -82,25 +84,34 @@ def fit_width(text: str, columns: int, keep_end: bool = False) -> str:
 
 
 def snippet(text: str, words: Iterable[str], columns: int) -> str:
-    """Return a piece of `text` of at most `columns`: its beginning, or where the first of `words` stands.
+    """Return a piece of `text` of at most `columns`: the one that shows most of `words`, else its beginning.
 
     Examples
     --------
     >>> snippet("one two three four five six", ["five"], 14)
     '\u2026four five six'
     """
-    text = clean(text[:100_000])
+    text = clean(text[:LONGEST])
     if width(text) <= columns:
         return text
     pattern = _pattern(words)
-    match = pattern.search(text) if pattern else None
-    if match is None or width(text[: match.end()]) < columns:
+    matches = list(islice(pattern.finditer(text), 500)) if pattern else []
+    beginning = [match for match in matches if match.end() < columns]
+    best, most = None, len({match[0].lower() for match in beginning})
+    for number, first in enumerate(matches):
+        end = first.start() + columns // 2
+        near = [match for match in matches[number:] if match.end() < end]
+        shown = len({match[0].lower() for match in near})
+        if shown > most:
+            best, most = first, shown
+    if best is None:
         return fit_width(text, columns)
-    # One third of the room goes to what stands before the word, from the start of a word on.
-    start = max(0, match.start() - columns // 3)
-    start = text.find(" ", start, match.start()) + 1 or match.start()
-    if width(text[start:]) < columns - 1:
-        return fit_width(text, columns, keep_end=True)
+    # Some room goes to what stands before the word, from the start of a word on.
+    start = max(0, best.start() - columns // 4)
+    start = text.find(" ", start, best.start()) + 1 or best.start()
+    if width(text[start:]) < columns:  # the text ends first: show more of what comes before
+        tail = fit_width(text, columns, keep_end=True)
+        return ELLIPSIS + tail[tail.find(" ") + 1 :] if " " in tail else tail
     return fit_width(ELLIPSIS + text[start:], columns)
 
 

@@ -8,7 +8,7 @@ import json
 import math
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import IO, Any
 
 import click
 
@@ -49,10 +49,13 @@ class Writer:
         ``"jsonl"`` or ``"csv"``.
     fields
         The columns of CSV.
+    file
+        None for standard output.
     """
 
-    def __init__(self, form: str, fields: Sequence[str]) -> None:
+    def __init__(self, form: str, fields: Sequence[str], file: IO[str] | None = None) -> None:
         self.form = form
+        self.file = file
         self.fields = list(fields)
         if form == "csv":
             self._row(self.fields)
@@ -61,14 +64,14 @@ class Writer:
         """Write one record."""
         if self.form == "jsonl":
             plain = {name: _finite(value) for name, value in record.items()}
-            click.echo(json.dumps(plain, ensure_ascii=False, allow_nan=False))
+            click.echo(json.dumps(plain, ensure_ascii=False, allow_nan=False), self.file)
         else:
             self._row([_cell(record.get(name)) for name in self.fields])
 
     def _row(self, cells: Sequence[Any]) -> None:
         line = io.StringIO()
         csv.writer(line, lineterminator="\n").writerow(cells)
-        click.echo(line.getvalue(), nl=False)
+        click.echo(line.getvalue(), self.file, nl=False)
 
 
 def _finite(value: Any) -> Any:

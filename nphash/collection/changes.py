@@ -52,7 +52,7 @@ class Change:
         (self.folder / name).unlink()
 
     def commit(self, manifest: Manifest) -> None:
-        """Make `manifest` the collection's state, with checksums of the new files; delete what is not in it."""
+        """Make `manifest` the collection's state, with checksums of new files; delete what is not in it."""
         manifest.generation = self.generation
         manifest.changed = datetime.now(timezone.utc).isoformat(timespec="seconds")
         for name in self.new:

@@ -158,7 +158,7 @@ def _read(
 
 
 def _matrix_settings(settings: VectorizerSettings) -> VectorizerSettings:
-    """Return settings that take a matrix's words as its maker chose them: no pattern, no stop words of ours."""
+    """Return settings that take a matrix's words as they are: no pattern, no stop words of ours."""
     return VectorizerSettings(**{**asdict(settings), "pattern": "whitespace", "stop_words": "none"})
 
 

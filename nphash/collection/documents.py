@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
+from typing import TypeVar
 
 from nphash.collection.files import flush, writing
 from nphash.corpus import Document
@@ -25,12 +26,15 @@ from nphash.errors import CollectionError
 
 __all__ = ["DocumentFile", "DocumentWriter"]
 
+T = TypeVar("T")
+
 _SCHEMA = """
 CREATE TABLE documents (
     row INTEGER PRIMARY KEY, id TEXT NOT NULL, labels TEXT NOT NULL,
     split TEXT NOT NULL, crc INTEGER NOT NULL, text TEXT NOT NULL
 )
 """
+_SELECT = "SELECT row, id, labels, split, crc, text FROM documents"
 _BATCH = 500  # rows and parameters a statement; SQLite's smallest limit of parameters is 999
 
 
@@ -41,6 +45,10 @@ def _crc(id_: str, text: str, labels: str, split: str) -> int:
 def _storable(text: str) -> str:
     """Return `text` without lone surrogates, which UTF-8 and so SQLite cannot hold."""
     return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _batches(items: Sequence[T]) -> Iterator[Sequence[T]]:
+    return (items[start : start + _BATCH] for start in range(0, len(items), _BATCH))
 
 
 class DocumentWriter:
@@ -123,30 +131,36 @@ class DocumentFile:
             If a row is missing or altered.
         """
         found: dict[int, Document] = {}
-        for start in range(0, len(rows), _BATCH):
-            batch = [int(row) for row in rows[start : start + _BATCH]]
+        for batch in _batches(rows):
             marks = ",".join("?" * len(batch))
-            query = f"SELECT row, id, labels, split, crc, text FROM documents WHERE row IN ({marks})"
-            found.update(self._documents(query, batch))
-        missing = [row for row in rows if row not in found]
-        if missing:
-            raise self._damaged(f"row {missing[0]} is missing")
-        return found
+            found.update(self._documents(f"{_SELECT} WHERE row IN ({marks})", batch))
+        return self._complete(found, rows)
+
+    def read_texts(self, rows: Sequence[int]) -> dict[int, str]:
+        """Return the texts of `rows` by row; checked as in `read`, but quicker."""
+        found: dict[int, str] = {}
+        for batch in _batches(rows):
+            marks = ",".join("?" * len(batch))
+            found.update(
+                (row, text) for row, *_, text in self._checked(f"{_SELECT} WHERE row IN ({marks})", batch)
+            )
+        return self._complete(found, rows)
 
     def rows_of(self, ids: Sequence[str]) -> dict[str, int]:
         """Return the row of each of `ids` that is in this file."""
+        given = {_storable(id_): id_ for id_ in ids}
         found: dict[str, int] = {}
-        for start in range(0, len(ids), _BATCH):
-            batch = [_storable(id_) for id_ in ids[start : start + _BATCH]]
+        for batch in _batches(list(given)):
             marks = ",".join("?" * len(batch))
             try:
-                found.update(self._db.execute(f"SELECT id, row FROM documents WHERE id IN ({marks})", batch))
+                rows = self._db.execute(f"SELECT id, row FROM documents WHERE id IN ({marks})", batch)
+                found.update((given[id_], row) for id_, row in rows)
             except sqlite3.Error as error:
                 raise self._damaged(str(error)) from None
         return found
 
     def __iter__(self) -> Iterator[tuple[int, Document]]:
-        return self._documents("SELECT row, id, labels, split, crc, text FROM documents ORDER BY row")
+        return self._documents(f"{_SELECT} ORDER BY row")
 
     def labels(self) -> Iterator[tuple[int, tuple[str, ...]]]:
         """Yield row and labels of every document, without reading the text."""
@@ -161,13 +175,26 @@ class DocumentFile:
         self._db.close()
 
     def _documents(self, query: str, values: Iterable[int] = ()) -> Iterator[tuple[int, Document]]:
+        for row, id_, labels, split, text in self._checked(query, values):
+            try:
+                yield row, Document(id_, text, tuple(json.loads(labels)), split)
+            except (ValueError, TypeError) as error:
+                raise self._damaged(str(error)) from None
+
+    def _checked(self, query: str, values: Iterable[int]) -> Iterator[tuple[int, str, str, str, str]]:
         try:
             for row, id_, labels, split, crc, text in self._db.execute(query, tuple(values)):
                 if _crc(id_, text, labels, split) != crc:
                     raise self._damaged(f"row {row} was altered")
-                yield row, Document(id_, text, tuple(json.loads(labels)), split)
+                yield row, id_, labels, split, text
         except (sqlite3.Error, ValueError, TypeError) as error:
             raise self._damaged(str(error)) from None
+
+    def _complete(self, found: dict[int, T], rows: Sequence[int]) -> dict[int, T]:
+        if len(found) != len(set(rows)):
+            missing = next(row for row in rows if row not in found)
+            raise self._damaged(f"row {missing} is missing")
+        return found
 
     def _damaged(self, why: str) -> CollectionError:
         return CollectionError(

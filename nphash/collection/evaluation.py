@@ -18,7 +18,7 @@ from nphash.ties import Ranking, figures, rank_by_score, tie_groups
 if TYPE_CHECKING:
     from nphash.collection.collection import Collection
 
-__all__ = ["Evaluation", "cosine_of_own", "evaluate", "evaluate_own"]
+__all__ = ["Evaluation", "Sample", "cosine_of_own", "evaluate", "evaluate_own"]
 
 PAIRS_AT_ONCE = 1 << 19  # (query, document) pairs compared at once; 8 bytes each for up to 64 bits
 
@@ -84,8 +84,29 @@ def evaluate(
     return Evaluation(found, int(labelled.sum()), len(collection), k, int((~labelled).sum()))
 
 
-def evaluate_own(collection: Collection, k: int = 100, sample: int = 1_000, seed: int = 0) -> Evaluation:
+@dataclass(frozen=True)
+class Sample:
+    """Which of a collection's own documents are asked, and what counts as relevant to them.
+
+    Parameters
+    ----------
+    size
+        At most so many documents with labels.
+    seed
+        Draws them.
+    labels
+        Labels of all documents in place of their own, to measure one kind of label alone.
+    """
+
+    size: int = 1_000
+    seed: int = 0
+    labels: Sequence[tuple[str, ...]] | None = None
+
+
+def evaluate_own(collection: Collection, k: int = 100, sample: Sample | None = None) -> Evaluation:
     """Measure a sample of the collection's own documents, each against all others.
+
+    The figures are those of `evaluate` and ``precision_random``: the precision of a random order.
 
     Raises
     ------
@@ -100,10 +121,10 @@ def evaluate_own(collection: Collection, k: int = 100, sample: int = 1_000, seed
         distances[np.arange(len(rows)), rows] = n_groups - 1
         return tie_groups(distances, hit, n_groups)
 
-    return _leave_one_out(collection, rank, k, sample, seed, within_2=True)
+    return _leave_one_out(collection, rank, k, sample or Sample(), within_2=True)
 
 
-def cosine_of_own(collection: Collection, k: int = 100, sample: int = 1_000, seed: int = 0) -> Evaluation:
+def cosine_of_own(collection: Collection, k: int = 100, sample: Sample | None = None) -> Evaluation:
     """Do `evaluate_own` by TF-IDF cosine of the text: what hashing gives up, or gains.
 
     It reads the text of all documents into memory as a sparse matrix.
@@ -120,7 +141,7 @@ def cosine_of_own(collection: Collection, k: int = 100, sample: int = 1_000, see
         scores[np.arange(len(rows)), rows] = -1.0
         return rank_by_score(scores, hit)
 
-    return _leave_one_out(collection, rank, k, sample, seed)
+    return _leave_one_out(collection, rank, k, sample or Sample())
 
 
 def _own_labels(collection: Collection) -> list[tuple[str, ...]]:
@@ -134,15 +155,16 @@ def _own_labels(collection: Collection) -> list[tuple[str, ...]]:
 
 
 def _leave_one_out(
-    collection: Collection, rank: Ranker, k: int, sample: int, seed: int, within_2: bool = False
+    collection: Collection, rank: Ranker, k: int, sample: Sample, within_2: bool = False
 ) -> Evaluation:
     """Average figures over sampled queries; the query itself stands last and counts as not relevant."""
-    labels = _own_labels(collection)
+    labels = _own_labels(collection) if sample.labels is None else list(sample.labels)
     labelled = np.flatnonzero([bool(of_one) for of_one in labels])
     if len(labels) < 2:
         raise InputError("the collection has one document", "a query needs another one to find")
-    if sample < labelled.size:
-        labelled = np.sort(np.random.default_rng(seed).choice(labelled, sample, replace=False))
+    if sample.size < labelled.size:
+        drawn = np.random.default_rng(sample.seed).choice(labelled, sample.size, replace=False)
+        labelled = np.sort(drawn)
     y, _ = label_matrix(labels)
     relevant = relevance_blocks(y[labelled], y)
     n, k = len(labels), min(k, len(labels) - 1)
@@ -153,7 +175,7 @@ def _leave_one_out(
         hit = relevant(start, start + len(rows)).copy()
         hit[np.arange(len(rows)), rows] = False
         ranking = rank(rows, hit)
-        blocks.append(figures(ranking, k))
+        blocks.append({**figures(ranking, k), "precision_random": hit.sum(axis=1) / (n - 1)})
         if within_2:
             near, good = ranking.total[:, :3].sum(axis=1), ranking.relevant[:, :3].sum(axis=1)
             blocks[-1]["precision_radius_2"] = good / np.maximum(near, 1)

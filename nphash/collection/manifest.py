@@ -164,6 +164,8 @@ def _read_body(folder: Path) -> dict[str, Any]:
         if path.stat().st_size > MAX_MANIFEST_BYTES:
             raise _damaged(folder, f"it is larger than {MAX_MANIFEST_BYTES:,} bytes")
         body = json.loads(path.read_text(encoding="utf-8"))
+    except CollectionError:
+        raise
     except OSError as error:
         raise CollectionError(f"cannot read {path}: {error.strerror}", "check its permissions") from None
     except (ValueError, RecursionError):  # broken JSON or broken UTF-8

@@ -9,15 +9,17 @@ and only queries given as text are weighed by us.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
 
 from nphash.corpus import Document, Matrix
 from nphash.errors import InputError
+from nphash.text.vectorizer import Vectorizer
 
-__all__ = ["column_names", "holds_counts", "matrix_documents", "select_columns"]
+__all__ = ["column_names", "holds_counts", "matrix_documents", "select_columns", "weighed"]
 
 MOST_REPEATS = 1_000  # a count above this is stored as this: TF weights are logarithmic anyway
 
@@ -71,3 +73,21 @@ def select_columns(matrix: Matrix, vocabulary: Sequence[str]) -> Any:
     return scipy.sparse.csr_matrix(
         (coo.data[known].astype(np.float32), (coo.row[known], columns[known])), shape=shape
     )
+
+
+def weighed(
+    documents: Iterable[Document] | Matrix, vectorizer: Vectorizer, at_once: int
+) -> Iterator[tuple[list[Document], Any]]:
+    """Yield blocks of documents with their weights, CSR (block, n_words): a matrix's own, or ours."""
+    given = None
+    if isinstance(documents, Matrix):
+        if not holds_counts(documents):
+            given = select_columns(documents, vectorizer.vocabulary_)
+        documents = matrix_documents(documents)
+    stream, start = iter(documents), 0
+    while block := list(islice(stream, at_once)):
+        if given is None:
+            yield block, vectorizer.transform([document.text for document in block])
+        else:
+            yield block, given[start : start + len(block)]
+        start += len(block)

@@ -41,12 +41,18 @@ class Reranker:
         weights = tfidf(counts, self._statistics)
         return Counts(weights, counts.indices, counts.indptr)
 
-    def similarities(self, query: str, rows: Counts) -> npt.NDArray[np.float64]:
-        """Return the cosine between `query` and each row, float64, shape (n_rows,), from 0 to 1."""
-        weights = self._dense(self.rows([query]))
-        owners = np.repeat(np.arange(len(rows.indptr) - 1), np.diff(rows.indptr))
-        sums = np.bincount(owners, weights=rows.data * weights[rows.indices], minlength=len(rows.indptr) - 1)
-        return np.clip(sums, 0.0, 1.0)  # rounding may leave 1.0000001
+    def similarities(self, query: str, texts: Sequence[str]) -> npt.NDArray[np.float64]:
+        """Return the cosine between `query` and each text, float64, shape (n_texts,), from 0 to 1."""
+        similarities = np.zeros(len(texts))
+        mine = self.rows([query])
+        words = [self.vectorizer.vocabulary_[column] for column in mine.indices.tolist()]
+        some = [number for number, text in enumerate(texts) if _may_hold(text, words)]
+        if words and some:
+            weights, rows = self._dense(mine), self.rows([texts[number] for number in some])
+            owners = np.repeat(np.arange(len(some)), np.diff(rows.indptr))
+            sums = np.bincount(owners, weights=rows.data * weights[rows.indices], minlength=len(some))
+            similarities[some] = np.clip(sums, 0.0, 1.0)  # rounding may leave 1.0000001
+        return similarities
 
     def shared_words(self, query: str, text: str) -> list[tuple[str, float]]:
         """Return the words that query and text share with their part of the cosine, largest first."""
@@ -60,3 +66,15 @@ class Reranker:
         weights = np.zeros(len(self.vectorizer.vocabulary_))
         weights[row.indices] = row.data
         return weights
+
+
+def _may_hold(text: str, words: Sequence[str]) -> bool:
+    """Return whether a text may hold one of `words`: most candidates do not, and need no counting.
+
+    Words of an ASCII text are parts of its lower-case form. Others may be normalised first, so that
+    only counting tells.
+    """
+    if not text.isascii():
+        return True
+    text = text.lower()
+    return any(word in text for word in words)

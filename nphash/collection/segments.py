@@ -119,13 +119,24 @@ class Segments:
     def documents_at(self, positions: Sequence[int]) -> dict[int, Document]:
         """Return the documents at `positions`, by position."""
         found: dict[int, Document] = {}
+        for file, offset, rows in self._owners(positions):
+            found.update({row + offset: document for row, document in file.read(rows).items()})
+        return found
+
+    def texts_at(self, positions: Sequence[int]) -> list[str]:
+        """Return the texts at `positions`, in their order."""
+        found: dict[int, str] = {}
+        for file, offset, rows in self._owners(positions):
+            found.update({row + offset: text for row, text in file.read_texts(rows).items()})
+        return [found[position] for position in positions]
+
+    def _owners(self, positions: Sequence[int]) -> Iterator[tuple[DocumentFile, int, list[int]]]:
+        """Yield each file that holds some of `positions` with its first position and the rows in it."""
         wanted = np.asarray(positions, dtype=np.int64)
         owners = np.searchsorted(self.offsets, wanted, side="right") - 1
         for number in np.unique(owners).tolist():
             offset = int(self.offsets[number])
-            rows = (wanted[owners == number] - offset).tolist()
-            found.update({row + offset: doc for row, doc in self.documents[number].read(rows).items()})
-        return found
+            yield self.documents[number], offset, (wanted[owners == number] - offset).tolist()
 
     def positions_of(self, ids: Sequence[str]) -> dict[str, int]:
         """Return the position of each of `ids` that is in the collection and was not removed."""

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +14,7 @@ from nphash.collection.changes import Change, changing
 from nphash.collection.documents import DocumentWriter
 from nphash.collection.files import writing
 from nphash.collection.manifest import Manifest, SegmentFiles
-from nphash.collection.matrix import holds_counts, matrix_documents, select_columns
+from nphash.collection.matrix import weighed
 from nphash.collection.segments import Segments, save_array
 from nphash.corpus import Document, Matrix
 from nphash.errors import CollectionError, InputError
@@ -65,8 +64,13 @@ def add(collection: Collection, documents: Iterable[Document] | Matrix, on_dupli
     with _state(collection) as (change, manifest, segments):
         added = _Added()
         with DocumentWriter(change.path("documents", ".sqlite")) as writer:
-            for block, weights in _blocks(collection, documents):
-                _add_block(collection, segments, added, block, weights, on_duplicate, writer)
+            for block, X in weighed(documents, collection.vectorizer, AT_ONCE):
+                keep = _new_rows(block, segments, added, on_duplicate)
+                if keep:
+                    added.codes.append(collection.hasher.transform(X[keep]))
+                    added.report.without_words += int((np.diff(X[keep].indptr) == 0).sum())
+                for row in keep:
+                    writer.write(block[row])
         if not added.report.added:
             change.discard()
             return added.report
@@ -83,30 +87,8 @@ def add(collection: Collection, documents: Iterable[Document] | Matrix, on_dupli
     return added.report
 
 
-def _blocks(
-    collection: Collection, documents: Iterable[Document] | Matrix
-) -> Iterator[tuple[list[Document], Any]]:
-    """Yield documents by the thousand, with their weights where a matrix brings its own."""
-    given = None
-    if isinstance(documents, Matrix):
-        if not holds_counts(documents):
-            given = select_columns(documents, collection.vectorizer.vocabulary_)
-        documents = matrix_documents(documents)
-    stream, start = iter(documents), 0
-    while block := list(islice(stream, AT_ONCE)):
-        yield block, None if given is None else given[start : start + len(block)]
-        start += len(block)
-
-
-def _add_block(
-    collection: Collection,
-    segments: Segments,
-    added: _Added,
-    block: list[Document],
-    weights: Any,
-    on_duplicate: str,
-    writer: DocumentWriter,
-) -> None:
+def _new_rows(block: list[Document], segments: Segments, added: _Added, on_duplicate: str) -> list[int]:
+    """Return which documents of `block` are to be added, and count what happens to the others."""
     taken = segments.positions_of([document.id for document in block])
     keep = []
     for row, document in enumerate(block):
@@ -128,18 +110,8 @@ def _add_block(
             added.report.replaced += 1
         added.ids.add(document.id)
         keep.append(row)
-    if not keep:
-        return
-    X = (
-        collection.vectorizer.transform([block[row].text for row in keep])
-        if weights is None
-        else weights[keep]
-    )
-    added.codes.append(collection.hasher.transform(X))
     added.report.added += len(keep)
-    added.report.without_words += int((np.diff(X.indptr) == 0).sum())
-    for row in keep:
-        writer.write(block[row])
+    return keep
 
 
 def remove(collection: Collection, ids: Sequence[str], ignore_missing: bool) -> int:

@@ -7,7 +7,7 @@ import gzip
 import io
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, cast
@@ -31,7 +31,8 @@ def open_bytes(source: str | Path) -> Iterator[IO[bytes]]:
     """
     with translate_errors(source):
         if str(source) == "-":
-            yield _unpacked(_standard_input())
+            with _standard_input() as stream:
+                yield _unpacked(stream)
             return
         with Path(source).open("rb") as file, _unpacked(file) as stream:
             yield stream
@@ -58,13 +59,20 @@ def translate_errors(source: str | Path) -> Iterator[None]:
         ) from error
 
 
-def _standard_input() -> io.BufferedReader:
-    if sys.stdin is None:
+@contextmanager
+def _standard_input() -> Iterator[io.BufferedReader]:
+    stream = getattr(sys.stdin, "buffer", None)  # None without a terminal, text only in some editors
+    if stream is None:
         raise CorpusError("there is no standard input here", "give the path of a file")
-    stream = sys.stdin.buffer
-    if not hasattr(stream, "peek"):  # replaced by a test or an embedding program
-        return io.BufferedReader(cast(io.RawIOBase, stream))
-    return cast(io.BufferedReader, stream)
+    if hasattr(stream, "peek"):
+        yield cast(io.BufferedReader, stream)
+        return
+    # Replaced by a test or an embedding program.
+    reader = cast(io.BufferedReader, io.BufferedReader(cast(io.RawIOBase, stream)))
+    try:
+        yield reader
+    finally:
+        reader.detach()  # or it would close what is not its own
 
 
 def _unpacked(stream: io.BufferedReader) -> IO[bytes]:
@@ -75,7 +83,7 @@ def _unpacked(stream: io.BufferedReader) -> IO[bytes]:
 
 def peek_standard_input() -> bytes:
     """Return some first bytes of standard input, unpacked, without taking them away."""
-    stream = sys.stdin.buffer if sys.stdin is not None else io.BytesIO()
+    stream = getattr(sys.stdin, "buffer", None) or io.BytesIO()
     if hasattr(stream, "peek"):
         head = cast(io.BufferedReader, stream).peek(512)
     elif stream.seekable():
@@ -92,10 +100,11 @@ def peek_standard_input() -> bytes:
     return head
 
 
-def numbered_lines(source: str | Path, options: ReadOptions) -> Iterator[tuple[int, str]]:
+def numbered_lines(source: str | Path, options: ReadOptions) -> Generator[tuple[int, str], None, None]:
     r"""Yield (line number from 1, line without its end) of a text file.
 
-    Lines end with ``\n`` or ``\r\n``. A byte order mark is left out.
+    Lines end with ``\n`` or ``\r\n``. A byte order mark is left out. A caller that may stop before
+    the end closes the generator, and with it the file.
 
     Raises
     ------
@@ -156,7 +165,7 @@ def decode(raw: bytes, source: str | Path, options: ReadOptions) -> str:
 
 def _check_encoding(encoding: str) -> str:
     try:
-        b"".decode(encoding)  # LookupError also for codecs that are not for text
+        "a".encode(encoding)  # LookupError also for codecs that are not for text
         return codecs.lookup(encoding).name
     except (LookupError, ValueError) as error:
         raise CorpusError(

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.io import loadmat, whosmat
 from scipy.sparse import csr_matrix, vstack
 
-from nphash.corpus.files import open_bytes
-from nphash.corpus.matrices import check_claims, finish, foreign_parser, unpacked_bytes
-from nphash.corpus.records import Matrix, ReadOptions, show
+from nphash.corpus.matlab import read_variables
+from nphash.corpus.matrices import finish
+from nphash.corpus.records import Matrix, ReadOptions
 from nphash.errors import CorpusError
 
 __all__ = ["read"]
@@ -49,36 +48,19 @@ def read(source: str, options: ReadOptions) -> Matrix:
 
 
 def _load(source: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    wanted = [*_SPLITS, *(f"gnd_{name}" for name in _SPLITS)]
-    size = unpacked_bytes(source)
-    with open_bytes(source) as file, foreign_parser(source, "a MATLAB file"):
-        if file.read(512)[:8] == b"\x89HDF\r\n\x1a\n" or b"MATLAB 7.3" in _head(file):
-            raise CorpusError(f"{source} is of MATLAB's HDF5 form", "save it again with -v7")
-        file.seek(0)
-        shapes = {name: shape for name, shape, _ in whosmat(file)}
-        if "train" not in shapes:
-            there = ", ".join(shapes) or "nothing"
-            raise CorpusError(f"{show(source)} has no matrix 'train' (it has {there[:200]})", "name it so")
-        for name in _SPLITS:
-            shape = shapes.get(name, (0, 0))
-            check_claims(source, shape[0], shape[1], 0, size)
-        file.seek(0)
-        found = loadmat(file, variable_names=wanted)
-        parts = {name: csr_matrix(found[name]) for name in _SPLITS if name in found}
+    found, names = read_variables(source, [*_SPLITS, *(f"gnd_{name}" for name in _SPLITS)])
+    if "train" not in found:
+        there = ", ".join(names) or "nothing"
+        raise CorpusError(f"{source} has no matrix 'train' (it has {there[:200]})", "name it so")
+    parts = {name: csr_matrix(found[name]) for name in _SPLITS if name in found}
     return parts, {name: found[f"gnd_{name}"] for name in _SPLITS if f"gnd_{name}" in found}
 
 
-def _head(file: Any) -> bytes:
-    file.seek(0)
-    return bytes(file.read(128))
-
-
 def _labels(truth: Any, n: int, where: str) -> list[tuple[str, ...]]:
-    with foreign_parser(where, "labels"):
-        marks = csr_matrix(truth)
-        if marks.shape[0] != n and marks.shape[1] == n:
-            marks = csr_matrix(marks.T)
-        values = marks.data.astype(np.float64)
+    marks = csr_matrix(truth)
+    if marks.shape[0] != n and marks.shape[1] == n:
+        marks = csr_matrix(marks.T)
+    values = marks.data.astype(np.float64)
     if marks.shape[0] != n:
         raise CorpusError(f"{where} has {marks.shape[0]} rows for {n} documents", "write the file again")
     if not np.all(np.isfinite(values)):

@@ -14,10 +14,24 @@ from nphash.corpus.files import numbered_lines, open_bytes, translate_errors
 from nphash.corpus.records import Matrix, ReadOptions, show, stem
 from nphash.errors import CorpusError
 
-__all__ = ["MAX_WORDS", "check_claims", "finish", "foreign_parser", "read_vocabulary", "unpacked_bytes"]
+__all__ = [
+    "MAX_RATIO",
+    "MAX_WORDS",
+    "SMALL_BYTES",
+    "check_claims",
+    "checked_csr",
+    "finish",
+    "foreign_parser",
+    "read_vocabulary",
+    "unpacked_bytes",
+]
 
 #: More columns are no vocabulary; models have a row of weights for each.
 MAX_WORDS = 2**24
+
+#: What is packed must not unpack to more than so many times its size, unless it is small.
+MAX_RATIO = 100
+SMALL_BYTES = 2**28
 
 #: Rows that may be empty in a small file, before a header that promises more is disbelieved.
 _EMPTY_ROWS = 2**20
@@ -54,13 +68,7 @@ def finish(X: Any, source: str, options: ReadOptions, vocabulary: list[str] | No
         )
     if X.dtype.kind not in "buif":
         raise CorpusError(f"{show(source)} holds {X.dtype} entries", "word weights are real numbers")
-    if hasattr(X, "check_format"):
-        try:
-            X.check_format(full_check=True)  # an index out of range would make kernels write anywhere
-        except ValueError as error:
-            raise CorpusError(
-                f"{show(source)} is no valid sparse matrix ({error})", "write it again"
-            ) from error
+    X = checked_csr(X, source)
     X = csr_matrix(X, dtype=np.float32 if X.dtype == np.float32 else np.float64, copy=True)
     X.sum_duplicates()
     _check_entries(X, source)
@@ -68,6 +76,27 @@ def finish(X: Any, source: str, options: ReadOptions, vocabulary: list[str] | No
     X.eliminate_zeros()
     name, n = stem(source), X.shape[0]
     return Matrix(X, [f"{name}:{row}" for row in range(1, n + 1)], [()] * n, [""] * n, vocabulary)
+
+
+def checked_csr(X: Any, source: str) -> Any:
+    """Convert an array or sparse matrix that came from a file to CSR.
+
+    The index arrays are checked first: SciPy's conversions, like our kernels, follow an index out of
+    range to wherever it leads.
+
+    Raises
+    ------
+    CorpusError
+        When they are broken.
+    """
+    if hasattr(X, "check_format"):
+        try:
+            X.check_format(full_check=True)
+        except ValueError as error:
+            raise CorpusError(
+                f"{show(source)} is no valid sparse matrix ({error})", "write it again"
+            ) from error
+    return csr_matrix(X)
 
 
 def _check_shape(X: Any, source: str) -> None:

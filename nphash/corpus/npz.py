@@ -10,15 +10,11 @@ import numpy as np
 from scipy.sparse import load_npz
 
 from nphash.corpus.files import open_bytes
-from nphash.corpus.matrices import check_claims, finish, foreign_parser
+from nphash.corpus.matrices import MAX_RATIO, SMALL_BYTES, check_claims, finish, foreign_parser
 from nphash.corpus.records import Matrix, ReadOptions, show
 from nphash.errors import CorpusError
 
 __all__ = ["read"]
-
-#: A larger archive must not unpack to more than so many times its size.
-_MAX_RATIO = 100
-_SMALL = 2**28
 
 
 def read(source: str, options: ReadOptions) -> Matrix:
@@ -43,7 +39,7 @@ def _check_archive(source: str, file: IO[bytes]) -> None:
     with zipfile.ZipFile(file) as archive:
         members = {member.filename.removesuffix(".npy"): member for member in archive.infolist()}
         unpacked = sum(member.file_size for member in members.values())
-        if unpacked > max(_SMALL, _MAX_RATIO * packed):
+        if unpacked > max(SMALL_BYTES, MAX_RATIO * packed):
             raise CorpusError(
                 f"{show(source)} has {packed} bytes and would unpack to {unpacked}", "the file is damaged"
             )

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Document", "Matrix", "ReadOptions", "UniqueIds", "show", "stem"]
-
 from nphash.errors import CorpusError
+
+__all__ = ["Document", "Matrix", "ReadOptions", "UniqueIds", "clean_labels", "show", "stem"]
 
 
 @dataclass(frozen=True, slots=True)

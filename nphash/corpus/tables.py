@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
+from contextlib import closing
 
 from nphash.corpus.fields import make_document
 from nphash.corpus.files import numbered_lines
@@ -54,22 +55,22 @@ def _rows(source: str, options: ReadOptions) -> Iterator[tuple[int, list[str]]]:
     csv.field_size_limit(max(csv.field_size_limit(), min(options.max_document_bytes, 2**31 - 1)))
     name = (options.input_format or stem(source)).lower()
     delimiter = "\t" if name.endswith(("tsv", "tab")) else ","
-    lines = (line + "\n" for _, line in numbered_lines(source, options))
-    # Strict: an unclosed quote would otherwise swallow the rest of the file as one cell.
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
-    while True:
-        number = reader.line_num + 1
-        try:
-            row = next(reader, None)
-        except csv.Error as error:
-            raise CorpusError(
-                f"{show(source)}, line {number}: the row cannot be read ({error})",
-                "quote cells that hold quotes, and double the quotes inside",
-            ) from error
-        if row is None:
-            return
-        if any(row):
-            yield number, row
+    with closing(numbered_lines(source, options)) as lines:
+        # Strict: an unclosed quote would otherwise swallow the rest of the file as one cell.
+        reader = csv.reader((line + "\n" for _, line in lines), delimiter=delimiter, strict=True)
+        while True:
+            number = reader.line_num + 1
+            try:
+                row = next(reader, None)
+            except csv.Error as error:
+                raise CorpusError(
+                    f"{show(source)}, line {number}: the row cannot be read ({error})",
+                    "quote cells that hold quotes, and double the quotes inside",
+                ) from error
+            if row is None:
+                return
+            if any(row):
+                yield number, row
 
 
 def _check_header(columns: list[str], where: str) -> None:

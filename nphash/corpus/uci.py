@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 from scipy.sparse import coo_matrix
 
 from nphash.corpus.files import numbered_lines
-from nphash.corpus.matrices import check_claims, finish, foreign_parser, read_vocabulary, unpacked_bytes
+from nphash.corpus.matrices import check_claims, finish, read_vocabulary, unpacked_bytes
+from nphash.corpus.numbers import check_range, read_numbers
 from nphash.corpus.records import Matrix, ReadOptions, show
 from nphash.errors import CorpusError
 
@@ -28,51 +28,25 @@ def read(source: str, options: ReadOptions) -> Matrix:
     """
     if source == "-":
         raise CorpusError("UCI files cannot be read from standard input", "give a path")
-    lines = numbered_lines(source, options)
-    rows, columns, entries = (_size(next(lines, (at, ""))[1], at, source) for at in (1, 2, 3))
-    check_claims(source, rows, columns, entries, unpacked_bytes(source))
-    triplets = _triplets(lines, source, entries)
-    for at, (size, what) in enumerate(((rows, "document"), (columns, "word"))):
-        bad = np.flatnonzero((triplets[:, at] < 1) | (triplets[:, at] > size))
-        if len(bad):
-            raise CorpusError(
-                f"{show(source)}, line {bad[0] + 4}: {what} {triplets[bad[0], at]} is not in 1..{size}",
-                "the numbers on the first two lines are those of documents and words",
-            )
-    where = (triplets[:, 0] - 1, triplets[:, 1] - 1)
-    X = coo_matrix((triplets[:, 2], where), shape=(rows, columns))
+    with closing(numbered_lines(source, options)) as lines:
+        rows, columns, entries = (_size(next(lines, (at, ""))[1], at, source) for at in (1, 2, 3))
+        check_claims(source, rows, columns, entries, unpacked_bytes(source))
+        triplets = read_numbers(lines, source, entries, 3, np.int64)
+    row = check_range(triplets[:, 0], rows, "document", source)
+    column = check_range(triplets[:, 1], columns, "word", source)
+    X = coo_matrix((triplets[:, 2], (row, column)), shape=(rows, columns))
     vocabulary = None if options.vocabulary is not None else _vocabulary(source, options)
     return finish(X, source, options, vocabulary)
 
 
 def _size(line: str, number: int, source: str) -> int:
-    if not line.strip().isdecimal() or len(line.strip()) > 18:
+    size = line.strip()
+    if not size.isdecimal() or len(size) > 18:
         raise CorpusError(
             f"{show(source)}, line {number}: {line[:50]!r} is no whole number",
             "the first three lines are the numbers of documents, words and triplets",
         )
-    return int(line)
-
-
-def _triplets(
-    lines: Iterator[tuple[int, str]], source: str, entries: int
-) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:
-    with foreign_parser(source, "UCI bag of words"), warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # that there are no triplets
-        texts = (line for _, line in lines)
-        triplets = np.loadtxt(texts, dtype=np.int64, ndmin=2, comments=None, max_rows=entries + 1)
-    triplets = triplets.reshape(-1, 3) if triplets.size == 0 else triplets
-    if triplets.shape[1] != 3:
-        raise CorpusError(
-            f"{show(source)}, line 4 has {triplets.shape[1]} numbers", "document, word and count are expected"
-        )
-    if len(triplets) != entries:
-        found = f"only {len(triplets)}" if len(triplets) < entries else "more"
-        raise CorpusError(
-            f"{show(source)} promises {entries} triplets on line 3 and has {found}",
-            "the file is not complete",
-        )
-    return triplets
+    return int(size)
 
 
 def _vocabulary(source: str, options: ReadOptions) -> list[str] | None:

@@ -1,6 +1,7 @@
 """The systems: one file each, all with the contract of `Hasher`."""
 
 from nphash.hashers.base import Hasher
+from nphash.hashers.heads import Labels
 from nphash.hashers.methods import METHODS, create, describe, find, method_of
 from nphash.hashers.persistence import load, save
 from nphash.hashers.training import Progress, Training
@@ -8,6 +9,7 @@ from nphash.hashers.training import Progress, Training
 __all__ = [
     "METHODS",
     "Hasher",
+    "Labels",
     "Progress",
     "Training",
     "create",

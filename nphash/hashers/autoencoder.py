@@ -1,4 +1,7 @@
-"""What the variational systems share: encoder, decoder weights, choice of targets, the fit itself.
+"""What the variational systems share: encoder, decoder, the loss around a latent code, the fit itself.
+
+A system is told by its latent code: how it is drawn from the encoder's output, what the decoder
+sees of it, its divergence from the prior. Everything around that is here.
 
 Letters: B batch, V vocabulary, H hidden units, L bits.
 """
@@ -6,7 +9,7 @@ Letters: B batch, V vocabulary, H hidden units, L bits.
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import pairwise
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -17,14 +20,27 @@ from nphash.codes import pack
 from nphash.engine import Engine
 from nphash.errors import InputError
 from nphash.hashers.base import Hasher
-from nphash.hashers.inputs import seed_from
+from nphash.hashers.heads import Labels, classify, start_head, targets
+from nphash.hashers.inputs import is_count, seed_from
+from nphash.hashers.networks import encoder, glorot, layers, log_unigram
 from nphash.hashers.training import Batch, Data, Params, Training, train
 from nphash.hashers.validation import held_out_rows, precision_validator, subset
-from nphash.ops import dense, dropout, relu
+from nphash.losses import bound_loss, supervised_loss
+from nphash.ops import dense, dropout_mask
 from nphash.schedules import Schedule, ScheduleLike, as_schedule
-from nphash.threads import single_threaded_blas
+from nphash.threads import count_threads, run_blocks, single_threaded_blas
 
-__all__ = ["TARGETS", "VariationalHasher", "encoder", "glorot", "log_unigram"]
+__all__ = [
+    "TARGETS",
+    "BackLatent",
+    "Latent",
+    "VariationalHasher",
+    "drawn",
+    "encoder",
+    "glorot",
+    "layers",
+    "log_unigram",
+]
 
 Array = npt.NDArray[Any]
 
@@ -36,147 +52,183 @@ ENCODE_ROWS = 256
 TARGETS = ("input", "binary")
 
 
-def glorot(rng: np.random.Generator, rows: int, columns: int) -> Array:
-    """Return uniform float64 weights of variance 2 / (rows + columns) (Glorot & Bengio 2010)."""
-    bound = np.sqrt(6 / (rows + columns))
-    return rng.uniform(-bound, bound, (rows, columns))
+def drawn(
+    draw: Callable[..., Array], rng: np.random.Generator | None, shape: tuple[int, ...], dtype: Any
+) -> Array:
+    """Return noise drawn from `rng`; without one, zeros: the middle of any noise used here."""
+    return np.zeros(shape, dtype) if rng is None else draw(rng, shape, dtype)
 
 
-def log_unigram(target: Any) -> Array:
-    """Return the logarithm of each word's share of the target mass, float64, shape (V,).
+@dataclass(frozen=True)
+class Latent:
+    """The latent codes of a batch."""
 
-    The decoder's bias starts here. From zero, the encoder first spends its bits on the corpus
-    mean, saturates, and gives every document the same code. Half of the smallest mass is added
-    to words without any, so that the logarithm is finite.
-    """
-    mass = np.asarray(target.sum(axis=0), dtype=np.float64).ravel()
-    mass += 0.5 * (mass[mass > 0].min() if mass.any() else 1.0) * (mass == 0)
-    log_share: Array = np.log(mass / mass.sum())
-    return log_share
+    code: Array  # (B, L), what a classifier sees
+    decoded: Array  # (B, L), what the decoder sees: the code, perhaps with noise
+    kl: float  # mean divergence a document from the prior
 
 
-def encoder(
-    params: Params, x: Any, mask: Array | None, engine: Engine | None = None
-) -> tuple[Array, Callable[[Array], Params]]:
-    """Hidden layers h = ReLU(... ReLU(x W_1 + b_1) ... W_d + b_d), with dropout on the last.
-
-    Parameters
-    ----------
-    params
-        ``W_1, b_1, ..., W_d, b_d``; others are left alone.
-    x
-        Documents, CSR (B, V).
-    mask
-        Dropout mask (B, H), already divided by the share kept; None leaves dropout off.
-    engine
-        What computes the layers; the equations as written if None.
-
-    Returns
-    -------
-    tuple
-        h of shape (B, H), and ``back(dh)``, which returns the gradients by name.
-    """
-    engine = Engine() if engine is None else engine
-    depth = sum(name.startswith("W_") and name[2:].isdigit() for name in params)
-    h, back_first = engine.sparse_dense(x, params["W_1"], params["b_1"])  # (B, H)
-    h, back_relu = relu(h)
-    backs = [(back_first, back_relu)]
-    for i in range(2, depth + 1):
-        h, back_dense = engine.dense(h, params[f"W_{i}"], params[f"b_{i}"])  # (B, H)
-        h, back_relu = relu(h)
-        backs.append((back_dense, back_relu))
-    back_dropout = None
-    if mask is not None:
-        h, back_dropout = dropout(h, mask)
-
-    def back(dh: Array) -> Params:
-        grads = {}
-        if back_dropout is not None:
-            dh = back_dropout(dh)
-        for i in range(depth, 1, -1):
-            back_layer, back_relu = backs[i - 1]
-            dh, grads[f"W_{i}"], grads[f"b_{i}"] = back_layer(back_relu(dh))
-        back_layer, back_relu = backs[0]
-        grads["W_1"], grads["b_1"] = back_layer(back_relu(dh))  # documents have no gradient
-        return grads
-
-    return h, back
+# Takes the gradients of the loss by `code`, `decoded` and `kl`; returns those by the parameters.
+BackLatent = Callable[[Array, Array, float], Params]
 
 
 class VariationalHasher(Hasher):
     """A hasher that learns an encoder by reconstructing documents from their codes.
 
-    A system gives `_start` (its own parameters), `loss` (forward and backward) and the
-    constructor's arguments named below.
+    A system gives `latent` (forward and backward), the constructor's arguments named below and,
+    where it has more parameters than ``W_a, b_a`` (code) and ``W_s, b_s`` (decoder), `_start`.
+    A supervised one also takes ``labels`` and sets `supervised`.
     """
 
-    _groups: ClassVar[dict[str, type]] = {"training": Training}
+    _groups: ClassVar[dict[str, Callable[[], Any]]] = {"training": Training}
+    labels: Labels | None = None
 
     hidden: tuple[int, ...]
     dropout: float
+    kl_weight: ScheduleLike
     target: str
     training: Training | None
     random_state: Any
     params_: Params
+    n_labels_: int
 
     @property
     def _training(self) -> Training:
         return Training() if self.training is None else self.training
 
+    @property
+    def _labels(self) -> Labels:
+        return Labels() if self.labels is None else self.labels
+
     def _schedule(self, value: ScheduleLike) -> Schedule:
         return as_schedule(value, self._training.epochs)
 
+    def _ends(self, value: ScheduleLike) -> tuple[float, float]:
+        schedule = self._schedule(value)
+        return schedule(0.0), schedule(float(self._training.epochs))
+
     def _start(self, rng: np.random.Generator, n_hidden: int, target: Any) -> Params:
         """Return the first weights of everything behind the encoder."""
+        return {
+            "W_a": glorot(rng, n_hidden, self.n_bits),  # (H, L)
+            "b_a": np.zeros(self.n_bits),
+            "W_s": glorot(rng, self.n_bits, target.shape[1]),  # (L, V)
+            "b_s": log_unigram(target),
+        }
+
+    def latent(self, params: Params, batch: Batch) -> tuple[Latent, BackLatent]:
+        """Encode a batch and draw its codes; where ``batch.rng`` is None, the codes as they are stored."""
         raise NotImplementedError
 
     def loss(self, params: Params, batch: Batch) -> tuple[dict[str, float], Callable[[], Params]]:
-        """Return the terms of the loss on a batch and a function for their gradients."""
-        raise NotImplementedError
+        """Return the terms of the loss on a batch and a function for its gradients by every parameter.
+
+        Noise comes from ``batch.rng``: the same batch gives the same loss. Without labels in the
+        batch the loss is the bound alone.
+        """
+        latent, back_latent = self.latent(params, batch)
+        decode = batch.engine.decode  # reconstruction of the scores z W_s + b_s, (B, V)
+        likelihood, back_likelihood = decode(latent.decoded, params["W_s"], params["b_s"], batch.target)
+        loss, back_loss = bound_loss(likelihood, latent.kl, self._schedule(self.kl_weight)(batch.epoch))
+        terms = {"loss": loss, "reconstruction": likelihood, "KL": latent.kl}
+        if batch.y is not None:
+            labels, back_labels = classify(params, latent.code, batch.y)
+            loss, back_both = supervised_loss(loss, labels, self._schedule(self._labels.weight)(batch.epoch))
+            terms |= {"loss": loss, "labels": labels}
+
+        def back() -> Params:
+            grads: Params = {}
+            dbound, dcode = 1.0, np.zeros((), latent.code.dtype)
+            if batch.y is not None:
+                dbound, dlabels = back_both()
+                dcode, grads = back_labels(dlabels)  # (B, L)
+            dlikelihood, dkl = back_loss(dbound)
+            ddecoded, dW_s, db_s = back_likelihood(dlikelihood)  # (B, L), (L, V), (V,)
+            return {**grads, **back_latent(dcode, ddecoded, dkl), "W_s": dW_s, "b_s": db_s}
+
+        return terms, back
 
     def bound(self, params: Params, x: Any, target: Any) -> float:
         """Return the mean bound a document at the codes as they are stored: no noise, no dropout."""
-        raise NotImplementedError
+        total, epochs = 0.0, float(self._training.epochs)
+        for start in range(0, x.shape[0], ENCODE_ROWS):
+            rows = slice(start, min(start + ENCODE_ROWS, x.shape[0]))
+            terms, _ = self.loss(params, Batch(x[rows], target[rows], None, None, epochs))
+            total -= terms["loss"] * (rows.stop - start)
+        return total / int(x.shape[0])
+
+    def ready(self, params: Params, X: Any) -> Params:
+        """Return weights with what encoding needs besides, learned from the training documents."""
+        return params
+
+    def _mask(self, batch: Batch, dtype: Any) -> Array | None:
+        if batch.rng is None or self.dropout == 0:
+            return None
+        return dropout_mask(batch.rng, (batch.x.shape[0], self.hidden[-1]), self.dropout, dtype)
 
     def start_params(self, x: Any, target: Any, seed: int) -> Params:
         """Return the weights a fit begins with, drawn from `seed`, in the training dtype."""
         rng = np.random.default_rng([seed])
-        widths = (x.shape[1], *self.hidden)
-        params: Params = {}
-        for i, (rows, columns) in enumerate(pairwise(widths), start=1):
-            params |= {f"W_{i}": glorot(rng, rows, columns), f"b_{i}": np.zeros(columns)}
-        params |= self._start(rng, widths[-1], target)
+        params = layers(rng, (x.shape[1], *self.hidden)) | self._start(rng, self.hidden[-1], target)
+        if self.supervised:
+            hidden = () if self._labels.hidden is None else (self._labels.hidden,)
+            widths = (self.n_bits, *hidden, self.n_labels_)
+            params |= start_head(widths, lambda rows, columns: glorot(rng, rows, columns))
         return {name: array.astype(self._training.dtype) for name, array in params.items()}
 
     def _check_params(self) -> None:
         if not isinstance(self._training, Training):
             raise InputError(f"training is {self.training!r}", "give a nphash.hashers.Training or None")
-        if not isinstance(self.hidden, (tuple, list)) or not self.hidden or min(self.hidden) < 1:
+        hidden = self.hidden
+        if not isinstance(hidden, (tuple, list)) or not hidden or not all(map(is_count, hidden)):
             raise InputError(
-                f"hidden is {self.hidden}", "give the widths of one or more layers, such as (500, 500)"
+                f"hidden is {hidden!r}", "give the widths of one or more layers, such as (500, 500)"
             )
-        if not 0 <= self.dropout < 1:
+        if not isinstance(self.dropout, (int, float)) or not 0 <= self.dropout < 1:
             raise InputError(
-                f"dropout is {self.dropout}", "give the share of units left out, from 0 to below 1"
+                f"dropout is {self.dropout!r}", "give the share of units left out, from 0 to below 1"
             )
         if self.target not in TARGETS:
             raise InputError(f"target is {self.target!r}", f"give one of {', '.join(TARGETS)}")
         self._training.check()
+        if not all(0 <= weight < np.inf for weight in self._ends(self.kl_weight)):
+            raise InputError(f"kl_weight is {self.kl_weight}", "it must be 0 or more from first to last")
+        if not isinstance(self._labels, Labels):
+            raise InputError(f"labels is {self._labels!r}", "give a nphash.hashers.Labels or None")
+        self._labels.check()
+        if not all(0 <= weight < np.inf for weight in self._ends(self._labels.weight)):
+            raise InputError(
+                f"labels.weight is {self._labels.weight}", "it must be 0 or more from first to last"
+            )
 
     def _fit(self, X: Any, y: Any, **options: Any) -> None:
         self._check_params()
+        if options["checkpoint"] is not None and self.random_state is None:
+            raise InputError(
+                "random_state is None, but a checkpoint is asked for",
+                "give a number, so that the same fit can go on",
+            )
         seed = seed_from(self.random_state)
         X_valid, y_valid = options["X_valid"], options["y_valid"]
         if X_valid is None:
             held_out = held_out_rows(X.shape[0], self._training.validation_share)
+            if held_out.all():
+                raise InputError(
+                    f"validation_share {self._training.validation_share} leaves nothing to learn from",
+                    "0.1 is usual",
+                )
             X_valid, y_valid = X[held_out], None if y is None else y[held_out]
             X, y = X[~held_out], None if y is None else y[~held_out]
         X = X.astype(self._training.dtype)
-        data = Data(X, self._target(X), y if self.supervised else None)
+        learned_y = None
+        if self.supervised:
+            learned_y, self.n_labels_ = targets(y)
+        target = self._target(X)
+        params = self.start_params(X, target, seed)
         state = train(
             self,
-            self.start_params(data.x, data.target, seed),
-            data,
+            params,
+            Data(X, target, learned_y, self._context(X, params, seed)),
             self._validator(X, y, X_valid, y_valid),
             self._training,
             seed,
@@ -184,10 +236,20 @@ class VariationalHasher(Hasher):
             callback=options["callback"],
             checkpoint=options["checkpoint"],
         )
-        self.params_ = state.best
+        self.params_ = self.ready(state.best, X)
         self.best_epoch_ = state.best_epoch
         self.history_ = state.history
         self.n_iter_ = len(state.history)
+
+    def _context(self, X: Any, params: Params, seed: int) -> Any:
+        """Return what the loss needs to know of the training documents besides (`Batch.context`)."""
+        return None
+
+    def _hidden(
+        self, params: Params, x: Any, mask: Array | None, engine: Engine
+    ) -> tuple[Array, Callable[[Array], Params]]:
+        """Return the encoder's last hidden layer, (B, H), and the way back to its weights."""
+        return encoder(params, x, mask, engine=engine)
 
     def _target(self, X: Any) -> Any:
         if self.target == "input":
@@ -200,7 +262,8 @@ class VariationalHasher(Hasher):
             return None
         X_valid = X_valid.astype(self._training.dtype)
         if y is not None and y_valid is not None:
-            return precision_validator(self.encode, X, y, X_valid, y_valid, self.n_bits)
+            by_precision = precision_validator(self.encode, X, y, X_valid, y_valid, self.n_bits)
+            return lambda params: by_precision(self.ready(params, X))
         X_valid, _ = subset(X_valid, X_valid, 2_000)
         target = self._target(X_valid)
         return lambda params: ("bound", self.bound(params, X_valid, target))
@@ -212,14 +275,17 @@ class VariationalHasher(Hasher):
     def _logits(self, params: Params, X: Any) -> Array:
         n = X.shape[0]
         logits = np.empty((n, self.n_bits), dtype=params["W_1"].dtype)
+
+        def block(start: int, stop: int) -> None:
+            x = X[start:stop].astype(logits.dtype)
+            x.resize((ENCODE_ROWS, x.shape[1]))
+            h, _ = self._hidden(params, x, None, Engine())
+            a, _ = dense(h, params["W_a"], params["b_a"])
+            logits[start:stop] = a[: stop - start]
+
+        blocks = [(start, min(start + ENCODE_ROWS, n)) for start in range(0, n, ENCODE_ROWS)]
         with single_threaded_blas():
-            for start in range(0, n, ENCODE_ROWS):
-                x = X[start : start + ENCODE_ROWS].astype(logits.dtype)
-                rows = x.shape[0]
-                x.resize((ENCODE_ROWS, x.shape[1]))
-                h, _ = encoder(params, x, None)
-                a, _ = dense(h, params["W_a"], params["b_a"])
-                logits[start : start + rows] = a[:rows]
+            run_blocks(block, blocks, count_threads(self.threads))
         return logits
 
     def _decision(self, X: Any) -> Array:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import sys
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -39,7 +40,7 @@ class Hasher:
     """
 
     # Grouped settings: constructor arguments that are None or a frozen dataclass of this type.
-    _groups: ClassVar[dict[str, type]] = {}
+    _groups: ClassVar[dict[str, Callable[[], Any]]] = {}
 
     n_bits: int
     threads: int | None = None

@@ -33,6 +33,7 @@ class State:
     epoch: int = 0  # epochs done
     params: Arrays = field(default_factory=dict)
     optimiser: Arrays = field(default_factory=dict)
+    average: Arrays = field(default_factory=dict)
     best: Arrays = field(default_factory=dict)
     best_epoch: int = 0
     history: list[dict[str, float]] = field(default_factory=list)
@@ -81,13 +82,13 @@ class Checkpoint:
             "best_epoch": state.best_epoch,
             "history": state.history,
         }
-        groups = {"params": state.params, "optimiser": state.optimiser, "best": state.best}
+        groups = {name: getattr(state, name) for name in ("params", "optimiser", "average", "best")}
         arrays = {
             f"{group}/{name}": array for group, named in groups.items() for name, array in named.items()
         }
         new = self.path.with_suffix(".new")
         with new.open("wb") as file:
-            np.savez(file, about=np.array(json.dumps(about)), **arrays)  # type: ignore[arg-type]
+            np.savez(file, about=np.array(json.dumps(about)), **arrays)
             file.flush()
             os.fsync(file.fileno())
         new.replace(self.path)
@@ -103,7 +104,8 @@ class Checkpoint:
         if not self.path.exists():
             return None
         try:
-            with np.load(self.path, allow_pickle=False) as file:
+            # opened here, since np.load leaves the file of a broken archive open
+            with self.path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
                 about = json.loads(str(file["about"]))
                 arrays = {name: file[name] for name in file.files if name != "about"}
         except Exception as error:  # zipfile, zlib, json and NumPy each have their own

@@ -9,13 +9,16 @@ import scipy.sparse
 
 from nphash.errors import InputError, InputTypeError
 
-__all__ = ["check_documents", "check_labels", "seed_from"]
+__all__ = ["check_documents", "check_labels", "is_count", "seed_from"]
+
+# Models calculate in float32, where squares of larger weights overflow.
+LARGEST = 1e15
 
 
 def check_documents(
     X: Any, hasher: Any = None, *, n_features: int | None = None, minimum_rows: int = 1, name: str = "X"
 ) -> Any:
-    """Return documents as a float CSR matrix with sorted, unique, int32 or int64 indices.
+    """Return documents as a float CSR matrix with sorted, unique indices and no stored zeros.
 
     Parameters
     ----------
@@ -67,6 +70,9 @@ def _as_csr(X: Any, name: str) -> Any:
     if not X.has_canonical_format:
         X = X.copy()  # never reorder the caller's own arrays
         X.sum_duplicates()
+    if X.nnz and not X.data.all():  # a stored zero is no word of the document
+        X = X.copy()
+        X.eliminate_zeros()
     return X
 
 
@@ -95,6 +101,12 @@ def _check_weights(X: Any, name: str, who: str) -> None:
         row = int(np.searchsorted(X.indptr, np.flatnonzero(~np.isfinite(X.data))[0], side="right")) - 1
         raise InputError(
             f"{name} contains NaN or infinity (inf), first in document {row}", "clean the weights"
+        )
+    if X.data.max() > LARGEST:
+        row = int(np.searchsorted(X.indptr, np.argmax(X.data), side="right")) - 1
+        raise InputError(
+            f"{name} has the weight {X.data.max():g} in document {row}, but the largest is {LARGEST:g}",
+            "scale the rows, for instance to unit length",
         )
     if X.data.min() < 0:
         row = int(np.searchsorted(X.indptr, np.flatnonzero(X.data < 0)[0], side="right")) - 1
@@ -131,6 +143,17 @@ def check_labels(y: Any, n: int, *, required: bool, name: str) -> Any:
     if y.dtype.kind == "f" and not np.isfinite(y).all():
         raise InputError("y contains NaN or infinity (inf)", "give every document a class")
     return y
+
+
+def is_count(value: Any) -> bool:
+    """Return whether a setting is a whole number from 1 on.
+
+    Examples
+    --------
+    >>> is_count(3), is_count(0), is_count(2.5), is_count(True)
+    (True, False, False, False)
+    """
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and bool(value >= 1)
 
 
 def seed_from(random_state: Any) -> int:

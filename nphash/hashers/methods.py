@@ -11,7 +11,16 @@ from nphash.hashers.base import Hasher
 __all__ = ["METHODS", "create", "describe", "find", "method_of"]
 
 METHODS = {
+    "nphash": "nphash.hashers.nphash:NpHash",
     "doc2hash": "nphash.hashers.doc2hash:Doc2Hash",
+    "doc2hash-s": "nphash.hashers.doc2hash:Doc2HashS",
+    "nash": "nphash.hashers.nash:Nash",
+    "nash-n": "nphash.hashers.nash:NashN",
+    "nash-dn": "nphash.hashers.nash:NashDN",
+    "nash-dn-s": "nphash.hashers.nash:NashDNS",
+    "vdsh": "nphash.hashers.vdsh:Vdsh",
+    "vdsh-s": "nphash.hashers.vdsh:VdshS",
+    "vdsh-sp": "nphash.hashers.vdsh:VdshSP",
 }
 
 

@@ -16,19 +16,15 @@ import numpy as np
 
 from nphash import schedules
 from nphash.errors import CollectionError, InputError, NotFittedError
-from nphash.hashers import training
 from nphash.hashers.base import Hasher
-from nphash.hashers.methods import create, method_of
+from nphash.hashers.methods import create, find, method_of
 
 __all__ = ["load", "save"]
 
 FORMAT = 1
 
-# The only classes a model file can name: their fields are plain values.
-SETTINGS = {
-    cls.__name__: cls
-    for cls in (training.Training, schedules.Constant, schedules.Linear, schedules.Exponential)
-}
+# The only classes a model file can name beside its method's own grouped settings; all have plain fields.
+SCHEDULES = (schedules.Constant, schedules.Linear, schedules.Exponential)
 
 
 def save(hasher: Hasher, folder: Path | str) -> list[Path]:
@@ -38,6 +34,8 @@ def save(hasher: Hasher, folder: Path | str) -> list[Path]:
     ------
     NotFittedError
         If the hasher is not fitted.
+    InputError
+        If a parameter is a function of one's own, which no file without pickle can hold.
 
     Examples
     --------
@@ -100,16 +98,31 @@ def _plain(value: Any) -> Any:
         return None  # its state has moved on: it could not give the same fit again
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
-    return value
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    raise InputError(
+        f"{value!r} cannot be saved without pickle",
+        "give a number, a pair (first, last) or a schedule of nphash.schedules",
+    )
 
 
-def _from_plain(value: Any) -> Any:
+def _from_plain(value: Any, settings: dict[str, Any]) -> Any:
+    """Return a value from JSON; `settings` are the classes it may name."""
     if isinstance(value, dict) and "settings" in value:
-        cls = SETTINGS.get(value["settings"])
+        cls = settings.get(value["settings"])
         if cls is None:
             raise InputError(f"settings {value['settings']!r} are unknown", "update nphash")
-        return cls(**{name: _from_plain(item) for name, item in value.items() if name != "settings"})
-    return tuple(_from_plain(item) for item in value) if isinstance(value, list) else value
+        fields = {name: _from_plain(item, settings) for name, item in value.items() if name != "settings"}
+        return cls(**fields)
+    return tuple(_from_plain(item, settings) for item in value) if isinstance(value, list) else value
+
+
+def _create(method: str, params: dict[str, Any]) -> Hasher:
+    groups = [type(make()) for make in find(method)._groups.values()]
+    settings = {cls.__name__: cls for cls in (*SCHEDULES, *groups)}
+    return create(method, **{name: _from_plain(value, settings) for name, value in params.items()})
 
 
 def load(folder: Path | str, *, mmap: bool = True) -> Hasher:
@@ -125,12 +138,14 @@ def load(folder: Path | str, *, mmap: bool = True) -> Hasher:
         about = json.loads((folder / "model.json").read_text(encoding="utf-8"))
         if about["format"] > FORMAT:
             raise CollectionError(f"{folder} holds a model of format {about['format']}", "update nphash")
-        hasher = create(
-            about["method"], **{name: _from_plain(value) for name, value in about["params"].items()}
-        )
+        hasher = _create(about["method"], about["params"])
         arrays = {name: _array(folder, name, entry, mmap) for name, entry in about["arrays"].items()}
         learned = about["learned"].items()
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        if not all(_is_learned(name.partition(".")[0]) for name in [*about["learned"], *arrays]):
+            raise ValueError("it sets something that no fit learns")
+        if "n_features_in_" not in about["learned"]:
+            raise ValueError("the number of words is missing")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError) as error:
         if isinstance(error, CollectionError):
             raise
         reason = f"{type(error).__name__}: {error}"
@@ -146,6 +161,10 @@ def load(folder: Path | str, *, mmap: bool = True) -> Hasher:
         else:
             setattr(hasher, attribute, array)
     return hasher
+
+
+def _is_learned(name: str) -> bool:
+    return name.isidentifier() and name.endswith("_") and not name.startswith("_")
 
 
 def _array(folder: Path, name: str, entry: dict[str, Any], mmap: bool) -> Any:

@@ -15,11 +15,12 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from nphash.adam import Adam
-from nphash.engine import Engine
+from nphash.adam import Adam, moving_average
+from nphash.engine import Engine, create_engine
 from nphash.errors import InputError, Interrupted
 from nphash.hashers.checkpoint import Checkpoint, State, fingerprint
-from nphash.schedules import ScheduleLike, as_schedule
+from nphash.hashers.settings import Training
+from nphash.schedules import as_schedule
 from nphash.threads import count_threads, single_threaded_blas
 
 __all__ = ["Batch", "Data", "Model", "Params", "Progress", "Training", "train"]
@@ -30,59 +31,13 @@ Validator = Callable[[Params], tuple[str, float]]
 # Between two checkpoints: writing the weights of a large vocabulary takes about 0.2 s.
 SECONDS_BETWEEN_CHECKPOINTS = 10.0
 
+# The average of weights is moved once in so many steps, by as much as it would have moved in all of them:
+# reading and writing a vocabulary's weights costs as much as Adam.
+STEPS_BETWEEN_AVERAGES = 8
 
-@dataclass(frozen=True)
-class Training:
-    """How long and how fast a hasher learns.
-
-    Parameters
-    ----------
-    epochs
-        Passes over the documents.
-    batch_size
-        Documents a step.
-    learning_rate
-        Adam's step size: a number, a pair (first, last) for a line over the epochs, or a schedule.
-    clip_norm
-        Gradients are scaled down to this global norm; None leaves them.
-    patience
-        Stop after so many epochs without a better validation figure; None runs all epochs.
-    validation_share
-        Share of the documents held out to choose the best epoch when none are given. Below 100
-        documents none are held out and the last epoch is kept.
-    dtype
-        ``"float32"``, or ``"float64"`` for studies of precision.
-
-    Examples
-    --------
-    >>> Training(epochs=5).batch_size
-    100
-    """
-
-    epochs: int = 20
-    batch_size: int = 100
-    learning_rate: ScheduleLike = 1e-3
-    clip_norm: float | None = None
-    patience: int | None = None
-    validation_share: float = 0.1
-    dtype: str = "float32"
-
-    def check(self) -> None:
-        """Raise `InputError` for settings with which nothing can be learned."""
-        if self.epochs < 1:
-            raise InputError(f"epochs is {self.epochs}", "give 1 or more")
-        if self.batch_size < 1:
-            raise InputError(f"batch_size is {self.batch_size}", "give 1 or more; 100 is usual")
-        if not as_schedule(self.learning_rate, self.epochs)(0.0) > 0:
-            raise InputError(
-                f"learning_rate is {self.learning_rate}", "give a positive number; 0.001 is usual"
-            )
-        if self.patience is not None and self.patience < 1:
-            raise InputError(f"patience is {self.patience}", "give 1 or more epochs, or None")
-        if not 0 <= self.validation_share < 1:
-            raise InputError(f"validation_share is {self.validation_share}", "give a share from 0 to below 1")
-        if self.dtype not in ("float32", "float64"):
-            raise InputError(f"dtype is {self.dtype!r}", 'give "float32" or "float64"')
+# Parameters by which a checkpoint is not recognised: results do not depend on the number of
+# threads, and the seed drawn from the random state is compared itself.
+UNIMPORTANT = ("threads", "random_state")
 
 
 @dataclass(frozen=True)
@@ -92,6 +47,7 @@ class Data:
     x: Any  # CSR (n, V)
     target: Any  # CSR (n, V)
     y: Any = None  # (n,) classes or CSR (n, C), for supervised systems
+    context: Any = None  # whatever else a system has worked out about the documents, such as neighbours
 
 
 @dataclass(frozen=True)
@@ -101,8 +57,10 @@ class Batch:
     x: Any  # CSR (B, V)
     target: Any  # CSR (B, V)
     y: Any
-    rng: np.random.Generator
+    rng: np.random.Generator | None  # None for no noise at all
     epoch: float  # epochs done, with the fraction of this one: schedules depend on it
+    rows: Any = None  # (B,) which of the data's rows these are; None for other documents
+    context: Any = None  # the data's
     engine: Engine = field(default_factory=Engine)
 
 
@@ -131,7 +89,10 @@ class Progress:
     seconds, seconds_left
         Since the start, and an estimate to the end.
     params
-        The current weights, not to be changed.
+        The current weights, not to be changed; at the end of an epoch those it is judged by. Within an
+        epoch the rows of words that were not in the last batches may lag behind (`nphash.postponed`).
+    profile
+        Seconds spent so far, by part of the program.
     """
 
     epoch: int
@@ -145,6 +106,7 @@ class Progress:
     seconds: float
     seconds_left: float
     params: Params = field(repr=False)
+    profile: dict[str, float] = field(default_factory=dict, repr=False)
 
 
 def train(
@@ -176,7 +138,7 @@ def train(
     state = State(params=params, best=params)
     if checkpoint is not None:
         kept = Checkpoint(
-            checkpoint, fingerprint(f"{model!r}{seed}", [data.x, data.target, *_labels(data.y)])
+            checkpoint, fingerprint(_identity(model, seed), [data.x, data.target, *_labels(data.y)])
         )
         state = kept.load() or state
     loop = _Loop(model, data, validator, settings, seed, state, count_threads(threads), callback)
@@ -195,6 +157,14 @@ def train(
     if kept is not None:
         kept.delete()
     return loop.state
+
+
+def _identity(model: Any, seed: int) -> str:
+    """Return as text what a fit depends on beside its documents; the number of threads is not of it."""
+    if not hasattr(model, "get_params"):
+        return repr((model, seed))
+    params = {name: value for name, value in model.get_params(deep=False).items() if name not in UNIMPORTANT}
+    return repr((type(model).__name__, seed, sorted(params.items())))
 
 
 def _labels(y: Any) -> list[Any]:
@@ -219,24 +189,32 @@ class _Loop:
         self.seed, self.state, self.callback = seed, state, callback
         self.saved_epoch = state.epoch
         self.adam = Adam(max_norm=settings.clip_norm, threads=threads)
+        self.engine = create_engine(settings.engine, settings.dtype, threads)
+        self.profile = self.engine.profile
         self.steps = -(-data.x.shape[0] // settings.batch_size)
         self.start = time.monotonic()
         self.epochs_before = state.epoch
+        self.average: Params | None = None  # set by `run` where weights are averaged
 
     def run(self, kept: Checkpoint | None) -> None:
         state = self.state
         params = {name: array.copy() for name, array in state.params.items()}
         _restore(self.adam, state.optimiser)
+        if self.settings.average is not None:
+            self.average = {name: array.copy() for name, array in (state.average or params).items()}
         last_saved = time.monotonic()
         while state.epoch < self.settings.epochs and not self._patience_is_over():
             terms = self._epoch(params)
-            self._judge(params, terms)
+            judged = params if self.average is None else self.average
+            with self.profile.measure("validation"):
+                self._judge(judged, terms)
             state.epoch += 1
             state.params, state.optimiser = params, _moments(self.adam)
+            state.average = self.average or {}
             if kept is not None and time.monotonic() - last_saved >= SECONDS_BETWEEN_CHECKPOINTS:
                 kept.save(state)
                 self.saved_epoch, last_saved = state.epoch, time.monotonic()
-            self._report(params, self.steps, terms)
+            self._report(judged, self.steps, terms)
 
     def _epoch(self, params: Params) -> dict[str, float]:
         n, size = self.data.x.shape[0], self.settings.batch_size
@@ -246,9 +224,7 @@ class _Loop:
         sums: dict[str, float] = {}
         for step in range(self.steps):
             rows = np.sort(order[step * size : (step + 1) * size])
-            batch = self._batch(rows, step)
-            terms, back = self.model.loss(params, batch)
-            self.adam.step(params, back(), rate(batch.epoch))
+            terms = self._step(params, rows, step, rate)
             for name, value in terms.items():
                 sums[name] = sums.get(name, 0.0) + value * len(rows)
             done = min(n, (step + 1) * size)
@@ -260,14 +236,44 @@ class _Loop:
                 )
             if step + 1 < self.steps:
                 self._report(params, step + 1, means)
+        with self.profile.measure("optimiser"):
+            self.adam.settle()
         return means
+
+    def _step(
+        self, params: Params, rows: npt.NDArray[Any], step: int, rate: Callable[[float], float]
+    ) -> dict[str, float]:
+        """Do one step and return the terms of its loss."""
+        measure = self.profile.measure
+        with measure("batch"):
+            batch = self._batch(rows, step)
+        with measure("optimiser"):
+            self.adam.catch_up(batch.x.indices)
+        with measure("latent layers and noise"):
+            terms, back = self.model.loss(params, batch)
+            grads = back()
+        with measure("optimiser"):
+            self.adam.step(params, grads, rate(batch.epoch))
+            self._move_average(params, grads)
+        return terms
+
+    def _move_average(self, params: Params, grads: Params) -> None:
+        t, share = self.adam.t, self.settings.average
+        if self.average is None or share is None or t % STEPS_BETWEEN_AVERAGES:
+            return
+        # early on the average forgets faster, so that it soon loses the first weights
+        kept = min(share, (1 + t) / (10 + t)) ** STEPS_BETWEEN_AVERAGES
+        self.adam.settle()
+        for name in grads:  # other entries are constants
+            moving_average(self.average[name], params[name], kept, self.engine.threads)
 
     def _batch(self, rows: npt.NDArray[Any], step: int) -> Batch:
         data, epoch = self.data, self.state.epoch
         rng = np.random.default_rng([self.seed, epoch, step])
         x = data.x[rows]
         target = x if data.target is data.x else data.target[rows]
-        return Batch(x, target, None if data.y is None else data.y[rows], rng, epoch + step / self.steps)
+        y = None if data.y is None else data.y[rows]
+        return Batch(x, target, y, rng, epoch + step / self.steps, rows, data.context, self.engine)
 
     def _judge(self, params: Params, terms: dict[str, float]) -> None:
         """Validate the epoch just done, and keep its weights if they are the best so far."""
@@ -309,6 +315,7 @@ class _Loop:
                 seconds,
                 left,
                 params,
+                dict(self.profile.seconds),
             )
         )
 

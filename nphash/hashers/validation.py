@@ -29,7 +29,7 @@ def held_out_rows(n: int, share: float) -> npt.NDArray[np.bool_]:
     Examples
     --------
     >>> int(held_out_rows(1000, 0.1).sum())
-    97
+    106
     """
     if n < FEWEST_DOCUMENTS or share == 0:
         return np.zeros(n, dtype=bool)

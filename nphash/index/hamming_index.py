@@ -1,34 +1,35 @@
-"""The index: add, remove, search, within, save, load. How a search is carried out stands elsewhere."""
+"""The index as its users see it. Rows stand in `table`, how a search is carried out in `engine`."""
 
 from __future__ import annotations
 
 import os
-import threading
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from nphash.codes import Codes, as_words, check_codes, check_n_bits, n_bytes
+from nphash.codes import Codes, as_words, check_codes, check_n_bits
 from nphash.errors import CollectionError, InputError
-from nphash.index import files, keys, scan_numpy
-from nphash.index.columns import Column
-from nphash.index.ids import Ids
-from nphash.index.rows import ALL, Rows
-from nphash.threads import count_threads
+from nphash.index import files, joins, keys
+from nphash.index.engine import Engine
+from nphash.index.joins import Progress
+from nphash.index.planner import Plan
+from nphash.index.rows import Rows, Words
+from nphash.index.table import Table
 
 __all__ = ["HammingIndex"]
 
 Distances = npt.NDArray[np.int32]
 Offsets = npt.NDArray[np.int64]
+Names = npt.NDArray[Any]
 
 
 class HammingIndex:
     """Exact search of binary codes by Hamming distance.
 
-    Results are ordered by (distance, insertion order), whatever the number of threads. Several
-    Python threads may search, add and remove at once: a search sees the index as it was when
-    the search began.
+    Results are ordered by (distance, insertion order), whatever the strategy and the number of
+    threads. Several Python threads may search, add and remove at once: a search sees the index
+    as it was when the search began.
 
     Parameters
     ----------
@@ -36,11 +37,14 @@ class HammingIndex:
         Bits of a code, 1 to 4096.
     threads
         Threads of one search; by default as many as there are processors.
+    strategy
+        ``auto``: the fastest for each search (see `explain`), or always one of ``numpy``,
+        ``popcount``, ``bit-sliced`` and ``multi-index``.
 
     Raises
     ------
     InputError
-        For an impossible number of bits or threads.
+        For an impossible number of bits or threads, or an unknown strategy.
 
     Examples
     --------
@@ -52,30 +56,28 @@ class HammingIndex:
     ([[1, 2]], [[2, 0]])
     """
 
-    def __init__(self, n_bits: int, threads: int | None = None) -> None:
+    def __init__(self, n_bits: int, threads: int | None = None, strategy: str = "auto") -> None:
         self.n_bits = check_n_bits(n_bits)
-        self.threads = count_threads(threads)
-        self._codes = Column(np.empty((0, n_bytes(self.n_bits) // 8), np.uint64))
-        self._ids = Ids()
-        self._change = threading.RLock()
-        self._rows = Rows(self.n_bits, (), 0, ALL, 0)
+        self._table = Table(self.n_bits)
+        self._engine = Engine(strategy, threads)
+        self.threads, self.strategy = self._engine.threads, strategy
 
     def __len__(self) -> int:
-        return self._rows.n_allowed
+        return self._table.rows.n_allowed
 
     def __repr__(self) -> str:
-        return f"<HammingIndex of {len(self)} codes, {self.n_bits} bits>"
+        return f"<HammingIndex of {len(self):,} codes, {self.n_bits} bits>"
 
     @property
-    def ids(self) -> npt.NDArray[Any]:
+    def ids(self) -> Names:
         """Ids of all codes in insertion order: int64, or strings as objects."""
-        return self._ids.at(self._positions(self._rows))
+        return self._table.names(self._table.rows)
 
     @property
     def codes(self) -> Codes:
         """All codes in insertion order, a copy, uint8 of shape (len(index), bytes)."""
-        rows = self._rows
-        return self._codes.take(self._positions(rows)).view(np.uint8)
+        rows = self._table.rows
+        return rows.at(self._table.positions(rows)).view(np.uint8)
 
     def add(self, codes: Codes, ids: Any = None) -> None:
         """Append codes: all of them or, after an error, none.
@@ -100,17 +102,7 @@ class HammingIndex:
         >>> index.ids.tolist()
         ['a', 'b']
         """
-        codes = check_codes(codes, self.n_bits)
-        with self._change:
-            names = self._ids.check(ids, len(codes))
-            self._codes.append(as_words(codes))
-            self._ids.append(names, len(codes))
-            rows, n = self._rows, len(self._codes)
-            allowed = rows.allowed
-            if len(allowed):
-                allowed = np.concatenate([allowed, np.ones(len(codes), np.uint8)])
-            segments = tuple(self._codes.parts())
-            self._rows = Rows(self.n_bits, segments, n, allowed, rows.n_allowed + len(codes))
+        self._table.add(codes, ids)
 
     def remove(self, ids: Any) -> None:
         """Remove the codes with these ids: all of them or, after an error, none.
@@ -128,17 +120,9 @@ class HammingIndex:
         >>> index.ids.tolist()
         [2]
         """
-        with self._change:
-            positions = self._ids.positions(ids)
-            if len(np.unique(positions)) < len(positions):
-                raise InputError("an id to remove is given twice", "name each code once")
-            rows = self._rows
-            keep = np.ones(rows.n, bool)
-            keep[positions] = False
-            self._ids.remove(positions)
-            self._rows = rows.restricted(keep)
+        self._table.remove(ids)
 
-    def search(self, codes: Codes, k: int = 10, *, where: Any = None) -> tuple[Distances, npt.NDArray[Any]]:
+    def search(self, codes: Codes, k: int = 10, *, where: Any = None) -> tuple[Distances, Names]:
         """Return the ``k`` nearest codes of each query.
 
         Parameters
@@ -163,20 +147,10 @@ class HammingIndex:
             For queries of another width or type, ``k`` below 1, an unusable ``where``, or nothing to search.
         """
         queries, rows = self._prepare(codes, where)
-        if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or k < 1:
-            raise InputError(f"k is {k!r}, but a whole number of at least 1 is needed", "10 is usual")
-        k = min(int(k), rows.n_allowed)
-        found = np.empty((len(queries), k), np.uint64)
-        for i, query in enumerate(queries):
-            parts = [
-                scan_numpy.nearest(words, first, query, k, rows.allowed) for first, words in rows.segments
-            ]
-            found[i] = keys.merge([part[None, :] for part in parts], k)[0]
-        return keys.distances(found), self._ids.at(keys.positions(found))
+        found = self._engine.nearest(rows, queries, min(_check_k(k), rows.n_allowed))
+        return keys.distances(found), self._table.ids.at(keys.positions(found))
 
-    def within(
-        self, codes: Codes, radius: int, *, where: Any = None
-    ) -> tuple[Offsets, Distances, npt.NDArray[Any]]:
+    def within(self, codes: Codes, radius: int, *, where: Any = None) -> tuple[Offsets, Distances, Names]:
         """Return all codes at most ``radius`` bits from each query.
 
         Parameters
@@ -210,24 +184,90 @@ class HammingIndex:
         ([0, 2, 3], [0, 1, 0], [0, 1, 2])
         """
         queries, rows = self._prepare(codes, where)
-        if isinstance(radius, bool) or not isinstance(radius, (int, np.integer)) or radius < 0:
-            raise InputError(
-                f"radius is {radius!r}, but a whole number of at least 0 is needed", "2 is usual"
-            )
-        each = [
-            np.concatenate(
-                [
-                    scan_numpy.within(words, first, query, int(radius), rows.allowed)
-                    for first, words in rows.segments
-                ]
-            )
-            for query in queries
-        ]
-        for one in each:
-            one.sort()
-        offsets = np.concatenate([[0], np.cumsum([len(one) for one in each])]).astype(np.int64)
-        found = np.concatenate([np.empty(0, np.uint64), *each])
-        return offsets, keys.distances(found), self._ids.at(keys.positions(found))
+        offsets, found = self._engine.within(rows, queries, _check_radius(radius))
+        return offsets, keys.distances(found), self._table.ids.at(keys.positions(found))
+
+    def self_join(self, radius: int, *, progress: Progress | None = None) -> tuple[Names, Names, Distances]:
+        """Return all pairs of codes at most ``radius`` bits apart: near-duplicates.
+
+        Parameters
+        ----------
+        radius
+            Largest distance, 0 or more.
+        progress
+            Called with (codes done, codes) now and then; an exception from it stops the join.
+
+        Returns
+        -------
+        first, second
+            Ids of each pair, the earlier one first; ordered by first, distance, second.
+        distances
+            int32.
+
+        Raises
+        ------
+        InputError
+            For a negative radius, or an empty index.
+
+        Examples
+        --------
+        >>> from nphash.codes import pack
+        >>> index = HammingIndex(3)
+        >>> index.add(pack([[0, 0, 0], [1, 1, 1], [0, 0, 1]]), ids=["a", "b", "c"])
+        >>> [part.tolist() for part in index.self_join(radius=1)]
+        [['a'], ['c'], [1]]
+        """
+        rows, radius = self._not_empty(self._table.rows, None), _check_radius(radius)
+        positions = self._table.positions(rows)
+        first, second, distances = joins.pairs(self._engine, rows, positions, radius, progress)
+        return self._table.ids.at(first), self._table.ids.at(second), distances
+
+    def search_self(self, k: int = 10, *, progress: Progress | None = None) -> tuple[Distances, Names]:
+        """Return the ``k`` nearest *other* codes of every code: the neighbour graph.
+
+        Parameters and errors are those of `search` and `self_join`. Rows are in insertion order
+        (`ids`); there are min(k, len(index) - 1) columns.
+
+        Examples
+        --------
+        >>> from nphash.codes import pack
+        >>> index = HammingIndex(3)
+        >>> index.add(pack([[0, 0, 0], [1, 1, 1], [0, 0, 1]]))
+        >>> distances, ids = index.search_self(k=1)
+        >>> ids.tolist()
+        [[2], [2], [0]]
+        """
+        rows = self._not_empty(self._table.rows, None)
+        k = min(_check_k(k), rows.n_allowed - 1)
+        found = joins.neighbours(self._engine, rows, self._table.positions(rows), k, progress)
+        return found[0], self._table.ids.at(found[1])
+
+    def explain(self, queries: int = 1, k: int = 10) -> Plan:
+        """Return what a search with so many queries would do, and why.
+
+        Examples
+        --------
+        >>> index = HammingIndex(64, strategy="numpy")
+        >>> index.add(np.zeros((3, 8), np.uint8))
+        >>> print(index.explain(queries=100, k=2))
+        numpy: asked for
+        """
+        rows = self._not_empty(self._table.rows, None)
+        return self._engine.plan(rows, queries, min(_check_k(k), rows.n_allowed))
+
+    def build(self) -> int:
+        """Build (or extend) the multi-index now and return the bytes of memory it takes.
+
+        With strategy ``auto`` that happens by itself once searches have lost more time without
+        it than building takes.
+
+        Raises
+        ------
+        InputError
+            If the index is empty.
+        """
+        self._engine.build(self._not_empty(self._table.rows, None))
+        return self._engine.buckets.nbytes if self._engine.buckets else 0
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the index to one file, completely or not at all; an existing file is replaced.
@@ -237,18 +277,10 @@ class HammingIndex:
         CollectionError
             If the file cannot be written. The old one, if any, is then still there.
         """
-        with self._change:
-            rows = self._rows
-            arrays: dict[str, files.Parts] = {
-                "codes": [words for _, words in self._codes.parts()]
-                or [self._codes.take(np.empty(0, np.int64))]
-            }
-            # Words are bytes in the file: their order must not be "corrected" on a big-endian machine.
-            arrays["codes"] = [words.view(np.uint8) for words in arrays["codes"]]
-            arrays.update({name: [array] for name, array in self._ids.arrays().items()})
-            removed = np.flatnonzero(rows.allowed == 0) if len(rows.allowed) else np.empty(0, np.int64)
-            arrays["removed"] = [removed.astype(np.int64)]
-            facts = {"n_bits": self.n_bits, "next_number": self._ids.next_number}
+        with self._table.lock:
+            facts = {"n_bits": self.n_bits, "next_number": self._table.ids.next_number}
+            arrays = self._table.arrays()
+            arrays.update({name: [array] for name, array in self._engine.arrays().items()})
             files.write(path, facts, arrays)
 
     @classmethod
@@ -259,6 +291,7 @@ class HammingIndex:
         *,
         verify: bool = True,
         threads: int | None = None,
+        strategy: str = "auto",
     ) -> HammingIndex:
         """Open a file written by `save`.
 
@@ -271,7 +304,7 @@ class HammingIndex:
             never changed; codes added later stay in memory until `save`.
         verify
             Compare the content with its checksums, which reads the file once.
-        threads
+        threads, strategy
             As for `HammingIndex`.
 
         Raises
@@ -280,49 +313,36 @@ class HammingIndex:
             If the file is missing, no index, of a newer format, truncated or altered.
         """
         facts, arrays = files.read(path, mmap, verify)
-        index = cls(facts["n_bits"], threads)
-        codes, removed = arrays.pop("codes"), arrays.pop("removed").astype(np.int64)
-        if codes.ndim != 2 or codes.shape[1] != n_bytes(index.n_bits):
-            raise CollectionError(f"{os.fspath(path)} is damaged: codes of the wrong width", "build it again")
-        n = len(codes)
-        index._codes = Column(codes.view(np.uint64))
-        index._ids = Ids.from_arrays(arrays, n, facts["next_number"], removed)
-        index._rows = Rows(index.n_bits, tuple(index._codes.parts()), n, ALL, n)
-        if len(removed):
-            keep = np.ones(n, bool)
-            keep[removed] = False
-            index._rows = index._rows.restricted(keep)
+        index = cls(facts["n_bits"], threads, strategy)
+        try:
+            index._table = Table.from_arrays(index.n_bits, arrays, facts["next_number"])
+        except (InputError, KeyError) as error:
+            raise CollectionError(f"{os.fspath(path)} is damaged ({error})", "build it again") from error
+        index._engine.restore(arrays)
         return index
 
-    def _prepare(self, codes: Codes, where: Any) -> tuple[npt.NDArray[np.uint64], Rows]:
+    def _prepare(self, codes: Codes, where: Any) -> tuple[Words, Rows]:
         queries = as_words(check_codes(codes, self.n_bits))
-        rows = self._rows
-        if where is not None:
-            rows = rows.restricted(self._mask(where, rows))
+        rows = self._table.rows if where is None else self._table.chosen(where)
+        return queries, self._not_empty(rows, where)
+
+    @staticmethod
+    def _not_empty(rows: Rows, where: Any) -> Rows:
         if not rows.n_allowed:
             raise InputError(
                 "there is nothing to search" + (" with this filter" if where is not None else ""),
                 "let through at least one code" if where is not None else "add codes first",
             )
-        return queries, rows
+        return rows
 
-    def _mask(self, where: Any, rows: Rows) -> npt.NDArray[np.bool_]:
-        mask = np.zeros(rows.n, bool)
-        given = np.asarray(where)
-        if given.dtype == bool:
-            if given.shape != (rows.n_allowed,):
-                raise InputError(
-                    f"the mask has shape {given.shape}, but the index holds {rows.n_allowed} codes",
-                    "give one value for each code, in insertion order",
-                )
-            mask[self._positions(rows)[given]] = True
-        else:
-            with self._change:
-                mask[self._ids.positions(where)] = True
-        return mask
 
-    @staticmethod
-    def _positions(rows: Rows) -> npt.NDArray[np.int64]:
-        if not len(rows.allowed):
-            return np.arange(rows.n)
-        return np.flatnonzero(rows.allowed)
+def _check_k(k: Any) -> int:
+    if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or k < 1:
+        raise InputError(f"k is {k!r}, but a whole number of at least 1 is needed", "10 is usual")
+    return int(k)
+
+
+def _check_radius(radius: Any) -> int:
+    if isinstance(radius, bool) or not isinstance(radius, (int, np.integer)) or radius < 0:
+        raise InputError(f"radius is {radius!r}, but a whole number of at least 0 is needed", "2 is usual")
+    return int(radius)

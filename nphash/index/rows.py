@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["ALL", "Rows", "Words"]
+__all__ = ["ALL", "Allowed", "Rows", "Words"]
 
 Words = npt.NDArray[np.uint64]
 Allowed = npt.NDArray[np.uint8]
@@ -24,9 +24,19 @@ class Rows(NamedTuple):
 
     n_bits: int
     segments: tuple[tuple[int, Words], ...]  # (position of the first row, words), in insertion order
-    n: int  # rows in all segments
+    n: int  # positions: one more than the last
     allowed: Allowed  # (n,) 0 where a row must not be found; or ALL
     n_allowed: int
+
+    @property
+    def start(self) -> int:
+        """The first position."""
+        return self.segments[0][0] if self.segments else self.n
+
+    @property
+    def n_words(self) -> int:
+        """Words of a code."""
+        return -(-self.n_bits // 64)
 
     def restricted(self, mask: npt.NDArray[np.bool_]) -> Rows:
         """Return the same rows, of which only those in ``mask``, shape (n,), may be found."""
@@ -37,11 +47,38 @@ class Rows(NamedTuple):
 
     def since(self, position: int) -> Rows:
         """Return only the rows at or behind ``position``; they keep their positions."""
-        segments = tuple(
-            (max(first, position), words[max(0, position - first) :])
-            for first, words in self.segments
-            if first + len(words) > position
-        )
-        allowed = self.allowed
-        count = int(np.count_nonzero(allowed[position:])) if len(allowed) else self.n - position
+        segments = tuple(self.pieces(position, self.n, self.n or 1))
+        count = int(np.count_nonzero(self.allowed[position:])) if len(self.allowed) else self.n - position
         return self._replace(segments=segments, n_allowed=count)
+
+    def pieces(self, start: int, stop: int, size: int) -> list[tuple[int, Words]]:
+        """Return the rows between two positions in order, cut into at most ``size`` rows each."""
+        found = []
+        for first, words in self.segments:
+            for low in range(max(start, first), min(stop, first + len(words)), size):
+                high = min(low + size, stop, first + len(words))
+                found.append((low, words[low - first : high - first]))
+        return found
+
+    def at(self, positions: npt.NDArray[np.int64]) -> Words:
+        """Return a copy of the rows at ``positions``, which are ascending."""
+        parts = [np.empty((0, self.n_words), np.uint64)]
+        for first, words in self.segments:
+            low, high = np.searchsorted(positions, [first, first + len(words)])
+            parts.append(words[positions[low:high] - first])
+        return np.concatenate(parts)
+
+    def sample(self, size: int) -> Words:
+        """Return up to ``size`` rows that may be found, evenly spread over all."""
+        positions = np.arange(self.start, self.n, max(1, (self.n - self.start) // size))
+        if len(self.allowed):
+            positions = positions[self.allowed[positions] != 0]
+        return self.at(positions)
+
+    def compact(self) -> tuple[Rows, npt.NDArray[np.int64]]:
+        """Return copies of only the rows that may be found, numbered from 0, and their positions here."""
+        positions = np.arange(self.start, self.n)
+        if len(self.allowed):
+            positions = positions[self.allowed[self.start :] != 0]
+        words = self.at(positions)
+        return Rows(self.n_bits, ((0, words),), len(words), ALL, len(words)), positions

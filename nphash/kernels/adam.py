@@ -16,7 +16,7 @@ import numpy.typing as npt
 from nphash.kernels._jit import jit
 from nphash.threads import run_blocks, run_tasks
 
-__all__ = ["adam_tasks", "adam_update", "sum_of_squares", "update"]
+__all__ = ["adam_tasks", "adam_update", "average_tasks", "sum_of_squares", "update"]
 
 Array = npt.NDArray[Any]
 
@@ -80,6 +80,22 @@ def adam_tasks(w: Array, g: Array, m: Array, v: Array, settings: Array) -> list[
     """Return the update in blocks, for `nphash.threads.run_tasks`; ``settings`` as for `update`."""
     w1, g1, m1, v1 = (array.reshape(-1) for array in (w, g, m, v))  # each (size,), views
     return [partial(update, w1[i:j], g1[i:j], m1[i:j], v1[i:j], settings) for i, j in _blocks(w.size)]
+
+
+@jit()
+def _move(average: Array, w: Array, kept: float, rest: float) -> None:
+    for i in range(w.size):
+        average[i] = kept * average[i] + rest * w[i]
+
+
+def average_tasks(average: Array, w: Array, kept: float) -> list[Callable[[], None]]:
+    """Return average = kept average + (1 - kept) w in blocks, for `nphash.threads.run_tasks`.
+
+    Both are C-contiguous arrays of one shape and one dtype.
+    """
+    a1, w1 = average.reshape(-1), w.reshape(-1)  # (size,), views
+    share, rest = w.dtype.type(kept), w.dtype.type(1 - kept)
+    return [partial(_move, a1[i:j], w1[i:j], share, rest) for i, j in _blocks(w.size)]
 
 
 def sum_of_squares(g: Array, threads: int) -> float:

@@ -33,7 +33,7 @@ __all__ = ["Scores", "fill_bias", "fill_tiles", "forward", "tile_width", "update
 
 Array = npt.NDArray[Any]
 Scores = tuple[Array, Array, float, Entries]
-"""What ds = factors E - scale t is made of: E by `forward`, factors (N, B), scale, and the target's entries."""
+"""What ds = factors E - scale t is made of: E by `forward`, factors (N, B), scale, entries of t."""
 
 _GROUP = 8  # tiles between two sweeps of Adam
 

@@ -89,10 +89,11 @@ def update_rows(
 def fill_table(history: Array, now: int, table: Array) -> None:
     """Sum up the steps from each step s of the history to ``now`` for a gradient of zero.
 
-    In k such steps the moments shrink to b1^k m and b2^k v, and the parameter moves by the sum over the steps
-    of rate' b1^j m / (b2^(j/2) sqrt(v) + epsilon'), which is C m / (sqrt(v) + E): C is the sum of
-    rate' b1^j / b2^(j/2), and E the mean of epsilon' / b2^(j/2) with these weights, which is exact where sqrt(v) is
-    much larger than epsilon, and within epsilon's variation over the steps that matter elsewhere.
+    In k such steps the moments shrink to b1^k m and b2^k v, and the parameter moves by the sum over the
+    steps j of a_j b1^j m / (b2^(j/2) sqrt(v) + e_j), where a_j is the learning rate and e_j epsilon, freed
+    of the bias. That is C m / (sqrt(v) + E), C being the sum of a_j b1^j / b2^(j/2), and E the mean of
+    e_j / b2^(j/2) with these weights: exact where sqrt(v) is much larger than epsilon, and elsewhere up to
+    the little by which e_j changes over the ten or twenty steps that count.
 
     Parameters
     ----------

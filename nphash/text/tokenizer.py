@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 
 from nphash.errors import InputError
 
@@ -30,8 +30,13 @@ PATTERNS: dict[str, str] = {
 }
 
 # Han (with its extensions), the iteration mark, Hiragana and Katakana: scripts without spaces.
-_UNSPACED = "\u3005\u3007\u3041-\u309f\u30a1-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+_UNSPACED = (
+    "\u3005\u3007\u3041-\u3096\u309d-\u309f\u30a1-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+)
 _UNSPACED += "\U0001b000-\U0001b16f\U00020000-\U0003ffff"
+
+# They choose among the shapes of a character, never another word.
+_without_selectors = partial(re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]").sub, "")
 
 _ascii_words = re.compile("[a-z0-9]{2,}").findall
 _find_unspaced = re.compile(f"[{_UNSPACED}]").search
@@ -105,7 +110,7 @@ def _unicode_words(text: str) -> list[str]:
     if text.isascii():  # most English text: about three times faster than the general way
         return _ascii_words(text.lower())
     # Lower-casing can leave the normal form and normalising can bring capitals back: twice.
-    text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).lower())
+    text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", _without_selectors(text)).lower())
     words = _any_words()(text)
     if _find_unspaced(text) is None:
         return [word for word in words if len(word) > 1]
@@ -117,14 +122,13 @@ def _any_words() -> Callable[[str], list[str]]:
     """Find words with their combining marks: `re` counts no mark as a letter and would cut Hindi words."""
     marks = []
     start = -1
-    for point in range(0x300, 0x1F000):  # no marks beyond but the variation selectors, see below
+    for point in range(0x300, 0x1F000):  # beyond are variation selectors only
         is_mark = unicodedata.category(chr(point)) in {"Mn", "Mc"}
         if is_mark and start < 0:
             start = point
         elif not is_mark and start >= 0:
             marks.append(f"{chr(start)}-{chr(point - 1)}")
             start = -1
-    marks.append("\U000e0100-\U000e01ef")
     inside = "".join(marks)
     return re.compile(rf"[^\W_](?:[^\W_]|[{inside}]|\u200d(?=[^\W_]))*").findall
 

@@ -112,8 +112,9 @@ def _choose(
     kept = np.flatnonzero((document_frequency >= least) & (document_frequency <= share * n_documents))
     if len(kept) == 0:
         raise InputError(
-            f"no word is left of {np.count_nonzero(document_frequency)} in {n_documents} documents "
-            f"(each kept word is in at least {least} documents and at most {share:.0%} of them)",
+            f"no word is left of {np.count_nonzero(document_frequency)} in "
+            f"{n_documents} document{'s' * (n_documents > 1)} "
+            f"(kept are those in {least} or more and at most {share:.0%} of all documents)",
             "lower min_documents, raise max_share, choose other stop words, or give more text",
         )
     ordered = sorted(kept.tolist(), key=lambda at: words[at])

@@ -1,0 +1,89 @@
+"""The generated parts of README.rst: equations, quality, command help. Nothing there is typed by hand.
+
+python -m cogapp -I . -r README.rst          # write them anew
+python -m cogapp -I . --check README.rst     # fail if they are out of date
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from benchmarks import papers
+
+ROOT = Path(__file__).parent.parent
+
+__all__ = ["command_help", "equation_rows", "equations", "quality", "simple_table"]
+
+
+def simple_table(rows: list[list[str]]) -> str:
+    """Return rows as a reStructuredText table, the first as its header.
+
+    Examples
+    --------
+    >>> print(simple_table([["a", "b"], ["1", "22"]]))
+    =  ==
+    a  b
+    =  ==
+    1  22
+    =  ==
+    """
+    cells = [[cell or "\\" for cell in row] for row in rows]  # an empty first cell would join two rows
+    widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
+    rule = "  ".join("=" * width for width in widths)
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in cells
+    ]
+    return "\n".join([rule, lines[0], rule, *lines[1:], rule])
+
+
+def equation_rows(package: Path = ROOT / "nphash") -> list[tuple[str, str, str]]:
+    """Return (number, function, formula) of every docstring that starts with ``Eq. (n)``, in order."""
+    found = []
+    for path in sorted(package.rglob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        module = ".".join(path.relative_to(package.parent).with_suffix("").parts)
+        for node in ast.walk(tree):
+            if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+                match = re.match(r"Eq\. \((\d+)\)\s+(.+)", ast.get_docstring(node) or "")
+                if match:
+                    found.append((match[1], f"{module}.{node.name}", match[2].rstrip(".")))
+    return sorted(found, key=lambda row: int(row[0]))
+
+
+def equations() -> str:
+    """Return the table of the paper's equations and the function that holds each."""
+    rows = [
+        [f"({number})", f"``{function}``", f"``{formula}``"] for number, function, formula in equation_rows()
+    ]
+    return simple_table([["Eq.", "function", "formula"], *rows])
+
+
+def quality(corpora: Iterable[str] = papers.CORPORA) -> str:
+    """Return the precision tables of `benchmarks.papers`, one for each corpus that was measured."""
+    parts = []
+    for corpus in corpora:
+        rows = papers.table(corpus)
+        if len(rows) > 1:
+            seeds = len({run["seed"] for run in papers.results() if run["corpus"] == corpus})
+            title = f"**{corpus}** (mean ± standard deviation of up to {seeds} seeds)"
+            parts.append(f"{title}\n\n{simple_table(rows)}")
+    return "\n\n".join(parts)
+
+
+def command_help(*commands: str) -> str:
+    """Return what ``nphash COMMAND --help`` prints, as literal blocks."""
+    from click.testing import CliRunner
+
+    from nphash.cli import main
+
+    parts = []
+    for command in commands:
+        words = [*command.split(), "--help"]
+        result = CliRunner().invoke(main, words, prog_name="nphash", terminal_width=100, color=False)
+        lines = "\n".join(f"   {line}".rstrip() for line in result.output.rstrip().splitlines())
+        parts.append(f"``nphash {' '.join(words)}``::\n\n{lines}")
+    return "\n\n".join(parts)

@@ -1,0 +1,65 @@
+"""``nphash add``: more documents for a collection."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from nphash.cli.options import (
+    collection_argument,
+    open_collection,
+    quiet_option,
+    read,
+    reader_options,
+    threads_option,
+    use_threads,
+)
+from nphash.cli.output import note
+from nphash.cli.progress import counted
+
+if TYPE_CHECKING:
+    from nphash.corpus import ReadOptions
+
+__all__ = ["command"]
+
+
+@click.command()
+@collection_argument
+@click.argument("corpus")
+@click.option(
+    "--if-exists",
+    type=click.Choice(["error", "skip", "replace"]),
+    default="error",
+    show_default=True,
+    help="What to do with a document whose id is in the collection.",
+)
+@threads_option
+@reader_options
+@quiet_option
+def command(
+    directory: Path, corpus: str, if_exists: str, threads: int | None, reading: ReadOptions, quiet: bool
+) -> None:
+    """Add documents to a collection.
+
+    CORPUS is anything that 'nphash fit' reads. The documents are encoded by the model as it is;
+    nothing is learned from them. All of them are added or, on any error, none.
+    """
+    from nphash.corpus import Matrix
+
+    use_threads(threads)
+    with open_collection(directory) as collection:
+        documents = read(corpus, reading)
+        if not isinstance(documents, Matrix):
+            documents = counted(documents, "documents read", quiet)
+        report = collection.add(documents, on_duplicate=if_exists)
+        said = [f"{report.added:,} added"]
+        said += [f"{report.replaced:,} of them replaced older ones"] if report.replaced else []
+        said += [f"{report.skipped:,} skipped"] if report.skipped else []
+        note(f"{', '.join(said)}; {len(collection):,} documents in {directory}", quiet)
+        if report.without_words:
+            note(
+                f"{report.without_words:,} of them hold no word of the vocabulary: their codes say nothing",
+                quiet,
+            )

@@ -1,0 +1,123 @@
+"""``nphash demo``: the whole journey on a corpus that every machine has."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from nphash.cli import display
+from nphash.cli.options import quiet_option, threads_option, use_threads
+from nphash.cli.output import echo_table
+
+if TYPE_CHECKING:
+    from nphash.collection import Collection
+
+__all__ = ["QUERIES", "command"]
+
+CORPUS = "docstrings:"
+BITS = 64
+EPOCHS = 12
+SHOWN = 3
+QUERIES = (
+    "parse a date string",
+    "eigenvalues of a symmetric matrix",
+    "read a compressed file",
+    "run functions in several threads",
+    "random numbers from a normal distribution",
+)
+
+
+@click.command()
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="Keep the collection in this new directory."
+)
+@click.option("--force", is_flag=True, help="Replace the collection that is there.")
+@click.option(
+    "--bits", type=click.IntRange(1, 4096), default=BITS, show_default=True, help="Length of a code."
+)
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Same seed, same codes."
+)
+@threads_option
+@quiet_option
+def command(output: Path | None, force: bool, bits: int, seed: int, threads: int | None, quiet: bool) -> None:
+    """Fit on the documentation of this machine's Python packages and answer queries.
+
+    The corpus is the documentation strings of the standard library, NumPy, SciPy, Numba and click,
+    read from their source files: nothing is downloaded. It takes less than a minute.
+    """
+    from nphash.cli.fit import fit_collection
+    from nphash.corpus import ReadOptions
+    from nphash.hashers import create
+    from nphash.text.vectorizer import VectorizerSettings
+
+    use_threads(threads)
+    started = time.monotonic()
+    hasher = create("doc2hash", n_bits=bits, random_state=seed, training__epochs=EPOCHS)
+    with _directory(output) as directory:
+        collection = fit_collection(
+            CORPUS, directory, hasher, VectorizerSettings(), ReadOptions(), force=force, quiet=quiet
+        )
+        with collection:
+            _show_quality(collection)
+            _show_answers(collection)
+    click.echo(f"\nAll of this took {time.monotonic() - started:.0f} s.")
+    kept = output or "docs.nphash"
+    if output is None:
+        click.echo("The collection was temporary. To keep one and search it yourself:")
+        click.echo(f"  nphash fit docstrings: -o {kept}")
+    click.echo(f'  nphash search {kept} "split text into words"')
+
+
+@contextmanager
+def _directory(output: Path | None) -> Iterator[Path]:
+    if output is not None:
+        yield output
+        return
+    with tempfile.TemporaryDirectory(prefix="nphash-demo-") as folder:
+        yield Path(folder) / "collection"
+
+
+def _show_quality(collection: Collection) -> None:
+    from nphash.collection.evaluation import Sample, cosine_of_own, evaluate_own
+
+    labels = collection.segments.labels()
+    rows: list[tuple[str, ...]] = [("P@100, 1,000 documents as queries", "same package", "same module")]
+    kinds = [
+        Sample(labels=[of_one[:1] for of_one in labels]),
+        Sample(labels=[of_one[1:2] for of_one in labels]),
+    ]
+    hashed = [evaluate_own(collection, sample=kind).figures for kind in kinds]
+    cosine = [cosine_of_own(collection, sample=kind).figures for kind in kinds]
+    bytes_each = -(-collection.n_bits // 8)
+    rows += [
+        (
+            f"codes of {bytes_each} bytes, Hamming distance",
+            *(f"{figures['precision']:.3f}" for figures in hashed),
+        ),
+        ("TF-IDF cosine of the whole text", *(f"{figures['precision']:.3f}" for figures in cosine)),
+        ("a random order", *(f"{figures['precision_random']:.3f}" for figures in hashed)),
+    ]
+    click.echo()
+    echo_table(rows, [False, True, True])
+
+
+def _show_answers(collection: Collection) -> None:
+    color, columns = display.use_color(), display.terminal_width()
+    from nphash.cli.search import HitTable, query_words
+
+    for query, hits in zip(QUERIES, collection.search(QUERIES, k=SHOWN), strict=True):
+        click.echo()
+        click.echo(_bold(query) if color else query)
+        for line in HitTable(hits, query_words(collection, query), columns, color).lines():
+            click.echo(line)
+
+
+def _bold(text: Any) -> str:
+    return f"\x1b[1m{text}\x1b[0m"

@@ -1,0 +1,139 @@
+"""``nphash encode``: codes of a corpus for other programs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import click
+
+from nphash.cli.options import (
+    collection_argument,
+    open_collection,
+    quiet_option,
+    read,
+    reader_options,
+    threads_option,
+    use_threads,
+)
+from nphash.cli.output import Writer, note
+from nphash.cli.progress import counted
+
+if TYPE_CHECKING:
+    from nphash.codes import Codes
+    from nphash.collection import Collection
+    from nphash.corpus import ReadOptions
+
+__all__ = ["command"]
+
+AT_ONCE = 1_000
+FORMS = ("jsonl", "csv", "npy")
+
+
+@click.command()
+@collection_argument
+@click.argument("corpus")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write (.npy, .jsonl, .csv).")
+@click.option("--format", "form", type=click.Choice(FORMS), help="[default: by the suffix of -o, else jsonl]")
+@click.option(
+    "--bits", "as_bits", is_flag=True, help="Codes as 0101... (PostgreSQL's bit(n)) instead of hex."
+)
+@click.option("--force", is_flag=True, help="Overwrite the file that is there.")
+@threads_option
+@reader_options
+@quiet_option
+def command(directory: Path, corpus: str, output: Path | None, reading: ReadOptions, **options: Any) -> None:
+    """Write the codes of a corpus under a collection's model.
+
+    jsonl and csv hold id and code; the code is text, in hex or, with --bits, as zeros and ones. npy is
+    the array of packed codes, uint8 (n, 8 * ceil(bits / 64)), in the order of the corpus.
+    """
+    from nphash.errors import CollectionError
+
+    form = options["form"] or _form(output)
+    if form == "npy" and output is None:
+        raise click.UsageError("--format npy needs -o FILE.")
+    if output is not None and output.exists() and not options["force"]:
+        raise CollectionError(f"{output} exists already", "choose another file, or overwrite it with --force")
+    use_threads(options["threads"])
+    with open_collection(directory) as collection:
+        blocks = _encode(collection, corpus, reading, options["quiet"])
+        if output is None:
+            _write_text(blocks, form, collection.n_bits, options["as_bits"])
+        else:
+            _write_file(blocks, output, form, collection.n_bits, options["as_bits"])
+
+
+def _form(output: Path | None) -> str:
+    suffix = "" if output is None else output.suffix.lower()[1:]
+    return suffix if suffix in FORMS else "jsonl"
+
+
+def _encode(
+    collection: Collection, corpus: str, reading: ReadOptions, quiet: bool
+) -> Iterator[tuple[list[str], Codes]]:
+    """Yield ids and codes by the thousand, and say in the end how many documents had no known word."""
+    import numpy as np
+
+    from nphash.collection.matrix import weighed
+    from nphash.corpus import Matrix
+
+    documents = read(corpus, reading)
+    if not isinstance(documents, Matrix):
+        documents = counted(documents, "documents read", quiet)
+    without = 0
+    for block, X in weighed(documents, collection.vectorizer, AT_ONCE):
+        without += int((np.diff(X.indptr) == 0).sum())
+        yield [document.id for document in block], collection.hasher.transform(X)
+    if without:
+        note(f"{without:,} documents hold no word of the vocabulary: their codes say nothing", quiet)
+
+
+def _write_text(
+    blocks: Iterator[tuple[list[str], Codes]],
+    form: str,
+    n_bits: int,
+    as_bits: bool,
+    file: IO[str] | None = None,
+) -> None:
+    writer = Writer(form, ["id", "code"], file)
+    for ids, codes in blocks:
+        for id_, code in zip(ids, _texts(codes, n_bits, as_bits), strict=True):
+            writer.write({"id": id_, "code": code})
+
+
+def _texts(codes: Codes, n_bits: int, as_bits: bool) -> list[str]:
+    """Return codes as text: only the bytes that hold bits, without the zeros up to the 64-bit word."""
+    if as_bits:
+        from nphash.codes import unpack
+
+        return ["".join("01"[bit] for bit in row) for row in unpack(codes, n_bits).astype(int).tolist()]
+    return [row.tobytes().hex() for row in codes[:, : -(-n_bits // 8)]]
+
+
+def _write_file(
+    blocks: Iterator[tuple[list[str], Codes]], output: Path, form: str, n_bits: int, as_bits: bool
+) -> None:
+    """Write beside the target and put it in place when it is complete."""
+    import numpy as np
+
+    from nphash.collection.files import writing
+
+    new = output.with_name(f"{output.name}.{os.getpid()}.new")
+    try:
+        if form == "npy":
+            codes = np.concatenate([codes for _, codes in blocks])
+            with writing(output.parent), new.open("wb") as array_file:
+                np.save(array_file, codes, allow_pickle=False)
+        else:
+            with (
+                writing(output.parent),
+                new.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as file,
+            ):
+                _write_text(blocks, form, n_bits, as_bits, file)
+        with writing(output.parent):
+            new.replace(output)
+    finally:
+        new.unlink(missing_ok=True)

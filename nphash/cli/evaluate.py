@@ -1,0 +1,142 @@
+"""``nphash evaluate``: how good the codes are, by labels."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from nphash.cli.options import (
+    collection_argument,
+    k_option,
+    open_collection,
+    quiet_option,
+    read,
+    reader_options,
+    threads_option,
+    use_threads,
+)
+from nphash.cli.output import Writer, chosen_format, echo_table, format_option, note
+from nphash.cli.progress import counted
+
+if TYPE_CHECKING:
+    from nphash.collection import Collection
+    from nphash.collection.evaluation import Evaluation
+    from nphash.corpus import ReadOptions
+
+__all__ = ["command"]
+
+AT_ONCE = 1_000
+
+# Rows of the table: name of the figure, and what it is called there.
+ROWS = {
+    "precision": "P@{k}, expected over ties",
+    "precision_worst": "P@{k}, worst order of ties",
+    "precision_best": "P@{k}, best order of ties",
+    "precision_by_order": "P@{k}, ties in order of insertion",
+    "precision_random": "P@{k} of a random order",
+    "recall": "recall@{k}",
+    "map": "mean average precision",
+    "ndcg": "NDCG@{k}",
+    "precision_radius_2": "precision within 2 bits",
+    "balance": "share of ones in a bit, mean",
+    "entropy": "entropy of a bit, mean",
+    "correlation": "correlation of two bits, mean absolute",
+    "distinct": "different codes",
+    "n_queries": "queries",
+    "n_documents": "documents searched",
+}
+
+
+@click.command()
+@collection_argument
+@click.argument("queries", required=False)
+@k_option(100, "Rank at which precision, recall and NDCG are taken.  [default: 100]")
+@click.option(
+    "--sample", type=click.IntRange(min=1), default=1000, show_default=True, help="Queries without QUERIES."
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Draws the sample.")
+@format_option
+@threads_option
+@reader_options
+@quiet_option
+def command(directory: Path, queries: str | None, k: int, reading: ReadOptions, **options: Any) -> None:
+    """Measure how well codes find documents with the same labels.
+
+    QUERIES is a corpus with labels; if it marks documents as test, only those are asked. Without
+    QUERIES a sample of the collection's own documents is asked, each leaving itself out (the model
+    has learned from them, so the figures flatter it a little).
+
+    It is always the order of Hamming distance that is measured, without reranking. A document is
+    relevant if it shares a label with the query; documents at the same distance count with their
+    expected share.
+    """
+    from nphash.collection.evaluation import Sample, evaluate_own
+    from nphash.metrics import code_statistics
+
+    use_threads(options["threads"])
+    with open_collection(directory) as collection:
+        if queries is None:
+            result = evaluate_own(collection, k, Sample(options["sample"], options["seed"]))
+        else:
+            result = _evaluate_queries(collection, queries, k, reading, options["quiet"])
+        statistics = code_statistics(collection.codes, collection.n_bits)
+    if result.n_unlabelled:
+        note(f"{result.n_unlabelled:,} queries have no label and were left out", options["quiet"])
+    record = {
+        "k": result.k,
+        **{name: result.figures[name] for name in ROWS if name in result.figures},
+        "balance": float(statistics["balance"].mean()),
+        "entropy": float(statistics["entropy"].mean()),
+        "correlation": statistics["correlation"],
+        "distinct": statistics["distinct"],
+        "n_queries": result.n_queries,
+        "n_documents": result.n_documents,
+    }
+    _show(record, chosen_format(options["output_format"]))
+
+
+def _evaluate_queries(
+    collection: Collection, source: str, k: int, reading: ReadOptions, quiet: bool
+) -> Evaluation:
+    import numpy as np
+
+    from nphash.collection.creating import HELD_OUT
+    from nphash.collection.evaluation import evaluate
+    from nphash.collection.matrix import weighed
+    from nphash.corpus import Matrix
+
+    documents = read(source, reading)
+    if not isinstance(documents, Matrix):
+        documents = counted(documents, "queries read", quiet)
+    codes, labels, marked, known = [], [], [], 0
+    for block, X in weighed(documents, collection.vectorizer, AT_ONCE):
+        codes.append(collection.hasher.transform(X))
+        labels += [document.labels for document in block]
+        marked += [document.split.lower() in HELD_OUT for document in block]
+        known += len(collection.segments.positions_of([document.id for document in block]))
+    chosen = np.array(marked) if any(marked) else np.ones(len(labels), dtype=bool)
+    if any(marked):
+        note(f"{sum(marked):,} of {len(labels):,} documents are marked test and asked", quiet)
+    elif known:
+        note(f"{known:,} queries have the id of a document in the collection and may find themselves", quiet)
+    return evaluate(
+        collection, np.concatenate(codes)[chosen], [labels[i] for i in np.flatnonzero(chosen).tolist()], k
+    )
+
+
+def _show(record: dict[str, Any], form: str) -> None:
+    if form != "table":
+        Writer(form, list(record)).write(record)
+        return
+    rows = []
+    for name, title in ROWS.items():
+        if name in record:
+            value = record[name]
+            shown = (
+                f"{value:,}" if isinstance(value, int) else f"{value:.4f}" if math.isfinite(value) else "-"
+            )
+            rows.append((title.format(k=record["k"]), shown))
+    echo_table(rows, [False, True], header=False)

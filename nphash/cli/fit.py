@@ -1,0 +1,225 @@
+"""``nphash fit``: from a corpus to a searchable collection."""
+
+from __future__ import annotations
+
+import difflib
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from nphash.cli.options import quiet_option, read, reader_options, threads_option, use_threads
+from nphash.cli.output import note
+from nphash.cli.progress import FitProgress, counted
+
+if TYPE_CHECKING:
+    from nphash.collection import Collection
+    from nphash.corpus import ReadOptions
+    from nphash.hashers import Hasher
+    from nphash.text.vectorizer import VectorizerSettings
+
+__all__ = ["command", "fit_collection", "summary"]
+
+_HASHER_OPTIONS = (
+    click.option("--method", default="doc2hash", show_default=True, help="See 'nphash methods'."),
+    click.option(
+        "--bits", type=click.IntRange(1, 4096), default=32, show_default=True, help="Length of a code."
+    ),
+    click.option("--epochs", type=click.IntRange(min=1), help="Passes over the documents."),
+    click.option("--batch-size", type=click.IntRange(min=1), help="Documents a step."),
+    click.option("--learning-rate", type=float, help="Step size of Adam."),
+    click.option(
+        "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Same seed, same codes."
+    ),
+    click.option(
+        "-p", "parameters", metavar="NAME=VALUE", multiple=True, help="Any parameter of the method."
+    ),
+    click.option(
+        "--validation",
+        type=click.FloatRange(0, 1, max_open=True),
+        default=0.1,
+        show_default=True,
+        help="Share of documents that choose the best epoch, when none are marked valid.",
+    ),
+)
+_WORD_OPTIONS = (
+    click.option(
+        "--preset", type=click.Choice(["default", "vdsh"]), default="default", help="Named word settings."
+    ),
+    click.option(
+        "--weighting", type=click.Choice(["tfidf", "tf", "binary", "bm25"]), help="[default: tfidf]"
+    ),
+    click.option(
+        "--min-documents", type=click.IntRange(min=1), help="Drop words in fewer documents.  [default: 3]"
+    ),
+    click.option(
+        "--max-share",
+        type=click.FloatRange(0, 1, min_open=True),
+        help="Drop words in a larger share of documents.  [default: 0.8]",
+    ),
+    click.option(
+        "--max-words", type=click.IntRange(min=1), help="Most frequent words to keep.  [default: 10000]"
+    ),
+    click.option("--stop-words", metavar="NAME|FILE", help="english, none, or a file.  [default: english]"),
+    click.option("--pattern", metavar="NAME|REGEX", help="unicode, vdsh, whitespace, or a pattern of words."),
+)
+_WORD_NAMES = ("weighting", "min_documents", "max_share", "max_words", "stop_words", "pattern")
+
+
+def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def add(function: Any) -> Any:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return add
+
+
+@click.command()
+@click.argument("corpus")
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Directory to make.")
+@click.option("--force", is_flag=True, help="Replace the collection, or drop the checkpoint, that is there.")
+@click.option("--resume", is_flag=True, help="Go on with an interrupted fit of the same corpus and options.")
+@_options(*_HASHER_OPTIONS)
+@threads_option
+@_options(*_WORD_OPTIONS)
+@reader_options
+@quiet_option
+@click.option("-v", "--verbose", is_flag=True, help="A line for every epoch instead of the bar.")
+def command(corpus: str, output: Path, reading: ReadOptions, **options: Any) -> None:
+    """Learn codes for a corpus and make it a searchable collection.
+
+    CORPUS is a file (.jsonl, .csv, .tsv, .txt with one document a line, .svm, .npz, .mtx, .mat,
+    docword.*; also .gz), a folder of text files, - for standard input, or docstrings: for the
+    documentation of the installed Python packages.
+
+    Documents marked test are left out, so that 'nphash evaluate DIR CORPUS' can ask for them.
+    Interrupted with Ctrl-C, a fit goes on with --resume.
+    """
+    hasher = _hasher(options)
+    settings = _vectorizer(options)
+    use_threads(options["threads"])
+    fit_collection(
+        corpus,
+        output,
+        hasher,
+        settings,
+        reading,
+        **{name: options[name] for name in ("force", "resume", "validation", "quiet", "verbose")},
+    )
+    note(f'search it: nphash search {output} "some words"', options["quiet"])
+
+
+def _hasher(options: dict[str, Any]) -> Hasher:
+    from nphash.cli.parameters import parameter_types, parse
+    from nphash.errors import UsageError
+    from nphash.hashers import METHODS, create
+
+    method = options["method"]
+    if method not in METHODS:
+        near = difflib.get_close_matches(method, METHODS, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"choose one of {', '.join(METHODS)}"
+        raise UsageError(f"--method {method}: there is no such method", hint)
+    known = parameter_types(method)
+    values = {"n_bits": options["bits"]}
+    values |= {
+        name: options[given]
+        for given, name in (("seed", "random_state"), ("threads", "threads"))
+        if name in known
+    }
+    for option in ("epochs", "batch_size", "learning_rate"):
+        if options[option] is not None:
+            name = next((full for full in known if full.split("__")[-1] == option), None)
+            if name is None:
+                raise UsageError(
+                    f"method {method} has no --{option.replace('_', '-')}",
+                    "'nphash methods' lists its parameters",
+                )
+            values[name] = options[option]
+    return create(method, **{**values, **parse(method, options["parameters"])})
+
+
+def _vectorizer(options: dict[str, Any]) -> VectorizerSettings:
+    from nphash.text.vectorizer import VectorizerSettings
+
+    given = {name: options[name] for name in _WORD_NAMES if options[name] is not None}
+    return replace(VectorizerSettings.preset(options["preset"]), **given)
+
+
+def fit_collection(
+    corpus: str,
+    output: Path,
+    hasher: Hasher,
+    vectorizer: VectorizerSettings,
+    reading: ReadOptions,
+    *,
+    force: bool = False,
+    resume: bool = False,
+    validation: float = 0.1,
+    quiet: bool = False,
+    verbose: bool = False,
+) -> Collection:
+    """Fit, say what came of it on standard error, and return the collection."""
+    from nphash.collection import Collection
+    from nphash.collection.changes import check_target
+    from nphash.collection.creating import CreateSettings
+    from nphash.corpus import Matrix
+
+    check_target(output, force or resume)
+    checkpoint = _checkpoint(output, force, resume, quiet)
+    documents = read(corpus, reading)
+    if not isinstance(documents, Matrix):
+        documents = counted(documents, "documents read", quiet)
+    settings = CreateSettings(vectorizer, validation, force, checkpoint, corpus)
+    with FitProgress(quiet, verbose) as progress:
+        collection = Collection.create(output, hasher, documents, settings, progress)
+    shutil.rmtree(checkpoint, ignore_errors=True)
+    for line in summary(collection):
+        note(line, quiet)
+    return collection
+
+
+def _checkpoint(output: Path, force: bool, resume: bool, quiet: bool) -> Path:
+    """Return the folder of the fit's checkpoint, beside its output; use or drop an old one as asked."""
+    from nphash.errors import CollectionError
+
+    folder = output.with_name(output.name + ".checkpoint")
+    if folder.exists():
+        if not (folder.is_dir() and {path.suffix for path in folder.iterdir()} <= {".npz", ".new"}):
+            raise CollectionError(f"{folder} is in the way of the fit's checkpoint", "move it, or change -o")
+        if not resume and not force:
+            raise CollectionError(
+                f"{folder} holds an interrupted fit", "go on with it with --resume, or drop it with --force"
+            )
+        if not resume:
+            shutil.rmtree(folder)
+    elif resume:
+        note(f"there is no checkpoint {folder}: the fit starts from the beginning", quiet)
+    return folder
+
+
+def summary(collection: Collection) -> list[str]:
+    """Return in a few lines what a fit has made."""
+    corpus, fit = collection.manifest.corpus, collection.manifest.fit
+    lines = []
+    if corpus["n_held_out"]:
+        lines.append(f"{corpus['n_held_out']:,} documents are marked test: neither learned from nor stored")
+    if corpus["n_without_words"]:
+        lines.append(
+            f"{corpus['n_without_words']:,} documents hold no word of the vocabulary: their codes say nothing"
+        )
+    outcome = ""
+    if fit.get("best_epoch"):
+        figures = {
+            name: value for name, value in fit["figures"].items() if name.startswith("P@") or name == "bound"
+        }
+        shown = ", ".join(f"validation {name} {value:.4g}" for name, value in figures.items())
+        outcome = f"; best epoch {fit['best_epoch']} of {fit['epochs']}" + (f", {shown}" if shown else "")
+    lines.append(
+        f"{len(collection):,} documents, {len(collection.vectorizer.vocabulary_):,} words, "
+        f"{collection.n_bits} bits{outcome}; {fit['seconds']:.0f} s -> {collection.path}"
+    )
+    return lines

@@ -1,0 +1,167 @@
+"""``nphash info``: a collection, and what nphash runs on."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from nphash._version import __version__
+from nphash.cli.options import open_collection
+from nphash.cli.output import Writer, chosen_format, echo_table, format_option, note
+
+if TYPE_CHECKING:
+    from nphash.collection import Collection
+
+__all__ = ["command", "describe_collection", "describe_system"]
+
+
+@click.command()
+@click.argument("directory", metavar="[DIR]", required=False, type=click.Path(path_type=Path))
+@click.option("--verify", is_flag=True, help="Check every file and every document of the collection in full.")
+@format_option
+def command(directory: Path | None, verify: bool, output_format: str | None) -> None:
+    """Show what is in a collection, or what nphash runs on.
+
+    Without DIR: versions, processor, threads and linear algebra library, for bug reports. With
+    --verify the exit code is 1 if anything in the collection is damaged.
+    """
+    from nphash.errors import CollectionError
+
+    if directory is None:
+        if verify:
+            raise click.UsageError("--verify needs a collection.")
+        _show(describe_system(), chosen_format(output_format))
+        return
+    if verify:
+        problems = _verify(directory)
+        if problems:
+            for problem in problems[1:]:
+                note(problem)
+            raise CollectionError(
+                f"the collection {directory} is damaged: {problems[0]}", "restore it from a copy"
+            )
+        note(f"every file and document of {directory} is as it was written")
+    with open_collection(directory) as collection:
+        _show(describe_collection(collection), chosen_format(output_format))
+
+
+def _verify(directory: Path) -> list[str]:
+    """Return all that is wrong, also where the collection cannot even be opened."""
+    from nphash.collection.manifest import read_manifest
+    from nphash.errors import CollectionError
+
+    manifest = read_manifest(directory)
+    problems = manifest.check(directory, everything=True)
+    if problems:
+        return problems
+    try:
+        with open_collection(directory) as collection:
+            return collection.verify()
+    except CollectionError as error:
+        return [error.problem]
+
+
+def describe_collection(collection: Collection) -> dict[str, Any]:
+    """Return what is in a collection, by name."""
+    manifest, count = collection.manifest, len(collection)
+    sizes = {name: manifest.files[name].size for name in manifest.named_files()}
+    code_bytes = sum(sizes[segment.codes] for segment in manifest.segments)
+    text_bytes = sum(sizes[segment.documents] for segment in manifest.segments)
+    model_bytes = sum(sizes.values()) - code_bytes - text_bytes
+    rows = max(manifest.n_rows, 1)
+    parameters = {name: value for name, value in manifest.parameters.items() if value is not None}
+    parts = f"(code {code_bytes / rows:.1f}, text {text_bytes / rows:.1f})"
+    described: dict[str, Any] = {
+        "collection": str(collection.path),
+        "documents": count,
+        "removed, still stored": manifest.n_removed,
+        "different codes": collection.distinct_codes(),
+        "bits": manifest.n_bits,
+        "words": len(collection.vectorizer.vocabulary_),
+        "method": manifest.method,
+        "parameters": " ".join(f"{name}={value}" for name, value in parameters.items()),
+        "corpus": manifest.corpus.get("source", ""),
+        "held out (test)": manifest.corpus.get("n_held_out", 0),
+        "without a known word": manifest.corpus.get("n_without_words", 0),
+        "bytes": sum(sizes.values()),
+        "bytes of model and words": model_bytes,
+        "bytes a document": f"{(code_bytes + text_bytes) / rows:.1f} {parts}",
+        "segments": len(manifest.segments),
+        "generation": manifest.generation,
+        "changed": manifest.changed,
+        "written by": f"nphash {manifest.nphash_version}",
+    }
+    fit = manifest.fit
+    if fit:
+        described["fit seconds"] = fit.get("seconds", 0)
+    if fit.get("best_epoch"):
+        described["best epoch"] = f"{fit['best_epoch']} of {fit['epochs']}"
+        described |= {f"fit {name}": round(value, 4) for name, value in fit.get("figures", {}).items()}
+    return described
+
+
+def describe_system() -> dict[str, Any]:
+    """Return versions, processor, threads and linear algebra library, by name."""
+    from nphash.threads import blas_libraries, count_threads
+
+    found: dict[str, Any] = {
+        "nphash": __version__,
+        "python": f"{platform.python_version()} ({platform.python_implementation()})",
+    }
+    for package in ("numpy", "numba", "llvmlite", "scipy", "click"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "missing"
+    found["system"] = f"{platform.system()} {platform.release()} {platform.machine()}"
+    found["processor"] = _processor()
+    found["processors"] = os.cpu_count() or 1
+    found["threads"] = count_threads()
+    libraries = [f"{library.path.name} ({library.get()} threads)" for library in blas_libraries()]
+    found["blas"] = ", ".join(libraries) or "not one bundled with NumPy"
+    found["kernel cache"] = "off" if os.environ.get("NPHASH_CACHE") == "0" else _cache_folder()
+    found["executable"] = sys.executable
+    return found
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.lower().startswith(("model name", "cpu model")):
+                return line.partition(":")[2].strip()
+    except OSError:  # not Linux
+        pass
+    return platform.processor() or "unknown"
+
+
+def _cache_folder() -> str:
+    """Return where Numba keeps compiled kernels: a folder beside the package, if that can be written."""
+    import nphash
+
+    given = os.environ.get("NUMBA_CACHE_DIR")
+    beside = Path(str(nphash.__file__)).parent / "kernels"
+    if given:
+        return given
+    return (
+        str(beside / "__pycache__")
+        if os.access(beside, os.W_OK)
+        else "in the user's cache folder, if writable"
+    )
+
+
+def _show(record: dict[str, Any], form: str) -> None:
+    if form == "table":
+        shown = [
+            (name, f"{value:,}" if isinstance(value, int) else str(value)) for name, value in record.items()
+        ]
+        echo_table(shown, [False, False], header=False)
+        return
+    plain = {re.sub(r"\W+", "_", name).strip("_"): value for name, value in record.items()}
+    Writer(form, list(plain)).write(plain)

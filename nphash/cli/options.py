@@ -1,0 +1,164 @@
+"""Options that several commands share, and what becomes of them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from nphash.collection import Collection
+    from nphash.corpus import Document, Matrix, ReadOptions
+
+__all__ = [
+    "collection_argument",
+    "k_option",
+    "open_collection",
+    "quiet_option",
+    "read",
+    "read_from_arguments",
+    "reader_options",
+    "threads_option",
+    "use_threads",
+]
+
+Command = Callable[..., Any]
+
+# Spelled out here, and not taken from nphash.corpus, so that --help does not import the readers; a
+# test compares the two.
+INPUT_FORMATS = (
+    "jsonl",
+    "csv",
+    "tsv",
+    "lines",
+    "folder",
+    "docstrings",
+    "svmlight",
+    "npz",
+    "mtx",
+    "uci",
+    "mat",
+)
+
+_READER_OPTIONS = (
+    click.option("--input-format", type=click.Choice(INPUT_FORMATS), help="Instead of going by the suffix."),
+    click.option("--text-field", metavar="NAME", help="Field or column of the text.  [default: text]"),
+    click.option("--id-field", metavar="NAME", help="Field or column of the id.  [default: id]"),
+    click.option("--label-field", metavar="NAME", help="Field or column of labels.  [default: labels]"),
+    click.option(
+        "--split-field", metavar="NAME", help="Field that says train, valid, test.  [default: split]"
+    ),
+    click.option("--encoding", metavar="NAME", help="Encoding of text files.  [default: utf-8]"),
+    click.option("--columns", metavar="A,B,...", help="Column names of a CSV or TSV file without a header."),
+    click.option("--vocabulary", metavar="FILE", help="Words of a matrix, one a line."),
+    click.option(
+        "--index-base", type=click.Choice(["auto", "0", "1"]), help="First column in svmlight files."
+    ),
+)
+_READER_NAMES = (
+    "input_format",
+    "text_field",
+    "id_field",
+    "label_field",
+    "split_field",
+    "encoding",
+    "columns",
+    "vocabulary",
+    "index_base",
+)
+
+
+def reader_options(function: Command) -> Command:
+    """Add the options of readers to a command, which gets them as one ``reading: ReadOptions``."""
+
+    @wraps(function)
+    def command(*args: Any, **values: Any) -> Any:
+        from nphash.corpus import ReadOptions
+
+        given = {name: values.pop(name) for name in _READER_NAMES}
+        if given["columns"] is not None:
+            given["columns"] = tuple(name.strip() for name in given["columns"].split(","))
+        reading = ReadOptions(**{name: value for name, value in given.items() if value is not None})
+        return function(*args, reading=reading, **values)
+
+    for option in reversed(_READER_OPTIONS):
+        command = option(command)
+    return command
+
+
+def collection_argument(function: Command) -> Command:
+    """Add the argument DIR, the directory of a collection."""
+    return click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))(function)
+
+
+def quiet_option(function: Command) -> Command:
+    """Add ``-q``."""
+    return click.option("-q", "--quiet", is_flag=True, help="Say nothing on standard error but errors.")(
+        function
+    )
+
+
+def threads_option(function: Command) -> Command:
+    """Add ``--threads``."""
+    return click.option(
+        "--threads", type=click.IntRange(min=1), help="Worker threads.  [default: one a processor]"
+    )(function)
+
+
+def k_option(default: int | None, help: str) -> Callable[[Command], Command]:
+    """Add ``-k``."""
+    return click.option("-k", type=click.IntRange(min=1), default=default, help=help)
+
+
+def use_threads(threads: int | None) -> None:
+    """Make `threads` the number that everything in this process uses."""
+    if threads is not None:
+        import os
+
+        os.environ["NPHASH_THREADS"] = str(threads)
+
+
+def open_collection(directory: Path) -> Collection:
+    """Open a collection for a command."""
+    from nphash.collection import Collection
+
+    return Collection.open(directory)
+
+
+def read(source: str, reading: ReadOptions) -> Iterator[Document] | Matrix:
+    """Return the documents of a source as a stream, or the matrix it holds."""
+    from nphash.corpus import detect_format, is_matrix, read_documents, read_matrix
+
+    if is_matrix(detect_format(source, reading)):
+        return read_matrix(source, reading)
+    return read_documents(source, reading)
+
+
+def read_from_arguments(given: tuple[str, ...]) -> Iterator[str]:
+    """Yield arguments; for a lone ``-`` or none at all the lines of standard input that are not blank.
+
+    Raises
+    ------
+    CorpusError
+        If standard input is not UTF-8.
+    """
+    if given and given != ("-",):
+        yield from given
+        return
+    from nphash.errors import CorpusError
+
+    if sys.stdin is None:
+        return
+    for number, line in enumerate(iter(sys.stdin.buffer.readline, b""), start=1):
+        try:
+            text = line.decode("utf-8-sig" if number == 1 else "utf-8").strip()
+        except UnicodeDecodeError:
+            raise CorpusError(
+                f"standard input, line {number} is not UTF-8", "convert it: iconv -f latin1 -t utf-8"
+            ) from None
+        if text:
+            yield text

@@ -1,0 +1,113 @@
+"""Progress on standard error, when that is a terminal: documents read, then a bar for the fit."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from nphash.hashers import Progress
+
+__all__ = ["FitProgress", "counted", "describe"]
+
+T = TypeVar("T")
+
+SECONDS_BETWEEN_UPDATES = 0.1
+
+
+def counted(items: Iterable[T], what: str, quiet: bool = False) -> Iterator[T]:
+    """Pass `items` on and show how many there were so far."""
+    if quiet or not sys.stderr.isatty():
+        yield from items
+        return
+    shown = time.monotonic()
+    number = 0
+    for number, item in enumerate(items, start=1):
+        if time.monotonic() - shown > SECONDS_BETWEEN_UPDATES:
+            shown = time.monotonic()
+            click.echo(f"\r{what}: {number:,}", err=True, nl=False)
+        yield item
+    click.echo(f"\r{what}: {number:,}", err=True)
+
+
+def describe(progress: Progress) -> str:
+    """Return losses and validation figure of a fit in a few words."""
+    parts = [f"loss {progress.terms['loss']:.4g}"]
+    parts += [
+        f"{name} {value:.3g}" for name, value in progress.terms.items() if name.lower() in {"kl", "label"}
+    ]
+    if progress.best_epoch and progress.validation_name != "epoch" and math.isfinite(progress.validation):
+        parts.append(
+            f"{progress.validation_name} {progress.validation:.4g} (best epoch {progress.best_epoch})"
+        )
+    return ", ".join(parts)
+
+
+class FitProgress:
+    """A callback for `fit` and the context in which its bar is drawn.
+
+    Parameters
+    ----------
+    quiet
+        Draw nothing.
+    verbose
+        Write a line for each epoch, on any kind of standard error.
+    """
+
+    def __init__(self, quiet: bool, verbose: bool = False) -> None:
+        self.verbose = verbose and not quiet
+        self.draw = sys.stderr.isatty() and not quiet and not verbose
+        self._bar: Any = None
+        self._done = 0
+        self._drawn = 0.0
+
+    def __enter__(self) -> FitProgress:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.render_finish()
+            click.echo(err=True)
+
+    def __call__(self, progress: Progress) -> None:
+        """Show how far the fit is; called by it after each step."""
+        if self.verbose and progress.step == progress.steps:
+            click.echo(
+                f"epoch {progress.epoch}/{progress.epochs}: {describe(progress)}, {progress.seconds:.1f} s",
+                err=True,
+            )
+        if self.draw:
+            self._draw(progress)
+
+    def _draw(self, progress: Progress) -> None:
+        if self._bar is None:
+            self._bar = click.progressbar(
+                length=progress.epochs * progress.steps,
+                label="fit",
+                file=sys.stderr,
+                show_eta=False,  # the fit's own estimate is shown: it knows of resumed epochs
+                item_show_func=lambda text: text,
+                width=24,
+            )
+        done = (progress.epoch - 1) * progress.steps + progress.step
+        step, self._done = done - self._done, done
+        now = time.monotonic()
+        self._bar.pos += step
+        if now - self._drawn > SECONDS_BETWEEN_UPDATES or done >= progress.epochs * progress.steps:
+            self._drawn = now
+            left = f", {_clock(progress.seconds_left)} left" if math.isfinite(progress.seconds_left) else ""
+            self._bar.current_item = f"{progress.epoch}/{progress.epochs}  {describe(progress)}{left}"
+            self._bar.render_progress()
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(max(0.0, seconds)), 60)
+    return f"{minutes}:{rest:02d}"

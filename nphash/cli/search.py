@@ -1,0 +1,219 @@
+"""``nphash search``: documents nearest to queries."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from nphash.cli import display
+from nphash.cli.options import (
+    collection_argument,
+    k_option,
+    open_collection,
+    quiet_option,
+    read_from_arguments,
+    threads_option,
+    use_threads,
+)
+from nphash.cli.output import Writer, chosen_format, format_option, note
+
+if TYPE_CHECKING:
+    from nphash.collection import Collection, Hit, SearchSettings
+
+__all__ = ["HitTable", "command", "query_words"]
+
+FIELDS = ("query", "rank", "id", "distance", "similarity", "labels", "snippet")
+SNIPPET = 200  # columns, where there is no terminal to fill
+AT_ONCE = 64
+NUMBERS = 18  # columns of rank, distance and similarity
+
+
+@click.command()
+@collection_argument
+@click.argument("queries", nargs=-1)
+@click.option("--like", metavar="ID", multiple=True, help="Find documents like this one of the collection.")
+@k_option(None, "Results a query.  [default: 10, or all with --radius]")
+@click.option("--radius", type=click.IntRange(min=0), help="Only codes that differ in at most so many bits.")
+@click.option("--no-rerank", is_flag=True, help="Order by Hamming distance alone.")
+@click.option(
+    "--candidates", type=click.IntRange(min=1), help="Nearest codes to rerank.  [default: 10 k, >= 2000]"
+)
+@click.option("--explain", is_flag=True, help="Show shared words and differing bits.")
+@click.option("--full-text", is_flag=True, help="Whole texts instead of snippets in jsonl and csv.")
+@format_option
+@threads_option
+@quiet_option
+def command(
+    directory: Path, queries: tuple[str, ...], like: tuple[str, ...], threads: int | None, **options: Any
+) -> None:
+    """Find the documents of a collection nearest to queries.
+
+    QUERIES are words or whole texts, one an argument. With - or in a pipe, each line of standard
+    input is a query.
+
+    The documents with the nearest codes are candidates; they are ordered by TF-IDF cosine of their
+    text with the query's (column sim), because a short query makes a poor code. --no-rerank shows
+    the order of the codes (column dist: differing bits).
+    """
+    if like and queries:
+        raise click.UsageError("Give QUERIES or --like, not both.")
+    if not like and not queries and (sys.stdin is None or sys.stdin.isatty()):
+        raise click.UsageError("Give a query, --like ID, or - to read queries from standard input.")
+    if any(not query.strip() for query in queries):
+        raise click.UsageError("A query is empty.")
+    use_threads(threads)
+    settings = _settings(options)
+    with open_collection(directory) as collection:
+        form = chosen_format(options["output_format"])
+        show = _show_table if form == "table" else _show_records
+        show(collection, _answers(collection, queries, like, settings, options["quiet"]), form, options)
+
+
+def _settings(options: dict[str, Any]) -> SearchSettings:
+    from nphash.collection import SearchSettings
+
+    k = options["k"]
+    if k is None and options["radius"] is None:
+        k = 10
+    settings = SearchSettings(k, options["radius"], not options["no_rerank"], options["candidates"])
+    if options["candidates"] is not None and options["candidates"] < (k or 1):
+        raise click.UsageError(f"--candidates {options['candidates']} are fewer than -k {k}.")
+    return settings
+
+
+Answer = tuple[
+    str, str, "list[Hit]", Any
+]  # what was asked, its text, results, its code if it is not the text's
+
+
+def _answers(
+    collection: Collection,
+    queries: tuple[str, ...],
+    like: tuple[str, ...],
+    settings: SearchSettings,
+    quiet: bool,
+) -> Iterator[Answer]:
+    for id_ in like:
+        code = collection.segments.codes_at([collection.documents.position(id_)])
+        yield (
+            f"like {id_}",
+            collection.documents[id_].text,
+            collection.search_like(id_, settings=settings),
+            code,
+        )
+    if like:
+        return
+    texts = read_from_arguments(queries)
+    # Lines of a pipe are answered as they come: its writer may be waiting for the answer.
+    at_once = AT_ONCE if queries and queries != ("-",) else 1
+    while block := list(islice(texts, at_once)):
+        for text, hits in zip(block, collection.search(block, settings=settings), strict=True):
+            if not collection.vectorizer.encode_text(text)[0].size:
+                shown = display.fit_width(display.clean(text), 40)
+                note(f"note: no word of {shown!r} is known, so its neighbours mean nothing", quiet)
+            yield text, text, hits, None
+
+
+def _show_records(
+    collection: Collection, answers: Iterator[Answer], form: str, options: dict[str, Any]
+) -> None:
+    fields = [*FIELDS[:-1], "text"] if options["full_text"] else list(FIELDS)
+    if options["explain"]:
+        fields += ["shared_words", "differing_bits"]
+    writer = Writer(form, fields)
+    for asked, text, hits, code in answers:
+        words = query_words(collection, text)
+        for hit in hits:
+            record: dict[str, Any] = {
+                "query": asked,
+                "rank": hit.rank,
+                "id": hit.id,
+                "distance": hit.distance,
+                "similarity": round(hit.similarity, 6),
+                "labels": list(hit.document.labels),
+            }
+            if options["full_text"]:
+                record["text"] = hit.document.text
+            else:
+                record["snippet"] = display.snippet(hit.document.text, words, SNIPPET)
+            if options["explain"]:
+                why = collection.explain(text, hit.id, code)
+                record["shared_words"] = {word: round(part, 4) for word, part in why.shared_words}
+                record["differing_bits"] = why.differing_bits
+            writer.write(record)
+
+
+def _show_table(
+    collection: Collection, answers: Iterator[Answer], form: str, options: dict[str, Any]
+) -> None:
+    color, columns = display.use_color(), display.terminal_width()
+    for number, (asked, text, hits, code) in enumerate(answers):
+        if number:
+            click.echo()
+        heading = display.fit_width(display.clean(asked), columns)
+        click.echo(f"\x1b[1m{heading}\x1b[0m" if color else heading)
+        if not hits:
+            radius = options["radius"]
+            click.echo("  no document" + (f" within {radius} bits" if radius is not None else ""))
+            continue
+        lines = HitTable(hits, query_words(collection, text), columns, color).lines()
+        click.echo(next(lines))
+        for hit, line in zip(hits, lines, strict=True):
+            click.echo(line)
+            if options["explain"]:
+                why = collection.explain(text, hit.id, code)
+                shared = ", ".join(f"{word} {part:.2f}" for word, part in why.shared_words[:8]) or "none"
+                bits = " ".join(map(str, why.differing_bits)) or "none"
+                click.echo(display.fit_width(f"      shared words: {shared}", columns))
+                click.echo(display.fit_width(f"      differing bits: {bits}", columns))
+
+
+def query_words(collection: Collection, text: str) -> list[str]:
+    """Return the words of a query that the collection knows, in order, at most 50."""
+    from nphash.text.tokenizer import tokenize
+
+    known = collection.vectorizer
+    columns = known.encode_text(text)[0].tolist()
+    vocabulary = {known.vocabulary_[column] for column in columns}
+    return [word for word in dict.fromkeys(tokenize(text, known.settings.pattern)) if word in vocabulary][:50]
+
+
+class HitTable:
+    """The hits of one query as lines for a terminal.
+
+    Parameters
+    ----------
+    hits
+        One or more.
+    words
+        The query's words; snippets are cut around them.
+    columns
+        Width of the terminal.
+    color
+        Whether to use colours.
+    """
+
+    def __init__(self, hits: list[Hit], words: list[str], columns: int, color: bool) -> None:
+        self.hits, self.words, self.columns, self.color = hits, words, max(columns, 40), color
+
+    def lines(self) -> Iterator[str]:
+        """Yield the heading, then for each hit its line with the text below it."""
+        room = self.columns - NUMBERS
+        rows = [("rank", "dist", "sim", "id", "labels")]
+        for hit in self.hits:
+            id_ = display.fit_width(display.clean(hit.id), room * 2 // 3, keep_end=True)
+            rows.append((str(hit.rank), str(hit.distance), f"{hit.similarity:.2f}", id_, self._labels(hit)))
+        heading, *lines = display.table(rows, [True, True, True, False, False])
+        yield f"\x1b[2m{heading}\x1b[0m" if self.color else heading
+        for hit, line in zip(self.hits, lines, strict=True):
+            text = display.snippet(hit.document.text, self.words, room) or "(no text)"
+            text = display.highlight(text, self.words) if self.color else text
+            yield f"{display.fit_width(line, self.columns)}\n{' ' * NUMBERS}{text}"
+
+    def _labels(self, hit: Hit) -> str:
+        return display.fit_width(display.clean(", ".join(hit.document.labels)), (self.columns - NUMBERS) // 3)

@@ -1,0 +1,162 @@
+"""Numeric and sparse matrices of MATLAB 5 files (``-v6``, ``-v7``, ``scipy.io.savemat``).
+
+SciPy's reader knows more kinds of variables, but a damaged file can crash the whole process in it
+(seen with SciPy 1.17). Here every length is checked against the bytes that are there, and nothing
+is unpacked to more than a fixed multiple of its size.
+
+The format is a header of 128 bytes and then elements: (type, size) and a payload padded to 8 bytes.
+A matrix is an element of elements: flags, sizes, name, and the numbers; a compressed element holds
+one matrix in zlib's form.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+import zlib
+from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+from scipy.sparse import csc_matrix
+
+from nphash.corpus.files import open_bytes
+from nphash.corpus.matrices import MAX_RATIO, SMALL_BYTES, check_claims, checked_csr, foreign_parser
+from nphash.corpus.records import show
+from nphash.errors import CorpusError
+from nphash.text.weighting import Array
+
+__all__ = ["read_variables"]
+
+_DTYPES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
+_MATRIX, _COMPRESSED = 14, 15
+_SPARSE_CLASS, _NUMERIC_CLASSES = 5, range(6, 16)
+_COMPLEX = 0x0800
+
+
+def read_variables(source: str, wanted: Collection[str]) -> tuple[dict[str, Any], list[str]]:
+    """Read the wanted variables of a file.
+
+    Parameters
+    ----------
+    source
+        A path.
+    wanted
+        Names of variables; others are passed over.
+
+    Returns
+    -------
+    found : dict
+        A 2-D ndarray or scipy.sparse.csr_matrix for each wanted name that is there.
+    names : list of str
+        All names in the file.
+
+    Raises
+    ------
+    CorpusError
+        For a file of another kind or version, a damaged one, or a wanted variable that is not a
+        matrix of real numbers.
+    """
+    with open_bytes(source) as file:
+        content = memoryview(file.read())
+    order = _byte_order(bytes(content[:640]), source)
+    found: dict[str, Any] = {}
+    names = []
+    with foreign_parser(source, "a MATLAB file"):
+        elements = _Elements(content[128:], order)
+        while elements:
+            kind, payload = elements.next()
+            if kind == _COMPRESSED:
+                kind, payload = _Elements(_unpack(payload, source), order).next()
+            if kind != _MATRIX:
+                continue
+            parts = _Elements(payload, order)
+            flags, shape, name = parts.header()
+            names.append(name)
+            if name in wanted:
+                found[name] = _matrix(parts, flags, shape, f"{show(source)}: {name}")
+    return found, names
+
+
+class _Elements:
+    """The elements in some bytes, one after the other."""
+
+    def __init__(self, data: memoryview, order: str) -> None:
+        self.data = data
+        self.order = order
+
+    def __bool__(self) -> bool:
+        return len(self.data) >= 8
+
+    def next(self) -> tuple[int, memoryview]:
+        """Take the next element: its type and payload."""
+        kind, size = struct.unpack_from(f"{self.order}II", self.data)
+        start, step = 8, 8 + size if kind == _COMPRESSED else 8 + -(-size // 8) * 8
+        if kind >> 16:  # up to four bytes stand in the place of the size
+            kind, size, start, step = kind & 0xFFFF, kind >> 16, 4, 8
+        if size > len(self.data) - start or start + size > step:
+            raise ValueError(f"it ends inside an element of {size} bytes")
+        payload, self.data = self.data[start : start + size], self.data[step:]
+        return kind, payload
+
+    def numbers(self) -> Array:
+        """Take the next element as an array in this machine's byte order."""
+        kind, payload = self.next()
+        if kind not in _DTYPES:
+            raise ValueError(f"numbers of the unknown type {kind}")
+        found = np.frombuffer(payload, f"{self.order}{_DTYPES[kind]}")
+        return found.astype(found.dtype.newbyteorder("="))
+
+    def header(self) -> tuple[int, tuple[int, ...], str]:
+        """Return flags, shape and name of a matrix."""
+        flags = int(self.numbers()[0])
+        shape = tuple(int(size) for size in self.numbers())
+        return flags, shape, bytes(self.next()[1]).decode("latin-1")
+
+
+def _byte_order(head: bytes, source: str) -> str:
+    if (
+        head[:8] == b"\x89HDF\r\n\x1a\n"
+        or head[512:520] == b"\x89HDF\r\n\x1a\n"
+        or b"MATLAB 7.3" in head[:116]
+    ):
+        raise CorpusError(f"{show(source)} is of MATLAB's HDF5 form", "save it again with -v7")
+    marks = {b"\x00\x01IM": "<", b"\x01\x00MI": ">"}
+    if head[124:128] not in marks:
+        raise CorpusError(
+            f"{show(source)} is no MATLAB 5 file", "save it again with -v7 or with scipy.io.savemat"
+        )
+    return marks[head[124:128]]
+
+
+def _unpack(payload: memoryview, source: str) -> memoryview:
+    limit = max(SMALL_BYTES, MAX_RATIO * len(payload))
+    unpacker = zlib.decompressobj()
+    try:
+        data = unpacker.decompress(payload, limit)
+    except zlib.error as error:
+        raise ValueError(f"a variable cannot be unpacked: {error}") from error
+    if unpacker.unconsumed_tail:
+        raise CorpusError(
+            f"{show(source)}: a variable of {len(payload)} bytes would unpack to more than {limit}",
+            "the file is damaged",
+        )
+    return memoryview(data)
+
+
+def _matrix(parts: _Elements, flags: int, shape: tuple[int, ...], where: str) -> Any:
+    size = len(parts.data)
+    kind = flags & 0xFF
+    if len(shape) != 2 or flags & _COMPLEX or not (kind == _SPARSE_CLASS or kind in _NUMERIC_CLASSES):
+        raise CorpusError(f"{where} is no matrix of real numbers", "save it as a numeric or sparse matrix")
+    check_claims(where, shape[0], shape[1], 0, size)
+    if kind != _SPARSE_CLASS:
+        values = parts.numbers()
+        if len(values) != math.prod(shape):
+            raise ValueError(f"{len(values)} numbers for a matrix of shape {shape}")
+        return values.reshape(shape, order="F")
+    rows, starts, values = parts.numbers(), parts.numbers(), parts.numbers()
+    if len(starts) != shape[1] + 1 or not 0 <= int(starts[-1]) <= min(len(rows), len(values)):
+        raise ValueError(f"broken index arrays for a matrix of shape {shape}")
+    entries = int(starts[-1])
+    return checked_csr(csc_matrix((values[:entries], rows[:entries], starts), shape=shape), where)

@@ -1,0 +1,302 @@
+"""Gradient estimators for random bits, beside the exact gradient they estimate.
+
+The bits z of one document are independent, z_i = 1 with probability p_i = sigmoid(a_i), and the bound
+holds an expectation over them, E_q(z)[f(z)], where f is the reconstruction loss. For up to 14 bits the
+expectation is a sum over all codes, so its gradient with respect to the logits a is known exactly, and
+every estimator can be judged: its bias, its variance, its direction. (The divergence in the bound has a
+closed form, the same for every estimator, and is left out.)
+
+An objective is f itself, ``values, back = objective(z)``: values of shape (S,) for S codes or relaxed
+codes of shape (S, L), and ``back(dvalues)`` of shape (S, L). Every estimator takes logits of shape (L,), an
+objective and S rows of noise, and returns S independent estimates of shape (S, L).
+
+Shapes: S draws, L bits, V words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from nphash.errors import InputError
+from nphash.gumbel import relaxed_bits, straight_through_bernoulli, straight_through_bits
+from nphash.ops import Array, Back, log_softmax, sigmoid
+
+__all__ = [
+    "MAX_EXACT_BITS",
+    "Estimate",
+    "Objective",
+    "Quality",
+    "all_codes",
+    "arm",
+    "assess",
+    "document_loss",
+    "exact_gradient",
+    "gumbel_softmax",
+    "quadratic",
+    "reinforce",
+    "straight_through",
+    "straight_through_gumbel",
+]
+
+Objective = Callable[[Array], tuple[Array, Back]]
+
+MAX_EXACT_BITS = 14
+
+
+def all_codes(n_bits: int) -> Array:
+    """Return every code of ``n_bits`` bits, zeros and ones of shape (2**n_bits, n_bits).
+
+    Raises
+    ------
+    InputError
+        For more than 14 bits.
+
+    Examples
+    --------
+    >>> all_codes(2)
+    array([[0., 0.],
+           [0., 1.],
+           [1., 0.],
+           [1., 1.]])
+    """
+    if not 1 <= n_bits <= MAX_EXACT_BITS:
+        raise InputError(
+            f"all codes of {n_bits} bits were asked for, but 1 to {MAX_EXACT_BITS} bits are possible",
+            "the exact gradient adds up 2**bits terms: study fewer bits",
+        )
+    numbers = np.arange(2**n_bits)[:, None]  # (2**L, 1)
+    return (numbers >> np.arange(n_bits)[::-1] & 1).astype(np.float64)  # (2**L, L)
+
+
+def exact_gradient(logits: Array, objective: Objective) -> tuple[float, Array]:
+    """Return E[f(z)] and its gradient with respect to the logits, summed over all codes.
+
+    With q(z) = prod_i p_i^z_i (1 - p_i)^(1 - z_i) the gradient is sum_z q(z) f(z) (z - p).
+
+    Raises
+    ------
+    InputError
+        For more than 14 bits.
+
+    Examples
+    --------
+    >>> value, gradient = exact_gradient(np.zeros(2), quadratic(np.array([0.0, 1.0])))
+    >>> value, gradient  # raising a bit by its probability costs where the target is 0
+    (1.0, array([ 0.25, -0.25]))
+    """
+    p, _ = sigmoid(logits)  # (L,)
+    total, gradient = 0.0, np.zeros_like(p)
+    codes = all_codes(p.size)  # (2**L, L)
+    for z in np.array_split(codes, max(1, len(codes) // 2048)):  # f may need V numbers a code
+        q = np.prod(np.where(z == 1, p, 1 - p), axis=1)  # (block,)
+        weighted = q * objective(z)[0]  # (block,)
+        total += float(weighted.sum())
+        gradient += weighted @ (z - p)  # (L,)
+    return total, gradient
+
+
+def straight_through(logits: Array, objective: Objective, uniform: Array) -> Array:
+    """Estimate by the straight-through Bernoulli sample of NASH: z = [p > u], dz/dp := 1.
+
+    One backward pass through f. Biased wherever f is not linear in each bit. With ``uniform`` 0.5
+    throughout it is the deterministic form, which does not even sample.
+
+    Examples
+    --------
+    >>> straight_through(np.zeros(1), quadratic(np.array([0.0])), np.array([[0.2], [0.8]]))
+    array([[0.5],
+           [0. ]])
+    """
+    z, sample_back = straight_through_bernoulli(np.broadcast_to(logits, uniform.shape), uniform)  # (S, L)
+    values, back = objective(z)  # (S,)
+    return sample_back(back(np.ones_like(values)))  # (S, L)
+
+
+def gumbel_softmax(logits: Array, objective: Objective, noise: Array, temperature: float) -> Array:
+    """Estimate by relaxed bits forward and backward; ``noise`` is logistic.
+
+    The gradient is that of E[f(relaxed z)], without bias for that, and biased for E[f(z)]: less
+    so for a lower temperature, at the price of a larger variance.
+
+    Examples
+    --------
+    >>> gumbel_softmax(np.zeros(1), quadratic(np.array([0.0])), np.zeros((1, 1)), temperature=0.5)
+    array([[0.5]])
+    """
+    z, sample_back = relaxed_bits(np.broadcast_to(logits, noise.shape), noise, temperature)  # (S, L)
+    values, back = objective(z)  # (S,)
+    return sample_back(back(np.ones_like(values)))  # (S, L)
+
+
+def straight_through_gumbel(logits: Array, objective: Objective, noise: Array, temperature: float) -> Array:
+    """Estimate by hard bits forward and the relaxed derivative backward: Doc2hash's estimator.
+
+    Examples
+    --------
+    >>> straight_through_gumbel(np.zeros(1), quadratic(np.array([0.0])), np.full((1, 1), 1e-9), 0.5)
+    array([[1.]])
+    """
+    z, sample_back = straight_through_bits(np.broadcast_to(logits, noise.shape), noise, temperature)
+    values, back = objective(z)  # (S,)
+    return sample_back(back(np.ones_like(values)))  # (S, L)
+
+
+def reinforce(logits: Array, objective: Objective, uniform: Array, baseline: float = 0.0) -> Array:
+    """Estimate by the score function: (f(z) - baseline) d log q(z) / da = (f(z) - baseline) (z - p).
+
+    Unbiased for any baseline that does not depend on the draw; needs f only, not its derivative.
+
+    Examples
+    --------
+    >>> reinforce(np.zeros(1), quadratic(np.array([0.0])), np.array([[0.2], [0.8]]), baseline=0.5)
+    array([[0.25],
+           [0.25]])
+    """
+    p, _ = sigmoid(logits)  # (L,)
+    z = (p > uniform).astype(p.dtype)  # (S, L)
+    values, _ = objective(z)  # (S,)
+    gradient: Array = (values - baseline)[:, None] * (z - p)  # (S, L)
+    return gradient
+
+
+def arm(logits: Array, objective: Objective, uniform: Array) -> Array:
+    """Estimate by augment-REINFORCE-merge: (f([u > sigmoid(-a)]) - f([u < sigmoid(a)])) (u - 1/2).
+
+    Unbiased, from two evaluations of f on codes that share their noise (Yin & Zhou, 2019).
+
+    Examples
+    --------
+    >>> arm(np.zeros(1), quadratic(np.array([0.0])), np.array([[0.2], [0.9]]))
+    array([[0.3],
+           [0.4]])
+    """
+    p, _ = sigmoid(logits)  # (L,)
+    above = (uniform > sigmoid(-logits)[0]).astype(p.dtype)  # (S, L)
+    below = (uniform < p).astype(p.dtype)  # (S, L)
+    difference = objective(above)[0] - objective(below)[0]  # (S,)
+    gradient: Array = difference[:, None] * (uniform - 0.5)  # (S, L)
+    return gradient
+
+
+def quadratic(target: Array) -> Objective:
+    """Return the toy objective f(z) = sum_i (z_i - target_i)^2.
+
+    Examples
+    --------
+    >>> values, back = quadratic(np.array([0.5, 0.5]))(np.array([[1.0, 0.0]]))
+    >>> values, back(np.ones(1))
+    (array([0.5]), array([[ 1., -1.]]))
+    """
+
+    def objective(z: Array) -> tuple[Array, Back]:
+        gap = z - target  # (S, L)
+        return (gap * gap).sum(axis=1), lambda d: 2 * d[:, None] * gap
+
+    return objective
+
+
+def document_loss(W: Array, b: Array, target: Array) -> Objective:
+    """Return f(z) = -sum_i t_i log softmax(z W + b)_i: the reconstruction loss of one document by its code.
+
+    Parameters
+    ----------
+    W, b, target
+        Decoder weights of shape (L, V) and (V,), and the document's word weights of shape (V,).
+
+    Examples
+    --------
+    >>> f = document_loss(np.zeros((3, 2)), np.zeros(2), np.array([1.0, 0.0]))
+    >>> f(np.zeros((1, 3)))[0].round(4)
+    array([0.6931])
+    """
+
+    def objective(z: Array) -> tuple[Array, Back]:
+        log_p, back = log_softmax(z @ W + b)  # (S, V)
+        return -log_p @ target, lambda d: back(-d[:, None] * target) @ W.T
+
+    return objective
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure with its 95 % confidence interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Quality:
+    """How good an estimator is, relative to the size of the exact gradient.
+
+    Attributes
+    ----------
+    bias
+        ||E[g] - exact|| / ||exact||.
+    variance
+        E||g - E[g]||^2 / ||exact||^2.
+    mean_squared_error
+        E||g - exact||^2 / ||exact||^2, which is bias^2 + variance.
+    cosine
+        Mean cosine between one estimate and the exact gradient.
+    cosine_of_mean
+        Cosine between the mean estimate and the exact gradient: what many draws would reach.
+    """
+
+    bias: Estimate
+    variance: Estimate
+    mean_squared_error: Estimate
+    cosine: Estimate
+    cosine_of_mean: Estimate
+
+
+def assess(estimates: Array, exact: Array, rng: np.random.Generator, resamples: int = 200) -> Quality:
+    """Compare estimates with the exact gradient, with bootstrap confidence intervals.
+
+    Parameters
+    ----------
+    estimates
+        Independent estimates, shape (S, L), S at least 2.
+    exact
+        The exact gradient, shape (L,), not zero.
+    rng
+        Draws the bootstrap samples.
+    resamples
+        How many of them.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> quality = assess(np.array([1.0, 0.0]) + rng.normal(size=(4000, 2)), np.array([1.0, 0.0]), rng)
+    >>> quality.bias.low < 0.05, round(quality.variance.value)
+    (True, 2)
+    """
+    if len(estimates) < 2 or not np.any(exact):
+        raise InputError(
+            f"{len(estimates)} estimates and a gradient of norm {np.linalg.norm(exact):g} cannot be compared",
+            "give at least 2 estimates and a gradient that is not zero",
+        )
+    figures = _figures(estimates, exact)
+    draws = rng.integers(0, len(estimates), (resamples, len(estimates)))
+    spread = np.array([_figures(estimates[rows], exact, len(estimates)) for rows in draws])  # (resamples, 5)
+    low, high = np.quantile(spread, (0.025, 0.975), axis=0)
+    return Quality(*(Estimate(*map(float, row)) for row in zip(figures, low, high, strict=True)))
+
+
+def _figures(g: Array, exact: Array, resampled: int = 0) -> Array:
+    size = float(np.linalg.norm(exact))
+    mean = g.mean(axis=0)  # (L,)
+    variance = float(((g - mean) ** 2).sum()) / (len(g) - 1)
+    # The mean of S draws lies variance / S beside the expectation: without this the bias of an
+    # unbiased estimator would never be 0. A bootstrap sample adds the same once more.
+    noise = variance / len(g) * (2 if resampled else 1)
+    bias = np.sqrt(max(0.0, float(((mean - exact) ** 2).sum()) - noise))
+    norms = np.maximum(np.linalg.norm(g, axis=1) * size, np.finfo(np.float64).tiny)
+    cosine = float(np.mean(g @ exact / norms))
+    of_mean = float(mean @ exact) / max(float(np.linalg.norm(mean)) * size, np.finfo(np.float64).tiny)
+    error = float(((g - exact) ** 2).sum(axis=1).mean())
+    return np.array([bias / size, variance / size**2, error / size**2, cosine, of_mean])

@@ -1,0 +1,175 @@
+"""The built-in operations with arguments to check them on, in forward order.
+
+The sizes differ from each other and the constants are odd numbers, so that a wrong factor can be
+told by its value.
+
+Shapes: B documents of a batch, V words, L bits, K categories, C labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from nphash import gumbel, losses, ops
+from nphash.gradcheck.problem import Problem, from_function
+
+__all__ = ["Case", "operations"]
+
+Function = Callable[..., tuple[Any, Any]]
+Rng = np.random.Generator
+
+B, V, L, K, C = 5, 11, 4, 3, 7
+TAU = 0.7
+
+
+@dataclass(frozen=True)
+class Case:
+    """An operation with a way to draw its arguments.
+
+    Parameters
+    ----------
+    function
+        Returns ``(out, back)``.
+    draw
+        Makes the arguments from a random generator.
+    constants
+        Names of floating-point arrays that have no gradient.
+    relaxed
+        For a straight-through operation, the differentiable one whose gradient it borrows.
+    name
+        How reports call it; the function's own name with its module if empty.
+    """
+
+    function: Function
+    draw: Callable[[Rng], tuple[Any, ...]]
+    constants: tuple[str, ...] = ()
+    relaxed: Function | None = None
+    name: str = ""
+
+    @property
+    def title(self) -> str:
+        """The name in reports, such as ``losses.reconstruction``."""
+        module = self.function.__module__.rpartition(".")[2]
+        return self.name or f"{module}.{self.function.__name__}"
+
+    def problem(self, seed: int, dtype: Any = np.float64, function: Function | None = None) -> Problem:
+        """Return the problem for one seed; ``function`` may stand in for the real one."""
+        args = [_as_type(value, dtype) for value in self.draw(np.random.default_rng(seed))]
+        return from_function(function or self.function, args, self.constants, self.title, self.relaxed)
+
+
+def _as_type(value: Any, dtype: Any) -> Any:
+    floating = hasattr(value, "dtype") and np.issubdtype(value.dtype, np.floating)
+    return value.astype(dtype) if floating else value
+
+
+def _normal(*shape: int) -> Callable[[Rng], tuple[Any, ...]]:
+    return lambda rng: (rng.normal(size=shape),)
+
+
+def _documents(rng: Rng) -> Any:
+    counts = rng.integers(1, 4, size=(B, V)) * (rng.random((B, V)) < 0.4)
+    counts[:, 0] = 1  # no empty document
+    return sparse.csr_array(counts * 0.37)
+
+
+def _layer(rows: int, inputs: int, outputs: int) -> Callable[[Rng], tuple[Any, ...]]:
+    return lambda rng: (
+        rng.normal(size=(rows, inputs)),
+        rng.normal(size=(inputs, outputs)),
+        rng.normal(size=outputs),
+    )
+
+
+def _codes_and_teacher(rng: Rng) -> tuple[Any, ...]:
+    P = rng.random((B, B)) * (1 - np.eye(B))
+    return rng.normal(size=(B, L)), P / P.sum(axis=1, keepdims=True), TAU
+
+
+def _scalars(weight: float | None = None) -> Callable[[Rng], tuple[Any, ...]]:
+    rest = () if weight is None else (weight,)
+    return lambda rng: (np.asarray(rng.normal()), np.asarray(rng.normal()), *rest)
+
+
+def operations() -> list[Case]:
+    """Return a case for every differentiable operation of the package, in forward order.
+
+    Examples
+    --------
+    >>> [case.title for case in operations()][:2]
+    ['ops.sparse_dense', 'ops.dense']
+    """
+    return [*_layers(), *_samples(), *_losses()]
+
+
+def _layers() -> list[Case]:
+    return [
+        Case(ops.sparse_dense, lambda rng: (_documents(rng), rng.normal(size=(V, L)), rng.normal(size=L))),
+        Case(ops.dense, _layer(B, L, K)),
+        Case(ops.dense, _layer(B, L, L), name="ops.dense (square)"),
+        *(Case(f, _normal(B, L)) for f in (ops.relu, ops.sigmoid, ops.tanh, ops.softplus)),
+        Case(ops.softmax, _normal(B, K)),
+        Case(ops.log_softmax, _normal(B, K)),
+        Case(
+            ops.dropout,
+            lambda rng: (rng.normal(size=(B, L)), ops.dropout_mask(rng, (B, L), 0.4)),
+            constants=("mask",),
+        ),
+        Case(
+            ops.gaussian_sample,
+            lambda rng: (rng.normal(size=(B, L)), rng.normal(size=(B, L)), rng.normal(size=(B, L))),
+            constants=("noise",),
+        ),
+    ]
+
+
+def _samples() -> list[Case]:
+    def many(rng: Rng) -> tuple[Any, ...]:
+        return rng.normal(size=(B, L, K)), gumbel.gumbel_noise(rng, (B, L, K)), TAU
+
+    def one(rng: Rng) -> tuple[Any, ...]:
+        return rng.normal(size=(B, L)), gumbel.logistic_noise(rng, (B, L)), TAU
+
+    def relaxed_bernoulli(logits: Any, uniform: Any) -> tuple[Any, Any]:
+        return ops.sigmoid(logits)
+
+    noise = ("noise",)
+    return [
+        Case(gumbel.gumbel_softmax, many, noise),
+        Case(gumbel.straight_through_gumbel, many, noise, relaxed=gumbel.gumbel_softmax),
+        Case(gumbel.logit_difference, _normal(B, L, 2)),
+        Case(gumbel.relaxed_bits, one, noise),
+        Case(gumbel.straight_through_bits, one, noise, relaxed=gumbel.relaxed_bits),
+        Case(
+            gumbel.straight_through_bernoulli,
+            lambda rng: (rng.normal(size=(B, L)), rng.random((B, L))),
+            ("uniform",),
+            relaxed=relaxed_bernoulli,
+        ),
+    ]
+
+
+def _losses() -> list[Case]:
+    def prior(rng: Rng) -> tuple[Any, ...]:
+        return rng.normal(size=(B, L, K)), rng.dirichlet(np.ones(K))
+
+    return [
+        Case(losses.l2_penalty, lambda rng: (rng.normal(size=(V, L)), 0.13)),
+        Case(losses.categorical_kl, _normal(B, L, K)),
+        Case(losses.categorical_kl, prior, ("prior",), name="losses.categorical_kl (prior)"),
+        Case(losses.pooled_categorical_kl, _normal(B, L, K)),
+        Case(losses.bernoulli_kl, lambda rng: (rng.normal(size=(B, L)), 0.3)),
+        Case(losses.gaussian_kl, lambda rng: (rng.normal(size=(B, L)), rng.normal(size=(B, L)))),
+        Case(losses.reconstruction, lambda rng: (rng.normal(size=(B, V)), _documents(rng))),
+        Case(losses.lower_bound, _scalars()),
+        Case(losses.bound_loss, _scalars(0.23)),
+        Case(losses.cross_entropy, lambda rng: (rng.normal(size=(B, C)), rng.integers(0, C, B))),
+        Case(losses.logistic_loss, lambda rng: (rng.normal(size=(B, C)), rng.integers(0, 2, (B, C)))),
+        Case(losses.supervised_loss, _scalars(0.61)),
+        Case(losses.similarity_distillation, _codes_and_teacher, ("P",)),
+    ]

@@ -1,0 +1,217 @@
+"""The check itself: run both ways, compare, judge."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from nphash.gradcheck.diagnose import diagnose
+from nphash.gradcheck.findings import Findings
+from nphash.gradcheck.numeric import Array, Derivative, central_difference, derivative
+from nphash.gradcheck.problem import Evaluate, Problem, Settings
+from nphash.gradcheck.report import Report
+from nphash.gradcheck.trial import Trial, try_out
+
+__all__ = ["check_problem"]
+
+_STEPS = tuple(10.0**-power for power in range(1, 10))
+_FLOOR = 1e-3  # entries below this part of the largest one are measured against it
+
+
+def check_problem(problem: Problem, settings: Settings) -> list[Report]:
+    """Check every parameter of a problem, in the order of its arguments.
+
+    A function that cannot be run, or not twice with the same result, gives a report and no exception.
+    """
+    with np.errstate(all="ignore"):  # what is not finite is reported, not warned about
+        trial = try_out(problem, settings.seed)
+        if isinstance(trial, Report):
+            return [trial]
+        return [_check_parameter(problem, trial, name, settings) for name in problem.params]
+
+
+def _check_parameter(problem: Problem, trial: Trial, name: str, settings: Settings) -> Report:
+    value = problem.params[name]
+    report = Report(problem.name, name, "ok", problem.equation, value.shape, seed=settings.seed)
+    report = replace(report, note=trial.note)
+    analytic = np.asarray(trial.grads[name])
+    complaint = trial.complaint or _complaint(analytic, value)
+    if complaint:
+        return replace(report, verdict="wrong", cause=complaint[0], evidence=complaint[1])
+    wide = problem.in_float64()
+    try:
+        return _Comparison(wide, trial, name, settings).report(report, value.dtype)
+    except Exception as error:  # the function failed beside the point where it worked
+        evidence = f"beside the given point: {type(error).__name__}: {error}"
+        return replace(report, verdict="invalid", cause="the function raises", evidence=evidence)
+
+
+def _complaint(analytic: Array, value: Array) -> tuple[str, str] | None:
+    if analytic.shape != value.shape:
+        return _shape_cause(analytic.shape, value.shape)
+    if not np.isfinite(analytic).all():
+        index = _index(int(np.flatnonzero(~np.isfinite(analytic))[0]), value.shape)
+        return "not finite", f"the gradient at {index} is {analytic[index]}"
+    return None
+
+
+def _shape_cause(got: tuple[int, ...], wanted: tuple[int, ...]) -> tuple[str, str]:
+    evidence = f"the gradient has shape {got}, its parameter {wanted}"
+    if got == wanted[::-1]:
+        return "transposed", evidence
+    if len(got) > len(wanted) and got[len(got) - len(wanted) :] == wanted:
+        return "sum over the batch missing", evidence + ": add up the leading axes"
+    return "wrong shape", evidence
+
+
+class _Comparison:
+    """Analytic against numeric derivatives of one parameter."""
+
+    def __init__(self, problem: Problem, trial: Trial, name: str, settings: Settings) -> None:
+        self.problem, self.trial, self.name, self.settings = problem, trial, name, settings
+        self.analytic = np.asarray(trial.grads[name], dtype=np.float64)
+        self.scale = float(np.abs(self.analytic).max(initial=0.0)) * 1e-2
+        self.rng = np.random.default_rng((settings.seed, len(name), self.analytic.size))
+
+    def report(self, report: Report, dtype: np.dtype[Any]) -> Report:
+        chosen = self._choose()
+        tolerance = self.settings.tolerance or (1e-4 if dtype == np.float32 else 1e-7)
+        if self.analytic.size == 0:
+            return replace(report, note="the parameter has no entries", tolerance=tolerance)
+        path = self.problem.relaxed or self.problem.evaluate
+        found = [self._entry(path, entry) for entry in chosen]
+        numeric = np.array([each.value for each in found])
+        judged = _Judgement(self.analytic.flat[chosen], found, tolerance, dtype == np.float32)
+        direction = self.rng.normal(size=self.analytic.shape)
+        along = derivative(self._line(path, direction), self.trial.dout, self.scale)
+        slope = float(np.sum(self.analytic * direction))
+        error, missed = _judge_direction(slope, along, tolerance, self.analytic)
+        k = int(judged.order[0])
+        report = replace(
+            report,
+            entries=int(judged.kept.sum()),
+            skipped=int((~judged.kept).sum()),
+            worst=_index(int(chosen[k]), self.analytic.shape),
+            analytic=float(self.analytic.flat[chosen[k]]),
+            numeric=float(numeric[k]),
+            relative_error=float(judged.errors[k]),
+            ratio=_ratio(float(self.analytic.flat[chosen[k]]), float(numeric[k])),
+            direction_error=error,
+            tolerance=float(judged.tolerances[k]),
+            sweep=self._sweep(path, direction, slope) if self.settings.sweep else (),
+            note=self._note(report.note, direction, slope),
+        )
+        if not np.isfinite(numeric).all():
+            return replace(
+                report, verdict="invalid", cause="not finite", evidence="the loss is, beside the point"
+            )
+        if judged.wrong.any():
+            cause, evidence = diagnose(self._findings(chosen, numeric, judged.kept, judged.wrong))
+            return replace(report, verdict="wrong", cause=cause, evidence=evidence)
+        if missed and len(chosen) < self.analytic.size:
+            evidence = (
+                f"entries tried agree, a random direction does not ({slope:.6g}, numeric {along.value:.6g})"
+            )
+            return replace(report, verdict="wrong", cause="only located", evidence=evidence)
+        if not judged.kept.any():
+            return replace(report, verdict="kinks only")
+        return replace(report, verdict="straight-through") if self.problem.relaxed else report
+
+    def _choose(self) -> Array:
+        size, settings = self.analytic.size, self.settings
+        if size <= settings.all_below:
+            return np.arange(size)
+        largest = np.argsort(-np.abs(self.analytic), axis=None)[: settings.entries // 4]
+        others = self.rng.choice(size, settings.entries - len(largest), replace=False)
+        return np.unique(np.concatenate([largest, others]))
+
+    def _line(self, path: Evaluate, direction: Array) -> Callable[[float], Array]:
+        params = self.problem.params
+        start = params[self.name]
+
+        def line(t: float) -> Array:
+            values = {key: value.copy() for key, value in params.items()}
+            values[self.name] = start + t * direction
+            return np.array(path(values)[0], copy=True)
+
+        return line
+
+    def _entry(self, path: Evaluate, entry: int) -> Derivative:
+        direction = np.zeros(self.analytic.shape)
+        direction.flat[entry] = 1.0
+        return derivative(self._line(path, direction), self.trial.dout, self.scale)
+
+    def _sweep(self, path: Evaluate, direction: Array, slope: float) -> tuple[tuple[float, float], ...]:
+        line = self._line(path, direction)
+        scale = max(abs(slope), np.finfo(np.float64).tiny)
+        return tuple(
+            (step, abs(central_difference(line, self.trial.dout, step) - slope) / scale) for step in _STEPS
+        )
+
+    def _note(self, note: str, direction: Array, slope: float) -> str:
+        if not self.problem.relaxed:
+            return note
+        hard = derivative(self._line(self.problem.evaluate, direction), self.trial.dout, self.scale)
+        return (
+            "the sample is a step function and has no numeric gradient by construction: along a random "
+            f"direction its numeric derivative is {hard.value:.6g}, while back returns {slope:.6g}; "
+            "what was checked is the relaxed path that back belongs to"
+        )
+
+    def _findings(self, chosen: Array, numeric: Array, kept: Array, wrong: Array) -> Findings:
+        terms = {}
+        for term, path in self.problem.terms.items():
+            terms[term] = np.array([self._entry(path, entry).value for entry in chosen])
+        return Findings(
+            problem=self.problem,
+            trial=self.trial,
+            name=self.name,
+            analytic=self.analytic,
+            chosen=chosen,
+            numeric=numeric,
+            kept=kept,
+            wrong=wrong,
+            terms=terms,
+        )
+
+
+class _Judgement:
+    """Entries compared: relative errors and tolerances, which were kept, which of these are wrong."""
+
+    def __init__(self, analytic: Array, found: list[Derivative], tolerance: float, single: bool) -> None:
+        numeric = np.array([each.value for each in found])
+        noise = np.array([each.noise for each in found])
+        kinks = np.array([each.kink for each in found])
+        largest = np.abs(np.concatenate([analytic, numeric])).max()
+        floor = largest if single else _FLOOR * np.abs(numeric).max()
+        tiny = np.finfo(np.float64).tiny
+        scales = np.maximum(np.maximum(np.abs(analytic), np.abs(numeric)), max(floor, tiny))
+        differences = np.abs(analytic - numeric)
+        self.errors = differences / scales
+        self.tolerances = tolerance + noise / scales
+        failed = ~(self.errors <= self.tolerances)
+        self.kept = ~(failed & (kinks >= 0.2 * differences))
+        self.wrong = failed & self.kept
+        badness = np.where(self.kept, self.errors / self.tolerances, -1.0)
+        self.order = np.argsort(-np.nan_to_num(badness, nan=np.inf), kind="stable")
+
+
+def _judge_direction(
+    slope: float, along: Derivative, tolerance: float, analytic: Array
+) -> tuple[float, bool]:
+    scale = max(abs(slope), abs(along.value), _FLOOR * float(np.linalg.norm(analytic)), 1e-300)
+    difference = abs(slope - along.value)
+    allowed = tolerance + 10 * along.noise / scale
+    missed = difference / scale > allowed and along.kink < 0.2 * difference
+    return difference / scale, missed
+
+
+def _index(entry: int, shape: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(int(i) for i in np.unravel_index(entry, shape))
+
+
+def _ratio(analytic: float, numeric: float) -> float:
+    return analytic / numeric if numeric else float("nan")

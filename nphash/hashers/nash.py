@@ -1,0 +1,295 @@
+"""NASH (Shen et al., ACL 2018): a Bernoulli latent code trained straight through its sampling step.
+
+A bit is one with probability p = sigmoid(a); the gradient takes dz/dp for 1 (Eq. (5) of the
+Doc2hash paper). The decoder may see the code with normal noise, of one size (NASH-N) or of a size
+the encoder chooses (NASH-DN): then a code must still be understood when blurred, which the authors
+read as a trade of rate against distortion.
+
+Where this departs from published code: the divergence is two-sided, p log 2p + (1-p) log 2(1-p)
+(the Doc2hash authors' baseline has the first half only, with its minimum at p = 1/(2e)); dropout is
+on in training and off in encoding (there the other way round); bits reach the decoder as signs
+2z - 1, so that its bias stays the mean; noise is multiplied by a draw (one public version adds the
+scale itself); stored codes are those of p > 1/2, never random.
+
+Letters: B batch, V vocabulary, H hidden units, L bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import numpy as np
+
+from nphash.errors import InputError
+from nphash.gumbel import straight_through_bernoulli
+from nphash.hashers.autoencoder import BackLatent, Latent, VariationalHasher, drawn
+from nphash.hashers.heads import Labels
+from nphash.hashers.networks import encoder, glorot
+from nphash.hashers.training import Batch, Params, Training
+from nphash.losses import bernoulli_kl
+from nphash.ops import Array, dense, gaussian_sample
+from nphash.schedules import ScheduleLike
+
+__all__ = ["Nash", "NashDN", "NashDNS", "NashN"]
+
+SAMPLING = ("stochastic", "deterministic")
+
+# Takes the gradient by the noisy code; returns those by code and encoder's output, and by parameters.
+BackNoise = Callable[[Array], tuple[Array, Array, Params]]
+
+
+def normal_noise(rng: np.random.Generator, shape: tuple[int, ...], dtype: Any) -> Array:
+    """Draw standard normal noise; the same in float32 and float64, but for rounding."""
+    return rng.standard_normal(shape).astype(dtype)
+
+
+class Nash(VariationalHasher):
+    """NASH: Bernoulli codes with the straight-through estimator.
+
+    Parameters
+    ----------
+    n_bits
+        Length L of a code.
+    hidden
+        Widths of the encoder's ReLU layers.
+    dropout
+        Share of the last hidden layer's units left out of a training step.
+    sampling
+        ``"stochastic"``: a bit is one where p exceeds a uniform draw, which the authors found better.
+        ``"deterministic"``: where it exceeds 1/2.
+    kl_weight
+        Weight of the KL divergence of each bit from a fair coin: number, pair or schedule.
+    target
+        What is reconstructed: ``"input"``, the word weights as given, or ``"binary"``, presence.
+    training
+        Epochs, batch size, learning rate, ...
+    random_state
+        None, a number, a NumPy Generator or RandomState.
+    threads
+        Worker threads; None uses every processor. Results do not depend on it.
+
+    Attributes
+    ----------
+    params_ : dict of str to ndarray
+        ``W_1, b_1, ...`` encoder, ``W_a (H, L), b_a`` logits, ``W_s (L, V), b_s`` decoder; for
+        NASH-DN also ``W_n (H, L), b_n``, the logarithm of the noise's variance.
+    history_ : list of dict
+        Loss, reconstruction, KL and validation figure of every epoch.
+    best_epoch_ : int
+        The epoch whose weights were kept.
+
+    References
+    ----------
+    Shen et al. (2018), NASH: Toward End-to-End Neural Architecture for Generative Semantic Hashing.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X = np.random.default_rng(0).poisson(0.3, (60, 40))
+    >>> Nash(n_bits=8, hidden=(16,), training=Training(epochs=2), random_state=0).fit_transform(X).shape
+    (60, 8)
+    """
+
+    def __init__(
+        self,
+        n_bits: int = 32,
+        *,
+        hidden: tuple[int, ...] = (500, 500),
+        dropout: float = 0.2,
+        sampling: str = "stochastic",
+        kl_weight: ScheduleLike = 0.1,
+        target: str = "input",
+        training: Training | None = None,
+        random_state: Any = None,
+        threads: int | None = None,
+    ) -> None:
+        self.n_bits = n_bits
+        self.hidden = hidden
+        self.dropout = dropout
+        self.sampling = sampling
+        self.kl_weight = kl_weight
+        self.target = target
+        self.training = training
+        self.random_state = random_state
+        self.threads = threads
+
+    def _check_params(self) -> None:
+        super()._check_params()
+        if self.sampling not in SAMPLING:
+            raise InputError(f"sampling is {self.sampling!r}", f"give one of {', '.join(SAMPLING)}")
+
+    def latent(self, params: Params, batch: Batch) -> tuple[Latent, BackLatent]:
+        """Draw bits straight through; the decoder sees them as signs 2z - 1, perhaps with noise."""
+        dtype = params["W_1"].dtype
+        h, back_encoder = encoder(params, batch.x, self._mask(batch, dtype), engine=batch.engine)  # (B, H)
+        a, back_a = dense(h, params["W_a"], params["b_a"])  # (B, L)
+        z, back_z = straight_through_bernoulli(a, self._uniform(batch, a))  # (B, L)
+        kl, back_kl = bernoulli_kl(a)
+        code = 2 * z - 1
+        decoded, back_noise = self.noisy(params, h, code, batch)  # (B, L)
+
+        def back(dcode: Array, ddecoded: Array, dkl: float) -> Params:
+            dnoisy, dh_noise, grads = back_noise(ddecoded)
+            da = back_z(2 * (dcode + dnoisy)) + back_kl(dkl)  # (B, L)
+            dh, dW_a, db_a = back_a(da)  # (B, H), (H, L), (L,)
+            return {**grads, **back_encoder(dh + dh_noise), "W_a": dW_a, "b_a": db_a}
+
+        return Latent(code, decoded, kl), back
+
+    def _uniform(self, batch: Batch, a: Array) -> Array:
+        if batch.rng is None or self.sampling == "deterministic":
+            return np.full_like(a, 0.5)
+        return batch.rng.random(a.shape).astype(a.dtype)
+
+    def noisy(self, params: Params, h: Array, code: Array, batch: Batch) -> tuple[Array, BackNoise]:
+        """Return what the decoder sees of a code: the code itself."""
+        return code, lambda ddecoded: (ddecoded, np.zeros((), code.dtype), {})
+
+
+class NashN(Nash):
+    """NASH-N: NASH whose decoder sees codes with normal noise of one size.
+
+    Parameters
+    ----------
+    n_bits, hidden, dropout, kl_weight, target, training, random_state, threads
+        As in `Nash`, with stochastic bits.
+    noise
+        Standard deviation on codes of signs: number, pair or schedule.
+
+    References
+    ----------
+    Shen et al. (2018), NASH: Toward End-to-End Neural Architecture for Generative Semantic Hashing.
+
+    Examples
+    --------
+    >>> NashN(noise=(1.0, 0.0)).noise
+    (1.0, 0.0)
+    """
+
+    def __init__(
+        self,
+        n_bits: int = 32,
+        *,
+        hidden: tuple[int, ...] = (500, 500),
+        dropout: float = 0.2,
+        noise: ScheduleLike = 0.5,
+        kl_weight: ScheduleLike = 0.1,
+        target: str = "input",
+        training: Training | None = None,
+        random_state: Any = None,
+        threads: int | None = None,
+    ) -> None:
+        super().__init__(
+            n_bits,
+            hidden=hidden,
+            dropout=dropout,
+            kl_weight=kl_weight,
+            target=target,
+            training=training,
+            random_state=random_state,
+            threads=threads,
+        )
+        self.noise = noise
+
+    def _check_params(self) -> None:
+        super()._check_params()
+        if not all(0 <= scale < np.inf for scale in self._ends(self.noise)):
+            raise InputError(f"noise is {self.noise}", "it must be 0 or more from first to last")
+
+    def noisy(self, params: Params, h: Array, code: Array, batch: Batch) -> tuple[Array, BackNoise]:
+        """Return the code with noise: z' = z + sigma e, whose gradient is the code's."""
+        scale = code.dtype.type(self._schedule(self.noise)(batch.epoch))
+        noise = drawn(normal_noise, batch.rng, code.shape, code.dtype)
+        return code + scale * noise, lambda ddecoded: (ddecoded, np.zeros((), code.dtype), {})
+
+
+class NashDN(Nash):
+    """NASH-DN: NASH whose decoder sees codes with normal noise of a size that depends on the document.
+
+    Parameters
+    ----------
+    n_bits, hidden, dropout, sampling, kl_weight, target, training, random_state, threads
+        As in `Nash`.
+
+    References
+    ----------
+    Shen et al. (2018), NASH: Toward End-to-End Neural Architecture for Generative Semantic Hashing.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X = np.random.default_rng(0).poisson(0.3, (60, 40))
+    >>> hasher = NashDN(n_bits=8, hidden=(16,), training=Training(epochs=2), random_state=0).fit(X)
+    >>> hasher.params_["W_n"].shape
+    (16, 8)
+    """
+
+    def _start(self, rng: np.random.Generator, n_hidden: int, target: Any) -> Params:
+        shared = super()._start(rng, n_hidden, target)
+        return {**shared, "W_n": glorot(rng, n_hidden, self.n_bits), "b_n": np.zeros(self.n_bits)}
+
+    def noisy(self, params: Params, h: Array, code: Array, batch: Batch) -> tuple[Array, BackNoise]:
+        """Return the code with noise: z' = z + sigma(h) e, log sigma^2 = h W_n + b_n."""
+        log_variance, back_n = dense(h, params["W_n"], params["b_n"])  # (B, L)
+        noise = drawn(normal_noise, batch.rng, code.shape, code.dtype)
+        noisy, back_sample = gaussian_sample(code, log_variance, noise)  # (B, L)
+
+        def back(ddecoded: Array) -> tuple[Array, Array, Params]:
+            dcode, dlog_variance = back_sample(ddecoded)
+            dh, dW_n, db_n = back_n(dlog_variance)  # (B, H), (H, L), (L,)
+            return dcode, dh, {"W_n": dW_n, "b_n": db_n}
+
+        return noisy, back
+
+
+class NashDNS(NashDN):
+    """NASH-DN-S: NASH-DN with a two-layer classifier on the sampled code.
+
+    Parameters
+    ----------
+    n_bits, hidden, dropout, sampling, kl_weight, training, random_state, threads
+        As in `Nash`, with the input as target.
+    labels
+        Weight and width of the classifier.
+
+    References
+    ----------
+    Shen et al. (2018), NASH: Toward End-to-End Neural Architecture for Generative Semantic Hashing.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X = np.random.default_rng(0).poisson(0.3, (60, 40))
+    >>> hasher = NashDNS(n_bits=8, hidden=(16,), training=Training(epochs=2), random_state=0)
+    >>> hasher.fit_transform(X, np.arange(60) % 3).shape
+    (60, 8)
+    """
+
+    supervised = True
+    _groups: ClassVar[dict[str, Callable[[], Any]]] = {"training": Training, "labels": Labels}
+
+    def __init__(
+        self,
+        n_bits: int = 32,
+        *,
+        hidden: tuple[int, ...] = (500, 500),
+        dropout: float = 0.2,
+        sampling: str = "stochastic",
+        kl_weight: ScheduleLike = 0.1,
+        labels: Labels | None = None,
+        training: Training | None = None,
+        random_state: Any = None,
+        threads: int | None = None,
+    ) -> None:
+        super().__init__(
+            n_bits,
+            hidden=hidden,
+            dropout=dropout,
+            sampling=sampling,
+            kl_weight=kl_weight,
+            training=training,
+            random_state=random_state,
+            threads=threads,
+        )
+        self.labels = labels

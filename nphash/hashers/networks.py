@@ -1,0 +1,99 @@
+"""First weights and the encoder network of the variational systems.
+
+Letters: B batch, V vocabulary, H hidden units, L bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nphash.engine import Engine
+from nphash.ops import dropout, relu
+
+__all__ = ["encoder", "glorot", "layers", "log_unigram"]
+
+Array = npt.NDArray[Any]
+Params = dict[str, Array]
+
+
+def glorot(rng: np.random.Generator, rows: int, columns: int) -> Array:
+    """Return uniform float64 weights of variance 2 / (rows + columns) (Glorot & Bengio 2010)."""
+    bound = np.sqrt(6 / (rows + columns))
+    return rng.uniform(-bound, bound, (rows, columns))
+
+
+def layers(rng: np.random.Generator, widths: tuple[int, ...], name: str = "") -> Params:
+    """Return first weights of an `encoder` with these widths, words first."""
+    params: Params = {}
+    for i, (rows, columns) in enumerate(pairwise(widths), start=1):
+        params |= {f"W_{name}{i}": glorot(rng, rows, columns), f"b_{name}{i}": np.zeros(columns)}
+    return params
+
+
+def log_unigram(target: Any) -> Array:
+    """Return the logarithm of each word's share of the target mass, float64, shape (V,).
+
+    The decoder's bias starts here. From zero, the encoder first spends its bits on the corpus
+    mean, saturates, and gives every document the same code. Half of the smallest mass is added
+    to words without any, so that the logarithm is finite.
+    """
+    mass = np.asarray(target.sum(axis=0), dtype=np.float64).ravel()
+    mass += 0.5 * (mass[mass > 0].min() if mass.any() else 1.0) * (mass == 0)
+    log_share: Array = np.log(mass / mass.sum())
+    return log_share
+
+
+def encoder(
+    params: Params, x: Any, mask: Array | None, name: str = "", engine: Engine | None = None
+) -> tuple[Array, Callable[[Array], Params]]:
+    """Hidden layers h = ReLU(... ReLU(x W_1 + b_1) ... W_d + b_d), with dropout on the last.
+
+    Parameters
+    ----------
+    params
+        ``W_1, b_1, ..., W_d, b_d``; others are left alone.
+    x
+        Documents, CSR (B, V).
+    mask
+        Dropout mask (B, H), already divided by the share kept; None leaves dropout off.
+    name
+        Stands before the numbers in the names of the weights, for a second encoder.
+    engine
+        What computes the layers; the equations as written if None.
+
+    Returns
+    -------
+    tuple
+        h of shape (B, H), and ``back(dh)``, which returns the gradients by name.
+    """
+    engine = Engine() if engine is None else engine
+    weights, biases = f"W_{name}", f"b_{name}"
+    depth = sum(key.startswith(weights) and key[len(weights) :].isdigit() for key in params)
+    h, back_first = engine.sparse_dense(x, params[weights + "1"], params[biases + "1"])  # (B, H)
+    h, back_relu = relu(h)
+    backs = [(back_first, back_relu)]
+    for i in range(2, depth + 1):
+        h, back_dense = engine.dense(h, params[f"{weights}{i}"], params[f"{biases}{i}"])  # (B, H)
+        h, back_relu = relu(h)
+        backs.append((back_dense, back_relu))
+    back_dropout = None
+    if mask is not None:
+        h, back_dropout = dropout(h, mask)
+
+    def back(dh: Array) -> Params:
+        grads = {}
+        if back_dropout is not None:
+            dh = back_dropout(dh)
+        for i in range(depth, 1, -1):
+            back_layer, back_relu = backs[i - 1]
+            dh, grads[f"{weights}{i}"], grads[f"{biases}{i}"] = back_layer(back_relu(dh))
+        back_layer, back_relu = backs[0]
+        grads[weights + "1"], grads[biases + "1"] = back_layer(back_relu(dh))  # no gradient of documents
+        return grads
+
+    return h, back

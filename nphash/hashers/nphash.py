@@ -1,0 +1,306 @@
+"""The method of this package: codes that rebuild a document and its neighbours, and keep its similarities.
+
+Four ideas, none of which needs labels:
+
+* neighbours: from a document's code its own words *and* those of one near document are rebuilt, a
+  neighbour drawn anew at each step (PairRec's idea at the price of one encoding);
+* the neighbours come from a Laplacian eigenmap of the graph of similar documents, where chains of
+  small steps count, not from direct similarity;
+* distillation: within a batch, codes are as near as a teacher says, cosine in LSI and eigenmap
+  coordinates together;
+* the encoder reads words and LSI coordinates side by side: words know more, LSI generalises.
+
+Bits are sampled straight through as in `Doc2Hash`, and codes come from a running average of weights.
+
+Letters: B batch, V vocabulary, H hidden units, L bits, n documents, d LSI dimensions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from nphash.engine import Engine
+from nphash.errors import InputError
+from nphash.gumbel import logistic_noise, straight_through_bits
+from nphash.hashers.autoencoder import BackLatent, Latent, VariationalHasher, drawn
+from nphash.hashers.eigenmap import laplacian_eigenmap
+from nphash.hashers.inputs import is_count
+from nphash.hashers.lsi import fit_lsi, normalise_rows, project
+from nphash.hashers.neighbours import knn_graph, top_cosine
+from nphash.hashers.networks import glorot
+from nphash.hashers.training import Batch, Params, Training
+from nphash.losses import bernoulli_kl, bound_loss, similarity_distillation
+from nphash.ops import Array, dense, dropout, relu, softmax
+from nphash.schedules import ScheduleLike
+
+__all__ = ["NpHash", "Similarity"]
+
+# Rows of length one are stretched to this before the first layer: Adam moves every weight by about
+# the learning rate, so that longer inputs learn faster.
+INPUT_LENGTH = 10.0
+
+# Below so many documents there is no graph worth having: every document is its own neighbour.
+FEWEST_DOCUMENTS = 50
+
+# A fit has at least so many steps, if need be by more epochs, and at most so many by fewer.
+STEPS = (1_500, 12_000)
+EPOCHS = (4, 60)
+USUAL_EPOCHS = 18
+
+
+@dataclass(frozen=True)
+class Similarity:
+    """How documents that are alike are found, and how much that counts.
+
+    Parameters
+    ----------
+    neighbours
+        From how many near documents one is drawn to be rebuilt.
+    edges
+        Edges of each document in the graph that the eigenmap is made from.
+    eigenmap
+        Coordinates of the eigenmap.
+    lsi
+        LSI dimensions that the encoder reads.
+    teacher_lsi
+        How many of them are in the graph and the teacher.
+    weight
+        Weight of the distillation.
+    teacher_temperature, code_temperature
+        Of the two distributions over a batch.
+
+    Examples
+    --------
+    >>> Similarity(weight=0).neighbours
+    25
+    """
+
+    neighbours: int = 25
+    edges: int = 6
+    eigenmap: int = 48
+    lsi: int = 256
+    teacher_lsi: int = 64
+    weight: float = 2.0
+    teacher_temperature: float = 0.1
+    code_temperature: float = 0.3
+
+    def check(self) -> None:
+        """Raise `InputError` for settings that cannot be."""
+        for name in ("neighbours", "edges", "eigenmap", "lsi", "teacher_lsi"):
+            if not is_count(getattr(self, name)):
+                raise InputError(f"similarity.{name} is {getattr(self, name)!r}", "give 1 or more")
+        if not 0 <= self.weight < np.inf:
+            raise InputError(f"similarity.weight is {self.weight!r}", "give 0 or more")
+        if not (self.teacher_temperature > 0 and self.code_temperature > 0):
+            raise InputError("a temperature of similarity is not positive", "0.1 and 0.3 are usual")
+
+
+@dataclass(frozen=True)
+class Alike:
+    """What was worked out about the training documents before the first step."""
+
+    target: Any  # CSR (n, V)
+    neighbours: Array  # (n, k)
+    teacher: Array  # (n, d), rows of length one
+
+
+class NpHash(VariationalHasher):
+    """The method of this package: neighbours rebuilt, similarities kept; no labels, no tuning.
+
+    Parameters
+    ----------
+    n_bits
+        Length L of a code.
+    hidden
+        Width of the encoder's one ReLU layer, as a tuple.
+    dropout
+        Share of the hidden units left out of a training step.
+    temperature
+        Of the relaxed sample: a number, a pair (first, last) for a line over the epochs, or a schedule.
+    kl_weight
+        Weight of the KL divergence of each bit: number, pair or schedule.
+    similarity
+        Graph, teacher and their weights.
+    training
+        Epochs, batch size, learning rate, ... With None the epochs fit the number of documents.
+    random_state
+        None, a number, a NumPy Generator or RandomState.
+    threads
+        Worker threads; None uses every processor. Results do not depend on it.
+
+    Attributes
+    ----------
+    params_ : dict of str to ndarray
+        ``W_1 (V, H), W_u (d, H), b_1`` encoder, ``V_u (V, d)`` LSI, ``W_a (H, L), b_a`` logits,
+        ``W_s (L, V), b_s`` decoder.
+    history_ : list of dict
+        Loss, its terms and validation figure of every epoch.
+    best_epoch_ : int
+        The epoch whose weights were kept.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X = np.random.default_rng(0).poisson(0.3, (60, 40))
+    >>> NpHash(n_bits=8, hidden=(16,), training=Training(epochs=2), random_state=0).fit_transform(X).shape
+    (60, 8)
+    """
+
+    _groups: ClassVar[dict[str, Callable[[], Any]]] = {
+        "training": lambda: Training(epochs=USUAL_EPOCHS, average=0.998),
+        "similarity": Similarity,
+    }
+    target = "input"
+
+    def __init__(
+        self,
+        n_bits: int = 32,
+        *,
+        hidden: tuple[int, ...] = (500,),
+        dropout: float = 0.2,
+        temperature: ScheduleLike = (1.0, 0.3),
+        kl_weight: ScheduleLike = 0.2,
+        similarity: Similarity | None = None,
+        training: Training | None = None,
+        random_state: Any = None,
+        threads: int | None = None,
+    ) -> None:
+        self.n_bits = n_bits
+        self.hidden = hidden
+        self.dropout = dropout
+        self.temperature = temperature
+        self.kl_weight = kl_weight
+        self.similarity = similarity
+        self.training = training
+        self.random_state = random_state
+        self.threads = threads
+
+    # ------------------------------------------------------------------ settings
+
+    @property
+    def _training(self) -> Training:
+        training: Training = self._settings("training")
+        if self.training is not None or not hasattr(self, "n_epochs_"):
+            return training
+        return Training(epochs=self.n_epochs_, average=training.average)
+
+    def _check_params(self) -> None:
+        super()._check_params()
+        if len(self.hidden) != 1:
+            raise InputError(f"hidden is {self.hidden!r}", "this encoder has one layer: give (500,)")
+        if not min(self._ends(self.temperature)) > 0:
+            raise InputError(f"temperature is {self.temperature}", "it must be above 0 from first to last")
+        if not isinstance(self._settings("similarity"), Similarity):
+            raise InputError(f"similarity is {self.similarity!r}", "give a Similarity or None")
+        self._settings("similarity").check()
+
+    def _fit(self, X: Any, y: Any, **options: Any) -> None:
+        steps = -(-X.shape[0] // Training().batch_size)
+        fewest, most = (-(-total // steps) for total in STEPS)
+        self.n_epochs_ = int(np.clip(np.clip(USUAL_EPOCHS, fewest, most), *EPOCHS))
+        super()._fit(X, y, **options)
+
+    # ------------------------------------------------------------------ before the first step
+
+    def start_params(self, x: Any, target: Any, seed: int) -> Params:
+        """Return the weights a fit begins with, and the LSI components, which stay as they are."""
+        params = super().start_params(x, target, seed)
+        lsi = fit_lsi(x, min(self._settings("similarity").lsi, *x.shape), seed)
+        rng = np.random.default_rng([seed, 1])
+        weights = glorot(rng, lsi.components.shape[1], self.hidden[0])
+        dtype = self._training.dtype
+        return params | {"V_u": lsi.components.astype(dtype), "W_u": weights.astype(dtype)}
+
+    def _context(self, X: Any, params: Params, seed: int) -> Alike:
+        """Find every document's neighbours and its place in the teacher's space."""
+        settings: Similarity = self._settings("similarity")
+        n = X.shape[0]
+        u = project(X, params["V_u"][:, : settings.teacher_lsi], self.threads)  # (n, d)
+        if n < FEWEST_DOCUMENTS:
+            return Alike(X, np.arange(n)[:, None], normalise_rows(u))
+        near, similarities = top_cosine([X, u], min(settings.edges, n - 1), threads=self.threads)
+        graph = knn_graph(near, similarities, symmetry="mean", weighted=False)
+        place = laplacian_eigenmap(graph, min(settings.eigenmap, n // 8), seed)  # (n, d)
+        k = int(np.clip(n // 40, 1, settings.neighbours))
+        neighbours, _ = top_cosine(place, k, threads=self.threads)
+        teacher = np.hstack([normalise_rows(u), normalise_rows(place)])
+        return Alike(X, neighbours, normalise_rows(teacher))
+
+    # ------------------------------------------------------------------ the model
+
+    def _hidden(
+        self, params: Params, x: Any, mask: Array | None, engine: Engine
+    ) -> tuple[Array, Callable[[Array], Params]]:
+        """Words and LSI side by side: h = ReLU(x W_1 + u W_u + b_1), u = x V_u of length one."""
+        length = params["W_1"].dtype.type(INPUT_LENGTH)
+        u = length * normalise_rows(project(x, params["V_u"]))  # (B, d)
+        words, back_words = engine.sparse_dense(x * length, params["W_1"], params["b_1"])  # (B, H)
+        h, back_relu = relu(words + u @ params["W_u"])
+        if mask is not None:
+            h, back_dropout = dropout(h, mask)
+
+        def back(dh: Array) -> Params:
+            da = back_relu(dh if mask is None else back_dropout(dh))  # (B, H)
+            dW_1, db_1 = back_words(da)
+            return {"W_1": dW_1, "b_1": db_1, "W_u": u.T @ da}
+
+        return h, back
+
+    def latent(self, params: Params, batch: Batch) -> tuple[Latent, BackLatent]:
+        """Draw bits straight through; the decoder sees them as signs 2z - 1."""
+        dtype = params["W_1"].dtype
+        tau = self._schedule(self.temperature)(batch.epoch)
+        mask = self._mask(batch, dtype)
+        h, back_encoder = self._hidden(params, batch.x, mask, batch.engine)  # (B, H)
+        a, back_a = dense(h, params["W_a"], params["b_a"])  # (B, L)
+        z, back_z = straight_through_bits(a, drawn(logistic_noise, batch.rng, a.shape, dtype), tau)
+        kl, back_kl = bernoulli_kl(a)
+
+        def back(dcode: Array, ddecoded: Array, dkl: float) -> Params:
+            da = back_z(2 * (dcode + ddecoded)) + back_kl(dkl)  # (B, L)
+            dh, dW_a, db_a = back_a(da)
+            return {**back_encoder(dh), "W_a": dW_a, "b_a": db_a}
+
+        return Latent(2 * z - 1, 2 * z - 1, kl), back
+
+    def loss(self, params: Params, batch: Batch) -> tuple[dict[str, float], Callable[[], Params]]:
+        """Return -log p(x_i + x_j | z_i) + beta KL + w distillation, j near i; without context the bound."""
+        latent, back_latent = self.latent(params, batch)
+        decode = batch.engine.decode  # reconstruction of the scores z W_s + b_s, (B, V)
+        target = self._with_neighbour(batch)
+        likelihood, back_likelihood = decode(latent.decoded, params["W_s"], params["b_s"], target)
+        bound, back_bound = bound_loss(likelihood, latent.kl, self._schedule(self.kl_weight)(batch.epoch))
+        weight, distillation, back_distillation = self._distil(latent.code, batch)
+        terms = {"loss": bound + weight * distillation, "reconstruction": likelihood, "KL": latent.kl}
+
+        def back() -> Params:
+            dlikelihood, dkl = back_bound()
+            ddecoded, dW_s, db_s = back_likelihood(dlikelihood)  # (B, L), (L, V), (V,)
+            return {**back_latent(back_distillation(weight), ddecoded, dkl), "W_s": dW_s, "b_s": db_s}
+
+        return terms | {"distillation": distillation}, back
+
+    def _with_neighbour(self, batch: Batch) -> Any:
+        """Return the target x_i + x_j, CSR (B, V): j is drawn from i's neighbours."""
+        if batch.context is None or batch.rng is None:
+            return batch.target
+        neighbours = batch.context.neighbours[batch.rows]  # (B, k)
+        drawn_column = batch.rng.integers(neighbours.shape[1], size=len(neighbours))
+        chosen = neighbours[np.arange(len(neighbours)), drawn_column]
+        return batch.target + batch.context.target[chosen]
+
+    def _distil(self, code: Array, batch: Batch) -> tuple[float, float, Callable[[float], Array]]:
+        """Return the weight of the distillation, its loss and the way back to the codes."""
+        settings: Similarity = self._settings("similarity")
+        if batch.context is None or len(code) < 3 or settings.weight == 0:
+            return 0.0, 0.0, lambda dloss: np.zeros((), code.dtype)
+        t = batch.context.teacher[batch.rows]  # (B, d)
+        similarity = t @ t.T / t.dtype.type(settings.teacher_temperature)  # (B, B)
+        np.fill_diagonal(similarity, -np.inf)
+        P, _ = softmax(similarity)
+        loss, back = similarity_distillation(code, P.astype(code.dtype), settings.code_temperature)
+        return settings.weight, loss, back

@@ -1,0 +1,177 @@
+"""The two compiled scans, fed in pieces: tiles of queries, ranges of rows, threads.
+
+How the work is cut decides only how fast it is. Few queries: every thread takes a range of the
+rows for all of them. Many queries: every thread takes tiles of queries through all rows. No
+call of a kernel lasts much longer than a tenth of a second, so that Ctrl-C is noticed.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from nphash.index import keys as packed
+from nphash.index.keys import Keys
+from nphash.index.rows import Rows, Words
+from nphash.kernels import bit_sliced, popcount_scan, top_k
+from nphash.threads import run_blocks
+
+__all__ = ["Work", "nearest", "within"]
+
+Ints = npt.NDArray[np.int64]
+T = TypeVar("T")
+Ranged = tuple[Ints, Keys]  # the query of each result, and its key
+
+_TILE = 1024  # queries: more of them in one pass fall out of the cache
+_SAMPLE = 4096  # codes from which the first limits are taken
+_PAIRS = 1 << 31  # (query, code) pairs a kernel call may take: about a tenth of a second
+_MEMORY = 1 << 26  # bytes for the buffers of one tile
+
+
+used: set[tuple[str, int]] = set()  # what is compiled: (strategy, bytes of a code for the bit-sliced scan)
+
+
+class Work(NamedTuple):
+    """Who does it and how."""
+
+    sliced: bool  # bit-sliced scan, or popcount scan
+    threads: int
+    step: Callable[[int], None] = lambda done: None  # told the (query, code) pairs done; may raise to stop
+
+
+def nearest(rows: Rows, queries: Words, k: int, limits: Ints | None, work: Work) -> Keys:
+    """Return the sorted keys of the ``k`` nearest rows of each query, shape (Q, k).
+
+    Missing ones are `keys.NONE`. With ``limits``, shape (Q,), only rows nearer than that are wanted.
+    """
+    out = np.full((len(queries), k), packed.NONE)
+    if not len(queries) or not rows.n_allowed:
+        return out
+    sample = np.ascontiguousarray(rows.sample(max(_SAMPLE, 2 * k))).reshape(-1)
+
+    def one_tile(start: int, stop: int, low: int, high: int, stopped: threading.Event) -> Keys:
+        chosen = queries[start:stop]
+        top = top_k.empty(len(chosen), k, rows.n_bits)
+        popcount_scan.sample_limits(sample, chosen, k, rows.n_bits, top, 0)
+        if limits is not None:
+            np.minimum(top.limit, limits[start:stop], out=top.limit)
+        scan = _nearest_scan(chosen, k, rows, top, work.sliced)
+        for first, words in rows.pieces(low, high, max(1 << 16, _PAIRS // len(chosen))):
+            _check(stopped)
+            scan(words.reshape(-1), first)
+            work.step(len(chosen) * len(words))
+        found = np.empty((len(chosen), k), np.uint64)
+        top_k.finish(top, 0, len(chosen), k, found)
+        return found
+
+    tile = min(_TILE, max(1, _MEMORY // (16 * k + 4 * rows.n_bits)))
+    for start, stop, parts in _divided(one_tile, rows, len(queries), tile, work):
+        out[start:stop] = packed.merge(parts, k)
+    return out
+
+
+def _nearest_scan(
+    queries: Words, k: int, rows: Rows, top: top_k.TopK, sliced: bool
+) -> Callable[[Words, int], None]:
+    if not sliced:
+        return lambda flat, first: popcount_scan.nearest(flat, first, queries, k, rows.allowed, top, 0)
+    odd = bit_sliced.parities(queries)
+    space = bit_sliced.workspace(rows.n_bits, len(queries))
+    return lambda flat, first: bit_sliced.nearest(flat, first, queries, odd, k, rows.allowed, top, space)
+
+
+def within(rows: Rows, queries: Words, radius: int, work: Work) -> tuple[Ints, Keys]:
+    """Return (offsets, keys): the sorted keys of all rows at most ``radius`` from each query."""
+    radius = min(radius, rows.n_bits)
+    everything: list[Ranged] = [(np.empty(0, np.int64), np.empty(0, np.uint64))]
+
+    def one_tile(start: int, stop: int, low: int, high: int, stopped: threading.Event) -> list[Ranged]:
+        chosen = queries[start:stop]
+        find = _within_sliced(chosen, radius, rows) if work.sliced else _within_popcount(chosen, radius, rows)
+        found = []
+        for first, words in rows.pieces(low, high, max(1 << 16, _PAIRS // 16 // len(chosen))):
+            _check(stopped)
+            found += [(query + start, keys) for query, keys in find(words.reshape(-1), first)]
+            work.step(len(chosen) * len(words))
+        return found
+
+    if len(queries) and rows.n_allowed:
+        for _, _, parts in _divided(one_tile, rows, len(queries), _TILE, work):
+            everything += [pair for part in parts for pair in part]
+    query = np.concatenate([pair[0] for pair in everything])
+    keys = np.concatenate([pair[1] for pair in everything])
+    order = np.lexsort((keys, query))
+    counts = np.bincount(query, minlength=len(queries))
+    return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64), keys[order]
+
+
+def _within_popcount(queries: Words, radius: int, rows: Rows) -> Callable[[Words, int], list[Ranged]]:
+    def find(flat: Words, first: int) -> list[Ranged]:
+        found = []
+        n = flat.size // rows.n_words
+        for q, query in enumerate(queries):
+            start = 0
+            while start < n:
+                keys = np.empty(1 << 14, np.uint64)
+                used, start = popcount_scan.within(flat, first, start, query, radius, rows.allowed, keys)
+                found.append((np.full(used, q), keys[:used]))
+        return found
+
+    return find
+
+
+def _within_sliced(queries: Words, radius: int, rows: Rows) -> Callable[[Words, int], list[Ranged]]:
+    odd = bit_sliced.parities(queries)
+    space = bit_sliced.workspace(rows.n_bits, len(queries))
+    capacity = max(1 << 16, 512 * len(queries))
+    query, keys = np.empty(capacity, np.int64), np.empty(capacity, np.uint64)
+
+    def find(flat: Words, first: int) -> list[Ranged]:
+        found, start = [], 0
+        while start < flat.size // rows.n_words:
+            used, start = bit_sliced.within(
+                flat, first, start, queries, odd, radius, rows.allowed, space, (query, keys)
+            )
+            found.append((query[:used].copy(), keys[:used].copy()))
+        return found
+
+    return find
+
+
+def _divided(
+    one_tile: Callable[..., T], rows: Rows, n_queries: int, tile: int, work: Work
+) -> list[tuple[int, int, list[T]]]:
+    """Run ``one_tile`` over all queries and rows; return (first query, last, results of the row ranges)."""
+    stopped = threading.Event()
+    used.add(("bit-sliced", -(-rows.n_bits // 8)) if work.sliced else ("popcount", 0))
+    few = n_queries < (64 if work.sliced else 2) * work.threads
+    ranges = (
+        _cut(rows.start, rows.n, -(-(rows.n - rows.start) // work.threads)) if few else [(rows.start, rows.n)]
+    )
+    tile = tile if few else min(tile, -(-n_queries // work.threads))
+    tiles = _cut(0, n_queries, tile)
+    jobs = [(*queries, *span) for queries in tiles for span in ranges]
+    try:
+        results = run_blocks(
+            lambda start, stop: one_tile(*jobs[start], stopped),
+            [(i, i + 1) for i in range(len(jobs))],
+            work.threads,
+        )
+    except BaseException:  # Ctrl-C as well: the threads see it before their next piece
+        stopped.set()
+        raise
+    n = len(ranges)
+    return [(*queries, results[i * n : (i + 1) * n]) for i, queries in enumerate(tiles)]
+
+
+def _cut(start: int, stop: int, size: int) -> list[tuple[int, int]]:
+    return [(low, min(low + size, stop)) for low in range(start, stop, max(1, size))]
+
+
+def _check(stopped: threading.Event) -> None:
+    if stopped.is_set():
+        raise KeyboardInterrupt

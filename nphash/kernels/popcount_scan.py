@@ -1,0 +1,194 @@
+"""The scan for one or a few queries: xor, count the ones, and look twice only where it pays.
+
+Codes pass in blocks of 128. For each block only the smallest distance is computed, a loop
+without branches that the compiler turns into vector instructions and that runs as fast as
+memory delivers. Nearly every block has nothing below the limit; the few others are gone through
+again, code by code.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from nphash.kernels._jit import jit
+from nphash.kernels.bits import popcount
+from nphash.kernels.top_k import TopK, limits_from_sample, take
+
+__all__ = ["distance", "nearest", "sample_limits", "within"]
+
+Words = npt.NDArray[np.uint64]
+Allowed = npt.NDArray[np.uint8]
+
+BLOCK = 128
+TILE = 1 << 15  # codes that stay in the cache while each query of a small batch passes over them
+
+
+@jit()
+def distance(flat: Words, i: int, query: Words) -> int:
+    """Return the distance of code ``i`` to ``query``; ``flat`` holds the words of all codes in a row."""
+    n_words = query.size
+    total = 0
+    for w in range(n_words):
+        total += popcount(flat[i * n_words + w] ^ query[w])
+    return total
+
+
+@jit()
+def _least_1(words: Words, x: np.uint64) -> np.int64:
+    least = np.uint64(64)
+    for i in range(words.size):
+        least = min(least, np.uint64(popcount(words[i] ^ x)))
+    return np.int64(least)
+
+
+@jit()
+def _least_2(words: Words, x: np.uint64, y: np.uint64) -> np.int64:
+    least = np.uint64(128)
+    for i in range(words.size // 2):
+        least = min(least, np.uint64(popcount(words[2 * i] ^ x) + popcount(words[2 * i + 1] ^ y)))
+    return np.int64(least)
+
+
+@jit()
+def _least_4(words: Words, query: Words) -> np.int64:
+    x, y, z, u, least = query[0], query[1], query[2], query[3], np.uint64(256)
+    for i in range(words.size // 4):
+        low = popcount(words[4 * i] ^ x) + popcount(words[4 * i + 1] ^ y)
+        high = popcount(words[4 * i + 2] ^ z) + popcount(words[4 * i + 3] ^ u)
+        least = min(least, np.uint64(low + high))
+    return np.int64(least)
+
+
+@jit()
+def _least_n(words: Words, query: Words) -> int:
+    least = 64 * query.size
+    for i in range(words.size // query.size):
+        least = min(least, distance(words, i, query))
+    return least
+
+
+# The search for the next block worth a second look. The four functions differ only in the width
+# of a code, which has to be known to the compiler; each takes the slice itself, because LLVM
+# vectorises a loop over a whole array, not one from a start to a stop.
+
+
+@jit()
+def _next_block_1(flat: Words, start: int, stop: int, query: Words, limit: int) -> int:
+    for block in range(start, stop, BLOCK):
+        if _least_1(flat[block : min(block + BLOCK, stop)], query[0]) < limit:
+            return block
+    return stop
+
+
+@jit()
+def _next_block_2(flat: Words, start: int, stop: int, query: Words, limit: int) -> int:
+    for block in range(start, stop, BLOCK):
+        if _least_2(flat[2 * block : 2 * min(block + BLOCK, stop)], query[0], query[1]) < limit:
+            return block
+    return stop
+
+
+@jit()
+def _next_block_4(flat: Words, start: int, stop: int, query: Words, limit: int) -> int:
+    for block in range(start, stop, BLOCK):
+        if _least_4(flat[4 * block : 4 * min(block + BLOCK, stop)], query) < limit:
+            return block
+    return stop
+
+
+@jit()
+def _next_block_n(flat: Words, start: int, stop: int, query: Words, limit: int) -> int:
+    for block in range(start, stop, BLOCK):
+        words = flat[query.size * block : query.size * min(block + BLOCK, stop)]
+        if _least_n(words, query) < limit:
+            return block
+    return stop
+
+
+@jit()
+def _next_block(flat: Words, start: int, stop: int, query: Words, limit: int) -> int:
+    """Return the first block from code ``start`` on that holds a distance below ``limit``, or ``stop``."""
+    if query.size == 1:
+        return _next_block_1(flat, start, stop, query, limit)
+    if query.size == 2:
+        return _next_block_2(flat, start, stop, query, limit)
+    if query.size == 4:
+        return _next_block_4(flat, start, stop, query, limit)
+    return _next_block_n(flat, start, stop, query, limit)
+
+
+@jit()
+def nearest(flat: Words, first: int, queries: Words, k: int, allowed: Allowed, top: TopK, q: int) -> None:
+    """Pass all codes of ``flat`` by each query; query j is search ``q + j`` of ``top``.
+
+    Parameters
+    ----------
+    flat
+        Words of n codes, shape (n * words of a code,).
+    first
+        Position of the first code.
+    queries
+        Shape (Q, words of a code).
+    k
+        How many neighbours ``top`` keeps.
+    allowed
+        For each position, 0 where it must not be found; empty for "all may".
+    top, q
+        The state, updated, and the search that the first query is.
+    """
+    n_words = queries.shape[1]
+    n = flat.size // n_words
+    for tile in range(0, n, TILE):
+        end = min(tile + TILE, n)
+        for j in range(queries.shape[0]):
+            query, search = queries[j], q + j
+            block = _next_block(flat, tile, end, query, top.limit[search])
+            while block < end:
+                for i in range(block, min(block + BLOCK, end)):
+                    d = distance(flat, i, query)
+                    if d < top.limit[search] and (allowed.size == 0 or allowed[first + i] != 0):
+                        take(top, search, k, d, first + i)
+                block = _next_block(flat, block + BLOCK, end, query, top.limit[search])
+
+
+@jit()
+def within(
+    flat: Words, first: int, start: int, query: Words, radius: int, allowed: Allowed, keys: Words
+) -> tuple[int, int]:
+    """Write the keys of codes at most ``radius`` away, from code ``start`` on, until ``keys`` is nearly full.
+
+    Returns how many keys were written and the code to go on with (n at the end). ``keys`` needs
+    room for a block.
+    """
+    n_words = query.size
+    n = flat.size // n_words
+    used = 0
+    block = _next_block(flat, start, n, query, radius + 1)
+    while block < n:
+        if used + BLOCK > keys.size:
+            return used, block
+        for i in range(block, min(block + BLOCK, n)):
+            d = distance(flat, i, query)
+            if d <= radius and (allowed.size == 0 or allowed[first + i] != 0):
+                keys[used] = (np.uint64(d) << np.uint64(48)) | np.uint64(first + i)
+                used += 1
+        block = _next_block(flat, block + BLOCK, n, query, radius + 1)
+    return used, n
+
+
+@jit()
+def sample_limits(sample: Words, queries: Words, k: int, n_bits: int, top: TopK, q: int) -> None:
+    """Set the first limit of each query from a flat sample of codes (see `limits_from_sample`)."""
+    n_words = queries.shape[1]
+    distances = np.empty(sample.size // n_words, np.uint16)
+    for j in range(queries.shape[0]):
+        query = queries[j]
+        if n_words == 1:
+            x = query[0]
+            for i in range(distances.size):
+                distances[i] = popcount(sample[i] ^ x)
+        else:
+            for i in range(distances.size):
+                distances[i] = distance(sample, i, query)
+        top.limit[q + j] = limits_from_sample(distances, k, n_bits)

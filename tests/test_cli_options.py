@@ -1,0 +1,65 @@
+import click
+import pytest
+from collecting import Stream, streams
+
+from nphash.cli import options
+from nphash.corpus import FORMATS, Matrix, ReadOptions
+from nphash.errors import CorpusError
+
+
+def test_input_formats_are_those_of_the_readers():
+    assert set(options.INPUT_FORMATS) == set(FORMATS)
+
+
+def test_reader_options_arrive_as_one():
+    @click.command()
+    @options.reader_options
+    @click.option("--other")
+    def command(reading, other):
+        seen.append((reading, other))
+
+    seen = []
+    command.main(["--text-field", "body", "--columns", "a, b", "--other", "x"], standalone_mode=False)
+    command.main([], standalone_mode=False)
+    assert seen == [(ReadOptions(text_field="body", columns=("a", "b")), "x"), (ReadOptions(), None)]
+
+
+@pytest.mark.parametrize(
+    "given, expected", [(("a", "b"), ["a", "b"]), (("-",), ["x", "y z"]), ((), ["x", "y z"])]
+)
+def test_arguments_or_lines(given, expected):
+    with streams(Stream(b"\xef\xbb\xbfx\r\n\n  \ny z"), Stream(), Stream()):
+        assert list(options.read_from_arguments(given)) == expected
+
+
+def test_lines_that_are_not_utf_8():
+    with (
+        streams(Stream(b"x\n\xff\n"), Stream(), Stream()),
+        pytest.raises(CorpusError, match="line 2 is not UTF-8"),
+    ):
+        list(options.read_from_arguments(()))
+
+
+def test_no_standard_input_at_all():
+    with streams(None, Stream(), Stream()):
+        assert list(options.read_from_arguments(())) == []
+
+
+def test_threads_are_set_for_the_process(monkeypatch):
+    from nphash.threads import count_threads
+
+    monkeypatch.setenv("NPHASH_THREADS", "1")
+    options.use_threads(None)
+    assert count_threads() == 1
+    options.use_threads(3)
+    assert count_threads() == 3
+
+
+def test_read_gives_documents_or_a_matrix(tmp_path):
+    text, matrix = tmp_path / "a.txt", tmp_path / "a.svm"
+    text.write_text("one\ntwo\n", encoding="utf-8")
+    matrix.write_text("1 1:2\n", encoding="utf-8")
+    assert [d.text for d in options.read(str(text), ReadOptions())] == ["one", "two"]
+    assert isinstance(options.read(str(matrix), ReadOptions()), Matrix)
+    with pytest.raises(CorpusError, match="does not exist"):
+        options.read(str(tmp_path / "no.txt"), ReadOptions())

@@ -1,0 +1,52 @@
+import numpy as np
+import pytest
+from collecting import Stream, streams
+
+from nphash.cli import progress
+from nphash.hashers import Progress
+
+
+def state(epoch=1, step=1, validation=float("nan"), best=0, left=75.0):
+    terms = {"loss": 12.3456, "reconstruction": 12.0, "KL": 0.3456}
+    return Progress(epoch, 2, step, 5, terms, "P@100", validation, best, 3.0, left, {"W": np.zeros(1)})
+
+
+def shown(tty, quiet=False, verbose=False):
+    err = Stream(tty=tty)
+    with streams(Stream(), Stream(), err), progress.FitProgress(quiet, verbose) as callback:
+        for epoch in (1, 2):
+            for step in range(1, 6):
+                done = epoch == 2 or step == 5
+                callback(state(epoch, step, 0.25 if done else float("nan"), int(done)))
+    return err.text()
+
+
+def test_figures_in_words():
+    assert progress.describe(state()) == "loss 12.35, KL 0.346"
+    assert progress.describe(state(validation=0.81234, best=3)).endswith("P@100 0.8123 (best epoch 3)")
+
+
+def test_a_bar_on_a_terminal(monkeypatch):
+    monkeypatch.setattr(progress, "SECONDS_BETWEEN_UPDATES", 0)
+    text = shown(tty=True)
+    assert "2/2" in text and "loss 12.35" in text and "P@100 0.25" in text and "1:15 left" in text
+    assert text.endswith("\n")
+
+
+@pytest.mark.parametrize("tty, quiet", [(False, False), (True, True), (False, True)])
+def test_silence_elsewhere(tty, quiet):
+    assert shown(tty, quiet) == ""
+
+
+def test_lines_when_asked_for():
+    lines = shown(tty=False, verbose=True).splitlines()
+    assert len(lines) == 2 and lines[0].startswith("epoch 1/2: loss 12.35, KL 0.346, P@100 0.25")
+
+
+@pytest.mark.parametrize("tty", [True, False])
+def test_counting_passes_items_on(tty, monkeypatch):
+    monkeypatch.setattr(progress, "SECONDS_BETWEEN_UPDATES", 0)
+    err = Stream(tty=tty)
+    with streams(Stream(), Stream(), err):
+        assert list(progress.counted(iter("abc"), "documents read")) == ["a", "b", "c"]
+    assert err.text().endswith("documents read: 3\n") if tty else err.text() == ""

@@ -1,0 +1,111 @@
+import os
+
+import pytest
+from corpora import failure, folder, texts, words, write
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nphash.corpus import Document, ReadOptions
+from nphash.corpus.folder import read
+
+OPTIONS = ReadOptions()
+names = words.map(lambda word: word.encode("ascii", "ignore").decode().lower()).filter(bool)
+
+
+def plant(root, files):
+    for path, content in files.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        write(root / path, content)
+    return str(root)
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    st.dictionaries(
+        st.tuples(names, names), texts.filter(lambda t: "\0" not in t and t[:1] != "\ufeff"), max_size=5
+    )
+)
+def test_round_trip(contents):
+    with folder() as root:
+        source = plant(root, {f"class-{group}/{name}.txt": text for (group, name), text in contents.items()})
+        found = list(read(source, OPTIONS))
+    expected = [
+        Document(f"class-{group}/{name}.txt", text, (f"class-{group}",))
+        for (group, name), text in contents.items()
+    ]
+    assert sorted(found, key=lambda document: document.id) == sorted(
+        expected, key=lambda document: document.id
+    )
+
+
+def test_class_is_the_first_subfolder_and_order_is_sorted(tmp_path):
+    source = plant(
+        tmp_path, {"b/2.txt": "x", "b/1.txt": "y", "a/deep/er.txt": "z", "top": "w", ".hidden/q": "no"}
+    )
+    (tmp_path / "b" / ".DS_Store").write_bytes(b"\xff")
+    assert list(read(source, OPTIONS)) == [
+        Document("a/deep/er.txt", "z", ("a",)),
+        Document("b/1.txt", "y", ("b",)),
+        Document("b/2.txt", "x", ("b",)),
+        Document("top", "w"),
+    ]
+
+
+def test_splits_of_20_newsgroups(tmp_path):
+    source = plant(tmp_path, {"20news-bydate-train/sci.med/1": "x", "20news-bydate-test/sci.med/2": "y"})
+    assert [(d.split, d.labels) for d in read(source, OPTIONS)] == [
+        ("test", ("sci.med",)),
+        ("train", ("sci.med",)),
+    ]
+
+
+def test_one_folder_that_is_no_part_means_classes(tmp_path):
+    source = plant(tmp_path, {"train/1": "x", "ships/2": "y"})
+    assert [(d.split, d.labels) for d in read(source, OPTIONS)] == [("", ("ships",)), ("", ("train",))]
+
+
+def test_validation_folders(tmp_path):
+    source = plant(tmp_path, {"cv/a/1": "x", "validation/a/1": "y", "train/1": "z"})
+    assert [(d.split, d.labels) for d in read(source, OPTIONS)] == [
+        ("valid", ("a",)),
+        ("train", ()),
+        ("valid", ("a",)),
+    ]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_links_in_circles_and_pipes_are_left_alone(tmp_path):
+    source = plant(tmp_path, {"a/1": "x"})
+    (tmp_path / "a" / "loop").symlink_to(tmp_path)
+    (tmp_path / "a" / "linked").symlink_to(tmp_path / "a" / "1")
+    (tmp_path / "a" / "nowhere").symlink_to(tmp_path / "missing")
+    os.mkfifo(tmp_path / "pipe")
+    assert [document.id for document in read(source, OPTIONS)] == ["a/1", "a/linked"]
+
+
+def test_packed_files_are_unpacked(tmp_path):
+    write(tmp_path / "1.txt.gz", "packed", packed=True)
+    assert next(read(str(tmp_path), OPTIONS)) == Document("1.txt.gz", "packed")
+
+
+def test_other_encoding(tmp_path):
+    source = plant(tmp_path, {"a/1": b"caf\xe9"})
+    assert next(read(source, ReadOptions(encoding="latin-1"))).text == "café"
+    message = failure(read, source, OPTIONS)
+    assert f"{tmp_path / 'a' / '1'}, line 1: byte 0xe9 at offset 3 is not utf-8" in message
+    assert "--encoding latin-1" in message
+
+
+def test_files_that_are_no_text(tmp_path):
+    assert "is no text file (it has zero bytes)" in failure(read, plant(tmp_path, {"a/1": b"a\0b"}), OPTIONS)
+
+
+def test_files_that_are_too_long(tmp_path):
+    source = plant(tmp_path, {"a/1": "x" * 50})
+    assert "is longer than 10 bytes" in failure(read, source, ReadOptions(max_document_bytes=10))
+
+
+def test_no_folder(tmp_path):
+    assert "does not exist: check the path" in failure(read, str(tmp_path / "no"), OPTIONS)
+    message = failure(read, write(tmp_path / "file", "x"), OPTIONS)
+    assert "file is no folder: leave out --input-format folder" in message

@@ -1,0 +1,90 @@
+import csv
+import io
+
+import pytest
+from corpora import documents, failure, folder, standard_input, write
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nphash.corpus import Document, ReadOptions
+from nphash.corpus.tables import read
+
+OPTIONS = ReadOptions()
+# The csv module of Python 3.10 reads no zero bytes, and lone carriage returns end rows in some versions.
+cells = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\r"), max_size=20)
+
+
+@settings(deadline=None, max_examples=80)
+@given(documents(text=cells), st.sampled_from(["csv", "tsv"]), st.booleans())
+def test_round_trip(written, suffix, packed):
+    content = io.StringIO()
+    writer = csv.writer(content, delimiter="," if suffix == "csv" else "\t", lineterminator="\n")
+    writer.writerow(["split", "text", "id", "labels", "other"])
+    for document in written:
+        writer.writerow([document.split, document.text, document.id, ";".join(document.labels), "x"])
+    with folder() as here:
+        assert list(read(write(here / f"a.{suffix}", content.getvalue(), packed), OPTIONS)) == written
+
+
+def test_columns_for_a_file_without_header(tmp_path):
+    source = write(tmp_path / "ag.csv", '"3","Wall St.","Short-sellers, dwindling"\r\n"4","a","b"\r\n')
+    options = ReadOptions(columns=("label", "title", "body"), text_field="body")
+    assert list(read(source, options)) == [
+        Document("ag.csv:1", "Short-sellers, dwindling", ("3",)),
+        Document("ag.csv:2", "b", ("4",)),
+    ]
+
+
+def test_line_numbers_count_line_ends_inside_cells(tmp_path):
+    source = write(tmp_path / "a.csv", 'text\n"one\ntwo"\n\nthree\n')
+    found = list(read(source, OPTIONS))
+    assert [(document.id, document.text) for document in found] == [
+        ("a.csv:2", "one\ntwo"),
+        ("a.csv:5", "three"),
+    ]
+
+
+def test_standard_input_as_tsv(monkeypatch):
+    standard_input(monkeypatch, b"text\tlabels\nx, y\ta;b; a\n")
+    assert list(read("-", ReadOptions(input_format="tsv"))) == [Document("stdin:2", "x, y", ("a", "b"))]
+
+
+def test_other_label_column(tmp_path):
+    source = write(tmp_path / "a.csv", "text,topic\nx,a;b\n")
+    assert next(read(source, ReadOptions(label_field="topic"))).labels == ("a", "b")
+
+
+def test_cells_longer_than_the_csv_modules_default(tmp_path):
+    source = write(tmp_path / "a.csv", "text\n" + "x" * 200_000 + "\n")
+    assert len(next(read(source, OPTIONS)).text) == 200_000
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ("text,id\nx,1\ny\n", "a.csv, line 3 has 1 cells for 2 columns: quote cells that hold the separator"),
+        ("text,id\nx,y,1\n", "a.csv, line 2 has 3 cells for 2 columns"),
+        (
+            "title,id\nx,1\n",
+            "a.csv, line 2 has no field 'text' (it has title, id): name the field with --text",
+        ),
+        ("text,text\nx,y\n", "a.csv, line 1: two columns are named 'text'"),
+        ("text,id\nx,1\ny,1\n", "a.csv, line 3: the id '1' was already used on line 2"),
+        ('text\nfine\n"never\nclosed\n', "a.csv, line 3: the row cannot be read (unexpected end of data)"),
+        ('text\n"a" b\n', "a.csv, line 2: the row cannot be read"),
+    ],
+)
+def test_bad_tables(tmp_path, content, problem):
+    assert problem in failure(read, write(tmp_path / "a.csv", content), OPTIONS)
+
+
+def test_an_unclosed_quote_does_not_read_without_end(tmp_path):
+    source = write(tmp_path / "a.csv", 'text\n"' + "line\n" * 100_000)
+    assert "a.csv, line 2: the row cannot be read (" in failure(
+        read, source, ReadOptions(max_document_bytes=1000)
+    )
+
+
+def test_column_names_given_twice(tmp_path):
+    source = write(tmp_path / "a.csv", "x,y\n")
+    assert "two columns are named 'text'" in failure(read, source, ReadOptions(columns=("text", "text")))

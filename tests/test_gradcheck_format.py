@@ -1,0 +1,39 @@
+import json
+
+import pytest
+
+from nphash import gradcheck
+from nphash.gradcheck import Report
+
+
+def test_json_lines_are_strict_json():
+    reports = [
+        *gradcheck.run(["bound_loss"]),
+        Report("f", "x", "invalid", cause="not finite", evidence="nan"),
+    ]
+    rows = [
+        json.loads(line, parse_constant=pytest.fail) for line in gradcheck.format_jsonl(reports).splitlines()
+    ]
+    assert [row["operation"] for row in rows] == ["losses.bound_loss", "losses.bound_loss", "f"]
+    assert rows[0]["equation"] == "(3)"
+    assert rows[-1]["analytic"] is None
+    assert rows[0]["sweep"][0][0] == 0.1
+
+
+def test_text_has_one_line_for_each_parameter_and_a_summary():
+    text = gradcheck.format_text(gradcheck.run(["dense"], seed=3))
+    assert text.splitlines()[-1] == "all 6 gradients agree with central differences (seed 3)"
+    assert len(text.splitlines()) == 8
+    assert gradcheck.format_text([]).splitlines()[-1].startswith("all 0")
+
+
+def test_curve_survives_errors_of_zero_and_infinity():
+    report = Report(
+        "f", "x", "ok", sweep=((0.1, 0.0), (0.01, float("inf")), (0.001, float("nan")), (1e-4, 1.0))
+    )
+    lines = gradcheck.format_curve(report).splitlines()
+    assert [line.count("#") for line in lines] == [0, 0, 0, 40]
+
+
+def test_skipped_entries_are_shown():
+    assert "7-2" in gradcheck.format_text([Report("f", "x", "ok", entries=7, skipped=2)])

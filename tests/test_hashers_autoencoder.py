@@ -1,0 +1,62 @@
+"""What the variational systems share: first weights, targets, encoding in blocks, the loss around a code."""
+
+import numpy as np
+import pytest
+import small
+
+from nphash import Doc2Hash
+from nphash.gumbel import logistic_noise
+from nphash.hashers import Training
+from nphash.hashers.autoencoder import ENCODE_ROWS, drawn
+
+X, _ = small.documents()
+
+
+def test_first_weights_come_from_the_seed_in_the_training_dtype():
+    hasher = Doc2Hash(8, hidden=(6, 5))
+    params = hasher.start_params(X, X, 3)
+    assert {name: array.shape for name, array in params.items()} == {
+        "W_1": (40, 6),
+        "b_1": (6,),
+        "W_2": (6, 5),
+        "b_2": (5,),
+        "W_a": (5, 8),
+        "b_a": (8,),
+        "W_s": (8, 40),
+        "b_s": (40,),
+    }
+    assert all(array.dtype == np.float32 for array in params.values())
+    assert np.array_equal(params["W_1"], hasher.start_params(X, X, 3)["W_1"])
+    assert not np.array_equal(params["W_1"], hasher.start_params(X, X, 4)["W_1"])
+    double = hasher.set_params(training=Training(dtype="float64")).start_params(X, X, 3)
+    assert np.array_equal(double["W_1"].astype(np.float32), params["W_1"])
+
+
+def test_a_binary_target_is_presence():
+    assert np.array_equal(Doc2Hash(target="binary")._target(X).toarray(), X.toarray() > 0)
+    assert Doc2Hash()._target(X) is X
+
+
+@pytest.mark.parametrize("n", [1, ENCODE_ROWS - 1, ENCODE_ROWS, ENCODE_ROWS + 1, 2 * ENCODE_ROWS + 3])
+def test_blocks_of_encoding_are_the_whole(n):
+    x, _ = small.documents(n, 30)
+    hasher = Doc2Hash(8, hidden=(6, 5), training=Training(dtype="float64"))
+    params = hasher.start_params(x, x, 0)
+    h = np.maximum(x @ params["W_1"], 0)
+    expected = np.maximum(h @ params["W_2"], 0) @ params["W_a"]
+    assert np.allclose(hasher._logits(params, x), expected, atol=1e-12)
+
+
+def test_without_a_source_noise_is_zero(rng):
+    assert not drawn(logistic_noise, None, (2, 3), np.float32).any()
+    assert drawn(logistic_noise, rng, (2, 3), np.float32).all()
+
+
+@pytest.mark.parametrize("n", [1, 60, ENCODE_ROWS + 5])
+def test_the_bound_is_the_mean_over_blocks_without_noise(n):
+    x, _ = small.documents(n, 30)
+    hasher = Doc2Hash(8, hidden=(6,), kl_weight=(0.0, 0.5), training=Training(epochs=3, dtype="float64"))
+    params = hasher.start_params(x, x, 0)
+    terms, _ = hasher.loss(params, small.batch(x, rng=False, epoch=3.0))
+    assert hasher.bound(params, x, x) == pytest.approx(-terms["loss"], rel=1e-12)
+    assert terms["loss"] == pytest.approx(terms["reconstruction"] + 0.5 * terms["KL"])

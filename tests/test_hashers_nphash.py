@@ -1,0 +1,152 @@
+"""The package's own method: its graph, its loss and gradients, its choice of epochs."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import scipy.sparse
+import small
+
+from nphash import gumbel, hashers
+from nphash.errors import InputError
+from nphash.hashers import Training
+from nphash.hashers import nphash as method
+from nphash.hashers.nphash import NpHash, Similarity
+from nphash.metrics import precision_at_k
+
+X, y = small.documents(n=120, words=30, topics=3)
+UNIT = small.unit_rows(X).astype(np.float64)
+
+
+def model(**params):
+    training = Training(epochs=2, average=0.9, dtype="float64")
+    given = {"hidden": (6,), "dropout": 0.0, "training": training, "random_state": 0, **params}
+    return NpHash(5, **given)
+
+
+def batch_of(hasher, rows, X=UNIT):
+    params = hasher.start_params(X, X, seed=0)
+    context = hasher._context(X, params, seed=0)
+    batch = replace(small.batch(X[rows]), rows=rows, context=context)
+    return params, batch
+
+
+@pytest.fixture
+def relaxed(monkeypatch):
+    """The relaxed sample instead of the hard one, whose numeric gradient is zero."""
+    monkeypatch.setattr(method, "straight_through_bits", gumbel.relaxed_bits)
+
+
+@pytest.mark.parametrize("weight", [0.0, 1.7])
+def test_gradients_of_the_whole_loss(relaxed, weight):
+    hasher = model(similarity=Similarity(weight=weight, lsi=9, teacher_lsi=4, eigenmap=5))
+    params, batch = batch_of(hasher, np.array([0, 3, 7, 50, 90]))
+    grads = hasher.loss(params, batch)[1]()
+    assert set(grads) == set(params) - {"V_u"}  # the LSI components are constants
+    for name, grad in grads.items():
+        entries = np.random.default_rng(1).permutation(grad.size)[:40]
+        numeric = small.numeric_gradient(
+            lambda: hasher.loss(params, batch)[0]["loss"], params[name], entries=entries
+        )
+        numeric, analytic = np.ravel(numeric)[entries], grad.ravel()[entries]
+        np.testing.assert_allclose(analytic, numeric, rtol=1e-6, atol=1e-7 * max(1, np.abs(grad).max()))
+
+
+def test_straight_through_takes_the_relaxed_gradient_at_hard_bits():
+    params, batch = batch_of(model(), np.arange(8))
+    terms, back = model().loss(params, batch)
+    latent, _ = model().latent(params, batch)
+    assert set(np.unique(latent.code)) <= {-1.0, 1.0}
+    assert np.isfinite(terms["loss"])
+    assert any(np.abs(grad).max() > 0 for grad in back().values())
+
+
+def test_the_target_is_the_document_and_one_of_its_neighbours():
+    hasher = model()
+    _, batch = batch_of(hasher, np.array([2, 40]))
+    target = hasher._with_neighbour(batch) - batch.target
+    for row, neighbours in enumerate(batch.context.neighbours[[2, 40]]):
+        distances = [abs(target[row] - UNIT[j]).sum() for j in neighbours]
+        assert min(distances) < 1e-12
+
+
+def test_neighbours_and_teacher_follow_the_topics():
+    hasher = model()
+    params = hasher.start_params(UNIT, UNIT, seed=0)
+    alike = hasher._context(UNIT, params, seed=0)
+    same = y[alike.neighbours] == y[:, None]
+    assert same.mean() > 0.8
+    assert not (alike.neighbours == np.arange(len(y))[:, None]).any()
+    np.testing.assert_allclose(np.linalg.norm(alike.teacher, axis=1), 1, rtol=1e-5)
+
+
+def test_without_context_the_loss_is_the_bound():
+    hasher = model()
+    params = hasher.start_params(UNIT, UNIT, seed=0)
+    terms, _ = hasher.loss(params, small.batch(UNIT[:6], rng=False))
+    assert terms["distillation"] == 0
+    bound = hasher.bound(params, UNIT[:6], UNIT[:6])
+    assert bound == pytest.approx(-(terms["reconstruction"] + 0.2 * terms["KL"]))
+
+
+def test_learns_topics_without_labels():
+    X, y = small.documents(n=400, words=60, topics=4, seed=1)
+    X_test, y_test = small.documents(n=100, words=60, topics=4, seed=2)
+    hasher = NpHash(16, hidden=(32,), random_state=0, training=Training(epochs=8, average=0.9))
+    database = hasher.fit_transform(small.unit_rows(X))
+    figure = precision_at_k(hasher.transform(small.unit_rows(X_test)), y_test, database, y, 16, k=20)
+    assert figure > 0.8  # by chance 0.25
+
+
+@pytest.mark.parametrize("n", [2, 5, 30, 60])
+def test_few_documents(n):
+    codes = NpHash(8, hidden=(4,), training=Training(epochs=1), random_state=0).fit_transform(X[:n])
+    assert codes.shape == (n, 8)
+
+
+def test_documents_without_words_and_alike_documents():
+    empty = scipy.sparse.vstack([UNIT, scipy.sparse.csr_matrix((20, 30))]).tocsr()
+    NpHash(8, hidden=(4,), training=Training(epochs=1), random_state=0).fit(empty)
+    same = scipy.sparse.vstack([UNIT[:1]] * 70).tocsr()
+    codes = NpHash(8, hidden=(4,), training=Training(epochs=1), random_state=0).fit_transform(same)
+    assert (codes == codes[0]).all()
+
+
+@pytest.mark.parametrize(("n", "epochs"), [(100, 60), (7_747, 20), (50_000, 18), (500_000, 4)])
+def test_epochs_fit_the_number_of_documents(n, epochs, monkeypatch):
+    hasher = NpHash(8)
+    monkeypatch.setattr(method.VariationalHasher, "_fit", lambda self, X, y, **options: None)
+    hasher._fit(scipy.sparse.csr_matrix((n, 3)), None)
+    assert hasher._training.epochs == epochs
+    assert hasher._training.average == 0.998
+
+
+def test_given_training_stays():
+    hasher = NpHash(8, training=Training(epochs=3))
+    hasher.n_epochs_ = 50
+    assert hasher._training == Training(epochs=3)
+    assert hashers.create("nphash", training__epochs=7).training == Training(epochs=7, average=0.998)
+
+
+def test_saved_and_loaded_with_its_settings(tmp_path):
+    hasher = model(similarity=Similarity(weight=0.5), hidden=(4,)).fit(UNIT)
+    hashers.save(hasher, tmp_path)
+    same = hashers.load(tmp_path)
+    assert same.similarity == Similarity(weight=0.5)
+    assert (same.transform(UNIT) == hasher.transform(UNIT)).all()
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"hidden": (5, 5)}, "one layer"),
+        ({"temperature": (1.0, 0.0)}, "temperature"),
+        ({"similarity": 3}, "similarity is 3"),
+        ({"similarity": Similarity(neighbours=0)}, "similarity.neighbours"),
+        ({"similarity": Similarity(weight=-1)}, "similarity.weight"),
+        ({"similarity": Similarity(teacher_temperature=0)}, "temperature of similarity"),
+    ],
+)
+def test_settings_that_cannot_be(params, message):
+    with pytest.raises(InputError, match=message):
+        model(**params).fit(UNIT)

@@ -1,0 +1,151 @@
+"""Hashers on disk: exact, without pickle, and damaged files are recognised."""
+
+import json
+
+import numpy as np
+import pytest
+import small
+
+from nphash import Doc2Hash
+from nphash.errors import CollectionError, InputError, NotFittedError
+from nphash.hashers import Training, load, save
+from nphash.schedules import Exponential, Linear
+
+X, y = small.documents()
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return Doc2Hash(
+        8,
+        hidden=(6, 5),
+        temperature=Linear(1.0, 0.5, 2),
+        kl_weight=(0.0, 0.1),
+        training=Training(epochs=2, learning_rate=Exponential(0.01, 0.9)),
+        random_state=np.random.default_rng(3),
+    ).fit(X, y)
+
+
+@pytest.fixture
+def folder(fitted, tmp_path):
+    save(fitted, tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("mmap", [True, False])
+def test_what_is_loaded_is_what_was_saved(fitted, folder, mmap):
+    same = load(folder, mmap=mmap)
+    assert type(same) is Doc2Hash
+    params, expected = same.get_params(), fitted.get_params()
+    assert params.pop("random_state") is None and expected.pop("random_state") is not None
+    assert params == expected
+    assert same.params_.keys() == fitted.params_.keys()
+    for name, array in fitted.params_.items():
+        assert same.params_[name].dtype == array.dtype
+        assert np.array_equal(same.params_[name], array)
+        assert isinstance(same.params_[name], np.memmap) == mmap
+    assert same.history_ == fitted.history_
+    assert (same.best_epoch_, same.n_iter_) == (fitted.best_epoch_, fitted.n_iter_)
+    assert np.array_equal(same.transform(X), fitted.transform(X))
+    assert np.array_equal(same.decision_function(X), fitted.decision_function(X))
+
+
+def test_save_returns_the_files_and_uses_no_pickle(fitted, tmp_path):
+    files = save(fitted, tmp_path / "new" / "folder")
+    assert sorted(files) == sorted((tmp_path / "new" / "folder").iterdir())
+    for path in files:
+        if path.suffix == ".npy":
+            np.load(path, allow_pickle=False)
+    assert json.loads(files[0].read_text(encoding="utf-8"))["format"] == 1
+
+
+def test_a_loaded_hasher_saves_again_to_the_same_bytes(folder, tmp_path):
+    again = save(load(folder), tmp_path / "again")
+    for path in again:
+        assert path.read_bytes() == (folder / path.name).read_bytes(), path.name
+
+
+def test_a_loaded_hasher_can_be_fitted_again(folder):
+    assert load(folder).fit(X).transform(X).shape == (60, 8)
+
+
+def test_only_fitted_hashers_can_be_saved(tmp_path):
+    with pytest.raises(NotFittedError, match=r"call fit"):
+        save(Doc2Hash(), tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_function_of_ones_own_cannot_be_saved(tmp_path):
+    hasher = Doc2Hash(
+        8, hidden=(3,), kl_weight=lambda epoch: 0.1, training=Training(epochs=1), random_state=0
+    ).fit(X)
+    with pytest.raises(InputError, match=r"without pickle.*schedule"):
+        save(hasher, tmp_path / "model")
+    assert not (tmp_path / "model").exists() or not list((tmp_path / "model").iterdir())
+
+
+def damage_json(change):
+    def damage(folder):
+        path = folder / "model.json"
+        about = json.loads(path.read_text(encoding="utf-8"))
+        change(about)
+        path.write_text(json.dumps(about), encoding="utf-8")
+
+    return damage
+
+
+def truncate(name, size):
+    def damage(folder):
+        path = folder / name
+        path.write_bytes(path.read_bytes()[:size])
+
+    return damage
+
+
+def remove(name):
+    return lambda folder: (folder / name).unlink()
+
+
+@pytest.mark.parametrize("mmap", [True, False])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        remove("model.json"),
+        remove("params_.W_1.npy"),
+        truncate("model.json", 100),
+        truncate("model.json", 0),
+        truncate("params_.W_1.npy", 0),
+        truncate("params_.W_1.npy", 60),
+        truncate("params_.W_1.npy", 200),
+        lambda folder: np.save(folder / "params_.W_1.npy", np.zeros((2, 2))),
+        lambda folder: np.save(folder / "params_.W_1.npy", np.array([{}], dtype=object), allow_pickle=True),
+        lambda folder: (folder / "model.json").write_bytes(b"\xff\xfe"),
+        lambda folder: (folder / "model.json").write_text("[]", encoding="utf-8"),
+        damage_json(lambda about: about.pop("arrays")),
+        damage_json(lambda about: about.update(format="new")),
+        damage_json(lambda about: about.update(method="magic")),
+        damage_json(lambda about: about["params"].update(magic=1)),
+        damage_json(lambda about: about["params"].update(training={"settings": "Path"})),
+        damage_json(lambda about: about["params"]["training"].update(magic=1)),
+        damage_json(lambda about: about["learned"].update(transform=1)),
+        damage_json(lambda about: about["learned"].update(__class_=1)),
+        damage_json(lambda about: about["learned"].pop("n_features_in_")),
+        damage_json(lambda about: about["arrays"].update({"../x_": about["arrays"]["params_.W_1"]})),
+        damage_json(lambda about: about["arrays"]["params_.W_1"].update(dtype="float64")),
+    ],
+)
+def test_damaged_models_are_recognised(folder, damage, mmap):
+    damage(folder)
+    with pytest.raises(CollectionError, match=r"fit it again"):
+        load(folder, mmap=mmap)
+
+
+def test_a_newer_format_is_named(folder):
+    damage_json(lambda about: about.update(format=99))(folder)
+    with pytest.raises(CollectionError, match=r"format 99.*update nphash"):
+        load(folder)
+
+
+def test_a_folder_without_a_model_is_named(tmp_path):
+    with pytest.raises(CollectionError, match=r"no model that can be read"):
+        load(tmp_path / "nothing")

@@ -1,0 +1,66 @@
+"""README.rst says what is true: its generated parts are current, its Python runs, its markup is valid."""
+
+from __future__ import annotations
+
+import io
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+README = ROOT / "README.rst"
+
+
+@pytest.fixture(autouse=True)
+def from_the_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    monkeypatch.syspath_prepend(str(ROOT))
+
+
+def test_generated_parts_are_current(capsys: pytest.CaptureFixture[str]) -> None:
+    cogapp = pytest.importorskip("cogapp")
+    status = cogapp.Cog().main(["cog", "-I", str(ROOT), "--check", str(README)])
+    assert status == 0, f"run: python -m cogapp -I . -r README.rst\n{capsys.readouterr()}"
+
+
+def test_every_equation_of_the_paper_has_one_function() -> None:
+    from benchmarks.tables import equation_rows
+
+    assert [int(number) for number, _, _ in equation_rows()] == list(range(1, 11))
+
+
+def test_python_example_runs() -> None:
+    text = README.read_text(encoding="utf-8")
+    block = re.search(r"\.\. code-block:: python\n\n((?:    .*\n|\n)+)", text)
+    assert block is not None
+    names: dict[str, object] = {}
+    exec(compile(re.sub(r"^    ", "", block[1], flags=re.M), "README.rst", "exec"), names)
+    assert names["distances"].shape == (1, 3)  # type: ignore[attr-defined]
+
+
+def test_markup_is_valid() -> None:
+    core = pytest.importorskip("docutils.core")
+    warnings = io.StringIO()
+    settings = {"warning_stream": warnings, "report_level": 2, "syntax_highlight": "none"}
+    core.publish_string(README.read_text(encoding="utf-8"), writer="html", settings_overrides=settings)
+    assert warnings.getvalue() == ""
+
+
+def test_two_set_up_commands_are_single_lines() -> None:
+    lines = [
+        line
+        for line in README.read_text(encoding="utf-8").splitlines()
+        if line.startswith("    python3 -m venv")
+    ]
+    assert len(lines) == 2
+    assert lines[0].endswith("nphash demo")
+    assert lines[1].endswith("pytest")
+
+
+def test_names_of_commands_exist() -> None:
+    from nphash.cli import main
+
+    with_help = re.findall(r"^``nphash (\w+) --help``", README.read_text(encoding="utf-8"), flags=re.M)
+    assert set(with_help) <= set(main.list_commands(None))  # type: ignore[arg-type]
+    assert {"fit", "search", "demo"} <= set(with_help)

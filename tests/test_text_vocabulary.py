@@ -1,0 +1,73 @@
+import pytest
+
+from nphash.errors import InputError
+from nphash.text import counting
+from nphash.text.settings import VectorizerSettings
+from nphash.text.vocabulary import learn
+
+PLAIN = VectorizerSettings("whitespace", "none", min_documents=1, max_share=1.0, max_words=None)
+
+
+def words_of(texts, **values):
+    settings = VectorizerSettings(**{**PLAIN.__dict__, **values})
+    return learn(texts, settings)[0].words
+
+
+def test_what_is_counted():
+    found, blocks = learn(iter(["b a b", "c", ""]), PLAIN)
+    assert (found.words, found.document_frequency.tolist()) == (["a", "b", "c"], [1, 1, 1])
+    assert (found.n_documents, found.mean_length, blocks) == (3, pytest.approx(4 / 3), [])
+
+
+def test_document_frequency_limits_count_documents_not_occurrences():
+    texts = ["a a a b c", "b c", "c d", "c"]
+    assert words_of(texts, min_documents=2) == ["b", "c"]
+    assert words_of(texts, max_share=0.5) == ["a", "b", "d"]
+    assert words_of(texts, max_share=0.99) == ["a", "b", "d"]
+
+
+def test_the_most_frequent_words_are_kept_and_ties_go_by_alphabet():
+    texts = ["x x x z y", "z y b"]
+    assert words_of(texts, max_words=1) == ["x"]
+    assert words_of(texts, max_words=2) == ["x", "y"]
+    assert words_of(texts, max_words=3) == ["x", "y", "z"]
+
+
+def test_stop_words_go_before_anything_is_counted():
+    found, _ = learn(["the ship and the sea"], VectorizerSettings())
+    assert (found.words, found.mean_length) == (["sea", "ship"], 2.0)
+
+
+def test_limits_left_open_follow_the_size_of_the_corpus():
+    open_limits = VectorizerSettings("whitespace", "none")
+    rare = ["often rare1", "often rare2"] + ["often"] * 47
+    assert learn(rare, open_limits)[0].words == ["often", "rare1", "rare2"]  # 49 documents: no limits
+    with pytest.raises(InputError, match="in 3 or more and at most 80% of all"):
+        learn([*rare, "often"], open_limits)  # 50: rare words are too rare, the other too common
+
+
+def test_order_of_documents_does_not_matter():
+    texts = ["d a", "b a", "c b a", "a a a"]
+    assert words_of(texts, max_words=2) == words_of(texts[::-1], max_words=2) == ["a", "b"]
+
+
+def test_a_vocabulary_that_grows_over_blocks(monkeypatch):
+    whole = learn(["a b", "c a", "d d", "a"], PLAIN)[0]
+    monkeypatch.setattr(counting, "TOKENS_PER_BLOCK", 1)
+    found, blocks = learn(["a b", "c a", "d d", "a"], PLAIN, keep=True)
+    assert found.words == whole.words
+    assert found.document_frequency.tolist() == whole.document_frequency.tolist() == [3, 1, 1, 1]
+    assert len(blocks) == 4
+
+
+def test_no_document():
+    with pytest.raises(InputError, match="no document to learn words from"):
+        learn([], PLAIN)
+
+
+@pytest.mark.parametrize("texts", [[""], ["the of and"], ["!", "?"]])
+def test_no_word(texts):
+    with pytest.raises(
+        InputError, match=r"no word is left of 0 in \d documents? \(kept .* or give more text"
+    ):
+        learn(texts, VectorizerSettings())
