@@ -195,7 +195,8 @@ class Adam:
         if isinstance(g, RowGradient):
             if name not in self._postponed or self._postponed[name].w is not w:
                 self._postponed[name] = Postponed(w, m, v, fresh=not m.any() and not v.any())
-            return self._postponed[name].tasks(g, settings)
+            tasks: list[Task] = self._postponed[name].tasks(g, settings)
+            return tasks
         if name in self._postponed:  # its gradient was one of rows in an earlier step
             self._run([self._postponed.pop(name).settle()])
         if isinstance(g, LazyGradient):

@@ -42,7 +42,7 @@ class CompiledEngine(Engine):
     name = "numba"
 
     def sparse_dense(self, X: Any, W: Array, b: Array) -> tuple[Array, Backs]:
-        """First layer: rows of W gathered by word; the way back is a `_FirstLayerGradient`."""
+        """Add up the rows of W that belong to a document's words; dW is lazy."""
         profile = self.profile
         with profile.measure("first layer"):
             h = csr_times_dense(X.indptr, X.indices, X.data, W, self.threads)  # (B, H)
@@ -55,7 +55,7 @@ class CompiledEngine(Engine):
         return h, profile.around("first layer, backward", back)
 
     def dense(self, x: Array, W: Array, b: Array) -> tuple[Array, Backs]:
-        """Fully connected layer: products cut by columns for the threads."""
+        """Compute a fully connected layer, its products cut by columns for the threads; dW is lazy."""
         profile = self.profile
         with profile.measure("hidden layers"):
             y = self._product(x, W)
@@ -75,7 +75,7 @@ class CompiledEngine(Engine):
         return out
 
     def decode(self, z: Array, W: Array, b: Array, target: Any) -> tuple[float, BacksOfScalar]:
-        """Decoder and likelihood, in tiles of words."""
+        """Compute scores and likelihood in tiles of words; see `Engine.decode`."""
         profile = self.profile
         step = _Decoding(np.ascontiguousarray(z), W, b, target, self.threads)
         with profile.measure("decoder"):
@@ -88,12 +88,10 @@ class _Decoding:
 
     def __init__(self, z: Array, W: Array, b: Array, target: Any, threads: int) -> None:
         self.z, self.W, self.b, self.threads = z, W, b, threads
-        self.entries = transpose(
-            target.indptr, target.indices, target.data.astype(z.dtype, copy=False), len(b)
-        )
-        self.mass = np.add.reduceat(np.append(target.data, 0), target.indptr[:-1], dtype=np.float64) * (
-            np.diff(target.indptr) > 0
-        )  # (B,) T
+        weights = target.data.astype(z.dtype, copy=False)
+        self.entries = transpose(target.indptr, target.indices, weights, len(b))
+        rows = np.repeat(np.arange(len(z)), np.diff(target.indptr))  # (nnz,)
+        self.mass = np.bincount(rows, target.data, minlength=len(z))  # (B,) T, in float64
         self.width = decoder.tile_width(*z.shape)
         self.n_tiles = -(-len(b) // self.width)
         self.shares = _shares(self.n_tiles, _SHARES)

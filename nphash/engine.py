@@ -65,7 +65,7 @@ class Engine:
         return y, profile.around("hidden layers, backward", back)
 
     def decode(self, z: Array, W: Array, b: Array, target: Any) -> tuple[float, BacksOfScalar]:
-        """Decoder and likelihood in one: `nphash.losses.reconstruction` of the scores z W + b.
+        """Compute the decoder's scores z W + b and their `nphash.losses.reconstruction` in one.
 
         Parameters
         ----------

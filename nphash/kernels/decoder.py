@@ -91,9 +91,9 @@ def _add_bias(row: Array, bias: float, maxima: Array) -> None:
 
 # reassoc: factors and exponentials are positive, so any order of addition is as good.
 @jit(fastmath={"reassoc", "contract", "nsz"})
-def _dot(row: Array, factors: Array) -> float:
-    total = row[0] - row[0]
-    for i in range(row.size):
+def _dot(row: Array, factors: Array) -> Any:
+    total = row[0] * factors[0]
+    for i in range(1, row.size):
         total += row[i] * factors[i]
     return total
 
