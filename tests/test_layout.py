@@ -16,7 +16,19 @@ MODULES = sorted(path for path in PACKAGE.rglob("*.py") if "lessons" not in path
 # Lowest first; a module may import from its own level (without a cycle) and from those before it.
 LEVELS = [
     {"errors", "_version", "threads", "kernels"},
-    {"ops", "gumbel", "losses", "adam", "schedules", "codes", "relevance", "ties", "metrics", "text"},
+    {
+        "ops",
+        "gumbel",
+        "losses",
+        "adam",
+        "schedules",
+        "codes",
+        "relevance",
+        "ties",
+        "metrics",
+        "distillation",
+        "text",
+    },
     {"corpus", "gradcheck", "index", "estimators"},
     {"hashers"},
     {"collection"},

@@ -1,0 +1,73 @@
+"""How long and how fast an iterative hasher learns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nphash.errors import InputError
+from nphash.hashers.inputs import is_count
+from nphash.schedules import ScheduleLike, as_schedule
+
+__all__ = ["Training"]
+
+
+@dataclass(frozen=True)
+class Training:
+    """How long and how fast a hasher learns.
+
+    Parameters
+    ----------
+    epochs
+        Passes over the documents.
+    batch_size
+        Documents a step.
+    learning_rate
+        Adam's step size: a number, a pair (first, last) for a line over the epochs, or a schedule.
+    clip_norm
+        Gradients are scaled down to this global norm; None leaves them.
+    average
+        Codes come from a running average of the weights that keeps this share a step (0.998: about
+        the last 500 steps); None for the weights themselves.
+    patience
+        Stop after so many epochs without a better validation figure; None runs all epochs.
+    validation_share
+        Share of the documents held out to choose the best epoch when none are given. Below 100
+        documents none are held out and the last epoch is kept.
+    dtype
+        ``"float32"``, or ``"float64"`` for studies of precision.
+
+    Examples
+    --------
+    >>> Training(epochs=5).batch_size
+    100
+    """
+
+    epochs: int = 20
+    batch_size: int = 100
+    learning_rate: ScheduleLike = 1e-3
+    clip_norm: float | None = None
+    average: float | None = None
+    patience: int | None = None
+    validation_share: float = 0.1
+    dtype: str = "float32"
+
+    def check(self) -> None:
+        """Raise `InputError` for settings with which nothing can be learned."""
+        if not is_count(self.epochs):
+            raise InputError(f"epochs is {self.epochs!r}", "give a whole number, 1 or more")
+        if not is_count(self.batch_size):
+            raise InputError(
+                f"batch_size is {self.batch_size!r}", "give a whole number, 1 or more; 100 is usual"
+            )
+        if not as_schedule(self.learning_rate, self.epochs)(0.0) > 0:
+            raise InputError(
+                f"learning_rate is {self.learning_rate}", "give a positive number; 0.001 is usual"
+            )
+        if self.average is not None and not 0 < self.average < 1:
+            raise InputError(f"average is {self.average!r}", "give a share between 0 and 1, or None")
+        if self.patience is not None and not is_count(self.patience):
+            raise InputError(f"patience is {self.patience!r}", "give 1 or more epochs, or None")
+        if not 0 <= self.validation_share < 1:
+            raise InputError(f"validation_share is {self.validation_share}", "give a share from 0 to below 1")
+        if self.dtype not in ("float32", "float64"):
+            raise InputError(f"dtype is {self.dtype!r}", 'give "float32" or "float64"')
