@@ -15,13 +15,17 @@ from typing import Any
 import numpy as np
 
 from nphash.errors import InputError
-from nphash.gradients import LazyGradient, RowGradient
+from nphash.lazy import LazyGradient, RowGradient
 from nphash.ops import Array
 from nphash.threads import count_threads, run_tasks
 
 __all__ = ["Adam", "adam_step", "global_norm", "moving_average"]
 
 Task = Callable[[], None]
+
+# Steps put off are done by a formula that takes epsilon, freed of the bias, for a constant. In the
+# first steps it is not, so nothing is put off.
+UNSTEADY = 100
 
 
 def adam_step(
@@ -162,6 +166,8 @@ class Adam:
                 self.m[name], self.v[name] = np.zeros_like(w), np.zeros_like(w)
             tasks += self._tasks(name, w, g, np.array(factors, dtype=w.dtype))
         run_tasks(tasks, threads)
+        if self.t <= UNSTEADY:
+            self.settle()
 
     def catch_up(self, rows: Array) -> None:
         """Do the steps put off for some rows of parameters with row gradients; repeats are allowed.
@@ -177,7 +183,7 @@ class Adam:
         """Do all steps put off, so that parameters and moments are what they should be everywhere.
 
         To be called before parameters are read other than by a batch. Without row gradients
-        (`nphash.gradients.RowGradient`) nothing is ever put off.
+        (`nphash.lazy.RowGradient`) nothing is ever put off.
         """
         self._run(waiting.settle() for waiting in self._postponed.values())
         for waiting in self._postponed.values():

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from nphash.engine import BacksOfScalar, Engine
-from nphash.gradients import LazyGradient, ProductGradient, RowGradient
+from nphash.lazy import LazyGradient, ProductGradient, RowGradient
 from nphash.kernels import decoder, first_layer
 from nphash.kernels.sparse import COMPILED, csr_times_dense
 from nphash.kernels.transpose import Entries, transpose

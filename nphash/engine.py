@@ -13,15 +13,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from nphash.errors import InputError
 from nphash.losses import reconstruction
 from nphash.ops import Array, Backs, dense, sparse_dense
 from nphash.profile import Profile
-from nphash.threads import count_threads
 
-__all__ = ["ENGINES", "Engine", "create_engine"]
-
-ENGINES = ("auto", "numpy", "numba")
+__all__ = ["BacksOfScalar", "Engine"]
 
 BacksOfScalar = Callable[..., tuple[Any, ...]]
 
@@ -90,32 +86,3 @@ class Engine:
             return back_scores(back_loss(dloss))  # (B, L), (L, V), (V,)
 
         return loss, profile.around("decoder, backward", back)
-
-
-def create_engine(
-    name: str = "auto", dtype: str = "float32", threads: int | None = 1, profile: Profile | None = None
-) -> Engine:
-    """Return an engine by name; ``"auto"`` is Numba for float32 where it is not switched off.
-
-    Raises
-    ------
-    InputError
-        For an unknown name, or Numba with float64, for which there are no kernels.
-
-    Examples
-    --------
-    >>> create_engine("numpy").name, create_engine(dtype="float64").name
-    ('numpy', 'numpy')
-    """
-    if name not in ENGINES:
-        raise InputError(f"engine is {name!r}", f"give one of {', '.join(ENGINES)}")
-    if name == "numba" and dtype != "float32":
-        raise InputError(f"the numba engine computes in float32, not {dtype}", 'give engine="numpy"')
-    threads = count_threads(threads)
-    if name == "numpy" or dtype != "float32":
-        return Engine(threads, profile)
-    from nphash import compiled  # here, so that the equations run without Numba
-
-    if name == "auto" and not compiled.COMPILED:
-        return Engine(threads, profile)
-    return compiled.CompiledEngine(threads, profile)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nphash.gradients import RowGradient
+from nphash.lazy import RowGradient
 from nphash.kernels import first_layer
 
 __all__ = ["Postponed"]

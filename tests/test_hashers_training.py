@@ -235,3 +235,31 @@ def test_a_checkpoint_of_other_documents_or_settings_is_not_taken_up(tmp_path, m
         fit(checkpoint=tmp_path, x=2 * X)
     with pytest.raises(InputError, match=r"other documents or settings"):
         train(Mean(), START, Data(X, X), None, Training(), 6, checkpoint=tmp_path)
+
+
+def test_averaged_weights_are_those_that_are_judged_and_resume_to_the_same_bytes(tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "SECONDS_BETWEEN_CHECKPOINTS", 0.0)
+    settings = Training(epochs=8, batch_size=5, learning_rate=0.05, average=0.9)
+    whole = fit(settings)
+    assert (whole.best["w"] == whole.average["w"]).all()
+    assert (whole.best["w"] != whole.params["w"]).any()
+
+    def stop(progress):
+        if progress.epoch == 6:
+            raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted):
+        train(Mean(), START, Data(X, X), None, settings, 5, callback=stop, checkpoint=tmp_path)
+    again = train(Mean(), START, Data(X, X), None, settings, 5, checkpoint=tmp_path)
+    np.testing.assert_array_equal(again.best["w"], whole.best["w"])
+
+
+def test_averaging_follows_its_formula():
+    settings = Training(epochs=1, batch_size=1, learning_rate=0.05, average=0.9)
+    seen = []
+    state = fit(settings, callback=lambda progress: seen.append(progress.params["w"].copy()))
+    average = START["w"].copy()
+    for t in (8, 16, 24):  # the average moves once in eight steps
+        kept = min(0.9, (1 + t) / (10 + t)) ** 8
+        average = kept * average + (1 - kept) * seen[t - 1]
+    np.testing.assert_allclose(state.average["w"], average, rtol=1e-12)

@@ -59,3 +59,11 @@ def test_sum_of_squares(values):
 def test_squares_are_added_in_float64():
     big = np.array([1e20, 1.0], dtype=np.float32)  # the square of the first overflows float32
     assert kernels.sum_of_squares(big, 1) == pytest.approx(1e40, rel=1e-6)
+
+
+def test_average_tasks_move_towards_the_weights(rng):
+    average, w = rng.standard_normal((700, 800)), rng.standard_normal((700, 800))
+    expected = 0.75 * average + 0.25 * w
+    for task in kernels.average_tasks(average, w, 0.75):
+        task()
+    np.testing.assert_allclose(average, expected, rtol=1e-12)

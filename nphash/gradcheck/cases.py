@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from nphash import gumbel, losses, ops
+from nphash import distillation, gumbel, losses, ops
 from nphash.gradcheck.problem import Problem, from_function
 
 __all__ = ["Case", "operations"]
@@ -171,5 +171,5 @@ def _losses() -> list[Case]:
         Case(losses.cross_entropy, lambda rng: (rng.normal(size=(B, C)), rng.integers(0, C, B))),
         Case(losses.logistic_loss, lambda rng: (rng.normal(size=(B, C)), rng.integers(0, 2, (B, C)))),
         Case(losses.supervised_loss, _scalars(0.61)),
-        Case(losses.similarity_distillation, _codes_and_teacher, ("P",)),
+        Case(distillation.similarity_distillation, _codes_and_teacher, ("P",)),
     ]

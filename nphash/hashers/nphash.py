@@ -23,6 +23,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from nphash.distillation import similarity_distillation
 from nphash.engine import Engine
 from nphash.errors import InputError
 from nphash.gumbel import logistic_noise, straight_through_bits
@@ -33,7 +34,7 @@ from nphash.hashers.lsi import fit_lsi, normalise_rows, project
 from nphash.hashers.neighbours import knn_graph, top_cosine
 from nphash.hashers.networks import glorot
 from nphash.hashers.training import Batch, Params, Training
-from nphash.losses import bernoulli_kl, bound_loss, similarity_distillation
+from nphash.losses import bernoulli_kl, bound_loss
 from nphash.ops import Array, dense, dropout, relu, softmax
 from nphash.schedules import ScheduleLike
 

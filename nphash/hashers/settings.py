@@ -1,10 +1,10 @@
-"""The settings of a fit that all trained systems share."""
+"""How long and how fast an iterative hasher learns."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nphash.engine import ENGINES
+from nphash.engines import ENGINES
 from nphash.errors import InputError
 from nphash.hashers.inputs import is_count
 from nphash.schedules import ScheduleLike, as_schedule

@@ -16,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from nphash.adam import Adam, moving_average
-from nphash.engine import Engine, create_engine
+from nphash.engine import Engine
+from nphash.engines import create_engine
 from nphash.errors import InputError, Interrupted
 from nphash.hashers.checkpoint import Checkpoint, State, fingerprint
 from nphash.hashers.settings import Training

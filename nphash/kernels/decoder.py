@@ -198,9 +198,10 @@ def fill_bias(scores: Scores, db: Array, width: int, first: int, last: int) -> N
     E, factors, scale, entries = scores
     starts, _, weights = entries
     for word in range(first * width, min(last * width, db.size)):
-        db[word] = _dot(E[word], factors[word // width])
+        total = np.float64(_dot(E[word], factors[word // width]))
         for position in range(starts[word], starts[word + 1]):
-            db[word] -= scale * weights[position]
+            total -= np.float64(scale) * weights[position]  # in float64, as nearly all may cancel
+        db[word] = total
 
 
 @jit()

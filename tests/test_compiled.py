@@ -1,0 +1,232 @@
+"""The engine of kernels against the equations in float64."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import scipy.sparse
+from small import FixedNoise, documents, unit_rows
+
+from nphash.adam import Adam
+from nphash.compiled import CompiledEngine
+from nphash.engine import Engine
+from nphash.hashers.doc2hash import Doc2Hash
+from nphash.hashers.training import Batch, Training
+from nphash.threads import single_threaded_blas
+
+PRECISION = 1e-6  # of a gradient's largest entry
+
+
+@pytest.fixture(autouse=True)
+def one_blas_thread():
+    with single_threaded_blas():
+        yield
+
+
+def close(gradient, exact, precision=PRECISION):
+    scale = np.abs(exact).max()
+    assert np.abs(np.asarray(gradient, np.float64) - exact).max() <= precision * max(scale, 1e-30)
+
+
+def targets(kind, rows, words, rng):
+    """Documents of a kind: CSR (rows, words)."""
+    X = scipy.sparse.random(rows, words, min(1.0, 6 / words), format="lil", rng=rng, dtype=np.float32)
+    if kind == "empty documents":
+        X[: rows // 2 + 1] = 0
+    elif kind == "one word":
+        X[:] = 0
+        for row in range(rows):
+            X[row, rng.integers(words)] = 1
+    elif kind == "a word in every document":
+        X[:, words // 2] = 1
+    X = X.tocsr()
+    X.eliminate_zeros()
+    return X.astype(np.float32)
+
+
+def decode_both(z, W, b, target, threads=2, dloss=1.0):
+    """Loss and gradients by the kernels, and by the equations in float64 from the same numbers."""
+    loss, back = CompiledEngine(threads).decode(z, W, b, target)
+    exact, exact_back = Engine().decode(*(a.astype(np.float64) for a in (z, W, b)), target.astype(np.float64))
+    return (loss, *back(dloss)), (exact, *exact_back(dloss))
+
+
+def decoder(rng, rows, bits, words):
+    z = np.sign(rng.standard_normal((rows, bits))).astype(np.float32)
+    W = (0.3 * rng.standard_normal((bits, words))).astype(np.float32)
+    return z, W, rng.standard_normal(words).astype(np.float32)
+
+
+@pytest.mark.parametrize("kind", ["usual", "empty documents", "one word", "a word in every document"])
+@pytest.mark.parametrize(
+    ("rows", "bits", "words"),
+    [(100, 16, 2000), (37, 64, 1111), (1, 8, 300), (2, 5, 513), (300, 128, 700), (1, 1, 9000)],
+)
+def test_decode(rng, kind, rows, bits, words):
+    got, exact = decode_both(*decoder(rng, rows, bits, words), targets(kind, rows, words, rng))
+    assert got[0] == pytest.approx(exact[0], rel=1e-6, abs=1e-6)
+    for gradient, wanted in zip(got[1:], exact[1:], strict=True):
+        assert gradient.shape == wanted.shape
+        close(gradient, wanted, 2e-6 if bits == 128 else PRECISION)  # longer sums, more rounding
+
+
+def test_a_vocabulary_of_one_word_has_nothing_to_learn(rng):
+    loss, back = CompiledEngine().decode(*decoder(rng, 3, 2, 1), targets("one word", 3, 1, rng))
+    assert loss == pytest.approx(0, abs=1e-6)
+    for gradient in back():
+        assert np.abs(gradient).max() < 1e-6
+
+
+@pytest.mark.parametrize("offset", [0.0, 200.0, -200.0])
+def test_scores_of_200_neither_overflow_nor_lose_precision(rng, offset):
+    z, W, b = decoder(rng, 20, 8, 700)
+    b = np.where(rng.random(700) < 0.5, offset + 200, offset - 200).astype(np.float32)
+    got, exact = decode_both(z, W, b, targets("usual", 20, 700, rng))
+    assert got[0] == pytest.approx(exact[0], rel=1e-6)
+    for gradient, wanted in zip(got[1:], exact[1:], strict=True):
+        close(gradient, wanted, 5e-6)  # scores of 400 have an error of 1e-5 in float32
+
+
+def test_the_largest_score_in_any_tile(rng):
+    z, W, b = decoder(rng, 5, 16, 2000)
+    for word in (0, 600, 1999):
+        raised = b.copy()
+        raised[word] += 90
+        got, exact = decode_both(z, W, raised, targets("usual", 5, 2000, rng))
+        assert got[0] == pytest.approx(exact[0], rel=1e-6)
+        for gradient, wanted in zip(got[1:], exact[1:], strict=True):
+            close(gradient, wanted, 2e-6)
+
+
+def test_nan_weights_give_a_nan_loss(rng):
+    z, W, b = decoder(rng, 4, 8, 600)
+    W[3, 500] = np.nan
+    loss, _ = CompiledEngine().decode(z, W, b, targets("one word", 4, 600, rng))
+    assert np.isnan(loss)
+
+
+def test_the_way_back_may_be_taken_again(rng):
+    _, back = CompiledEngine().decode(*decoder(rng, 6, 8, 200), targets("usual", 6, 200, rng))
+    first, second, half = back(), back(), back(0.5)
+    for a, b, c in zip(first, second, half, strict=True):
+        assert np.array_equal(a, b)
+        np.testing.assert_allclose(0.5 * a, c, rtol=1e-6, atol=1e-9)
+
+
+def test_repeated_entries_of_the_target_add_up(rng):
+    z, W, b = decoder(rng, 2, 4, 30)
+    twice = scipy.sparse.csr_matrix(
+        (np.ones(3, np.float32), np.array([5, 5, 7]), np.array([0, 2, 3])), shape=(2, 30)
+    )
+    got, exact = decode_both(z, W, b, twice)
+    for gradient, wanted in zip(got, exact, strict=True):
+        np.testing.assert_allclose(gradient, wanted, atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(3, 4, 5), (100, 300, 310)])  # the second is cut into blocks
+def test_layers(rng, shape):
+    rows, width, columns = shape
+    x = rng.standard_normal((rows, width)).astype(np.float32)
+    W, b = rng.standard_normal((width, columns)).astype(np.float32), rng.standard_normal(columns)
+    dy = rng.standard_normal((rows, columns)).astype(np.float32)
+    X = targets("usual", rows, width, rng)
+    for name, given in (("dense", x), ("sparse_dense", X)):
+        y, back = getattr(CompiledEngine(2), name)(given, W, b.astype(np.float32))
+        exact, exact_back = getattr(Engine(), name)(given.astype(np.float64), W.astype(np.float64), b)
+        close(y, exact)
+        for gradient, wanted in zip(back(dy), exact_back(dy.astype(np.float64)), strict=True):
+            close(gradient, wanted)
+
+
+def model(engine, sampling="relaxed", dtype="float32", **options):
+    training = Training(dtype=dtype, engine=engine)
+    return Doc2Hash(16, hidden=(20, 10), sampling=sampling, training=training, random_state=0, **options)
+
+
+def batch_of(X, engine, dtype="float32"):
+    X = X.astype(dtype)
+    return Batch(X, X, None, FixedNoise(), 1.0, engine=engine)
+
+
+@pytest.mark.parametrize("sampling", ["relaxed", "straight-through"])
+def test_gradients_of_every_tensor(sampling):
+    X = unit_rows(documents(100, 700)[0]).astype(np.float32)
+    params = model("numba").start_params(X, X, seed=0)
+    params["b_s"] += np.random.default_rng(0).standard_normal(700)  # at the start its gradient cancels
+    _, back = model("numba", sampling).loss(params, batch_of(X, CompiledEngine(2)))
+    exact_params = {name: array.astype(np.float64) for name, array in params.items()}
+    _, exact_back = model("numpy", sampling).loss(exact_params, batch_of(X, Engine(), "float64"))
+    got, exact = back(), exact_back()
+    assert set(got) == set(exact) == set(params)
+    for name, gradient in got.items():
+        close(gradient, exact[name])
+
+
+@pytest.mark.parametrize("sampling", ["relaxed", "straight-through"])
+def test_300_steps_end_where_those_of_the_equations_end(sampling):
+    X = unit_rows(documents(400, 300)[0]).astype(np.float32)
+    start = model("numba").start_params(X, X, seed=0)
+    ends = []
+    for engine in (CompiledEngine(2), Engine()):
+        params, adam = {name: array.copy() for name, array in start.items()}, Adam()
+        for step in range(300):
+            rows = np.random.default_rng(step).permutation(400)[: 50 if step % 7 else 13]
+            batch = Batch(X[rows], X[rows], None, np.random.default_rng([1, step]), 1.0, engine=engine)
+            adam.catch_up(batch.x.indices)
+            _, back = model(engine.name, sampling).loss(params, batch)
+            adam.step(params, back())
+        adam.settle()
+        ends.append(params)
+    for name, array in ends[0].items():
+        assert np.abs(array - ends[1][name]).max() <= 1e-4, name
+
+
+@pytest.mark.parametrize("clip_norm", [None, 0.5])
+def test_same_bytes_for_any_number_of_threads(clip_norm):
+    X = unit_rows(documents(230, 600)[0])
+    results = []
+    for threads in (1, 2, 8):
+        hasher = model("numba", threads=threads).set_params(
+            training__epochs=2, training__clip_norm=clip_norm, training__validation_share=0.0
+        )
+        hasher.fit(X)
+        results.append({name: array.tobytes() for name, array in hasher.params_.items()})
+    assert results[0] == results[1] == results[2]
+
+
+def test_fits_of_both_engines_agree():
+    X = unit_rows(documents(230, 300)[0])
+    fits = [model(engine).set_params(training__epochs=3).fit(X) for engine in ("numba", "numpy")]
+    for name, array in fits[0].params_.items():
+        assert np.abs(array - fits[1].params_[name]).max() <= 1e-4, name
+    assert fits[0].history_[-1]["loss"] == pytest.approx(fits[1].history_[-1]["loss"], rel=1e-4)
+
+
+PROGRAM = """
+import numpy as np, scipy.sparse
+from nphash.compiled import CompiledEngine
+rng = np.random.default_rng(0)
+z, W, b = rng.random((3, 4), "f"), rng.random((4, 70), "f"), rng.random(70, "f")
+target = scipy.sparse.random(3, 70, 0.1, format="csr", rng=rng, dtype=np.float32)
+loss, back = CompiledEngine().decode(z, W, b, target)
+print(loss, *(np.abs(np.asarray(g)).sum() for g in back()))
+"""
+
+
+def run(**environment):
+    command = [sys.executable, "-c", PROGRAM]
+    done = subprocess.run(
+        command, env=os.environ | environment, capture_output=True, text=True, check=True, timeout=300
+    )
+    return [float(number) for number in done.stdout.split()]
+
+
+def test_kernels_are_right_as_plain_python():
+    np.testing.assert_allclose(run(NUMBA_DISABLE_JIT="1"), run(), rtol=1e-5)
+
+
+@pytest.mark.slow
+def test_it_works_where_no_cache_can_be_written():
+    np.testing.assert_allclose(run(NPHASH_CACHE="0"), run(), rtol=1e-6)

@@ -1,0 +1,99 @@
+"""Adam with steps put off against Adam at every step."""
+
+import numpy as np
+import pytest
+import scipy.sparse
+
+from nphash.adam import UNSTEADY, Adam
+from nphash.compiled import CompiledEngine
+
+V, H, B = 60, 7, 4
+
+
+def batches(rng, n):
+    """Batches of which each has a few of the words, the last word none of them."""
+    for _ in range(n):
+        X = scipy.sparse.random(B, V - 1, 0.05, format="csr", rng=rng, dtype=np.float32)
+        X.resize((B, V))
+        yield X, rng.standard_normal((B, H)).astype(np.float32)
+
+
+def fit(rng, steps, lazy, threads=1, between=lambda adam, t: None):
+    """Weights after steps with row gradients, put off or made dense."""
+    params = {"W_1": np.ones((V, H), np.float32)}
+    adam = Adam(learning_rate=0.01, threads=threads)
+    for t, (X, dh) in enumerate(batches(rng, steps)):
+        adam.catch_up(X.indices)
+        _, back = CompiledEngine(threads).sparse_dense(X, params["W_1"], np.zeros(H, np.float32))
+        dW, _ = back(dh)
+        adam.step(params, {"W_1": dW if lazy else np.asarray(dW)})
+        between(adam, t)
+    return params["W_1"], adam
+
+
+def test_after_settling_weights_and_moments_are_those_of_dense_steps():
+    steps = UNSTEADY + 150
+    dense, dense_adam = fit(np.random.default_rng(0), steps, lazy=False)
+    put_off, adam = fit(np.random.default_rng(0), steps, lazy=True)
+    assert np.abs(put_off - dense).max() > 1e-3  # rows do wait
+    adam.settle()
+    np.testing.assert_allclose(put_off, dense, rtol=0, atol=2e-6)
+    np.testing.assert_allclose(adam.m["W_1"], dense_adam.m["W_1"], rtol=0, atol=2e-6)
+    np.testing.assert_allclose(adam.v["W_1"], dense_adam.v["W_1"], rtol=1e-4, atol=1e-9)
+    assert np.array_equal(put_off[-1], np.ones(H))  # a word without gradients never moves
+
+
+def test_rows_that_are_needed_are_up_to_date():
+    steps = UNSTEADY + 40
+    dense, _ = fit(np.random.default_rng(1), steps, lazy=False)
+    put_off, adam = fit(np.random.default_rng(1), steps, lazy=True)
+    rows = np.array([3, 8, 3])
+    adam.catch_up(rows)
+    np.testing.assert_allclose(put_off[rows], dense[rows], rtol=0, atol=2e-6)
+
+
+@pytest.mark.parametrize("every", [1, 7])
+def test_settling_in_between_changes_nothing_but_rounding(every):
+    steps = UNSTEADY + 60
+    dense, _ = fit(np.random.default_rng(2), steps, lazy=False)
+    put_off, adam = fit(
+        np.random.default_rng(2), steps, True, between=lambda adam, t: t % every or adam.settle()
+    )
+    adam.settle()
+    np.testing.assert_allclose(put_off, dense, rtol=0, atol=3e-6)
+
+
+def test_same_bytes_for_any_number_of_threads():
+    results = []
+    for threads in (1, 2, 8):
+        weights, adam = fit(np.random.default_rng(3), UNSTEADY + 30, True, threads)
+        adam.settle()
+        results.append(weights.tobytes())
+    assert len(set(results)) == 1
+
+
+def test_a_dense_gradient_settles_first():
+    rng = np.random.default_rng(4)
+    gradient = rng.standard_normal((V, H)).astype(np.float32)
+    results = []
+    for lazy in (False, True):
+        weights, adam = fit(np.random.default_rng(5), UNSTEADY + 30, lazy)
+        adam.step({"W_1": weights}, {"W_1": gradient})
+        results.append(weights)
+    np.testing.assert_allclose(results[1], results[0], rtol=0, atol=2e-6)
+
+
+def test_moments_from_a_checkpoint_are_taken_up():
+    steps = UNSTEADY + 20
+    dense, dense_adam = fit(np.random.default_rng(6), steps, lazy=False)
+    put_off, adam = fit(np.random.default_rng(6), steps, lazy=True)
+    adam.settle()
+    resumed = Adam(learning_rate=0.01, m=adam.m, v=adam.v, t=adam.t)
+    for name, optimiser, weights in (("dense", dense_adam, dense), ("lazy", resumed, put_off)):
+        for X, dh in batches(np.random.default_rng(7), 30):
+            optimiser.catch_up(X.indices)
+            _, back = CompiledEngine().sparse_dense(X, weights, np.zeros(H, np.float32))
+            dW, _ = back(dh)
+            optimiser.step({"W_1": weights}, {"W_1": dW if name == "lazy" else np.asarray(dW)})
+    resumed.settle()
+    np.testing.assert_allclose(put_off, dense, rtol=0, atol=3e-6)
