@@ -180,6 +180,15 @@ PLANTED = [
         "dscores[rows[1:], classes[1:]] -= 1",
         "one row or column wrong",
     ),
+    ("distillation.similarity_distillation", "(G + G.T) @ z", "G @ z", None),
+    ("distillation.similarity_distillation", "(G + G.T) @ z", "2 * (G + G.T) @ z", "constant factor"),
+    (
+        "distillation.similarity_distillation",
+        "n * n_bits * temperature))",
+        "n * n_bits))",
+        "temperature" + APPLIED,
+    ),
+    ("distillation.similarity_distillation", "n * n_bits * temp", "n_bits * temp", "sum instead of mean"),
     ("losses.l2_penalty", "weight * dloss)", "dloss)", "weight" + APPLIED),
     ("losses.l2_penalty", "weight * dloss) * W", "weight * dloss) * 2 * W", "constant factor"),
 ]

@@ -128,7 +128,7 @@ def test_a_constant_in_the_loss_harms_only_the_estimator_without_baseline(rng, l
         return [estimators.assess(g, exact, rng, resamples=2).variance.value for g in found]
 
     plain, offset = variances(0.0), variances(50.0)
-    assert offset[0] > 10 * plain[0]
+    assert offset[0] > 4 * plain[0]
     np.testing.assert_allclose(offset[1:], plain[1:], rtol=1e-6)
 
 

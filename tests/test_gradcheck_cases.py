@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from nphash import gradcheck, gumbel, losses, ops
+from nphash import distillation, gradcheck, gumbel, losses, ops
 
 
 def test_all_operations_pass_for_any_seed():
@@ -16,7 +16,7 @@ def test_all_operations_pass_for_any_seed():
 def test_every_differentiable_public_function_has_a_case():
     plain = {"Array", "Back", "Backs", "dropout_mask", "gumbel_max", "gumbel_max_one_hot"}
     plain |= {"gumbel_noise", "gumbel_softmax_jacobian", "logistic_noise"}
-    public = {name for module in (ops, gumbel, losses) for name in module.__all__} - plain
+    public = {name for module in (ops, gumbel, losses, distillation) for name in module.__all__} - plain
     assert {case.function.__name__ for case in gradcheck.operations()} == public
 
 

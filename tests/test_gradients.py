@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
-from nphash import gumbel, losses, ops
+from nphash import distillation, gumbel, losses, ops
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # autograd probes NumPy functions that NumPy 2 renamed
@@ -35,6 +35,7 @@ NOT_DIFFERENTIABLE = {
         "logistic_noise",
     },
     "losses": set(),
+    "distillation": set(),
 }
 
 
@@ -223,6 +224,24 @@ def _(rng, b, v, k):
     )
 
 
+@case("distillation.similarity_distillation")
+def _(rng, b, v, k):
+    b += 1  # a document needs another one
+    teacher = rng.random((b, b)) * (1 - np.eye(b))
+    teacher /= teacher.sum(axis=1, keepdims=True)
+    tau = rng.uniform(0.4, 2)
+
+    def reference(z):
+        scores = anp.dot(z, z.T) / (k * tau) - 1e9 * np.eye(b)
+        return -anp.sum(teacher * anp.log(a_softmax(scores) + np.eye(b))) / b
+
+    return (
+        [rng.normal(size=(b, k))],
+        lambda z: distillation.similarity_distillation(z, teacher, tau),
+        reference,
+    )
+
+
 def _two_numbers(name, function, reference):
     @case(name)
     def _(rng, b, v, k):
@@ -308,12 +327,13 @@ def test_float32_stays_float32_and_near_float64(name, rng):
         assert relative_error(np.asarray(gradient, dtype=np.float64), wanted) <= 2e-5
 
 
-# Their noise and masks above are float64 arrays, which make the result float64.
+# Their noise, masks and teachers above are float64 arrays, which make the result float64.
 WITH_FLOAT64_CONSTANTS = {
     "ops.dropout",
     "ops.gaussian_sample",
     "gumbel.gumbel_softmax",
     "gumbel.relaxed_bits",
+    "distillation.similarity_distillation",
 }
 
 
@@ -357,7 +377,7 @@ def test_straight_through_gradient_is_that_of_the_relaxed_function(borrower, dra
     assert np.array_equal(back(dz), relaxed(dz))
 
 
-@pytest.mark.parametrize("module", [ops, gumbel, losses], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", [ops, gumbel, losses, distillation], ids=lambda module: module.__name__)
 def test_every_public_operation_is_checked_here(module):
     short = module.__name__.rpartition(".")[2]
     differentiable = {f"{short}.{name}" for name in module.__all__} - {

@@ -110,8 +110,9 @@ def snippet(text: str, words: Iterable[str], columns: int) -> str:
     start = max(0, best.start() - columns // 4)
     start = text.find(" ", start, best.start()) + 1 or best.start()
     if width(text[start:]) < columns:  # the text ends first: show more of what comes before
-        tail = fit_width(text, columns, keep_end=True)
-        return ELLIPSIS + tail[tail.find(" ") + 1 :] if " " in tail else tail
+        tail = fit_width(text, columns, keep_end=True).removeprefix(ELLIPSIS)
+        whole = text[: -len(tail)].endswith(" ") or " " not in tail
+        return ELLIPSIS + (tail if whole else tail[tail.index(" ") + 1 :])
     return fit_width(ELLIPSIS + text[start:], columns)
 
 

@@ -143,10 +143,8 @@ def _processor() -> str:
 
 def _cache_folder() -> str:
     """Return where Numba keeps compiled kernels: a folder beside the package, if that can be written."""
-    import nphash
-
     given = os.environ.get("NUMBA_CACHE_DIR")
-    beside = Path(str(nphash.__file__)).parent / "kernels"
+    beside = Path(__file__).parent.parent / "kernels"
     if given:
         return given
     return (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import textwrap
 from dataclasses import asdict
 from typing import Any
 
@@ -11,6 +12,7 @@ from nphash.gradcheck.report import Report
 
 __all__ = ["format_curve", "format_jsonl", "format_text"]
 
+_WIDTH = 118  # of remarks below the table's lines
 _HEADER = ("", "operation", "parameter", "shape", "entries", "worst at", "analytic", "numeric", "error")
 
 
@@ -30,7 +32,9 @@ def format_text(reports: list[Report]) -> str:
     lines = [_line(_HEADER, widths)]
     for report, row in zip(reports, rows[1:], strict=True):
         lines.append(_line(row, widths))
-        lines += [" " * (widths[0] + 2) + text for text in _remarks(report)]
+        indent = " " * (widths[0] + 2)
+        for text in _remarks(report):
+            lines += textwrap.wrap(text, _WIDTH, initial_indent=indent, subsequent_indent=indent)
     return "\n".join([*lines, _summary(reports)])
 
 

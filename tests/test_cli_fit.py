@@ -1,0 +1,249 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from collecting import contents, documents, fails, files, fresh, jsonl, run, write_jsonl
+
+from nphash.collection import Collection
+from nphash.hashers import Hasher, training
+
+SMALL = ["-p", "hidden=8", "--bits", "16", "--method", "doc2hash"]
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    return write_jsonl(tmp_path / "corpus.jsonl", documents(120))
+
+
+def weights(path):
+    """The model's arrays and the codes, byte for byte."""
+    return {p: b for p, b in files(path).items() if p.suffix == ".npy"}
+
+
+def test_two_commands_from_text_to_an_answer(corpus, tmp_path):
+    target = tmp_path / "c"
+    result = run("fit", corpus, "-o", target, "--method", "sign", "--bits", "16")
+    assert (result.code, result.out) == (0, "")
+    assert "120 documents" in result.err and f"nphash search {target}" in result.err
+    assert jsonl(run("search", target, "gold mine", "-k", "1").out)[0]["labels"] == ["metal"]
+    assert run("fit", corpus, "-o", tmp_path / "quiet", "--method", "sign", "-q").err == ""
+
+
+def test_what_an_iterative_fit_says(corpus, tmp_path):
+    result = run("fit", corpus, "-o", tmp_path / "c", *SMALL, "--epochs", "2", "-v")
+    assert result.code == 0
+    lines = result.err.splitlines()
+    assert lines[0].startswith("epoch 1/2: loss ") and "P@" in lines[0]
+    assert "best epoch" in result.err and "validation P@" in result.err
+    assert not (tmp_path / "c.checkpoint").exists()
+
+
+def test_options_reach_the_hasher_and_the_vectorizer(corpus, tmp_path):
+    result = run(
+        "fit", corpus, "-o", tmp_path / "c", *SMALL, "--epochs", "1",
+        "--batch-size", "50", "--learning-rate", "0.01", "--seed", "7", "--threads", "1",
+        "-p", "dropout=0.1", "-p", "training__clip_norm=1",
+        "--weighting", "binary", "--min-documents", "2", "--max-share", "0.9", "--max-words", "20",
+        "--stop-words", "none", "--validation", "0.3",
+    )  # fmt: skip
+    assert result.code == 0
+    with Collection.open(tmp_path / "c") as collection:
+        found = collection.hasher.get_params()
+        assert found["training__batch_size"] == 50 and found["training__learning_rate"] == 0.01
+        assert (found["random_state"], found["dropout"], found["hidden"]) == (7, 0.1, (8,))
+        assert (found["threads"], found["training__clip_norm"], found["training__epochs"]) == (1, 1.0, 1)
+        words = collection.vectorizer.settings
+        assert (words.weighting, words.min_documents, words.max_share) == ("binary", 2, 0.9)
+        assert (words.max_words, words.stop_words) == (20, "none")
+        assert len(collection.vectorizer.vocabulary_) == 20
+        assert 20 < collection.manifest.corpus["n_validation"] < 55
+        assert collection.manifest.corpus["source"] == str(corpus)
+
+
+def test_presets(corpus, tmp_path):
+    run("fit", corpus, "-o", tmp_path / "c", "--method", "sign", "--preset", "vdsh", "--max-words", "9")
+    with Collection.open(tmp_path / "c") as collection:
+        assert collection.vectorizer.settings.pattern == "vdsh"
+        assert collection.vectorizer.settings.max_words == 9
+
+
+def test_standard_input_and_other_fields(tmp_path):
+    lines = "".join(f'{{"key": "k{i}", "body": "gold ore {i}", "class": "a"}}\n' for i in range(5))
+    fields = ["--id-field", "key", "--text-field", "body", "--label-field", "class"]
+    assert run("fit", "-", "-o", tmp_path / "c", "--method", "sign", *fields, stdin=lines).code == 0
+    with Collection.open(tmp_path / "c") as collection:
+        assert collection.documents["k3"].labels == ("a",)
+
+
+def test_test_documents_are_held_out_and_said(tmp_path):
+    corpus = write_jsonl(tmp_path / "c.jsonl", documents(20) + documents(7, start=20, split="test"))
+    result = run("fit", corpus, "-o", tmp_path / "c", "--method", "sign")
+    assert "7 documents are marked test: neither learned from nor stored" in result.err
+    assert "20 documents, " in result.err
+    assert jsonl(run("evaluate", tmp_path / "c", corpus).out)[0]["n_queries"] == 7
+
+
+def test_documents_without_known_words_are_said(tmp_path):
+    corpus = tmp_path / "c.txt"
+    corpus.write_text("gold ore\n" * 40 + "wheat corn\n" * 40 + "xyzzy\n", encoding="utf-8")
+    result = run("fit", corpus, "-o", tmp_path / "c", "--method", "sign")
+    assert "1 documents hold no word of the vocabulary" in result.err
+
+
+def test_fewer_documents_than_a_batch(tmp_path):
+    corpus = write_jsonl(tmp_path / "c.jsonl", documents(3))
+    assert run("fit", corpus, "-o", tmp_path / "c", *SMALL, "--epochs", "1").code == 0
+    assert len(contents(tmp_path / "c")[0]) == 3
+
+
+def test_nothing_is_overwritten_without_force(corpus, tmp_path):
+    path = fresh(tmp_path)
+    before = files(path)
+    fails(1, "fit", corpus, "-o", path, says=["exists already", "--force"])
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "thesis.tex").write_text("x", encoding="utf-8")
+    fails(1, "fit", corpus, "-o", tmp_path / "home", "--force", says="is not a collection")
+    assert files(path) == before
+    assert run("fit", corpus, "-o", path, "--force", "--method", "sign").code == 0
+    assert len(contents(path)[0]) == 120
+
+
+def test_the_bar_on_a_terminal(corpus, tmp_path, monkeypatch):
+    from collecting import Stream, streams
+
+    from nphash.cli import main
+
+    err = Stream(tty=True)
+    with streams(Stream(), Stream(), err), pytest.raises(SystemExit):
+        main(["fit", str(corpus), "-o", str(tmp_path / "c"), *SMALL, "--epochs", "2"])
+    text = err.text()
+    assert "documents read: 120" in text and "2/2" in text and "loss" in text and "left" in text
+
+
+@pytest.mark.parametrize(
+    "options, says",
+    [
+        (["--method", "doc3hash"], "did you mean doc2hash"),
+        (["--method", "xyzzy"], "choose one of"),
+        (["--method", "sign", "--epochs", "3"], "method sign has no --epochs"),
+        (["--method", "doc2hash", "-p", "x=1"], "no parameter 'x'"),
+        (["--method", "doc2hash", "-p", "dropout"], "NAME=VALUE"),
+    ],
+)
+def test_methods_and_parameters_that_do_not_exist(corpus, tmp_path, options, says):
+    fails(2, "fit", corpus, "-o", tmp_path / "c", *options, says=says)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["corpus.jsonl"]
+
+
+# ---------------------------------------------------------------------- interrupted
+
+
+@pytest.fixture
+def eager(monkeypatch):
+    """Checkpoints after every epoch."""
+    name = "SECONDS_BETWEEN_CHECKPOINTS"
+    modules = [module for module in sys.modules.values() if hasattr(module, name)]
+    for module in modules:
+        monkeypatch.setattr(module, name, 0.0)
+    return modules
+
+
+def test_ctrl_c_keeps_a_checkpoint_and_resume_ends_with_the_same_bytes(corpus, tmp_path, monkeypatch, eager):
+    command = ["fit", corpus, *SMALL, "--epochs", "4"]
+    assert run(*command, "-o", tmp_path / "whole").code == 0
+
+    def interrupt(self, progress):
+        if progress.epoch == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("nphash.cli.progress.FitProgress.__call__", interrupt)
+    target, kept = tmp_path / "c", tmp_path / "c.checkpoint"
+    result = fails(130, *command, "-o", target, says="interrupted in epoch 3")
+    assert "hint" in result.err
+    assert kept.is_dir() and not target.exists()
+    monkeypatch.undo()
+    fails(1, *command, "-o", target, says=["holds an interrupted fit", "--resume"])
+    assert run(*command, "-o", target, "--resume").code == 0
+    assert not kept.exists()
+    assert weights(target) == weights(tmp_path / "whole")
+
+
+def test_resuming_another_fit_is_refused_and_force_drops_the_checkpoint(corpus, tmp_path, monkeypatch, eager):
+    def interrupt(self, progress):
+        if progress.epoch == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("nphash.cli.progress.FitProgress.__call__", interrupt)
+    command, target = ["fit", corpus, *SMALL, "--epochs", "3"], tmp_path / "c"
+    fails(130, *command, "-o", target)
+    monkeypatch.undo()
+    fails(1, *command, "-o", target, "--resume", "--seed", "5", says="other documents or settings")
+    assert (tmp_path / "c.checkpoint").exists()
+    assert run(*command, "-o", target, "--force", "--seed", "5").code == 0
+    assert not (tmp_path / "c.checkpoint").exists()
+
+
+def test_resume_without_a_checkpoint_starts_from_the_beginning(corpus, tmp_path):
+    result = run("fit", corpus, "-o", tmp_path / "c", "--method", "sign", "--resume")
+    assert result.code == 0 and "there is no checkpoint" in result.err
+
+
+def test_a_folder_in_the_way_of_the_checkpoint_stays(corpus, tmp_path):
+    kept = tmp_path / "c.checkpoint"
+    kept.mkdir()
+    (kept / "mine.txt").write_text("x", encoding="utf-8")
+    fails(1, "fit", corpus, "-o", tmp_path / "c", "--force", says="in the way")
+    assert (kept / "mine.txt").exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="sends SIGKILL")
+def test_a_killed_fit_goes_on_to_the_same_bytes(corpus, tmp_path):
+    """kill -9 in the middle of training, then --resume, in processes of their own."""
+    program = (
+        f"import sys; import {training.__name__} as t\n"
+        "for m in list(sys.modules.values()):\n"
+        "    if hasattr(m, 'SECONDS_BETWEEN_CHECKPOINTS'): m.SECONDS_BETWEEN_CHECKPOINTS = 0.0\n"
+        "from nphash.cli import main; main(sys.argv[1:])\n"
+    )
+    command = [
+        sys.executable,
+        "-c",
+        program,
+        "fit",
+        str(corpus),
+        *SMALL,
+        "-p",
+        "hidden=64",
+        "--epochs",
+        "80",
+        "-q",
+    ]
+    target, kept = tmp_path / "c", tmp_path / "c.checkpoint" / "checkpoint.npz"
+    with subprocess.Popen([*command, "-o", str(target)]) as process:
+        give_up = time.monotonic() + 60
+        while not kept.exists() and process.poll() is None and time.monotonic() < give_up:
+            time.sleep(0.005)
+        process.send_signal(signal.SIGKILL)
+    assert process.returncode == -signal.SIGKILL and kept.exists()
+    assert not (target / "manifest.json").exists()
+    subprocess.run([*command, "-o", str(target), "--resume"], check=True)
+    subprocess.run([*command, "-o", str(tmp_path / "whole")], check=True)
+    assert weights(target) == weights(tmp_path / "whole")
+    assert len(contents(target)[0]) == 120
+
+
+def test_same_seed_same_bytes_for_any_number_of_threads(corpus, tmp_path):
+    for threads in ("1", "3"):
+        run("fit", corpus, "-o", tmp_path / threads, *SMALL, "--epochs", "1", "--threads", threads)
+    one, three = weights(tmp_path / "1"), weights(tmp_path / "3")
+    assert one == three and all(np.frombuffer(data, np.uint8).size for data in one.values())
+
+
+def test_methods_have_the_contract():
+    from nphash.hashers import METHODS, find
+
+    assert all(issubclass(find(method), Hasher) for method in METHODS)
