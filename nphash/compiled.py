@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from nphash.engine import BacksOfScalar, Engine
-from nphash.lazy import LazyGradient, ProductGradient, RowGradient
 from nphash.kernels import decoder, first_layer
 from nphash.kernels.sparse import COMPILED, csr_times_dense
 from nphash.kernels.transpose import Entries, transpose
+from nphash.lazy import LazyGradient, ProductGradient, RowGradient
 from nphash.ops import Array, Backs
 from nphash.threads import run_blocks
 

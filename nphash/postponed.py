@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nphash.lazy import RowGradient
 from nphash.kernels import first_layer
+from nphash.lazy import RowGradient
 
 __all__ = ["Postponed"]
 

@@ -22,7 +22,10 @@ def one_blas_thread():
 def case(rng):
     """Random weights, documents, and what `forward` leaves of them, by all tiles at once."""
     z = rng.standard_normal((ROWS, BITS)).astype(np.float32)
-    W, b = rng.standard_normal((BITS, WORDS)).astype(np.float32), rng.standard_normal(WORDS).astype(np.float32)
+    W, b = (
+        rng.standard_normal((BITS, WORDS)).astype(np.float32),
+        rng.standard_normal(WORDS).astype(np.float32),
+    )
     target = scipy.sparse.random(ROWS, WORDS, 0.1, format="csr", rng=rng, dtype=np.float32)
     entries = transpose(target.indptr, target.indices, target.data, WORDS)
     n_tiles = -(-WORDS // WIDTH)

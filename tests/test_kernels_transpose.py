@@ -21,7 +21,9 @@ def test_it_is_the_transposed_matrix(rows, words, density, seed):
 
 
 def test_repeated_entries_stay():
-    starts, documents, weights = transpose(np.array([0, 3]), np.array([1, 1, 0]), np.array([1.0, 2.0, 3.0]), 2)
+    starts, documents, weights = transpose(
+        np.array([0, 3]), np.array([1, 1, 0]), np.array([1.0, 2.0, 3.0]), 2
+    )
     assert (starts.tolist(), documents.tolist(), weights.tolist()) == ([0, 1, 3], [0, 0, 0], [3, 1, 2])
 
 
