@@ -53,6 +53,16 @@ def nearest(query, codes, k):
     return sorted((d, i) for i, d in enumerate(distances(query, codes)))[:k]
 
 
+def within(query, codes, radius):
+    """All (distance, position) up to a radius, in order."""
+    return [found for found in nearest(query, codes, len(codes)) if found[0] <= radius]
+
+
+def bit_of(words, i):
+    """Bit i of a code given as 64-bit words, the lowest first."""
+    return int(words[int(i) // 64]) >> (int(i) % 64) & 1
+
+
 # --- kernels: sparse products and Adam, one number at a time --------------------------------
 
 

@@ -66,6 +66,15 @@ PLANTED = [
         "noise = np.random.normal(size=mu.shape); spread = np",
         "noise redrawn",
     ),
+    ("ops.gaussian_sample", "(dy, dy * spread / 2)", "(dy * spread / 2, dy)", "gradients swapped"),
+    ("ops.dense (square)", "return dy @ W.T, x.T @ dy,", "return x.T @ dy, dy @ W.T,", None),
+    ("ops.sparse_dense", "+ b, back", "+ b, real.sparse_dense(X * 2, W, b)[1]", None),
+    (
+        "ops.sparse_dense",
+        "+ b, back",
+        "+ b, real.sparse_dense((X > 0).astype(float), W, b)[1]",
+        "X" + APPLIED,
+    ),
     # samples
     ("gumbel.gumbel_softmax", "softmax_back(dy) / temperature", "softmax_back(dy)", "temperature" + APPLIED),
     ("gumbel.gumbel_softmax", "(dy) / temperature", "(dy) * temperature", "temperature" + APPLIED),
@@ -103,6 +112,12 @@ PLANTED = [
         "scale = dloss / len(scores)",
         "scale = dloss / len(scores) ** 2",
         "divided twice",
+    ),
+    (
+        "losses.reconstruction",
+        "scale = dloss / len(scores)",
+        "scale = dloss / scores.shape[1]",
+        "mean over the wrong axis",
     ),
     ("losses.reconstruction", "scale = dloss", "scale = 1.0", "upstream gradient ignored"),
     ("losses.reconstruction", "scale * mass / total", "scale / total", "target mass forgotten"),

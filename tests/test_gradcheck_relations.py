@@ -109,3 +109,21 @@ def test_a_constant_with_another_value_in_back(rng):
     (report,) = gradcheck.check(loss, rng.normal(size=(3, 4)), rng.normal(size=(3, 4)), constants=("shift",))
     assert report.cause == "shift not applied the same way"
     assert "shift = 0" in report.evidence
+
+
+def test_gradients_in_the_wrong_order(rng):
+    def difference(x, y):
+        return x * x - 3 * y, lambda d: (-3 * d, 2 * x * d)
+
+    reports = gradcheck.check(difference, rng.normal(size=(3, 4)), rng.normal(size=(3, 4)))
+    assert causes(reports) == {"gradients swapped"}
+    assert "of y" in reports[0].evidence
+
+
+def test_a_mean_over_words_in_place_of_documents(rng):
+    def loss(x):
+        return float(x.sum()) / len(x), lambda d: np.full_like(x, d / x.shape[1])
+
+    (report,) = gradcheck.check(loss, rng.normal(size=(3, 7)))
+    assert report.cause == "mean over the wrong axis"
+    assert "3 / 7" in report.evidence

@@ -19,6 +19,7 @@ _SUSPICIONS: tuple[Callable[[Findings], Suspicion], ...] = (
     relations.constant_ratio,
     relations.terms_of_the_loss,
     relations.transposed,
+    relations.swapped,
     relations.weight_decay,
     patterns.right_size_wrong_sign,
     patterns.one_slice,

@@ -62,14 +62,15 @@ class Findings:
         found: Array = np.asarray(whole, dtype=np.float64).reshape(-1)[self.chosen[self.kept]]
         return found
 
-    def numeric_of(self, path: Evaluate) -> Array:
-        """Return the numeric derivatives of another function at the kept entries."""
+    def numeric_of(self, path: Evaluate, name: str = "") -> Array:
+        """Return numeric derivatives of another function, or by another parameter, at the kept entries."""
+        name = name or self.name
         params = {key: np.asarray(value, dtype=np.float64) for key, value in self.problem.params.items()}
 
         def along(entry: int, t: float) -> Array:
-            moved = params[self.name].copy()
+            moved = params[name].copy()
             moved.flat[entry] += t
-            return np.array(path({**params, self.name: moved})[0], dtype=np.float64)
+            return np.array(path({**params, name: moved})[0], dtype=np.float64)
 
         entries = self.chosen[self.kept]
         found = [derivative(partial(along, int(entry)), self.trial.dout, 0.0).value for entry in entries]

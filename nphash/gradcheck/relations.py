@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import permutations
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ __all__ = [
     "linear_layer",
     "nothing_arrives",
     "surplus_array",
+    "swapped",
     "terms_of_the_loss",
     "transposed",
     "weight_decay",
@@ -55,6 +57,9 @@ def constant_ratio(f: Findings) -> Suspicion:
             return "sum instead of mean", f"{seen}: {what}"
         if abs(ratio * size - 1) < EXACT:
             return "divided twice", f"{seen}: 1 / {what}"
+    for (up, over), (down, under) in permutations(sizes(f.problem, f.trial), 2):
+        if abs(ratio * down / up - 1) < EXACT:
+            return "mean over the wrong axis", f"{seen}: {over} by {under}, {up} / {down}"
     for name, value in f.problem.constants.items():
         if isinstance(value, np.ndarray) and value.any() and same(value[value != 0], np.full(1, ratio)):
             return f"{name} not applied the same way", f"{seen}: the value of {name} where it is not 0"
@@ -93,6 +98,15 @@ def transposed(f: Findings) -> Suspicion:
             continue
         if dout.shape[1] == M.shape[0] and same(f.at(dout @ M), f.a) and same(f.at(dout @ M.T), f.n):
             return "transposed", f"the gradient is dout @ {name} where dout @ {name}.T is right"
+    return None
+
+
+def swapped(f: Findings) -> Suspicion:
+    """Suspect the order of the gradients: this one belongs to another parameter of the same shape."""
+    path = f.problem.relaxed or f.problem.evaluate
+    for name, value in f.problem.params.items():
+        if name != f.name and value.shape == f.analytic.shape and same(f.numeric_of(path, name), f.a):
+            return "gradients swapped", f"this is the gradient of {name}: back returns them in another order"
     return None
 
 

@@ -193,7 +193,11 @@ class Engine:
 
     def expect_join(self, rows: Rows, n_queries: int, radius: int) -> None:
         """Build buckets beforehand if so many radius searches are to come that they will pay."""
-        if self.strategy != "auto" or self.buckets is not None or rows.n < planner.FEWEST_BUCKETED:
+        if (
+            self._current_buckets(rows) is not None
+            or self.strategy != "auto"
+            or rows.n < planner.FEWEST_BUCKETED
+        ):
             return
         task = Task(rows.n, rows.n_bits, n_queries)
         looks = planner.expected_looks(task, np.array([radius]))
@@ -220,6 +224,8 @@ class Engine:
     def _current_buckets(self, rows: Rows) -> MultiIndex | None:
         """Return the buckets if they are of use for these rows; build or extend them when they are due."""
         wanted = self.strategy == "multi-index"
+        if rows.start:
+            return self.buckets  # part of a join, which has seen to them
         if not wanted and (self.strategy != "auto" or rows.n < planner.FEWEST_BUCKETED):
             return None
         if self.buckets is None:

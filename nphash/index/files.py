@@ -109,7 +109,8 @@ def read(
     path
         The file.
     mmap
-        Map arrays into memory, read-only, instead of reading them.
+        Map arrays into memory instead of reading them. The mapping is private: writing to an
+        array does not change the file. (Read-only arrays would have every kernel compiled twice.)
     verify
         Compare every array with its checksum (reads the whole file once).
 
@@ -120,7 +121,7 @@ def read(
     """
     file = Path(path)
     try:
-        content = np.memmap(file, np.uint8, "r") if file.stat().st_size else np.empty(0, np.uint8)
+        content = np.memmap(file, np.uint8, "c") if file.stat().st_size else np.empty(0, np.uint8)
     except OSError as error:
         raise CollectionError(
             f"{file} cannot be read ({error.strerror or error})", "give a file written by HammingIndex.save()"

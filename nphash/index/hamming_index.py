@@ -323,6 +323,8 @@ class HammingIndex:
 
     def _prepare(self, codes: Codes, where: Any) -> tuple[Words, Rows]:
         queries = as_words(check_codes(codes, self.n_bits))
+        if not queries.flags.writeable:  # another type to Numba: every kernel would be compiled again
+            queries = queries.copy()
         rows = self._table.rows if where is None else self._table.chosen(where)
         return queries, self._not_empty(rows, where)
 

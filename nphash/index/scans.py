@@ -28,7 +28,7 @@ Ranged = tuple[Ints, Keys]  # the query of each result, and its key
 
 _TILE = 1024  # queries: more of them in one pass fall out of the cache
 _SAMPLE = 4096  # codes from which the first limits are taken
-_PAIRS = 1 << 31  # (query, code) pairs a kernel call may take: about a tenth of a second
+_PAIRS = 1 << 29  # (query, code) pairs that one kernel call may take: some hundredths of a second
 _MEMORY = 1 << 26  # bytes for the buffers of one tile
 
 
@@ -93,7 +93,7 @@ def within(rows: Rows, queries: Words, radius: int, work: Work) -> tuple[Ints, K
         chosen = queries[start:stop]
         find = _within_sliced(chosen, radius, rows) if work.sliced else _within_popcount(chosen, radius, rows)
         found = []
-        for first, words in rows.pieces(low, high, max(1 << 16, _PAIRS // 16 // len(chosen))):
+        for first, words in rows.pieces(low, high, max(1 << 16, _PAIRS // 4 // len(chosen))):
             _check(stopped)
             found += [(query + start, keys) for query, keys in find(words.reshape(-1), first)]
             work.step(len(chosen) * len(words))
@@ -155,15 +155,18 @@ def _divided(
     tile = tile if few else min(tile, -(-n_queries // work.threads))
     tiles = _cut(0, n_queries, tile)
     jobs = [(*queries, *span) for queries in tiles for span in ranges]
+
+    def guarded(start: int, stop: int) -> T:
+        try:
+            return one_tile(*jobs[start], stopped)
+        except BaseException:  # Ctrl-C as well: the other threads see it before their next piece
+            stopped.set()
+            raise
+
     try:
-        results = run_blocks(
-            lambda start, stop: one_tile(*jobs[start], stopped),
-            [(i, i + 1) for i in range(len(jobs))],
-            work.threads,
-        )
-    except BaseException:  # Ctrl-C as well: the threads see it before their next piece
+        results = run_blocks(guarded, [(i, i + 1) for i in range(len(jobs))], work.threads)
+    finally:
         stopped.set()
-        raise
     n = len(ranges)
     return [(*queries, results[i * n : (i + 1) * n]) for i, queries in enumerate(tiles)]
 
