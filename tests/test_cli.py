@@ -85,7 +85,7 @@ def test_search_loads_neither_numba_nor_more_of_scipy_than_sparse(tmp_path):
         (["search"], "Missing argument 'DIR'"),
         (["fit", "x"], "Missing option '-o'"),
         (["search", "x", "q", "-k", "0"], "not in the range"),
-        (["search", "x", "q", "-k", "many"], "not a valid integer"),
+        (["search", "x", "q", "-k", "many"], "not a valid whole number"),
         (["fit", "x", "-o", "y", "--bits", "4097"], "not in the range"),
         (["fit", "x", "-o", "y", "--bits", "0"], "not in the range"),
         (["fit", "x", "-o", "y", "--threads", "0"], "not in the range"),

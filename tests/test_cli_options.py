@@ -63,3 +63,29 @@ def test_read_gives_documents_or_a_matrix(tmp_path):
     assert isinstance(options.read(str(matrix), ReadOptions()), Matrix)
     with pytest.raises(CorpusError, match="does not exist"):
         options.read(str(tmp_path / "no.txt"), ReadOptions())
+
+
+def test_help_has_sections_and_no_arguments_among_the_options():
+    from collecting import run
+
+    text = run("fit", "--help").out
+    options, words, reading = (
+        text.index(f"\n{title}:\n") for title in ("Options", "Words", "Reading the corpus")
+    )
+    assert (
+        options
+        < text.index("--bits N")
+        < words
+        < text.index("--max-words N")
+        < reading
+        < text.index("--id-field")
+    )
+    assert "Words:" not in run("add", "--help").out and "Reading the corpus:" in run("add", "--help").out
+    assert "x>=1" not in text
+
+
+def test_bounds_are_told_when_they_are_broken():
+    whole = options.Whole(1, 5)
+    assert whole.convert("3", None, None) == 3
+    with pytest.raises(click.BadParameter, match="6"):
+        whole.convert("6", None, None)

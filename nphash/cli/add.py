@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from nphash.cli.options import (
+    Sectioned,
     collection_argument,
     open_collection,
     quiet_option,
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
-@click.command()
+@click.command(cls=Sectioned)
 @collection_argument
 @click.argument("corpus")
 @click.option(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nphash.cli import display
-from nphash.cli.options import quiet_option, threads_option, use_threads
+from nphash.cli.options import Whole, quiet_option, threads_option, use_threads
 from nphash.cli.output import echo_table
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ __all__ = ["QUERIES", "command"]
 
 CORPUS = "docstrings:"
 BITS = 64
-EPOCHS = 12
+EPOCHS = 8
 SHOWN = 3
 QUERIES = (
     "parse a date string",
@@ -38,12 +38,8 @@ QUERIES = (
     "-o", "--output", type=click.Path(path_type=Path), help="Keep the collection in this new directory."
 )
 @click.option("--force", is_flag=True, help="Replace the collection that is there.")
-@click.option(
-    "--bits", type=click.IntRange(1, 4096), default=BITS, show_default=True, help="Length of a code."
-)
-@click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Same seed, same codes."
-)
+@click.option("--bits", type=Whole(1, 4096), default=BITS, show_default=True, help="Length of a code.")
+@click.option("--seed", type=Whole(min=0), default=0, show_default=True, help="Same seed, same codes.")
 @threads_option
 @quiet_option
 def command(output: Path | None, force: bool, bits: int, seed: int, threads: int | None, quiet: bool) -> None:

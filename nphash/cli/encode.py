@@ -10,6 +10,7 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 
 from nphash.cli.options import (
+    Sectioned,
     collection_argument,
     open_collection,
     quiet_option,
@@ -32,7 +33,7 @@ AT_ONCE = 1_000
 FORMS = ("jsonl", "csv", "npy")
 
 
-@click.command()
+@click.command(cls=Sectioned)
 @collection_argument
 @click.argument("corpus")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write (.npy, .jsonl, .csv).")

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nphash.cli.options import (
+    Sectioned,
+    Whole,
     collection_argument,
     k_option,
     open_collection,
@@ -50,14 +52,12 @@ ROWS = {
 }
 
 
-@click.command()
+@click.command(cls=Sectioned)
 @collection_argument
 @click.argument("queries", required=False)
 @k_option(100, "Rank at which precision, recall and NDCG are taken.  [default: 100]")
-@click.option(
-    "--sample", type=click.IntRange(min=1), default=1000, show_default=True, help="Queries without QUERIES."
-)
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Draws the sample.")
+@click.option("--sample", type=Whole(min=1), default=1000, show_default=True, help="Queries without QUERIES.")
+@click.option("--seed", type=Whole(min=0), default=0, show_default=True, help="Draws the sample.")
 @format_option
 @threads_option
 @reader_options

@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nphash.cli.options import quiet_option, read, reader_options, threads_option, use_threads
+from nphash.cli.options import (
+    WORD_NAMES,
+    Sectioned,
+    Whole,
+    quiet_option,
+    read,
+    reader_options,
+    threads_option,
+    use_threads,
+)
 from nphash.cli.output import note
 from nphash.cli.progress import FitProgress, counted
 
@@ -25,15 +34,11 @@ __all__ = ["command", "fit_collection", "summary"]
 
 _HASHER_OPTIONS = (
     click.option("--method", default="doc2hash", show_default=True, help="See 'nphash methods'."),
-    click.option(
-        "--bits", type=click.IntRange(1, 4096), default=32, show_default=True, help="Length of a code."
-    ),
-    click.option("--epochs", type=click.IntRange(min=1), help="Passes over the documents."),
-    click.option("--batch-size", type=click.IntRange(min=1), help="Documents a step."),
+    click.option("--bits", type=Whole(1, 4096), default=32, show_default=True, help="Length of a code."),
+    click.option("--epochs", type=Whole(min=1), help="Passes over the documents."),
+    click.option("--batch-size", type=Whole(min=1), help="Documents a step."),
     click.option("--learning-rate", type=float, help="Step size of Adam."),
-    click.option(
-        "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Same seed, same codes."
-    ),
+    click.option("--seed", type=Whole(min=0), default=0, show_default=True, help="Same seed, same codes."),
     click.option(
         "-p", "parameters", metavar="NAME=VALUE", multiple=True, help="Any parameter of the method."
     ),
@@ -52,21 +57,16 @@ _WORD_OPTIONS = (
     click.option(
         "--weighting", type=click.Choice(["tfidf", "tf", "binary", "bm25"]), help="[default: tfidf]"
     ),
-    click.option(
-        "--min-documents", type=click.IntRange(min=1), help="Drop words in fewer documents.  [default: 3]"
-    ),
+    click.option("--min-documents", type=Whole(min=1), help="Drop words in fewer documents.  [default: 3]"),
     click.option(
         "--max-share",
         type=click.FloatRange(0, 1, min_open=True),
         help="Drop words in a larger share of documents.  [default: 0.8]",
     ),
-    click.option(
-        "--max-words", type=click.IntRange(min=1), help="Most frequent words to keep.  [default: 10000]"
-    ),
+    click.option("--max-words", type=Whole(min=1), help="Most frequent words to keep.  [default: 10000]"),
     click.option("--stop-words", metavar="NAME|FILE", help="english, none, or a file.  [default: english]"),
     click.option("--pattern", metavar="NAME|REGEX", help="unicode, vdsh, whitespace, or a pattern of words."),
 )
-_WORD_NAMES = ("weighting", "min_documents", "max_share", "max_words", "stop_words", "pattern")
 
 
 def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -78,7 +78,7 @@ def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return add
 
 
-@click.command()
+@click.command(cls=Sectioned)
 @click.argument("corpus")
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Directory to make.")
 @click.option("--force", is_flag=True, help="Replace the collection, or drop the checkpoint, that is there.")
@@ -145,7 +145,7 @@ def _hasher(options: dict[str, Any]) -> Hasher:
 def _vectorizer(options: dict[str, Any]) -> VectorizerSettings:
     from nphash.text.vectorizer import VectorizerSettings
 
-    given = {name: options[name] for name in _WORD_NAMES if options[name] is not None}
+    given = {name: options[name] for name in WORD_NAMES if name != "preset" and options[name] is not None}
     return replace(VectorizerSettings.preset(options["preset"]), **given)
 
 

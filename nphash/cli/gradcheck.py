@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import numpy as np
 
+from nphash.cli.options import Whole
 from nphash.cli.output import chosen_format, note
 
 if TYPE_CHECKING:
@@ -26,12 +27,15 @@ SMALL = {"n_bits": 4, "hidden": (6, 5), "sampling": "relaxed", "training__dtype"
 
 @click.command()
 @click.argument("names", nargs=-1)
-@click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Draws arguments and entries."
-)
+@click.option("--seed", type=Whole(min=0), default=0, show_default=True, help="Draws arguments and entries.")
 @click.option("--curve", is_flag=True, help="Also draw the error against the step of the differences.")
 @click.option("--list", "list_names", is_flag=True, help="List what can be checked.")
-@click.option("--format", "form", type=click.Choice(["table", "jsonl"]), help="[default: as elsewhere]")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "jsonl"]),
+    help="[default: table on a terminal, jsonl in a pipe]",
+)
 def command(names: tuple[str, ...], seed: int, curve: bool, list_names: bool, form: str | None) -> None:
     """Check every hand-written gradient against finite differences.
 

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from nphash.corpus import Document, Matrix, ReadOptions
 
 __all__ = [
+    "WORD_NAMES",
+    "Sectioned",
+    "Whole",
     "collection_argument",
     "k_option",
     "open_collection",
@@ -44,8 +47,16 @@ INPUT_FORMATS = (
     "mat",
 )
 
+# The options of `fit` that say what the words are.
+WORD_NAMES = ("preset", "weighting", "min_documents", "max_share", "max_words", "stop_words", "pattern")
+
 _READER_OPTIONS = (
-    click.option("--input-format", type=click.Choice(INPUT_FORMATS), help="Instead of going by the suffix."),
+    click.option(
+        "--input-format",
+        metavar="NAME",
+        type=click.Choice(INPUT_FORMATS),
+        help=f"{', '.join(INPUT_FORMATS)}.  [default: by the suffix]",
+    ),
     click.option("--text-field", metavar="NAME", help="Field or column of the text.  [default: text]"),
     click.option("--id-field", metavar="NAME", help="Field or column of the id.  [default: id]"),
     click.option("--label-field", metavar="NAME", help="Field or column of labels.  [default: labels]"),
@@ -70,6 +81,40 @@ _READER_NAMES = (
     "vocabulary",
     "index_base",
 )
+
+
+_READER = "Reading the corpus"
+_WORDS = "Words"
+_SECTIONS = dict.fromkeys(_READER_NAMES, _READER) | dict.fromkeys(WORD_NAMES, _WORDS)
+
+
+class Whole(click.IntRange):
+    """A whole number whose bounds are told when they are broken, not in every line of the help."""
+
+    name = "whole number"
+
+    def get_metavar(self, *_: Any, **__: Any) -> str:
+        """Return N; click 8.1 gives the parameter, later versions the context too."""
+        return "N"
+
+    def _describe_range(self) -> str:
+        return ""
+
+
+class Sectioned(click.Command):
+    """A command with many options: its help puts those of words and of readers under headings."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options section by section."""
+        sections: dict[str, list[tuple[str, str]]] = {"Options": [], _WORDS: [], _READER: []}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx) if isinstance(parameter, click.Option) else None
+            if record is not None:
+                sections[_SECTIONS.get(parameter.name or "", "Options")].append(record)
+        for title, records in sections.items():
+            if records:
+                with formatter.section(title):
+                    formatter.write_dl(records)
 
 
 def reader_options(function: Command) -> Command:
@@ -104,14 +149,14 @@ def quiet_option(function: Command) -> Command:
 
 def threads_option(function: Command) -> Command:
     """Add ``--threads``."""
-    return click.option(
-        "--threads", type=click.IntRange(min=1), help="Worker threads.  [default: one a processor]"
-    )(function)
+    return click.option("--threads", type=Whole(min=1), help="Worker threads.  [default: one a processor]")(
+        function
+    )
 
 
 def k_option(default: int | None, help: str) -> Callable[[Command], Command]:
     """Add ``-k``."""
-    return click.option("-k", type=click.IntRange(min=1), default=default, help=help)
+    return click.option("-k", type=Whole(min=1), default=default, help=help)
 
 
 def use_threads(threads: int | None) -> None:

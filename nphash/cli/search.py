@@ -12,6 +12,7 @@ import click
 
 from nphash.cli import display
 from nphash.cli.options import (
+    Whole,
     collection_argument,
     k_option,
     open_collection,
@@ -38,11 +39,9 @@ NUMBERS = 18  # columns of rank, distance and similarity
 @click.argument("queries", nargs=-1)
 @click.option("--like", metavar="ID", multiple=True, help="Find documents like this one of the collection.")
 @k_option(None, "Results a query.  [default: 10, or all with --radius]")
-@click.option("--radius", type=click.IntRange(min=0), help="Only codes that differ in at most so many bits.")
+@click.option("--radius", type=Whole(min=0), help="Only codes that differ in at most so many bits.")
 @click.option("--no-rerank", is_flag=True, help="Order by Hamming distance alone.")
-@click.option(
-    "--candidates", type=click.IntRange(min=1), help="Nearest codes to rerank.  [default: 10 k, >= 2000]"
-)
+@click.option("--candidates", type=Whole(min=1), help="Nearest codes to rerank.  [default: 10 k, >= 2000]")
 @click.option("--explain", is_flag=True, help="Show shared words and differing bits.")
 @click.option("--full-text", is_flag=True, help="Whole texts instead of snippets in jsonl and csv.")
 @format_option
