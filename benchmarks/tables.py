@@ -78,12 +78,12 @@ def command_help(*commands: str) -> str:
     """Return what ``nphash COMMAND --help`` prints, as literal blocks."""
     from click.testing import CliRunner
 
-    from nphash.cli import main
+    from nphash.cli import cli
 
     parts = []
     for command in commands:
         words = [*command.split(), "--help"]
-        result = CliRunner().invoke(main, words, prog_name="nphash", terminal_width=100, color=False)
+        result = CliRunner().invoke(cli, words, prog_name="nphash", terminal_width=100, color=False)
         lines = "\n".join(f"   {line}".rstrip() for line in result.output.rstrip().splitlines())
         parts.append(f"``nphash {' '.join(words)}``::\n\n{lines}")
     return "\n\n".join(parts)

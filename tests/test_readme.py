@@ -59,8 +59,8 @@ def test_two_set_up_commands_are_single_lines() -> None:
 
 
 def test_names_of_commands_exist() -> None:
-    from nphash.cli import main
+    from nphash.cli import cli
 
     with_help = re.findall(r"^``nphash (\w+) --help``", README.read_text(encoding="utf-8"), flags=re.M)
-    assert set(with_help) <= set(main.list_commands(None))  # type: ignore[arg-type]
+    assert set(with_help) <= set(cli.list_commands(None))  # type: ignore[arg-type]
     assert {"fit", "search", "demo"} <= set(with_help)
