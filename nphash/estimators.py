@@ -35,6 +35,7 @@ __all__ = [
     "document_loss",
     "exact_gradient",
     "gumbel_softmax",
+    "moments",
     "quadratic",
     "reinforce",
     "straight_through",
@@ -282,21 +283,35 @@ def assess(estimates: Array, exact: Array, rng: np.random.Generator, resamples: 
         )
     figures = _figures(estimates, exact)
     draws = rng.integers(0, len(estimates), (resamples, len(estimates)))
-    spread = np.array([_figures(estimates[rows], exact, len(estimates)) for rows in draws])  # (resamples, 5)
+    spread = np.array([_figures(estimates[rows], exact, True) for rows in draws])  # (resamples, 5)
     low, high = np.quantile(spread, (0.025, 0.975), axis=0)
     return Quality(*(Estimate(*map(float, row)) for row in zip(figures, low, high, strict=True)))
 
 
-def _figures(g: Array, exact: Array, resampled: int = 0) -> Array:
-    size = float(np.linalg.norm(exact))
-    mean = g.mean(axis=0)  # (L,)
-    variance = float(((g - mean) ** 2).sum()) / (len(g) - 1)
-    # The mean of S draws lies variance / S beside the expectation: without this the bias of an
-    # unbiased estimator would never be 0. A bootstrap sample adds the same once more.
-    noise = variance / len(g) * (2 if resampled else 1)
-    bias = np.sqrt(max(0.0, float(((mean - exact) ** 2).sum()) - noise))
-    norms = np.maximum(np.linalg.norm(g, axis=1) * size, np.finfo(np.float64).tiny)
-    cosine = float(np.mean(g @ exact / norms))
-    of_mean = float(mean @ exact) / max(float(np.linalg.norm(mean)) * size, np.finfo(np.float64).tiny)
-    error = float(((g - exact) ** 2).sum(axis=1).mean())
-    return np.array([bias / size, variance / size**2, error / size**2, cosine, of_mean])
+def moments(estimates: Array, exact: Array) -> tuple[float, float, float, float]:
+    """Return squared bias, variance, mean cosine and cosine of the mean, not relative to anything.
+
+    The mean of S draws lies variance / S (squared) beside the expectation. This is subtracted, so
+    that the squared bias is right on average, and may be negative for an unbiased estimator.
+
+    Examples
+    --------
+    >>> moments(np.array([[1.0, 0.0], [3.0, 0.0]]), np.array([1.0, 0.0]))
+    (0.0, 2.0, 1.0, 1.0)
+    """
+    mean = estimates.mean(axis=0)  # (L,)
+    variance = float(((estimates - mean) ** 2).sum()) / (len(estimates) - 1)
+    squared_bias = float(((mean - exact) ** 2).sum()) - variance / len(estimates)
+    size, tiny = float(np.linalg.norm(exact)), float(np.finfo(np.float64).tiny)
+    cosine = float(np.mean(estimates @ exact / np.maximum(np.linalg.norm(estimates, axis=1) * size, tiny)))
+    return squared_bias, variance, cosine, float(mean @ exact) / max(float(np.linalg.norm(mean)) * size, tiny)
+
+
+def _figures(estimates: Array, exact: Array, resampled: bool = False) -> Array:
+    square = float(exact @ exact)
+    squared_bias, variance, cosine, cosine_of_mean = moments(estimates, exact)
+    if resampled:  # a bootstrap sample lies as far again from the sample as that from the expectation
+        squared_bias -= variance / len(estimates)
+    bias = np.sqrt(max(0.0, squared_bias))
+    error = (squared_bias + variance) / square
+    return np.array([bias / np.sqrt(square), variance / square, error, cosine, cosine_of_mean])
