@@ -19,6 +19,7 @@ from nphash.kernels.sparse import COMPILED, csr_times_dense
 from nphash.kernels.transpose import Entries, transpose
 from nphash.lazy import LazyGradient, ProductGradient, RowGradient
 from nphash.ops import Array, Backs
+from nphash.profile import Profile
 from nphash.threads import run_blocks
 
 __all__ = ["COMPILED", "CompiledEngine"]
@@ -41,6 +42,10 @@ class CompiledEngine(Engine):
 
     name = "numba"
 
+    def __init__(self, threads: int = 1, profile: Profile | None = None) -> None:
+        super().__init__(threads, profile)
+        self._last: tuple[Any, Any] = (None, None)  # documents and their entries by word
+
     def sparse_dense(self, X: Any, W: Array, b: Array) -> tuple[Array, Backs]:
         """Add up the rows of W that belong to a document's words; dW is lazy."""
         profile = self.profile
@@ -49,8 +54,7 @@ class CompiledEngine(Engine):
             h += b
 
         def back(dh: Array) -> tuple[Any, ...]:
-            entries = transpose(X.indptr, X.indices, X.data.astype(dh.dtype, copy=False), len(W))
-            return _FirstLayerGradient(entries, np.ascontiguousarray(dh)), dh.sum(axis=0)
+            return _FirstLayerGradient(self._entries(X), np.ascontiguousarray(dh)), dh.sum(axis=0)
 
         return h, profile.around("first layer, backward", back)
 
@@ -66,6 +70,14 @@ class CompiledEngine(Engine):
 
         return y, profile.around("hidden layers, backward", back)
 
+    def _entries(self, X: Any) -> Entries:
+        # Input and target are often the same documents.
+        if X is not self._last[0]:
+            weights = X.data.astype(np.float32, copy=False)
+            self._last = X, transpose(X.indptr, X.indices, weights, X.shape[1])
+        entries: Entries = self._last[1]
+        return entries
+
     def _product(self, x: Array, W: Array) -> Array:
         n = W.shape[1]
         if x.shape[0] * W.size < _SMALL:
@@ -77,8 +89,8 @@ class CompiledEngine(Engine):
     def decode(self, z: Array, W: Array, b: Array, target: Any) -> tuple[float, BacksOfScalar]:
         """Compute scores and likelihood in tiles of words; see `Engine.decode`."""
         profile = self.profile
-        step = _Decoding(np.ascontiguousarray(z), W, b, target, self.threads)
         with profile.measure("decoder"):
+            step = _Decoding(np.ascontiguousarray(z), W, b, target, self._entries(target), self.threads)
             loss = step.forward()
         return loss, profile.around("decoder, backward", step.back)
 
@@ -86,10 +98,9 @@ class CompiledEngine(Engine):
 class _Decoding:
     """One batch's way through the decoder and back."""
 
-    def __init__(self, z: Array, W: Array, b: Array, target: Any, threads: int) -> None:
+    def __init__(self, z: Array, W: Array, b: Array, target: Any, entries: Entries, threads: int) -> None:
         self.z, self.W, self.b, self.threads = z, W, b, threads
-        weights = target.data.astype(z.dtype, copy=False)
-        self.entries = transpose(target.indptr, target.indices, weights, len(b))
+        self.entries = entries
         rows = np.repeat(np.arange(len(z)), np.diff(target.indptr))  # (nnz,)
         self.mass = np.bincount(rows, target.data, minlength=len(z))  # (B,) T, in float64
         self.width = decoder.tile_width(*z.shape)

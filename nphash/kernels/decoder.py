@@ -35,7 +35,7 @@ Array = npt.NDArray[Any]
 Scores = tuple[Array, Array, float, Entries]
 """What ds = factors E - scale t is made of: E by `forward`, factors (N, B), scale, entries of t."""
 
-_GROUP = 8  # tiles between two sweeps of Adam
+_GROUP = 8  # tiles between two sweeps of Adam: long runs of memory are faster than short ones
 
 
 def tile_width(n_documents: int, n_bits: int) -> int:
@@ -251,16 +251,16 @@ def update_tiles(
         As for `nphash.kernels.adam.update`.
     """
     n_rows, n_bits = z.shape
-    buffers, rest = np.empty((_GROUP, n_bits * width), W.dtype), np.empty(n_rows * width, W.dtype)
+    buffer, rest = np.empty(n_bits * width, W.dtype), np.empty(n_rows * width, W.dtype)
+    gradients = np.empty((n_bits, _GROUP * width), W.dtype)
     end = min(last * width, W.shape[1])
     for begin in range(first * width, end, _GROUP * width):
-        group = range(begin, min(begin + _GROUP * width, end), width)
-        for i, start in enumerate(group):
-            stop = min(start + width, end)
-            gradient = _matrix(buffers[i], n_bits, stop - start)
+        finish = min(begin + _GROUP * width, end)
+        for start in range(begin, finish, width):
+            stop = min(start + width, finish)
+            gradient = _matrix(buffer, n_bits, stop - start)
             _gradient(z, scores, width, start, _matrix(rest, stop - start, n_rows), gradient)
-        for bit in range(n_bits):  # neighbouring tiles one after another: longer runs of memory
-            for i, start in enumerate(group):
-                stop = min(start + width, end)
-                g = _matrix(buffers[i], n_bits, stop - start)[bit]
-                update(W[bit, start:stop], g, m[bit, start:stop], v[bit, start:stop], settings)
+            gradients[:, start - begin : stop - begin] = gradient
+        for bit in range(n_bits):
+            g = gradients[bit, : finish - begin]
+            update(W[bit, begin:finish], g, m[bit, begin:finish], v[bit, begin:finish], settings)
