@@ -3,16 +3,17 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from importlib import import_module
 
 import click
 import pytest
-from collecting import Stream, fails, fresh, run, streams
+from collecting import Stream, documents, fails, run, streams
 
 import nphash
 from nphash.cli import COMMANDS, cli, main
+from nphash.collection import Collection
 from nphash.errors import CorpusError, Interrupted, UsageError
+from nphash.hashers import Training
 
 PROGRAM = [sys.executable, "-m", "nphash"]
 
@@ -54,19 +55,19 @@ def test_help_imports_no_command_and_nothing_heavy():
     assert found.stderr.strip() == "[]"
 
 
-def test_search_loads_neither_numba_nor_more_of_scipy_than_sparse(tmp_path):
-    """On the way of a real model: what a one-shot search may cost."""
-    from collecting import documents
-
-    import nphash
-    from nphash.collection import Collection
-    from nphash.hashers import Training
-
+@pytest.fixture
+def real(tmp_path):
+    """A collection of a method that other processes know."""
     hasher = nphash.Doc2Hash(8, hidden=(4,), training=Training(epochs=1), random_state=0)
     Collection.create(tmp_path / "c", hasher, documents(30)).close()
+    return str(tmp_path / "c")
+
+
+def test_search_loads_neither_numba_nor_more_of_scipy_than_sparse(real):
+    """On the way of a real model: what a one-shot search may cost."""
     program = (
         "import sys\nfrom nphash.cli import main\n"
-        f"try: main(['search', {str(tmp_path / 'c')!r}, 'gold mine', '-k', '2'])\n"
+        f"try: main(['search', {real!r}, 'gold mine', '-k', '2'])\n"
         "except SystemExit as leave: code = leave.code\n"
         "heavy = {'numba', 'scipy.linalg', 'scipy.stats', 'scipy.io', 'sklearn'} & set(sys.modules)\n"
         "print(code, sorted(heavy), file=sys.stderr)\n"
@@ -137,34 +138,47 @@ def test_an_internal_error_can_be_looked_at(monkeypatch):
         run("methods")
 
 
-def test_a_reader_that_has_seen_enough(tmp_path):
-    path = fresh(tmp_path)
-    source = tmp_path / "many.txt"
-    source.write_text("gold ore\n" * 30_000, encoding="utf-8")
-    # The quick hasher of these tests is not known to another process: methods prints enough lines.
+def test_a_reader_that_has_seen_enough(real, tmp_path):
+    (tmp_path / "queries.txt").write_text("gold ore\n" * 3000, encoding="utf-8")
     for arguments in (
-        ["methods", "--format", "table"],
+        ["search", real, "-", "-k", "10"],
+        ["search", real, "-", "-k", "10", "--format", "table"],
+        ["search", real, "-", "-k", "10", "--format", "csv"],
         ["gradcheck", "dense", "--curve", "--format", "table"],
     ):
-        with subprocess.Popen(
-            [*PROGRAM, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        ) as process:
+        with (
+            (tmp_path / "queries.txt").open("rb") as queries,
+            subprocess.Popen(
+                [*PROGRAM, *arguments],
+                stdin=queries,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            ) as process,
+        ):
             process.stdout.readline()
             process.stdout.close()
             assert process.stderr.read() == ""
-            assert process.wait() == 0
-    assert path.exists()
+            assert process.wait() == 0, arguments
 
 
-def test_ctrl_c(tmp_path):
+@pytest.mark.skipif(os.name == "nt", reason="sends SIGINT")
+def test_ctrl_c(real):
+    """While it waits for the next line of a pipe, and not before it has answered the first."""
     with subprocess.Popen(
-        [*PROGRAM, "gradcheck"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*PROGRAM, "search", real, "-", "-k", "1"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     ) as process:
-        time.sleep(0.9)
+        process.stdin.write("gold mine\n")
+        process.stdin.flush()
+        assert '"rank": 1' in process.stdout.readline()
         process.send_signal(signal.SIGINT)
-        _out, err = process.communicate()
-    assert (process.returncode == 130 and "interrupted" in err) or process.returncode == 0
-    assert "Traceback" not in err or process.returncode < 0
+        out, err = process.communicate()
+    assert (process.returncode, out) == (130, "")
+    assert "nphash: interrupted" in err and "Traceback" not in err
 
 
 def test_output_never_fails_on_a_character():

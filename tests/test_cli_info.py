@@ -64,3 +64,61 @@ def test_a_processor_is_named_without_proc(monkeypatch):
 
 def _missing(self, encoding):
     raise FileNotFoundError
+
+
+def test_what_a_fit_reported(tmp_path):
+    from collecting import documents, write_jsonl
+
+    corpus = write_jsonl(tmp_path / "x.jsonl", documents(120))
+    run(
+        "fit",
+        corpus,
+        "-o",
+        tmp_path / "d",
+        "--method",
+        "doc2hash",
+        "-p",
+        "hidden=4",
+        "--bits",
+        "8",
+        "--epochs",
+        "2",
+    )
+    [record] = jsonl(run("info", tmp_path / "d").out)
+    assert record["best_epoch"].endswith("of 2") and record["fit_loss"] > 0 and 0 <= record["fit_P_100"] <= 1
+    assert "hidden=(4,)" in record["parameters"] and record["corpus"] == str(corpus)
+
+
+def test_verify_where_only_the_text_is_wrong(tmp_path):
+    """A manifest that vouches for a file whose rows are damaged."""
+    import sqlite3
+
+    from nphash.collection.files import record
+    from nphash.collection.manifest import write_manifest
+
+    path = fresh(tmp_path)
+    manifest = read_manifest(path)
+    file = manifest.segments[0].documents
+    db = sqlite3.connect(path / file)
+    db.execute("UPDATE documents SET text = 'forged' WHERE row = 3")
+    db.commit()
+    db.close()
+    manifest.files[file] = record(path / file)
+    write_manifest(path, manifest)
+    fails(1, "info", path, "--verify", says=["row 3 was altered", "hint"])
+
+
+def test_packages_that_are_missing_and_the_cache(monkeypatch):
+    from importlib.metadata import PackageNotFoundError
+
+    from nphash.cli import info
+
+    def none(package):
+        raise PackageNotFoundError(package)
+
+    monkeypatch.setattr(info, "version", none)
+    assert describe_system()["numba"] == "missing"
+    monkeypatch.setenv("NUMBA_CACHE_DIR", "/somewhere")
+    assert describe_system()["kernel cache"] == "/somewhere"
+    monkeypatch.setenv("NPHASH_CACHE", "0")
+    assert describe_system()["kernel cache"] == "off"

@@ -270,3 +270,29 @@ def test_tidying_leaves_other_files_alone(tmp_path):
     Collection.open(path).remove(["d1"])
     assert (path / "notes.txt").exists()
     assert not (path / "codes-000099.npy").exists()
+
+
+@posix
+def test_readers_are_never_disturbed(tmp_path):
+    """One process changes the collection again and again while another opens and searches it."""
+    path = fresh(tmp_path)
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            with Collection.open(path) as writer:
+                for number in range(12):
+                    writer.add(documents(2, start=100 + 2 * number))
+                    writer.remove([f"d{100 + 2 * number}"])
+                writer.compact()
+            status = 0
+        finally:
+            os._exit(status)
+    sizes = []
+    while os.waitpid(child, os.WNOHANG) == (0, 0):
+        with Collection.open(path) as reader:
+            hits = reader.search(["gold mine"], k=5)[0]
+            assert len(hits) == 5 and all(hit.document.text for hit in hits)
+            sizes.append(len(reader))
+    assert sizes and all(30 <= size <= 44 for size in sizes)
+    assert len(contents(path)[0]) == 42

@@ -1,5 +1,6 @@
 import itertools
 import json
+import sqlite3
 
 import numpy as np
 import pytest
@@ -7,7 +8,8 @@ from collecting import SignHash, contents, damage, documents, fresh, opened
 
 from nphash.codes import hamming_distances
 from nphash.collection import Collection, SearchSettings
-from nphash.collection.manifest import MANIFEST, read_manifest
+from nphash.collection.files import record
+from nphash.collection.manifest import MANIFEST, read_manifest, write_manifest
 from nphash.errors import CollectionError, InputError
 
 
@@ -234,3 +236,57 @@ def test_nothing_in_it_is_a_pickle_or_an_absolute_path(tmp_path):
     body = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
     assert not any(name.startswith("/") for name in body["files"])
     assert str(tmp_path) not in json.dumps(body["files"])
+
+
+def test_damage_that_only_segments_notice(tmp_path, monkeypatch):
+    """Removed positions that make no sense, with a manifest that vouches for them."""
+    path = fresh(tmp_path)
+    Collection.open(path).remove(["d1", "d2"])
+    manifest = read_manifest(path)
+    np.save(path / manifest.removed, np.array([5, 5]))
+    manifest.files[manifest.removed] = record(path / manifest.removed)
+    write_manifest(path, manifest)
+    with pytest.raises(CollectionError, match="not ascending"):
+        Collection.open(path)
+
+
+def test_documents_that_are_missing_from_their_file(tmp_path):
+    """A manifest that counts more documents than the file holds."""
+    path = fresh(tmp_path)
+    manifest = read_manifest(path)
+    [segment] = manifest.segments
+    db = sqlite3.connect(path / segment.documents)
+    db.execute("DELETE FROM documents WHERE row = 7")
+    db.commit()
+    db.close()
+    manifest.files[segment.documents] = record(path / segment.documents)
+    write_manifest(path, manifest)
+    with Collection.open(path) as collection:
+        assert collection.verify() == ["there are 29 documents instead of 30"]
+        with pytest.raises(CollectionError, match="row 7 is missing"):
+            collection.search(["gold"], k=30)
+        with pytest.raises(CollectionError, match="29 documents for 30 codes"):
+            collection.compact()
+
+
+def test_a_closed_collection_gives_its_files_back(tmp_path):
+    collection = opened(tmp_path)
+    collection.close()
+    collection.close()
+    with pytest.raises(CollectionError, match="closed"):
+        list(collection.documents)
+
+
+def test_loading_is_lazy(tmp_path, monkeypatch):
+    """What is not asked for is not read: info needs no model."""
+    path = fresh(tmp_path)
+
+    def never(*arguments, **options):
+        raise AssertionError("loaded the model")
+
+    monkeypatch.setattr("nphash.hashers.persistence.load", never)
+    with Collection.open(path) as collection:
+        assert len(collection.codes) == 30 and len(collection.index) == 30
+        assert len(list(collection.documents)) == 30
+        with pytest.raises(AssertionError, match="loaded"):
+            collection.encode(["gold"])

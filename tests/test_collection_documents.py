@@ -124,3 +124,25 @@ def test_a_reader_makes_no_files(tmp_path):
     path.chmod(0o444)
     list(DocumentFile(path))
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_labels_that_are_no_list(tmp_path):
+    """A row whose CRC is right and whose labels are not JSON: written by something else."""
+    from nphash.collection.documents import _crc
+
+    path = write(tmp_path / "d.sqlite", documents(2))
+    db = sqlite3.connect(path)
+    for labels in ("{", "7"):
+        db.execute(
+            "UPDATE documents SET labels = ?, crc = ? WHERE row = 0", (labels, _crc("d0", "t", labels, ""))
+        )
+        db.execute("UPDATE documents SET text = 't' WHERE row = 0")
+        db.commit()
+        file = DocumentFile(path)
+        assert file.read_texts([0]) == {0: "t"}
+        with pytest.raises(CollectionError, match="damaged"):
+            file.read([0])
+        with pytest.raises(CollectionError, match="damaged"):
+            list(file.labels())
+        file.close()
+    db.close()

@@ -39,6 +39,8 @@ def test_plain_relative_names_are_taken(name):
         "a/../b",
         "/etc/passwd",
         "a//b",
+        "//",
+        "/",
         "./a",
         "a/",
         "C:/a",

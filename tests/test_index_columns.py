@@ -1,15 +1,24 @@
 """Columns that grow without moving what is there."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nphash.index import columns
 from nphash.index.columns import Column
 
 
-@settings(deadline=None, max_examples=50)
+@pytest.mark.parametrize("chunk", [1 << 26, 64, 1])
+@settings(deadline=None, max_examples=30)
 @given(st.integers(0, 5), st.lists(st.integers(0, 7), max_size=12))
-def test_appended_rows_come_in_order(n_base, sizes):
+def test_appended_rows_come_in_order(chunk, n_base, sizes):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(columns, "_CHUNK", chunk)
+        check_appending(n_base, sizes)
+
+
+def check_appending(n_base, sizes):
     base = np.arange(n_base * 2).reshape(n_base, 2)
     column, expected = Column(base), base
     for size in sizes:
@@ -18,7 +27,7 @@ def test_appended_rows_come_in_order(n_base, sizes):
         expected = np.concatenate([expected, rows])
     assert len(column) == len(expected)
     parts = column.parts()
-    assert [first for first, _ in parts] == [0, n_base][: len(parts)] or not n_base
+    assert [first for first, _ in parts] == np.cumsum([0, *(len(rows) for _, rows in parts)]).tolist()[:-1]
     assert np.array_equal(np.concatenate([base[:0], *(rows for _, rows in parts)]), expected)
     order = np.random.default_rng(0).permutation(len(expected)).reshape(1, -1)
     assert np.array_equal(column.take(order), expected[order])
@@ -48,3 +57,14 @@ def test_growing_by_one_doubles_the_tail():
         memory = column.parts()[0][1].__array_interface__["data"][0]
         moved, last = moved + (memory != last), memory
     assert moved <= 15
+
+
+def test_a_full_chunk_is_left_where_it_is(monkeypatch):
+    monkeypatch.setattr(columns, "_CHUNK", 800)
+    column = Column(np.empty(0, np.int64))
+    column.append(np.arange(250))
+    before = [rows for _, rows in column.parts()]
+    column.append(np.arange(100))
+    after = [rows for _, rows in column.parts()]
+    assert [len(rows) for rows in after] == [100, 100, 100, 50]
+    assert all(np.shares_memory(old, new) for old, new in zip(before[:2], after, strict=False))

@@ -47,7 +47,7 @@ def problem(rng, kind, n, n_bits):
     )
 
 
-CUTS = {20: (7, 14, 20), 64: (16, 32, 48, 64), 128: (20, 41, 62, 83, 104, 128), 8: (8,)}
+CUTS = {20: (7, 14, 20), 64: (16, 32, 48, 64), 128: (12, 24, 36, 48, 60, 72, 84, 96, 108, 118, 128), 8: (8,)}
 
 
 def nearest(buckets, queries, k, limits=None, budget=MUCH, allowed=ALL, first=0):

@@ -46,11 +46,6 @@ class Change:
         self.new.append(f"{kind}-{self.generation:06d}{suffix}")
         return self.folder / self.new[-1]
 
-    def forget(self, name: str) -> None:
-        """Delete one of the new files again: it served its purpose before the change was complete."""
-        self.new.remove(name)
-        (self.folder / name).unlink()
-
     def commit(self, manifest: Manifest) -> None:
         """Make `manifest` the collection's state, with checksums of new files; delete what is not in it."""
         manifest.generation = self.generation

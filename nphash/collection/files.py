@@ -13,7 +13,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path, PureWindowsPath
 
 from nphash.errors import CollectionError
 
@@ -71,9 +71,8 @@ def check_name(name: object) -> str:
     >>> check_name("model-000001/model.json")
     'model-000001/model.json'
     """
-    if isinstance(name, str) and name and "\\" not in name and "\0" not in name and len(name) <= 255:
-        parts = PurePosixPath(name).parts
-        plain = "/".join(parts) == name and not any(part in {"..", ".", "/"} for part in parts)
+    if isinstance(name, str) and len(name) <= 255 and not {"\\", "\0"} & set(name):
+        plain = all(part not in {"", ".", ".."} for part in name.split("/"))
         if plain and not PureWindowsPath(name).drive:
             return name
     raise CollectionError(

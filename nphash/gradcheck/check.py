@@ -74,51 +74,57 @@ class _Comparison:
         self.problem, self.trial, self.name, self.settings = problem, trial, name, settings
         self.analytic = np.asarray(trial.grads[name], dtype=np.float64)
         self.scale = float(np.abs(self.analytic).max(initial=0.0)) * 1e-2
+        self.path = problem.relaxed or problem.evaluate
         self.rng = np.random.default_rng((settings.seed, len(name), self.analytic.size))
 
     def report(self, report: Report, dtype: np.dtype[Any]) -> Report:
-        chosen = self._choose()
+        """Fill a report with figures and verdict."""
         tolerance = self.settings.tolerance or (1e-4 if dtype == np.float32 else 1e-7)
         if self.analytic.size == 0:
             return replace(report, note="the parameter has no entries", tolerance=tolerance)
-        path = self.problem.relaxed or self.problem.evaluate
-        found = [self._entry(path, entry) for entry in chosen]
-        numeric = np.array([each.value for each in found])
+        chosen = self._choose()
+        found = [self._entry(self.path, entry) for entry in chosen]
         judged = _Judgement(self.analytic.flat[chosen], found, tolerance, dtype == np.float32)
         direction = self.rng.normal(size=self.analytic.shape)
-        along = derivative(self._line(path, direction), self.trial.dout, self.scale)
+        along = derivative(self._line(self.path, direction), self.trial.dout, self.scale)
         slope = float(np.sum(self.analytic * direction))
         error, missed = _judge_direction(slope, along, tolerance, self.analytic)
-        k = int(judged.order[0])
+        worst = int(judged.order[0])
         report = replace(
             report,
             entries=int(judged.kept.sum()),
             skipped=int((~judged.kept).sum()),
-            worst=_index(int(chosen[k]), self.analytic.shape),
-            analytic=float(self.analytic.flat[chosen[k]]),
-            numeric=float(numeric[k]),
-            relative_error=float(judged.errors[k]),
-            ratio=_ratio(float(self.analytic.flat[chosen[k]]), float(numeric[k])),
+            worst=_index(int(chosen[worst]), self.analytic.shape),
+            analytic=float(judged.analytic[worst]),
+            numeric=float(judged.numeric[worst]),
+            relative_error=float(judged.errors[worst]),
+            ratio=_ratio(float(judged.analytic[worst]), float(judged.numeric[worst])),
             direction_error=error,
-            tolerance=float(judged.tolerances[k]),
-            sweep=self._sweep(path, direction, slope) if self.settings.sweep else (),
+            tolerance=float(judged.tolerances[worst]),
+            sweep=self._sweep(direction, slope) if self.settings.sweep else (),
             note=self._note(report.note, direction, slope),
         )
-        if not np.isfinite(numeric).all():
-            return replace(
-                report, verdict="invalid", cause="not finite", evidence="the loss is, beside the point"
-            )
+        missed = missed and len(chosen) < self.analytic.size
+        return replace(report, **self._verdict(chosen, judged, missed))
+
+    def _verdict(self, chosen: Array, judged: _Judgement, missed: bool) -> dict[str, Any]:
+        if not np.isfinite(judged.numeric).all():
+            return {
+                "verdict": "invalid",
+                "cause": "not finite",
+                "evidence": "the output is, beside the given point",
+            }
         if judged.wrong.any():
-            cause, evidence = diagnose(self._findings(chosen, numeric, judged.kept, judged.wrong))
-            return replace(report, verdict="wrong", cause=cause, evidence=evidence)
-        if missed and len(chosen) < self.analytic.size:
+            cause, evidence = diagnose(self._findings(chosen, judged))
+            return {"verdict": "wrong", "cause": cause, "evidence": evidence}
+        if missed:
             evidence = (
-                f"entries tried agree, a random direction does not ({slope:.6g}, numeric {along.value:.6g})"
+                f"the {len(chosen)} entries tried agree, the derivative along a random direction does not"
             )
-            return replace(report, verdict="wrong", cause="only located", evidence=evidence)
+            return {"verdict": "wrong", "cause": "only located", "evidence": evidence}
         if not judged.kept.any():
-            return replace(report, verdict="kinks only")
-        return replace(report, verdict="straight-through") if self.problem.relaxed else report
+            return {"verdict": "kinks only"}
+        return {"verdict": "straight-through" if self.problem.relaxed else "ok"}
 
     def _choose(self) -> Array:
         size, settings = self.analytic.size, self.settings
@@ -144,8 +150,8 @@ class _Comparison:
         direction.flat[entry] = 1.0
         return derivative(self._line(path, direction), self.trial.dout, self.scale)
 
-    def _sweep(self, path: Evaluate, direction: Array, slope: float) -> tuple[tuple[float, float], ...]:
-        line = self._line(path, direction)
+    def _sweep(self, direction: Array, slope: float) -> tuple[tuple[float, float], ...]:
+        line = self._line(self.path, direction)
         scale = max(abs(slope), np.finfo(np.float64).tiny)
         return tuple(
             (step, abs(central_difference(line, self.trial.dout, step) - slope) / scale) for step in _STEPS
@@ -161,7 +167,7 @@ class _Comparison:
             "what was checked is the relaxed path that back belongs to"
         )
 
-    def _findings(self, chosen: Array, numeric: Array, kept: Array, wrong: Array) -> Findings:
+    def _findings(self, chosen: Array, judged: _Judgement) -> Findings:
         terms = {}
         for term, path in self.problem.terms.items():
             terms[term] = np.array([self._entry(path, entry).value for entry in chosen])
@@ -171,9 +177,9 @@ class _Comparison:
             name=self.name,
             analytic=self.analytic,
             chosen=chosen,
-            numeric=numeric,
-            kept=kept,
-            wrong=wrong,
+            numeric=judged.numeric,
+            kept=judged.kept,
+            wrong=judged.wrong,
             terms=terms,
         )
 
@@ -183,6 +189,7 @@ class _Judgement:
 
     def __init__(self, analytic: Array, found: list[Derivative], tolerance: float, single: bool) -> None:
         numeric = np.array([each.value for each in found])
+        self.analytic, self.numeric = analytic, numeric
         noise = np.array([each.noise for each in found])
         kinks = np.array([each.kink for each in found])
         largest = np.abs(np.concatenate([analytic, numeric])).max()

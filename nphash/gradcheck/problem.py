@@ -136,19 +136,8 @@ def from_function(
         If no argument can be differentiated, or ``constants`` names none.
     """
     names = _argument_names(function, len(args))
-    for constant in constants:
-        if constant not in names:
-            raise InputError(
-                f"constant {constant!r} is no argument: these are {', '.join(names)}", "correct the name"
-            )
     given = dict(zip(names, args, strict=True))
-    params = {key: value for key, value in given.items() if _is_float(value) and key not in constants}
-    if not params:
-        kinds = ", ".join(f"{key}: {_kind(value)}" for key, value in given.items()) or "none"
-        raise InputError(
-            f"no argument can be differentiated ({kinds}), but a floating-point array is needed",
-            "integer arrays have no derivative: convert with .astype(float)",
-        )
+    params = _parameters(given, constants)
 
     def evaluate_with(chosen: Callable[..., tuple[Any, Any]], given: dict[str, Any] = given) -> Evaluate:
         def evaluate(values: dict[str, Array]) -> tuple[Any, Any]:
@@ -168,6 +157,22 @@ def from_function(
         relaxed=evaluate_with(relaxed) if relaxed else None,
         vary=lambda key, value: evaluate_with(relaxed or function, {**given, key: value}),
     )
+
+
+def _parameters(given: dict[str, Any], constants: Sequence[str]) -> dict[str, Array]:
+    for constant in constants:
+        if constant not in given:
+            raise InputError(
+                f"constant {constant!r} is no argument: these are {', '.join(given)}", "correct the name"
+            )
+    params = {key: value for key, value in given.items() if _is_float(value) and key not in constants}
+    if not params:
+        kinds = ", ".join(f"{key}: {_kind(value)}" for key, value in given.items()) or "none"
+        raise InputError(
+            f"no argument can be differentiated ({kinds}), but a floating-point array is needed",
+            "integer arrays have no derivative: convert with .astype(float)",
+        )
+    return params
 
 
 def from_model(model: Model) -> list[Problem]:

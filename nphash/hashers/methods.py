@@ -21,6 +21,14 @@ METHODS = {
     "vdsh": "nphash.hashers.vdsh:Vdsh",
     "vdsh-s": "nphash.hashers.vdsh:VdshS",
     "vdsh-sp": "nphash.hashers.vdsh:VdshSP",
+    "ammi": "nphash.hashers.ammi:AMMI",
+    "itq": "nphash.hashers.itq:ITQ",
+    "sth": "nphash.hashers.sth:SelfTaughtHashing",
+    "sph": "nphash.hashers.sph:SpectralHashing",
+    "s-rbm": "nphash.hashers.srbm:StackedRBM",
+    "lsh": "nphash.hashers.lsh:LSH",
+    "ksh": "nphash.hashers.ksh:KSH",
+    "shttm": "nphash.hashers.shttm:SHTTM",
 }
 
 

@@ -1,7 +1,8 @@
-"""Columns that grow: a base that may be memory-mapped and is never changed, and a tail in memory.
+"""Columns that grow: chunks that are never changed (the first may be memory-mapped), and a tail.
 
 Appending never moves or rewrites rows that are there, so a search that began before an append
-goes on undisturbed over the rows it started with.
+goes on undisturbed over the rows it started with. The tail doubles when it is full, up to
+64 MB; then the next one begins, so that a large index never needs twice its memory to grow.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 __all__ = ["Column"]
+
+_CHUNK = 1 << 26  # bytes
 
 
 class Column:
@@ -31,31 +34,48 @@ class Column:
     """
 
     def __init__(self, base: npt.NDArray[Any]) -> None:
-        self._base = base
+        self._chunks = [base]
+        self._closed = len(base)  # rows in all chunks
         self._tail = np.empty((0, *base.shape[1:]), base.dtype)
         self._used = 0
+        self._most = max(1, _CHUNK // (base.dtype.itemsize * int(np.prod(base.shape[1:]))))
 
     def __len__(self) -> int:
-        return len(self._base) + self._used
+        return self._closed + self._used
 
     def append(self, rows: npt.NDArray[Any]) -> None:
-        """Add ``rows``; the tail doubles when it is full, so many small additions stay cheap."""
+        """Add ``rows``, a copy of them."""
+        while len(rows):
+            if self._used == self._most:
+                self._chunks.append(self._tail)
+                self._closed += self._used
+                self._tail, self._used = self._tail[:0], 0
+            part = rows[: self._most - self._used]
+            self._append_to_tail(part)
+            rows = rows[len(part) :]
+
+    def _append_to_tail(self, rows: npt.NDArray[Any]) -> None:
         needed = self._used + len(rows)
         if needed > len(self._tail):
-            larger = np.empty((max(needed, 2 * len(self._tail)), *self._tail.shape[1:]), self._tail.dtype)
+            size = min(self._most, max(needed, 2 * len(self._tail)))
+            larger = np.empty((size, *self._tail.shape[1:]), self._tail.dtype)
             larger[: self._used] = self._tail[: self._used]
             self._tail = larger
         self._tail[self._used : needed] = rows
         self._used = needed
 
     def parts(self) -> list[tuple[int, npt.NDArray[Any]]]:
-        """Return (number of the first row, rows) for the base and the tail, without empty ones."""
-        parts = [(0, self._base), (len(self._base), self._tail[: self._used])]
-        return [(first, rows) for first, rows in parts if len(rows)]
+        """Return (number of the first row, rows) of all chunks and the tail, without empty ones."""
+        parts, first = [], 0
+        for rows in (*self._chunks, self._tail[: self._used]):
+            if len(rows):
+                parts.append((first, rows))
+            first += len(rows)
+        return parts
 
     def take(self, positions: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
         """Return the rows at ``positions`` (any shape), as a new array."""
-        rows = np.empty((*positions.shape, *self._base.shape[1:]), self._base.dtype)
+        rows = np.empty((*positions.shape, *self._tail.shape[1:]), self._tail.dtype)
         for first, part in self.parts():
             here = (positions >= first) & (positions < first + len(part))
             rows[here] = part[positions[here] - first]

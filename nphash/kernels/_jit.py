@@ -23,7 +23,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 _use_cache = os.environ.get("NPHASH_CACHE", "1") != "0"
 
 
-def jit(fastmath: bool | set[str] = False) -> Callable[[F], F]:
+def jit(fastmath: bool | set[str] = False, inline: bool = False) -> Callable[[F], F]:
     """Return a decorator that compiles a kernel at its first call.
 
     Parameters
@@ -31,10 +31,15 @@ def jit(fastmath: bool | set[str] = False) -> Callable[[F], F]:
     fastmath
         LLVM flags that this kernel's arithmetic allows, e.g. ``{"contract", "reassoc"}``. Each
         use says in a comment why the result stays right.
+    inline
+        Copy the function into compiled callers instead of calling it: for small functions of
+        many arrays, each of which would otherwise be passed as seven words or more on the stack.
     """
 
     def decorate(function: F) -> F:
         options = {"nopython": True, "nogil": True, "error_model": "numpy", "fastmath": fastmath}
+        if inline:
+            options["inline"] = "always"
         if _use_cache:
             try:
                 return cast(F, numba.jit(cache=True, **options)(function))

@@ -128,7 +128,7 @@ def nearest(
                 _set_limit(space.bias, q, top.limit[q])
 
 
-@jit()
+@jit(inline=True)
 def _take_hits(
     flat: Words,
     first: int,

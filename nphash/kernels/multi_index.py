@@ -48,7 +48,7 @@ class Buckets(NamedTuple):
     words: Words  # (m, n * W) the codes themselves, in the order of ``rows``: one access finds both
 
 
-@jit()
+@jit(inline=True)
 def _substring(words: Words, start: int, length: int) -> np.int64:
     """Return the bits ``start`` to ``start + length`` of a code as a number."""
     word, shift = start >> 6, start & 63
@@ -88,7 +88,7 @@ def _next_of_equal_weight(mask: np.uint64) -> np.uint64:
     return (((ripple ^ mask) >> np.uint64(2)) // lowest) | ripple
 
 
-@jit()
+@jit(inline=True)
 def _met_before(buckets: Buckets, different: Words, r: int, j: int) -> bool:
     """Tell whether a code with these differing bits was met before substring ``j`` at radius ``r``."""
     for i in range(buckets.starts.size):
@@ -108,7 +108,7 @@ class Found(NamedTuple):
     different: Words  # (W,)
 
 
-@jit()
+@jit(inline=True)
 def _look_into(
     buckets: Buckets,
     first: int,

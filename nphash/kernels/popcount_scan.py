@@ -24,7 +24,7 @@ BLOCK = 128
 TILE = 1 << 15  # codes that stay in the cache while each query of a small batch passes over them
 
 
-@jit()
+@jit(inline=True)
 def distance(flat: Words, i: int, query: Words) -> int:
     """Return the distance of code ``i`` to ``query``; ``flat`` holds the words of all codes in a row."""
     n_words = query.size

@@ -51,7 +51,7 @@ def empty(n_queries: int, k: int, n_bits: int) -> TopK:
     )
 
 
-@jit()
+@jit(inline=True)
 def take(top: TopK, q: int, k: int, distance: int, position: int) -> None:
     """Take a code whose distance is below the limit of query ``q``."""
     used = top.used[q]

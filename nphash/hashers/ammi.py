@@ -1,0 +1,265 @@
+"""Adversarial mutual information (Stratos & Wiseman 2020): codes that say much about documents, no decoder.
+
+The encoder is linear, p_j = sigmoid(x w_j + b_j), its bits independent given the document. What a code Z
+says about its document Y is
+
+    I(Y; Z) = H(Z) - H(Z|Y),    H(Z|Y) = mean over documents of sum_j h(p_j),  h the binary entropy,
+
+and H(Z), the entropy of codes over all documents, cannot be computed. It is bounded from above by the
+cross entropy to any other distribution of codes, here a Markov chain q of order 3: each bit depends on
+the three before it. The paper fits q by gradient steps of its own after every batch (the adversary). But
+the best chain is known: its tables are the shares of the batch, weighted by p, that have each pattern of
+four neighbouring bits. With those put in, the cross entropy is
+
+    H+ = sum_j [H(Z_j-3 .. Z_j) - H(Z_j-3 .. Z_j-1)],    each from the batch's mean of products of p,
+
+and since q is at its minimum, its change does not show in the gradient: dH+ = -sum log q d(mean pattern).
+
+loss = H(Z|Y) - entropy_weight * H+. Nothing here is as wide as the vocabulary but the sparse product x W.
+
+Letters: B batch, V vocabulary, L bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from nphash.codes import pack
+from nphash.errors import InputError
+from nphash.hashers.inputs import seed_from
+from nphash.hashers.linear import LinearHasher
+from nphash.hashers.training import Batch, Data, Params, Training, train
+from nphash.hashers.validation import held_out_rows, precision_validator, subset
+from nphash.ops import sigmoid, softplus, sparse_dense
+
+__all__ = ["AMMI", "bit_entropy", "markov_entropy"]
+
+Array = npt.NDArray[Any]
+
+# Added to every share of a pattern: the logarithm of one that no document has stays finite.
+TINY = 1e-6
+
+
+def bit_entropy(a: Array) -> tuple[float, Callable[..., Array]]:
+    """Mean over documents of H(Z|Y) = sum_j [softplus(a_j) - a_j p_j],  dH/da = -a p (1 - p).
+
+    Parameters
+    ----------
+    a
+        Logits, array of shape (B, L).
+
+    Returns
+    -------
+    tuple
+        Entropy in nats a document; ``back()`` returns da.
+
+    Examples
+    --------
+    >>> entropy, back = bit_entropy(np.array([[0.0, 100.0]]))
+    >>> round(entropy, 4), back().round(4) + 0.0
+    (0.6931, array([[0., 0.]]))
+    """
+    p, sigmoid_back = sigmoid(a)  # (B, L)
+    entropy = float((softplus(a)[0] - a * p).sum(dtype=np.float64)) / len(a)
+
+    def back(dentropy: float = 1.0) -> Array:
+        return sigmoid_back(-a * a.dtype.type(dentropy / len(a)))
+
+    return entropy, back
+
+
+def markov_entropy(p: Array) -> tuple[float, Callable[..., Array]]:
+    """H+ = min over Markov chains q of order 3 of the cross entropy of a batch's codes to q.
+
+    Parameters
+    ----------
+    p
+        Probabilities of ones, array of shape (B, L).
+
+    Returns
+    -------
+    tuple
+        Bound on the entropy of codes, in nats; ``back()`` returns dp.
+
+    Examples
+    --------
+    >>> entropy, _ = markov_entropy(np.array([[0.0, 0.0], [1.0, 1.0]]))  # one fair choice, then a copy
+    >>> round(entropy, 3)
+    0.693
+    """
+    n, n_bits = p.shape
+    # Before the first bit stand three that are always one.
+    ones = np.concatenate([np.ones((n, 3), p.dtype), p], axis=1)  # (B, L + 3)
+    each = np.stack([1 - ones, ones], axis=2)  # (B, L + 3, 2)
+    windows = [
+        np.ascontiguousarray(each[:, k : k + n_bits].transpose(1, 0, 2)) for k in range(4)
+    ]  # (L, B, 2)
+    first = _pairs(windows[0], windows[1])  # (L, B, 4)
+    second = _pairs(windows[2], windows[3])  # (L, B, 4)
+    share = (first.transpose(0, 2, 1) @ second).reshape(n_bits, 8, 2) / n + p.dtype.type(TINY)  # (L, 8, 2)
+    log_q = np.log(share / share.sum(axis=2, keepdims=True))  # (L, 8, 2) of the last bit, given three
+    entropy = -float((share * log_q).sum(dtype=np.float64))
+
+    def back(dentropy: float = 1.0) -> Array:
+        dshare = log_q.reshape(n_bits, 4, 4) * p.dtype.type(-dentropy / n)  # (L, 4, 4)
+        dwindows = [
+            *_pairs_back(second @ dshare.transpose(0, 2, 1), windows[0], windows[1]),
+            *_pairs_back(first @ dshare, windows[2], windows[3]),
+        ]  # (L, B) each
+        dones = np.zeros_like(ones)  # (B, L + 3)
+        for k, dwindow in enumerate(dwindows):
+            dones[:, k : k + n_bits] += dwindow.T
+        return dones[:, 3:]
+
+    return entropy, back
+
+
+def _pairs(u: Array, v: Array) -> Array:
+    """Return probabilities of two bits' four patterns, (L, B, 4), from those of each bit (L, B, 2)."""
+    pairs: Array = (u[:, :, :, None] * v[:, :, None, :]).reshape(*u.shape[:2], 4)
+    return pairs
+
+
+def _pairs_back(dpairs: Array, u: Array, v: Array) -> tuple[Array, Array]:
+    """Return gradients by the probabilities of a one, (L, B) each."""
+    d = dpairs.reshape(*u.shape[:2], 2, 2)  # (L, B, 2, 2)
+    du = (d * v[:, :, None, :]).sum(axis=3)  # (L, B, 2)
+    dv = (d * u[:, :, :, None]).sum(axis=2)  # (L, B, 2)
+    return du[:, :, 1] - du[:, :, 0], dv[:, :, 1] - dv[:, :, 0]
+
+
+class AMMI(LinearHasher):
+    """Adversarial mutual information with a linear encoder and a Markov prior.
+
+    Parameters
+    ----------
+    n_bits
+        Length L of a code.
+    entropy_weight
+        Weight of the codes' entropy against the uncertainty of each code.
+    spread
+        First weights are uniform in plus or minus this.
+    training
+        Epochs, batch size, learning rate, ... The batch is what the Markov chain is fitted to: below
+        some hundred documents it is fitted to noise.
+    random_state
+        None, a number, a NumPy Generator or RandomState.
+    threads
+        Worker threads; None uses every processor. Results do not depend on it.
+
+    Attributes
+    ----------
+    components_ : ndarray of shape (n_words, n_bits)
+        W.
+    thresholds_ : ndarray of shape (n_bits,)
+        -b.
+    history_ : list of dict
+        Loss, both entropies and validation figure of every epoch.
+    best_epoch_ : int
+        The epoch whose weights were kept.
+
+    References
+    ----------
+    Stratos & Wiseman (2020), Learning Discrete Structured Representations by Adversarially Maximizing
+    Mutual Information.
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).poisson(0.3, (60, 40))
+    >>> AMMI(n_bits=8, training=Training(epochs=2), random_state=0).fit_transform(X).shape
+    (60, 8)
+    """
+
+    _groups: ClassVar[dict[str, Callable[[], Any]]] = {
+        "training": lambda: Training(epochs=30, batch_size=256, learning_rate=0.01)
+    }
+
+    def __init__(
+        self,
+        n_bits: int = 32,
+        *,
+        entropy_weight: float = 2.0,
+        spread: float = 0.1,
+        training: Training | None = None,
+        random_state: Any = None,
+        threads: int | None = None,
+    ) -> None:
+        self.n_bits = n_bits
+        self.entropy_weight = entropy_weight
+        self.spread = spread
+        self.training = training
+        self.random_state = random_state
+        self.threads = threads
+
+    def loss(self, params: Params, batch: Batch) -> tuple[dict[str, float], Callable[[], Params]]:
+        """Return the terms of the loss on a batch and a function for its gradients by every parameter."""
+        a, back_a = sparse_dense(batch.x, params["W"], params["b"])  # (B, L)
+        p, back_p = sigmoid(a)
+        uncertainty, back_uncertainty = bit_entropy(a)
+        entropy, back_entropy = markov_entropy(p)
+        weight = self.entropy_weight
+
+        def back() -> Params:
+            da = back_uncertainty() - back_p(back_entropy(weight))  # (B, L)
+            dW, db = back_a(da)
+            return {"W": dW, "b": db}
+
+        terms = {"loss": uncertainty - weight * entropy, "H(Z)": entropy, "H(Z|Y)": uncertainty}
+        return terms, back
+
+    def _fit(self, X: Any, y: Any, **options: Any) -> None:
+        training: Training = self._settings("training")
+        self._check(training)
+        seed = seed_from(self.random_state)
+        X_valid, y_valid = options["X_valid"], options["y_valid"]
+        if X_valid is None:
+            held_out = held_out_rows(X.shape[0], training.validation_share)
+            X_valid, y_valid = X[held_out], None if y is None else y[held_out]
+            X, y = X[~held_out], None if y is None else y[~held_out]
+        X = X.astype(training.dtype)
+        rng = np.random.default_rng([seed])
+        params = {
+            "W": rng.uniform(-self.spread, self.spread, (X.shape[1], self.n_bits)).astype(training.dtype),
+            "b": np.zeros(self.n_bits, training.dtype),
+        }
+        state = train(
+            self,
+            params,
+            Data(X, X),
+            self._validator(X, y, X_valid, y_valid),
+            training,
+            seed,
+            threads=self.threads,
+            callback=options["callback"],
+            checkpoint=options["checkpoint"],
+        )
+        self.components_, self.thresholds_ = state.best["W"], -state.best["b"]
+        self.best_epoch_, self.history_ = state.best_epoch, state.history
+        self.n_iter_ = len(state.history)
+
+    def _check(self, training: Any) -> None:
+        if not isinstance(training, Training):
+            raise InputError(f"training is {training!r}", "give a nphash.hashers.Training or None")
+        training.check()
+        if not 0 <= self.entropy_weight < np.inf:
+            raise InputError(f"entropy_weight is {self.entropy_weight!r}", "give 0 or more; 2 is usual")
+        if not 0 < self.spread < np.inf:
+            raise InputError(f"spread is {self.spread!r}", "give a positive number; 0.1 is usual")
+
+    def _validator(self, X: Any, y: Any, X_valid: Any, y_valid: Any) -> Any:
+        if X_valid is None or X_valid.shape[0] == 0:
+            return None
+        X_valid = X_valid.astype(X.dtype)
+        if y is not None and y_valid is not None:
+            return precision_validator(self.encode, X, y, X_valid, y_valid, self.n_bits)
+        few, _ = subset(X_valid, X_valid, 2_000)
+        return lambda params: ("bound", -self.loss(params, Batch(few, few, None, None, 0.0))[0]["loss"])
+
+    def encode(self, params: Params, X: Any) -> Any:
+        """Return the packed codes of documents under given weights."""
+        a, _ = sparse_dense(X.astype(params["W"].dtype), params["W"], params["b"], self.threads)
+        return pack(a > 0)

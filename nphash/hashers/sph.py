@@ -1,0 +1,107 @@
+"""Spectral hashing (Weiss, Torralba & Fergus 2008).
+
+If documents filled a box evenly along their principal directions, the functions that vary least
+between similar documents while splitting them evenly would be cosines along the box's edges:
+
+    phi_ik(x) = cos(pi k (x_i - a_i) / r_i),   eigenvalue falling with (k / r_i)^2,  k = 1, 2, ...
+
+with a_i the smallest coordinate in direction i and r_i the range. The L functions of smallest k / r_i
+are taken, whatever their direction, and a bit is the sign of one of them. (Two functions along the
+same direction cross zero without carrying it on: that is why more bits can be worse than fewer.)
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nphash.hashers.base import Hasher
+from nphash.hashers.inputs import seed_from
+from nphash.hashers.lsi import fit_lsi, project
+from nphash.threads import count_threads
+
+__all__ = ["SpectralHashing", "modes"]
+
+Array = npt.NDArray[Any]
+
+
+def modes(ranges: Array, n_bits: int) -> tuple[Array, Array]:
+    """Return the direction and the number of half waves of the smoothest functions on a box.
+
+    Parameters
+    ----------
+    ranges
+        r, the lengths of the box's edges, shape (d,), all positive.
+    n_bits
+        L.
+
+    Returns
+    -------
+    tuple
+        Directions (L,) and half waves k (L,), by rising k / r, then rising direction.
+
+    Examples
+    --------
+    >>> modes(np.array([4.0, 1.5]), 4)
+    (array([0, 0, 1, 0]), array([1, 2, 1, 3]))
+    """
+    waves = np.arange(1, n_bits + 1)
+    frequencies = waves[:, None] / ranges  # (L, d)
+    order = np.argsort(frequencies, axis=None, kind="stable")[:n_bits]
+    k, direction = np.unravel_index(order, frequencies.shape)
+    return direction, waves[k]
+
+
+class SpectralHashing(Hasher):
+    """Spectral hashing: cosines along the principal directions.
+
+    Parameters
+    ----------
+    n_bits
+        Length L of a code.
+    random_state
+        None, a number, a NumPy Generator or RandomState: start of the SVD's iteration.
+    threads
+        Worker threads; None uses every processor. Results do not depend on it.
+
+    Attributes
+    ----------
+    components_ : ndarray of shape (n_words, d)
+        Principal directions, d at most L.
+    lowest_, ranges_ : ndarray of shape (d,)
+        The box: smallest coordinate of the training documents, and largest less smallest.
+    directions_, waves_ : ndarray of shape (n_bits,)
+        Direction and number of half waves of each bit.
+
+    References
+    ----------
+    Weiss, Torralba & Fergus (2008), Spectral Hashing.
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).poisson(0.3, (60, 40))
+    >>> SpectralHashing(n_bits=8, random_state=0).fit_transform(X).shape
+    (60, 8)
+    """
+
+    def __init__(self, n_bits: int = 32, *, random_state: Any = None, threads: int | None = None) -> None:
+        self.n_bits = n_bits
+        self.random_state = random_state
+        self.threads = threads
+
+    def _fit(self, X: Any, y: Any, **options: Any) -> None:
+        seed = seed_from(self.random_state)
+        # Coordinates keep the mean in: it moves all of a direction's coordinates, and the box with them.
+        self.components_ = fit_lsi(X, self.n_bits, seed, centred=True).components  # (V, d)
+        coordinates = project(X, self.components_, count_threads(self.threads))  # (n, d)
+        self.lowest_ = coordinates.min(axis=0)
+        self.ranges_ = coordinates.max(axis=0) - self.lowest_
+        self.directions_, self.waves_ = modes(self.ranges_, self.n_bits)
+
+    def _decision(self, X: Any) -> Array:
+        coordinates = project(X, self.components_, count_threads(self.threads))  # (n, d)
+        share = (coordinates - self.lowest_) / self.ranges_  # (n, d) of the box, 0 to 1 in training
+        phi: Array = np.cos(np.pi * self.waves_ * share[:, self.directions_])  # (n, L)
+        return phi

@@ -1,0 +1,319 @@
+"""Semantic hashing by stacked restricted Boltzmann machines (Salakhutdinov & Hinton 2009).
+
+Pretraining, layer by layer, by contrastive divergence with one step (CD-1). The first machine has a
+constrained Poisson visible layer: the words of a document of length N have rates
+
+    v_i = N softmax_i(c + h W^T),        p(h_j = 1 | v) = sigmoid(b_j + sum_i v_i W_ij);
+
+those above are binary. A step adds to W the mean of (v h)_data - (v h)_reconstruction, to b and c those
+of h and v; hidden units are drawn when they drive the reconstruction, and probabilities elsewhere.
+
+Fine-tuning: the stack is unrolled into an autoencoder V-H-...-L-...-H-V with the same first weights in
+both halves, sigmoid units, a softmax at the end, and trained on the likelihood of the words. Gaussian
+noise on the inputs of the code units makes them decide: only inputs far from zero survive it. A bit is one
+where its input is above the median of the training documents.
+
+Words beyond the `words` most frequent are left out, so that no layer is as wide as the vocabulary.
+
+Letters: B batch, V words kept, H hidden units, L bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from nphash.codes import pack
+from nphash.errors import InputError
+from nphash.hashers.base import Hasher
+from nphash.hashers.inputs import is_count, seed_from
+from nphash.hashers.linear import product_in_blocks
+from nphash.hashers.networks import log_unigram
+from nphash.hashers.training import Batch, Data, Params, Training, train
+from nphash.hashers.validation import held_out_rows, precision_validator, subset
+from nphash.losses import reconstruction
+from nphash.ops import dense, sigmoid, softmax, sparse_dense
+from nphash.threads import single_threaded_blas
+
+__all__ = ["StackedRBM", "contrastive_divergence", "pretrain"]
+
+Array = npt.NDArray[Any]
+
+PRETRAINING_BATCH = 100
+DECAY = 2e-4  # of weights, a step, times the learning rate
+MOMENTUM = 0.9
+
+
+def contrastive_divergence(
+    v: Any, W: Array, b: Array, c: Array, uniform: Array
+) -> tuple[tuple[Array, Array, Array], Array]:
+    """Return the directions (dW, db, dc) in which CD-1 moves a machine, and p(h|v).
+
+    Parameters
+    ----------
+    v
+        Data. CSR (B, V): words, whose layer is constrained Poisson. Dense (B, V): probabilities of
+        binary units.
+    W, b, c
+        Weights (V, H), biases of hidden (H,) and visible units (V,).
+    uniform
+        Random numbers in [0, 1), (B, H): a hidden unit is one where its probability is larger.
+
+    Examples
+    --------
+    >>> v = np.array([[1.0, 0.0]])
+    >>> moves, p = contrastive_divergence(v, np.zeros((2, 1)), np.zeros(1), np.zeros(2), np.zeros((1, 1)))
+    >>> moves[0].ravel(), p  # the reconstruction is a half everywhere
+    (array([ 0.25, -0.25]), array([[0.5]]))
+    """
+    n = v.shape[0]
+    words = hasattr(v, "indptr")
+    a, back = sparse_dense(v, W, b) if words else dense(v, W, b)
+    p, _ = sigmoid(a)  # (B, H)
+    drawn = (uniform < p).astype(p.dtype)  # (B, H)
+    scores = drawn @ W.T + c  # (B, V)
+    if words:
+        length = np.asarray(v.sum(axis=1), dtype=p.dtype).reshape(-1, 1)  # (B, 1)
+        again = length * softmax(scores)[0]  # (B, V)
+    else:
+        again = sigmoid(scores)[0]
+    p_again, _ = sigmoid(again @ W + b)  # (B, H)
+    positive = back(p)[-2:]  # the transposed products v^T p and sum p
+    visible = np.asarray(v.sum(axis=0), dtype=p.dtype).ravel()  # (V,)
+    dW = (positive[0] - again.T @ p_again) / n  # (V, H)
+    db = (positive[1] - p_again.sum(axis=0)) / n
+    return (dW, db, (visible - again.sum(axis=0)) / n), p
+
+
+def pretrain(v: Any, n_hidden: int, epochs: int, rate: float, seed: list[int]) -> tuple[Array, Array, Array]:
+    """Return the weights and biases (W, b, c) of one machine trained by CD-1 with momentum.
+
+    Parameters
+    ----------
+    v
+        Data, as in `contrastive_divergence`; all of it, shape (n, V).
+    n_hidden
+        H.
+    epochs, rate
+        Passes over the data, and the size of a step.
+    seed
+        Key of first weights, order and draws.
+
+    Examples
+    --------
+    >>> W, b, c = pretrain(np.eye(4), 2, epochs=1, rate=0.1, seed=[0])
+    >>> W.shape, b.shape, c.shape
+    ((4, 2), (2,), (4,))
+    """
+    n, n_visible = v.shape
+    rng = np.random.default_rng(seed)
+    W = (0.1 * rng.standard_normal((n_visible, n_hidden))).astype(v.dtype)
+    c = log_unigram(v).astype(v.dtype) if hasattr(v, "indptr") else np.zeros(n_visible, v.dtype)
+    weights = [W, np.zeros(n_hidden, v.dtype), c]
+    speeds = [np.zeros_like(array) for array in weights]
+    for _ in range(epochs):
+        order = rng.permutation(n)
+        for start in range(0, n, PRETRAINING_BATCH):
+            rows = np.sort(order[start : start + PRETRAINING_BATCH])
+            uniform = rng.random((len(rows), n_hidden), dtype=np.float32)
+            moves, _ = contrastive_divergence(v[rows], weights[0], weights[1], weights[2], uniform)
+            for array, speed, move in zip(weights, speeds, moves, strict=True):
+                speed *= MOMENTUM
+                speed += v.dtype.type(rate) * move
+                if array.ndim == 2:
+                    speed -= v.dtype.type(rate * DECAY) * array
+                array += speed
+    return weights[0], weights[1], weights[2]
+
+
+class StackedRBM(Hasher):
+    """Stacked restricted Boltzmann machines, fine-tuned as an autoencoder with a noisy code.
+
+    Parameters
+    ----------
+    n_bits
+        Length L of a code.
+    hidden
+        Widths of the layers between words and code.
+    words
+        How many of the most frequent words are used.
+    pretraining_epochs, pretraining_rate
+        Passes and step size of contrastive divergence, for each layer.
+    noise
+        Standard deviation of the noise on the inputs of the code units in fine-tuning.
+    training
+        Epochs, batch size, learning rate, ... of fine-tuning.
+    random_state
+        None, a number, a NumPy Generator or RandomState.
+    threads
+        Worker threads; None uses every processor. Results do not depend on it.
+
+    Attributes
+    ----------
+    kept_ : ndarray of int
+        Columns of the words used.
+    params_ : dict of str to ndarray
+        ``W_1, b_1, ...`` words to code, ``U_1, c_1, ...`` back (``U_1`` gives the words), ``t`` medians.
+    history_ : list of dict
+        Loss and validation figure of every epoch of fine-tuning.
+    best_epoch_ : int
+        The epoch whose weights were kept.
+
+    References
+    ----------
+    Salakhutdinov & Hinton (2009), Semantic Hashing.
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).poisson(0.3, (60, 40))
+    >>> quick = Training(epochs=2)
+    >>> hasher = StackedRBM(8, hidden=(16,), pretraining_epochs=1, training=quick, random_state=0)
+    >>> hasher.fit_transform(X).shape
+    (60, 8)
+    """
+
+    _groups: ClassVar[dict[str, Callable[[], Any]]] = {"training": lambda: Training(epochs=30)}
+
+    def __init__(
+        self,
+        n_bits: int = 32,
+        *,
+        hidden: tuple[int, ...] = (500, 500),
+        words: int = 2000,
+        pretraining_epochs: int = 10,
+        pretraining_rate: float = 0.05,
+        noise: float = 4.0,
+        training: Training | None = None,
+        random_state: Any = None,
+        threads: int | None = None,
+    ) -> None:
+        self.n_bits = n_bits
+        self.hidden = hidden
+        self.words = words
+        self.pretraining_epochs = pretraining_epochs
+        self.pretraining_rate = pretraining_rate
+        self.noise = noise
+        self.training = training
+        self.random_state = random_state
+        self.threads = threads
+
+    def loss(self, params: Params, batch: Batch) -> tuple[dict[str, float], Callable[[], Params]]:
+        """Return the unrolled autoencoder's loss on a batch and a function for its gradients.
+
+        Noise comes from ``batch.rng``; where that is None there is none.
+        """
+        depth = len(self.hidden) + 1
+        a, back_a = sparse_dense(batch.x, params["W_1"], params["b_1"])  # (B, H)
+        backs: list[tuple[str, str, Any]] = [("W_1", "b_1", back_a)]
+        for i in range(2, depth + 1):
+            h, back_h = sigmoid(a)
+            a, back_a = dense(h, params[f"W_{i}"], params[f"b_{i}"])  # (B, H), at last (B, L)
+            backs += [("", "", back_h), (f"W_{i}", f"b_{i}", back_a)]
+        if batch.rng is not None:
+            a = a + (self.noise * batch.rng.standard_normal(a.shape)).astype(a.dtype)
+        for i in range(depth, 0, -1):
+            h, back_h = sigmoid(a)
+            a, back_a = dense(h, params[f"U_{i}"], params[f"c_{i}"])  # (B, H), at last (B, V)
+            backs += [("", "", back_h), (f"U_{i}", f"c_{i}", back_a)]
+        loss, back_loss = reconstruction(a, batch.target)
+
+        def back() -> Params:
+            grads: Params = {}
+            d = back_loss()
+            for W, b, back_layer in reversed(backs):
+                if not W:
+                    d = back_layer(d)
+                elif W == "W_1":
+                    grads[W], grads[b] = back_layer(d)
+                else:
+                    d, grads[W], grads[b] = back_layer(d)
+            return grads
+
+        return {"loss": loss}, back
+
+    def _fit(self, X: Any, y: Any, **options: Any) -> None:
+        training: Training = self._settings("training")
+        self._check(training)
+        seed = seed_from(self.random_state)
+        X_valid, y_valid = options["X_valid"], options["y_valid"]
+        if X_valid is None:
+            held_out = held_out_rows(X.shape[0], training.validation_share)
+            X_valid, y_valid = X[held_out], None if y is None else y[held_out]
+            X, y = X[~held_out], None if y is None else y[~held_out]
+        frequency = np.bincount(X.indices, minlength=X.shape[1])  # (V,)
+        self.kept_ = np.sort(np.argsort(-frequency, kind="stable")[: self.words])
+        X, X_valid = X[:, self.kept_].astype(training.dtype), X_valid[:, self.kept_].astype(training.dtype)
+        state = train(
+            self,
+            self.start_params(X, seed),
+            Data(X, X),
+            self._validator(X, y, X_valid, y_valid),
+            training,
+            seed,
+            threads=self.threads,
+            callback=options["callback"],
+            checkpoint=options["checkpoint"],
+        )
+        self.params_ = self._with_medians(state.best, X)
+        self.best_epoch_, self.history_ = state.best_epoch, state.history
+        self.n_iter_ = len(state.history)
+
+    def start_params(self, X: Any, seed: int) -> Params:
+        """Return the unrolled autoencoder's weights after pretraining on documents of the words kept."""
+        params: Params = {}
+        v = X
+        with single_threaded_blas():
+            for i, (_, width) in enumerate(pairwise((X.shape[1], *self.hidden, self.n_bits)), start=1):
+                W, b, c = pretrain(v, width, self.pretraining_epochs, self.pretraining_rate, [seed, i])
+                params |= {f"W_{i}": W, f"b_{i}": b, f"U_{i}": np.ascontiguousarray(W.T), f"c_{i}": c}
+                a, _ = sparse_dense(v, W, b, self.threads) if i == 1 else dense(v, W, b)
+                v, _ = sigmoid(a)  # (n, H)
+        return params
+
+    def _check(self, training: Any) -> None:
+        if not isinstance(training, Training):
+            raise InputError(f"training is {training!r}", "give a nphash.hashers.Training or None")
+        training.check()
+        hidden = self.hidden
+        if not isinstance(hidden, (tuple, list)) or not hidden or not all(map(is_count, hidden)):
+            raise InputError(f"hidden is {hidden!r}", "give the widths of one or more layers, as (500, 500)")
+        if not is_count(self.words):
+            raise InputError(f"words is {self.words!r}", "give 1 or more; 2000 are usual")
+        if self.pretraining_epochs < 0 or not self.pretraining_rate > 0:
+            raise InputError(
+                f"pretraining has {self.pretraining_epochs} epochs at rate {self.pretraining_rate}",
+                "give 0 or more epochs and a positive rate; 10 at 0.05 are usual",
+            )
+        if not 0 <= self.noise < np.inf:
+            raise InputError(f"noise is {self.noise!r}", "give 0 or more; 4 is usual")
+
+    def _validator(self, X: Any, y: Any, X_valid: Any, y_valid: Any) -> Any:
+        if X_valid.shape[0] == 0:
+            return None
+        if y is not None and y_valid is not None:
+            precision = precision_validator(self.encode, X, y, X_valid, y_valid, self.n_bits)
+            return lambda params: precision(self._with_medians(params, X))
+        few, _ = subset(X_valid, X_valid, 2_000)
+        return lambda params: ("bound", -self.loss(params, Batch(few, few, None, None, 0.0))[0]["loss"])
+
+    def _with_medians(self, params: Params, X: Any) -> Params:
+        return {**params, "t": np.median(self._inputs(params, X), axis=0).astype(params["b_1"].dtype)}
+
+    def encode(self, params: Params, X: Any) -> Any:
+        """Return the packed codes of documents, in the words kept, under given weights and medians."""
+        return pack(self._inputs(params, X) > params["t"])
+
+    def _inputs(self, params: Params, X: Any) -> Array:
+        """Return the inputs of the code units, shape (n, L)."""
+        a, _ = sparse_dense(X, params["W_1"], params["b_1"], self.threads)  # (n, H)
+        for i in range(2, len(self.hidden) + 2):
+            a = product_in_blocks(sigmoid(a)[0], params[f"W_{i}"]) + params[f"b_{i}"]
+        return a
+
+    def _decision(self, X: Any) -> Array:
+        difference: Array = self._inputs(self.params_, X[:, self.kept_]) - self.params_["t"]
+        return difference

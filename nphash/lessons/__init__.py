@@ -1,0 +1,104 @@
+"""Nine lessons from counting words to a searchable code, shipped so that they work offline.
+
+A lesson is a script of cells (``# %%``): editors run it cell by cell, ``python lesson_1_bag_of_words.py``
+runs it whole. Beside each lies an exercise, a file with blanks that ``nphash gradcheck --exercise FILE``
+grades. `copy_lesson` copies both out of the package.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from nphash.errors import InputError
+
+__all__ = ["LESSONS", "Lesson", "copy_lesson", "find_lesson"]
+
+FOLDER = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """One lesson.
+
+    Attributes
+    ----------
+    number, title
+        What it is called.
+    minutes
+        How long a student needs for text and exercise, about.
+    name
+        Common part of its file names.
+    equations
+        Numbers of the paper's equations that are derived in it.
+    """
+
+    number: int
+    title: str
+    minutes: int
+    name: str
+    equations: tuple[int, ...] = ()
+
+    @property
+    def file(self) -> str:
+        """Name of the script."""
+        return f"lesson_{self.number}_{self.name}.py"
+
+    @property
+    def exercise(self) -> str:
+        """Name of the file with blanks."""
+        return f"exercise_{self.number}_{self.name}.py"
+
+
+LESSONS = (
+    Lesson(1, "Bag of words, softmax likelihood and its gradient", 60, "bag_of_words", (1,)),
+    Lesson(2, "Backpropagation as functions that return functions", 60, "backpropagation", (9, 10)),
+    Lesson(3, "The Gumbel-max trick and the Gumbel-softmax Jacobian", 75, "gumbel", (6, 7, 8)),
+    Lesson(4, "The bound and the categorical KL divergence", 75, "bound", (2, 3, 4)),
+    Lesson(5, "Straight-through against relaxation", 75, "straight_through", (5,)),
+    Lesson(6, "Adam by hand", 45, "adam"),
+    Lesson(7, "The whole of Doc2hash on a few screens", 120, "doc2hash"),
+    Lesson(8, "From codes to search: popcount, counting sort, ties", 60, "search"),
+    Lesson(9, "Measuring honestly", 75, "measuring"),
+)
+
+
+def find_lesson(number: int) -> Lesson:
+    """Return a lesson by its number.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+
+    Examples
+    --------
+    >>> find_lesson(6).title
+    'Adam by hand'
+    """
+    for lesson in LESSONS:
+        if lesson.number == number:
+            return lesson
+    raise InputError(f"there is no lesson {number}", f"they are numbered 1 to {len(LESSONS)}")
+
+
+def copy_lesson(number: int, folder: Path | str, force: bool = False) -> list[Path]:
+    """Copy a lesson and its exercise into a folder, which is made if need be; return the two files.
+
+    Raises
+    ------
+    InputError
+        If there is no such lesson, or one of the files is there already and ``force`` is not set:
+        it may hold somebody's solution.
+    """
+    lesson = find_lesson(number)
+    folder = Path(folder)
+    targets = [folder / lesson.file, folder / lesson.exercise]
+    for target in targets:
+        if target.exists() and not force:
+            raise InputError(f"{target} is there already", "name another folder, or --force replaces it")
+    folder.mkdir(parents=True, exist_ok=True)
+    for target in targets:
+        shutil.copyfile(FOLDER / target.name, target)
+    return targets

@@ -1,0 +1,41 @@
+"""Exercise 4: the divergence of a code from fair coins, and its gradient.
+
+Fill in the blanks (`...` and `raise NotImplementedError`), keep the names, then
+
+    nphash gradcheck --exercise exercise_4_bound.py
+
+which runs this file. Lesson 4 has the derivations. Shapes: B documents, L bits, K categories.
+Both functions return the mean over the documents of the sum over the bits, and `back(dloss)`.
+"""
+
+import numpy as np
+
+EXERCISE = 4
+
+
+def categorical_kl(logits):
+    """Return KL(q || uniform), Eq. (4): logits (B, L, K), q = softmax over the last axis."""
+    shifted = logits - logits.max(axis=-1, keepdims=True)
+    log_q = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))  # (B, L, K)
+    q = np.exp(log_q)
+    kl = ...  # a number
+
+    def back(dloss):
+        raise NotImplementedError
+
+    return kl, back
+
+
+def bernoulli_kl(logits):
+    """Return the same for K = 2 from one logit a bit: logits a (B, L), p = sigmoid(a).
+
+    Certain bits must do no harm: log(p) is -infinity where p rounds to 0. `np.logaddexp(0, a)` is
+    log(1 + e^a) for every a.
+    """
+    p = 0.5 * (1 + np.tanh(logits / 2))  # sigmoid, (B, L)
+    kl = ...  # a number
+
+    def back(dloss):
+        raise NotImplementedError
+
+    return kl, back

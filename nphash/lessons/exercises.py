@@ -1,0 +1,158 @@
+"""Grade an exercise: every function a student had to write, each with the likely mistake.
+
+The file is run to get at its functions, as ``python FILE`` would: grade only what you would run.
+"""
+
+from __future__ import annotations
+
+import json
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+
+from nphash.gradcheck import Report, format_text
+from nphash.lessons import LESSONS
+from nphash.lessons.grading import Grade, Part, grade_part
+from nphash.lessons.student import ExerciseError, Student, read_student
+
+__all__ = ["all_right", "format_grades", "format_grades_jsonl", "grade_exercise", "parts_of"]
+
+# Where the parts of each exercise stand: an exercise needs only its own references.
+_HOMES = {
+    1: "words",
+    2: "words",
+    3: "bits",
+    4: "bits",
+    5: "bits",
+    6: "steps",
+    7: "steps",
+    8: "retrieval",
+    9: "retrieval",
+}
+
+
+def parts_of(number: int) -> tuple[Part, ...]:
+    """Return the functions that exercise ``number`` asks for.
+
+    Examples
+    --------
+    >>> [part.name for part in parts_of(6)]
+    ['adam_step', 'clip']
+    """
+    module = import_module(f"nphash.lessons.parts.{_HOMES[number]}")
+    parts: tuple[Part, ...] = module.PARTS[number]
+    return parts
+
+
+def grade_exercise(path: Path | str, seed: int = 0) -> list[Grade]:
+    """Run a student's file and grade its functions.
+
+    Parameters
+    ----------
+    path
+        The file: one of the exercises, filled in.
+    seed
+        Draws the arguments.
+
+    Returns
+    -------
+    list of Grade
+        One for each function that was to be written.
+
+    Raises
+    ------
+    ExerciseError
+        If the file cannot be run or is no exercise.
+    OSError
+        If it cannot be read.
+    """
+    student = read_student(path)
+    if student.number not in _HOMES:
+        raise ExerciseError(
+            f"{student.path} says it is exercise {student.number}", f"there are 1 to {len(LESSONS)}"
+        )
+    return [_grade(part, student, seed) for part in parts_of(student.number)]
+
+
+def _grade(part: Part, student: Student, seed: int) -> Grade:
+    if part.name in student.blanks:
+        return Grade(part.name, "not done", evidence=f"line {student.blanks[part.name]} is still blank")
+    if part.name not in student.functions:
+        advice = "keep the names of the functions as they were"
+        return Grade(part.name, "not done", "the function is missing", advice=advice)
+    return grade_part(part, student.functions[part.name], student.path, seed)
+
+
+def all_right(grades: list[Grade]) -> bool:
+    """Return whether every part is done and right.
+
+    Examples
+    --------
+    >>> all_right([Grade("f", "right"), Grade("g", "not done")])
+    False
+    """
+    return all(grade.passed for grade in grades)
+
+
+def format_grades(grades: list[Grade]) -> str:
+    """Return one line for each part, and below those that are not right what is wrong with them.
+
+    Examples
+    --------
+    >>> print(format_grades([Grade("softmax", "right"), Grade("loss", "wrong", "sign", "-2, 2 is right")]))
+    right     softmax
+    WRONG     loss
+              likely mistake: sign (-2, 2 is right)
+    1 of 2 right
+    """
+    lines = []
+    for grade in grades:
+        verdict = grade.verdict.upper() if grade.verdict == "wrong" else grade.verdict
+        lines.append(f"{verdict:<10}{grade.part}")
+        lines += [" " * 10 + text for text in _remarks(grade)]
+    right = sum(grade.passed for grade in grades)
+    return "\n".join([*lines, f"{right} of {len(grades)} right"])
+
+
+def _remarks(grade: Grade) -> list[str]:
+    texts = []
+    if grade.cause:
+        evidence = f" ({grade.evidence})" if grade.evidence else ""
+        texts.append(f"likely mistake: {grade.cause}{evidence}")
+    elif grade.evidence:
+        texts.append(grade.evidence)
+    if grade.advice:
+        texts.append(f"think of this: {grade.advice}")
+    if any(not report.passed for report in grade.reports):
+        texts += _table(grade.reports)
+    return texts
+
+
+def _table(reports: tuple[Report, ...]) -> list[str]:
+    """Return the checker's table without its own remarks: the likely mistake stands above already."""
+    bare = [line for line in format_text(list(reports)).splitlines()[:-1] if "likely cause:" not in line]
+    return ["", *bare, ""]
+
+
+def format_grades_jsonl(grades: list[Grade]) -> str:
+    """Return one JSON object a line, for scripts that collect grades.
+
+    Examples
+    --------
+    >>> format_grades_jsonl([Grade("softmax", "right")])
+    '{"part": "softmax", "verdict": "right", "cause": "", "evidence": "", "advice": "", "gradients": {}}'
+    """
+    return "\n".join(json.dumps(_record(grade), ensure_ascii=False) for grade in grades)
+
+
+def _record(grade: Grade) -> dict[str, object]:
+    errors = {report.parameter: report.relative_error for report in grade.reports}
+    return {
+        "part": grade.part,
+        "verdict": grade.verdict,
+        "cause": grade.cause,
+        "evidence": grade.evidence,
+        "advice": grade.advice,
+        "gradients": {name: error if np.isfinite(error) else None for name, error in errors.items()},
+    }

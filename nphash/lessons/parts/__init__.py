@@ -1,0 +1,1 @@
+"""References and typical mistakes of the exercises, two or three exercises a file."""
