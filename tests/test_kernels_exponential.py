@@ -9,7 +9,7 @@ from nphash.kernels.exponential import exponentials
 
 def exponential_of(values, shift=0.0):
     row = np.array(values, dtype=np.float32)
-    exponentials(row, np.full(row.size, shift, np.float32), np.empty(row.size, np.int32))
+    exponentials(row, np.full(row.size, shift, np.float32))
     return row
 
 

@@ -138,7 +138,7 @@ def forward(
     expected, seen = vectors
     n_bits, n_rows = z.shape
     buffer, part = np.empty(n_bits * width, W.dtype), np.empty_like(z)
-    sums, bits = np.empty(n_rows, W.dtype), np.empty(n_rows, np.int32)
+    sums = np.empty(n_rows, W.dtype)
     hits = np.float64(0)
     total[:] = 0
     expected[:] = 0
@@ -159,7 +159,7 @@ def forward(
         hits += _hits(scores, columns, entries, start, seen)
         sums[:] = 0
         for word in range(stop - start):
-            exponentials(scores[word], maxima[t], bits)
+            exponentials(scores[word], maxima[t])
             _add(sums, scores[word])
         _add(total, sums)
         np.dot(columns, scores, part)

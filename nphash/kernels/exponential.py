@@ -36,7 +36,7 @@ _BIAS, _MANTISSA = np.int32(127), np.int32(23)
 # contract: a fused multiply-add rounds once instead of twice, so it only comes closer. Neither
 # reassoc, which would merge the two parts of ln 2, nor nnan, so that a NaN stays visible.
 @jit(fastmath={"contract"})
-def exponentials(row: Array, shift: Array, bits: Array) -> None:
+def exponentials(row: Array, shift: Array) -> None:
     """Replace ``row`` by exp(row - shift).
 
     Parameters
@@ -45,13 +45,11 @@ def exponentials(row: Array, shift: Array, bits: Array) -> None:
         float32 array of shape (n,).
     shift
         float32 array of shape (n,), from which no number of the row may be further up than 87.
-    bits
-        int32 array of shape (n,) for intermediate results.
 
     Examples
     --------
     >>> row = np.array([1, 0, -1000], dtype=np.float32)
-    >>> exponentials(row, np.zeros(3, dtype=np.float32), np.empty(3, dtype=np.int32))
+    >>> exponentials(row, np.zeros(3, dtype=np.float32))
     >>> row.round(4)
     array([2.7183, 1.    , 0.    ], dtype=float32)
     """
@@ -65,8 +63,5 @@ def exponentials(row: Array, shift: Array, bits: Array) -> None:
         p = p * r + _C4
         p = p * r + _C3
         p = p * r + _HALF
-        row[i] = p * r * r + r + _ONE
-        bits[i] = (np.int32(n) + _BIAS) << _MANTISSA
-    powers = bits.view(np.float32)  # 2^n
-    for i in range(row.size):
-        row[i] *= powers[i]
+        power = np.int32((np.int32(n) + _BIAS) << _MANTISSA).view(np.float32)  # 2^n
+        row[i] = (p * r * r + r + _ONE) * power
