@@ -140,6 +140,8 @@ COMMANDS = [
     ["encode", "corpus"],
     ["evaluate"],
     ["evaluate", "corpus"],
+    ["duplicates"],
+    ["neighbours"],
     ["info"],
 ]
 
