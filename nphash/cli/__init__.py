@@ -22,7 +22,7 @@ COMMANDS = {
     "fit": "Learn codes for a corpus and make it a searchable collection.",
     "search": "Find the documents of a collection nearest to queries.",
     "duplicates": "Find groups of documents with the same or nearly the same code.",
-    "neighbours": "Write the neighbour graph: for each document the other documents with the nearest codes.",
+    "neighbours": "Write the neighbour graph: the nearest other documents of each document.",
     "add": "Add documents to a collection.",
     "remove": "Remove documents from a collection by id.",
     "encode": "Write the codes of a corpus under a collection's model.",

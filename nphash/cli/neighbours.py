@@ -38,7 +38,7 @@ FIELDS = ("id", "rank", "neighbour", "distance")
 def command(
     directory: Path, k: int, output: Path | None, force: bool, threads: int | None, **options: Any
 ) -> None:
-    """Write the neighbour graph: for each document the other documents with the nearest codes.
+    """Write the neighbour graph: the nearest other documents of each document.
 
     On standard output one record a pair: id, rank, neighbour, distance. A .npz file holds the
     arrays ids (n), neighbours (n, k: rows of ids) and distances (n, k).
