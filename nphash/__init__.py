@@ -10,17 +10,19 @@ from typing import TYPE_CHECKING, Any
 from nphash._version import __version__
 
 if TYPE_CHECKING:
+    from nphash.collection import Collection
     from nphash.hashers.doc2hash import Doc2Hash
     from nphash.index import HammingIndex
     from nphash.text.vectorizer import Vectorizer
 
 _HOMES = {
+    "Collection": "nphash.collection",
     "Doc2Hash": "nphash.hashers.doc2hash",
     "HammingIndex": "nphash.index",
     "Vectorizer": "nphash.text.vectorizer",
 }
 
-__all__ = ["Doc2Hash", "HammingIndex", "Vectorizer", "__version__"]
+__all__ = ["Collection", "Doc2Hash", "HammingIndex", "Vectorizer", "__version__"]
 
 
 def __getattr__(name: str) -> Any:

@@ -176,3 +176,36 @@ def top_cosine(queries, database, k, exclude_self):
         largest([cosine(query, row) for row in database], k, i if exclude_self else None)
         for i, query in enumerate(queries)
     ]
+
+
+# --- restricted Boltzmann machines: one unit at a time --------------------------------------
+
+
+def contrastive_divergence(v, W, b, c, uniform, words):
+    """Moves of CD-1 (dW, db, dc), and p(h|v), for one document after the other."""
+    n_visible, n_hidden = len(W), len(W[0])
+    dW = [[0.0] * n_hidden for _ in range(n_visible)]
+    db, dc, p_all = [0.0] * n_hidden, [0.0] * n_visible, []
+
+    def up(units):
+        inputs = [b[j] + sum(units[i] * W[i][j] for i in range(n_visible)) for j in range(n_hidden)]
+        return [1 / (1 + math.exp(-x)) for x in inputs]
+
+    for row, draws in zip(v, uniform, strict=True):
+        p = up(row)
+        h = [1.0 if u < q else 0.0 for u, q in zip(draws, p, strict=True)]
+        scores = [c[i] + sum(h[j] * W[i][j] for j in range(n_hidden)) for i in range(n_visible)]
+        if words:
+            total = sum(math.exp(s) for s in scores)
+            again = [sum(row) * math.exp(s) / total for s in scores]
+        else:
+            again = [1 / (1 + math.exp(-s)) for s in scores]
+        p_again = up(again)
+        p_all.append(p)
+        for i in range(n_visible):
+            dc[i] += (row[i] - again[i]) / len(v)
+            for j in range(n_hidden):
+                dW[i][j] += (row[i] * p[j] - again[i] * p_again[j]) / len(v)
+        for j in range(n_hidden):
+            db[j] += (p[j] - p_again[j]) / len(v)
+    return dW, db, dc, p_all

@@ -33,6 +33,12 @@ def quick(method, **params):
     return hasher.set_params(**{name: value for name, value in wanted.items() if name in known})
 
 
+def stretched(X):
+    """Rows as the encoder sees them, dense: of length ten."""
+    X = X.toarray().astype(np.float64)
+    return 10 * X / np.maximum(np.linalg.norm(X, axis=1, keepdims=True), 1e-300)
+
+
 class FixedNoise:
     """A source of noise that draws the same every time, or what it was given for a kind of draw."""
 

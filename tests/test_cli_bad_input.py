@@ -140,6 +140,8 @@ COMMANDS = [
     ["encode", "corpus"],
     ["evaluate"],
     ["evaluate", "corpus"],
+    ["duplicates"],
+    ["neighbours"],
     ["info"],
 ]
 
@@ -210,6 +212,7 @@ def test_many_results_are_no_error(tmp_path):
     assert result.code == 0 and len(result.out.splitlines()) == 30
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="POSIX permissions")
 def test_an_unwritable_kernel_cache_is_only_slower(tmp_path):
     """Numba finds no folder to write to: kernels are compiled in this process alone."""

@@ -200,6 +200,7 @@ def test_a_folder_in_the_way_of_the_checkpoint_stays(corpus, tmp_path):
     assert (kept / "mine.txt").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="sends SIGKILL")
 def test_a_killed_fit_goes_on_to_the_same_bytes(corpus, tmp_path):
     """kill -9 in the middle of training, then --resume, in processes of their own."""

@@ -42,7 +42,7 @@ def test_blocks_of_encoding_are_the_whole(n):
     x, _ = small.documents(n, 30)
     hasher = Doc2Hash(8, hidden=(6, 5), training=Training(dtype="float64"))
     params = hasher.start_params(x, x, 0)
-    h = np.maximum(x @ params["W_1"], 0)
+    h = np.maximum(small.stretched(x) @ params["W_1"], 0)
     expected = np.maximum(h @ params["W_2"], 0) @ params["W_a"]
     assert np.allclose(hasher._logits(params, x), expected, atol=1e-12)
 

@@ -9,7 +9,7 @@ import scipy.sparse
 import small
 from autograd import grad
 
-from nphash.hashers.networks import encoder, glorot, layers, log_unigram
+from nphash.hashers.networks import encoder, glorot, layers, log_unigram, stretched
 
 X, _ = small.documents()
 
@@ -58,7 +58,7 @@ def test_the_encoder_and_its_gradients(widths, with_mask, name):
     dh = rng.normal(size=(60, widths[-1]))
 
     def twin(params):
-        h = X.toarray()
+        h = small.stretched(X)
         for i in range(1, len(widths)):
             h = anp.maximum(anp.dot(h, params[f"W_{name}{i}"]) + params[f"b_{name}{i}"], 0)
         return h if mask is None else h * mask
@@ -71,3 +71,13 @@ def test_the_encoder_and_its_gradients(widths, with_mask, name):
     assert gradients.keys() == expected.keys()
     for key in params:
         assert np.allclose(gradients[key], expected[key], rtol=1e-9, atol=1e-9), key
+
+
+def test_rows_are_stretched_to_one_length_and_empty_ones_stay():
+    x = scipy.sparse.vstack([X, 0 * X[:2], 1e-20 * X[:2], 1e12 * X[:2]]).tocsr()
+    for dtype in (np.float32, np.float64):
+        long = stretched(x.astype(dtype))
+        lengths = np.linalg.norm(long.toarray(), axis=1)
+        assert long.dtype == dtype
+        assert np.allclose(lengths, [10.0] * 60 + [0.0] * 2 + [10.0] * 4)
+    assert np.allclose(stretched(X).toarray(), small.stretched(X))

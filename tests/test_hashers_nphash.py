@@ -92,7 +92,7 @@ def test_without_context_the_loss_is_the_bound():
 def test_learns_topics_without_labels():
     X, y = small.documents(n=400, words=60, topics=4, seed=1)
     X_test, y_test = small.documents(n=100, words=60, topics=4, seed=2)
-    hasher = NpHash(16, hidden=(32,), random_state=0, training=Training(epochs=8, average=0.9))
+    hasher = NpHash(16, hidden=(32,), random_state=0, training=Training(epochs=60, average=0.98))
     database = hasher.fit_transform(small.unit_rows(X))
     figure = precision_at_k(hasher.transform(small.unit_rows(X_test)), y_test, database, y, 16, k=20)
     assert figure > 0.8  # by chance 0.25
@@ -112,7 +112,7 @@ def test_documents_without_words_and_alike_documents():
     assert (codes == codes[0]).all()
 
 
-@pytest.mark.parametrize(("n", "epochs"), [(100, 60), (7_747, 20), (50_000, 18), (500_000, 4)])
+@pytest.mark.parametrize(("n", "epochs"), [(100, 200), (7_747, 20), (50_000, 18), (500_000, 4)])
 def test_epochs_fit_the_number_of_documents(n, epochs, monkeypatch):
     hasher = NpHash(8)
     monkeypatch.setattr(method.VariationalHasher, "_fit", lambda self, X, y, **options: None)

@@ -49,7 +49,7 @@ def twin(params, x, draws, draws_v, y, bounded):
     """VDSH-SP once more, dense, with autograd and nothing shared with the package."""
 
     def normal(name, mean, spread, draws):
-        h = x
+        h = 10 * x / anp.linalg.norm(x, axis=1, keepdims=True)
         for i in (1, 2):
             h = anp.maximum(anp.dot(h, params[f"W_{name}{i}"]) + params[f"b_{name}{i}"], 0)
         mu = anp.dot(h, params[f"W_{mean}"]) + params[f"b_{mean}"]
@@ -108,7 +108,7 @@ def test_the_decoder_sees_both_codes_and_the_classifier_the_shared_one():
     params = start(hasher)
     latent, _ = hasher.latent(params, small.batch(X, rng=False))
     shared = hasher._logits(params, X)
-    h = np.maximum(X @ params["W_v1"] + params["b_v1"], 0)
+    h = np.maximum(small.stretched(X) @ params["W_v1"] + params["b_v1"], 0)
     private = np.maximum(h @ params["W_v2"] + params["b_v2"], 0) @ params["W_va"] + params["b_va"]
     assert np.allclose(latent.code, shared)
     assert np.allclose(latent.decoded, shared + private)
@@ -132,7 +132,7 @@ def test_bits_are_cut_at_the_median_of_the_training_documents(cls):
     hasher = cls(12, hidden=(9,), training=Training(epochs=2), random_state=0).fit(many, classes)
     bits = unpack(hasher.transform(many), 12)
     assert np.abs(bits.mean(axis=0) - 0.5).max() < 0.02
-    h = np.maximum(many @ hasher.params_["W_1"] + hasher.params_["b_1"], 0)
+    h = np.maximum(small.stretched(many) @ hasher.params_["W_1"] + hasher.params_["b_1"], 0)
     mu = h @ hasher.params_["W_a"] + hasher.params_["b_a"]
     assert np.allclose(np.median(mu, axis=0), hasher.params_["median"], atol=1e-6)
     assert np.allclose(hasher.decision_function(many), mu - np.median(mu, axis=0), atol=1e-5)

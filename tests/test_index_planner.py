@@ -55,7 +55,7 @@ def test_a_plan_says_why(monkeypatch):
     assert "the fastest for 500 queries over 1,000" in str(
         planner.choose(Task(1000, 64, 500), ledger=Ledger())
     )
-    assert str(Plan("numpy", "asked for", {})) == "numpy: asked for"
+    assert str(Plan("numpy", Task(1, 1, 1), {}, asked_for=True)) == "numpy: asked for"
 
 
 def test_costs_grow_with_everything():

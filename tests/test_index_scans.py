@@ -16,6 +16,10 @@ def small(rng):
     return codes, queries, Rows(64, ((0, words[:333]), (333, words[333:])), 700, ALL, 700)
 
 
+def sample(rows):
+    return rows.sample(100).reshape(-1)
+
+
 @pytest.mark.parametrize("sliced", [True, False])
 @pytest.mark.parametrize("threads", [1, 2, 8])
 @pytest.mark.parametrize(("tile", "pairs"), [(1, 1), (3, 1 << 12), (1000, 1 << 31)])
@@ -24,7 +28,7 @@ def test_tiles_and_pieces(small, monkeypatch, sliced, threads, tile, pairs):
     monkeypatch.setattr(scans, "_TILE", tile)
     monkeypatch.setattr(scans, "_PAIRS", pairs)
     work = scans.Work(sliced, threads)
-    found = scans.nearest(rows, as_words(queries), 6, None, work)
+    found = scans.nearest(rows, as_words(queries), 6, None, work, sample(rows))
     expected, positions = nearest(queries, codes, 6)
     np.testing.assert_array_equal(keys.distances(found), expected)
     np.testing.assert_array_equal(keys.positions(found), positions)
@@ -38,7 +42,7 @@ def test_tiles_and_pieces(small, monkeypatch, sliced, threads, tile, pairs):
 def test_limits_leave_places_empty(small, sliced):
     codes, queries, rows = small
     limits = np.arange(20)
-    found = scans.nearest(rows, as_words(queries), 700, limits, scans.Work(sliced, 2))
+    found = scans.nearest(rows, as_words(queries), 700, limits, scans.Work(sliced, 2), sample(rows))
     for q, limit in enumerate(limits.tolist()):
         expected = within(queries[q : q + 1], codes, limit - 1)[0]
         assert keys.distances(found[q, : len(expected)]).tolist() == [d for d, _ in expected]
@@ -57,7 +61,7 @@ def test_an_error_in_one_thread_stops_the_others(small, sliced, monkeypatch):
             raise InterruptedError("enough")
 
     with pytest.raises((InterruptedError, KeyboardInterrupt)):
-        scans.nearest(rows, as_words(queries), 2, None, scans.Work(sliced, 2, step))
+        scans.nearest(rows, as_words(queries), 2, None, scans.Work(sliced, 2, step), sample(rows))
     assert len(told) < 40
 
 
@@ -71,6 +75,6 @@ def test_progress_counts_every_pair_once(small):
 
 def test_no_queries(small):
     none = as_words(small[1][:0])
-    assert scans.nearest(small[2], none, 3, None, scans.Work(True, 1)).shape == (0, 3)
+    assert scans.nearest(small[2], none, 3, None, scans.Work(True, 1), sample(small[2])).shape == (0, 3)
     offsets, found = scans.within(small[2], none, 3, scans.Work(True, 1))
     assert offsets.tolist() == [0] and not len(found)

@@ -26,10 +26,10 @@ EPOCHS = 8
 SHOWN = 3
 QUERIES = (
     "parse a date string",
-    "eigenvalues of a symmetric matrix",
-    "read a compressed file",
-    "run functions in several threads",
-    "random numbers from a normal distribution",
+    "compress and decompress data",
+    "sparse matrix in compressed row format",
+    "solve a linear system of equations",
+    "progress bar in the terminal",
 )
 
 

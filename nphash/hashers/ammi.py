@@ -17,6 +17,10 @@ and since q is at its minimum, its change does not show in the gradient: dH+ = -
 
 loss = H(Z|Y) - entropy_weight * H+. Nothing here is as wide as the vocabulary but the sparse product x W.
 
+From random first weights a linear encoder of all words learns the training documents by heart (Reuters, 32
+bits: .79 to .81, whatever the step size, batch, spread or dropout of words); from the rotated singular
+vectors of iterative quantisation it ends at .83.
+
 Letters: B batch, V vocabulary, L bits.
 """
 
@@ -31,10 +35,13 @@ import numpy.typing as npt
 from nphash.codes import pack
 from nphash.errors import InputError
 from nphash.hashers.inputs import seed_from
+from nphash.hashers.itq import ITQ
 from nphash.hashers.linear import LinearHasher
+from nphash.hashers.lsi import project
 from nphash.hashers.training import Batch, Data, Params, Training, train
 from nphash.hashers.validation import held_out_rows, precision_validator, subset
 from nphash.ops import sigmoid, softplus, sparse_dense
+from nphash.threads import count_threads
 
 __all__ = ["AMMI", "bit_entropy", "markov_entropy"]
 
@@ -141,8 +148,9 @@ class AMMI(LinearHasher):
         Length L of a code.
     entropy_weight
         Weight of the codes' entropy against the uncertainty of each code.
-    spread
-        First weights are uniform in plus or minus this.
+    start
+        First weights: ``"itq"``, those of iterative quantisation, scaled so that logits have standard
+        deviation 2; ``"random"``, uniform between -0.1 and 0.1, as in the paper.
     training
         Epochs, batch size, learning rate, ... The batch is what the Markov chain is fitted to: below
         some hundred documents it is fitted to noise.
@@ -175,7 +183,7 @@ class AMMI(LinearHasher):
     """
 
     _groups: ClassVar[dict[str, Callable[[], Any]]] = {
-        "training": lambda: Training(epochs=30, batch_size=256, learning_rate=0.01)
+        "training": lambda: Training(epochs=15, batch_size=256, learning_rate=0.01)
     }
 
     def __init__(
@@ -183,14 +191,14 @@ class AMMI(LinearHasher):
         n_bits: int = 32,
         *,
         entropy_weight: float = 2.0,
-        spread: float = 0.1,
+        start: str = "itq",
         training: Training | None = None,
         random_state: Any = None,
         threads: int | None = None,
     ) -> None:
         self.n_bits = n_bits
         self.entropy_weight = entropy_weight
-        self.spread = spread
+        self.start = start
         self.training = training
         self.random_state = random_state
         self.threads = threads
@@ -221,11 +229,7 @@ class AMMI(LinearHasher):
             X_valid, y_valid = X[held_out], None if y is None else y[held_out]
             X, y = X[~held_out], None if y is None else y[~held_out]
         X = X.astype(training.dtype)
-        rng = np.random.default_rng([seed])
-        params = {
-            "W": rng.uniform(-self.spread, self.spread, (X.shape[1], self.n_bits)).astype(training.dtype),
-            "b": np.zeros(self.n_bits, training.dtype),
-        }
+        params = {name: array.astype(training.dtype) for name, array in self._first(X, seed).items()}
         state = train(
             self,
             params,
@@ -241,14 +245,27 @@ class AMMI(LinearHasher):
         self.best_epoch_, self.history_ = state.best_epoch, state.history
         self.n_iter_ = len(state.history)
 
+    def _first(self, X: Any, seed: int) -> Params:
+        """Return the weights a fit begins with, W (V, L) and b (L,)."""
+        if self.start == "random":
+            W = np.random.default_rng([seed]).uniform(-0.1, 0.1, (X.shape[1], self.n_bits))
+            return {"W": W, "b": np.zeros(self.n_bits)}
+        itq = ITQ(self.n_bits, random_state=seed, threads=self.threads).fit(X)
+        scores = project(X, itq.components_, count_threads(self.threads))  # (n, L)
+        deviation = float(scores.std(axis=0, dtype=np.float64).mean())
+        scale = 2.0 / deviation if deviation > 0 else 1.0
+        # thresholds there are for rows of length one
+        length = float(np.sqrt(np.einsum("ij,ij->i", scores, scores)).mean(dtype=np.float64))
+        return {"W": scale * itq.components_, "b": -scale * length * itq.thresholds_}
+
     def _check(self, training: Any) -> None:
         if not isinstance(training, Training):
             raise InputError(f"training is {training!r}", "give a nphash.hashers.Training or None")
         training.check()
         if not 0 <= self.entropy_weight < np.inf:
             raise InputError(f"entropy_weight is {self.entropy_weight!r}", "give 0 or more; 2 is usual")
-        if not 0 < self.spread < np.inf:
-            raise InputError(f"spread is {self.spread!r}", "give a positive number; 0.1 is usual")
+        if self.start not in ("itq", "random"):
+            raise InputError(f"start is {self.start!r}", 'give "itq" or "random"')
 
     def _validator(self, X: Any, y: Any, X_valid: Any, y_valid: Any) -> Any:
         if X_valid is None or X_valid.shape[0] == 0:

@@ -94,11 +94,13 @@ class VariationalHasher(Hasher):
 
     @property
     def _training(self) -> Training:
-        return Training() if self.training is None else self.training
+        training: Training = self._settings("training")
+        return training
 
     @property
     def _labels(self) -> Labels:
-        return Labels() if self.labels is None else self.labels
+        labels: Labels = self._settings("labels") if self.supervised else Labels()
+        return labels
 
     def _schedule(self, value: ScheduleLike) -> Schedule:
         return as_schedule(value, self._training.epochs)

@@ -8,7 +8,8 @@ Four ideas, none of which needs labels:
   small steps count, not from direct similarity;
 * distillation: within a batch, codes are as near as a teacher says, cosine in LSI and eigenmap
   coordinates together;
-* the encoder reads words and LSI coordinates side by side: words know more, LSI generalises.
+* the encoder reads LSI coordinates, not words: it cannot learn its documents by heart, and new ones get
+  codes as good as theirs.
 
 Bits are sampled straight through as in `Doc2Hash`, and codes come from a running average of weights.
 
@@ -18,7 +19,6 @@ Letters: B batch, V vocabulary, H hidden units, L bits, n documents, d LSI dimen
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -27,12 +27,10 @@ from nphash.distillation import similarity_distillation
 from nphash.engine import Engine
 from nphash.errors import InputError
 from nphash.gumbel import logistic_noise, straight_through_bits
+from nphash.hashers.alike import Alike, Similarity, find_alike
 from nphash.hashers.autoencoder import BackLatent, Latent, VariationalHasher, drawn
-from nphash.hashers.eigenmap import laplacian_eigenmap
-from nphash.hashers.inputs import is_count
 from nphash.hashers.lsi import fit_lsi, normalise_rows, project
-from nphash.hashers.neighbours import knn_graph, top_cosine
-from nphash.hashers.networks import glorot
+from nphash.hashers.networks import layers
 from nphash.hashers.training import Batch, Params, Training
 from nphash.losses import bernoulli_kl, bound_loss
 from nphash.ops import Array, dense, dropout, relu, softmax
@@ -44,69 +42,10 @@ __all__ = ["NpHash", "Similarity"]
 # the learning rate, so that longer inputs learn faster.
 INPUT_LENGTH = 10.0
 
-# Below so many documents there is no graph worth having: every document is its own neighbour.
-FEWEST_DOCUMENTS = 50
-
 # A fit has at least so many steps, if need be by more epochs, and at most so many by fewer.
 STEPS = (1_500, 12_000)
-EPOCHS = (4, 60)
+EPOCHS = (4, 200)
 USUAL_EPOCHS = 18
-
-
-@dataclass(frozen=True)
-class Similarity:
-    """How documents that are alike are found, and how much that counts.
-
-    Parameters
-    ----------
-    neighbours
-        From how many near documents one is drawn to be rebuilt.
-    edges
-        Edges of each document in the graph that the eigenmap is made from.
-    eigenmap
-        Coordinates of the eigenmap.
-    lsi
-        LSI dimensions that the encoder reads.
-    teacher_lsi
-        How many of them are in the graph and the teacher.
-    weight
-        Weight of the distillation.
-    teacher_temperature, code_temperature
-        Of the two distributions over a batch.
-
-    Examples
-    --------
-    >>> Similarity(weight=0).neighbours
-    25
-    """
-
-    neighbours: int = 25
-    edges: int = 6
-    eigenmap: int = 48
-    lsi: int = 256
-    teacher_lsi: int = 64
-    weight: float = 2.0
-    teacher_temperature: float = 0.1
-    code_temperature: float = 0.3
-
-    def check(self) -> None:
-        """Raise `InputError` for settings that cannot be."""
-        for name in ("neighbours", "edges", "eigenmap", "lsi", "teacher_lsi"):
-            if not is_count(getattr(self, name)):
-                raise InputError(f"similarity.{name} is {getattr(self, name)!r}", "give 1 or more")
-        if not 0 <= self.weight < np.inf:
-            raise InputError(f"similarity.weight is {self.weight!r}", "give 0 or more")
-        if not (self.teacher_temperature > 0 and self.code_temperature > 0):
-            raise InputError("a temperature of similarity is not positive", "0.1 and 0.3 are usual")
-
-
-@dataclass(frozen=True)
-class Alike:
-    """What was worked out about the training documents before the first step."""
-
-    target: Any  # CSR (n, V)
-    neighbours: Array  # (n, k)
-    teacher: Array  # (n, d), rows of length one
 
 
 class NpHash(VariationalHasher):
@@ -136,7 +75,7 @@ class NpHash(VariationalHasher):
     Attributes
     ----------
     params_ : dict of str to ndarray
-        ``W_1 (V, H), W_u (d, H), b_1`` encoder, ``V_u (V, d)`` LSI, ``W_a (H, L), b_a`` logits,
+        ``V_u (V, d)`` LSI, ``W_1 (d, H), b_1`` encoder, ``W_a (H, L), b_a`` logits,
         ``W_s (L, V), b_s`` decoder.
     history_ : list of dict
         Loss, its terms and validation figure of every epoch.
@@ -209,45 +148,35 @@ class NpHash(VariationalHasher):
 
     def start_params(self, x: Any, target: Any, seed: int) -> Params:
         """Return the weights a fit begins with, and the LSI components, which stay as they are."""
-        params = super().start_params(x, target, seed)
-        lsi = fit_lsi(x, min(self._settings("similarity").lsi, *x.shape), seed)
-        rng = np.random.default_rng([seed, 1])
-        weights = glorot(rng, lsi.components.shape[1], self.hidden[0])
         dtype = self._training.dtype
-        return params | {"V_u": lsi.components.astype(dtype), "W_u": weights.astype(dtype)}
+        lsi = fit_lsi(x, min(self._settings("similarity").lsi, *x.shape), seed)
+        rng = np.random.default_rng([seed])
+        params = layers(rng, (lsi.components.shape[1], *self.hidden))
+        params |= self._start(rng, self.hidden[-1], target)
+        params = {name: array.astype(dtype) for name, array in params.items()}
+        return params | {"V_u": lsi.components.astype(dtype)}
 
     def _context(self, X: Any, params: Params, seed: int) -> Alike:
-        """Find every document's neighbours and its place in the teacher's space."""
-        settings: Similarity = self._settings("similarity")
-        n = X.shape[0]
-        u = project(X, params["V_u"][:, : settings.teacher_lsi], self.threads)  # (n, d)
-        if n < FEWEST_DOCUMENTS:
-            return Alike(X, np.arange(n)[:, None], normalise_rows(u))
-        near, similarities = top_cosine([X, u], min(settings.edges, n - 1), threads=self.threads)
-        graph = knn_graph(near, similarities, symmetry="mean", weighted=False)
-        place = laplacian_eigenmap(graph, min(settings.eigenmap, n // 8), seed)  # (n, d)
-        k = int(np.clip(n // 40, 1, settings.neighbours))
-        neighbours, _ = top_cosine(place, k, threads=self.threads)
-        teacher = np.hstack([normalise_rows(u), normalise_rows(place)])
-        return Alike(X, neighbours, normalise_rows(teacher))
+        u = project(X, params["V_u"], self.threads)  # (n, d)
+        return find_alike(X, u, self._settings("similarity"), seed, self.threads)
 
     # ------------------------------------------------------------------ the model
 
     def _hidden(
         self, params: Params, x: Any, mask: Array | None, engine: Engine
     ) -> tuple[Array, Callable[[Array], Params]]:
-        """Words and LSI side by side: h = ReLU(x W_1 + u W_u + b_1), u = x V_u of length one."""
-        length = params["W_1"].dtype.type(INPUT_LENGTH)
-        u = length * normalise_rows(project(x, params["V_u"]))  # (B, d)
-        words, back_words = engine.sparse_dense(x * length, params["W_1"], params["b_1"])  # (B, H)
-        h, back_relu = relu(words + u @ params["W_u"])
+        """Return h = ReLU(u W_1 + b_1) of LSI coordinates u = x V_u, stretched to one length."""
+        no_bias = np.zeros(params["V_u"].shape[1], params["V_u"].dtype)
+        u, _ = engine.sparse_dense(x, params["V_u"], no_bias)  # (B, d), constant: it has no way back
+        u = u.dtype.type(INPUT_LENGTH) * normalise_rows(u)
+        h, back_dense = engine.dense(u, params["W_1"], params["b_1"])  # (B, H)
+        h, back_relu = relu(h)
         if mask is not None:
             h, back_dropout = dropout(h, mask)
 
         def back(dh: Array) -> Params:
-            da = back_relu(dh if mask is None else back_dropout(dh))  # (B, H)
-            dW_1, db_1 = back_words(da)
-            return {"W_1": dW_1, "b_1": db_1, "W_u": u.T @ da}
+            _, dW_1, db_1 = back_dense(back_relu(dh if mask is None else back_dropout(dh)))
+            return {"W_1": dW_1, "b_1": db_1}
 
         return h, back
 

@@ -54,6 +54,7 @@ class Engine:
         self.buckets: MultiIndex | None = None
         self._building = threading.Lock()
         self._ledger = Ledger()  # what doing without buckets has cost
+        self._sample: tuple[Rows | None, int, Words] = (None, 0, np.empty(0, np.uint64))
         self._looks: dict[int, float] = {}  # by k: codes looked at for a query, learned from searches
 
     # -- the k nearest ---------------------------------------------------------------------------
@@ -82,7 +83,7 @@ class Engine:
         wanted = self.strategy
         if wanted == "bit-sliced" and wanted not in costs:
             wanted = "popcount"  # codes too wide
-        return Plan(wanted, "asked for", costs)
+        return Plan(wanted, task, costs, asked_for=True)
 
     def _nearest(self, rows: Rows, queries: Words, k: int, buckets: MultiIndex | None) -> Keys:
         task = Task(rows.n, rows.n_bits, len(queries))
@@ -101,7 +102,20 @@ class Engine:
             return _numpy_nearest(rows, queries, k)
         from nphash.index import scans
 
-        return scans.nearest(rows, queries, k, limits, scans.Work(strategy == "bit-sliced", self.threads))
+        work = scans.Work(strategy == "bit-sliced", self.threads)
+        return scans.nearest(rows, queries, k, limits, work, self._sample_of(rows, k))
+
+    def _sample_of(self, rows: Rows, k: int) -> Words:
+        """Return codes from which a scan may take its first limits; kept as long as the rows are the same."""
+        from nphash.index import scans
+
+        kept, size, sample = self._sample
+        if kept is not rows or size < 2 * k:
+            size = max(scans.SAMPLE, 2 * k)
+            sample = rows.sample(size).reshape(-1)
+            if not rows.start:  # not one of the passing snapshots of a join
+                self._sample = rows, size, sample
+        return sample
 
     def _nearest_by_buckets(self, buckets: MultiIndex, rows: Rows, queries: Words, k: int) -> Keys:
         from nphash.index import multi_index

@@ -20,14 +20,14 @@ from nphash.index.rows import Rows, Words
 from nphash.kernels import bit_sliced, popcount_scan, top_k
 from nphash.threads import run_blocks
 
-__all__ = ["Work", "nearest", "within"]
+__all__ = ["SAMPLE", "Work", "nearest", "within"]
 
 Ints = npt.NDArray[np.int64]
 T = TypeVar("T")
 Ranged = tuple[Ints, Keys]  # the query of each result, and its key
 
 _TILE = 1024  # queries: more of them in one pass fall out of the cache
-_SAMPLE = 4096  # codes from which the first limits are taken
+SAMPLE = 4096  # codes from which the first limits are taken
 _PAIRS = 1 << 29  # (query, code) pairs that one kernel call may take: some hundredths of a second
 _MEMORY = 1 << 26  # bytes for the buffers of one tile
 
@@ -43,15 +43,15 @@ class Work(NamedTuple):
     step: Callable[[int], None] = lambda done: None  # told the (query, code) pairs done; may raise to stop
 
 
-def nearest(rows: Rows, queries: Words, k: int, limits: Ints | None, work: Work) -> Keys:
+def nearest(rows: Rows, queries: Words, k: int, limits: Ints | None, work: Work, sample: Words) -> Keys:
     """Return the sorted keys of the ``k`` nearest rows of each query, shape (Q, k).
 
     Missing ones are `keys.NONE`. With ``limits``, shape (Q,), only rows nearer than that are wanted.
+    ``sample`` holds the words of some rows that may be found: k of them bound the k-th distance.
     """
     out = np.full((len(queries), k), packed.NONE)
     if not len(queries) or not rows.n_allowed:
         return out
-    sample = np.ascontiguousarray(rows.sample(max(_SAMPLE, 2 * k))).reshape(-1)
 
     def one_tile(start: int, stop: int, low: int, high: int, stopped: threading.Event) -> Keys:
         chosen = queries[start:stop]
