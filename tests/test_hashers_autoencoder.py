@@ -2,12 +2,14 @@
 
 import numpy as np
 import pytest
+import scipy.sparse
 import small
 
 from nphash import Doc2Hash
 from nphash.gumbel import logistic_noise
-from nphash.hashers import Training
+from nphash.hashers import Training, autoencoder
 from nphash.hashers.autoencoder import ENCODE_ROWS, drawn
+from nphash.hashers.training import train
 
 X, _ = small.documents()
 
@@ -60,3 +62,24 @@ def test_the_bound_is_the_mean_over_blocks_without_noise(n):
     terms, _ = hasher.loss(params, small.batch(x, rng=False, epoch=3.0))
     assert hasher.bound(params, x, x) == pytest.approx(-terms["loss"], rel=1e-12)
     assert terms["loss"] == pytest.approx(terms["reconstruction"] + 0.5 * terms["KL"])
+
+
+def test_a_mapped_matrix_is_learned_from_where_it_lies(tmp_path, monkeypatch):
+    inside = scipy.sparse.csr_matrix(small.documents(80, 30)[0], dtype=np.float32)
+    mapped = []
+    for name in ("data", "indices", "indptr"):
+        np.save(tmp_path / name, getattr(inside, name))
+        mapped.append(np.load(tmp_path / f"{name}.npy", mmap_mode="r"))
+    on_disk = scipy.sparse.csr_matrix(tuple(mapped), shape=inside.shape, copy=False)
+
+    seen = []
+
+    def watched(model, params, data, *arguments, **options):
+        seen.append(np.shares_memory(data.x.data, mapped[0]) and data.target is data.x)
+        return train(model, params, data, *arguments, **options)
+
+    monkeypatch.setattr(autoencoder, "train", watched)
+    fits = [small.quick("doc2hash", random_state=0).fit(x, X_valid=inside[:5]) for x in (on_disk, inside)]
+    assert seen == [True, False]
+    for name, array in fits[0].params_.items():
+        assert np.array_equal(array, fits[1].params_[name])

@@ -221,7 +221,7 @@ class VariationalHasher(Hasher):
                 )
             X_valid, y_valid = X[held_out], None if y is None else y[held_out]
             X, y = X[~held_out], None if y is None else y[~held_out]
-        X = X.astype(self._training.dtype)
+        X = X.astype(self._training.dtype, copy=False)  # may be mapped, and larger than the memory
         learned_y = None
         if self.supervised:
             learned_y, self.n_labels_ = targets(y)
@@ -262,7 +262,7 @@ class VariationalHasher(Hasher):
     def _validator(self, X: Any, y: Any, X_valid: Any, y_valid: Any) -> Any:
         if X_valid is None or X_valid.shape[0] == 0:
             return None
-        X_valid = X_valid.astype(self._training.dtype)
+        X_valid = X_valid.astype(self._training.dtype, copy=False)
         if y is not None and y_valid is not None:
             by_precision = precision_validator(self.encode, X, y, X_valid, y_valid, self.n_bits)
             return lambda params: by_precision(self.ready(params, X))
