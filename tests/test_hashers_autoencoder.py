@@ -7,7 +7,7 @@ import small
 from nphash import Doc2Hash
 from nphash.gumbel import logistic_noise
 from nphash.hashers import Training
-from nphash.hashers.autoencoder import ENCODE_ROWS, drawn
+from nphash.hashers.autoencoder import ENCODE_ROWS, drawn, slowing
 
 X, _ = small.documents()
 
@@ -60,3 +60,10 @@ def test_the_bound_is_the_mean_over_blocks_without_noise(n):
     terms, _ = hasher.loss(params, small.batch(x, rng=False, epoch=3.0))
     assert hasher.bound(params, x, x) == pytest.approx(-terms["loss"], rel=1e-12)
     assert terms["loss"] == pytest.approx(terms["reconstruction"] + 0.5 * terms["KL"])
+
+
+def test_steps_shrink_where_no_training_is_given():
+    hasher = Doc2Hash()
+    assert hasher._training == slowing() == Training(learning_rate=(1e-3, 1e-4))
+    assert hasher.set_params(training__epochs=5)._training == Training(epochs=5, learning_rate=(1e-3, 1e-4))
+    assert Doc2Hash(training=Training(epochs=5))._training.learning_rate == 1e-3
