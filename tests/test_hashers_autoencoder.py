@@ -8,7 +8,7 @@ import small
 from nphash import Doc2Hash
 from nphash.gumbel import logistic_noise
 from nphash.hashers import Training, autoencoder
-from nphash.hashers.autoencoder import ENCODE_ROWS, drawn
+from nphash.hashers.autoencoder import ENCODE_ROWS, drawn, slowing
 from nphash.hashers.training import train
 
 X, _ = small.documents()
@@ -83,3 +83,10 @@ def test_a_mapped_matrix_is_learned_from_where_it_lies(tmp_path, monkeypatch):
     assert seen == [True, False]
     for name, array in fits[0].params_.items():
         assert np.array_equal(array, fits[1].params_[name])
+
+
+def test_steps_shrink_where_no_training_is_given():
+    hasher = Doc2Hash()
+    assert hasher._training == slowing() == Training(learning_rate=(1e-3, 1e-4))
+    assert hasher.set_params(training__epochs=5)._training == Training(epochs=5, learning_rate=(1e-3, 1e-4))
+    assert Doc2Hash(training=Training(epochs=5))._training.learning_rate == 1e-3

@@ -13,7 +13,8 @@ Where this departs from the printed paper and the published code:
 * dropout is off when documents are encoded (the published code leaves it on);
 * the temperature falls over epochs, not steps (there it reaches its floor within the first epoch);
 * the best epoch is chosen on held-out documents, not on the test set;
-* the decoder's bias starts at the log unigram frequencies.
+* the decoder's bias starts at the log unigram frequencies;
+* documents are stretched before the first layer, and Adam's steps shrink over the epochs.
 
 Letters: B batch, V vocabulary, H hidden units, L bits.
 """
@@ -25,7 +26,7 @@ from typing import Any, ClassVar
 
 from nphash.errors import InputError
 from nphash.gumbel import logistic_noise, relaxed_bits, straight_through_bits
-from nphash.hashers.autoencoder import BackLatent, Latent, VariationalHasher, drawn, encoder
+from nphash.hashers.autoencoder import BackLatent, Latent, VariationalHasher, drawn, encoder, slowing
 from nphash.hashers.heads import Labels
 from nphash.hashers.training import Batch, Params, Training
 from nphash.losses import bernoulli_kl
@@ -61,7 +62,7 @@ class Doc2Hash(VariationalHasher):
         What is reconstructed: ``"input"``, the word weights as given (TF, TF-IDF, ...), or
         ``"binary"``, presence.
     training
-        Epochs, batch size, learning rate, ...
+        Epochs, batch size, learning rate, ... With None, steps shrink from 0.001 to 0.0001.
     random_state
         None, a number, a NumPy Generator or RandomState.
     threads
@@ -151,9 +152,11 @@ class Doc2HashS(Doc2Hash):
     Parameters
     ----------
     n_bits, hidden, dropout, temperature, kl_weight, training, random_state, threads
-        As in `Doc2Hash`, with straight-through bits and the input as target.
+        As in `Doc2Hash`, with straight-through bits and the input as target; more dropout and
+        divergence, since labels are learned by heart sooner than words.
     labels
-        Weight and width of the classifier.
+        Weight and width of the classifier. With None, alpha rises from 0 to 10 over all epochs:
+        from the start at full weight it saturates bits before they mean anything.
 
     Attributes
     ----------
@@ -176,16 +179,19 @@ class Doc2HashS(Doc2Hash):
     """
 
     supervised = True
-    _groups: ClassVar[dict[str, Callable[[], Any]]] = {"training": Training, "labels": Labels}
+    _groups: ClassVar[dict[str, Callable[[], Any]]] = {
+        "training": slowing,
+        "labels": lambda: Labels(weight=(0.0, 10.0)),
+    }
 
     def __init__(
         self,
         n_bits: int = 32,
         *,
         hidden: tuple[int, ...] = (500, 500),
-        dropout: float = 0.2,
+        dropout: float = 0.5,
         temperature: ScheduleLike = (1.0, 0.3),
-        kl_weight: ScheduleLike = 0.1,
+        kl_weight: ScheduleLike = 0.3,
         labels: Labels | None = None,
         training: Training | None = None,
         random_state: Any = None,

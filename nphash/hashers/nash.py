@@ -23,7 +23,7 @@ import numpy as np
 
 from nphash.errors import InputError
 from nphash.gumbel import straight_through_bernoulli
-from nphash.hashers.autoencoder import BackLatent, Latent, VariationalHasher, drawn
+from nphash.hashers.autoencoder import BackLatent, Latent, VariationalHasher, drawn, slowing
 from nphash.hashers.heads import Labels
 from nphash.hashers.networks import encoder, glorot
 from nphash.hashers.training import Batch, Params, Training
@@ -63,7 +63,7 @@ class Nash(VariationalHasher):
     target
         What is reconstructed: ``"input"``, the word weights as given, or ``"binary"``, presence.
     training
-        Epochs, batch size, learning rate, ...
+        Epochs, batch size, learning rate, ... With None, steps shrink from 0.001 to 0.0001.
     random_state
         None, a number, a NumPy Generator or RandomState.
     threads
@@ -267,7 +267,7 @@ class NashDNS(NashDN):
     """
 
     supervised = True
-    _groups: ClassVar[dict[str, Callable[[], Any]]] = {"training": Training, "labels": Labels}
+    _groups: ClassVar[dict[str, Callable[[], Any]]] = {"training": slowing, "labels": Labels}
 
     def __init__(
         self,

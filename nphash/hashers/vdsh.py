@@ -20,7 +20,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from nphash.errors import InputError
-from nphash.hashers.autoencoder import BackLatent, Latent, VariationalHasher, drawn
+from nphash.hashers.autoencoder import BackLatent, Latent, VariationalHasher, drawn, slowing
 from nphash.hashers.heads import Labels
 from nphash.hashers.nash import normal_noise
 from nphash.hashers.networks import encoder, glorot, layers
@@ -53,7 +53,7 @@ class Vdsh(VariationalHasher):
     target
         What is reconstructed: ``"input"``, the word weights as given, or ``"binary"``, presence.
     training
-        Epochs, batch size, learning rate, ...
+        Epochs, batch size, learning rate, ... With None, steps shrink from 0.001 to 0.0001.
     random_state
         None, a number, a NumPy Generator or RandomState.
     threads
@@ -184,7 +184,7 @@ class VdshS(Vdsh):
     """
 
     supervised = True
-    _groups: ClassVar[dict[str, Callable[[], Any]]] = {"training": Training, "labels": Labels}
+    _groups: ClassVar[dict[str, Callable[[], Any]]] = {"training": slowing, "labels": Labels}
 
     def __init__(
         self,
