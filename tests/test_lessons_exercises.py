@@ -388,6 +388,12 @@ def test_text_has_the_table_of_a_wrong_gradient(tmp_path):
     assert "likely cause" not in text
 
 
+def test_a_function_that_calls_a_wrong_one(tmp_path):
+    grades = grade_exercise(write(tmp_path, solution(2).replace("da = dy * (1 - y * y)", "da = dy")))
+    assert "calls" not in grades[0].advice
+    assert grades[1].verdict == "wrong" and grades[1].advice == "it calls tanh_layer: mend that first"
+
+
 def test_jsonl(tmp_path):
     grades = grade_exercise(write(tmp_path, solution(5).replace("(1 - soft) / temperature", "(1 - soft)")))
     records = [json.loads(line) for line in format_grades_jsonl(grades).splitlines()]
