@@ -60,7 +60,7 @@ def approximate_cosine(
     seed: int,
     *,
     cells: int | None = None,
-    probes: int = 16,
+    probes: int = 32,
     threads: int | None = None,
 ) -> tuple[Array, Array]:
     """Return most of each row's nearest rows by cosine.
