@@ -181,10 +181,10 @@ draw("lesson_5_bias_and_noise.png", curves, "temperature", "relative to the grad
 # * *Biased*: yes, all but REINFORCE. Lower temperature, less bias: y comes closer to a bit.
 # * *Low variance*: only at high temperature. At 0.1, where the published code stays after 57 steps, a single
 #   draw is as noisy as REINFORCE, which needs no derivative at all.
-# * *Straight-through is worse*: not as an estimate. NASH's has less bias than Gumbel's at temperatures of 0.5
-#   and more, and less noise than at 1 and below. For a document f is almost linear in each bit,
-#   and for a linear f it is exact.
-# * All means point in the right direction (cosine above 0.98): much of the bias is a matter of length.
+# * *Straight-through is worse*: not as an estimate. With the first decoder NASH's has less bias than
+#   straight-through Gumbel at temperatures of 0.5 and more, and less noise than at 1 and below: no
+#   temperature beats it in both. For a document f is almost linear in each bit; for a linear f it is exact.
+# * All means point in the right direction (cosine 0.98 and more): much of the bias is a matter of length.
 #
 # Which one trains best?
 # ----------------------

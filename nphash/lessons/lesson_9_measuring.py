@@ -133,13 +133,16 @@ def per_query(hasher, params, X_query, y_query, n_bits):
 
 
 curve = {"validation": [], "test": []}
+some_valid, some_test = rng.permutation(len(y_valid))[:200], rng.permutation(len(y_test))[:200]
 
 
 def watch(hasher):
     def after(progress):
         if progress.step == progress.steps:
-            curve["validation"].append(per_query(hasher, progress.params, X_valid[:200], y_valid[:200], 16))
-            curve["test"].append(per_query(hasher, progress.params, X_test[:200], y_test[:200], 16))
+            curve["validation"].append(
+                per_query(hasher, progress.params, X_valid[some_valid], y_valid[some_valid], 16)
+            )
+            curve["test"].append(per_query(hasher, progress.params, X_test[some_test], y_test[some_test], 16))
 
     return after
 
@@ -168,7 +171,7 @@ draw(
 )
 
 # %% [markdown]
-# That is less than sigma sqrt(2 log 12) would be (about 0.08 with 50 queries): the epochs of one run are
+# That is less than sigma sqrt(2 log 12) would be (about 0.1 with 50 queries): the epochs of one run are
 # measured with the same queries, so their figures rise and fall together, and only their differences
 # scatter. It grows with everything that is tried: settings and seeds are less alike than epochs. But it
 # has one sign only.
