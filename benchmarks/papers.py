@@ -21,9 +21,9 @@ from typing import Any
 
 import click
 import numpy as np
-from nphash.corpus.protocol import Prepared, prepare
 
 import nphash
+from nphash.corpus.protocol import Prepared, prepare
 from nphash.hashers import METHODS, Progress, create
 from nphash.hashers.autoencoder import VariationalHasher
 from nphash.metrics import code_statistics, precision_at_k, retrieval, retrieval_by_similarity

@@ -15,7 +15,7 @@ from benchmarks import papers
 
 ROOT = Path(__file__).parent.parent
 
-__all__ = ["command_help", "equation_rows", "equations", "quality", "simple_table"]
+__all__ = ["command_help", "equation_rows", "equations", "lesson_of", "quality", "simple_table"]
 
 
 def simple_table(rows: list[list[str]]) -> str:
@@ -55,11 +55,25 @@ def equation_rows(package: Path = ROOT / "nphash") -> list[tuple[str, str, str]]
 
 
 def equations() -> str:
-    """Return the table of the paper's equations and the function that holds each."""
+    """Return the table of the paper's equations: the function that holds each, the lesson that derives it."""
     rows = [
-        [f"({number})", f"``{function}``", f"``{formula}``"] for number, function, formula in equation_rows()
+        [f"({number})", f"``{function}``", lesson_of(int(number)), f"``{formula}``"]
+        for number, function, formula in equation_rows()
     ]
-    return simple_table([["Eq.", "function", "formula"], *rows])
+    return simple_table([["Eq.", "function", "lesson", "formula"], *rows])
+
+
+def lesson_of(equation: int) -> str:
+    """Return the number of the lesson that derives an equation.
+
+    Examples
+    --------
+    >>> lesson_of(1)
+    '1'
+    """
+    from nphash.lessons import LESSONS
+
+    return ", ".join(str(lesson.number) for lesson in LESSONS if equation in lesson.equations)
 
 
 def quality(corpora: Iterable[str] = papers.CORPORA) -> str:

@@ -52,6 +52,7 @@ def similarity_distillation(z: Array, P: Array, temperature: float) -> tuple[flo
 
     def back(dloss: float = 1.0) -> Array:
         G = (q - P) * z.dtype.type(dloss / (n * n_bits * temperature))  # (B, B)
-        return (G + G.T) @ z
+        dz: Array = (G + G.T) @ z  # (B, L)
+        return dz
 
     return -float((P * log_q).sum(dtype=np.float64)) / n, back

@@ -7,7 +7,11 @@ from nphash import hashers
 from nphash.hashers.training import Batch
 
 # What a method needs besides to be quick.
-QUICK = {}
+QUICK = {
+    "ksh": {"anchors": 20, "iterations": 20},
+    "s-rbm": {"pretraining_epochs": 1},
+    "itq": {"iterations": 5},
+}
 
 
 def documents(n=60, words=40, topics=3, seed=0):

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import small
 
-from nphash.errors import InputError
-from nphash.hashers.alike import FEWEST_DOCUMENTS, Similarity, find_alike
+from nphash.hashers.alike import FEWEST_DOCUMENTS, find_alike
 from nphash.hashers.lsi import fit_lsi, project
+from nphash.hashers.settings import Similarity
 
 X, y = small.documents(n=200, words=40, topics=4)
 UNIT = small.unit_rows(X).astype(np.float32)
@@ -39,19 +39,3 @@ def test_the_same_for_any_number_of_threads():
 def test_few_documents_are_their_own_neighbours(n):
     alike = find_alike(UNIT[:n], U[:n], Similarity(), seed=0)
     np.testing.assert_array_equal(alike.neighbours, np.arange(n)[:, None])
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        (Similarity(neighbours=0), "similarity.neighbours is 0"),
-        (Similarity(lsi=2.5), "similarity.lsi is 2.5"),
-        (Similarity(weight=-1), "similarity.weight is -1"),
-        (Similarity(weight=np.inf), "similarity.weight is inf"),
-        (Similarity(code_temperature=0), "temperature of similarity"),
-    ],
-)
-def test_settings_that_cannot_be(settings, message):
-    with pytest.raises(InputError, match=message):
-        settings.check()
-    Similarity().check()

@@ -13,7 +13,7 @@ def documents(rng, n, n_words, dtype=np.float32, share=0.1):
     return scipy.sparse.csr_matrix(dense.astype(dtype))
 
 
-@pytest.mark.parametrize("shape", [(60, 30), (30, 60), (900, 500), (500, 900)])
+@pytest.mark.parametrize("shape", [(60, 30), (30, 60), (600, 420), (420, 600)])
 @pytest.mark.parametrize("centred", [False, True])
 def test_agrees_with_the_dense_decomposition(rng, shape, centred):
     X = documents(rng, *shape)

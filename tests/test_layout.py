@@ -11,7 +11,9 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "nphash"
-MODULES = sorted(path for path in PACKAGE.rglob("*.py") if "lessons" not in path.parts)
+# Lessons and exercises are scripts for students, not modules; tests/test_lessons.py runs them.
+SCRIPTS = tuple(PACKAGE.glob("lessons/lesson_*.py")) + tuple(PACKAGE.glob("lessons/exercise_*.py"))
+MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path not in SCRIPTS)
 
 # Lowest first; a module may import from its own level (without a cycle) and from those before it.
 LEVELS = [

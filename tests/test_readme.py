@@ -30,6 +30,19 @@ def test_every_equation_of_the_paper_has_one_function() -> None:
     assert [int(number) for number, _, _ in equation_rows()] == list(range(1, 11))
 
 
+def test_every_equation_is_derived_in_a_lesson() -> None:
+    from benchmarks.tables import equation_rows, equations, lesson_of
+    from nphash.lessons import FOLDER, find_lesson
+
+    table = equations()
+    for number, function, _ in equation_rows():
+        lesson = lesson_of(int(number))
+        assert lesson.isdigit(), f"equation {number} has no lesson, or more than one"
+        assert f"Eq. ({number})" in (FOLDER / find_lesson(int(lesson)).file).read_text(encoding="utf-8")
+        row = next(line for line in table.splitlines() if line.startswith(f"({number}) "))
+        assert row.split()[1:3] == [f"``{function}``", lesson]
+
+
 def test_python_example_runs() -> None:
     text = README.read_text(encoding="utf-8")
     block = re.search(r"\.\. code-block:: python\n\n((?:    .*\n|\n)+)", text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -31,18 +32,37 @@ SMALL = {"n_bits": 4, "hidden": (6, 5), "sampling": "relaxed", "training__dtype"
 @click.option("--curve", is_flag=True, help="Also draw the error against the step of the differences.")
 @click.option("--list", "list_names", is_flag=True, help="List what can be checked.")
 @click.option(
+    "--exercise",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Grade an exercise of 'nphash lesson' instead. FILE is run as a Python program.",
+)
+@click.option(
     "--format",
     "form",
     type=click.Choice(["table", "jsonl"]),
     help="[default: table on a terminal, jsonl in a pipe]",
 )
-def command(names: tuple[str, ...], seed: int, curve: bool, list_names: bool, form: str | None) -> None:
+def command(
+    names: tuple[str, ...],
+    seed: int,
+    curve: bool,
+    list_names: bool,
+    exercise: Path | None,
+    form: str | None,
+) -> None:
     """Check every hand-written gradient against finite differences.
 
     NAMES are operations, modules or models (see --list); without any, everything is checked. One
     line for each operation and parameter: its worst entry, the gradient by formula and by
-    differences, and their relative error. The exit code is 3 if a gradient is wrong.
+    differences, and their relative error. The exit code is 3 if a gradient is wrong, or an exercise
+    not right.
     """
+    if exercise is not None:
+        if names or curve or list_names:
+            raise click.UsageError("--exercise stands alone, with --seed and --format at most.")
+        _grade(exercise, seed, form)
+        return
     from nphash import gradcheck
 
     if list_names:
@@ -62,6 +82,15 @@ def command(names: tuple[str, ...], seed: int, curve: bool, list_names: bool, fo
                 click.echo(gradcheck.format_curve(report))
     if not gradcheck.passed(reports):
         note("nphash: a gradient is wrong")
+        sys.exit(WRONG_GRADIENT)
+
+
+def _grade(file: Path, seed: int, form: str | None) -> None:
+    from nphash.lessons.exercises import all_right, format_grades, format_grades_jsonl, grade_exercise
+
+    grades = grade_exercise(file, seed)
+    click.echo((format_grades_jsonl if chosen_format(form) == "jsonl" else format_grades)(grades))
+    if not all_right(grades):
         sys.exit(WRONG_GRADIENT)
 
 

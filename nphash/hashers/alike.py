@@ -18,64 +18,16 @@ from typing import Any
 
 import numpy as np
 
-from nphash.errors import InputError
 from nphash.hashers.eigenmap import laplacian_eigenmap
-from nphash.hashers.inputs import is_count
 from nphash.hashers.lsi import normalise_rows
 from nphash.hashers.neighbours import knn_graph, top_cosine
+from nphash.hashers.settings import Similarity
 from nphash.ops import Array
 
-__all__ = ["Alike", "Similarity", "find_alike"]
+__all__ = ["Alike", "find_alike"]
 
 # Below so many documents there is no graph worth having: every document is its own neighbour.
 FEWEST_DOCUMENTS = 50
-
-
-@dataclass(frozen=True)
-class Similarity:
-    """How documents that are alike are found, and how much that counts.
-
-    Parameters
-    ----------
-    neighbours
-        From how many near documents one is drawn to be rebuilt.
-    edges
-        Edges of each document in the graph that the eigenmap is made from.
-    eigenmap
-        Coordinates of the eigenmap.
-    lsi
-        LSI dimensions that the encoder reads.
-    teacher_lsi
-        How many of them are in the graph and the teacher.
-    weight
-        Weight of the distillation.
-    teacher_temperature, code_temperature
-        Of the two distributions over a batch.
-
-    Examples
-    --------
-    >>> Similarity(weight=0).neighbours
-    25
-    """
-
-    neighbours: int = 25
-    edges: int = 6
-    eigenmap: int = 48
-    lsi: int = 256
-    teacher_lsi: int = 64
-    weight: float = 2.0
-    teacher_temperature: float = 0.1
-    code_temperature: float = 0.3
-
-    def check(self) -> None:
-        """Raise `InputError` for settings that cannot be."""
-        for name in ("neighbours", "edges", "eigenmap", "lsi", "teacher_lsi"):
-            if not is_count(getattr(self, name)):
-                raise InputError(f"similarity.{name} is {getattr(self, name)!r}", "give 1 or more")
-        if not 0 <= self.weight < np.inf:
-            raise InputError(f"similarity.weight is {self.weight!r}", "give 0 or more")
-        if not (self.teacher_temperature > 0 and self.code_temperature > 0):
-            raise InputError("a temperature of similarity is not positive", "0.1 and 0.3 are usual")
 
 
 @dataclass(frozen=True)

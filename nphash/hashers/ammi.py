@@ -17,9 +17,10 @@ and since q is at its minimum, its change does not show in the gradient: dH+ = -
 
 loss = H(Z|Y) - entropy_weight * H+. Nothing here is as wide as the vocabulary but the sparse product x W.
 
-From random first weights a linear encoder of all words learns the training documents by heart (Reuters, 32
-bits: .79 to .81, whatever the step size, batch, spread or dropout of words); from the rotated singular
-vectors of iterative quantisation it ends at .83.
+Where it starts decides where it ends. From random weights a linear encoder of all words learns the training
+documents of Reuters by heart (precision at 100 with 32 bits .79 to .81, whatever the step size, batch, spread
+or dropout of words); from the rotated singular vectors of iterative quantisation it ends at .83. On 20
+Newsgroups, where singular vectors are poor (.40), random weights do better: .52 against .48.
 
 Letters: B batch, V vocabulary, L bits.
 """
@@ -183,14 +184,14 @@ class AMMI(LinearHasher):
     """
 
     _groups: ClassVar[dict[str, Callable[[], Any]]] = {
-        "training": lambda: Training(epochs=15, batch_size=256, learning_rate=0.01)
+        "training": lambda: Training(epochs=16, batch_size=128, learning_rate=0.01)
     }
 
     def __init__(
         self,
         n_bits: int = 32,
         *,
-        entropy_weight: float = 2.0,
+        entropy_weight: float = 3.0,
         start: str = "itq",
         training: Training | None = None,
         random_state: Any = None,
@@ -263,7 +264,7 @@ class AMMI(LinearHasher):
             raise InputError(f"training is {training!r}", "give a nphash.hashers.Training or None")
         training.check()
         if not 0 <= self.entropy_weight < np.inf:
-            raise InputError(f"entropy_weight is {self.entropy_weight!r}", "give 0 or more; 2 is usual")
+            raise InputError(f"entropy_weight is {self.entropy_weight!r}", "give 0 or more; 3 is usual")
         if self.start not in ("itq", "random"):
             raise InputError(f"start is {self.start!r}", 'give "itq" or "random"')
 

@@ -23,6 +23,7 @@ import numpy.typing as npt
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 
 from nphash.errors import InputError
+from nphash.hashers.networks import normalise_rows
 from nphash.ops import sparse_dense
 from nphash.threads import single_threaded_blas
 
@@ -194,20 +195,6 @@ def fix_signs(vectors: Array) -> Array:
     largest = (sizes >= sizes.max(axis=0) * (1 - 1e-3)).argmax(axis=0)  # (d,)
     signs = np.sign(vectors[largest, np.arange(vectors.shape[1])])
     return vectors * np.where(signs == 0, 1, signs)
-
-
-def normalise_rows(rows: Array) -> Array:
-    """Return rows of length one; rows of zeros stay zero.
-
-    Examples
-    --------
-    >>> normalise_rows(np.array([[3.0, 4.0], [0.0, 0.0]]))
-    array([[0.6, 0.8],
-           [0. , 0. ]])
-    """
-    norms = np.sqrt(np.einsum("ij,ij->i", rows, rows))[:, None]  # (n, 1)
-    normalised: Array = np.divide(rows, norms, out=np.zeros_like(rows), where=norms > 0)
-    return normalised
 
 
 def project(X: Any, components: Array, threads: int | None = 1) -> Array:

@@ -19,7 +19,7 @@ Letters: B batch, V vocabulary, H hidden units, L bits, n documents, d LSI dimen
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -27,14 +27,16 @@ from nphash.distillation import similarity_distillation
 from nphash.engine import Engine
 from nphash.errors import InputError
 from nphash.gumbel import logistic_noise, straight_through_bits
-from nphash.hashers.alike import Alike, Similarity, find_alike
 from nphash.hashers.autoencoder import BackLatent, Latent, VariationalHasher, drawn
-from nphash.hashers.lsi import fit_lsi, normalise_rows, project
-from nphash.hashers.networks import layers
+from nphash.hashers.networks import layers, normalise_rows
+from nphash.hashers.settings import Similarity
 from nphash.hashers.training import Batch, Params, Training
 from nphash.losses import bernoulli_kl, bound_loss
 from nphash.ops import Array, dense, dropout, relu, softmax
 from nphash.schedules import ScheduleLike
+
+if TYPE_CHECKING:
+    from nphash.hashers.alike import Alike
 
 __all__ = ["NpHash", "Similarity"]
 
@@ -145,9 +147,12 @@ class NpHash(VariationalHasher):
         super()._fit(X, y, **options)
 
     # ------------------------------------------------------------------ before the first step
+    # What only a fit needs is imported here: SciPy's eigensolvers take longer to load than a search.
 
     def start_params(self, x: Any, target: Any, seed: int) -> Params:
         """Return the weights a fit begins with, and the LSI components, which stay as they are."""
+        from nphash.hashers.lsi import fit_lsi
+
         dtype = self._training.dtype
         lsi = fit_lsi(x, min(self._settings("similarity").lsi, *x.shape), seed)
         rng = np.random.default_rng([seed])
@@ -157,6 +162,9 @@ class NpHash(VariationalHasher):
         return params | {"V_u": lsi.components.astype(dtype)}
 
     def _context(self, X: Any, params: Params, seed: int) -> Alike:
+        from nphash.hashers.alike import find_alike
+        from nphash.hashers.lsi import project
+
         u = project(X, params["V_u"], self.threads)  # (n, d)
         return find_alike(X, u, self._settings("similarity"), seed, self.threads)
 

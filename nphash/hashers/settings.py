@@ -1,15 +1,16 @@
-"""How long and how fast an iterative hasher learns."""
+"""Settings in groups: how long and how fast a hasher learns, which documents it takes for alike."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isfinite
 
 from nphash.engines import ENGINES
 from nphash.errors import InputError
 from nphash.hashers.inputs import is_count
 from nphash.schedules import ScheduleLike, as_schedule
 
-__all__ = ["Training"]
+__all__ = ["Similarity", "Training"]
 
 
 @dataclass(frozen=True)
@@ -80,3 +81,50 @@ class Training:
             raise InputError(f"engine is {self.engine!r}", f"give one of {', '.join(ENGINES)}")
         if self.engine == "numba" and self.dtype != "float32":
             raise InputError(f"engine is 'numba' with {self.dtype}", 'give engine="numpy" for float64')
+
+
+@dataclass(frozen=True)
+class Similarity:
+    """How documents that are alike are found, and how much that counts.
+
+    Parameters
+    ----------
+    neighbours
+        From how many near documents one is drawn to be rebuilt.
+    edges
+        Edges of each document in the graph that the eigenmap is made from.
+    eigenmap
+        Coordinates of the eigenmap.
+    lsi
+        LSI dimensions that the encoder reads.
+    teacher_lsi
+        How many of them are in the graph and the teacher.
+    weight
+        Weight of the distillation.
+    teacher_temperature, code_temperature
+        Of the two distributions over a batch.
+
+    Examples
+    --------
+    >>> Similarity(weight=0).neighbours
+    25
+    """
+
+    neighbours: int = 25
+    edges: int = 6
+    eigenmap: int = 48
+    lsi: int = 256
+    teacher_lsi: int = 64
+    weight: float = 2.0
+    teacher_temperature: float = 0.1
+    code_temperature: float = 0.3
+
+    def check(self) -> None:
+        """Raise `InputError` for settings that cannot be."""
+        for name in ("neighbours", "edges", "eigenmap", "lsi", "teacher_lsi"):
+            if not is_count(getattr(self, name)):
+                raise InputError(f"similarity.{name} is {getattr(self, name)!r}", "give 1 or more")
+        if not (isfinite(self.weight) and self.weight >= 0):
+            raise InputError(f"similarity.weight is {self.weight!r}", "give 0 or more")
+        if not (self.teacher_temperature > 0 and self.code_temperature > 0):
+            raise InputError("a temperature of similarity is not positive", "0.1 and 0.3 are usual")

@@ -84,9 +84,14 @@ def tag_step(T: Any, U: Array, anchor: Array, absent: float, pull: float) -> Arr
     common = absent * (U.T @ U) + pull * np.eye(U.shape[1])  # (L, L) what all rows share
     rows = np.empty_like(anchor)
     right = T @ U + pull * anchor  # (rows, L), for a tag's weight is 1
+    alike: dict[bytes, list[int]] = {}  # rows with the same tags have the same equations
     for i in range(T.shape[0]):
-        own = U[T.indices[T.indptr[i] : T.indptr[i + 1]]]  # (tags of i, L)
-        rows[i] = np.linalg.solve(common + (1 - absent) * (own.T @ own), right[i])
+        alike.setdefault(T.indices[T.indptr[i] : T.indptr[i + 1]].tobytes(), []).append(i)
+    for members in alike.values():
+        first = members[0]
+        own = U[T.indices[T.indptr[first] : T.indptr[first + 1]]]  # (tags of the row, L)
+        left = common + (1 - absent) * (own.T @ own)
+        rows[members] = np.linalg.solve(left, right[members].T).T
     return rows
 
 

@@ -1,6 +1,7 @@
 """Self-taught hashing (Zhang, Wang, Cai & Lu 2010): find the training codes, then learn to predict them.
 
-1. Neighbour graph of the training documents: cosine, k neighbours, symmetric (either names the other).
+1. Neighbour graph of the training documents: cosine, k neighbours, symmetric (either names the other);
+   approximate for more than 100,000 documents.
    An unsymmetric one is no input for the eigenproblem, and a likely cause of poor published figures.
 2. Laplacian eigenmap: L coordinates in which neighbours are near.
 3. Bits: each coordinate cut at its median, so that every bit is balanced.
@@ -20,10 +21,11 @@ import numpy as np
 import numpy.typing as npt
 
 from nphash.errors import InputError
+from nphash.hashers.approximate import neighbours_of_any_number
 from nphash.hashers.eigenmap import laplacian_eigenmap
 from nphash.hashers.inputs import is_count, seed_from
 from nphash.hashers.linear import LinearHasher
-from nphash.hashers.neighbours import knn_graph, top_cosine
+from nphash.hashers.neighbours import knn_graph
 from nphash.threads import count_threads, run_blocks
 
 __all__ = ["SelfTaughtHashing", "linear_classifiers"]
@@ -94,7 +96,7 @@ class SelfTaughtHashing(LinearHasher):
                 "it needs more documents than bits",
             )
         seed = seed_from(self.random_state)
-        indices, similarities = top_cosine(X, self.neighbours, threads=self.threads)
+        indices, similarities = neighbours_of_any_number(X, self.neighbours, seed, self.threads)
         graph = knn_graph(indices, similarities)
         coordinates = laplacian_eigenmap(graph, self.n_bits, seed)  # (n, L)
         bits = coordinates > np.median(coordinates, axis=0)  # (n, L)

@@ -6,6 +6,7 @@ The file is run to get at its functions, as ``python FILE`` would: grade only wh
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
@@ -72,7 +73,19 @@ def grade_exercise(path: Path | str, seed: int = 0) -> list[Grade]:
         raise ExerciseError(
             f"{student.path} says it is exercise {student.number}", f"there are 1 to {len(LESSONS)}"
         )
-    return [_grade(part, student, seed) for part in parts_of(student.number)]
+    grades: list[Grade] = []
+    for part in parts_of(student.number):
+        grades.append(_after(grades, _grade(part, student, seed), student))
+    return grades
+
+
+def _after(earlier: list[Grade], grade: Grade, student: Student) -> Grade:
+    """Say of a wrong function that it calls another wrong one: that has to be mended first."""
+    code = getattr(student.functions.get(grade.part), "__code__", None)
+    if grade.verdict != "wrong" or code is None:
+        return grade
+    called = [other.part for other in earlier if not other.passed and other.part in code.co_names]
+    return replace(grade, advice=f"it calls {called[0]}: mend that first") if called else grade
 
 
 def _grade(part: Part, student: Student, seed: int) -> Grade:

@@ -7,7 +7,7 @@ beside the reference: a student's function that returns what one of them returns
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from inspect import signature
 from pathlib import Path
@@ -16,14 +16,24 @@ from typing import Any
 import numpy as np
 
 from nphash.gradcheck import Model, Report, check, check_model
+from nphash.lessons.comparing import (
+    CLOSE,
+    copy_of,
+    equal,
+    first_difference,
+    flat,
+    form,
+    kind_of,
+    ratio_of,
+    same,
+)
 from nphash.lessons.student import own_output, where
 
 __all__ = ["Grade", "Mistake", "Part", "grade_part"]
 
 Function = Callable[..., Any]
 Draw = Callable[[np.random.Generator], tuple[Any, ...]]
-
-_CLOSE = 1e-9
+Finding = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -103,28 +113,32 @@ class Grade:
         return self.verdict == "right"
 
 
-Finding = tuple[str, str]
-
-
 def grade_part(part: Part, function: Function, path: Path, seed: int = 0) -> Grade:
     """Grade a student's function, which came from the file ``path``."""
-    with np.errstate(all="ignore"), own_output():
-        for number, draw in enumerate(part.draws):
-            args = draw(np.random.default_rng([seed, number]))
-            found = _values(part, function, args, path)
-            if found:
-                return _wrong(part, *found)
-        reports: tuple[Report, ...] = ()
-        if part.gradient:
-            args = part.draws[0](np.random.default_rng([seed, 0]))
-            known = _known_gradient(part, function, args)
-            reports = tuple(_gradients(part, function, args))
-            for report in reports:
-                if not report.passed:
-                    of = f"gradient of {report.parameter}: {report.evidence}"
-                    return _wrong(part, known or report.cause, of, reports)
-            if known:  # what the checker cannot see, such as a model's upstream gradient left out
-                return _wrong(part, known, "the gradients are those that this mistake makes", reports)
+    try:
+        with np.errstate(all="ignore"), own_output():
+            return _grade(part, function, path, seed)
+    except SystemExit:
+        return _wrong(part, "the function raises", "it ends the program: leave sys.exit() and exit() out")
+
+
+def _grade(part: Part, function: Function, path: Path, seed: int) -> Grade:
+    for number, draw in enumerate(part.draws):
+        args = draw(np.random.default_rng([seed, number]))
+        found = _values(part, function, args, path)
+        if found:
+            return _wrong(part, *found)
+    reports: tuple[Report, ...] = ()
+    if part.gradient:
+        args = part.draws[0](np.random.default_rng([seed, 0]))
+        known = _known_gradient(part, function, args)
+        reports = tuple(_gradients(part, function, args))
+        for report in reports:
+            if not report.passed:
+                of = f"gradient of {report.parameter}: {report.evidence}"
+                return _wrong(part, known or report.cause, of, reports)
+        if known:  # what the checker cannot see, such as a model's upstream gradient left out
+            return _wrong(part, known, "the gradients are those that this mistake makes", reports)
     return Grade(part.name, "right", reports=reports)
 
 
@@ -135,50 +149,54 @@ def _wrong(part: Part, cause: str, evidence: str, reports: tuple[Report, ...] = 
 
 def _values(part: Part, function: Function, args: tuple[Any, ...], path: Path) -> Finding | None:
     """Run the function twice and compare its value with the reference."""
-    given = _copy(args)
+    given = copy_of(args)
     try:
         result = function(*given)
-        again = function(*_copy(args))
+        again = function(*copy_of(args))
     except Exception as error:  # whatever a student's function raises is a finding
         return "the function raises", f"{path.name}{where(error, path)}: {type(error).__name__}: {error}"
     for name, before, after in zip(signature(part.reference).parameters, args, given, strict=False):
-        if not _equal(before, after):
+        if not equal(before, after):
             return "an argument is changed in place", f"{name} is not the same after the call"
     wanted = part.reference(*args)
     if part.gradient:
         if not (isinstance(result, tuple) and len(result) == 2 and callable(result[1])):
-            return "wrong form", f"it returns {_kind(result)}, but (out, back) with a function back is needed"
-        result, again, wanted = result[0], again[0], wanted[0]
-    found = _form(result, wanted)
+            return (
+                "wrong form",
+                f"it returns {kind_of(result)}, but (out, back) with a function back is needed",
+            )
+        again = again[0] if isinstance(again, tuple) and again else None
+        result, wanted = result[0], wanted[0]
+    found = form(result, wanted)
     if found:
         return found
-    if not _equal(result, again):
+    if not equal(result, again):
         return "noise redrawn", "two calls with the same arguments differ: noise has to be an argument"
     return _difference(part, result, wanted, args)
 
 
 def _difference(part: Part, result: Any, wanted: Any, args: tuple[Any, ...]) -> Finding | None:
-    if _same(result, wanted):
+    if same(result, wanted):
         return None
-    seen = _first_difference(result, wanted)
+    seen = first_difference(result, wanted)
     for mistake in part.mistakes:
-        value = mistake.function(*_copy(args))
+        value = mistake.function(*copy_of(args))
         if part.gradient:
             value = value[0]
-        if _form(value, wanted) is None and not _same(value, wanted) and _same(result, value):
+        if form(value, wanted) is None and not same(value, wanted) and same(result, value):
             return mistake.cause, seen
-    if not all(np.isfinite(array).all() for array in _flat(result)):
+    if not all(np.isfinite(array).all() for array in flat(result)):
         return "not finite", seen
-    ratio = _ratio(result, wanted)
+    ratio = ratio_of(result, wanted)
     if np.isnan(ratio):
         return "only located", seen
-    if abs(ratio + 1) < _CLOSE:
+    if abs(ratio + 1) < CLOSE:
         return "sign", f"{seen}: every value is minus the right one"
-    for array in _flat(args):
+    for array in flat(args):
         if array.ndim and len(array) > 1:
-            if abs(ratio / len(array) - 1) < _CLOSE:
+            if abs(ratio / len(array) - 1) < CLOSE:
                 return "sum instead of mean", f"{seen}: {len(array)} times the right value"
-            if abs(ratio * len(array) - 1) < _CLOSE:
+            if abs(ratio * len(array) - 1) < CLOSE:
                 return "divided twice", f"{seen}: 1 / {len(array)} of the right value"
     return "constant factor", f"{seen}: {ratio:.6g} times the right value everywhere"
 
@@ -189,15 +207,15 @@ def _known_gradient(part: Part, function: Function, args: tuple[Any, ...]) -> st
     upstream = np.random.default_rng(0).normal(size=np.shape(out)) if np.ndim(out) else 0.7
     right = back(upstream)
     try:
-        result = function(*_copy(args))[1](upstream)
+        result = function(*copy_of(args))[1](upstream)
     except Exception:  # the gradient checker says so at length
         return ""
     for mistake in part.mistakes:
-        value, wrong_back = mistake.function(*_copy(args))
-        if wrong_back is None or not _same(value, out):
+        value, wrong_back = mistake.function(*copy_of(args))
+        if wrong_back is None or not same(value, out):
             continue
         wrong = wrong_back(upstream)
-        if not _same(wrong, right) and _form(result, wrong) is None and _same(result, wrong):
+        if not same(wrong, right) and form(result, wrong) is None and same(result, wrong):
             return mistake.cause
     return ""
 
@@ -208,113 +226,6 @@ def _gradients(part: Part, function: Function, args: tuple[Any, ...]) -> list[Re
     return check(function, *args, constants=part.constants, relaxed=part.relaxed, name=part.name)
 
 
-def _form(result: Any, wanted: Any) -> Finding | None:
-    """Compare kinds, numbers of outputs, names and shapes."""
-    if result is None:
-        return "wrong form", "it returns nothing: is a return missing?"
-    if isinstance(wanted, Mapping):
-        if not isinstance(result, Mapping) or set(result) != set(wanted):
-            return (
-                "wrong form",
-                f"it returns {_kind(result)}, but a dictionary of {', '.join(wanted)} is needed",
-            )
-        pairs = [(f"{name} ", result[name], wanted[name]) for name in wanted]
-    elif isinstance(wanted, (tuple, list)):
-        if not isinstance(result, (tuple, list)) or len(result) != len(wanted):
-            return "wrong form", f"it returns {_kind(result)}, but {len(wanted)} values are needed"
-        pairs = [(f"value {i + 1} ", a, b) for i, (a, b) in enumerate(zip(result, wanted, strict=True))]
-    else:
-        pairs = [("", result, wanted)]
-    for name, got, right in pairs:
-        array, wish = np.asarray(got), np.asarray(right)
-        if array.dtype.kind not in "bifu":
-            return "wrong form", f"{name}is {_kind(got)}, but numbers are needed"
-        if array.shape != wish.shape:
-            turned = array.shape == wish.shape[::-1]
-            cause = "transposed" if turned else "wrong shape"
-            return cause, f"{name}has shape {array.shape}, but {wish.shape} is needed"
-    return None
-
-
-def _flat(value: Any) -> list[Any]:
-    """Return all arrays and numbers in a value, as arrays."""
-    return list(_parts_of(value))
-
-
-def _parts_of(value: Any) -> Iterator[Any]:
-    if isinstance(value, Mapping):
-        for name in sorted(value):
-            yield from _parts_of(value[name])
-    elif isinstance(value, (tuple, list)):
-        for item in value:
-            yield from _parts_of(item)
-    else:
-        yield np.asarray(value)
-
-
-def _copy(value: Any) -> Any:
-    if isinstance(value, np.ndarray):
-        return value.copy()
-    if isinstance(value, Mapping):
-        return {name: _copy(item) for name, item in value.items()}
-    if isinstance(value, (tuple, list)):
-        return type(value)(_copy(item) for item in value)
-    return value
-
-
-def _equal(a: Any, b: Any) -> bool:
-    """Return whether two values are the same to the last bit."""
-    first, second = _flat(a), _flat(b)
-    return len(first) == len(second) and all(
-        np.array_equal(x, y, equal_nan=x.dtype.kind == y.dtype.kind == "f")
-        for x, y in zip(first, second, strict=True)
-    )
-
-
-def _same(a: Any, b: Any) -> bool:
-    pairs = list(zip(_flat(a), _flat(b), strict=False))
-    return all(x.shape == y.shape and _close(x, y) for x, y in pairs)
-
-
-def _close(x: Any, y: Any) -> bool:
-    if y.dtype.kind in "bui":
-        return bool(np.array_equal(x, y))
-    scale = float(np.abs(y[np.isfinite(y)]).max(initial=0.0))
-    return bool(np.allclose(x, y, rtol=_CLOSE, atol=_CLOSE * scale, equal_nan=True))
-
-
-def _first_difference(result: Any, wanted: Any) -> str:
-    several = isinstance(wanted, (tuple, list, Mapping))
-    for number, (x, y) in enumerate(zip(_flat(result), _flat(wanted), strict=True), start=1):
-        if _close(x, y):
-            continue
-        name = f"value {number}" if several else "the value"
-        x, y = np.broadcast_arrays(x, y)
-        gap = np.abs(x.astype(float) - y.astype(float))
-        index = np.unravel_index(int(np.argmax(np.where(np.isnan(gap), np.inf, gap))), x.shape)
-        at = f" at {tuple(map(int, index))}" if x.ndim else ""
-        return f"{name}{at} is {x[index]:.6g}, {y[index]:.6g} is right"
-    return ""
-
-
-def _ratio(result: Any, wanted: Any) -> float:
-    a = np.concatenate([array.ravel().astype(float) for array in _flat(result)])
-    b = np.concatenate([array.ravel().astype(float) for array in _flat(wanted)])
-    square = float(b @ b)
-    c = float(a @ b) / square if square else float("nan")
-    return c if c and np.allclose(a, c * b, rtol=_CLOSE, atol=_CLOSE * np.abs(b).max()) else float("nan")
-
-
-def _kind(value: Any) -> str:
-    if isinstance(value, np.ndarray):
-        return f"an array of shape {value.shape}"
-    if isinstance(value, (tuple, list)):
-        return f"{len(value)} values"
-    if isinstance(value, Mapping):
-        return f"a dictionary of {', '.join(map(str, value)) or 'nothing'}"
-    return "nothing" if value is None else f"a {type(value).__name__}"
-
-
 _ADVICE = {
     "sign": "a loss is minus the log-likelihood; a step goes against the gradient",
     "sum instead of mean": "the mean over the documents of a batch is taken once, in the value and in back",
@@ -322,7 +233,7 @@ _ADVICE = {
     "transposed": "write the shape of each factor below the product: the inner ones have to meet",
     "branch not propagated": "what is used twice receives a gradient from both uses: add them",
     "noise redrawn": "draw the noise outside and pass it in, else nothing can be checked or repeated",
-    "activation derivative missing": "the chain rule has one factor for each function: which one is left out?",
+    "activation derivative missing": "the chain rule has a factor for each function: which one is left out?",
     "upstream gradient ignored": "back receives the gradient of the loss by the output: multiply by it",
     "an argument is changed in place": "x += 1 and x[...] = 0 change the caller's array: make a new one",
     "sum over the batch missing": "a bias is used by every row: its gradient is the sum over the rows",

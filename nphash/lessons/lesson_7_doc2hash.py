@@ -110,7 +110,7 @@ def bits_kl(a):
 
 # %%
 def model(w, x, noise, mask, tau):
-    h, back_dense = dense(x, w["W_1"], w["b_1"])
+    h, _ = dense(x, w["W_1"], w["b_1"])
     h, back_relu = relu(h)
     a, back_a = dense(h * mask, w["W_a"], w["b_a"])
     z, back_z = bits(a, noise, tau)
@@ -131,8 +131,8 @@ def model(w, x, noise, mask, tau):
 
 
 # %% [markdown]
-# `back_dense` is never called: it would compute the gradient of the documents, a (B, V) matrix
-# that nobody wants. That is why the last line of `back` writes the two products itself.
+# The way back of the first layer is thrown away: it would compute the gradient of the documents as
+# well, a (B, V) matrix that nobody wants. So `back` writes its other two products itself.
 #
 # First weights and training
 # --------------------------

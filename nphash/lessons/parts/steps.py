@@ -237,7 +237,7 @@ def _as_model(function: Callable[..., Any], args: tuple[Any, ...]) -> Model:
         value, back = function(values, x, noise, temperature, kl_weight)
 
         def checked_back(dloss: float = 1.0) -> Params:
-            grads = back(dloss)
+            grads: Params = back(dloss)
             if isinstance(grads, dict) and set(grads) != set(params):
                 odd = ", ".join(sorted(set(grads) ^ set(params)))
                 raise TypeError(f"back and params do not have the same names: {odd}")

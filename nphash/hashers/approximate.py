@@ -1,0 +1,176 @@
+"""Nearest neighbours among very many documents: compare only within groups of similar ones.
+
+Documents are parted into cells around centres (spherical k-means on a sample). Each looks for its
+neighbours among the documents of its own cell and of the cells whose centres are nearest to its cell's
+own, which costs n * probes * n / cells products instead of n^2.
+
+Shapes: n documents, d dimensions, c cells.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nphash.errors import InputError
+from nphash.hashers.lsi import fit_lsi, normalise_rows, project
+from nphash.hashers.neighbours import top_cosine
+from nphash.threads import count_threads, run_blocks, single_threaded_blas
+
+__all__ = ["approximate_cosine", "neighbours_of_any_number"]
+
+Array = npt.NDArray[Any]
+
+# With so many documents the exact search takes a minute or two on two cores.
+MOST_EXACT = 100_000
+DIMS = 64
+TURNS = 5
+SAMPLE_PER_CELL = 50
+BLOCK = 4096  # rows assigned to cells at once
+
+
+def neighbours_of_any_number(X: Any, k: int, seed: int, threads: int | None = None) -> tuple[Array, Array]:
+    """Return neighbours by cosine: exact by words up to 100,000 documents, else approximate by LSI.
+
+    Parameters
+    ----------
+    X
+        Documents, CSR (n, V).
+    k
+        How many neighbours.
+    seed
+        Of the approximate search.
+
+    Returns
+    -------
+    tuple
+        Indices (n, k) int32 and similarities (n, k) float32, as `top_cosine` gives them.
+    """
+    if X.shape[0] <= MOST_EXACT:
+        return top_cosine(X, k, threads=threads)
+    rows = project(X, fit_lsi(X, DIMS, seed).components, count_threads(threads))
+    return approximate_cosine(rows, k, seed, threads=threads)
+
+
+def approximate_cosine(
+    rows: Array,
+    k: int,
+    seed: int,
+    *,
+    cells: int | None = None,
+    probes: int = 32,
+    threads: int | None = None,
+) -> tuple[Array, Array]:
+    """Return most of each row's nearest rows by cosine.
+
+    Parameters
+    ----------
+    rows
+        Dense coordinates, (n, d).
+    k
+        How many neighbours; fewer come back if there are not so many rows.
+    seed
+        Of the first centres.
+    cells
+        c; None for the square root of n.
+    probes
+        How many cells a row is compared with, its own included: more find more.
+    threads
+        How many threads; the result is the same for any number.
+
+    Returns
+    -------
+    tuple
+        Indices (n, k) int32 and similarities (n, k) float32, by falling similarity.
+
+    Raises
+    ------
+    InputError
+        If ``k``, ``cells`` or ``probes`` is below 1, or there is one row only.
+
+    Examples
+    --------
+    >>> rows = np.array([[1.0, 0.0], [1.0, 0.1], [0.0, 1.0], [0.1, 1.0]])
+    >>> approximate_cosine(rows, 1, seed=0, cells=2, probes=2)[0].ravel()
+    array([1, 0, 3, 2], dtype=int32)
+    """
+    n = len(rows)
+    cells = round(np.sqrt(n)) if cells is None else cells
+    if min(k, cells, probes) < 1 or n < 2:
+        raise InputError(
+            f"{k} neighbours were asked for among {n} documents in {probes} of {cells} cells",
+            "give 1 or more of each, and two documents or more",
+        )
+    k = min(k, n - 1)
+    unit = normalise_rows(np.asarray(rows, dtype=np.float32))  # (n, d)
+    with single_threaded_blas():
+        centres = _centres(unit, min(cells, n), seed)  # (c, d)
+        cell = _nearest_centre(unit, centres, count_threads(threads))  # (n,)
+        members = _members(cell, len(centres))
+        order = np.argsort(-(centres @ centres.T), axis=1, kind="stable")  # (c, c)
+        indices, similarities = np.empty((n, k), np.int32), np.empty((n, k), np.float32)
+
+        def one_cell(start: int, stop: int) -> None:
+            for home in range(start, stop):
+                own = members[home]
+                candidates = _candidates(members, home, order[home], probes, k)
+                found, near = _top_of(unit[own], unit[candidates], k)
+                indices[own], similarities[own] = candidates[found], near
+
+        run_blocks(one_cell, [(home, home + 1) for home in range(len(members))], count_threads(threads))
+    return indices, similarities
+
+
+def _top_of(own: Array, candidates: Array, k: int) -> tuple[Array, Array]:
+    """Return each row's k nearest candidates, the first ``len(own)`` of which are the rows themselves."""
+    from nphash.kernels import sparse
+    from nphash.kernels.neighbours import top
+
+    found, near = np.empty((len(own), k), np.int32), np.empty((len(own), k), np.float32)
+    scores = own @ candidates.T  # (rows of the cell, candidates)
+    if sparse.COMPILED:
+        top(scores, 0, found, near)
+        return found, near
+    np.fill_diagonal(scores, -np.inf)
+    found[:] = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    return found, np.take_along_axis(scores, found.astype(np.int64), axis=1)
+
+
+def _candidates(members: list[Array], home: int, order: Array, probes: int, k: int) -> Array:
+    """Return the rows of a cell, then those of the cells nearest to it: at least k besides each row."""
+    parts, count = [members[home]], len(members[home])
+    for taken, other in enumerate((other for other in order if other != home), start=1):
+        if taken >= probes and count > k:
+            break
+        parts.append(members[other])
+        count += len(members[other])
+    return np.concatenate(parts)
+
+
+def _centres(unit: Array, cells: int, seed: int) -> Array:
+    """Return centres of length one by spherical k-means on a sample."""
+    rng = np.random.default_rng([seed, cells])
+    rows = np.sort(rng.permutation(len(unit))[: cells * SAMPLE_PER_CELL])
+    sample = unit[rows]
+    centres = sample[np.sort(rng.permutation(len(sample))[:cells])].copy()
+    for _ in range(TURNS):
+        cell = _nearest_centre(sample, centres, 1)
+        for i, own in enumerate(_members(cell, cells)):
+            if len(own):  # an empty cell keeps its centre
+                centres[i] = sample[own].sum(axis=0)
+        centres = normalise_rows(centres)
+    return centres
+
+
+def _nearest_centre(unit: Array, centres: Array, threads: int) -> Array:
+    blocks = [(start, min(start + BLOCK, len(unit))) for start in range(0, len(unit), BLOCK)]
+    nearest = run_blocks(lambda start, stop: (unit[start:stop] @ centres.T).argmax(axis=1), blocks, threads)
+    return np.concatenate(nearest)
+
+
+def _members(cell: Array, cells: int) -> list[Array]:
+    """Return the rows of each cell, rising."""
+    order = np.argsort(cell, kind="stable")
+    return np.split(order, np.searchsorted(cell[order], np.arange(1, cells)))
