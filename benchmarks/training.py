@@ -30,8 +30,8 @@ import scipy.sparse
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "training.json"
 CONTESTANTS = (
-    "nphash", "torch", "torch-compiled", "torch-malloc", "torch-two", "torch-two-compiled", "torch-dense", "jax",
-    "nphash-numpy",
+    "nphash", "torch", "torch-compiled", "torch-malloc", "torch-two", "torch-two-compiled", "torch-dense",
+    "jax", "nphash-numpy",
 )  # fmt: skip
 WARM_UP = 110  # steps: everything compiled, memory in place, nphash's Adam past its first 100 steps
 KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": "1000000000", "MALLOC_TRIM_THRESHOLD_": "2000000000"}
