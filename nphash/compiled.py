@@ -24,7 +24,7 @@ from nphash.threads import run_blocks
 
 __all__ = ["COMPILED", "CompiledEngine"]
 
-_SHARES = 16  # blocks into which vocabulary-sized work is cut
+_SHARES = 8  # blocks into which vocabulary-sized work is cut: each costs some 10 microseconds
 _SMALL = 4_000_000  # multiplications of a matrix product that is not worth cutting
 
 

@@ -20,7 +20,7 @@ __all__ = ["Postponed"]
 Array = npt.NDArray[Any]
 Task = Callable[[], None]
 
-_BLOCKS = 16
+_BLOCKS = 8
 
 
 class Postponed:

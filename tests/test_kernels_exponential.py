@@ -28,4 +28,5 @@ def test_it_is_the_exponential_of_the_difference(values, shift):
 
 def test_far_below_zero_is_nothing_and_nan_stays():
     assert exponential_of([-1e30, -np.inf, -88]).max() < 2e-38
-    assert np.isnan(exponential_of([1, np.nan])).tolist() == [False, True]
+    with np.errstate(invalid="ignore"):  # Python tells of NaN in a cast, compiled code does not
+        assert np.isnan(exponential_of([1, np.nan])).tolist() == [False, True]
