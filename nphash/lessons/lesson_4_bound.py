@@ -104,7 +104,8 @@ draw("lesson_4_bound.png", both, "step", "nats")
 #
 # The expectation is replaced by one draw of z per document and step (lessons 3 and 5). The KL needs no
 # draw, since it has a closed form. It is a price for telling: a bit that is certain costs log 2, a fair
-# coin nothing. Where beta is large, telling is too expensive: q is fair coins for every document ("collapse").
+# coin nothing. Where beta is large, telling is too expensive: q is fair coins for every document
+# ("collapse").
 #
 # In which unit is beta? The likelihood is multiplied by the mass of the targets (lesson 1): about 100 for
 # the counts of a page, about 6 for a TF-IDF row of length 1. So the same beta means something else for
