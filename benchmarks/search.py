@@ -16,8 +16,9 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -109,7 +110,8 @@ def learned_codes(n_bits: int) -> Codes:
     from nphash.text.vectorizer import Vectorizer
 
     X = Vectorizer().fit_transform(d.text for d in read_documents(str(ARXIV), ReadOptions()))
-    return create("itq", n_bits=n_bits).fit(X[:10_000]).transform(X)
+    codes: Codes = create("itq", n_bits=n_bits).fit(X[:10_000]).transform(X)
+    return codes
 
 
 def timed(function: Callable[[], Any], n_queries: int) -> tuple[float, float]:
@@ -121,7 +123,7 @@ def timed(function: Callable[[], Any], n_queries: int) -> tuple[float, float]:
 
 
 def race(
-    contestants: dict[str, tuple[Callable[[], Any], int]], rounds: int, budget: float = 60.0
+    contestants: Mapping[str, tuple[Callable[[], Any], int]], rounds: int, budget: float = 60.0
 ) -> dict[str, dict[str, float]]:
     """Run all in turn; return median times and spread of each, in microseconds a query."""
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in contestants}
@@ -149,7 +151,7 @@ def flat_indexes(codes: Codes, n_bits: int, threads: int) -> dict[str, Any]:
     faiss.omp_set_num_threads(threads)
     found = {}
     for name, use_heap in (("faiss heap", True), ("faiss counts", False)):
-        flat = faiss.IndexBinaryFlat(n_bits)
+        flat: Any = faiss.IndexBinaryFlat(n_bits)
         flat.use_heap = use_heap
         flat.add(np.ascontiguousarray(codes[:, : n_bits // 8]))
         found[name] = flat
@@ -158,30 +160,26 @@ def flat_indexes(codes: Codes, n_bits: int, threads: int) -> dict[str, Any]:
 
 def run_cell(cell: Cell, threads: int, rounds: int) -> dict[str, Any]:
     """Race one cell with so many threads; check that all find the same distances."""
-    codes, queries = make_codes(cell.kind, cell.n, cell.n_bits, cell.n_queries)
+    codes, queries = make_codes(cell.kind, cell.n, cell.n_bits, max(50, cell.n_queries))
     index = HammingIndex(cell.n_bits, threads=threads)
-    seconds = timed(lambda: index.add(codes), 1)[0] / 1e6
+    seconds = timed(partial(index.add, codes), 1)[0] / 1e6
     record: dict[str, Any] = {**asdict(cell), "threads": threads, "add_seconds": seconds}
     if cell.kind != "random":
         start = time.perf_counter()
         record["bucket_bytes"] = index.build() / cell.n
         record["build_seconds"] = time.perf_counter() - start
-    few = max(1, min(cell.n_queries, int(3e8 / cell.n)))  # FAISS needs a second for these
-    contestants: dict[str, tuple[Callable[[], Any], int]] = {
-        "nphash": (lambda: index.search(queries, cell.k), cell.n_queries)
-    }
-    for strategy in SINGLE[: 3 if cell.kind != "random" else 2]:
-        single = sharing(index, strategy)
-        contestants[strategy] = (lambda s=single: s.search(queries, cell.k), cell.n_queries)
+    few = max(1, min(len(queries), int(3e8 / cell.n)))  # FAISS needs a second for these
+    short = np.ascontiguousarray(queries[:few, : cell.n_bits // 8])
     flats = flat_indexes(codes, cell.n_bits, threads)
-    for name, flat in flats.items():
-        asked = np.ascontiguousarray(queries[:few, : cell.n_bits // 8])
-        contestants[name] = (lambda f=flat, a=asked: f.search(a, cell.k), few)
-    expected = flats["faiss heap"].search(np.ascontiguousarray(queries[:few, : cell.n_bits // 8]), cell.k)[0]
+    indexes = {"nphash": index}
+    indexes |= {name: sharing(index, name) for name in (SINGLE if cell.kind != "random" else SINGLE[:2])}
+    contestants = {name: (partial(ask, one, queries, cell), len(queries)) for name, one in indexes.items()}
+    contestants |= {name: (partial(ask, flat, short, cell), few) for name, flat in flats.items()}
+    expected = flats["faiss heap"].search(short, cell.k)[0]
     for _ in range(3):  # the planner learns; kernels are compiled
-        for name, (function, _) in contestants.items():
-            if not name.startswith("faiss"):
-                assert np.array_equal(function()[0][:few], expected), name
+        for name, one in indexes.items():
+            assert np.array_equal(one.search(queries, cell.k)[0][:few], expected), name
+            ask(one, queries[:few], cell)
     record["plan"] = str(index.explain(cell.n_queries, cell.k))
     record["times"] = race(contestants, rounds)
     for clock in ("wall", "cpu"):
@@ -193,6 +191,15 @@ def run_cell(cell: Cell, threads: int, rounds: int) -> dict[str, Any]:
         )
     record["bandwidth"] = cell.n * codes.shape[1] / record["times"]["popcount"]["wall"] / 1e3  # GB/s
     return record
+
+
+def ask(index: Any, queries: Codes, cell: Cell) -> None:
+    """Search all queries together or, where the cell is about single queries, one after the other."""
+    if cell.n_queries > 1:
+        index.search(queries, cell.k)
+    else:
+        for i in range(len(queries)):
+            index.search(queries[i : i + 1], cell.k)
 
 
 def sharing(index: HammingIndex, strategy: str) -> HammingIndex:
@@ -222,21 +229,19 @@ def approximate(n: int, rounds: int) -> list[dict[str, Any]]:
     ivf.train(codes[:100_000])
     hnsw, multi = faiss.IndexBinaryHNSW(64, 16), faiss.IndexBinaryMultiHash(64, 4, 16)
     found = []
-    for name, peer, settings in (
+    peers: list[tuple[str, Any, list[tuple[str, int]]]] = [
         ("IVF 1024", ivf, [("nprobe", 1), ("nprobe", 8), ("nprobe", 32)]),
         ("HNSW 16", hnsw, [("efSearch", 16), ("efSearch", 64)]),
         ("MultiHash 4 x 16", multi, [("nflip", 1), ("nflip", 2)]),
-    ):
+    ]
+    for name, peer, settings in peers:
         start = time.perf_counter()
         peer.add(codes)
         build = time.perf_counter() - start
         for setting, value in settings:
             setattr(peer.hnsw if setting == "efSearch" else peer, setting, value)
-            contestants = {
-                "nphash": (lambda: index.search(queries, 10), 1000),
-                "peer": (lambda p=peer: p.search(queries, 10), 1000),
-            }
-            times = race(contestants, rounds)
+            both = {"nphash": index, "peer": peer}
+            times = race({who: (partial(one.search, queries, 10), 1000) for who, one in both.items()}, rounds)
             distances = peer.search(queries, 10)[0]
             recall = float((distances <= exact[:, -1:]).mean())
             record = {"peer": f"{name}, {setting} {value}", "recall": recall, "build_seconds": build}
@@ -251,7 +256,7 @@ def growth(sizes: list[int], rounds: int) -> list[dict[str, Any]]:
         for n in sizes:
             codes, queries = make_codes(kind, n, 64, 1000)
             index = HammingIndex(64, threads=1)
-            add = timed(lambda i=index, c=codes: i.add(c), 1)[0] / 1e6
+            add = timed(partial(index.add, codes), 1)[0] / 1e6
             memory = 8.0
             if kind == "clustered":
                 memory += index.build() / n
@@ -259,7 +264,7 @@ def growth(sizes: list[int], rounds: int) -> list[dict[str, Any]]:
                 few = queries[: max(20, min(1000, 10**10 // n))]
                 for _ in range(2):
                     index.search(few, k)
-                times = race({"nphash": (lambda i=index, q=few, k=k: i.search(q, k), len(few))}, rounds)
+                times = race({"nphash": (partial(index.search, few, k), len(few))}, rounds)
                 one = times["nphash"] | {"kind": kind, "n": n, "k": k, "add_per_second": n / add}
                 found.append(one | {"bytes_per_code": memory, "plan": index.explain(len(few), k).strategy})
     return found
@@ -275,7 +280,7 @@ def billion(n: int) -> dict[str, Any]:
     record: dict[str, Any] = {"n": n, "threads": index.threads, "fill_seconds": time.perf_counter() - start}
     index.search(queries[:1], 10)
     record["one_query_seconds"] = (
-        median(timed(lambda: index.search(queries[:1], 10), 1)[0] for _ in range(5)) / 1e6
+        median(timed(partial(index.search, queries[:1], 10), 1)[0] for _ in range(5)) / 1e6
     )
     start = time.perf_counter()
     distances, ids = index.search(queries, 10)

@@ -132,7 +132,9 @@ def test_labels_move_what_codes_tell_apart():
     many, _ = small.documents(600, 40)
     classes = many[:, 7].toarray()[:, 0] > 0  # of no weight in the reconstruction
     settings = Training(epochs=15, batch_size=20, learning_rate=0.005)
-    labelled = Doc2HashS(8, hidden=(20,), training=settings, random_state=0).fit(many, classes)
+    labelled = Doc2HashS(
+        8, hidden=(20,), dropout=0.2, labels=Labels((0.0, 100.0)), training=settings, random_state=0
+    ).fit(many, classes)
     plain = Doc2Hash(8, hidden=(20,), training=settings, random_state=0).fit(many, classes)
     best = [max(record["P@100"] for record in h.history_) for h in (labelled, plain)]
     assert best[0] > best[1] + 0.1

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nphash.kernels._jit import jit
-from nphash.kernels.bits import lowest_one, popcount
+from nphash.kernels.bits import lowest_one, popcount, prefetch
 
 
 @jit()
@@ -28,3 +28,15 @@ def test_compiled_and_plain_agree(rng):
 @pytest.mark.parametrize("value", [0, 1, 2**63, 2**64 - 1])
 def test_popcount_of_extremes(value):
     assert popcount(np.uint64(value)) == value.bit_count()
+
+
+@jit()
+def fetched(words, i):
+    prefetch(words, i)
+    return words[i]
+
+
+def test_asking_for_memory_changes_nothing(rng):
+    words = rng.integers(0, 2**64, 9, dtype=np.uint64)
+    assert prefetch(words, 3) is None
+    assert fetched(words, 3) == words[3]

@@ -72,17 +72,7 @@ def top_cosine(
     """
     same = B is None
     left, right = _parts(A), _parts(A if same else B)
-    n, available = left[0].shape[0], right[0].shape[0] - (same and exclude_self)
-    if k < 1 or available < 1:
-        raise InputError(
-            f"{k} neighbours were asked for among {available} documents", "ask for 1 or more among more"
-        )
-    for a, b in zip(left, right, strict=True):
-        if a.shape[1] != b.shape[1]:
-            raise InputError(
-                f"rows have {a.shape[1]} and {b.shape[1]} columns",
-                "give both in the same words or dimensions",
-            )
+    n, available = left[0].shape[0], _available(left, right, k, same and exclude_self)
     k = min(k, available)
     indices, similarities = np.empty((n, k), np.int32), np.empty((n, k), np.float32)
     scores = _mean_scores([_scores(a, a if same else b) for a, b in zip(left, right, strict=True)])
@@ -99,6 +89,22 @@ def top_cosine(
     with single_threaded_blas():
         run_blocks(one_block, blocks, count_threads(threads))
     return indices, similarities
+
+
+def _available(left: list[Any], right: list[Any], k: int, leave_one_out: bool) -> int:
+    """Return how many neighbours a row can have, after checking what was asked for."""
+    available = int(right[0].shape[0]) - leave_one_out
+    if k < 1 or available < 1:
+        raise InputError(
+            f"{k} neighbours were asked for among {available} documents", "ask for 1 or more among more"
+        )
+    for a, b in zip(left, right, strict=True):
+        if a.shape[1] != b.shape[1]:
+            raise InputError(
+                f"rows have {a.shape[1]} and {b.shape[1]} columns",
+                "give both in the same words or dimensions",
+            )
+    return available
 
 
 Scores = Callable[[int, int], Array]  # rows from start to stop against all, (rows, n_B)

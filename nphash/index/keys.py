@@ -45,7 +45,7 @@ def positions(keys: Keys) -> npt.NDArray[np.int64]:
 
 
 def merge(parts: list[Keys], k: int) -> Keys:
-    """Return the ``k`` smallest keys of each row over all parts, sorted; each part is (Q, any number).
+    """Return the ``k`` smallest keys of each row over all parts, sorted; each part is (Q, any), rows sorted.
 
     Examples
     --------

@@ -44,8 +44,8 @@ _LONGEST = 26  # bits of a substring: 2^26 buckets are 256 MB
 # Microseconds on one core.
 _NUMPY_QUERY, _NUMPY_WORD = 15.0, 2.6e-3
 _POPCOUNT_QUERY, _POPCOUNT_WORD = 3.0, 1.2e-4
-_SLICED_QUERY, _SLICED_BLOCK_WORD, _SLICED_WORD = 3.0, 0.55, 4.5e-5
-_BUCKET_QUERY, _BUCKET_LOOK = 2.0, 1.2e-2
+_SLICED_QUERY, _SLICED_BLOCK_WORD, _SLICED_WORD = 5.0, 0.55, 3.6e-5
+_BUCKET_QUERY, _BUCKET_LOOK = 2.0, 9e-3
 _BUCKET_BUILD = 0.05  # for a row and substring
 
 _PRICE = {"numpy": 0.0, "popcount": 0.8e6, "bit-sliced": 2.5e6}  # loading compiled code, or compiling it

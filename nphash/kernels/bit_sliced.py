@@ -18,7 +18,7 @@ from nphash.kernels.bit_planes import BLOCK, fill, layout, table_shape, transpos
 from nphash.kernels.bits import lowest_one, popcount
 from nphash.kernels.popcount_scan import distance
 from nphash.kernels.sliced_block import scan_block
-from nphash.kernels.top_k import TopK, take
+from nphash.kernels.top_k import TopK, put
 from nphash.kernels.vectors import LANES
 
 __all__ = ["Workspace", "nearest", "parities", "within", "workspace"]
@@ -41,6 +41,7 @@ class Workspace(NamedTuple):
     bias: Words  # (Q, levels)
     hits: Words  # (Q + 1, 8)
     hit_queries: npt.NDArray[np.int64]  # (Q + 1,)
+    hit_lanes: npt.NDArray[np.int64]  # (Q + 1,) which words of the mask are not zero, as bits
 
 
 def workspace(n_bits: int, n_queries: int) -> Workspace:
@@ -56,6 +57,7 @@ def workspace(n_bits: int, n_queries: int) -> Workspace:
         _aligned(table_shape(n_bits)),
         _aligned((n_queries, n_levels(n_bits))),
         _aligned((n_queries + 1, LANES)),
+        np.empty(n_queries + 1, np.int64),
         np.empty(n_queries + 1, np.int64),
     )
 
@@ -104,8 +106,10 @@ def _scan(queries: Words, odd: Words, space: Workspace) -> int:
     """Run all queries against the block; return how many have hits (``hits`` and ``hit_queries``)."""
     found = 0
     for q in range(queries.shape[0]):
-        space.hit_queries[found] = q  # overwritten by the next query unless this one has hits
-        found += scan_block(space.width, space.tables, queries, odd, space.bias, space.hits, q, found)
+        lanes = scan_block(space.width, space.tables, queries, odd, space.bias, space.hits, q, found)
+        if lanes:
+            space.hit_queries[found], space.hit_lanes[found] = q, lanes
+            found += 1
     return found
 
 
@@ -114,46 +118,51 @@ def nearest(
     flat: Words, first: int, queries: Words, odd: Words, k: int, allowed: Allowed, top: TopK, space: Workspace
 ) -> None:
     """Pass all codes of ``flat`` by all queries, as `popcount_scan.nearest`; ``odd`` is their `parities`."""
+    # Arrays leave their tuples here: taken out inside the loop, each would be counted as a reference.
+    limit, taken, used, counts, keys = top
+    bias, hits, hit_queries, hit_lanes = space.bias, space.hits, space.hit_queries, space.hit_lanes
     n_words = queries.shape[1]
     n = flat.size // n_words
     for q in range(queries.shape[0]):
-        _set_limit(space.bias, q, top.limit[q])
+        _set_limit(bias, q, limit[q])
     for start in range(0, n, BLOCK):
         _load(flat, n_words, start, space)
         for h in range(_scan(queries, odd, space)):
-            q = space.hit_queries[h]
-            limit = top.limit[q]
-            _take_hits(flat, first, start, queries[q], k, allowed, top, q, space.hits[h])
-            if top.limit[q] != limit:
-                _set_limit(space.bias, q, top.limit[q])
+            q, lanes = hit_queries[h], hit_lanes[h]
+            before, some = limit[q], _union(hits, h, lanes)
+            while some != 0:  # in insertion order: bit by bit, and for each bit word by word
+                bit = lowest_one(some)
+                some &= some - np.uint64(1)
+                left = lanes
+                while left != 0:
+                    lane = lowest_one(np.uint64(left))
+                    left &= left - 1
+                    i = start + LANES * bit + lane
+                    if (hits[h, lane] >> np.uint64(bit)) & np.uint64(1) and i < n:
+                        d = _distance(flat, i, queries, q)
+                        if d < limit[q] and (allowed.size == 0 or allowed[first + i] != 0):
+                            put(limit, taken, used, counts, keys, q, k, d, first + i)
+            if limit[q] != before:
+                _set_limit(bias, q, limit[q])
 
 
 @jit(inline=True)
-def _take_hits(
-    flat: Words,
-    first: int,
-    start: int,
-    query: Words,
-    k: int,
-    allowed: Allowed,
-    top: TopK,
-    q: int,
-    hits: Words,
-) -> None:
-    """Measure the codes of a hit mask in insertion order: bit by bit, and for each bit word by word."""
-    n = flat.size // query.size
-    some = np.uint64(0)
-    for lane in range(LANES):
-        some |= hits[lane]
-    while some != 0:
-        bit = lowest_one(some)
-        some &= some - np.uint64(1)
+def _union(hits: Words, h: int, lanes: int) -> np.uint64:
+    """Return the bits set in any word of a hit mask; mostly there is only one word."""
+    some: np.uint64 = hits[h, lowest_one(np.uint64(lanes))]
+    if lanes & (lanes - 1):
         for lane in range(LANES):
-            i = start + LANES * bit + lane
-            if (hits[lane] >> np.uint64(bit)) & np.uint64(1) and i < n:
-                d = distance(flat, i, query)
-                if d < top.limit[q] and (allowed.size == 0 or allowed[first + i] != 0):
-                    take(top, q, k, d, first + i)
+            some |= hits[h, lane]
+    return some
+
+
+@jit(inline=True)
+def _distance(flat: Words, i: int, queries: Words, q: int) -> int:
+    n_words = queries.shape[1]
+    total = 0
+    for w in range(n_words):
+        total += popcount(flat[i * n_words + w] ^ queries[q, w])
+    return total
 
 
 @jit()

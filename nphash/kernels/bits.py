@@ -1,4 +1,4 @@
-"""Two processor instructions that Numba has no name for: count the ones, and find the lowest one.
+"""Processor instructions that Numba has no name for: count ones, find the lowest, ask for memory.
 
 Each is a plain Python function, used as it stands with ``NUMBA_DISABLE_JIT=1``, and an LLVM
 intrinsic for compiled code. LLVM turns ``ctpop`` in a loop into vector instructions where the
@@ -15,7 +15,7 @@ from numba import types
 
 from nphash.kernels._extending import intrinsic, overload
 
-__all__ = ["lowest_one", "popcount"]
+__all__ = ["lowest_one", "popcount", "prefetch"]
 
 
 def popcount(word: Any) -> int:
@@ -27,6 +27,10 @@ def lowest_one(word: Any) -> int:
     """Return the place of the lowest one in a uint64 word that is not zero."""
     value = int(word)
     return (value & -value).bit_length() - 1
+
+
+def prefetch(array: Any, i: Any) -> None:
+    """Ask for element ``i`` of a one-dimensional array, which will be read soon."""
 
 
 @intrinsic
@@ -57,5 +61,29 @@ def _popcount(word: Any) -> Callable[[Any], Any]:
 def _lowest_one(word: Any) -> Callable[[Any], Any]:
     def compiled(word: Any) -> Any:
         return _trailing_zeros(word)
+
+    return compiled
+
+
+@intrinsic
+def _fetch(typing: Any, array: Any, i: Any) -> Any:
+    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, args[0]).data
+        address = builder.bitcast(builder.gep(data, [args[1]]), ir.IntType(8).as_pointer())
+        number = ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [address.type, number, number, number])
+        name = "llvm.prefetch.p0"
+        function = builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
+        # read, keep in all caches, data
+        builder.call(function, [address, *(ir.Constant(number, value) for value in (0, 3, 1))])
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64), emit
+
+
+@overload(prefetch, inline="always")
+def _prefetch(array: Any, i: Any) -> Callable[[Any, Any], None]:
+    def compiled(array: Any, i: Any) -> None:
+        _fetch(array, i)
 
     return compiled

@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nphash.kernels._jit import jit
-from nphash.kernels.bits import popcount
+from nphash.kernels.bits import popcount, prefetch
 from nphash.kernels.popcount_scan import distance
 
 __all__ = ["OVER_BUDGET", "Buckets", "fill_buckets", "nearest", "within"]
@@ -33,6 +33,7 @@ Ints = npt.NDArray[np.int64]
 OVER_BUDGET = -1
 _BUFFER_FULL = -2
 _PROBE = 4  # what opening a bucket costs, in codes looked at
+_AT_ONCE = 32  # buckets that memory is asked for before the first is looked into
 
 _SHIFT = np.uint64(48)
 _ONE = np.uint64(1)
@@ -89,11 +90,11 @@ def _next_of_equal_weight(mask: np.uint64) -> np.uint64:
 
 
 @jit(inline=True)
-def _met_before(buckets: Buckets, different: Words, r: int, j: int) -> bool:
+def _met_before(starts: Ints, lengths: Ints, different: Words, r: int, j: int) -> bool:
     """Tell whether a code with these differing bits was met before substring ``j`` at radius ``r``."""
-    for i in range(buckets.starts.size):
+    for i in range(starts.size):
         if i != j:
-            bits = popcount(np.uint64(_substring(different, buckets.starts[i], buckets.lengths[i])))
+            bits = popcount(np.uint64(_substring(different, starts[i], lengths[i])))
             if bits < r or (bits == r and i < j):
                 return True
     return False
@@ -106,9 +107,10 @@ class Found(NamedTuple):
     counts: Ints  # (n_bits + 2,)
     state: Ints  # (4,) keys used; codes at most `furthest` away; furthest distance still taken; work done
     different: Words  # (W,)
+    opened: Ints  # (_AT_ONCE,) buckets that are looked into next
 
 
-@jit(inline=True)
+@jit()
 def _look_into(
     buckets: Buckets,
     first: int,
@@ -116,31 +118,35 @@ def _look_into(
     k: int,
     r: int,
     j: int,
-    value: np.int64,
+    n_opened: int,
     allowed: npt.NDArray[np.uint8],
     found: Found,
 ) -> bool:
-    """Take the codes of one bucket that are near enough; tell whether there was room for them."""
-    words, n_words, state = buckets.words[j], query.size, found.state
-    for p in range(np.int64(buckets.offsets[j, value]), np.int64(buckets.offsets[j, value + 1])):
-        d = distance(words, p, query)
-        if d > state[2]:
-            continue
-        for w in range(n_words):
-            found.different[w] = words[p * n_words + w] ^ query[w]
-        position = first + np.int64(buckets.rows[j, p])
-        if _met_before(buckets, found.different, r, j) or (allowed.size and allowed[position] == 0):
-            continue
-        if state[0] == found.keys.size and not _drop_far(found):
-            return False
-        found.keys[state[0]] = (np.uint64(d) << _SHIFT) | np.uint64(position)
-        state[0] += 1
-        found.counts[d] += 1
-        state[1] += 1
-        # Codes come in no order, so ties at the k-th distance are all kept until the end.
-        while state[1] - found.counts[state[2]] >= k:
-            state[1] -= found.counts[state[2]]
-            state[2] -= 1
+    """Take the codes of the opened buckets that are near enough; tell whether there was room for them."""
+    # Arrays leave their tuples here: taken out inside the loop, each would be counted as a reference.
+    starts, lengths, offsets, rows = buckets.starts, buckets.lengths, buckets.offsets, buckets.rows
+    words, n_words = buckets.words[j], query.size
+    keys, counts, state, different, opened = found
+    for b in opened[:n_opened]:
+        for p in range(np.int64(offsets[j, b]), np.int64(offsets[j, b + 1])):
+            d = distance(words, p, query)
+            if d > state[2]:
+                continue
+            for w in range(n_words):
+                different[w] = words[p * n_words + w] ^ query[w]
+            position = first + np.int64(rows[j, p])
+            if _met_before(starts, lengths, different, r, j) or (allowed.size and allowed[position] == 0):
+                continue
+            if state[0] == keys.size and not _drop_far(found):
+                return False
+            keys[state[0]] = (np.uint64(d) << _SHIFT) | np.uint64(position)
+            state[0] += 1
+            counts[d] += 1
+            state[1] += 1
+            # Codes come in no order, so ties at the k-th distance are all kept until the end.
+            while state[1] - counts[state[2]] >= k:
+                state[1] -= counts[state[2]]
+                state[2] -= 1
     return True
 
 
@@ -157,6 +163,23 @@ def _drop_far(found: Found) -> bool:
 
 
 @jit()
+def _fetch_buckets(buckets: Buckets, j: int, n_words: int, opened: Ints) -> np.int64:
+    """Ask for the memory of several buckets at once: it takes as long as asking for one.
+
+    Returns what looking into them will cost.
+    """
+    offsets, words, work = buckets.offsets[j], buckets.words[j], np.int64(0)
+    for i in range(opened.size):
+        prefetch(offsets, opened[i])
+    for i in range(opened.size):
+        start, stop = np.int64(offsets[opened[i]]), np.int64(offsets[opened[i] + 1])
+        prefetch(words, n_words * start)
+        prefetch(words, n_words * start + 8)  # the next cache line
+        work += _PROBE + stop - start
+    return work
+
+
+@jit()
 def _search(
     buckets: Buckets,
     first: int,
@@ -168,7 +191,7 @@ def _search(
     found: Found,
 ) -> int:
     """Find the k nearest codes at most ``furthest`` away, in no order; return how many keys there are."""
-    m, state = buckets.starts.size, found.state
+    m, n_words, state = buckets.starts.size, query.size, found.state
     found.counts[:] = 0
     state[0], state[1], state[2], state[3] = 0, 0, furthest, 0
     for r in range(buckets.lengths.max() + 1):
@@ -183,15 +206,16 @@ def _search(
             value = _substring(query, buckets.starts[j], length)
             mask, end = (_ONE << np.uint64(r)) - _ONE, _ONE << np.uint64(length)
             while mask < end:
-                b = value ^ np.int64(mask)
-                state[3] += _PROBE + np.int64(buckets.offsets[j, b + 1]) - np.int64(buckets.offsets[j, b])
+                opened = 0
+                while mask < end and opened < _AT_ONCE:
+                    found.opened[opened] = value ^ np.int64(mask)
+                    opened += 1
+                    mask = _next_of_equal_weight(mask) if r else end
+                state[3] += _fetch_buckets(buckets, j, n_words, found.opened[:opened])
                 if state[3] > budget:
                     return OVER_BUDGET
-                if not _look_into(buckets, first, query, k, r, j, b, allowed, found):
+                if not _look_into(buckets, first, query, k, r, j, opened, allowed, found):
                     return _BUFFER_FULL
-                if r == 0:
-                    break
-                mask = _next_of_equal_weight(mask)
     _drop_far(found)
     return int(state[0])
 
@@ -235,6 +259,7 @@ def nearest(
         np.empty(64 * n_words + 2, np.int64),
         np.empty(4, np.int64),
         np.empty(n_words, np.uint64),
+        np.empty(_AT_ONCE, np.int64),
     )
     for q in range(queries.shape[0]):
         furthest = min(limits[q] - 1, 64 * n_words)
@@ -265,8 +290,9 @@ def within(
     """
     n_words, used = queries.shape[1], 0
     counts, different = np.empty(64 * n_words + 2, np.int64), np.empty(n_words, np.uint64)
+    opened = np.empty(_AT_ONCE, np.int64)
     for q in range(queries.shape[0]):
-        found = Found(keys[used:], counts, np.empty(4, np.int64), different)
+        found = Found(keys[used:], counts, np.empty(4, np.int64), different, opened)
         # More neighbours are asked for than there can be, so that the radius never shrinks.
         count = _search(buckets, first, queries[q], 2**62, min(radius, 64 * n_words), budget, allowed, found)
         if count == _BUFFER_FULL:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from nphash.kernels._jit import jit
 from nphash.kernels.bits import popcount
-from nphash.kernels.top_k import TopK, limits_from_sample, take
+from nphash.kernels.top_k import TopK, limits_from_sample, put
 
 __all__ = ["distance", "nearest", "sample_limits", "within"]
 
@@ -137,19 +137,20 @@ def nearest(flat: Words, first: int, queries: Words, k: int, allowed: Allowed, t
     top, q
         The state, updated, and the search that the first query is.
     """
+    limit, taken, used, counts, keys = top  # taken out in the loop, each would be counted as a reference
     n_words = queries.shape[1]
     n = flat.size // n_words
     for tile in range(0, n, TILE):
         end = min(tile + TILE, n)
         for j in range(queries.shape[0]):
             query, search = queries[j], q + j
-            block = _next_block(flat, tile, end, query, top.limit[search])
+            block = _next_block(flat, tile, end, query, limit[search])
             while block < end:
                 for i in range(block, min(block + BLOCK, end)):
                     d = distance(flat, i, query)
-                    if d < top.limit[search] and (allowed.size == 0 or allowed[first + i] != 0):
-                        take(top, search, k, d, first + i)
-                block = _next_block(flat, block + BLOCK, end, query, top.limit[search])
+                    if d < limit[search] and (allowed.size == 0 or allowed[first + i] != 0):
+                        put(limit, taken, used, counts, keys, search, k, d, first + i)
+                block = _next_block(flat, block + BLOCK, end, query, limit[search])
 
 
 @jit()

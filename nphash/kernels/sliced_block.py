@@ -57,7 +57,7 @@ def scan_block(
     Returns
     -------
     int
-        1 if there is any hit, else 0.
+        The words of ``hits[h]`` that are not zero, as bits: 0 if there is no hit.
     """
     n_bits = 8 * len(width)
     plan = layout(n_bits)
@@ -74,7 +74,7 @@ def scan_block(
         tree.add(0, tables[PER_TRIPLE * len(plan.triples) + PER_SINGLE * i + bit])
     # The highest digit of the bias is zero only for limits so high that (nearly) all may pass.
     hits[h] = ~(tree.overflow() & bias[q, n_levels(n_bits) - 1])
-    return int(hits[h].any())
+    return sum(1 << lane for lane in range(LANES) if hits[h, lane])
 
 
 @intrinsic
@@ -91,10 +91,11 @@ def _emit_scan_block(
             for i, at in ((1, ir.Constant(WORD, 0)), (2, args[6]), (3, args[6]), (4, args[6]), (5, args[7]))
         )
         vector = _hits(out, n_bits, table, query, parity, digits)
-        out.store(vector, hit)
         some = builder.icmp_unsigned("!=", vector, every(0))
-        mask = builder.bitcast(some, ir.IntType(LANES))
-        return builder.zext(builder.icmp_unsigned("!=", mask, ir.Constant(ir.IntType(LANES), 0)), WORD)
+        lanes = builder.zext(builder.bitcast(some, ir.IntType(LANES)), WORD)
+        with builder.if_then(builder.icmp_unsigned("!=", lanes, ir.Constant(WORD, 0)), likely=False):
+            out.store(vector, hit)
+        return lanes
 
     return types.int64(width, tables, queries, parities, bias, hits, types.int64, types.int64), emit
 

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from nphash.kernels._jit import jit
 
-__all__ = ["TopK", "empty", "finish", "limits_from_sample", "take"]
+__all__ = ["TopK", "empty", "finish", "limits_from_sample", "put", "take"]
 
 Ints = npt.NDArray[np.int64]
 Keys = npt.NDArray[np.uint64]
@@ -51,33 +51,48 @@ def empty(n_queries: int, k: int, n_bits: int) -> TopK:
     )
 
 
-@jit(inline=True)
+@jit()
 def take(top: TopK, q: int, k: int, distance: int, position: int) -> None:
     """Take a code whose distance is below the limit of query ``q``."""
-    used = top.used[q]
-    if used == top.keys.shape[1]:
-        used = _compact(top, q, k)
-    top.keys[q, used] = (np.uint64(distance) << _SHIFT) | np.uint64(position)
-    top.used[q] = used + 1
-    top.counts[q, distance] += 1
-    taken = top.taken[q] + 1
-    while taken >= k:
-        top.limit[q] -= 1
-        taken -= top.counts[q, top.limit[q]]
-    top.taken[q] = taken
+    put(top.limit, top.taken, top.used, top.counts, top.keys, q, k, distance, position)
+
+
+@jit(inline=True)
+def put(
+    limit: Ints,
+    taken: Ints,
+    used: Ints,
+    counts: npt.NDArray[np.int32],
+    keys: Keys,
+    q: int,
+    k: int,
+    distance: int,
+    position: int,
+) -> None:
+    """Do what `take` does, on the arrays of a `TopK` that a loop has taken out of it beforehand."""
+    if used[q] == keys.shape[1]:
+        used[q] = _compact(keys, q, used[q], limit[q], k - taken[q])
+    keys[q, used[q]] = (np.uint64(distance) << _SHIFT) | np.uint64(position)
+    used[q] += 1
+    counts[q, distance] += 1
+    below = taken[q] + 1
+    while below >= k:
+        limit[q] -= 1
+        below -= counts[q, limit[q]]
+    taken[q] = below
 
 
 @jit()
-def _compact(top: TopK, q: int, k: int) -> np.int64:
-    """Drop what the limit has overtaken; at most k - 1 below it and enough at it to make k remain."""
-    limit, room, kept = top.limit[q], k - top.taken[q], 0
-    for i in range(top.used[q]):
-        key = top.keys[q, i]
+def _compact(keys: Keys, q: int, used: int, limit: int, room: int) -> np.int64:
+    """Drop what the limit has overtaken; of the keys at the limit keep the first ``room``."""
+    kept = 0
+    for i in range(used):
+        key = keys[q, i]
         distance = np.int64(key >> _SHIFT)
         if distance < limit or (distance == limit and room > 0):
             if distance == limit:
                 room -= 1
-            top.keys[q, kept] = key
+            keys[q, kept] = key
             kept += 1
     return np.int64(kept)
 

@@ -29,7 +29,7 @@ def counting_sort(distances, n_bits):
     """
     counts = np.bincount(distances, minlength=n_bits + 1)
     begin = ...  # (n_bits + 1,) place of the first code at each distance
-    order = np.empty(len(distances), dtype=np.int64)
+    order = np.full(len(distances), -1)
     for position, distance in enumerate(distances):
         raise NotImplementedError
     return order

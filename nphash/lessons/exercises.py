@@ -27,7 +27,7 @@ _HOMES = {
     4: "bits",
     5: "bits",
     6: "steps",
-    7: "steps",
+    7: "model",
     8: "retrieval",
     9: "retrieval",
 }

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from nphash.gradcheck import Model, Report, check, check_model
+from nphash.gradcheck import Model, Report, Settings, check, check_model
 from nphash.lessons.comparing import (
     CLOSE,
     copy_of,
@@ -137,8 +137,8 @@ def _grade(part: Part, function: Function, path: Path, seed: int) -> Grade:
             if not report.passed:
                 of = f"gradient of {report.parameter}: {report.evidence}"
                 return _wrong(part, known or report.cause, of, reports)
-        if known:  # what the checker cannot see, such as a model's upstream gradient left out
-            return _wrong(part, known, "the gradients are those that this mistake makes", reports)
+        if known:  # what the checker does not see
+            return _wrong(part, known, "right for dloss = 1, but not for another number", reports)
     return Grade(part.name, "right", reports=reports)
 
 
@@ -188,8 +188,6 @@ def _difference(part: Part, result: Any, wanted: Any, args: tuple[Any, ...]) -> 
     if not all(np.isfinite(array).all() for array in flat(result)):
         return "not finite", seen
     ratio = ratio_of(result, wanted)
-    if np.isnan(ratio):
-        return "only located", seen
     if abs(ratio + 1) < CLOSE:
         return "sign", f"{seen}: every value is minus the right one"
     for array in flat(args):
@@ -198,17 +196,25 @@ def _difference(part: Part, result: Any, wanted: Any, args: tuple[Any, ...]) -> 
                 return "sum instead of mean", f"{seen}: {len(array)} times the right value"
             if abs(ratio * len(array) - 1) < CLOSE:
                 return "divided twice", f"{seen}: 1 / {len(array)} of the right value"
+    if np.isnan(ratio) or sum(array.size for array in flat(wanted)) == 1:  # one number always has a ratio
+        return "only located", seen
     return "constant factor", f"{seen}: {ratio:.6g} times the right value everywhere"
 
 
 def _known_gradient(part: Part, function: Function, args: tuple[Any, ...]) -> str:
-    """Return the cause of the known mistake whose gradients the function returns, if any."""
+    """Return the cause of the known mistake whose gradients the function returns, if any.
+
+    The checker asks a model's back for the gradients of the loss itself; here they are those of 0.7 times
+    the loss, so that a back which ignores its argument is found.
+    """
     out, back = part.reference(*args)
     upstream = np.random.default_rng(0).normal(size=np.shape(out)) if np.ndim(out) else 0.7
     right = back(upstream)
     try:
         result = function(*copy_of(args))[1](upstream)
     except Exception:  # the gradient checker says so at length
+        return ""
+    if same(result, right):
         return ""
     for mistake in part.mistakes:
         value, wrong_back = mistake.function(*copy_of(args))
@@ -217,13 +223,22 @@ def _known_gradient(part: Part, function: Function, args: tuple[Any, ...]) -> st
         wrong = wrong_back(upstream)
         if not same(wrong, right) and form(result, wrong) is None and same(result, wrong):
             return mistake.cause
-    return ""
+    return "upstream gradient ignored" if _right_for_one(function, part, args) else ""
+
+
+def _right_for_one(function: Function, part: Part, args: tuple[Any, ...]) -> bool:
+    if part.model is None:  # the checker tries every upstream gradient itself
+        return False
+    return same(function(*copy_of(args))[1](1.0), part.reference(*args)[1](1.0))
 
 
 def _gradients(part: Part, function: Function, args: tuple[Any, ...]) -> list[Report]:
+    settings = Settings(sweep=False)  # a grade shows no curve
     if part.model is not None:
-        return check_model(part.model(function, args))
-    return check(function, *args, constants=part.constants, relaxed=part.relaxed, name=part.name)
+        return check_model(part.model(function, args), settings)
+    return check(
+        function, *args, constants=part.constants, relaxed=part.relaxed, name=part.name, settings=settings
+    )
 
 
 _ADVICE = {
@@ -237,5 +252,6 @@ _ADVICE = {
     "upstream gradient ignored": "back receives the gradient of the loss by the output: multiply by it",
     "an argument is changed in place": "x += 1 and x[...] = 0 change the caller's array: make a new one",
     "sum over the batch missing": "a bias is used by every row: its gradient is the sum over the rows",
+    "the output is not floating-point": "zeros and ones as numbers: .astype(float)",
     "not finite": "an exp of a large number, a log of zero or a division by zero",
 }

@@ -104,7 +104,8 @@ draw("lesson_4_bound.png", both, "step", "nats")
 #
 # The expectation is replaced by one draw of z per document and step (lessons 3 and 5). The KL needs no
 # draw, since it has a closed form. It is a price for telling: a bit that is certain costs log 2, a fair
-# coin nothing. Where beta is large, telling is too expensive: all codes become the same ("collapse").
+# coin nothing. Where beta is large, telling is too expensive: q is fair coins for every document
+# ("collapse").
 #
 # In which unit is beta? The likelihood is multiplied by the mass of the targets (lesson 1): about 100 for
 # the counts of a page, about 6 for a TF-IDF row of length 1. So the same beta means something else for
@@ -195,7 +196,7 @@ print(
 
 # %% [markdown]
 # It can be negative, and its weight of 2 is in truth 2/L a bit: 1/16 for 32 bits. Whoever writes Eq. (4) as
-# printed and takes the weight from the code gets 32 times the divergence, and a model that tells nothing.
+# printed and takes the weight from the code gets 32 times the divergence, and bits that are coins.
 # Replicating means reading both.
 #
 # Things to break

@@ -255,12 +255,12 @@ for first, last in ((1, 1), (0.3, 0.3), (0.1, 0.1), (1, 0.3)):
     run(f"straight-through Gumbel, {which}", straight_through_gumbel, logistic_noise, first, last)
 
 # %% [markdown]
-# So the paper's *practice* is right: with a temperature that falls from 1 to 0.3 Gumbel beats NASH's
-# estimator, by far more than the spread of seeds - although each of its gradients is the worse estimate.
-# (One explanation: its bias favours bits that are certain. The best explanation is a good project.) A
-# constant 0.1 is the worst choice of all. And the relaxed sample, which lets the decoder see values
-# between 0 and 1, is best here, where 8 bits must do; it is not always, since a longer code lets it hide
-# information there.
+# So the paper's *practice* is right here: with a temperature that falls from 1 to 0.3 Gumbel beats NASH's
+# estimator by far more than the spread of seeds - although each of its gradients is the worse estimate. (Why?
+# A good project: begin with how certain the bits become.) A constant 0.1 is the worst choice of all. And the
+# relaxed sample, which lets the decoder see values between 0 and 1, is best with these 8 bits. That need not
+# last: a published model with relaxed bits alone loses precision from 32 to 64 bits, where there is
+# room to hide information between 0 and 1.
 #
 # A figure about gradients does not replace one about training, nor the other way round.
 # `nphash/estimators.py` has these estimators and ARM, and `benchmarks/estimators.py` in the repository

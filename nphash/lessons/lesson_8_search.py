@@ -95,7 +95,7 @@ draw("lesson_8_distances.png", {"codes": (np.arange(n_bits + 1), histogram)}, "d
 def counting_sort(distances, n_bits):
     count = np.bincount(distances, minlength=n_bits + 1)
     begin = np.cumsum(count) - count
-    order = np.empty(len(distances), dtype=np.int64)
+    order = np.full(len(distances), -1)
     for position, distance in enumerate(distances.tolist()):
         order[begin[distance]] = position
         begin[distance] += 1

@@ -12,7 +12,7 @@ def hamming(query, codes):
 def counting_sort(distances, n_bits):
     counts = np.bincount(distances, minlength=n_bits + 1)
     begin = np.cumsum(counts) - counts
-    order = np.empty(len(distances), dtype=np.int64)
+    order = np.full(len(distances), -1)
     for position, distance in enumerate(distances):
         order[begin[distance]] = position
         begin[distance] += 1

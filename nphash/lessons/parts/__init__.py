@@ -1,1 +1,1 @@
-"""References and typical mistakes of the exercises, two or three exercises a file."""
+"""References and typical mistakes of the exercises, one to three exercises a file."""

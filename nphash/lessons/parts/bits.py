@@ -59,6 +59,21 @@ def _back_over_bits(logits: Array, noise: Array, temperature: float) -> tuple[An
     return y, lambda dy: y * (dy - (y * dy).sum(axis=1, keepdims=True)) / temperature
 
 
+def _softmax_back(through: Any) -> Any:
+    """Return the relaxed sample with ``dlogits = through(y, dy) / temperature``."""
+
+    def sample(logits: Array, noise: Array, temperature: float) -> tuple[Any, Any]:
+        y, _ = gumbel.gumbel_softmax(logits, noise, temperature)
+        return y, lambda dy: through(y, dy) / temperature
+
+    return sample
+
+
+def _total(x: Array) -> Array:
+    total: Array = x.sum(axis=-1, keepdims=True)
+    return total
+
+
 def _jacobian(y: Array, temperature: float) -> Array:
     return gumbel.gumbel_softmax_jacobian(y, temperature)
 
@@ -98,6 +113,10 @@ _EXERCISE_3 = (
             Mistake("softmax over the wrong axis", _back_over_bits),
             Mistake("temperature missing in back", _no_temperature_back),
             Mistake("only the diagonal of the Jacobian", _diagonal_back),
+            Mistake("y missing in the sum", _softmax_back(lambda y, dy: y * (dy - _total(dy)))),
+            Mistake("y missing in front", _softmax_back(lambda y, dy: dy - _total(y * dy))),
+            Mistake("sign of the sum", _softmax_back(lambda y, dy: y * (dy + _total(y * dy)))),
+            Mistake("sum missing", _softmax_back(lambda y, dy: y * dy)),
         ),
         gradient=True,
         constants=("noise",),
@@ -283,6 +302,7 @@ _EXERCISE_5 = (
         (
             Mistake("relaxed bits forward", lambda a, g, tau: (gumbel.relaxed_bits(a, g, tau)[0], None)),
             Mistake("noise not added", lambda a, g, tau: (_hard(a, 0 * g), None)),
+            Mistake("threshold at 1/2 of the logit", lambda a, g, tau: (_hard(a - 0.5, g), None)),
             Mistake("derivative of the step itself", _hard_derivative),
             Mistake("derivative of the step itself", _true_derivative),
             Mistake("identity on the logit", _identity),

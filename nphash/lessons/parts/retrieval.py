@@ -42,6 +42,11 @@ def _as_numbers(query: Array, codes: Array) -> Array:
     return gap
 
 
+def _subtracted(query: Array, codes: Array) -> Array:
+    ones: Array = np.bitwise_count(codes - query).sum(axis=1, dtype=np.int64)
+    return ones
+
+
 def _per_byte(query: Array, codes: Array) -> Array:
     counts: Array = np.bitwise_count(codes ^ query)
     return counts
@@ -85,6 +90,14 @@ def _largest_first(distances: Array, n_bits: int) -> Array:
     return order
 
 
+def _places_stay(distances: Array, n_bits: int) -> Array:
+    """Put every code of a group at the group's first place."""
+    order = np.full(len(distances), -1)
+    for position, distance in enumerate(distances):
+        order[int((distances < distance).sum())] = position
+    return order
+
+
 def _distances(rng: Rng) -> tuple[Any, ...]:
     n_bits = 8
     return rng.integers(0, n_bits + 1, 60), n_bits
@@ -104,6 +117,7 @@ _EXERCISE_8 = (
             Mistake("AND in place of XOR", _common_ones),
             Mistake("OR in place of XOR", _either),
             Mistake("codes subtracted as numbers", _as_numbers),
+            Mistake("codes subtracted as numbers", _subtracted),
             Mistake("bits that agree", lambda query, codes: 8 * len(query) - _hamming(query, codes)),
             Mistake("not added up over the bytes", _per_byte),
             Mistake("sum overflows a byte", lambda query, codes: _hamming(query, codes) % 256),
@@ -123,9 +137,11 @@ _EXERCISE_8 = (
             Mistake("ranks, not positions", _ranks),
             Mistake("distances, not positions", _sorted_values),
             Mistake("largest first", _largest_first),
+            Mistake("next free place not moved on", _places_stay),
         ),
         advice={
             "ties in reverse order": "go through the codes from first to last, so that ties keep their order",
+            "next free place not moved on": "the next code of the group belongs behind: begin[distance] += 1",
             "ranks, not positions": "order[place] = position of the code, not place[position] = place",
             "the function raises": "distances run from 0 to n_bits: that is n_bits + 1 groups",
         },
@@ -151,6 +167,20 @@ def _whole_groups(distances: Array, relevant: Array, k: int) -> float:
 def _full_groups_only(distances: Array, relevant: Array, k: int) -> float:
     last = np.sort(distances)[min(k, len(distances)) - 1]
     return float(relevant[distances < last].sum()) / k
+
+
+def _places_not_used_up(distances: Array, relevant: Array, k: int) -> float:
+    """Give every group k places."""
+    k = min(k, len(distances))
+    groups = [distances == distance for distance in np.unique(distances)]
+    return float(sum(min(k, group.sum()) * relevant[group].mean() for group in groups)) / k
+
+
+def _shares_of_groups(distances: Array, relevant: Array, k: int) -> float:
+    """Add up r / t, without the number of places."""
+    k = min(k, len(distances))
+    groups = [distances == distance for distance in np.unique(distances)]
+    return float(sum(relevant[group].mean() for group in groups)) / k
 
 
 def _recall(distances: Array, relevant: Array, k: int) -> float:
@@ -201,6 +231,8 @@ _EXERCISE_9 = (
             Mistake("best order of ties", lambda d, r, k: _figures(d, r, k)["precision_best"]),
             Mistake("whole tie group counted", _whole_groups),
             Mistake("last tie group left out", _full_groups_only),
+            Mistake("places are not used up", _places_not_used_up),
+            Mistake("share of a group not multiplied by its places", _shares_of_groups),
             Mistake("recall, not precision", _recall),
             Mistake("divided by k where fewer documents exist", _always_by_k),
         ),
@@ -220,6 +252,8 @@ _EXERCISE_9 = (
             Mistake("best epoch chosen on the test set", lambda validation, test: float(test.max())),
             Mistake("validation figure reported", lambda validation, test: float(validation.max())),
             Mistake("last epoch, not the chosen one", lambda validation, test: float(test[-1])),
+            Mistake("mean over the epochs", lambda validation, test: float(test.mean())),
+            Mistake("worst epoch chosen", lambda validation, test: float(test[np.argmin(validation)])),
             Mistake("epoch, not figure", lambda validation, test: int(np.argmax(validation))),
         ),
         advice={

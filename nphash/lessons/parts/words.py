@@ -62,6 +62,32 @@ def _rows(scores: Array) -> Array:
     return ops.softmax(scores)[0]
 
 
+def _whole_mass(scores: Array, counts: Array) -> tuple[Any, Any]:
+    loss, _ = _word_loss(scores, counts)
+    return loss, lambda dloss: dloss * (counts.sum() * _rows(scores) - counts) / len(scores)
+
+
+def _mass_of_words(scores: Array, counts: Array) -> tuple[Any, Any]:
+    loss, _ = _word_loss(scores, counts)
+    return loss, lambda dloss: dloss * (counts.sum(axis=0) * _rows(scores) - counts) / len(scores)
+
+
+def _expected_only(scores: Array, counts: Array) -> tuple[Any, Any]:
+    loss, _ = _word_loss(scores, counts)
+    mass = counts.sum(axis=1, keepdims=True)
+    return loss, lambda dloss: dloss * mass * _rows(scores) / len(scores)
+
+
+def _base_two(scores: Array, counts: Array) -> tuple[Any, Any]:
+    shifted = scores - scores.max(axis=1, keepdims=True)
+    log_p = shifted - np.log2(np.exp(shifted).sum(axis=1, keepdims=True))
+    return -float((counts * log_p).sum()) / len(scores), None
+
+
+def _shares(scores: Array, counts: Array) -> tuple[Any, Any]:
+    return _word_loss(scores, counts / counts.sum(axis=1, keepdims=True))[0], None
+
+
 def _presence(scores: Array, counts: Array) -> tuple[Any, Any]:
     return _word_loss(scores, (counts > 0).astype(float))
 
@@ -109,6 +135,11 @@ _EXERCISE_1 = (
         ),
         (
             Mistake("target mass forgotten", _one_word_a_document),
+            Mistake("mass of the whole batch", _whole_mass),
+            Mistake("mass over the wrong axis", _mass_of_words),
+            Mistake("observed counts missing", _expected_only),
+            Mistake("logarithm to the base 2", _base_two),
+            Mistake("counts divided by their sum", _shares),
             Mistake("counts read as presence", _presence),
             Mistake("mean over the words too", _mean_of_words),
             Mistake("softmax over the wrong axis", _log_of_softmax_over_documents),
@@ -158,6 +189,25 @@ def _no_tanh(x: Array, W: Array, b: Array) -> tuple[Any, Any]:
     return _tanh_layer(x, W, b)[0], back
 
 
+def _derivative_of_another(derivative: Any) -> Any:
+    def layer(x: Array, W: Array, b: Array) -> tuple[Any, Any]:
+        a, back = ops.dense(x, W, b)
+        y = np.tanh(a)
+        return y, lambda dy: back(dy * derivative(y))
+
+    return layer
+
+
+def _multiplied(x: Array, W: Array, b: Array) -> tuple[Any, Any]:
+    y, back_layer = _tanh_layer(x, W, b)
+
+    def back(dy: Array) -> tuple[Array, ...]:
+        dx, dW, db = back_layer(dy)
+        return dx * dy, dW, db
+
+    return x + y, back
+
+
 def _derivative_at_input(x: Array, W: Array, b: Array) -> tuple[Any, Any]:
     a, back = ops.dense(x, W, b)
     return np.tanh(a), lambda dy: back(dy * (1 - a * a))
@@ -180,11 +230,14 @@ _EXERCISE_2 = (
             Mistake("activation missing", _linear_only),
             Mistake("activation derivative missing", _no_tanh),
             Mistake("activation derivative taken at the wrong place", _derivative_at_input),
+            Mistake("derivative of another activation", _derivative_of_another(lambda y: y * (1 - y))),
+            Mistake("square missing in 1 - y^2", _derivative_of_another(lambda y: 1 - y)),
             Mistake("bias missing", lambda x, W, b: (np.tanh(x @ W), None)),
         ),
         gradient=True,
         advice={
             "activation derivative missing": "dy first has to go back through tanh: da = dy (1 - y^2)",
+            "derivative of another activation": "y (1 - y) belongs to the sigmoid; tanh has 1 - y^2",
             "activation derivative taken at the wrong place": "1 - y^2 holds for the output y of tanh",
         },
     ),
@@ -195,6 +248,8 @@ _EXERCISE_2 = (
         (
             Mistake("branch not propagated", _no_shortcut),
             Mistake("branch not propagated", _only_shortcut),
+            Mistake("branches multiplied, not added", _multiplied),
+            Mistake("values multiplied, not added", lambda x, W, b: (x * _tanh_layer(x, W, b)[0], None)),
             Mistake("shortcut missing", lambda x, W, b: (_tanh_layer(x, W, b)[0], None)),
         ),
         gradient=True,
