@@ -1,0 +1,109 @@
+"""The search table of README.rst, made from ``benchmarks/results/search.json``.
+
+python -m benchmarks.search_table
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from benchmarks.tables import simple_table
+
+RESULTS = Path(__file__).parent / "results" / "search.json"
+
+__all__ = ["growth", "peers", "races"]
+
+
+def races(results: Path = RESULTS) -> str:
+    """Return the races against FAISS as a table, and a line on how they were run; empty without results."""
+    found = _read(results)
+    if not found.get("cells"):
+        return ""
+    rows = [
+        ["codes", "bits", "queries", "k", "threads", "way", "microseconds", "FAISS", "times faster", "aim"]
+    ]
+    for cell in found["cells"]:
+        times = cell["times"]
+        faiss = min(times["faiss heap"]["wall"], times["faiss counts"]["wall"])
+        rows.append(
+            [
+                f"{cell['kind']} {_power(cell['n'])}",
+                str(cell["n_bits"]),
+                "one by one" if cell["n_queries"] == 1 else f"{cell['n_queries']:,}",
+                str(cell["k"]),
+                str(cell["threads"]),
+                cell["plan"].partition(":")[0],
+                _figure(times["nphash"]["wall"]),
+                _figure(faiss),
+                _figure(cell["ratio_wall"]),
+                f"{cell['target']:g}" if cell["target"] else "",
+            ]
+        )
+    return f"{simple_table(rows)}\n\n{_how(found)}"
+
+
+def peers(results: Path = RESULTS) -> str:
+    """Return the approximate peers, at their recall, as an RST table."""
+    found = _read(results).get("approximate", [])
+    if not found:
+        return ""
+    rows = [["clustered codes, 64 bits, k = 10", "recall", "build s", "microseconds", "nphash, exact"]]
+    for one in found:
+        times = one["times"]
+        rows.append(
+            [
+                f"{one['peer']} ({_power(one['n'])})",
+                f"{one['recall']:.3f}",
+                _figure(one["build_seconds"]),
+                _figure(times["peer"]["wall"]),
+                _figure(times["nphash"]["wall"]),
+            ]
+        )
+    return simple_table(rows)
+
+
+def growth(results: Path = RESULTS) -> str:
+    """Return how time grows with the number of codes and with k as an RST table."""
+    found = _read(results).get("growth", [])
+    if not found:
+        return ""
+    ks = sorted({one["k"] for one in found})
+    rows = [["codes", "bytes a code", *(f"k = {k:,}" for k in ks)]]
+    for kind, n in dict.fromkeys((one["kind"], one["n"]) for one in found):
+        row = {one["k"]: one for one in found if (one["kind"], one["n"]) == (kind, n)}
+        first = next(iter(row.values()))
+        cells = [_figure(row[k]["wall"]) if k in row else "" for k in ks]
+        rows.append([f"{kind} {_power(n)}", f"{first['bytes_per_code']:.0f}", *cells])
+    return f"{simple_table(rows)}\n\nMicroseconds a query, one thread, batches."
+
+
+def _read(results: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(results.read_text(encoding="utf-8")) if results.exists() else {}
+    return found
+
+
+def _how(found: dict[str, Any]) -> str:
+    how = found["circumstances"]
+    versions = ", ".join(f"{name} {version}" for name, version in how["versions"].items())
+    loads = [cell["load"] for cell in found["cells"] if cell.get("load") is not None]
+    busy = f"; load {min(loads):.1f} to {max(loads):.1f} on {how['processors']} processors" if loads else ""
+    return (
+        "Medians of wall-clock time, contestants in turn in one process, FAISS at its faster setting. "
+        f"{how['cpu']}, {versions}, {how['date']}{busy}. Command: ``{how['command']}``."
+    )
+
+
+def _power(n: int) -> str:
+    exponent = len(str(n)) - 1
+    return f"1e{exponent}" if n == 10**exponent else f"{n:,}"
+
+
+def _figure(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+if __name__ == "__main__":
+    sys.stdout.write("\n\n".join(part for part in (races(), peers(), growth()) if part) + "\n")
