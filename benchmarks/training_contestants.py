@@ -48,10 +48,12 @@ def nphash_step(X: Any, bits: int, threads: int, engine: str = "auto") -> Step:
     hasher = Doc2Hash(bits, hidden=(HIDDEN, HIDDEN), dropout=DROPOUT, kl_weight=KL_WEIGHT, temperature=1.0)
     params, adam = hasher.start_params(X, X, 0), Adam(RATE, threads=threads)
     runner = create_engine(engine, threads=threads)
+    guard = None
     if engine == "auto":
-        single_threaded_blas().__enter__()  # for the rest of the process
+        guard = single_threaded_blas()  # kept by `step`: without a reference it would end at once
+        guard.__enter__()
 
-    def step(rows: Any, number: int) -> float:
+    def step(rows: Any, number: int, guard: Any = guard) -> float:
         x = X[rows]
         adam.catch_up(x.indices)
         batch = Batch(x, x, None, np.random.default_rng([0, number]), 0.0, engine=runner)
