@@ -68,3 +68,25 @@ def test_a_full_chunk_is_left_where_it_is(monkeypatch):
     after = [rows for _, rows in column.parts()]
     assert [len(rows) for rows in after] == [100, 100, 100, 50]
     assert all(np.shares_memory(old, new) for old, new in zip(before[:2], after, strict=False))
+
+
+def test_a_failed_append_leaves_nothing(monkeypatch):
+    monkeypatch.setattr(columns, "_CHUNK", 80)
+    column = Column(np.arange(3))
+    column.append(np.arange(8))
+    appended = column._append_to_tail
+    left = [2]
+
+    def no_memory(rows):
+        left[0] -= 1
+        if not left[0]:
+            raise MemoryError
+        appended(rows)
+
+    monkeypatch.setattr(column, "_append_to_tail", no_memory)
+    with pytest.raises(MemoryError):
+        column.append(np.arange(100))
+    monkeypatch.undo()
+    assert len(column) == 11
+    column.append(np.array([9]))
+    assert column.take(np.arange(12)).tolist() == [0, 1, 2, *range(8), 9]

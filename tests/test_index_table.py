@@ -66,3 +66,16 @@ def test_arrays_and_back(table):
     assert np.array_equal(again.rows.at(np.arange(6)), table.rows.at(np.arange(6)))
     with pytest.raises(InputError, match="not 70 bits wide"):
         Table.from_arrays(70, arrays, 0)
+
+
+def test_running_out_of_memory_while_naming_takes_the_codes_back(table, monkeypatch):
+    def no_memory(names, n):
+        raise MemoryError
+
+    monkeypatch.setattr(table.ids, "append", no_memory)
+    with pytest.raises(MemoryError):
+        table.add(pack([[1, 1, 1, 1]] * 3), ["x", "y", "z"])
+    monkeypatch.undo()
+    table.add(pack([[1, 0, 1, 0]]), ["g"])
+    assert table.names(table.rows).tolist() == list("abcdefg")
+    assert np.array_equal(table.rows.at(np.array([6])).view(np.uint8), pack([[1, 0, 1, 0]]))

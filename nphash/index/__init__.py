@@ -1,4 +1,13 @@
-"""Exact Hamming search."""
+"""Exact Hamming search.
+
+How a search goes: `hamming_index` checks what the user gave and takes a snapshot of the rows
+(`table`, `rows`, with names in `ids` and memory in `columns`). The `engine` asks the `planner`
+which way is cheapest: the NumPy scan (`scan_numpy`), one of the compiled scans (`scans`, loops
+in `nphash.kernels.popcount_scan` and `nphash.kernels.bit_sliced`) or buckets (`multi_index`).
+All give distance and position packed into one number (`keys`), whose order is the order of the
+results, so that parts found in any way are merged by sorting. `joins` search an index with its
+own codes; `files` keep it.
+"""
 
 from nphash.index.hamming_index import HammingIndex
 

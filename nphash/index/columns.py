@@ -44,7 +44,24 @@ class Column:
         return self._closed + self._used
 
     def append(self, rows: npt.NDArray[Any]) -> None:
-        """Add ``rows``, a copy of them."""
+        """Add ``rows``, a copy of them: all or, when memory runs out, none."""
+        before = self.mark()
+        try:
+            self._append(rows)
+        except BaseException:
+            self.restore(before)
+            raise
+
+    def mark(self) -> tuple[Any, ...]:
+        """Return what `restore` needs to take back everything appended from now on."""
+        return len(self._chunks), self._closed, self._tail, self._used
+
+    def restore(self, mark: tuple[Any, ...]) -> None:
+        """Forget what was appended since ``mark``."""
+        n_chunks, self._closed, self._tail, self._used = mark
+        del self._chunks[n_chunks:]
+
+    def _append(self, rows: npt.NDArray[Any]) -> None:
         while len(rows):
             if self._used == self._most:
                 self._chunks.append(self._tail)

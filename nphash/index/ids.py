@@ -92,22 +92,25 @@ class Ids:
             raise InputError(f"id {taken!r} is already in the index", "remove it first to replace its code")
 
     def append(self, names: npt.NDArray[np.int64] | list[str] | None, n: int) -> None:
-        """Name ``n`` new rows; ``names`` come from `check`."""
+        """Name ``n`` new rows; ``names`` come from `check`. All are named or, after an error, none."""
         if isinstance(names, list):
-            if self._texts is None:
-                self._texts = _Texts.empty()
-            self._texts.append(names)
+            texts = self._texts or _Texts.empty()
+            texts.append(names)
+            self._texts = texts
+            listed: list[Any] = names
         else:
-            if names is not None and self._numbers is None:
-                self._numbers = Column(np.arange(self.n, dtype=np.int64))
             if names is None:
-                names = np.arange(self.next_number, self.next_number + n, dtype=np.int64)
-            if self._numbers is not None:
-                self._numbers.append(names)
-            if n:
-                self.next_number = max(self.next_number, int(names.max()) + 1)
-        if self._rows is not None and n:
-            listed = names if isinstance(names, list) else names.tolist()
+                numbers = np.arange(self.next_number, self.next_number + n, dtype=np.int64)
+                column = self._numbers
+            else:
+                numbers = names
+                column = self._numbers or Column(np.arange(self.n, dtype=np.int64))
+            if column is not None:
+                column.append(numbers)
+                self._numbers = column
+            self.next_number = int(max(self.next_number, numbers.max(initial=-1) + 1))
+            listed = numbers.tolist() if self._rows is not None else []
+        if self._rows is not None:
             self._rows.update(zip(listed, range(self.n, self.n + n), strict=True))
         self.n += n
 

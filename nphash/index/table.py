@@ -47,8 +47,13 @@ class Table:
         codes = check_codes(codes, self.n_bits)
         with self.lock:
             names = self.ids.check(ids, len(codes))
-            self._codes.append(as_words(codes))
-            self.ids.append(names, len(codes))
+            before = self._codes.mark()
+            try:
+                self._codes.append(as_words(codes))
+                self.ids.append(names, len(codes))
+            except BaseException:  # no memory, or Ctrl-C
+                self._codes.restore(before)
+                raise
             rows = self.rows
             allowed = rows.allowed
             if len(allowed):
