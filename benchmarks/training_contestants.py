@@ -48,7 +48,7 @@ def nphash_step(X: Any, bits: int, threads: int, engine: str = "auto") -> Step:
     hasher = Doc2Hash(bits, hidden=(HIDDEN, HIDDEN), dropout=DROPOUT, kl_weight=KL_WEIGHT, temperature=1.0)
     params, adam = hasher.start_params(X, X, 0), Adam(RATE, threads=threads)
     runner = create_engine(engine, threads=threads)
-    guard = None
+    guard: Any = None
     if engine == "auto":
         guard = single_threaded_blas()  # kept by `step`: without a reference it would end at once
         guard.__enter__()
