@@ -122,14 +122,19 @@ def limits_from_sample(distances: npt.NDArray[np.uint16], k: int, n_bits: int) -
     Codes of the sample are codes of the index: k of them below the limit prove that nothing at
     or above it can be among the k nearest, before the scan has begun.
     """
-    counts = np.zeros(
-        (4, n_bits + 1), np.int64
-    )  # four histograms: consecutive codes do not wait for each other
-    for i in range(distances.size):
-        counts[i & 3, distances[i]] += 1
+    # Four histograms, so that equal distances in a row do not wait for each other's count.
+    width, whole = n_bits + 1, distances.size & ~3
+    counts = np.zeros(4 * width, np.int32)
+    for i in range(0, whole, 4):
+        counts[distances[i]] += 1
+        counts[width + distances[i + 1]] += 1
+        counts[2 * width + distances[i + 2]] += 1
+        counts[3 * width + distances[i + 3]] += 1
+    for i in range(whole, distances.size):
+        counts[distances[i]] += 1
     below = 0
-    for d in range(n_bits + 1):
-        below += counts[0, d] + counts[1, d] + counts[2, d] + counts[3, d]
+    for d in range(width):
+        below += counts[d] + counts[width + d] + counts[2 * width + d] + counts[3 * width + d]
         if below >= k:
             return d + 1
     return n_bits + 1
