@@ -28,7 +28,7 @@ from nphash.threads import single_threaded_blas
 
 BITS, HIDDEN, EPOCHS, BATCH, RATE = 32, 128, 12, 100, 2e-3
 DROPOUT, BETA, TAU_FIRST, TAU_LAST = 0.2, 0.1, 1.0, 0.3
-rng = np.random.default_rng(7)
+SEEDS = (1, 2, 3)
 
 # %% [markdown]
 # The documents
@@ -142,22 +142,24 @@ def model(w, x, noise, mask, tau):
 
 
 # %%
-def uniform(rows, columns):
+def uniform(rng, rows, columns):
     bound = np.sqrt(6 / (rows + columns))
     return rng.uniform(-bound, bound, (rows, columns)).astype(np.float32)
 
 
-def start(n_words):
+def start(rng, n_words):
     frequency = np.asarray(X.sum(axis=0), dtype=np.float64).ravel()
-    w = {"W_1": uniform(n_words, HIDDEN), "W_a": uniform(HIDDEN, BITS), "W_s": uniform(BITS, n_words)}
-    return w | {
+    return {
+        "W_1": uniform(rng, n_words, HIDDEN),
+        "W_a": uniform(rng, HIDDEN, BITS),
+        "W_s": uniform(rng, BITS, n_words),
         "b_1": np.zeros(HIDDEN, np.float32),
         "b_a": np.zeros(BITS, np.float32),
         "b_s": np.log(frequency / frequency.sum()).astype(np.float32),
     }
 
 
-def train(w, epochs=EPOCHS):
+def train(rng, w, epochs=EPOCHS):
     m, v, t = {k: 0 * p for k, p in w.items()}, {k: 0 * p for k, p in w.items()}, 0
     history = []
     for epoch in range(epochs):
@@ -197,7 +199,8 @@ def encode(w, x):
 
 
 def precision_at_100(codes_query, codes, k=100):
-    distance = BITS - codes_query @ codes.T.astype(int) - ~codes_query @ (~codes).T.astype(int)
+    signs_query, signs = (np.where(c, 1, -1).astype(np.float32) for c in (codes_query, codes))
+    distance = (BITS - signs_query @ signs.T) / 2  # a product is +1 where bits agree, -1 where they differ
     same = y_query[:, None] == y[None, :]
     found = np.zeros(len(distance))
     left = np.full(len(distance), k)
@@ -210,35 +213,47 @@ def precision_at_100(codes_query, codes, k=100):
     return float(found.mean() / k)
 
 
-w = start(X.shape[1])
-untrained = precision_at_100(encode(w, X_query), encode(w, X))
+untrained, own = [], []
 seconds = time.process_time()
-with single_threaded_blas():  # products this small: a second thread waits longer than it works
-    history = train(w)
+for seed in SEEDS:
+    rng = np.random.default_rng(seed)
+    w = start(rng, X.shape[1])
+    untrained.append(precision_at_100(encode(w, X_query), encode(w, X)))
+    print(f"\nseed {seed}")
+    with single_threaded_blas():  # products this small: a second thread waits longer than it works
+        history = train(rng, w)
+    own.append(precision_at_100(encode(w, X_query), encode(w, X)))
 seconds = time.process_time() - seconds
-own = precision_at_100(encode(w, X_query), encode(w, X))
 chance = float((y_query[:, None] == y[None, :]).mean())
-print(f"\nP@100: by chance {chance:.4f}, first weights {untrained:.4f}, trained {own:.4f}")
+print(f"\nP@100: by chance {chance:.4f}, first weights {np.mean(untrained):.4f}, trained {np.mean(own):.4f}")
 
 # %% [markdown]
 # The library with the same settings
 # ----------------------------------
-# It draws other random numbers, so the figures differ a little, as two seeds do. It is not another
-# model: `nphash/hashers/doc2hash.py` has the same five lines with the same names.
+# It draws other random numbers, so it is compared over three seeds: one fit differs from another by
+# about 0.01 whoever does it. It is not another model: `nphash/hashers/doc2hash.py` has the same encoder,
+# sample and divergence, with the same names.
 
 # %%
 from nphash.codes import unpack  # noqa: E402
 from nphash.hashers import create  # noqa: E402
 
-hasher = create("doc2hash", n_bits=BITS, hidden=(HIDDEN,), dropout=DROPOUT, kl_weight=BETA, random_state=7)
-hasher.set_params(temperature=(TAU_FIRST, TAU_LAST), training__epochs=EPOCHS)
-hasher.set_params(training__learning_rate=RATE, training__batch_size=BATCH, training__validation_share=0.0)
+library = []
 library_seconds = time.process_time()
-hasher.fit(X)
+for seed in SEEDS:
+    hasher = create("doc2hash", n_bits=BITS, hidden=(HIDDEN,), dropout=DROPOUT, kl_weight=BETA)
+    hasher.set_params(temperature=(TAU_FIRST, TAU_LAST), random_state=seed, training__epochs=EPOCHS)
+    hasher.set_params(
+        training__learning_rate=RATE, training__batch_size=BATCH, training__validation_share=0.0
+    )
+    hasher.fit(X)
+    codes_query, codes = (unpack(hasher.transform(part), BITS) for part in (X_query, X))
+    library.append(precision_at_100(codes_query, codes))
 library_seconds = time.process_time() - library_seconds
-library = precision_at_100(unpack(hasher.transform(X_query), BITS), unpack(hasher.transform(X), BITS))
-print(f"P@100: these lines {own:.4f} in {seconds:.1f} s, library {library:.4f} in {library_seconds:.1f} s")
-print(f"difference {abs(own - library):.4f}")
+for name, figures, used in (("these lines", own, seconds), ("library", library, library_seconds)):
+    each = ", ".join(f"{figure:.4f}" for figure in figures)
+    print(f"P@100 of {name}: mean {np.mean(figures):.4f} ({each}) in {used:.1f} s")
+print(f"difference {abs(np.mean(own) - np.mean(library)):.4f}")
 
 epochs = np.arange(1, EPOCHS + 1)
 draw(
