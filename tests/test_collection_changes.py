@@ -131,6 +131,7 @@ def test_a_disk_that_fills_up_at_any_instant_leaves_the_old_state(tmp_path, acti
         if os.WEXITSTATUS(status) == 0:  # it was one that may fail; begin again from the old state
             shutil.rmtree(path)
             path = prepared(tmp_path)
+            before, old = files(path), state(path)  # the manifest says when it was written
             continue
         failures += 1
         assert state(path) == old
