@@ -7,6 +7,7 @@ python -m cogapp -I . --check README.rst     # fail if they are out of date
 from __future__ import annotations
 
 import ast
+import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,7 +16,7 @@ from benchmarks import papers
 
 ROOT = Path(__file__).parent.parent
 
-__all__ = ["command_help", "equation_rows", "equations", "lesson_of", "quality", "simple_table"]
+__all__ = ["command_help", "equation_rows", "equations", "lesson_of", "quality", "simple_table", "waiting"]
 
 
 def simple_table(rows: list[list[str]]) -> str:
@@ -86,6 +87,19 @@ def quality(corpora: Iterable[str] = papers.CORPORA) -> str:
             title = f"**{corpus}** (mean ± standard deviation of up to {seeds} seeds)"
             parts.append(f"{title}\n\n{simple_table(rows)}")
     return "\n\n".join(parts)
+
+
+def waiting() -> str:
+    """Return what a user waits for, from the results of `benchmarks.journey`."""
+    result = json.loads((ROOT / "benchmarks" / "results" / "journey.json").read_text(encoding="utf-8"))
+    arxiv = result.pop("arxiv-0")
+    named = {name: times for name, times in result.items() if isinstance(times, dict)}
+    named |= {f"{name} (50,000 abstracts)": times for name, times in arxiv.items() if name != "documents"}
+    rows = [
+        [name, f"{times['median']:.2f}", f"{times['least']:.2f} to {times['most']:.2f}"]
+        for name, times in named.items()
+    ]
+    return simple_table([["what", "median, s", "spread, s"], *rows])
 
 
 def command_help(*commands: str) -> str:

@@ -227,3 +227,12 @@ def test_any_number_of_bits(rng, n_bits):
     order = np.argsort(expected, axis=1, kind="stable")
     assert np.array_equal(ids, order)
     assert np.array_equal(distances, np.take_along_axis(expected, order, axis=1))
+
+
+def test_explain_takes_codes_or_their_number():
+    index = HammingIndex(64, strategy="numpy")
+    codes = np.arange(80, dtype=np.uint8).reshape(10, 8)
+    index.add(codes)
+    assert index.explain(codes[:4], k=2) == index.explain(4, k=2)
+    with pytest.raises(InputError, match="64 bits need uint8"):
+        index.explain(codes[:, :4])

@@ -242,8 +242,8 @@ class HammingIndex:
         found = joins.neighbours(self._engine, rows, self._table.positions(rows), k, progress)
         return found[0], self._table.ids.at(found[1])
 
-    def explain(self, queries: int = 1, k: int = 10) -> Plan:
-        """Return what a search with so many queries would do, and why.
+    def explain(self, queries: int | Codes = 1, k: int = 10) -> Plan:
+        """Return what a search with these, or so many, queries would do, and why.
 
         Examples
         --------
@@ -253,7 +253,8 @@ class HammingIndex:
         numpy: asked for
         """
         rows = self._not_empty(self._table.rows, None)
-        return self._engine.plan(rows, queries, min(_check_k(k), rows.n_allowed))
+        n_queries = queries if isinstance(queries, int) else len(check_codes(queries, self.n_bits))
+        return self._engine.plan(rows, n_queries, min(_check_k(k), rows.n_allowed))
 
     def build(self) -> int:
         """Build (or extend) the multi-index now and return the bytes of memory it takes.
