@@ -147,5 +147,7 @@ def test_a_newer_format_is_named(folder):
 
 
 def test_a_folder_without_a_model_is_named(tmp_path):
-    with pytest.raises(CollectionError, match=r"no model that can be read"):
+    with pytest.raises(
+        CollectionError, match=r"nothing holds no model: it has no model\.json: give a folder"
+    ):
         load(tmp_path / "nothing")

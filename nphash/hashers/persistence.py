@@ -148,6 +148,11 @@ def load(folder: Path | str, *, mmap: bool = True) -> Hasher:
     except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError) as error:
         if isinstance(error, CollectionError):
             raise
+        if isinstance(error, FileNotFoundError) and error.filename == str(folder / "model.json"):
+            raise CollectionError(
+                f"{folder} holds no model: it has no model.json",
+                "give a folder that save() wrote, or fit it again",
+            ) from None
         reason = f"{type(error).__name__}: {error}"
         raise CollectionError(
             f"{folder} holds no model that can be read ({reason})", "fit it again"
