@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.base import clone
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from nphash.errors import InputError, NotFittedError
@@ -155,3 +156,16 @@ def test_one_query_needs_no_scipy():
         "assert not {'scipy', 'numba'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_parameters_follow_scikit_learn():
+    vectorizer = Vectorizer().set_params(settings__min_documents=2, settings__weighting="bm25")
+    copy = clone(vectorizer)
+    assert copy.get_params() == vectorizer.get_params() and copy.settings.min_documents == 2
+    assert repr(copy) == "Vectorizer(VectorizerSettings(min_documents=2, weighting='bm25'))"
+    assert repr(Vectorizer()) == "Vectorizer()"
+    assert list(vectorizer.set_params(settings=None).get_params(deep=False)) == ["settings"]
+    with pytest.raises(InputError, match=r"no parameter 'min_df'"):
+        vectorizer.set_params(min_df=3)
+    with pytest.raises(InputError):
+        vectorizer.set_params(settings__max_share=7)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, fields, replace
 from itertools import repeat
 from typing import Any
 
@@ -51,6 +51,38 @@ class Vectorizer:
 
     def __init__(self, settings: VectorizerSettings | None = None) -> None:
         self.settings = VectorizerSettings() if settings is None else settings
+
+    def __repr__(self) -> str:
+        given = ", ".join(
+            f"{field.name}={getattr(self.settings, field.name)!r}"
+            for field in fields(self.settings)
+            if getattr(self.settings, field.name) != field.default
+        )
+        return f"Vectorizer(VectorizerSettings({given}))" if given else "Vectorizer()"
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return ``settings`` and, with `deep`, each of them as ``settings__name``."""
+        each = {
+            f"settings__{field.name}": getattr(self.settings, field.name) for field in fields(self.settings)
+        }
+        return {"settings": self.settings, **(each if deep else {})}
+
+    def set_params(self, **params: Any) -> Vectorizer:
+        """Set ``settings``, or single ones as ``settings__name``; return this vectorizer.
+
+        Raises
+        ------
+        InputError
+            If there is no such parameter, or its value is out of range.
+        """
+        unknown = sorted(params.keys() - self.get_params().keys())
+        if unknown:
+            names = ", ".join(self.get_params())
+            raise InputError(f"the vectorizer has no parameter {unknown[0]!r}", f"there are {names}")
+        settings = params.pop("settings", self.settings)
+        given = {name.removeprefix("settings__"): value for name, value in params.items()}
+        self.settings = replace(VectorizerSettings() if settings is None else settings, **given)
+        return self
 
     def fit(self, texts: Iterable[str], y: None = None) -> Vectorizer:
         """Learn the vocabulary and document frequencies in one pass; memory follows the distinct words.
