@@ -85,10 +85,10 @@ def test_search_loads_neither_numba_nor_more_of_scipy_than_sparse(real):
         (["--nope"], "No such option"),
         (["search"], "Missing argument 'DIR'"),
         (["fit", "x"], "Missing option '-o'"),
-        (["search", "x", "q", "-k", "0"], "not in the range"),
+        (["search", "x", "q", "-k", "0"], "0 is not in the range: give 1 or more."),
         (["search", "x", "q", "-k", "many"], "not a valid whole number"),
-        (["fit", "x", "-o", "y", "--bits", "4097"], "not in the range"),
-        (["fit", "x", "-o", "y", "--bits", "0"], "not in the range"),
+        (["fit", "x", "-o", "y", "--bits", "4097"], "4097 is not in the range: give from 1 to 4096."),
+        (["fit", "x", "-o", "y", "--bits", "0"], "0 is not in the range: give from 1 to 4096."),
         (["fit", "x", "-o", "y", "--threads", "0"], "not in the range"),
     ],
 )

@@ -24,7 +24,7 @@ def test_from_a_pipe(path):
 
 def test_unknown_words_are_told(path):
     result = run("add", path, "-", stdin='{"id": "a", "text": "xyzzy"}\n')
-    assert "1 of them hold no word of the vocabulary" in result.err
+    assert "1 of them holds no word of the vocabulary" in result.err
 
 
 def test_ids_that_are_taken(path, tmp_path):

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nphash.cli.duplicates import groups_of
+from nphash.cli.output import many
 from nphash.codes import hamming_distances
 from nphash.collection import Collection
 
@@ -56,7 +57,10 @@ def test_records(path, radius):
     for i, id_ in enumerate(ids):
         others = np.delete(distances[i], i)
         assert (id_ in inside) == bool((others <= radius).any())
-    assert f"{len(grouped)} groups, {len(records) - len(grouped)} documents too many" in result.err
+    assert (
+        f"{many(len(grouped), 'group')}, {many(len(records) - len(grouped), 'document')} too many"
+        in result.err
+    )
 
 
 def test_everything_is_one_group_at_the_width_of_the_codes(path):
@@ -70,6 +74,8 @@ def test_table_and_csv(path, monkeypatch):
     lines = run("duplicates", path, "--radius", 16, tty=True).out.splitlines()
     assert lines[0] == "group 1: 30 documents" and len(lines) == 31
     assert lines[1].split()[:2] == ["0", "d0"] and all(len(line) <= 60 for line in lines)
+    texts = {line[7:].index("  ") for line in lines[11:]}  # d10, d11, ...
+    assert lines[1][7:12] == "d0   " and texts == {3}
     rows = list(csv.DictReader(io.StringIO(run("duplicates", path, "--radius", 16, "--format", "csv").out)))
     assert len(rows) == 30 and rows[0]["labels"] == "grain"
 

@@ -58,7 +58,7 @@ def test_a_matrix_can_be_encoded(path, tmp_path):
     with Collection.open(path) as collection:
         code = collection.encode(["gold gold silver"])
     assert bytes.fromhex(jsonl(result.out)[0]["code"]) == code[0, :2].tobytes()
-    assert "1 documents hold no word" in result.err
+    assert "1 document holds no word" in result.err
 
 
 def test_nothing_is_overwritten(path, source, tmp_path):

@@ -70,4 +70,11 @@ def test_unlabelled_queries_are_left_out(path, tmp_path):
     with queries.open("a", encoding="utf-8") as file:
         file.write('{"id": "x", "text": "gold"}\n')
     result = run("evaluate", path, queries)
-    assert "1 queries have no label" in result.err and jsonl(result.out)[0]["n_queries"] == 3
+    assert "1 query has no label and was left out" in result.err and jsonl(result.out)[0]["n_queries"] == 3
+
+
+def test_labels_of_another_kind_are_said(path, tmp_path):
+    queries = tmp_path / "q.jsonl"
+    queries.write_text('{"id": "x", "text": "gold", "labels": "elsewhere"}\n', encoding="utf-8")
+    result = run("evaluate", path, queries)
+    assert "no query shares a label" in result.err and jsonl(result.out)[0]["precision"] == 0

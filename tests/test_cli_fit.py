@@ -91,7 +91,7 @@ def test_documents_without_known_words_are_said(tmp_path):
     corpus = tmp_path / "c.txt"
     corpus.write_text("gold ore\n" * 40 + "wheat corn\n" * 40 + "xyzzy\n", encoding="utf-8")
     result = run("fit", corpus, "-o", tmp_path / "c", "--method", "sign")
-    assert "1 documents hold no word of the vocabulary" in result.err
+    assert "1 document holds no word of the vocabulary: its code says nothing" in result.err
 
 
 def test_fewer_documents_than_a_batch(tmp_path):
@@ -163,7 +163,7 @@ def test_ctrl_c_keeps_a_checkpoint_and_resume_ends_with_the_same_bytes(corpus, t
     monkeypatch.setattr("nphash.cli.progress.FitProgress.__call__", interrupt)
     target, kept = tmp_path / "c", tmp_path / "c.checkpoint"
     result = fails(130, *command, "-o", target, says="interrupted in epoch 3")
-    assert "hint" in result.err
+    assert "the same command with --resume goes on" in result.err
     assert kept.is_dir() and not target.exists()
     monkeypatch.undo()
     fails(1, *command, "-o", target, says=["holds an interrupted fit", "--resume"])
@@ -248,3 +248,11 @@ def test_methods_have_the_contract():
     from nphash.hashers import METHODS, find
 
     assert all(issubclass(find(method), Hasher) for method in METHODS)
+
+
+def test_a_matrix_without_words_is_asked_by_a_document(tmp_path):
+    corpus = tmp_path / "m.svm"
+    corpus.write_text("1 1:1 2:1\n0 1:2 3:1\n" * 5, encoding="utf-8")
+    result = run("fit", corpus, "-o", tmp_path / "c", "--method", "sign")
+    assert f"search it: nphash search {tmp_path / 'c'} --like m.svm:1" in result.err
+    assert run("search", tmp_path / "c", "--like", "m.svm:1", "-k", "1").code == 0

@@ -17,7 +17,7 @@ from nphash.cli.options import (
     threads_option,
     use_threads,
 )
-from nphash.cli.output import note
+from nphash.cli.output import many, note, note_wordless
 from nphash.cli.progress import counted
 
 if TYPE_CHECKING:
@@ -58,9 +58,5 @@ def command(
         said = [f"{report.added:,} added"]
         said += [f"{report.replaced:,} of them replaced older ones"] if report.replaced else []
         said += [f"{report.skipped:,} skipped"] if report.skipped else []
-        note(f"{', '.join(said)}; {len(collection):,} documents in {directory}", quiet)
-        if report.without_words:
-            note(
-                f"{report.without_words:,} of them hold no word of the vocabulary: their codes say nothing",
-                quiet,
-            )
+        note(f"{', '.join(said)}; {many(len(collection), 'document')} in {directory}", quiet)
+        note_wordless(report.without_words, quiet, of_them=True)

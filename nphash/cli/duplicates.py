@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import groupby, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,15 +21,17 @@ from nphash.cli.options import (
     threads_option,
     use_threads,
 )
-from nphash.cli.output import Writer, chosen_format, format_option, note
+from nphash.cli.output import Writer, chosen_format, format_option, many, note
 
 if TYPE_CHECKING:
     from nphash.collection import Collection
+    from nphash.corpus import Document
 
 __all__ = ["Member", "command", "groups_of"]
 
 FIELDS = ("group", "size", "id", "distance", "labels", "snippet")
 SNIPPET = 200  # columns, where there is no terminal to fill
+AT_ONCE = 1000  # documents of a group whose ids are aligned
 
 
 @click.command()
@@ -55,7 +59,8 @@ def command(
     with open_collection(directory) as collection:
         members = _members(collection, radius, quiet)
         n_groups = members[-1].group if members else 0
-        note(f"{n_groups:,} groups, {len(members) - n_groups:,} documents too many", quiet)
+        extra = many(len(members) - n_groups, "document")
+        note(f"{many(n_groups, 'group')}, {extra} too many", quiet)
         form = chosen_format(output_format)
         (_show_table if form == "table" else _show_records)(collection, members, form)
 
@@ -116,13 +121,23 @@ def _show_records(collection: Collection, members: list[Member], form: str) -> N
 
 
 def _show_table(collection: Collection, members: list[Member], form: str) -> None:
-    columns, last = display.terminal_width(), 0
+    columns = display.terminal_width()
     documents = documents_in_order(collection, [member.position for member in members])
-    for member, document in zip(members, documents, strict=True):
-        if member.group != last:
-            last = member.group
-            click.echo(("\n" if last > 1 else "") + f"group {last}: {member.size} documents")
-        id_ = display.fit_width(display.clean(document.id), columns // 3, keep_end=True)
-        start = f"{member.distance:5}  {id_}  "
+    pairs = zip(members, documents, strict=True)
+    for (group, size), of_group in groupby(pairs, lambda pair: (pair[0].group, pair[0].size)):
+        click.echo(("\n" if group > 1 else "") + f"group {group}: {many(size, 'document')}")
+        while block := list(islice(of_group, AT_ONCE)):
+            _show_block(block, columns)
+
+
+def _show_block(block: Sequence[tuple[Member, Document]], columns: int) -> None:
+    """Write documents of a group with their ids in one column."""
+    ids = [display.fit_width(display.clean(found.id), columns // 3, keep_end=True) for _, found in block]
+    starts = display.table(
+        [(f"{member.distance:5}", id_, "|") for (member, _), id_ in zip(block, ids, strict=True)],
+        [True, False, False],
+    )
+    for start, (_, document) in zip(starts, block, strict=True):
+        start = start.removesuffix("|")
         text = display.snippet(document.text, [], max(10, columns - display.width(start))) or "(no text)"
         click.echo(display.fit_width(start + text, columns))

@@ -19,7 +19,7 @@ from nphash.cli.options import (
     threads_option,
     use_threads,
 )
-from nphash.cli.output import Writer, note
+from nphash.cli.output import Writer, note_wordless
 from nphash.cli.progress import counted
 
 if TYPE_CHECKING:
@@ -88,8 +88,7 @@ def _encode(
     for block, X in weighed(documents, collection.vectorizer, AT_ONCE):
         without += int((np.diff(X.indptr) == 0).sum())
         yield [document.id for document in block], collection.hasher.transform(X)
-    if without:
-        note(f"{without:,} documents hold no word of the vocabulary: their codes say nothing", quiet)
+    note_wordless(without, quiet)
 
 
 def _write_text(

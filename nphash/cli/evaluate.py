@@ -84,7 +84,13 @@ def command(directory: Path, queries: str | None, k: int, reading: ReadOptions, 
             result = _evaluate_queries(collection, queries, k, reading, options["quiet"])
         statistics = code_statistics(collection.codes, collection.n_bits)
     if result.n_unlabelled:
-        note(f"{result.n_unlabelled:,} queries have no label and were left out", options["quiet"])
+        have, were = ("query has", "was") if result.n_unlabelled == 1 else ("queries have", "were")
+        note(f"{result.n_unlabelled:,} {have} no label and {were} left out", options["quiet"])
+    if not math.isfinite(result.figures["recall"]):
+        note(
+            "no query shares a label with a document, so every figure is 0: are the labels of one kind?",
+            options["quiet"],
+        )
     record = {
         "k": result.k,
         **{name: result.figures[name] for name in ROWS if name in result.figures},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import shlex
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,7 +22,7 @@ from nphash.cli.options import (
     threads_option,
     use_threads,
 )
-from nphash.cli.output import note
+from nphash.cli.output import many, note, note_wordless
 from nphash.cli.progress import FitProgress, counted
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def command(corpus: str, output: Path, reading: ReadOptions, **options: Any) -> 
     hasher = _hasher(options)
     settings = _vectorizer(options)
     use_threads(options["threads"])
-    fit_collection(
+    collection = fit_collection(
         corpus,
         output,
         hasher,
@@ -110,7 +111,14 @@ def command(corpus: str, output: Path, reading: ReadOptions, **options: Any) -> 
         reading,
         **{name: options[name] for name in ("force", "resume", "validation", "quiet", "verbose")},
     )
-    note(f'search it: nphash search {output} "some words"', options["quiet"])
+    note(f"search it: nphash search {output} {_example_query(collection)}", options["quiet"])
+
+
+def _example_query(collection: Collection) -> str:
+    """Return what can be asked: not words, if the columns of a matrix have no names."""
+    if all(word[0] == "w" and word[1:].isdecimal() for word in collection.vectorizer.vocabulary_):
+        return f"--like {shlex.quote(next(iter(collection.documents)).id)}"
+    return '"some words"'
 
 
 def _hasher(options: dict[str, Any]) -> Hasher:
@@ -167,6 +175,7 @@ def fit_collection(
     from nphash.collection.changes import check_target
     from nphash.collection.creating import CreateSettings
     from nphash.corpus import Matrix
+    from nphash.errors import Interrupted
 
     check_target(output, force or resume)
     checkpoint = _checkpoint(output, force, resume, quiet)
@@ -174,9 +183,14 @@ def fit_collection(
     if not isinstance(documents, Matrix):
         documents = counted(documents, "documents read", quiet)
     settings = CreateSettings(vectorizer, validation, force, checkpoint, corpus)
-    with FitProgress(quiet, verbose) as progress:
-        collection = Collection.create(output, hasher, documents, settings, progress)
+    try:
+        with FitProgress(quiet, verbose) as progress:
+            collection = Collection.create(output, hasher, documents, settings, progress)
+    except Interrupted as error:
+        hint = f"{error.hint}; the same command with --resume goes on" if checkpoint.exists() else error.hint
+        raise Interrupted(error.problem, hint) from None
     shutil.rmtree(checkpoint, ignore_errors=True)
+    note_wordless(collection.manifest.corpus["n_without_words"], quiet)
     for line in summary(collection):
         note(line, quiet)
     return collection
@@ -206,11 +220,9 @@ def summary(collection: Collection) -> list[str]:
     corpus, fit = collection.manifest.corpus, collection.manifest.fit
     lines = []
     if corpus["n_held_out"]:
-        lines.append(f"{corpus['n_held_out']:,} documents are marked test: neither learned from nor stored")
-    if corpus["n_without_words"]:
-        lines.append(
-            f"{corpus['n_without_words']:,} documents hold no word of the vocabulary: their codes say nothing"
-        )
+        are = "is" if corpus["n_held_out"] == 1 else "are"
+        held_out = many(corpus["n_held_out"], "document")
+        lines.append(f"{held_out} {are} marked test: neither learned from nor stored")
     outcome = ""
     if fit.get("best_epoch"):
         figures = {
@@ -219,7 +231,7 @@ def summary(collection: Collection) -> list[str]:
         shown = ", ".join(f"validation {name} {value:.4g}" for name, value in figures.items())
         outcome = f"; best epoch {fit['best_epoch']} of {fit['epochs']}" + (f", {shown}" if shown else "")
     lines.append(
-        f"{len(collection):,} documents, {len(collection.vectorizer.vocabulary_):,} words, "
+        f"{many(len(collection), 'document')}, {many(len(collection.vectorizer.vocabulary_), 'word')}, "
         f"{collection.n_bits} bits{outcome}; {fit['seconds']:.0f} s -> {collection.path}"
     )
     return lines

@@ -100,6 +100,17 @@ class Whole(click.IntRange):
     def _describe_range(self) -> str:
         return ""
 
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the number; one out of bounds is told which there are."""
+        try:
+            number = int(value)
+        except ValueError:
+            self.fail(f"{value!r} is not a valid {self.name}.", param, ctx)
+        if (self.min is not None and number < self.min) or (self.max is not None and number > self.max):
+            bounds = f"{self.min} or more" if self.max is None else f"from {self.min} to {self.max}"
+            self.fail(f"{number} is not in the range: give {bounds}.", param, ctx)
+        return number
+
 
 class Sectioned(click.Command):
     """A command with many options: its help puts those of words and of readers under headings."""

@@ -14,7 +14,16 @@ import click
 
 from nphash.cli.display import table, use_color
 
-__all__ = ["FORMATS", "Writer", "chosen_format", "echo_table", "format_option", "note"]
+__all__ = [
+    "FORMATS",
+    "Writer",
+    "chosen_format",
+    "echo_table",
+    "format_option",
+    "many",
+    "note",
+    "note_wordless",
+]
 
 FORMATS = ("table", "jsonl", "csv")
 
@@ -38,6 +47,25 @@ def note(message: str, quiet: bool = False) -> None:
     """Tell something on standard error."""
     if not quiet:
         click.echo(message, err=True)
+
+
+def many(number: int, noun: str) -> str:
+    """Return the number and what is counted.
+
+    Examples
+    --------
+    >>> many(1, "document"), many(2000, "document")
+    ('1 document', '2,000 documents')
+    """
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def note_wordless(number: int, quiet: bool = False, of_them: bool = False) -> None:
+    """Tell how many documents have codes that mean nothing, if there are any."""
+    if number:
+        hold, codes = ("holds", "its code says") if number == 1 else ("hold", "their codes say")
+        what = f"{number:,} of them" if of_them else many(number, "document")
+        note(f"{what} {hold} no word of the vocabulary: {codes} nothing", quiet)
 
 
 class Writer:

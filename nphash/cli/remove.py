@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from nphash.cli.options import collection_argument, open_collection, quiet_option, read_from_arguments
-from nphash.cli.output import note
+from nphash.cli.output import many, note
 
 __all__ = ["command"]
 
@@ -29,7 +29,7 @@ def command(directory: Path, ids: tuple[str, ...], ignore_missing: bool, compact
     with open_collection(directory) as collection:
         if ids:
             count = collection.remove(list(read_from_arguments(ids)), ignore_missing=ignore_missing)
-            note(f"{count:,} removed; {len(collection):,} documents in {directory}", quiet)
+            note(f"{count:,} removed; {many(len(collection), 'document')} in {directory}", quiet)
         if compact:
             collection.compact()
-            note(f"compacted: {len(collection):,} documents in {directory}", quiet)
+            note(f"compacted: {many(len(collection), 'document')} in {directory}", quiet)
