@@ -153,7 +153,7 @@ def train(
             f"interrupted in epoch {loop.state.epoch + 1} of {settings.epochs}",
             f"the state after epoch {loop.saved_epoch} is kept in {kept.folder}"
             if loop.saved_epoch
-            else "no epoch had been kept yet",
+            else "no epoch had been kept yet; begin again",
         ) from None
     if kept is not None:
         kept.delete()

@@ -339,13 +339,12 @@ class HammingIndex:
         return rows
 
 
-def _check_k(k: Any) -> int:
-    if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or k < 1:
-        raise InputError(f"k is {k!r}, but a whole number of at least 1 is needed", "10 is usual")
+def _check_k(k: Any, name: str = "k", least: int = 1, usual: int = 10) -> int:
+    if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or k < least:
+        problem = f"{name} is {k!r}, but a whole number of at least {least} is needed"
+        raise InputError(problem, f"{usual} is usual")
     return int(k)
 
 
 def _check_radius(radius: Any) -> int:
-    if isinstance(radius, bool) or not isinstance(radius, (int, np.integer)) or radius < 0:
-        raise InputError(f"radius is {radius!r}, but a whole number of at least 0 is needed", "2 is usual")
-    return int(radius)
+    return _check_k(radius, "radius", least=0, usual=2)
