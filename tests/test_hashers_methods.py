@@ -11,7 +11,6 @@ import small
 from nphash import hashers
 from nphash.errors import InputError
 
-
 # Other tests register methods of their own.
 OURS = [method for method, home in hashers.METHODS.items() if home.startswith("nphash.")]
 
