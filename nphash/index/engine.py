@@ -135,7 +135,9 @@ class Engine:
             )
         done = work >= 0
         if not done.all():
-            plan = planner.choose(Task(rows.n, rows.n_bits, int((~done).sum())))
+            given_up = Task(rows.n, rows.n_bits, int((~done).sum()))
+            plan = planner.choose(given_up)
+            planner.note(given_up, plan)  # or a scan that is not loaded yet would never be
             out[~done] = self._scan_nearest(plan.strategy, rows, queries[~done], k, None)
         if buckets.n < rows.n and done.any():  # rows that have no buckets yet
             tail = rows.since(buckets.n)

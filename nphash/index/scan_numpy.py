@@ -40,7 +40,10 @@ def nearest(words: Words, first: int, query: Words, k: int, allowed: Allowed) ->
     bound = packed.NONE  # the k-th best key: larger ones need not be looked at
     for start in range(0, len(words), _ROWS):
         distance = _distances(words[start : start + _ROWS], query)
-        near = np.flatnonzero(distance <= int(bound >> np.uint64(packed.POSITION_BITS)))
+        limit = int(bound >> np.uint64(packed.POSITION_BITS))
+        if bound == packed.NONE and not len(allowed):  # else all of the first chunk would be sorted
+            limit = _kth_smallest(distance, k)
+        near = np.flatnonzero(distance <= limit)
         found = packed.make(distance[near], near + (first + start))
         if len(allowed):
             found = found[allowed[near + (first + start)] != 0]
@@ -50,6 +53,12 @@ def nearest(words: Words, first: int, query: Words, k: int, allowed: Allowed) ->
             bound = best[k - 1]
     best.sort()
     return best
+
+
+def _kth_smallest(distance: npt.NDArray[np.integer], k: int) -> int:
+    """Return the k-th smallest distance by counting, or the largest of fewer than k."""
+    at_most = np.cumsum(np.bincount(distance))
+    return int(min(np.searchsorted(at_most, k), len(at_most) - 1))
 
 
 def within(words: Words, first: int, query: Words, radius: int, allowed: Allowed) -> Keys:
