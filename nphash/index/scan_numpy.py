@@ -58,7 +58,7 @@ def nearest(words: Words, first: int, query: Words, k: int, allowed: Allowed) ->
 def _kth_smallest(distance: npt.NDArray[np.integer], k: int) -> int:
     """Return the k-th smallest distance by counting, or the largest of fewer than k."""
     at_most = np.cumsum(np.bincount(distance))
-    return int(min(np.searchsorted(at_most, k), len(at_most) - 1))
+    return min(int(np.searchsorted(at_most, k)), len(at_most) - 1)
 
 
 def within(words: Words, first: int, query: Words, radius: int, allowed: Allowed) -> Keys:
