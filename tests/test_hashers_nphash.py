@@ -9,7 +9,7 @@ import small
 
 from nphash import gumbel, hashers
 from nphash.errors import InputError
-from nphash.hashers import Training
+from nphash.hashers import Training, doc2hash
 from nphash.hashers import nphash as method
 from nphash.hashers.nphash import NpHash, Similarity
 from nphash.metrics import precision_at_k
@@ -34,7 +34,7 @@ def batch_of(hasher, rows, X=UNIT):
 @pytest.fixture
 def relaxed(monkeypatch):
     """The relaxed sample instead of the hard one, whose numeric gradient is zero."""
-    monkeypatch.setattr(method, "straight_through_bits", gumbel.relaxed_bits)
+    monkeypatch.setitem(doc2hash.SAMPLING, "straight-through", gumbel.relaxed_bits)
 
 
 @pytest.mark.parametrize("weight", [0.0, 1.7])
@@ -115,7 +115,7 @@ def test_documents_without_words_and_alike_documents():
 @pytest.mark.parametrize(("n", "epochs"), [(100, 200), (7_747, 20), (50_000, 18), (500_000, 4)])
 def test_epochs_fit_the_number_of_documents(n, epochs, monkeypatch):
     hasher = NpHash(8)
-    monkeypatch.setattr(method.VariationalHasher, "_fit", lambda self, X, y, **options: None)
+    monkeypatch.setattr(method.Doc2Hash, "_fit", lambda self, X, y, **options: None)
     hasher._fit(scipy.sparse.csr_matrix((n, 3)), None)
     assert hasher._training.epochs == epochs
     assert hasher._training.average == 0.998

@@ -26,7 +26,7 @@ from typing import Any, ClassVar
 
 from nphash.errors import InputError
 from nphash.gumbel import logistic_noise, relaxed_bits, straight_through_bits
-from nphash.hashers.autoencoder import BackLatent, Latent, VariationalHasher, drawn, encoder, slowing
+from nphash.hashers.autoencoder import BackLatent, Latent, VariationalHasher, drawn, slowing
 from nphash.hashers.heads import Labels
 from nphash.hashers.training import Batch, Params, Training
 from nphash.losses import bernoulli_kl
@@ -128,7 +128,7 @@ class Doc2Hash(VariationalHasher):
         tau = self._schedule(self.temperature)(batch.epoch)
         sample = SAMPLING[self.sampling if batch.rng is not None else "straight-through"]
 
-        h, back_encoder = encoder(params, batch.x, self._mask(batch, dtype), engine=batch.engine)  # (B, H)
+        h, back_encoder = self._hidden(params, batch.x, self._mask(batch, dtype), batch.engine)  # (B, H)
         a, back_a = dense(h, params["W_a"], params["b_a"])  # (B, L)
         z, back_z = sample(a, drawn(logistic_noise, batch.rng, a.shape, dtype), tau)  # (B, L)
         kl, back_kl = bernoulli_kl(a)

@@ -26,13 +26,12 @@ import numpy as np
 from nphash.distillation import similarity_distillation
 from nphash.engine import Engine
 from nphash.errors import InputError
-from nphash.gumbel import logistic_noise, straight_through_bits
-from nphash.hashers.autoencoder import BackLatent, Latent, VariationalHasher, drawn
+from nphash.hashers.doc2hash import Doc2Hash
 from nphash.hashers.networks import layers, normalise_rows
 from nphash.hashers.settings import Similarity
 from nphash.hashers.training import Batch, Params, Training
-from nphash.losses import bernoulli_kl, bound_loss
-from nphash.ops import Array, dense, dropout, relu, softmax
+from nphash.losses import bound_loss
+from nphash.ops import Array, dropout, relu, softmax
 from nphash.schedules import ScheduleLike
 
 if TYPE_CHECKING:
@@ -50,7 +49,7 @@ EPOCHS = (4, 200)
 USUAL_EPOCHS = 18
 
 
-class NpHash(VariationalHasher):
+class NpHash(Doc2Hash):
     """The method of this package: neighbours rebuilt, similarities kept; no labels, no tuning.
 
     Parameters
@@ -97,6 +96,7 @@ class NpHash(VariationalHasher):
         "similarity": Similarity,
     }
     target = "input"
+    sampling = "straight-through"
 
     def __init__(
         self,
@@ -134,8 +134,6 @@ class NpHash(VariationalHasher):
         super()._check_params()
         if len(self.hidden) != 1:
             raise InputError(f"hidden is {self.hidden!r}", "this encoder has one layer: give (500,)")
-        if not min(self._ends(self.temperature)) > 0:
-            raise InputError(f"temperature is {self.temperature}", "it must be above 0 from first to last")
         if not isinstance(self._settings("similarity"), Similarity):
             raise InputError(f"similarity is {self.similarity!r}", "give a Similarity or None")
         self._settings("similarity").check()
@@ -187,23 +185,6 @@ class NpHash(VariationalHasher):
             return {"W_1": dW_1, "b_1": db_1}
 
         return h, back
-
-    def latent(self, params: Params, batch: Batch) -> tuple[Latent, BackLatent]:
-        """Draw bits straight through; the decoder sees them as signs 2z - 1."""
-        dtype = params["W_1"].dtype
-        tau = self._schedule(self.temperature)(batch.epoch)
-        mask = self._mask(batch, dtype)
-        h, back_encoder = self._hidden(params, batch.x, mask, batch.engine)  # (B, H)
-        a, back_a = dense(h, params["W_a"], params["b_a"])  # (B, L)
-        z, back_z = straight_through_bits(a, drawn(logistic_noise, batch.rng, a.shape, dtype), tau)
-        kl, back_kl = bernoulli_kl(a)
-
-        def back(dcode: Array, ddecoded: Array, dkl: float) -> Params:
-            da = back_z(2 * (dcode + ddecoded)) + back_kl(dkl)  # (B, L)
-            dh, dW_a, db_a = back_a(da)
-            return {**back_encoder(dh), "W_a": dW_a, "b_a": db_a}
-
-        return Latent(2 * z - 1, 2 * z - 1, kl), back
 
     def loss(self, params: Params, batch: Batch) -> tuple[dict[str, float], Callable[[], Params]]:
         """Return -log p(x_i + x_j | z_i) + beta KL + w distillation, j near i; without context the bound."""
