@@ -33,6 +33,7 @@ LEVELS = [
         "engines",
         "compiled",
         "lazy",
+        "machine",
         "postponed",
         "profile",
         "text",

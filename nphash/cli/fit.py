@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 import shlex
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,7 @@ from nphash.cli.options import (
     threads_option,
     use_threads,
 )
-from nphash.cli.output import many, note, note_wordless
+from nphash.cli.output import format_option, many, note, note_wordless
 from nphash.cli.progress import FitProgress, counted
 
 if TYPE_CHECKING:
@@ -90,6 +91,10 @@ def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
 @reader_options
 @quiet_option
 @click.option("-v", "--verbose", is_flag=True, help="A line for every epoch instead of the bar.")
+@click.option(
+    "--profile", is_flag=True, help="Tell where the time of a step went, and what this machine allows."
+)
+@format_option
 def command(corpus: str, output: Path, reading: ReadOptions, **options: Any) -> None:
     """Learn codes for a corpus and make it a searchable collection.
 
@@ -99,19 +104,35 @@ def command(corpus: str, output: Path, reading: ReadOptions, **options: Any) -> 
 
     Documents marked test are left out, so that 'nphash evaluate DIR CORPUS' can ask for them.
     Interrupted with Ctrl-C, a fit goes on with --resume.
+
+    --profile writes on standard output, part by part, how long a step takes, and how long this
+    machine would take at the rates it copies memory and multiplies matrices.
     """
     hasher = _hasher(options)
     settings = _vectorizer(options)
     use_threads(options["threads"])
-    collection = fit_collection(
-        corpus,
-        output,
-        hasher,
-        settings,
-        reading,
-        **{name: options[name] for name in ("force", "resume", "validation", "quiet", "verbose")},
-    )
+    progress = FitProgress(options["quiet"], options["verbose"])
+    chosen = {name: options[name] for name in ("force", "resume", "validation", "quiet")}
+    with _profiled(progress, options):
+        collection = fit_collection(corpus, output, hasher, settings, reading, **chosen, progress=progress)
     note(f"search it: nphash search {output} {_example_query(collection)}", options["quiet"])
+
+
+@contextmanager
+def _profiled(progress: FitProgress, options: dict[str, Any]) -> Iterator[None]:
+    """Show the profile, if asked for, of the fit inside the block, also when that is interrupted."""
+    from nphash.cli.profiling import show_profile
+    from nphash.errors import Interrupted
+
+    stopped: BaseException | None = None
+    try:
+        yield
+    except (Interrupted, KeyboardInterrupt) as error:
+        stopped = error
+    if options["profile"]:
+        show_profile(progress.first, progress.last, options["method"], options["output_format"])
+    if stopped is not None:
+        raise stopped
 
 
 def _example_query(collection: Collection) -> str:
@@ -168,7 +189,7 @@ def fit_collection(
     resume: bool = False,
     validation: float = 0.1,
     quiet: bool = False,
-    verbose: bool = False,
+    progress: FitProgress | None = None,
 ) -> Collection:
     """Fit, say what came of it on standard error, and return the collection."""
     from nphash.collection import Collection
@@ -184,8 +205,8 @@ def fit_collection(
         documents = counted(documents, "documents read", quiet)
     settings = CreateSettings(vectorizer, validation, force, checkpoint, corpus)
     try:
-        with FitProgress(quiet, verbose) as progress:
-            collection = Collection.create(output, hasher, documents, settings, progress)
+        with progress or FitProgress(quiet) as shown:
+            collection = Collection.create(output, hasher, documents, settings, shown)
     except Interrupted as error:
         hint = f"{error.hint}; the same command with --resume goes on" if checkpoint.exists() else error.hint
         raise Interrupted(error.problem, hint) from None

@@ -58,11 +58,18 @@ class FitProgress:
         Draw nothing.
     verbose
         Write a line for each epoch, on any kind of standard error.
+
+    Attributes
+    ----------
+    first, last
+        What the fit said after its first and its last step so far; None before.
     """
 
     def __init__(self, quiet: bool, verbose: bool = False) -> None:
         self.verbose = verbose and not quiet
         self.draw = sys.stderr.isatty() and not quiet and not verbose
+        self.first: Progress | None = None
+        self.last: Progress | None = None
         self._bar: Any = None
         self._done = 0
         self._drawn = 0.0
@@ -79,6 +86,7 @@ class FitProgress:
 
     def __call__(self, progress: Progress) -> None:
         """Show how far the fit is; called by it after each step."""
+        self.first, self.last = self.first or progress, progress
         if self.verbose and progress.step == progress.steps:
             click.echo(
                 f"epoch {progress.epoch}/{progress.epochs}: {describe(progress)}, {progress.seconds:.1f} s",

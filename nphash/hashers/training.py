@@ -20,11 +20,12 @@ from nphash.engine import Engine
 from nphash.engines import create_engine
 from nphash.errors import InputError, Interrupted
 from nphash.hashers.checkpoint import Checkpoint, State, fingerprint
+from nphash.hashers.progress import Progress, Scale
 from nphash.hashers.settings import Training
 from nphash.schedules import as_schedule
 from nphash.threads import count_threads, single_threaded_blas
 
-__all__ = ["Batch", "Data", "Model", "Params", "Progress", "Training", "train"]
+__all__ = ["Batch", "Data", "Model", "Params", "Progress", "Scale", "Training", "train"]
 
 Params = dict[str, npt.NDArray[Any]]
 Validator = Callable[[Params], tuple[str, float]]
@@ -71,43 +72,6 @@ class Model(Protocol):
     def loss(self, params: Params, batch: Batch) -> tuple[dict[str, float], Callable[[], Params]]:
         """Return the terms of the loss (``"loss"`` is the whole) and a function for its gradients."""
         ...
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Where a fit stands, as its callback is told after every step.
-
-    Attributes
-    ----------
-    epoch, epochs, step, steps
-        Counted from 1. At the end of an epoch ``step == steps``.
-    terms
-        Means over this epoch of the loss and its parts.
-    validation_name, validation
-        The figure by which epochs are chosen, of the last finished epoch; NaN before the first.
-    best_epoch
-        The best epoch so far; 0 before the first.
-    seconds, seconds_left
-        Since the start, and an estimate to the end.
-    params
-        The current weights, not to be changed; at the end of an epoch those it is judged by. Within an
-        epoch the rows of words that were not in the last batches may lag behind (`nphash.postponed`).
-    profile
-        Seconds spent so far, by part of the program.
-    """
-
-    epoch: int
-    epochs: int
-    step: int
-    steps: int
-    terms: dict[str, float]
-    validation_name: str
-    validation: float
-    best_epoch: int
-    seconds: float
-    seconds_left: float
-    params: Params = field(repr=False)
-    profile: dict[str, float] = field(default_factory=dict, repr=False)
 
 
 def train(
@@ -196,6 +160,7 @@ class _Loop:
         self.start = time.monotonic()
         self.epochs_before = state.epoch
         self.average: Params | None = None  # set by `run` where weights are averaged
+        self.scale: Scale | None = None  # set by the first step
 
     def run(self, kept: Checkpoint | None) -> None:
         state = self.state
@@ -248,6 +213,7 @@ class _Loop:
         measure = self.profile.measure
         with measure("batch"):
             batch = self._batch(rows, step)
+        self.scale = self.scale or _scale(batch)
         with measure("optimiser"):
             self.adam.catch_up(batch.x.indices)
         with measure("latent layers and noise"):
@@ -317,8 +283,14 @@ class _Loop:
                 left,
                 params,
                 dict(self.profile.seconds),
+                self.scale,
             )
         )
+
+
+def _scale(batch: Batch) -> Scale:
+    words = np.unique(batch.x.indices).size
+    return Scale(batch.engine.name, batch.engine.threads, batch.x.shape[0], batch.x.nnz, words)
 
 
 def _moments(adam: Adam) -> Params:
