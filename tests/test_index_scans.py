@@ -17,7 +17,7 @@ def small(rng):
 
 
 def sample(rows):
-    return rows.sample(100).reshape(-1)
+    return rows.sample(100).T.copy()
 
 
 @pytest.mark.parametrize("sliced", [True, False])
@@ -47,6 +47,28 @@ def test_limits_leave_places_empty(small, sliced):
         expected = within(queries[q : q + 1], codes, limit - 1)[0]
         assert keys.distances(found[q, : len(expected)]).tolist() == [d for d, _ in expected]
         assert (found[q, len(expected) :] == keys.NONE).all()
+
+
+@pytest.mark.parametrize("sliced", [True, False])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_first_limit_guessed_too_low_is_made_good(small, sliced, threads):
+    codes, queries, rows = small
+    every = as_words(codes)
+    near = np.argsort(np.bitwise_count(every ^ as_words(queries)[0])[:, 0], kind="stable")
+    misleading = every[near[:30]].T.copy()  # full of neighbours: as if everything were that near
+    found = scans.nearest(rows, as_words(queries), 25, None, scans.Work(sliced, threads), misleading)
+    distances, positions = nearest(queries, codes, 25)
+    np.testing.assert_array_equal(keys.distances(found), distances)
+    np.testing.assert_array_equal(keys.positions(found), positions)
+
+
+def test_ranks_are_safe_but_not_wasteful():
+    rng = np.random.default_rng(0)
+    for k, size, n in ((10, 4096, 10**6), (100, 4096, 10**6), (100, 4096, 10**5), (1000, 4096, 20_000)):
+        rank = scans._rank(k, size, n)
+        assert rank * n / size < 80 * k
+        assert (rng.poisson(k * size / n, 200_000) >= rank).mean() < 3e-4
+    assert scans._rank(5, 100, 100) == scans._rank(5, 90, 100) == 5  # never more than what is safe
 
 
 @pytest.mark.parametrize("sliced", [True, False])

@@ -29,7 +29,7 @@ def test_nearest(rng, n_bits, n):
     codes, queries = problem(rng, n_bits, n)
     words = as_words(queries)
     for k in (1, 6):
-        top = top_k.empty(len(queries), k, n_bits)
+        top = top_k.empty(np.full(len(queries), n_bits + 1), k, n_bits)
         space = bit_sliced.workspace(n_bits, len(queries))
         odd = bit_sliced.parities(words)
         bit_sliced.nearest(as_words(codes).reshape(-1), 7, words, odd, k, ALL, top, space)
@@ -43,8 +43,7 @@ def test_filter_and_limits_given_beforehand(rng):
     codes, queries = problem(rng, 40, 600)
     allowed = (rng.random(600) < 0.3).astype(np.uint8)
     words = as_words(queries)
-    top = top_k.empty(len(queries), 4, 40)
-    top.limit[:] = [12, 0, 41, 12, 12]
+    top = top_k.empty(np.array([12, 0, 41, 12, 12]), 4, 40)
     bit_sliced.nearest(
         as_words(codes).reshape(-1),
         0,

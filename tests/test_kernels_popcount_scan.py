@@ -20,7 +20,7 @@ def test_nearest(rng, n_words, n):
     codes[n // 2] = codes[0]
     queries = np.concatenate([codes[:1], ~codes[:1], rng.integers(0, 2**64, (2, n_words), dtype=np.uint64)])
     for k in (1, 5, n):
-        top = top_k.empty(6, k, 64 * n_words)
+        top = top_k.empty(np.full(6, 64 * n_words + 1), k, 64 * n_words)
         popcount_scan.nearest(codes.reshape(-1), 10, queries, k, ALL, top, 2)  # queries are searches 2 to 5
         out = np.empty((6, k), np.uint64)
         top_k.finish(top, 0, 6, k, out)
@@ -33,7 +33,7 @@ def test_nearest(rng, n_words, n):
 def test_rows_that_must_not_be_found(rng):
     codes = rng.integers(0, 2**64, (200, 1), dtype=np.uint64)
     allowed = (rng.random(205) < 0.5).astype(np.uint8)
-    top = top_k.empty(1, 7, 64)
+    top = top_k.empty(np.array([65]), 7, 64)
     popcount_scan.nearest(codes.reshape(-1), 5, codes[:1], 7, allowed, top, 0)
     out = np.empty((1, 7), np.uint64)
     top_k.finish(top, 0, 1, 7, out)
@@ -57,13 +57,17 @@ def test_within_stops_when_the_buffer_is_full_and_goes_on(rng, n_words):
 
 def test_a_limit_from_a_sample_never_excludes_a_neighbour(rng):
     codes = rng.integers(0, 2**64, (500, 2), dtype=np.uint64)
-    for k in (1, 10, 60):
-        top = top_k.empty(3, k, 128)
-        popcount_scan.sample_limits(codes[::9].reshape(-1), codes[:2] ^ np.uint64(5), k, 128, top, 1)
-        for q in (0, 1):
-            nearest = naive.nearest((codes[q] ^ np.uint64(5)).view(np.uint8), codes.view(np.uint8), k)
-            assert nearest[-1][0] < top.limit[q + 1]
-        assert top.limit[0] == 129
+    queries = codes[:2] ^ np.uint64(5)
+    for members, groups in ((1, 56), (4, 14)):
+        sample = np.ascontiguousarray(codes[:: 9 if members == 1 else 8][:56].T).reshape(2, members, groups)
+        for k in (1, 10, 60):
+            limits = popcount_scan.sample_limits(sample, queries, k, 128)
+            for query, limit in zip(queries, limits, strict=True):
+                nearest = naive.nearest(query.view(np.uint8), codes.view(np.uint8), k)
+                assert nearest[-1][0] < limit
+                least = naive.distances(query.view(np.uint8), sample.reshape(2, 56).T.copy().view(np.uint8))
+                least = sorted(min(least[group::groups]) for group in range(groups))
+                assert limit == (least[k - 1] + 1 if k <= groups else 129)
 
 
 def test_distance_of_one_code(rng):

@@ -12,10 +12,10 @@ streams = st.lists(st.integers(0, 9), min_size=1, max_size=300)
 
 def through(distances, k):
     """Give a stream of distances to query 1 of 2 and return what remains."""
-    top = top_k.empty(2, k, 9)
-    for position, distance in enumerate(distances):
-        if distance < top.limit[1]:
-            top_k.take(top, 1, k, distance, position)
+    top = top_k.empty(np.array([10, 10]), k, 9)
+    stream = np.array(distances, np.uint64) << np.uint64(48) | np.arange(len(distances), dtype=np.uint64)
+    for part in np.array_split(stream, 3):
+        top_k.take(top, k, np.ones(len(part), np.int64), part, len(part))
     out = np.empty((2, k), np.uint64)
     top_k.finish(top, 0, 2, k, out)
     return top, out
@@ -41,9 +41,17 @@ def test_the_buffer_is_compacted_and_keeps_the_earliest_ties():
     assert [(int(key) >> 48, int(key) & 0xFFFF) for key in out[1]] == [(3, 800), (3, 801), (4, 400)]
 
 
+def test_what_is_not_below_the_first_limit_is_left():
+    top = top_k.empty(np.array([3]), 2, 9)
+    stream = np.array([3, 2, 9], np.uint64) << np.uint64(48)
+    top_k.take(top, 2, np.zeros(3, np.int64), stream, 3)
+    assert top.used.tolist() == [1] and top.limit.tolist() == [3]
+
+
 @pytest.mark.parametrize(
-    ("sample", "k", "limit"),
+    ("distances", "rank", "limit"),
     [([3, 1, 2], 1, 2), ([3, 1, 2], 2, 3), ([3, 1, 2], 4, 10), ([], 1, 10), ([0] * 9, 9, 1)],
 )
-def test_first_limit_from_a_sample(sample, k, limit):
-    assert top_k.limits_from_sample(np.array(sample, np.uint16), k, 9) == limit
+def test_limit_that_so_many_are_below(distances, rank, limit):
+    counts = np.full(10, 7)  # what an earlier query left
+    assert top_k.limit_of(np.array(distances, np.uint64), rank, 9, counts) == limit

@@ -54,7 +54,7 @@ class Engine:
         self.buckets: MultiIndex | None = None
         self._building = threading.Lock()
         self._ledger = Ledger()  # what doing without buckets has cost
-        self._sample: tuple[Rows | None, int, Words] = (None, 0, np.empty(0, np.uint64))
+        self._sample: tuple[Rows | None, int, Words] = (None, 0, np.empty((0, 0), np.uint64))
         self._looks: dict[int, float] = {}  # by k: codes looked at for a query, learned from searches
 
     # -- the k nearest ---------------------------------------------------------------------------
@@ -112,7 +112,7 @@ class Engine:
         kept, size, sample = self._sample
         if kept is not rows or size < 2 * k:
             size = max(scans.SAMPLE, 2 * k)
-            sample = rows.sample(size).reshape(-1)
+            sample = np.ascontiguousarray(rows.sample(size).T)
             if not rows.start:  # not one of the passing snapshots of a join
                 self._sample = rows, size, sample
         return sample

@@ -69,8 +69,11 @@ class Rows(NamedTuple):
         return np.concatenate(parts)
 
     def sample(self, size: int) -> Words:
-        """Return up to ``size`` rows that may be found, evenly spread over all."""
-        positions = np.arange(self.start, self.n, max(1, (self.n - self.start) // size))
+        """Return up to ``size`` rows that may be found: one at random from each of so many stretches."""
+        stretch = max(1, (self.n - self.start) // size)
+        positions = np.arange(self.start, self.n - stretch + 1, stretch)
+        if stretch > 1:  # always the same ones, but no period of the data's can agree with theirs
+            positions += np.random.default_rng(0).integers(0, stretch, len(positions))
         if len(self.allowed):
             positions = positions[self.allowed[positions] != 0]
         return self.at(positions)

@@ -7,6 +7,7 @@ call of a kernel lasts much longer than a tenth of a second, so that Ctrl-C is n
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable
 from typing import NamedTuple, TypeVar
@@ -47,18 +48,51 @@ def nearest(rows: Rows, queries: Words, k: int, limits: Ints | None, work: Work,
     """Return the sorted keys of the ``k`` nearest rows of each query, shape (Q, k).
 
     Missing ones are `keys.NONE`. With ``limits``, shape (Q,), only rows nearer than that are wanted.
-    ``sample`` holds the words of some rows that may be found: k of them bound the k-th distance.
+    ``sample``, shape (words of a code, any), holds some rows that may be found (`Rows.sample`).
     """
-    out = np.full((len(queries), k), packed.NONE)
     if not len(queries) or not rows.n_allowed:
-        return out
+        return np.full((len(queries), k), packed.NONE)
+    if limits is not None:
+        limits = np.minimum(limits, _first_limits(sample, queries, k, rows.n_bits))
+        return _nearest(rows, queries, k, limits, work)
+    rank = _rank(k, sample.shape[1], rows.n_allowed)
+    out = _nearest(rows, queries, k, _first_limits(sample, queries, rank, rows.n_bits), work)
+    if rank < k:
+        short = np.flatnonzero(out[:, -1] == packed.NONE)
+        if len(short):
+            safe = _first_limits(sample, queries[short], k, rows.n_bits)
+            out[short] = _nearest(rows, queries[short], k, safe, work)
+    return out
+
+
+def _rank(k: int, size: int, n: int) -> int:
+    """Return how many of ``size`` sampled rows below a limit mean, almost surely, ``k`` of all ``n`` below.
+
+    The k nearest rows bring k * size / n into the sample on average, and hardly ever four standard
+    deviations more. A limit that so many are below is guessed too low once in ten thousand
+    queries, which are then searched again; but it is much lower than the limit that is safe,
+    with k rows of the sample below it.
+    """
+    mean = k * size / n
+    return min(k, math.ceil(mean + 4 * math.sqrt(mean) + 2))
+
+
+def _first_limits(sample: Words, queries: Words, rank: int, n_bits: int) -> Ints:
+    """Return limits that ``rank`` rows of the sample are below; k of them cannot exclude a neighbour."""
+    n_words, size = sample.shape
+    groups = min(size, 1 << (8 * rank).bit_length())
+    members = size // groups if groups else 0
+    grouped = np.ascontiguousarray(sample[:, : members * groups]).reshape(n_words, members, groups)
+    limits: Ints = popcount_scan.sample_limits(grouped, queries, rank, n_bits)
+    return limits
+
+
+def _nearest(rows: Rows, queries: Words, k: int, limits: Ints, work: Work) -> Keys:
+    out = np.empty((len(queries), k), np.uint64)
 
     def one_tile(start: int, stop: int, low: int, high: int, stopped: threading.Event) -> Keys:
         chosen = queries[start:stop]
-        top = top_k.empty(len(chosen), k, rows.n_bits)
-        popcount_scan.sample_limits(sample, chosen, k, rows.n_bits, top, 0)
-        if limits is not None:
-            np.minimum(top.limit, limits[start:stop], out=top.limit)
+        top = top_k.empty(limits[start:stop], k, rows.n_bits)
         scan = _nearest_scan(chosen, k, rows, top, work.sliced)
         for first, words in rows.pieces(low, high, max(1 << 16, _PAIRS // len(chosen))):
             _check(stopped)

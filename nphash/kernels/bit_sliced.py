@@ -16,15 +16,15 @@ from nphash.kernels._jit import jit
 from nphash.kernels.adder_tree import n_levels
 from nphash.kernels.bit_planes import BLOCK, fill, layout, table_shape, transpose
 from nphash.kernels.bits import lowest_one, popcount
-from nphash.kernels.popcount_scan import distance
 from nphash.kernels.sliced_block import scan_block
-from nphash.kernels.top_k import TopK, put
+from nphash.kernels.top_k import TopK, take
 from nphash.kernels.vectors import LANES
 
 __all__ = ["Workspace", "nearest", "parities", "within", "workspace"]
 
 Words = npt.NDArray[np.uint64]
 Allowed = npt.NDArray[np.uint8]
+Ints = npt.NDArray[np.int64]
 
 _ALL = np.uint64(2**64 - 1)
 
@@ -33,15 +33,18 @@ class Workspace(NamedTuple):
     """Memory of one thread: the tables of the current block, and the masks of all queries with hits."""
 
     width: tuple[int, ...]  # carries the number of bytes in its type, see `sliced_block.scan_block`
-    triples: npt.NDArray[np.int64]
-    singles: npt.NDArray[np.int64]
+    triples: Ints
+    singles: Ints
     block: Words  # (512,) one word of each code of a block
     planes: Words  # (64 * words, 8)
     tables: Words
     bias: Words  # (Q, levels)
     hits: Words  # (Q + 1, 8)
-    hit_queries: npt.NDArray[np.int64]  # (Q + 1,)
-    hit_lanes: npt.NDArray[np.int64]  # (Q + 1,) which words of the mask are not zero, as bits
+    hit_queries: Ints  # (Q + 1,)
+    hit_lanes: Ints  # (Q + 1,) which words of the mask are not zero, as bits
+    limits: Ints  # (Q,) what ``bias`` stands for
+    found_queries: Ints  # (more than 512,) codes in the masks: which query,
+    found_keys: Words  # and distance and position
 
 
 def workspace(n_bits: int, n_queries: int) -> Workspace:
@@ -59,6 +62,9 @@ def workspace(n_bits: int, n_queries: int) -> Workspace:
         _aligned((n_queries + 1, LANES)),
         np.empty(n_queries + 1, np.int64),
         np.empty(n_queries + 1, np.int64),
+        np.empty(n_queries, np.int64),
+        np.empty(2 * BLOCK + n_queries, np.int64),
+        np.empty(2 * BLOCK + n_queries, np.uint64),
     )
 
 
@@ -77,12 +83,17 @@ def parities(queries: Words) -> Words:
 
 
 @jit()
-def _set_limit(bias: Words, q: int, limit: int) -> None:
-    """Write the digits of 2^levels - limit, each spread over a word."""
+def _set_limits(limits: Ints, queries: Ints, space: Workspace) -> None:
+    """For queries whose limit has changed write the digits of 2^levels - limit, each spread over a word."""
+    bias, known = space.bias, space.limits
     levels = bias.shape[1]
-    number = (1 << levels) - max(limit, 1)  # a limit of 0 is left to the exact look at the hits
-    for level in range(levels):
-        bias[q, level] = _ALL if (number >> level) & 1 else np.uint64(0)
+    for q in queries:
+        if limits[q] == known[q]:
+            continue
+        known[q] = limits[q]
+        number = (1 << levels) - max(limits[q], 1)  # a limit of 0 is left to the exact look at the hits
+        for level in range(levels):
+            bias[q, level] = _ALL if (number >> level) & 1 else np.uint64(0)
 
 
 @jit()
@@ -104,12 +115,12 @@ def _load(flat: Words, n_words: int, start: int, space: Workspace) -> None:
 @jit()
 def _scan(queries: Words, odd: Words, space: Workspace) -> int:
     """Run all queries against the block; return how many have hits (``hits`` and ``hit_queries``)."""
+    hit_queries, hit_lanes = space.hit_queries, space.hit_lanes
     found = 0
     for q in range(queries.shape[0]):
         lanes = scan_block(space.width, space.tables, queries, odd, space.bias, space.hits, q, found)
-        if lanes:
-            space.hit_queries[found], space.hit_lanes[found] = q, lanes
-            found += 1
+        hit_queries[found], hit_lanes[found] = q, lanes  # the next query writes over it if there is none
+        found += lanes != 0
     return found
 
 
@@ -118,51 +129,56 @@ def nearest(
     flat: Words, first: int, queries: Words, odd: Words, k: int, allowed: Allowed, top: TopK, space: Workspace
 ) -> None:
     """Pass all codes of ``flat`` by all queries, as `popcount_scan.nearest`; ``odd`` is their `parities`."""
-    # Arrays leave their tuples here: taken out inside the loop, each would be counted as a reference.
-    limit, taken, used, counts, keys = top
-    bias, hits, hit_queries, hit_lanes = space.bias, space.hits, space.hit_queries, space.hit_lanes
     n_words = queries.shape[1]
     n = flat.size // n_words
-    for q in range(queries.shape[0]):
-        _set_limit(bias, q, limit[q])
+    space.limits[:] = -1
+    _set_limits(top.limit, np.arange(queries.shape[0]), space)
     for start in range(0, n, BLOCK):
         _load(flat, n_words, start, space)
-        for h in range(_scan(queries, odd, space)):
-            q, lanes = hit_queries[h], hit_lanes[h]
-            before, some = limit[q], _union(hits, h, lanes)
-            while some != 0:  # in insertion order: bit by bit, and for each bit word by word
-                bit = lowest_one(some)
-                some &= some - np.uint64(1)
-                left = lanes
-                while left != 0:
-                    lane = lowest_one(np.uint64(left))
-                    left &= left - 1
-                    i = start + LANES * bit + lane
-                    if (hits[h, lane] >> np.uint64(bit)) & np.uint64(1) and i < n:
-                        d = _distance(flat, i, queries, q)
-                        if d < limit[q] and (allowed.size == 0 or allowed[first + i] != 0):
-                            put(limit, taken, used, counts, keys, q, k, d, first + i)
-            if limit[q] != before:
-                _set_limit(bias, q, limit[q])
+        n_hit, h = _scan(queries, odd, space), 0
+        while h < n_hit:
+            h, found = _measure(flat, start, first, queries, allowed, space, h, n_hit)
+            take(top, k, space.found_queries, space.found_keys, found)
+            _set_limits(top.limit, space.found_queries[:found], space)
 
 
-@jit(inline=True)
-def _union(hits: Words, h: int, lanes: int) -> np.uint64:
-    """Return the bits set in any word of a hit mask; mostly there is only one word."""
-    some: np.uint64 = hits[h, lowest_one(np.uint64(lanes))]
-    if lanes & (lanes - 1):
-        for lane in range(LANES):
-            some |= hits[h, lane]
-    return some
+@jit()
+def _measure(
+    flat: Words, start: int, first: int, queries: Words, allowed: Allowed, space: Workspace, h: int, stop: int
+) -> tuple[int, int]:
+    """List the codes in hit masks ``h`` to ``stop`` with their distances, while there is room.
 
-
-@jit(inline=True)
-def _distance(flat: Words, i: int, queries: Words, q: int) -> int:
+    Returns the first mask that is left, and the number of codes listed.
+    """
+    # Arrays leave their tuple here: see `top_k.take`.
+    hits, hit_queries, hit_lanes = space.hits, space.hit_queries, space.hit_lanes
+    found_queries, found_keys = space.found_queries, space.found_keys
     n_words = queries.shape[1]
-    total = 0
-    for w in range(n_words):
-        total += popcount(flat[i * n_words + w] ^ queries[q, w])
-    return total
+    n, found, room = flat.size // n_words, 0, found_keys.size - BLOCK
+    while h < stop and found <= room:
+        q, lanes = hit_queries[h], hit_lanes[h]
+        some = hits[h, lowest_one(np.uint64(lanes))]  # bits set in any word; mostly there is only one word
+        if lanes & (lanes - 1):
+            for lane in range(LANES):
+                some |= hits[h, lane]
+        while some != 0:  # in insertion order: bit by bit, and for each bit word by word
+            bit = lowest_one(some)
+            some &= some - np.uint64(1)
+            left = lanes
+            while left != 0:
+                lane = lowest_one(np.uint64(left))
+                left &= left - 1
+                i = start + LANES * bit + lane
+                if (hits[h, lane] >> np.uint64(bit)) & np.uint64(1) and i < n:
+                    distance = 0
+                    for w in range(n_words):
+                        distance += popcount(flat[i * n_words + w] ^ queries[q, w])
+                    if allowed.size == 0 or allowed[first + i] != 0:
+                        found_queries[found] = q
+                        found_keys[found] = (np.uint64(distance) << np.uint64(48)) | np.uint64(first + i)
+                        found += 1
+        h += 1
+    return h, found
 
 
 @jit()
@@ -175,55 +191,44 @@ def within(
     radius: int,
     allowed: Allowed,
     space: Workspace,
-    found: tuple[npt.NDArray[np.int64], Words],
+    out: tuple[Ints, Words],
 ) -> tuple[int, int]:
-    """Write (query, key) pairs of codes at most ``radius`` away, block by block, until ``found`` is full.
+    """Write (query, key) pairs of codes at most ``radius`` away, block by block, until ``out`` is full.
 
-    Returns how many were written and the code to go on with (n at the end). ``found`` needs room
+    Returns how many were written and the code to go on with (n at the end). ``out`` needs room
     for all hits of one block, at most 512 for each query.
     """
     n_words = queries.shape[1]
     n, used = flat.size // n_words, 0
-    for q in range(queries.shape[0]):
-        _set_limit(space.bias, q, radius + 1)
+    limits = np.full(queries.shape[0], radius + 1)
+    space.limits[:] = -1
+    _set_limits(limits, np.arange(queries.shape[0]), space)
     for block in range(start, n, BLOCK):
         _load(flat, n_words, block, space)
-        n_hit = _scan(queries, odd, space)
-        ones = 0
-        for h in range(n_hit):
-            for lane in range(LANES):
-                ones += popcount(space.hits[h, lane])
-        if used + ones > found[0].size:
+        n_hit, h = _scan(queries, odd, space), 0
+        if used + _ones(space.hits[:n_hit]) > out[0].size:
             return used, block
-        for h in range(n_hit):
-            q = space.hit_queries[h]
-            used = _keep_hits(flat, first, block, queries[q], radius, allowed, space.hits[h], found, used, q)
+        while h < n_hit:
+            h, found = _measure(flat, block, first, queries, allowed, space, h, n_hit)
+            used = _keep(space, found, radius, out, used)
     return used, n
 
 
 @jit()
-def _keep_hits(
-    flat: Words,
-    first: int,
-    start: int,
-    query: Words,
-    radius: int,
-    allowed: Allowed,
-    hits: Words,
-    found: tuple[npt.NDArray[np.int64], Words],
-    used: int,
-    q: int,
-) -> int:
-    n = flat.size // query.size
-    for lane in range(LANES):
-        ones = hits[lane]
-        while ones != 0:
-            i = start + LANES * lowest_one(ones) + lane
-            ones &= ones - np.uint64(1)
-            if i < n and (allowed.size == 0 or allowed[first + i] != 0):
-                d = distance(flat, i, query)
-                if d <= radius:
-                    found[0][used] = q
-                    found[1][used] = (np.uint64(d) << np.uint64(48)) | np.uint64(first + i)
-                    used += 1
+def _ones(words: Words) -> int:
+    total = 0
+    for word in words.flat:
+        total += popcount(word)
+    return total
+
+
+@jit()
+def _keep(space: Workspace, found: int, radius: int, out: tuple[Ints, Words], used: int) -> int:
+    """Append what is near enough: masks of a large radius may hold more."""
+    out_queries, out_keys = out
+    found_queries, found_keys = space.found_queries, space.found_keys
+    for i in range(found):
+        if np.int64(found_keys[i] >> np.uint64(48)) <= radius:
+            out_queries[used], out_keys[used] = found_queries[i], found_keys[i]
+            used += 1
     return used

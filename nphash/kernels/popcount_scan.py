@@ -13,12 +13,13 @@ import numpy.typing as npt
 
 from nphash.kernels._jit import jit
 from nphash.kernels.bits import popcount
-from nphash.kernels.top_k import TopK, limits_from_sample, put
+from nphash.kernels.top_k import TopK, limit_of, take
 
 __all__ = ["distance", "nearest", "sample_limits", "within"]
 
 Words = npt.NDArray[np.uint64]
 Allowed = npt.NDArray[np.uint8]
+Ints = npt.NDArray[np.int64]
 
 BLOCK = 128
 TILE = 1 << 15  # codes that stay in the cache while each query of a small batch passes over them
@@ -137,20 +138,34 @@ def nearest(flat: Words, first: int, queries: Words, k: int, allowed: Allowed, t
     top, q
         The state, updated, and the search that the first query is.
     """
-    limit, taken, used, counts, keys = top  # taken out in the loop, each would be counted as a reference
-    n_words = queries.shape[1]
-    n = flat.size // n_words
+    searches, keys = np.empty(BLOCK, np.int64), np.empty(BLOCK, np.uint64)
+    n = flat.size // queries.shape[1]
     for tile in range(0, n, TILE):
         end = min(tile + TILE, n)
         for j in range(queries.shape[0]):
             query, search = queries[j], q + j
-            block = _next_block(flat, tile, end, query, limit[search])
+            block = _next_block(flat, tile, end, query, top.limit[search])
             while block < end:
-                for i in range(block, min(block + BLOCK, end)):
-                    d = distance(flat, i, query)
-                    if d < limit[search] and (allowed.size == 0 or allowed[first + i] != 0):
-                        put(limit, taken, used, counts, keys, search, k, d, first + i)
-                block = _next_block(flat, block + BLOCK, end, query, limit[search])
+                found = _near(flat, first, block, end, query, top.limit[search], allowed, keys)
+                searches[:found] = search
+                take(top, k, searches, keys, found)
+                block = _next_block(flat, block + BLOCK, end, query, top.limit[search])
+
+
+@jit()
+def _near(
+    flat: Words, first: int, block: int, end: int, query: Words, limit: int, allowed: Allowed, keys: Words
+) -> int:
+    """Write the keys of a block's codes that are below the limit; return how many."""
+    n_words, found = query.size, 0
+    for i in range(block, min(block + BLOCK, end)):
+        d = 0
+        for w in range(n_words):
+            d += popcount(flat[i * n_words + w] ^ query[w])
+        if d < limit and (allowed.size == 0 or allowed[first + i] != 0):
+            keys[found] = (np.uint64(d) << np.uint64(48)) | np.uint64(first + i)
+            found += 1
+    return found
 
 
 @jit()
@@ -162,34 +177,63 @@ def within(
     Returns how many keys were written and the code to go on with (n at the end). ``keys`` needs
     room for a block.
     """
-    n_words = query.size
-    n = flat.size // n_words
-    used = 0
+    n, used = flat.size // query.size, 0
     block = _next_block(flat, start, n, query, radius + 1)
     while block < n:
         if used + BLOCK > keys.size:
             return used, block
-        for i in range(block, min(block + BLOCK, n)):
-            d = distance(flat, i, query)
-            if d <= radius and (allowed.size == 0 or allowed[first + i] != 0):
-                keys[used] = (np.uint64(d) << np.uint64(48)) | np.uint64(first + i)
-                used += 1
+        used += _near(flat, first, block, n, query, radius + 1, allowed, keys[used:])
         block = _next_block(flat, block + BLOCK, n, query, radius + 1)
     return used, n
 
 
 @jit()
-def sample_limits(sample: Words, queries: Words, k: int, n_bits: int, top: TopK, q: int) -> None:
-    """Set the first limit of each query from a flat sample of codes (see `limits_from_sample`)."""
-    n_words = queries.shape[1]
-    distances = np.empty(sample.size // n_words, np.uint16)
-    for j in range(queries.shape[0]):
-        query = queries[j]
-        if n_words == 1:
-            x = query[0]
-            for i in range(distances.size):
-                distances[i] = popcount(sample[i] ^ x)
-        else:
-            for i in range(distances.size):
-                distances[i] = distance(sample, i, query)
-        top.limit[q + j] = limits_from_sample(distances, k, n_bits)
+def sample_limits(sample: Words, queries: Words, rank: int, n_bits: int) -> Ints:
+    """Return for each query a limit that at least ``rank`` codes of a sample are below.
+
+    Only the nearest code of each group counts: a little more than the exact limit now and then,
+    but much less to count. Without enough groups the limit is n_bits + 1: all codes are below it.
+
+    Parameters
+    ----------
+    sample
+        Words of codes, shape (words of a code, codes of a group, groups).
+    queries
+        Shape (Q, words of a code).
+    rank, n_bits
+        How many, and bits of a code.
+    """
+    n_words, n_members, n_groups = sample.shape
+    distances, least = np.empty(n_groups, np.uint64), np.empty(n_groups, np.uint64)
+    counts = np.empty(n_bits + 1, np.int64)
+    limits = np.full(len(queries), n_bits + 1)
+    for q in range(len(queries)):
+        least[:] = np.uint64(n_bits)
+        for member in range(n_members):
+            _set_distances(sample[0, member], queries[q, 0], distances)
+            for w in range(1, n_words):
+                _add_distances(sample[w, member], queries[q, w], distances)
+            _lower(least, distances)
+        limits[q] = limit_of(least, rank, n_bits, counts)
+    return limits
+
+
+# Loops over whole arrays in functions of their own: so LLVM vectorises them.
+
+
+@jit()
+def _set_distances(words: Words, x: np.uint64, distances: Words) -> None:
+    for i in range(words.size):
+        distances[i] = np.uint64(popcount(words[i] ^ x))
+
+
+@jit()
+def _add_distances(words: Words, x: np.uint64, distances: Words) -> None:
+    for i in range(words.size):
+        distances[i] += np.uint64(popcount(words[i] ^ x))
+
+
+@jit()
+def _lower(least: Words, distances: Words) -> None:
+    for i in range(least.size):
+        least[i] = min(least[i], distances[i])

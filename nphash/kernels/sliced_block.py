@@ -93,8 +93,7 @@ def _emit_scan_block(
         vector = _hits(out, n_bits, table, query, parity, digits)
         some = builder.icmp_unsigned("!=", vector, every(0))
         lanes = builder.zext(builder.bitcast(some, ir.IntType(LANES)), WORD)
-        with builder.if_then(builder.icmp_unsigned("!=", lanes, ir.Constant(WORD, 0)), likely=False):
-            out.store(vector, hit)
+        out.store(vector, hit)  # also when it is zero: a branch would be guessed wrong at every hit
         return lanes
 
     return types.int64(width, tables, queries, parities, bias, hits, types.int64, types.int64), emit

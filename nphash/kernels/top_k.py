@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from nphash.kernels._jit import jit
 
-__all__ = ["TopK", "empty", "finish", "limits_from_sample", "put", "take"]
+__all__ = ["TopK", "empty", "finish", "limit_of", "take"]
 
 Ints = npt.NDArray[np.int64]
 Keys = npt.NDArray[np.uint64]
@@ -40,10 +40,11 @@ class TopK(NamedTuple):
     keys: Keys  # (Q, capacity) distance << 48 | position
 
 
-def empty(n_queries: int, k: int, n_bits: int) -> TopK:
-    """Return the state before the first code: every distance is below the limit."""
+def empty(limits: Ints, k: int, n_bits: int) -> TopK:
+    """Return the state before the first code, with a first limit for each query: n_bits + 1 admits all."""
+    n_queries = len(limits)
     return TopK(
-        np.full(n_queries, n_bits + 1),
+        limits.astype(np.int64),  # a copy
         np.zeros(n_queries, np.int64),
         np.zeros(n_queries, np.int64),
         np.zeros((n_queries, n_bits + 2), np.int32),
@@ -52,34 +53,34 @@ def empty(n_queries: int, k: int, n_bits: int) -> TopK:
 
 
 @jit()
-def take(top: TopK, q: int, k: int, distance: int, position: int) -> None:
-    """Take a code whose distance is below the limit of query ``q``."""
-    put(top.limit, top.taken, top.used, top.counts, top.keys, q, k, distance, position)
+def take(top: TopK, k: int, queries: Ints, found: Keys, n: int) -> None:
+    """Offer ``n`` codes; those that are not below their query's limit are left.
 
-
-@jit(inline=True)
-def put(
-    limit: Ints,
-    taken: Ints,
-    used: Ints,
-    counts: npt.NDArray[np.int32],
-    keys: Keys,
-    q: int,
-    k: int,
-    distance: int,
-    position: int,
-) -> None:
-    """Do what `take` does, on the arrays of a `TopK` that a loop has taken out of it beforehand."""
-    if used[q] == keys.shape[1]:
-        used[q] = _compact(keys, q, used[q], limit[q], k - taken[q])
-    keys[q, used[q]] = (np.uint64(distance) << _SHIFT) | np.uint64(position)
-    used[q] += 1
-    counts[q, distance] += 1
-    below = taken[q] + 1
-    while below >= k:
-        limit[q] -= 1
-        below -= counts[q, limit[q]]
-    taken[q] = below
+    Parameters
+    ----------
+    top, k
+        The searches, and how many each keeps.
+    queries, found, n
+        The query and the key of each code, the codes of a query in insertion order.
+    """
+    # Arrays leave their tuple here, and the loop calls nothing on them: each array taken out, or
+    # handed to an inlined function, in the loop costs counting a reference, twice, atomically.
+    limit, taken, used, counts, keys = top
+    for i in range(n):
+        q, key = queries[i], found[i]
+        distance = np.int64(key >> _SHIFT)
+        if distance >= limit[q]:
+            continue
+        if used[q] == keys.shape[1]:
+            used[q] = _compact(keys, q, used[q], limit[q], k - taken[q])
+        keys[q, used[q]] = key
+        used[q] += 1
+        counts[q, distance] += 1
+        below = taken[q] + 1
+        while below >= k:
+            limit[q] -= 1
+            below -= counts[q, limit[q]]
+        taken[q] = below
 
 
 @jit()
@@ -116,25 +117,17 @@ def finish(top: TopK, start: int, stop: int, k: int, out: Keys) -> None:
 
 
 @jit()
-def limits_from_sample(distances: npt.NDArray[np.uint16], k: int, n_bits: int) -> int:
-    """Return a limit that at least ``k`` of the sampled distances are below, or n_bits + 1.
+def limit_of(distances: Keys, rank: int, n_bits: int, counts: Ints) -> int:
+    """Return a limit that at least ``rank`` of the distances are below, or n_bits + 1 if they are fewer.
 
-    Codes of the sample are codes of the index: k of them below the limit prove that nothing at
-    or above it can be among the k nearest, before the scan has begun.
+    ``counts``, shape (at least n_bits + 1,), is overwritten.
     """
-    # Four histograms, so that equal distances in a row do not wait for each other's count.
-    width, whole = n_bits + 1, distances.size & ~3
-    counts = np.zeros(4 * width, np.int32)
-    for i in range(0, whole, 4):
-        counts[distances[i]] += 1
-        counts[width + distances[i + 1]] += 1
-        counts[2 * width + distances[i + 2]] += 1
-        counts[3 * width + distances[i + 3]] += 1
-    for i in range(whole, distances.size):
-        counts[distances[i]] += 1
+    counts[:] = 0
+    for i in range(distances.size):
+        counts[np.int64(distances[i])] += 1
     below = 0
-    for d in range(width):
-        below += counts[d] + counts[width + d] + counts[2 * width + d] + counts[3 * width + d]
-        if below >= k:
+    for d in range(n_bits + 1):
+        below += counts[d]
+        if below >= rank:
             return d + 1
     return n_bits + 1
