@@ -103,36 +103,34 @@ class _Decoding:
         self.entries = entries
         rows = np.repeat(np.arange(len(z)), np.diff(target.indptr))  # (nnz,)
         self.mass = np.bincount(rows, target.data, minlength=len(z))  # (B,) T, in float64
-        self.width = decoder.tile_width(*z.shape)
+        self.width = decoder.tile_width(z.shape[1])
         self.n_tiles = -(-len(b) // self.width)
         self.shares = _shares(self.n_tiles, _SHARES)
         self.share = self.shares[0][1]
 
     def forward(self) -> float:
         """Compute the exponentials and return the loss."""
-        n, shares = len(self.z), self.shares
-        z = np.ascontiguousarray(self.z.T)  # (L, B)
-        E = np.empty((len(self.b), n), z.dtype)
-        maxima = np.empty((self.n_tiles, n), z.dtype)
+        z, shares, n = self.z, self.shares, len(self.z)
+        E = np.empty(n * len(self.b), z.dtype)
+        shifts = np.empty((self.n_tiles, n), z.dtype)
         totals = np.empty((len(shares), n))
-        expected = np.empty((len(shares), *z.shape), z.dtype)  # (shares, L, B)
-        seen = np.empty((len(shares), *self.z.shape), z.dtype)  # (shares, B, L)
+        expected, seen = np.empty((2, len(shares), *z.shape), z.dtype)  # (shares, B, L) each
 
         def share(i: int, j: int) -> float:
             k = i // self.share
-            out, sums = (E, maxima, totals[k]), (expected[k], seen[k])
+            out, sums = (E, shifts, totals[k]), (expected[k], seen[k])
             return decoder.forward(z, self.W, self.b, self.entries, out, sums, self.width, i, j)
 
         hits = sum(run_blocks(share, shares, self.threads))
-        maximum = maxima.max(axis=0)  # (B,)
+        shift = shifts.max(axis=0).astype(np.float64)  # (B,)
         ends = np.array([j - 1 for _, j in shares])
-        rescale = np.exp(maxima[ends] - maximum)  # (shares, B)
-        total = (totals * rescale).sum(axis=0)  # (B,) sum of exp(s - maximum)
+        rescale = np.exp(shifts[ends] - shift)  # (shares, B)
+        total = (totals * rescale).sum(axis=0)  # (B,) sum of exp(s - shift)
         self.E = E
-        self.inverse = np.exp(maxima - maximum) / total  # (N, B): makes a tile of E probabilities
-        self.expected = np.einsum("sb,slb->bl", rescale / total, expected)  # (B, L)
+        self.inverse = np.exp(shifts - shift) / total  # (N, B): makes a tile of E probabilities
+        self.expected = np.einsum("sb,sbl->bl", rescale / total, expected)  # (B, L)
         self.seen = seen.sum(axis=0)  # (B, L)
-        return float(np.dot(self.mass, np.log(total) + maximum) - hits) / n
+        return float(np.dot(self.mass, np.log(total) + shift) - hits) / n
 
     def back(self, dloss: float = 1.0) -> tuple[Any, ...]:
         """Return (dz, dW, db)."""
@@ -173,7 +171,7 @@ class _DecoderGradient(LazyGradient):
         return _shares(-(-self.shape[1] // self.width), _SHARES)
 
     def fill(self, out: Array, start: int, stop: int) -> None:
-        decoder.fill_tiles(self.z, self.scores, out, self.width, start, stop)
+        decoder.fill_tiles(self.z, self.scores, out, start * self.width, self.width, start, stop)
 
     def update(self, w: Array, m: Array, v: Array, settings: Array, start: int, stop: int) -> None:
         decoder.update_tiles(self.z, self.scores, w, m, v, settings, self.width, start, stop)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 
-from nphash.kernels.decoder import fill_bias, fill_tiles, forward, tile_width, update_tiles
+from nphash.kernels.decoder import fill_bias, fill_tiles, forward, tile, tile_width, update_tiles
 from nphash.kernels.transpose import transpose
 from nphash.ops import softmax
 from nphash.threads import single_threaded_blas
@@ -18,42 +18,48 @@ def one_blas_thread():
         yield
 
 
-@pytest.fixture
-def case(rng):
+@pytest.fixture(params=[0.0, 100.0], ids=["usual", "a score far above the first tile's"])
+def case(rng, request):
     """Random weights, documents, and what `forward` leaves of them, by all tiles at once."""
     z = rng.standard_normal((ROWS, BITS)).astype(np.float32)
     W, b = (
         rng.standard_normal((BITS, WORDS)).astype(np.float32),
         rng.standard_normal(WORDS).astype(np.float32),
     )
+    b[40] += request.param
     target = scipy.sparse.random(ROWS, WORDS, 0.1, format="csr", rng=rng, dtype=np.float32)
     entries = transpose(target.indptr, target.indices, target.data, WORDS)
     n_tiles = -(-WORDS // WIDTH)
-    out = np.empty((WORDS, ROWS), np.float32), np.empty((n_tiles, ROWS), np.float32), np.empty(ROWS)
-    vectors = np.empty((BITS, ROWS), np.float32), np.empty((ROWS, BITS), np.float32)
-    hits = forward(np.ascontiguousarray(z.T), W, b, entries, out, vectors, WIDTH, 0, n_tiles)
+    out = np.empty(WORDS * ROWS, np.float32), np.empty((n_tiles, ROWS), np.float32), np.empty(ROWS)
+    vectors = np.empty((ROWS, BITS), np.float32), np.empty((ROWS, BITS), np.float32)
+    hits = forward(z, W, b, entries, out, vectors, WIDTH, 0, n_tiles)
     return z, W, b, target, entries, out, vectors, hits
 
 
 def test_forward(case):
-    z, W, b, target, _, (E, maxima, total), (expected, seen), hits = case
+    z, W, b, target, _, (E, shifts, total), (expected, seen), hits = case
     s = z @ W + b  # (B, V)
-    tile = np.arange(WORDS) // WIDTH
-    running = np.array([s[:, tile <= t].max(axis=1) for t in range(tile[-1] + 1)])  # (N, B)
-    np.testing.assert_allclose(maxima, running, rtol=1e-6)
-    np.testing.assert_allclose(E.T, np.exp(s - running[tile].T), rtol=2e-6)
-    relative = np.exp(s - running[-1][:, None])
+    first_largest = s[:, :WIDTH].max(axis=1)
+    np.testing.assert_allclose(shifts[0], first_largest, rtol=1e-6)
+    assert (shifts[5] > first_largest + 69).all() == (b[40] > 50)  # the tile of word 40
+    assert np.array_equal(shifts[-1], shifts[5])
+    for t, shift in enumerate(shifts):
+        i, j = t * WIDTH, min((t + 1) * WIDTH, WORDS)
+        np.testing.assert_allclose(
+            tile(E, ROWS, i, j), np.exp(s[:, i:j] - shift[:, None]), rtol=2e-5, atol=2e-38
+        )
+    relative = np.exp(s - shifts[-1][:, None])
     np.testing.assert_allclose(total, relative.sum(axis=1), rtol=2e-6)
-    np.testing.assert_allclose(expected.T, relative @ W.T, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(expected, relative @ W.T, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(seen, target @ W.T, rtol=1e-4, atol=1e-6)
     assert hits == pytest.approx((target.toarray() * s).sum(), rel=1e-5)
 
 
 def gradient_of(case):
     """What the gradient kernels take, and the scores' gradient as it is written, (B, V)."""
-    z, W, b, target, entries, (E, maxima, total), _, _ = case
+    z, W, b, target, entries, (E, shifts, total), _, _ = case
     mass = np.asarray(target.sum(axis=1)).ravel()
-    factors = (np.exp(maxima - maxima[-1]) * mass / total / ROWS).astype(np.float32)
+    factors = (np.exp(shifts - shifts[-1]) * mass / total / ROWS).astype(np.float32)
     p, _ = softmax(z @ W + b)
     return (E, factors, np.float32(1 / ROWS), entries), (mass[:, None] * p - target.toarray()) / ROWS
 
@@ -71,21 +77,21 @@ def test_fill_tiles_and_update_tiles(case, rng):
     scores, ds = gradient_of(case)
     dW = np.full_like(W, np.nan)
     for first, last in ((0, 4), (4, 11)):
-        fill_tiles(z, scores, dW, WIDTH, first, last)
+        fill_tiles(z, scores, dW, first * WIDTH, WIDTH, first, last)
     np.testing.assert_allclose(dW, z.T @ ds, atol=1e-6)
 
     # w - rate m / sqrt(v) with beta1 = 0 and beta2 = 1, v = 1: plain gradient descent
     settings = np.array([1, 0.5, 0, 0, 1, 1, 0, 1, 1], np.float32)
     w, m, v = W.copy(), np.zeros_like(W), np.ones_like(W)
-    for first, last in ((0, 9), (9, 11)):
+    for first, last in ((0, 9), (9, 11)):  # one group of tiles and a bit
         update_tiles(z, scores, w, m, v, settings, WIDTH, first, last)
     np.testing.assert_allclose(w, W - 0.5 * dW, atol=1e-6)
     assert np.array_equal(m, dW)
 
 
-@pytest.mark.parametrize(("rows", "bits"), [(1, 1), (100, 64), (256, 128), (5000, 128)])
-def test_tiles_are_small_matrices_but_not_slivers(rows, bits):
-    width = tile_width(rows, bits)
+@pytest.mark.parametrize("bits", [1, 16, 64, 128, 1000])
+def test_tiles_are_small_matrices_but_not_slivers(bits):
+    width = tile_width(bits)
     assert width % 64 == 0
     assert 64 <= width <= 512
-    assert width == 64 or width * rows * bits <= 1_000_000
+    assert width == 64 or width * 100 * bits <= 1_000_000

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nphash.kernels.exponential import exponentials
+from nphash.kernels.exponential import exponentials, sum_exponentials
 
 
 def exponential_of(values, shift=0.0):
@@ -30,3 +30,19 @@ def test_far_below_zero_is_nothing_and_nan_stays():
     assert exponential_of([-1e30, -np.inf, -88]).max() < 2e-38
     with np.errstate(invalid="ignore"):  # Python tells of NaN in a cast, compiled code does not
         assert np.isnan(exponential_of([1, np.nan])).tolist() == [False, True]
+
+
+def test_far_above_zero_is_large_but_finite():
+    assert exponential_of([88, 1e30, np.inf]).tolist() == [exponential_of([88])[0]] * 3
+    assert 1.6e38 < exponential_of([88])[0] < 1.7e38
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.lists(st.floats(-50, 50, width=32), min_size=1, max_size=70), st.floats(-5, 5, width=32))
+def test_sum(values, shift):
+    row = np.array(values, dtype=np.float32)
+    bias = np.linspace(-1, 1, row.size, dtype=np.float32)
+    expected = np.exp(row.astype(np.float64) + bias - shift)
+    total = sum_exponentials(row, bias, np.float32(shift))
+    np.testing.assert_allclose(row, expected, rtol=2e-5)  # sums of 50 are rounded by 4e-6
+    assert abs(total - row.sum(dtype=np.float64)) <= 1e-6 * total

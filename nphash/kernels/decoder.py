@@ -2,19 +2,21 @@
 
 The scores s = z W + b of a batch, their exponentials and their gradient are larger than a cache. Computed
 as whole arrays, each operation waits for the memory. Here the words are cut into tiles: a tile's scores go
-through the matrix product, the maximum and the exponential while they lie in the cache, and are written once.
+through the matrix product and the exponential while they lie in the cache, and are written once.
 
-* `forward` leaves E = exp(s - m), m being the largest score of a document so far, and sums over words. As
-  the maximum is subtracted no exponential overflows, however large the scores. The sum of W E while the tile
-  is in the cache is what the gradient for z needs.
+* `forward` leaves E = exp(s - m) and sums over words. The sum of E W' while the tile is in the cache is what
+  the gradient for z needs.
 * The gradient of the scores is ds = T softmax(s) - t, that is E times a number for each document, less the
   target. It is never stored: `fill_bias` sums it, `update_tiles` multiplies it by z' for one tile after
   another and does Adam's step on each at once.
 
-Scores lie word by word, (V, B): a tile is a run of memory, and every operation on a word's row is the
-same for all documents, so it becomes vector instructions without changing the order of any sum. Products
-are BLAS calls on small matrices, by `np.dot`, which Numba gives to SciPy's BLAS; the caller runs several
-threads, so BLAS itself must use one (`nphash.threads.single_threaded_blas`).
+The softmax is the same whatever m is, as long as nothing overflows. So m is not the largest of all scores,
+which would take another pass: it is a document's largest score in the first tile, and stays until a score
+is so far above it that the exponentials come near the end of float32. Then, which is rare, the row is done
+again with its own maximum (`_raise`). Scores far below are no matter: they have no part in the softmax.
+
+Products are BLAS calls on small matrices, by `np.dot`, which Numba gives to SciPy's BLAS; the caller runs
+several threads, so BLAS itself must use one (`nphash.threads.single_threaded_blas`).
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ import numpy.typing as npt
 
 from nphash.kernels._jit import jit
 from nphash.kernels.adam import update
-from nphash.kernels.exponential import exponentials
+from nphash.kernels.exponential import sum_exponentials
 from nphash.kernels.transpose import Entries
 
 __all__ = ["Scores", "fill_bias", "fill_tiles", "forward", "tile_width", "update_tiles"]
@@ -35,20 +37,28 @@ Array = npt.NDArray[Any]
 Scores = tuple[Array, Array, float, Entries]
 """What ds = factors E - scale t is made of: E by `forward`, factors (N, B), scale, entries of t."""
 
+_MUCH = np.float32(1e30)  # for a sum of exponentials: 10^8 times less than the largest float32
+_SMALL = 1_000_000  # multiplications of a product that OpenBLAS takes for small
 _GROUP = 8  # tiles between two sweeps of Adam: long runs of memory are faster than short ones
 
 
-def tile_width(n_documents: int, n_bits: int) -> int:
+def tile_width(n_bits: int) -> int:
     """Return the number of words in a tile, which depends on shapes only.
 
-    OpenBLAS multiplies small matrices (up to 10^6 multiplications) in place, without packing them first.
+    OpenBLAS multiplies small matrices (up to 10^6 multiplications) in place, without packing them
+    first: this many words and some hundred documents.
 
     Examples
     --------
-    >>> tile_width(100, 64), tile_width(1, 8), tile_width(1000, 128)
+    >>> tile_width(64), tile_width(8), tile_width(1000)
     (128, 512, 64)
     """
-    return min(512, max(64, 1_000_000 // (n_documents * n_bits) // 64 * 64))
+    return min(512, max(64, _SMALL // (100 * n_bits) // 64 * 64))
+
+
+@jit()
+def _block(width: int, n_bits: int) -> int:
+    return max(16, _SMALL // (width * n_bits))  # documents
 
 
 @jit()
@@ -63,39 +73,21 @@ def _add(row: Array, other: Array) -> None:
 
 
 @jit()
-def _multiply(row: Array, factors: Array) -> None:
-    for i in range(row.size):
-        row[i] *= factors[i]
-
-
-@jit()
-def _set_product(row: Array, other: Array, factors: Array) -> None:
-    for i in range(row.size):
-        row[i] = other[i] * factors[i]
-
-
-@jit()
 def _add_scaled(row: Array, other: Array, factor: float) -> None:
     for i in range(row.size):
         row[i] += factor * other[i]
 
 
 @jit()
-def _add_bias(row: Array, bias: float, maxima: Array) -> None:
+def _add_product(total: Array, row: Array, factor: float) -> None:
     for i in range(row.size):
-        score = row[i] + bias
-        row[i] = score
-        largest = maxima[i]
-        maxima[i] = score if score > largest else largest
+        total[i] += row[i] * factor  # float64 += float32
 
 
-# reassoc: factors and exponentials are positive, so any order of addition is as good.
-@jit(fastmath={"reassoc", "contract", "nsz"})
-def _dot(row: Array, factors: Array) -> Any:
-    total = row[0] * factors[0]
-    for i in range(1, row.size):
-        total += row[i] * factors[i]
-    return total
+@jit()
+def _set_scaled(row: Array, other: Array, factor: float) -> None:
+    for i in range(row.size):
+        row[i] = other[i] * factor
 
 
 @jit()
@@ -112,20 +104,19 @@ def forward(
 ) -> float:
     """Compute the exponentials of the scores z W + b for the tiles ``first`` to ``last - 1``.
 
-    A document's maximum grows from tile to tile. When it does, what was summed so far is scaled down.
-
     Parameters
     ----------
     z, W, b
-        float32 arrays: the decoder's input, transposed, (L, B); (L, V); (V,).
+        float32 arrays: the decoder's input (B, L); (L, V); (V,).
     entries
         The target t (B, V), by `nphash.kernels.transpose.transpose`.
     out
-        Arrays to write into: E (V, B); the maxima m that were subtracted, for each tile, (N, B); and
-        these tiles' sum of E for each document, relative to its last maximum, (B,) float64.
+        Arrays to write into: E, tile after tile, (B, words of the tile) each, as one row of B V
+        numbers; the m that were subtracted, for each tile, (N, B); and these tiles' sum of E for
+        each document, relative to its last m, (B,) float64.
     vectors
-        Arrays to write into, sums over the words w of these tiles: E_w W[:, w], relative to the last
-        maximum, (L, B); and t_w W[:, w], (B, L).
+        Arrays to write into, (B, L), sums over the words w of these tiles: E_w W[:, w], relative to
+        the last m; and t_w W[:, w].
     width
         Words in a tile.
 
@@ -134,61 +125,83 @@ def forward(
     float
         The sum of t s over all documents and these tiles.
     """
-    E, maxima, total = out
+    E, shifts, total = out
     expected, seen = vectors
-    n_bits, n_rows = z.shape
-    buffer, part = np.empty(n_bits * width, W.dtype), np.empty_like(z)
-    sums = np.empty(n_rows, W.dtype)
+    n_rows, n_bits = z.shape
+    block = _block(width, n_bits)
+    buffer, turned = np.empty(n_bits * width, W.dtype), np.empty(n_bits * width, W.dtype)
+    part = np.empty_like(z)
     hits = np.float64(0)
     total[:] = 0
     expected[:] = 0
     seen[:] = 0
     for t in range(first, last):
         start, stop = t * width, min((t + 1) * width, b.size)
-        scores = E[start:stop]  # (T, B)
+        scores, bias = tile(E, n_rows, start, stop), b[start:stop]  # (B, T), (T,)
         columns = _matrix(buffer, n_bits, stop - start)
         columns[:] = W[:, start:stop]
-        np.dot(columns.T, z, scores)
-        maxima[t] = -np.inf
-        if t > first:
-            maxima[t] = maxima[t - 1]
-        for word in range(stop - start):
-            _add_bias(scores[word], b[start + word], maxima[t])
-        if t > first:
-            _scale_down(maxima[t - 1], maxima[t], total, expected)
-        hits += _hits(scores, columns, entries, start, seen)
-        sums[:] = 0
-        for word in range(stop - start):
-            exponentials(scores[word], maxima[t])
-            _add(sums, scores[word])
-        _add(total, sums)
-        np.dot(columns, scores, part)
+        words = _matrix(turned, stop - start, n_bits)  # the same, a word's vector in a row
+        words[:] = columns.T
+        for begin in range(0, n_rows, block):
+            end = min(begin + block, n_rows)
+            np.dot(z[begin:end], columns, scores[begin:end])
+            for row in range(begin, end):
+                m = shifts[t - 1, row] if t > first else _largest(scores[row], bias)
+                added = sum_exponentials(scores[row], bias, m)
+                if not added < _MUCH:
+                    sums = total[row : row + 1], expected[row]
+                    m, added = _raise(z[row], columns, bias, m, scores[row], sums)
+                shifts[t, row] = m
+                total[row] += added
+            np.dot(scores[begin:end], words, part[begin:end])
+        for row in range(n_rows):
+            _add(expected[row], part[row])
+        hits += _see(words, bias, entries, start, seen)
+    for row in range(n_rows):
         for bit in range(n_bits):
-            _add(expected[bit], part[bit])
+            hits += np.float64(z[row, bit]) * seen[row, bit]
     return hits
 
 
 @jit()
-def _scale_down(before: Array, after: Array, total: Array, expected: Array) -> None:
-    factors = np.exp(before - after)  # (B,)
-    _multiply(total, factors)
-    for bit in range(len(expected)):
-        _multiply(expected[bit], factors)
+def tile(E: Array, n_rows: int, start: int, stop: int) -> Array:
+    """Return the tile of the words ``start`` to ``stop - 1``, (B, words), a view."""
+    return E[n_rows * start : n_rows * stop].reshape(n_rows, stop - start)
 
 
 @jit()
-def _hits(scores: Array, columns: Array, entries: Entries, first: int, seen: Array) -> float:
+def _largest(row: Array, bias: Array) -> Any:
+    largest = row[0] + bias[0]
+    for i in range(1, row.size):
+        largest = max(largest, row[i] + bias[i])
+    return largest
+
+
+@jit()
+def _raise(
+    z: Array, columns: Array, bias: Array, before: Any, row: Array, sums: tuple[Array, Array]
+) -> tuple[Any, Any]:
+    # Does a document's exponentials again with their own maximum, and scales down its sums so far.
+    total, expected = sums
+    row[:] = 0
+    for bit in range(z.size):
+        _add_scaled(row, columns[bit], z[bit])
+    m = _largest(row, bias)
+    factor = np.exp(before - m)
+    total *= factor
+    expected *= factor
+    return m, sum_exponentials(row, bias, m)
+
+
+@jit()
+def _see(words: Array, bias: Array, entries: Entries, first: int, seen: Array) -> float:
+    # Adds the vectors of the target's words to `seen`, and returns the biases' part of the sum of t s.
     starts, documents, weights = entries
     total = np.float64(0)
-    vector = np.empty(columns.shape[0], columns.dtype)  # (L,)
-    for word in range(len(scores)):
-        if starts[first + word] < starts[first + word + 1]:
-            for bit in range(vector.size):
-                vector[bit] = columns[bit, word]
+    for word in range(len(words)):
         for position in range(starts[first + word], starts[first + word + 1]):
-            row, weight = documents[position], weights[position]
-            total += np.float64(weight) * scores[word, row]
-            _add_scaled(seen[row], vector, weight)
+            _add_scaled(seen[documents[position]], words[word], weights[position])
+            total += np.float64(weights[position]) * bias[word]
     return total
 
 
@@ -197,36 +210,62 @@ def fill_bias(scores: Scores, db: Array, width: int, first: int, last: int) -> N
     """Write the bias's gradient, the sum of ds over documents, of some tiles into ``db`` (V,)."""
     E, factors, scale, entries = scores
     starts, _, weights = entries
-    for word in range(first * width, min(last * width, db.size)):
-        total = np.float64(_dot(E[word], factors[word // width]))
-        for position in range(starts[word], starts[word + 1]):
-            total -= np.float64(scale) * weights[position]  # in float64, as nearly all may cancel
-        db[word] = total
+    n_rows = factors.shape[1]
+    sums = np.empty(width)  # in float64, as nearly all may cancel
+    for t in range(first, last):
+        start, stop = t * width, min((t + 1) * width, db.size)
+        sums[:] = 0
+        rows = tile(E, n_rows, start, stop)
+        for row in range(n_rows):
+            _add_product(sums, rows[row], factors[t, row])
+        for word in range(start, stop):
+            for position in range(starts[word], starts[word + 1]):
+                sums[word - start] -= np.float64(scale) * weights[position]
+            db[word] = sums[word - start]
 
 
 @jit()
-def _gradient(z: Array, scores: Scores, width: int, start: int, ds: Array, out: Array) -> None:
-    # A tile's part of ds = T softmax(s) - t, and of the weights' gradient, z' ds
+def _fill_scores(scores: Scores, t: int, start: int, ds: Array) -> None:
+    # A tile's part of ds = T softmax(s) - t, (B, T)
     E, factors, scale, entries = scores
     starts, documents, weights = entries
-    for word in range(len(ds)):
-        row = ds[word]
-        _set_product(row, E[start + word], factors[start // width])
+    n_rows, n_words = ds.shape
+    rows = tile(E, n_rows, start, start + n_words)
+    for row in range(n_rows):
+        _set_scaled(ds[row], rows[row], factors[t, row])
+    for word in range(n_words):
         for position in range(starts[start + word], starts[start + word + 1]):
-            row[documents[position]] -= scale * weights[position]
-    np.dot(z.T, ds.T, out)
+            ds[documents[position], word] -= scale * weights[position]
 
 
 @jit()
-def fill_tiles(z: Array, scores: Scores, out: Array, width: int, first: int, last: int) -> None:
-    """Write the weights' gradient z' ds of the tiles ``first`` to ``last - 1`` into ``out`` (L, V)."""
+def fill_tiles(z: Array, scores: Scores, out: Array, at: int, width: int, first: int, last: int) -> None:
+    """Write the weights' gradient z' ds of the tiles ``first`` to ``last - 1``.
+
+    Parameters
+    ----------
+    z, scores
+        The decoder's input (B, L), and `Scores`.
+    out
+        Array of L rows to write into, from column ``at``.
+    """
     n_rows, n_bits = z.shape
-    buffer, rest = np.empty(n_bits * width, out.dtype), np.empty(n_rows * width, out.dtype)
-    for start in range(first * width, min(last * width, out.shape[1]), width):
-        stop = min(start + width, out.shape[1])
-        gradient = _matrix(buffer, n_bits, stop - start)
-        _gradient(z, scores, width, start, _matrix(rest, stop - start, n_rows), gradient)
-        out[:, start:stop] = gradient
+    starts = scores[3][0]
+    rest, buffer = np.empty(n_rows * width, z.dtype), np.empty(n_bits * width, z.dtype)
+    block = _block(width, n_bits)
+    for t in range(first, last):
+        start, stop = t * width, min((t + 1) * width, starts.size - 1)
+        column = at + start - first * width
+        ds, part = _matrix(rest, n_rows, stop - start), _matrix(buffer, n_bits, stop - start)
+        _fill_scores(scores, t, start, ds)
+        for begin in range(0, n_rows, block):
+            np.dot(z[begin : begin + block].T, ds[begin : begin + block], part)
+            for bit in range(n_bits):
+                row = out[bit, column : column + stop - start]
+                if begin == 0:
+                    row[:] = part[bit]
+                else:
+                    _add(row, part[bit])
 
 
 @jit()
@@ -250,17 +289,10 @@ def update_tiles(
     W, m, v, settings
         As for `nphash.kernels.adam.update`.
     """
-    n_rows, n_bits = z.shape
-    buffer, rest = np.empty(n_bits * width, W.dtype), np.empty(n_rows * width, W.dtype)
-    gradients = np.empty((n_bits, _GROUP * width), W.dtype)
-    end = min(last * width, W.shape[1])
-    for begin in range(first * width, end, _GROUP * width):
-        finish = min(begin + _GROUP * width, end)
-        for start in range(begin, finish, width):
-            stop = min(start + width, finish)
-            gradient = _matrix(buffer, n_bits, stop - start)
-            _gradient(z, scores, width, start, _matrix(rest, stop - start, n_rows), gradient)
-            gradients[:, start - begin : stop - begin] = gradient
-        for bit in range(n_bits):
-            g = gradients[bit, : finish - begin]
-            update(W[bit, begin:finish], g, m[bit, begin:finish], v[bit, begin:finish], settings)
+    gradients = np.empty((z.shape[1], _GROUP * width), W.dtype)
+    for group in range(first, last, _GROUP):
+        end = min(group + _GROUP, last)
+        fill_tiles(z, scores, gradients, 0, width, group, end)
+        i, j = group * width, min(end * width, W.shape[1])
+        for bit in range(z.shape[1]):
+            update(W[bit, i:j], gradients[bit, : j - i], m[bit, i:j], v[bit, i:j], settings)

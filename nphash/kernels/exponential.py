@@ -18,16 +18,17 @@ import numpy.typing as npt
 
 from nphash.kernels._jit import jit
 
-__all__ = ["exponentials"]
+__all__ = ["exponentials", "sum_exponentials"]
 
 Array = npt.NDArray[Any]
 _F = np.float32
 
 _SMALLEST = _F(-87)  # exp(-87) = 1.6e-38 is the smallest that needs no denormal float
+_LARGEST = _F(88)  # exp(88) = 1.7e38, half of the largest float
 _PER_LN2 = _F(1.4426950408889634)
 _LN2_HIGH = _F(0.693145751953125)  # ln 2 in two parts: n times the first is exact
 _LN2_LOW = _F(1.428606765330187e-06)
-_ONE, _HALF = _F(1), _F(0.5)
+_ZERO, _HALF, _ONE = _F(0), _F(0.5), _F(1)
 _C3, _C4, _C5 = _F(1.6666665459e-1), _F(4.1665795894e-2), _F(8.3334519073e-3)
 _C6, _C7 = _F(1.3981999507e-3), _F(1.9875691500e-4)
 _BIAS, _MANTISSA = np.int32(127), np.int32(23)
@@ -36,15 +37,28 @@ _BIAS, _MANTISSA = np.int32(127), np.int32(23)
 # contract: a fused multiply-add rounds once instead of twice, so it only comes closer. Neither
 # reassoc, which would merge the two parts of ln 2, nor nnan, so that a NaN stays visible.
 @jit(fastmath={"contract"})
+def _exponential(y: Any) -> Any:
+    y = _SMALLEST if y < _SMALLEST else y
+    y = _LARGEST if y > _LARGEST else y
+    n = np.rint(y * _PER_LN2)
+    r = y - n * _LN2_HIGH - n * _LN2_LOW
+    p = _C7 * r + _C6
+    p = p * r + _C5
+    p = p * r + _C4
+    p = p * r + _C3
+    p = p * r + _HALF
+    power = np.int32((np.int32(n) + _BIAS) << _MANTISSA).view(np.float32)  # 2^n
+    return (p * r * r + r + _ONE) * power
+
+
+@jit(fastmath={"contract"})
 def exponentials(row: Array, shift: Array) -> None:
-    """Replace ``row`` by exp(row - shift).
+    """Replace ``row`` by exp(row - shift), at most exp(88).
 
     Parameters
     ----------
-    row
-        float32 array of shape (n,).
-    shift
-        float32 array of shape (n,), from which no number of the row may be further up than 87.
+    row, shift
+        float32 arrays of shape (n,).
 
     Examples
     --------
@@ -54,14 +68,31 @@ def exponentials(row: Array, shift: Array) -> None:
     array([2.7183, 1.    , 0.    ], dtype=float32)
     """
     for i in range(row.size):
-        y = row[i] - shift[i]
-        y = _SMALLEST if y < _SMALLEST else y
-        n = np.rint(y * _PER_LN2)
-        r = y - n * _LN2_HIGH - n * _LN2_LOW
-        p = _C7 * r + _C6
-        p = p * r + _C5
-        p = p * r + _C4
-        p = p * r + _C3
-        p = p * r + _HALF
-        power = np.int32((np.int32(n) + _BIAS) << _MANTISSA).view(np.float32)  # 2^n
-        row[i] = (p * r * r + r + _ONE) * power
+        row[i] = _exponential(row[i] - shift[i])
+
+
+# reassoc: exponentials are positive, so any order of addition is as good. It is a property of the
+# additions here; those of `_exponential` keep theirs.
+@jit(fastmath={"reassoc", "contract", "nsz"})
+def sum_exponentials(row: Array, bias: Array, shift: float) -> Any:
+    """Replace ``row`` by exp((row + bias) - shift), each at most exp(88), and return the sum.
+
+    Parameters
+    ----------
+    row, bias
+        float32 arrays of shape (n,).
+    shift
+        A float32 number.
+
+    Examples
+    --------
+    >>> row = np.array([1, 2], dtype=np.float32)
+    >>> float(sum_exponentials(row, np.array([3, 2], dtype=np.float32), np.float32(4)))
+    2.0
+    """
+    total = _ZERO
+    for i in range(row.size):
+        e = _exponential(row[i] + bias[i] - shift)
+        row[i] = e
+        total += e
+    return total

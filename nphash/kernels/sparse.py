@@ -22,7 +22,7 @@ Array = npt.NDArray[Any]
 COMPILED: bool = not numba.config.DISABLE_JIT
 """False under ``NUMBA_DISABLE_JIT=1``, where callers do better with the NumPy or SciPy twin."""
 
-_ROWS = 64  # documents in a block
+_ROWS = 16  # documents in a block
 _WORDS = 2048  # rows of the gradient in a block: 4 MB for H = 500 in float32
 
 
