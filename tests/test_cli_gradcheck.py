@@ -1,10 +1,12 @@
+import re
+import sys
+
 import numpy as np
 import pytest
-from collecting import jsonl, run
+from collecting import fails, jsonl, run
 
 from nphash import ops
-from nphash.cli.gradcheck import MODELS, models
-from nphash.gradcheck import check_model, passed
+from nphash.hashers.checking import WITHOUT_GRADIENT
 
 
 def test_one_operation():
@@ -21,7 +23,7 @@ def test_a_wrong_gradient_is_3(monkeypatch):
         y, back = right(x, W, b)
         return y, lambda dy: [2 * gradient for gradient in back(dy)]
 
-    monkeypatch.setattr("nphash.gradcheck.run", lambda names, seed, models: _check(wrong))
+    monkeypatch.setattr("nphash.gradcheck.run", lambda names, seed, models, cases: _check(wrong))
     result = run("gradcheck", "--format", "table", "--curve")
     assert result.code == 3
     assert "WRONG" in result.out and "likely cause" in result.out
@@ -35,17 +37,80 @@ def _check(function):
     return check(function, rng.normal(size=(2, 3)), rng.normal(size=(3, 2)), rng.normal(size=2))
 
 
-def test_curves_and_the_list():
+def test_curves():
     assert "step 1e-05" in run("gradcheck", "relu", "--curve", "--format", "table").out
-    names = run("gradcheck", "--list").out.split("\n")
-    assert "ops.relu" in names and set(MODELS) <= set(names)
+
+
+def test_the_list_has_all_that_can_be_checked_and_says_why_others_cannot():
+    result = run("gradcheck", "--list")
+    names = result.out.split("\n")
+    assert {"ops.relu", "ksh.smooth_objective", "nphash", "vdsh-sp", "s-rbm", "ksh"} <= set(names)
+    for name, reason in WITHOUT_GRADIENT.items():
+        assert name not in names and f"{name} has no gradient: {reason}" in result.err
 
 
 def test_an_unknown_name():
     result = run("gradcheck", "densee")
-    assert result.code == 1 and "did you mean" in result.err
+    assert result.code == 1 and "did you mean dense" in result.err
+    result = run("gradcheck", "qqqq")
+    assert result.code == 1 and "nphash gradcheck --list" in result.err and "did you mean" not in result.err
 
 
-@pytest.mark.parametrize("number", range(len(MODELS)))
-def test_whole_models_agree(number):
-    assert passed(check_model(models(0)[number]))
+def test_a_method_without_gradient():
+    result = run("gradcheck", "relu", "itq")
+    assert result.code == 1 and "closed form" in result.err and result.out == ""
+
+
+def test_a_method_with_its_operations_and_terms():
+    records = jsonl(run("gradcheck", "nash").out)
+    operations = list(dict.fromkeys(record["operation"] for record in records))
+    assert operations[-3:] == ["nash: reconstruction", "nash: KL", "nash"]
+    assert operations.index("losses.reconstruction") < operations.index("ops.sparse_dense")
+    assert {record["verdict"] for record in records} == {"ok", "straight-through"}
+    assert {record["seed"] for record in records} == {0}
+
+
+@pytest.mark.slow
+def test_everything_is_right():
+    result = run("gradcheck", "--format", "table", "--seed", "1")
+    assert result.code == 0, result.out
+    assert "gradients agree with central differences (seed 1)" in result.out
+    for name in ("nphash", "doc2hash-s", "nash-dn-s", "vdsh-sp", "ammi", "s-rbm", "ksh"):
+        assert re.search(rf"^(ok|straight-through) +{name} ", result.out, flags=re.M)
+
+
+def test_page_and_picture(tmp_path):
+    pytest.importorskip("matplotlib")
+    for name in ("a.html", "a.png"):
+        result = run("gradcheck", "relu", "-o", tmp_path / name)
+        assert result.code == 0 and f"written: {tmp_path / name}" in result.err and jsonl(result.out)
+        before = (tmp_path / name).read_bytes()
+        fails(1, "gradcheck", "dense", "-o", tmp_path / name, says=("exists already", "--force"))
+        assert (tmp_path / name).read_bytes() == before
+        assert run("gradcheck", "dense", "-o", tmp_path / name, "--force").code == 0
+        assert (tmp_path / name).read_bytes() != before
+
+
+def test_a_page_that_cannot_be(tmp_path, monkeypatch):
+    fails(1, "gradcheck", "-o", tmp_path / "a.txt", says=(".html or .png",))
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    fails(1, "gradcheck", "-o", tmp_path / "a.png", says=("matplotlib", "pip install 'nphash[plot]'"))
+
+
+def test_an_endless_loop_in_an_exercise(tmp_path):
+    file = tmp_path / "e.py"
+    file.write_text("EXERCISE = 6\nwhile True:\n    pass\n", encoding="utf-8")
+    says = ("e.py", "stopped after 0.3 s", "--time-limit")
+    fails(3, "gradcheck", "--exercise", file, "--time-limit", "0.3", says=says)
+
+
+@pytest.mark.parametrize("options", [["relu"], ["--list"], ["-o", "x.html"], ["--curve"]])
+def test_an_exercise_stands_alone(tmp_path, options):
+    file = tmp_path / "e.py"
+    file.write_text("", encoding="utf-8")
+    fails(2, "gradcheck", "--exercise", file, *options, says="--exercise stands alone")
+
+
+def test_a_time_limit_is_for_exercises():
+    fails(2, "gradcheck", "relu", "--time-limit", "3", says="--exercise")
+    fails(2, "gradcheck", "--exercise", __file__, "--time-limit", "0", says="--time-limit")

@@ -133,3 +133,24 @@ def test_a_function_that_computes_in_float32_whatever_it_is_given(rng):
         return x * x, lambda dy: (2 * x * dy).astype(np.float64)
 
     assert only(gradcheck.check(single, rng.uniform(1, 2, size=5))).verdict == "ok"
+
+
+def test_a_jump_in_the_curvature_is_no_mistake():
+    """max(x, 0)^2 has the slope 0 at 0, but differences come near it only as fast as their step."""
+
+    def bowl(x, factor=1.0):
+        y = np.maximum(x, 0)
+        return y * y, lambda dy: 2 * factor * y * dy
+
+    x = np.array([0.0, 0.5, -0.5])
+    report = only(gradcheck.check(bowl, x))
+    assert (report.verdict, report.entries, report.skipped) == ("ok", 2, 1)
+    assert only(gradcheck.check(lambda x: bowl(x, 1.1), x)).verdict == "wrong"
+
+
+def test_a_parameter_that_plays_no_part_takes_one_entry():
+    def first(x, y):
+        return x * x, lambda dz: (2 * x * dz, np.zeros_like(y))
+
+    reports = gradcheck.check(first, np.ones(5), np.ones(5))
+    assert [(report.verdict, report.entries) for report in reports] == [("ok", 5), ("ok", 1)]

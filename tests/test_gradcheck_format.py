@@ -37,3 +37,33 @@ def test_curve_survives_errors_of_zero_and_infinity():
 
 def test_skipped_entries_are_shown():
     assert "7-2" in gradcheck.format_text([Report("f", "x", "ok", entries=7, skipped=2)])
+
+
+def model(verdicts):
+    return [
+        Report("model", name, verdict, entries=3, relative_error=error, note="why")
+        for name, (verdict, error) in zip("abcdefg", verdicts, strict=False)
+    ]
+
+
+def test_many_right_parameters_fold_into_the_worst():
+    (folded,) = gradcheck.format.fold(
+        model([("ok", 1e-9), ("straight-through", 1e-8), ("ok", 0.0), ("ok", 1e-10)])
+    )
+    assert (folded.parameter, folded.verdict, folded.entries) == ("4 parameters", "straight-through", 12)
+    assert folded.relative_error == 1e-8 and folded.note == "b: why"
+
+
+def test_what_is_wrong_is_not_folded():
+    reports = model([("ok", 1e-9), ("wrong", 1.0), ("ok", 0.0), ("ok", 1e-10)])
+    assert gradcheck.format.fold(reports) == reports
+    assert gradcheck.format_text(reports, brief=True) == gradcheck.format_text(reports)
+
+
+def test_straight_through_is_explained_once():
+    reports = model([("straight-through", 1e-9)] * 5)
+    text = " ".join(gradcheck.format_text(reports).split())
+    assert text.count(gradcheck.format.STRAIGHT_THROUGH) == 1
+    assert gradcheck.format.STRAIGHT_THROUGH not in " ".join(
+        gradcheck.format_text(model([("ok", 0.0)])).split()
+    )

@@ -45,7 +45,7 @@ def test_a_mistake_is_wrong_whatever_the_seed(part, mistake, seed):
 
 @pytest.mark.parametrize("part", CASES)
 def test_advice_belongs_to_causes(part):
-    from nphash.lessons.grading import _ADVICE
+    from nphash.lessons.grading import ADVICE
 
-    general = {"not finite", "wrong form", "wrong shape", "sign", "the function raises", *_ADVICE}
+    general = {"not finite", "wrong form", "wrong shape", "sign", "the function raises", *ADVICE}
     assert set(part.advice) <= general | {mistake.cause for mistake in part.mistakes}

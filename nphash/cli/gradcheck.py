@@ -7,29 +7,29 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import numpy as np
 
 from nphash.cli.options import Whole
 from nphash.cli.output import chosen_format, note
 
 if TYPE_CHECKING:
-    from nphash.gradcheck import Model
+    from nphash.gradcheck import Report
 
-__all__ = ["WRONG_GRADIENT", "command", "models"]
+__all__ = ["WRONG_GRADIENT", "command"]
 
 WRONG_GRADIENT = 3  # the exit code, so that a script can grade
-
-# The others train through a straight-through sample, whose numeric gradient is zero; the relaxed
-# sample of doc2hash is the one whose gradient they borrow.
-MODELS = ("doc2hash", "vdsh")
-DOCUMENTS, WORDS = 6, 12
-SMALL = {"n_bits": 4, "hidden": (6, 5), "sampling": "relaxed", "training__dtype": "float64"}
 
 
 @click.command()
 @click.argument("names", nargs=-1)
 @click.option("--seed", type=Whole(min=0), default=0, show_default=True, help="Draws arguments and entries.")
 @click.option("--curve", is_flag=True, help="Also draw the error against the step of the differences.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Also write a page with all figures (.html) or a picture (.png); needs matplotlib.",
+)
+@click.option("--force", is_flag=True, help="Overwrite the file that is there.")
 @click.option("--list", "list_names", is_flag=True, help="List what can be checked.")
 @click.option(
     "--exercise",
@@ -38,83 +38,110 @@ SMALL = {"n_bits": 4, "hidden": (6, 5), "sampling": "relaxed", "training__dtype"
     help="Grade an exercise of 'nphash lesson' instead. FILE is run as a Python program.",
 )
 @click.option(
+    "--time-limit",
+    metavar="SECONDS",
+    type=click.FloatRange(min=0, min_open=True),
+    help="For each function of an exercise.  [default: 30]",
+)
+@click.option(
     "--format",
     "form",
     type=click.Choice(["table", "jsonl"]),
     help="[default: table on a terminal, jsonl in a pipe]",
 )
-def command(
-    names: tuple[str, ...],
-    seed: int,
-    curve: bool,
-    list_names: bool,
-    exercise: Path | None,
-    form: str | None,
-) -> None:
+def command(names: tuple[str, ...], exercise: Path | None, **options: Any) -> None:
     """Check every hand-written gradient against finite differences.
 
-    NAMES are operations, modules or models (see --list); without any, everything is checked. One
-    line for each operation and parameter: its worst entry, the gradient by formula and by
-    differences, and their relative error. The exit code is 3 if a gradient is wrong, or an exercise
-    not right.
+    NAMES are operations, modules or methods (see --list); without any, everything is checked: each
+    operation alone, in backward order, then the whole loss of each method with its noise held fixed,
+    its terms apart. One line for each operation and parameter: its worst entry, the gradient by
+    formula and by differences, and their relative error; a method whose gradients are all right takes
+    one line if no NAMES are given. The exit code is 3 if a gradient is wrong, or an exercise not right.
     """
     if exercise is not None:
-        if names or curve or list_names:
-            raise click.UsageError("--exercise stands alone, with --seed and --format at most.")
-        _grade(exercise, seed, form)
-        return
-    from nphash import gradcheck
+        if names or options["curve"] or options["list_names"] or options["output"]:
+            raise click.UsageError("--exercise stands alone, with --seed, --time-limit and --format at most.")
+        _grade(exercise, options["seed"], options["time_limit"], options["form"])
+    elif options["time_limit"] is not None:
+        raise click.UsageError("--time-limit is for --exercise.")
+    elif options["list_names"]:
+        _list()
+    else:
+        _check(names, options)
 
-    if list_names:
-        for name in dict.fromkeys(case.title for case in gradcheck.operations()):
-            click.echo(name)
-        for model in models(seed):
-            click.echo(model.name)
-        return
-    reports = gradcheck.run(names or None, seed=seed, models=models(seed))
-    if chosen_format(form) == "jsonl":
+
+def _check(names: tuple[str, ...], options: dict[str, Any]) -> None:
+    from nphash import gradcheck
+    from nphash.hashers import checking
+
+    output: Path | None = options["output"]
+    if output is not None:
+        _refuse(output, options["force"])
+    _explain_missing(names)
+    seed = options["seed"]
+    reports = gradcheck.run(names or None, seed, checking.models(seed), checking.operations())
+    if chosen_format(options["form"]) == "jsonl":
         click.echo(gradcheck.format_jsonl(reports))
     else:
-        click.echo(gradcheck.format_text(reports))
-        if curve:
-            for report in reports:
-                click.echo(f"\n{report.operation} {report.parameter}")
-                click.echo(gradcheck.format_curve(report))
+        click.echo(gradcheck.format_text(reports, brief=not names))
+        if options["curve"]:
+            _curves(reports)
+    if output is not None:
+        from nphash.gradcheck.page import write_page
+
+        write_page(reports, output)
+        note(f"written: {output}")
     if not gradcheck.passed(reports):
         note("nphash: a gradient is wrong")
         sys.exit(WRONG_GRADIENT)
 
 
-def _grade(file: Path, seed: int, form: str | None) -> None:
-    from nphash.lessons.exercises import all_right, format_grades, format_grades_jsonl, grade_exercise
+def _refuse(output: Path, force: bool) -> None:
+    from nphash.errors import InputError
+    from nphash.gradcheck.page import check_target
 
-    grades = grade_exercise(file, seed)
+    check_target(output)
+    if output.exists() and not force:
+        raise InputError(f"{output} exists already", "choose another file, or overwrite it with --force")
+
+
+def _explain_missing(names: tuple[str, ...]) -> None:
+    from nphash.errors import InputError
+    from nphash.hashers.checking import WITHOUT_GRADIENT
+
+    for name in names:
+        if name in WITHOUT_GRADIENT:
+            raise InputError(
+                f"{name} has no gradient to check ({WITHOUT_GRADIENT[name]})",
+                "'nphash gradcheck --list' prints what there is",
+            )
+
+
+def _curves(reports: list[Report]) -> None:
+    from nphash.gradcheck import format_curve
+
+    for report in reports:
+        click.echo(f"\n{report.operation} {report.parameter}")
+        click.echo(format_curve(report))
+
+
+def _list() -> None:
+    from nphash.hashers import METHODS, checking
+
+    for name in dict.fromkeys(case.title for case in checking.operations()):
+        click.echo(name)
+    for name in METHODS:
+        if name not in checking.WITHOUT_GRADIENT:
+            click.echo(name)
+    for name, reason in checking.WITHOUT_GRADIENT.items():
+        note(f"{name} has no gradient: {reason}")
+
+
+def _grade(file: Path, seed: int, seconds: float | None, form: str | None) -> None:
+    from nphash.lessons.apart import SECONDS, grade_apart
+    from nphash.lessons.exercises import all_right, format_grades, format_grades_jsonl
+
+    grades = grade_apart(file, seed, SECONDS if seconds is None else seconds)
     click.echo((format_grades_jsonl if chosen_format(form) == "jsonl" else format_grades)(grades))
     if not all_right(grades):
         sys.exit(WRONG_GRADIENT)
-
-
-def models(seed: int) -> list[Model]:
-    """Return whole losses, small and with fixed noise, of the methods whose samples can be differentiated."""
-    import scipy.sparse
-
-    from nphash.gradcheck import Model
-    from nphash.hashers import create
-    from nphash.hashers.training import Batch, Params
-
-    counts = np.random.default_rng(seed).poisson(0.6, (DOCUMENTS, WORDS)).astype(np.float64)
-    counts[:, 0] += 1  # no empty document
-    X = scipy.sparse.csr_matrix(counts)
-    found = []
-    for method in MODELS:
-        hasher: Any = create(method)
-        hasher.set_params(**{name: value for name, value in SMALL.items() if name in hasher.get_params()})
-
-        def loss(params: Params, hasher: Any = hasher) -> tuple[float, Any]:
-            batch = Batch(X, X, None, np.random.default_rng([seed, 1]), 0.0)
-            terms, back = hasher.loss(params, batch)
-            return terms["loss"], back
-
-        params = hasher.start_params(X, X, seed)
-        found.append(Model(method, params, loss))
-    return found

@@ -105,18 +105,25 @@ def check_model(model: Model, settings: Settings | None = None) -> list[Report]:
     return [report for problem in from_model(model) for report in check_problem(problem, chosen)]
 
 
-def run(names: Iterable[str] | None = None, seed: int = 0, models: Sequence[Model] = ()) -> list[Report]:
-    """Check the built-in operations in backward order, each alone, then whole models.
+def run(
+    names: Iterable[str] | None = None,
+    seed: int = 0,
+    models: Sequence[Model] = (),
+    cases: Sequence[Case] | None = None,
+) -> list[Report]:
+    """Check operations in backward order, each alone, then whole models.
 
     Parameters
     ----------
     names
         Operations (``losses.reconstruction`` or ``reconstruction``), modules (``gumbel``) or models by
-        name; everything if None.
+        name, which brings along the operations the model is made of; everything if None.
     seed
         Draws arguments, directions and entries.
     models
         Whole losses of hashers.
+    cases
+        The operations, in forward order; those of ops, gumbel, losses and distillation if None.
 
     Returns
     -------
@@ -133,18 +140,15 @@ def run(names: Iterable[str] | None = None, seed: int = 0, models: Sequence[Mode
     >>> [report.verdict for report in run(["dense"])][:3]
     ['ok', 'ok', 'ok']
     """
-    cases = list(reversed(operations()))
+    cases = operations() if cases is None else cases
     settings = Settings(seed=seed)
-    wanted = None if names is None else list(names)
-    if wanted is not None:
-        _check_names(wanted, cases, models)
+    if names is not None:
+        cases, models = _chosen(list(names), cases, models)
     reports: list[Report] = []
-    for case in cases:
-        if _matches(wanted, case.title):
-            reports += check_problem(case.problem(seed), settings)
+    for case in reversed(cases):
+        reports += check_problem(case.problem(seed), settings)
     for model in models:
-        if _matches(wanted, model.name):
-            reports += check_model(model, settings)
+        reports += check_model(model, settings)
     return _mark_first(reports)
 
 
@@ -179,20 +183,24 @@ def _mark_first(reports: list[Report]) -> list[Report]:
     return reports
 
 
-def _matches(wanted: list[str] | None, title: str) -> bool:
-    return wanted is None or not _aliases(title).isdisjoint(wanted)
+def _chosen(
+    names: list[str], cases: Sequence[Case], models: Sequence[Model]
+) -> tuple[list[Case], list[Model]]:
+    """Return the cases and models that are meant by names."""
+    aliases = {case.title: _aliases(case.title) for case in cases}
+    known = set().union(*aliases.values(), (model.name for model in models))
+    for name in names:
+        if name not in known:
+            near = difflib.get_close_matches(name, sorted(known), n=3)
+            listed = "'nphash gradcheck --list' prints what there is"
+            hint = f"did you mean {' or '.join(near)}? {listed}" if near else listed
+            raise InputError(f"there is no operation or model {name!r} to check", hint)
+    chosen = [model for model in models if model.name in names]
+    within = {title for model in chosen for title in model.operations}
+    return [case for case in cases if case.title in within or aliases[case.title] & set(names)], chosen
 
 
 def _aliases(title: str) -> set[str]:
     plain = title.partition(" (")[0]
     module, _, function = plain.rpartition(".")
     return {title, plain, function} | ({module} if module else set())
-
-
-def _check_names(wanted: list[str], cases: list[Case], models: Sequence[Model]) -> None:
-    known = set().union(*(_aliases(case.title) for case in cases), *({model.name} for model in models))
-    for name in wanted:
-        if name not in known:
-            near = difflib.get_close_matches(name, sorted(known), n=3)
-            hint = f"did you mean {' or '.join(near)}?" if near else "leave names out to check everything"
-            raise InputError(f"there is no operation or model {name!r} to check", hint)

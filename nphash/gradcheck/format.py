@@ -5,19 +5,74 @@ from __future__ import annotations
 import json
 import math
 import textwrap
-from dataclasses import asdict
+from collections.abc import Iterable
+from dataclasses import asdict, replace
+from itertools import groupby
 from typing import Any
 
 from nphash.gradcheck.report import Report
 
-__all__ = ["format_curve", "format_jsonl", "format_text"]
+__all__ = [
+    "HEADER",
+    "STRAIGHT_THROUGH",
+    "cells",
+    "fold",
+    "format_curve",
+    "format_jsonl",
+    "format_text",
+    "remarks",
+    "summary",
+]
 
 _WIDTH = 118  # of remarks below the table's lines
-_HEADER = ("", "operation", "parameter", "shape", "entries", "worst at", "analytic", "numeric", "error")
+HEADER = ("", "operation", "parameter", "shape", "entries", "worst at", "analytic", "numeric", "error")
 
 
-def format_text(reports: list[Report]) -> str:
+_MANY = 3  # parameters: more than an operation has
+
+STRAIGHT_THROUGH = (
+    "straight-through: the sample is a step, whose numeric gradient is zero or not defined; what back agrees "
+    "with is the differentiable path it belongs to: the relaxed sample y or, in a whole model, z0 + y - y0 "
+    "with z0 and y0 held fixed"
+)
+
+
+def fold(reports: Iterable[Report]) -> list[Report]:
+    """Return one report in place of many: of a model whose gradients are all right, the worst parameter.
+
+    Examples
+    --------
+    >>> right = [Report("model", name, "ok", entries=2, relative_error=1e-9) for name in "abcd"]
+    >>> [(report.parameter, report.entries) for report in fold(right)]
+    [('4 parameters', 8)]
+    """
+    found: list[Report] = []
+    for _, group in groupby(reports, lambda report: report.operation):
+        members = list(group)
+        if len(members) <= _MANY or not all(report.passed for report in members):
+            found += members
+            continue
+        worst = max(members, key=lambda report: report.relative_error)
+        through = [report for report in members if report.verdict == "straight-through"]
+        found.append(
+            replace(
+                worst,
+                parameter=f"{len(members)} parameters",
+                verdict="straight-through" if through else worst.verdict,
+                shape=(),
+                worst=(),
+                entries=sum(report.entries for report in members),
+                skipped=sum(report.skipped for report in members),
+                note=f"{through[0].parameter}: {through[0].note}" if through else "",
+            )
+        )
+    return found
+
+
+def format_text(reports: list[Report], brief: bool = False) -> str:
     """Return a table with one line for every parameter, and the causes below the wrong ones.
+
+    With ``brief`` a model whose gradients are all right takes one line.
 
     Examples
     --------
@@ -27,15 +82,18 @@ def format_text(reports: list[Report]) -> str:
            likely cause: sign (ratio -1)
     1 of 1 gradients wrong; rerun with seed 0
     """
-    rows = [_HEADER, *(_cells(report) for report in reports)]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(_HEADER))]
-    lines = [_line(_HEADER, widths)]
-    for report, row in zip(reports, rows[1:], strict=True):
+    shown = fold(reports) if brief else reports
+    rows = [HEADER, *(cells(report) for report in shown)]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(HEADER))]
+    lines = [_line(HEADER, widths)]
+    for report, row in zip(shown, rows[1:], strict=True):
         lines.append(_line(row, widths))
         indent = " " * (widths[0] + 2)
-        for text in _remarks(report):
+        for text in remarks(report):
             lines += textwrap.wrap(text, _WIDTH, initial_indent=indent, subsequent_indent=indent)
-    return "\n".join([*lines, _summary(reports)])
+    if any(report.verdict == "straight-through" for report in reports):
+        lines += textwrap.wrap(STRAIGHT_THROUGH, _WIDTH)
+    return "\n".join([*lines, summary(reports)])
 
 
 def format_jsonl(reports: list[Report]) -> str:
@@ -69,10 +127,11 @@ def format_curve(report: Report, width: int = 40) -> str:
     return "\n".join(lines)
 
 
-def _cells(report: Report) -> tuple[str, ...]:
+def cells(report: Report) -> tuple[str, ...]:
+    """Return a report as texts in the order of `HEADER`."""
     verdict = report.verdict.upper() if not report.passed else report.verdict
     operation = f"{report.operation} {report.equation}".strip()
-    shape = " x ".join(map(str, report.shape)) or "scalar"
+    shape = " x ".join(map(str, report.shape)) or ("" if report.entries > 1 else "scalar")
     worst = ",".join(map(str, report.worst)) or "-"
     numbers = (_number(report.analytic, "{:.6g}"), _number(report.numeric, "{:.6g}"))
     error = _number(report.relative_error, "{:.1e}")
@@ -80,7 +139,8 @@ def _cells(report: Report) -> tuple[str, ...]:
     return (verdict, operation, report.parameter, shape, entries, worst, *numbers, error)
 
 
-def _remarks(report: Report) -> list[str]:
+def remarks(report: Report) -> list[str]:
+    """Return what is to be said of a report beside its figures."""
     if report.passed:
         return [report.note] if report.note else []
     text = [f"likely cause: {report.cause} ({report.evidence})"]
@@ -91,7 +151,14 @@ def _remarks(report: Report) -> list[str]:
     return text
 
 
-def _summary(reports: list[Report]) -> str:
+def summary(reports: list[Report]) -> str:
+    """Return the outcome in one sentence, with the seed that gives the same again.
+
+    Examples
+    --------
+    >>> summary([Report("f", "x", "ok", seed=3)])
+    'all 1 gradients agree with central differences (seed 3)'
+    """
     wrong = sum(not report.passed for report in reports)
     seed = reports[0].seed if reports else 0
     if wrong:

@@ -30,14 +30,19 @@ class Derivative:
         How far rounding may have moved it.
     kink
         0 for a smooth function; about the jump of the slope where a kink lies within the step.
+    step
+        Of the differences.
     """
 
     value: float
     noise: float
     kink: float
+    step: float = 0.0
 
 
-def derivative(line: Callable[[float], Array], weights: Array, scale: float) -> Derivative:
+def derivative(
+    line: Callable[[float], Array], weights: Array, scale: float, first_step: float | None = None
+) -> Derivative:
     """Differentiate ``sum(weights * line(t))`` at t = 0.
 
     The step shrinks, at most twice by ten, while the differences at h and h / 2 disagree: that is
@@ -51,6 +56,8 @@ def derivative(line: Callable[[float], Array], weights: Array, scale: float) -> 
         The gradient of the loss with respect to the output.
     scale
         Derivatives much smaller than this need not be exact.
+    first_step
+        2e-4 in float64 if None, where the h^4 error and rounding are about equal.
 
     Examples
     --------
@@ -60,7 +67,7 @@ def derivative(line: Callable[[float], Array], weights: Array, scale: float) -> 
     """
     middle = line(0.0)
     eps = float(np.finfo(middle.dtype).eps)
-    first_step = eps**0.2 / 4  # 2e-4 in float64: where the h^4 error and rounding are about equal
+    first_step = eps**0.2 / 4 if first_step is None else first_step
     best, least = Derivative(np.nan, 0.0, 0.0), np.inf
     for step in (first_step, first_step / 10, first_step / 100):
         ahead, behind, near_ahead, near_behind = line(step), line(-step), line(step / 2), line(-step / 2)
@@ -69,10 +76,11 @@ def derivative(line: Callable[[float], Array], weights: Array, scale: float) -> 
         # For a smooth function the second difference is proportional to the step: bend = 0.
         bend = _sum(weights, (ahead - middle) - (middle - behind)) / step
         bend -= 4 * _sum(weights, (near_ahead - middle) - (middle - near_behind)) / step
-        noise = 4 * eps * _sum(np.abs(weights), np.abs(middle) * (ahead != behind)) / step
+        # Each output is taken to be right to about three units in the last place.
+        noise = 10 * eps * _sum(np.abs(weights), np.abs(middle) * (ahead != behind)) / step
         value, gap = (4 * near - far) / 3, abs(far - near)
         if not gap + noise >= least:  # also for NaN, which the caller reports
-            best, least = Derivative(value, noise, abs(bend)), gap + noise
+            best, least = Derivative(value, noise, abs(bend), step), gap + noise
         if gap <= 3e-5 * max(abs(value), scale):
             break
     return best

@@ -65,6 +65,13 @@ class Model:
         wrong total is compared with all of them: it shows which one has the wrong weight.
     constants
         Named numbers that may turn up as a wrong factor, such as ``{"kl_weight": 0.1}``.
+    operations
+        Titles of the built-in operations it is made of, in forward order.
+    formula
+        What the loss is, for readers of a report.
+    smooth
+        Where samples are straight-through: the same model with `straight_through_surrogate` in their
+        place. The gradients of this model are compared with numeric ones of that.
 
     Examples
     --------
@@ -81,6 +88,9 @@ class Model:
     loss: Loss
     terms: Mapping[str, Loss | Value] = field(default_factory=dict)
     constants: Mapping[str, float] = field(default_factory=dict)
+    operations: tuple[str, ...] = ()
+    formula: str = ""
+    smooth: Model | None = None
 
 
 @dataclass(frozen=True)
@@ -96,6 +106,7 @@ class Problem:
     evaluate: Evaluate
     constants: dict[str, Any] = field(default_factory=dict)
     equation: str = ""
+    formula: str = ""
     relaxed: Evaluate | None = None
     terms: dict[str, Evaluate] = field(default_factory=dict)
     vary: Callable[[str, Any], Evaluate] | None = None
@@ -117,6 +128,12 @@ def equation_of(function: Callable[..., Any]) -> str:
     """
     found = re.match(r"Eq\. (\(\d+\))", inspect.getdoc(function) or "")
     return found[1] if found else ""
+
+
+def _formula_of(function: Callable[..., Any]) -> str:
+    """Return the first sentence of a docstring without the equation's number: it states the formula."""
+    doc = inspect.getdoc(function) or ""
+    return re.sub(r"^Eq\. \(\d+\)\s+", "", doc.partition("\n\n")[0].replace("\n", " "))
 
 
 def from_function(
@@ -154,6 +171,7 @@ def from_function(
         evaluate=evaluate_with(function),
         constants={key: value for key, value in given.items() if key not in params},
         equation=equation_of(function),
+        formula=_formula_of(function),
         relaxed=evaluate_with(relaxed) if relaxed else None,
         vary=lambda key, value: evaluate_with(relaxed or function, {**given, key: value}),
     )
@@ -194,15 +212,25 @@ def from_model(model: Model) -> list[Problem]:
 
         return evaluate
 
-    terms = {name: evaluate_with(term) for name, term in model.terms.items()}
     constants = dict(model.constants)
+    terms = {name: evaluate_with(term) for name, term in model.terms.items()}
+    smooth = {name: evaluate_with(term) for name, term in model.smooth.terms.items()} if model.smooth else {}
     start = {key: value.copy() for key, value in params.items()}
     apart = [
-        Problem(f"{model.name}: {name}", params, term, constants)
+        Problem(f"{model.name}: {name}", params, term, constants, relaxed=smooth.get(name))
         for name, term in terms.items()
         if term(start)[1] is not None
     ]
-    return [*apart, Problem(model.name, params, evaluate_with(model.loss), constants, terms=terms)]
+    whole = Problem(
+        model.name,
+        params,
+        evaluate_with(model.loss),
+        constants,
+        formula=model.formula,
+        relaxed=evaluate_with(model.smooth.loss) if model.smooth else None,
+        terms=smooth or terms,
+    )
+    return [*apart, whole]
 
 
 def _scaled(grads: Any, dout: Any, params: dict[str, Array]) -> dict[str, Array]:

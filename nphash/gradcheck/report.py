@@ -16,8 +16,9 @@ class Report:
 
     Attributes
     ----------
-    operation, equation, parameter, shape
-        What was checked; ``equation`` is the tag of the docstring, such as ``"(4)"``, or empty.
+    operation, equation, formula, parameter, shape
+        What was checked; ``equation`` is the tag of the docstring, such as ``"(4)"``, or empty, and
+        ``formula`` what stands beside it.
     verdict
         ``ok``; ``straight-through`` (no numeric gradient exists, and the relaxed path is right);
         ``kinks only`` (no entry could be judged); ``wrong``; ``invalid`` (could not be run).
@@ -45,6 +46,7 @@ class Report:
     parameter: str
     verdict: Verdict
     equation: str = ""
+    formula: str = ""
     shape: tuple[int, ...] = ()
     entries: int = 0
     skipped: int = 0

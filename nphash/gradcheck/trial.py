@@ -25,12 +25,12 @@ class Trial:
     dout: Array
     grads: dict[str, Any]
     complaint: tuple[str, str] | None
-    note: str = ""
 
 
 def try_out(problem: Problem, seed: int) -> Trial | Report:
     """Run a problem forward and backward, twice; a report if that is not possible."""
-    invalid = Report(problem.name, ", ".join(problem.params), "invalid", problem.equation, seed=seed)
+    names = ", ".join(problem.params)
+    invalid = Report(problem.name, names, "invalid", problem.equation, problem.formula, seed=seed)
     params = {name: value.copy() for name, value in problem.params.items()}
     stage = "forward"
     try:

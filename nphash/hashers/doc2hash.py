@@ -30,7 +30,7 @@ from nphash.hashers.autoencoder import BackLatent, Latent, VariationalHasher, dr
 from nphash.hashers.heads import Labels
 from nphash.hashers.training import Batch, Params, Training
 from nphash.losses import bernoulli_kl
-from nphash.ops import Array, dense
+from nphash.ops import Array, Back, dense
 from nphash.schedules import ScheduleLike
 
 __all__ = ["Doc2Hash", "Doc2HashS"]
@@ -122,11 +122,15 @@ class Doc2Hash(VariationalHasher):
         if not min(self._ends(self.temperature)) > 0:
             raise InputError(f"temperature is {self.temperature}", "it must be above 0 from first to last")
 
+    def sample(self, a: Array, noise: Array, temperature: float) -> tuple[Array, Back]:
+        """Draw bits (B, L) of logits; a method, so that a gradient check can put another in its place."""
+        return SAMPLING[self.sampling](a, noise, temperature)
+
     def latent(self, params: Params, batch: Batch) -> tuple[Latent, BackLatent]:
         """Draw bits by the relaxed or straight-through sample; the decoder sees them as signs 2z - 1."""
         dtype = params["W_1"].dtype
         tau = self._schedule(self.temperature)(batch.epoch)
-        sample = SAMPLING[self.sampling if batch.rng is not None else "straight-through"]
+        sample = self.sample if batch.rng is not None else straight_through_bits
 
         h, back_encoder = self._hidden(params, batch.x, self._mask(batch, dtype), batch.engine)  # (B, H)
         a, back_a = dense(h, params["W_a"], params["b_a"])  # (B, L)

@@ -28,7 +28,7 @@ from nphash.hashers.heads import Labels
 from nphash.hashers.networks import encoder, glorot
 from nphash.hashers.training import Batch, Params, Training
 from nphash.losses import bernoulli_kl
-from nphash.ops import Array, dense, gaussian_sample
+from nphash.ops import Array, Back, dense, gaussian_sample
 from nphash.schedules import ScheduleLike
 
 __all__ = ["Nash", "NashDN", "NashDNS", "NashN"]
@@ -119,12 +119,16 @@ class Nash(VariationalHasher):
         if self.sampling not in SAMPLING:
             raise InputError(f"sampling is {self.sampling!r}", f"give one of {', '.join(SAMPLING)}")
 
+    def sample(self, a: Array, uniform: Array) -> tuple[Array, Back]:
+        """Draw bits (B, L) of logits; a method, so that a gradient check can put another in its place."""
+        return straight_through_bernoulli(a, uniform)
+
     def latent(self, params: Params, batch: Batch) -> tuple[Latent, BackLatent]:
         """Draw bits straight through; the decoder sees them as signs 2z - 1, perhaps with noise."""
         dtype = params["W_1"].dtype
         h, back_encoder = encoder(params, batch.x, self._mask(batch, dtype), engine=batch.engine)  # (B, H)
         a, back_a = dense(h, params["W_a"], params["b_a"])  # (B, L)
-        z, back_z = straight_through_bernoulli(a, self._uniform(batch, a))  # (B, L)
+        z, back_z = self.sample(a, self._uniform(batch, a))  # (B, L)
         kl, back_kl = bernoulli_kl(a)
         code = 2 * z - 1
         decoded, back_noise = self.noisy(params, h, code, batch)  # (B, L)

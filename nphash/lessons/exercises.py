@@ -1,11 +1,13 @@
 """Grade an exercise: every function a student had to write, each with the likely mistake.
 
 The file is run to get at its functions, as ``python FILE`` would: grade only what you would run.
+`grade_exercise` runs it in this process; `nphash.lessons.apart` in one of its own, which can be stopped.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -17,7 +19,15 @@ from nphash.lessons import LESSONS
 from nphash.lessons.grading import Grade, Part, grade_part
 from nphash.lessons.student import ExerciseError, Student, read_student
 
-__all__ = ["all_right", "format_grades", "format_grades_jsonl", "grade_exercise", "parts_of"]
+__all__ = [
+    "all_right",
+    "format_grades",
+    "format_grades_jsonl",
+    "grade_exercise",
+    "grade_student",
+    "parts_of",
+    "student_of",
+]
 
 # Where the parts of each exercise stand: an exercise needs only its own references.
 _HOMES = {
@@ -68,23 +78,40 @@ def grade_exercise(path: Path | str, seed: int = 0) -> list[Grade]:
     OSError
         If it cannot be read.
     """
+    student = student_of(path)
+    grades: list[Grade] = []
+    for part in parts_of(student.number):
+        grades.append(
+            grade_student(student, part, [grade.part for grade in grades if not grade.passed], seed)
+        )
+    return grades
+
+
+def student_of(path: Path | str) -> Student:
+    """Read and run a student's file, and see that it is one of the exercises.
+
+    Raises
+    ------
+    ExerciseError
+        If the file cannot be run or is no exercise.
+    OSError
+        If it cannot be read.
+    """
     student = read_student(path)
     if student.number not in _HOMES:
         raise ExerciseError(
             f"{student.path} says it is exercise {student.number}", f"there are 1 to {len(LESSONS)}"
         )
-    grades: list[Grade] = []
-    for part in parts_of(student.number):
-        grades.append(_after(grades, _grade(part, student, seed), student))
-    return grades
+    return student
 
 
-def _after(earlier: list[Grade], grade: Grade, student: Student) -> Grade:
-    """Say of a wrong function that it calls another wrong one: that has to be mended first."""
+def grade_student(student: Student, part: Part, wrong: Sequence[str], seed: int) -> Grade:
+    """Grade one function; say if it calls one of those found wrong before: that has to be mended first."""
+    grade = _grade(part, student, seed)
     code = getattr(student.functions.get(grade.part), "__code__", None)
     if grade.verdict != "wrong" or code is None:
         return grade
-    called = [other.part for other in earlier if not other.passed and other.part in code.co_names]
+    called = [name for name in wrong if name in code.co_names]
     return replace(grade, advice=f"it calls {called[0]}: mend that first") if called else grade
 
 

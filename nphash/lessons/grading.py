@@ -29,7 +29,7 @@ from nphash.lessons.comparing import (
 )
 from nphash.lessons.student import own_output, where
 
-__all__ = ["Grade", "Mistake", "Part", "grade_part"]
+__all__ = ["ADVICE", "Grade", "Mistake", "Part", "grade_part"]
 
 Function = Callable[..., Any]
 Draw = Callable[[np.random.Generator], tuple[Any, ...]]
@@ -143,7 +143,7 @@ def _grade(part: Part, function: Function, path: Path, seed: int) -> Grade:
 
 
 def _wrong(part: Part, cause: str, evidence: str, reports: tuple[Report, ...] = ()) -> Grade:
-    advice = part.advice.get(cause, _ADVICE.get(cause, ""))
+    advice = part.advice.get(cause, ADVICE.get(cause, ""))
     return Grade(part.name, "wrong", cause, evidence, advice, reports)
 
 
@@ -241,7 +241,7 @@ def _gradients(part: Part, function: Function, args: tuple[Any, ...]) -> list[Re
     )
 
 
-_ADVICE = {
+ADVICE = {
     "sign": "a loss is minus the log-likelihood; a step goes against the gradient",
     "sum instead of mean": "the mean over the documents of a batch is taken once, in the value and in back",
     "divided twice": "the mean over the documents of a batch is taken once, in the value and in back",
@@ -253,5 +253,7 @@ _ADVICE = {
     "an argument is changed in place": "x += 1 and x[...] = 0 change the caller's array: make a new one",
     "sum over the batch missing": "a bias is used by every row: its gradient is the sum over the rows",
     "the output is not floating-point": "zeros and ones as numbers: .astype(float)",
+    "the function does not end": "a loop whose condition stays true, or one over what it makes longer",
+    "the program dies": "os._exit(), or more memory than there is",
     "not finite": "an exp of a large number, a log of zero or a division by zero",
 }

@@ -106,6 +106,11 @@ def _run(path: Path, code: types.CodeType) -> dict[str, Any]:
         raise ExerciseError(
             f"{path} ends the program itself", "leave sys.exit() and exit() out of it"
         ) from None
+    except EOFError as error:
+        raise ExerciseError(
+            f"{path}{where(error, path)} waits for input",
+            "nobody is there to answer: leave input() out of it",
+        ) from None
     except Exception as error:
         line = where(error, path)
         raise ExerciseError(

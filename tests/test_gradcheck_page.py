@@ -1,0 +1,106 @@
+import base64
+import re
+import sys
+import xml.etree.ElementTree as ET
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from nphash import gradcheck
+from nphash.errors import InputError, NphashError
+from nphash.gradcheck import Report, page
+
+
+@pytest.fixture(autouse=True)
+def matplotlib():
+    return pytest.importorskip("matplotlib")
+
+
+class Reader(HTMLParser):
+    """Collects tags, attributes and text; complains about tags that do not close."""
+
+    def __init__(self):
+        super().__init__()
+        self.tags, self.open, self.text, self.sources = [], [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        if tag not in ("meta", "img"):
+            self.open.append(tag)
+        self.sources += [value for name, value in attrs if name in ("src", "href")]
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+def read(html):
+    reader = Reader()
+    reader.feed(html)
+    assert reader.open == []
+    return reader
+
+
+def wrong(x):
+    return x**3, lambda dy: 2 * x**2 * dy
+
+
+def test_a_page_stands_alone_and_says_it_all():
+    reports = [*gradcheck.run(["reconstruction", "relu"]), *gradcheck.check(wrong, np.ones(3))]
+    html = page.format_html(reports)
+    reader = read(html)
+    text = " ".join(reader.text)
+    assert "1 of 3 gradients wrong; rerun with seed 0" in text
+    assert "likely cause: constant factor (analytic / numeric = 0.666667" in text
+    assert "losses.reconstruction Eq. (1)" in text and "-log p(x|z) = -sum_i" in text
+    assert reader.sources and all(
+        source.startswith("data:image/svg+xml;base64,") for source in reader.sources
+    )
+    assert not {"script", "link", "iframe"} & set(reader.tags)
+    assert len(reader.sources) == 4  # the overview, and one figure for each operation
+    for source in reader.sources:
+        ET.fromstring(base64.b64decode(source.partition(",")[2]))
+
+
+def test_only_what_is_wrong_is_unfolded():
+    html = page.format_html([*gradcheck.run(["relu"]), *gradcheck.check(wrong, np.ones(3))])
+    assert re.findall(r"<details(.*)>", html) == ["", " open"]
+
+
+def test_everything_is_escaped():
+    evil = "<script>alert('&')</script>"
+    report = Report(
+        evil,
+        evil,
+        "wrong",
+        formula=evil,
+        cause=evil,
+        evidence=evil,
+        note=evil,
+        sweep=((0.1, 1.0), (0.01, 1.0)),
+    )
+    reader = read(page.format_html([report]))
+    assert "script" not in reader.tags
+    assert "".join(reader.text).count(evil) >= 6
+
+
+def test_page_and_picture(tmp_path):
+    reports = gradcheck.run(["relu"])
+    page.write_page(reports, tmp_path / "a.html")
+    assert (tmp_path / "a.html").read_text(encoding="utf-8") == page.format_html(reports)
+    page.write_page(reports, tmp_path / "a.PNG")
+    assert (tmp_path / "a.PNG").read_bytes().startswith(b"\x89PNG")
+
+
+def test_another_suffix(tmp_path):
+    with pytest.raises(InputError, match=r"\.html or \.png"):
+        page.check_target(tmp_path / "a.pdf")
+
+
+def test_without_matplotlib(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(NphashError, match=r"pip install 'nphash\[plot\]'"):
+        page.check_target(tmp_path / "a.html")
