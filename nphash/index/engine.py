@@ -120,16 +120,17 @@ class Engine:
     def _nearest_by_buckets(self, buckets: MultiIndex, rows: Rows, queries: Words, k: int) -> Keys:
         from nphash.index import multi_index
 
-        scan = Task(rows.n, rows.n_bits, len(queries))
-        budget = planner.looks_per_scan(scan)
+        # Queries given up will be few, and a scan for few costs more than its share of a large one.
+        budget = planner.looks_per_scan(Task(rows.n, rows.n_bits, 1))
+        worth = planner.looks_per_scan(Task(rows.n, rows.n_bits, len(queries)))
         out, work = np.empty((len(queries), k), np.uint64), np.full(len(queries), -1)
         trial = min(_TRIAL, len(queries))
         out[:trial], work[:trial] = multi_index.nearest(
             buckets, rows, queries[:trial], k, budget, self.threads
         )
-        mean = float(np.where(work[:trial] < 0, 2 * budget, work[:trial]).mean())
+        mean = float(np.where(work[:trial] < 0, budget + worth, work[:trial]).mean())
         self._looks[k] = 0.5 * (self._looks.get(k, mean) + mean)
-        if mean < budget or self.strategy == "multi-index":
+        if mean < worth or self.strategy == "multi-index":
             out[trial:], work[trial:] = multi_index.nearest(
                 buckets, rows, queries[trial:], k, budget, self.threads
             )

@@ -119,7 +119,7 @@ class Ids:
         if self._texts is not None:
             return self._texts.at(positions)
         if self._numbers is None:
-            return positions.astype(np.int64)
+            return positions.astype(np.int64, copy=False)
         return self._numbers.take(positions)
 
     def positions(self, ids: Any) -> Positions:

@@ -41,7 +41,7 @@ def distances(keys: Keys) -> npt.NDArray[np.int32]:
 
 def positions(keys: Keys) -> npt.NDArray[np.int64]:
     """Return the position of each key."""
-    return (keys & _POSITION).astype(np.int64)
+    return (keys & _POSITION).view(np.int64)
 
 
 def merge(parts: list[Keys], k: int) -> Keys:

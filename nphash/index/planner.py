@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import sys
 import threading
-from functools import cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -103,6 +103,7 @@ class Ledger:
             self._rent[wanted] = self._rent.get(wanted, 0.0) + extra
 
 
+@lru_cache(maxsize=256)  # a search asks several times, and the next is often like it
 def cost(task: Task, looks: float | None = None) -> dict[str, float]:
     """Return the estimated microseconds of each strategy that can do the task.
 

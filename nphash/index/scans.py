@@ -8,7 +8,6 @@ call of a kernel lasts much longer than a tenth of a second, so that Ctrl-C is n
 from __future__ import annotations
 
 import math
-import threading
 from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
@@ -31,9 +30,16 @@ _TILE = 1024  # queries: more of them in one pass fall out of the cache
 SAMPLE = 4096  # codes from which the first limits are taken
 _PAIRS = 1 << 29  # (query, code) pairs that one kernel call may take: some hundredths of a second
 _MEMORY = 1 << 26  # bytes for the buffers of one tile
+_SHARE = 1 << 20  # words compared: for less, waking another thread takes longer than it saves
 
 
 used: set[tuple[str, int]] = set()  # what is compiled: (strategy, bytes of a code for the bit-sliced scan)
+
+
+class Stop:
+    """Tells the threads of one search that another of them has failed."""
+
+    now = False
 
 
 class Work(NamedTuple):
@@ -90,7 +96,7 @@ def _first_limits(sample: Words, queries: Words, rank: int, n_bits: int) -> Ints
 def _nearest(rows: Rows, queries: Words, k: int, limits: Ints, work: Work) -> Keys:
     out = np.empty((len(queries), k), np.uint64)
 
-    def one_tile(start: int, stop: int, low: int, high: int, stopped: threading.Event) -> Keys:
+    def one_tile(start: int, stop: int, low: int, high: int, stopped: Stop) -> Keys:
         chosen = queries[start:stop]
         top = top_k.empty(limits[start:stop], k, rows.n_bits)
         scan = _nearest_scan(chosen, k, rows, top, work.sliced)
@@ -123,7 +129,7 @@ def within(rows: Rows, queries: Words, radius: int, work: Work) -> tuple[Ints, K
     radius = min(radius, rows.n_bits)
     everything: list[Ranged] = [(np.empty(0, np.int64), np.empty(0, np.uint64))]
 
-    def one_tile(start: int, stop: int, low: int, high: int, stopped: threading.Event) -> list[Ranged]:
+    def one_tile(start: int, stop: int, low: int, high: int, stopped: Stop) -> list[Ranged]:
         chosen = queries[start:stop]
         find = _within_sliced(chosen, radius, rows) if work.sliced else _within_popcount(chosen, radius, rows)
         found = []
@@ -180,35 +186,33 @@ def _divided(
     one_tile: Callable[..., T], rows: Rows, n_queries: int, tile: int, work: Work
 ) -> list[tuple[int, int, list[T]]]:
     """Run ``one_tile`` over all queries and rows; return (first query, last, results of the row ranges)."""
-    stopped = threading.Event()
+    stopped = Stop()
     used.add(("bit-sliced", -(-rows.n_bits // 8)) if work.sliced else ("popcount", 0))
-    few = n_queries < (64 if work.sliced else 2) * work.threads
-    ranges = (
-        _cut(rows.start, rows.n, -(-(rows.n - rows.start) // work.threads)) if few else [(rows.start, rows.n)]
-    )
-    tile = tile if few else min(tile, -(-n_queries // work.threads))
-    tiles = _cut(0, n_queries, tile)
+    n = rows.n - rows.start
+    threads = max(1, min(work.threads, n * rows.n_words * n_queries // _SHARE))
+    few = n_queries < (64 if work.sliced else 2) * threads
+    ranges = _cut(rows.start, rows.n, -(-n // threads) if few else n)
+    tiles = _cut(0, n_queries, tile if few else min(tile, -(-n_queries // threads)))
     jobs = [(*queries, *span) for queries in tiles for span in ranges]
 
     def guarded(start: int, stop: int) -> T:
         try:
             return one_tile(*jobs[start], stopped)
         except BaseException:  # Ctrl-C as well: the other threads see it before their next piece
-            stopped.set()
+            stopped.now = True
             raise
 
     try:
-        results = run_blocks(guarded, [(i, i + 1) for i in range(len(jobs))], work.threads)
+        results = run_blocks(guarded, [(i, i + 1) for i in range(len(jobs))], threads)
     finally:
-        stopped.set()
-    n = len(ranges)
-    return [(*queries, results[i * n : (i + 1) * n]) for i, queries in enumerate(tiles)]
+        stopped.now = True
+    return [(*queries, results[i * len(ranges) : (i + 1) * len(ranges)]) for i, queries in enumerate(tiles)]
 
 
 def _cut(start: int, stop: int, size: int) -> list[tuple[int, int]]:
     return [(low, min(low + size, stop)) for low in range(start, stop, max(1, size))]
 
 
-def _check(stopped: threading.Event) -> None:
-    if stopped.is_set():
+def _check(stopped: Stop) -> None:
+    if stopped.now:
         raise KeyboardInterrupt

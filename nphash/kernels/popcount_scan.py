@@ -22,6 +22,8 @@ Allowed = npt.NDArray[np.uint8]
 Ints = npt.NDArray[np.int64]
 
 BLOCK = 128
+PART = 16  # of a block, looked at together once more before code by code
+MOST_WAITING = 1024  # codes below the limit that are kept back, to be counted together
 TILE = 1 << 15  # codes that stay in the cache while each query of a small batch passes over them
 
 
@@ -75,48 +77,48 @@ def _least_n(words: Words, query: Words) -> int:
 
 
 @jit()
-def _next_block_1(flat: Words, start: int, stop: int, query: Words, limit: int) -> int:
-    for block in range(start, stop, BLOCK):
-        if _least_1(flat[block : min(block + BLOCK, stop)], query[0]) < limit:
+def _next_block_1(flat: Words, start: int, stop: int, query: Words, limit: int, size: int) -> int:
+    for block in range(start, stop, size):
+        if _least_1(flat[block : min(block + size, stop)], query[0]) < limit:
             return block
     return stop
 
 
 @jit()
-def _next_block_2(flat: Words, start: int, stop: int, query: Words, limit: int) -> int:
-    for block in range(start, stop, BLOCK):
-        if _least_2(flat[2 * block : 2 * min(block + BLOCK, stop)], query[0], query[1]) < limit:
+def _next_block_2(flat: Words, start: int, stop: int, query: Words, limit: int, size: int) -> int:
+    for block in range(start, stop, size):
+        if _least_2(flat[2 * block : 2 * min(block + size, stop)], query[0], query[1]) < limit:
             return block
     return stop
 
 
 @jit()
-def _next_block_4(flat: Words, start: int, stop: int, query: Words, limit: int) -> int:
-    for block in range(start, stop, BLOCK):
-        if _least_4(flat[4 * block : 4 * min(block + BLOCK, stop)], query) < limit:
+def _next_block_4(flat: Words, start: int, stop: int, query: Words, limit: int, size: int) -> int:
+    for block in range(start, stop, size):
+        if _least_4(flat[4 * block : 4 * min(block + size, stop)], query) < limit:
             return block
     return stop
 
 
 @jit()
-def _next_block_n(flat: Words, start: int, stop: int, query: Words, limit: int) -> int:
-    for block in range(start, stop, BLOCK):
-        words = flat[query.size * block : query.size * min(block + BLOCK, stop)]
+def _next_block_n(flat: Words, start: int, stop: int, query: Words, limit: int, size: int) -> int:
+    for block in range(start, stop, size):
+        words = flat[query.size * block : query.size * min(block + size, stop)]
         if _least_n(words, query) < limit:
             return block
     return stop
 
 
 @jit()
-def _next_block(flat: Words, start: int, stop: int, query: Words, limit: int) -> int:
-    """Return the first block from code ``start`` on that holds a distance below ``limit``, or ``stop``."""
+def _next_block(flat: Words, start: int, stop: int, query: Words, limit: int, size: int) -> int:
+    """Return the first block of ``size`` codes with a distance below the limit, or ``stop``."""
     if query.size == 1:
-        return _next_block_1(flat, start, stop, query, limit)
+        return _next_block_1(flat, start, stop, query, limit, size)
     if query.size == 2:
-        return _next_block_2(flat, start, stop, query, limit)
+        return _next_block_2(flat, start, stop, query, limit, size)
     if query.size == 4:
-        return _next_block_4(flat, start, stop, query, limit)
-    return _next_block_n(flat, start, stop, query, limit)
+        return _next_block_4(flat, start, stop, query, limit, size)
+    return _next_block_n(flat, start, stop, query, limit, size)
 
 
 @jit()
@@ -138,33 +140,42 @@ def nearest(flat: Words, first: int, queries: Words, k: int, allowed: Allowed, t
     top, q
         The state, updated, and the search that the first query is.
     """
-    searches, keys = np.empty(BLOCK, np.int64), np.empty(BLOCK, np.uint64)
+    keys = np.empty(min(k, MOST_WAITING) + BLOCK, np.uint64)
+    searches = np.empty(keys.size, np.int64)
     n = flat.size // queries.shape[1]
-    for tile in range(0, n, TILE):
-        end = min(tile + TILE, n)
+    size = TILE if queries.shape[0] > 1 else max(n, 1)
+    for tile in range(0, n, size):
+        end = min(tile + size, n)
         for j in range(queries.shape[0]):
-            query, search = queries[j], q + j
-            block = _next_block(flat, tile, end, query, top.limit[search])
+            query, search, found = queries[j], q + j, 0
+            searches[:] = search
+            block = _next_block(flat, tile, end, query, top.limit[search], BLOCK)
             while block < end:
-                found = _near(flat, first, block, end, query, top.limit[search], allowed, keys)
-                searches[:found] = search
-                take(top, k, searches, keys, found)
-                block = _next_block(flat, block + BLOCK, end, query, top.limit[search])
+                stop = min(block + BLOCK, end)
+                found += _near(flat, first, block, stop, query, top.limit[search], allowed, keys[found:])
+                if found >= keys.size - BLOCK:  # with k more the limit may come down
+                    take(top, k, searches, keys, found)
+                    found = 0
+                block = _next_block(flat, block + BLOCK, end, query, top.limit[search], BLOCK)
+            take(top, k, searches, keys, found)
 
 
 @jit()
 def _near(
-    flat: Words, first: int, block: int, end: int, query: Words, limit: int, allowed: Allowed, keys: Words
+    flat: Words, first: int, start: int, stop: int, query: Words, limit: int, allowed: Allowed, keys: Words
 ) -> int:
-    """Write the keys of a block's codes that are below the limit; return how many."""
+    """Write the keys of codes ``start`` to ``stop`` that are below the limit; return how many."""
     n_words, found = query.size, 0
-    for i in range(block, min(block + BLOCK, end)):
-        d = 0
-        for w in range(n_words):
-            d += popcount(flat[i * n_words + w] ^ query[w])
-        if d < limit and (allowed.size == 0 or allowed[first + i] != 0):
-            keys[found] = (np.uint64(d) << np.uint64(48)) | np.uint64(first + i)
-            found += 1
+    part = _next_block(flat, start, stop, query, limit, PART)
+    while part < stop:
+        for i in range(part, min(part + PART, stop)):
+            d = 0
+            for w in range(n_words):
+                d += popcount(flat[i * n_words + w] ^ query[w])
+            if d < limit and (allowed.size == 0 or allowed[first + i] != 0):
+                keys[found] = (np.uint64(d) << np.uint64(48)) | np.uint64(first + i)
+                found += 1
+        part = _next_block(flat, part + PART, stop, query, limit, PART)
     return found
 
 
@@ -178,12 +189,13 @@ def within(
     room for a block.
     """
     n, used = flat.size // query.size, 0
-    block = _next_block(flat, start, n, query, radius + 1)
+    block = _next_block(flat, start, n, query, radius + 1, BLOCK)
     while block < n:
         if used + BLOCK > keys.size:
             return used, block
-        used += _near(flat, first, block, n, query, radius + 1, allowed, keys[used:])
-        block = _next_block(flat, block + BLOCK, n, query, radius + 1)
+        stop = min(block + BLOCK, n)
+        used += _near(flat, first, block, stop, query, radius + 1, allowed, keys[used:])
+        block = _next_block(flat, block + BLOCK, n, query, radius + 1, BLOCK)
     return used, n
 
 
