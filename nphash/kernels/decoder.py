@@ -66,6 +66,13 @@ def _matrix(buffer: Array, rows: int, columns: int) -> Array:
     return buffer[: rows * columns].reshape(rows, columns)
 
 
+# Loops instead of array operations: Numba would compile the text of their error messages, for seconds.
+@jit()
+def _copy(row: Array, other: Array) -> None:
+    for i in range(row.size):
+        row[i] = other[i]
+
+
 @jit()
 def _add(row: Array, other: Array) -> None:
     for i in range(row.size):
@@ -76,6 +83,12 @@ def _add(row: Array, other: Array) -> None:
 def _add_scaled(row: Array, other: Array, factor: float) -> None:
     for i in range(row.size):
         row[i] += factor * other[i]
+
+
+@jit()
+def _scale(row: Array, factor: float) -> None:
+    for i in range(row.size):
+        row[i] *= factor
 
 
 @jit()
@@ -139,9 +152,8 @@ def forward(
         start, stop = t * width, min((t + 1) * width, b.size)
         scores, bias = tile(E, n_rows, start, stop), b[start:stop]  # (B, T), (T,)
         columns = _matrix(buffer, n_bits, stop - start)
-        columns[:] = W[:, start:stop]
         words = _matrix(turned, stop - start, n_bits)  # the same, a word's vector in a row
-        words[:] = columns.T
+        _copy_tile(W, start, columns, words)
         for begin in range(0, n_rows, block):
             end = min(begin + block, n_rows)
             np.dot(z[begin:end], columns, scores[begin:end])
@@ -161,6 +173,15 @@ def forward(
         for bit in range(n_bits):
             hits += np.float64(z[row, bit]) * seen[row, bit]
     return hits
+
+
+@jit()
+def _copy_tile(W: Array, start: int, columns: Array, words: Array) -> None:
+    n_bits, n_words = columns.shape
+    for bit in range(n_bits):
+        _copy(columns[bit], W[bit, start : start + n_words])
+        for word in range(n_words):
+            words[word, bit] = columns[bit, word]
 
 
 @jit()
@@ -188,8 +209,8 @@ def _raise(
         _add_scaled(row, columns[bit], z[bit])
     m = _largest(row, bias)
     factor = np.exp(before - m)
-    total *= factor
-    expected *= factor
+    _scale(total, factor)
+    _scale(expected, factor)
     return m, sum_exponentials(row, bias, m)
 
 
@@ -263,7 +284,7 @@ def fill_tiles(z: Array, scores: Scores, out: Array, at: int, width: int, first:
             for bit in range(n_bits):
                 row = out[bit, column : column + stop - start]
                 if begin == 0:
-                    row[:] = part[bit]
+                    _copy(row, part[bit])
                 else:
                     _add(row, part[bit])
 
