@@ -14,6 +14,7 @@ __all__ = [
     "Interrupted",
     "NotFittedError",
     "NphashError",
+    "UnsupportedError",
     "UsageError",
 ]
 
@@ -51,6 +52,10 @@ class InputError(NphashError, ValueError):
 
 class InputTypeError(InputError, TypeError):
     """Something of a kind that cannot be used at all, such as words where numbers are needed."""
+
+
+class UnsupportedError(InputError, AttributeError):
+    """A method that this system cannot have, though its relatives do: ``hasattr`` says so too."""
 
 
 class CorpusError(NphashError, ValueError):

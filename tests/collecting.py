@@ -40,7 +40,14 @@ class SignHash(Hasher):
         return X @ self.planes_
 
 
+class LeanSignHash(SignHash):
+    """Learns from shards too: it looks at their shape only."""
+
+    out_of_core = True
+
+
 METHODS.setdefault("sign", f"{SignHash.__module__}:SignHash")
+METHODS.setdefault("lean-sign", f"{SignHash.__module__}:LeanSignHash")
 
 
 def documents(n=30, start=0, split=""):

@@ -187,6 +187,33 @@ def test_resuming_another_fit_is_refused_and_force_drops_the_checkpoint(corpus, 
     assert not (tmp_path / "c.checkpoint").exists()
 
 
+def test_out_of_core_resumes_and_ends_with_the_same_bytes(corpus, tmp_path, monkeypatch, eager):
+    command = ["fit", corpus, *SMALL, "--epochs", "4"]
+    assert run(*command, "-o", tmp_path / "whole", "--in-memory").code == 0
+
+    def interrupt(self, progress):
+        if progress.epoch == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("nphash.cli.progress.FitProgress.__call__", interrupt)
+    target = tmp_path / "c"
+    fails(130, *command, "-o", target, "--out-of-core", says="interrupted in epoch 3")
+    assert not target.exists()  # nor shards
+    monkeypatch.undo()
+    result = run(*command, "-o", target, "--out-of-core", "--resume")
+    assert result.code == 0 and "the word weights were on the disk while fitting" in result.err
+    assert weights(target) == weights(tmp_path / "whole")
+    assert not (tmp_path / "c.checkpoint").exists()
+
+
+def test_out_of_core_where_it_cannot_be(corpus, tmp_path):
+    command = ["fit", corpus, "-o", tmp_path / "c", "--out-of-core"]
+    fails(1, *command, "--method", "itq", "--bits", "8", says=["ITQ needs the word weights", "doc2hash"])
+    matrix = tmp_path / "m.svm"
+    matrix.write_text("1 1:1 2:1\n0 1:2 3:1\n" * 5, encoding="utf-8")
+    fails(1, "fit", matrix, "-o", tmp_path / "c", "--out-of-core", says="a matrix is read into memory")
+
+
 def test_resume_without_a_checkpoint_starts_from_the_beginning(corpus, tmp_path):
     result = run("fit", corpus, "-o", tmp_path / "c", "--method", "sign", "--resume")
     assert result.code == 0 and "there is no checkpoint" in result.err

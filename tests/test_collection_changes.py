@@ -9,13 +9,13 @@ import sys
 from functools import partial
 
 import pytest
-from collecting import SignHash, contents, die_at, documents, files, fresh, in_child, is_change
+from collecting import LeanSignHash, SignHash, contents, die_at, documents, files, fresh, in_child, is_change
 
 from nphash.collection import Collection
 from nphash.collection.changes import Change, changing, check_target, creating, is_leftover, tidy
 from nphash.collection.creating import CreateSettings
 from nphash.collection.manifest import MANIFEST, read_manifest
-from nphash.errors import CollectionError, InputError
+from nphash.errors import CollectionError, CorpusError, InputError
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 posix = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
@@ -39,7 +39,11 @@ def replace(path):
     Collection.create(path, SignHash(16), NEW, CreateSettings(force=True))
 
 
-ACTIONS = [add, remove, compact, replace]
+def replace_out_of_core(path):
+    Collection.create(path, LeanSignHash(16), NEW, CreateSettings(force=True, out_of_core=True))
+
+
+ACTIONS = [add, remove, compact, replace, replace_out_of_core]
 
 
 def state(path):
@@ -120,7 +124,7 @@ def test_a_disk_that_fills_up_at_any_instant_leaves_the_old_state(tmp_path, acti
         def attempt(path=path, reached=reached):
             try:
                 action(path)
-            except CollectionError as error:
+            except (CollectionError, CorpusError) as error:
                 return 1 if "disk is full" in error.problem else 2
             return 0 if reached else 3
 
@@ -226,6 +230,21 @@ def test_changing_makes_no_lock_where_there_is_no_collection(tmp_path):
 def test_names_carry_the_generation(tmp_path):
     change = Change(tmp_path, 7)
     assert change.path("codes", ".npy") == tmp_path / "codes-000007.npy"
+
+
+def test_a_scratch_folder_is_gone_after_its_block_and_never_in_the_way(tmp_path):
+    change = Change(tmp_path, 3)
+    with pytest.raises(ValueError), change.scratch("shards") as path:
+        assert path == tmp_path / "shards-000003" and not path.exists()
+        path.mkdir()
+        raise ValueError
+    assert not path.exists() and change.new == []
+    for name in ("shards-000003", "shards-000003.counts"):  # as kill -9 leaves them
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "0.data.npy").touch()
+    assert is_leftover(tmp_path)
+    tidy(tmp_path, None)
+    assert not list(tmp_path.iterdir())
 
 
 def test_targets_that_must_not_be_written_to(tmp_path):

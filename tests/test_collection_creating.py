@@ -4,7 +4,7 @@ import json
 import numpy as np
 import pytest
 import scipy.sparse
-from collecting import SignHash, contents, documents, files, fresh
+from collecting import LeanSignHash, SignHash, contents, documents, files, fresh
 
 import nphash
 from nphash.collection import Collection
@@ -220,3 +220,57 @@ def test_the_record_of_a_fit(tmp_path):
         assert manifest.method == "sign" and manifest.parameters == {"n_bits": 16, "random_state": 0}
         assert manifest.fit["seconds"] >= 0 and manifest.changed.endswith("+00:00")
         json.dumps(manifest.parameters)
+
+
+# ---------------------------------------------------------------------- out of core
+
+
+def test_weights_on_the_disk_give_the_same_collection(tmp_path):
+    made = {}
+    for out_of_core in (False, True):
+        hasher = nphash.Doc2Hash(16, hidden=(8,), training=Training(epochs=2), random_state=0)
+        folder = tmp_path / str(out_of_core)
+        settings = CreateSettings(out_of_core=out_of_core)
+        docs = [*documents(150), Document("empty", "")]
+        with Collection.create(folder, hasher, iter(docs), settings) as collection:
+            about = collection.manifest.corpus
+            assert about["out_of_core"] is out_of_core
+            assert about["n_validation"] > 0 and about["n_without_words"] == 1
+        made[out_of_core] = files(folder)
+    assert made[True].keys() == made[False].keys()  # no shards stay
+    different = {str(path) for path in made[True] if made[True][path] != made[False][path]}
+    assert different <= {"manifest.json"}
+
+
+@pytest.mark.parametrize(("limit", "on_disk"), [(0, True), (10**9, False)])
+def test_what_is_large_for_the_memory_goes_to_the_disk_by_itself(tmp_path, monkeypatch, limit, on_disk):
+    monkeypatch.setattr("nphash.collection.creating.counts_limit", lambda: limit)
+    with create(tmp_path, documents(20), LeanSignHash(16)) as collection:
+        assert collection.manifest.corpus["out_of_core"] is on_disk
+    with create(tmp_path, documents(20), SignHash(16), force=True) as collection:  # cannot
+        assert collection.manifest.corpus["out_of_core"] is False
+
+
+def test_what_cannot_be_on_the_disk_is_told_before_anything_is_read(tmp_path):
+    def never():
+        raise AssertionError("read")
+        yield
+
+    with pytest.raises(InputError, match=r"SignHash needs the word weights in memory"):
+        create(tmp_path, never(), SignHash(16), out_of_core=True)
+    X = scipy.sparse.csr_matrix(np.ones((3, 2), np.float32))
+    matrix = Matrix(X, list("abc"), [()] * 3, [""] * 3, None)
+    with pytest.raises(InputError, match="a matrix is read into memory as a whole"):
+        create(tmp_path, matrix, LeanSignHash(16), out_of_core=True)
+    assert not (tmp_path / "c").exists()
+
+
+def test_an_error_of_the_fit_takes_the_shards_away_too(tmp_path):
+    class Failing(LeanSignHash):
+        def _fit(self, X, y, **options):
+            assert (X.folder / "shards.json").exists() and X.folder.parent == tmp_path / "c"
+            raise InputError("no")
+
+    with pytest.raises(InputError, match="no"):
+        create(tmp_path, documents(20), Failing(16), out_of_core=True)
+    assert not (tmp_path / "c").exists()

@@ -169,3 +169,29 @@ def test_parameters_follow_scikit_learn():
         vectorizer.set_params(min_df=3)
     with pytest.raises(InputError):
         vectorizer.set_params(settings__max_share=7)
+
+
+@pytest.fixture
+def small_blocks(monkeypatch):
+    monkeypatch.setattr(counting, "TOKENS_PER_BLOCK", 4)
+
+
+def test_blocks_are_the_rows_of_fit_transform(small_blocks):
+    texts = ["gold ships wheat", "", "wheat wheat corn rye gold", "corn", "ships rye"]
+    kept = []
+    one, other = Vectorizer(), Vectorizer()
+    X = one.fit_transform(texts)
+    rows_of = other.fit_blocks(iter(texts), kept.append)
+    assert len(kept) > 1 and one.to_json() == other.to_json()
+    blocks = [rows_of(block) for block in kept]
+    assert all(block.has_canonical_format and block.dtype == np.float32 for block in blocks)
+    assert b"".join(block.data.tobytes() for block in blocks) == X.data.tobytes()
+    assert np.concatenate([block.indices for block in blocks]).tolist() == X.indices.tolist()
+    again = list(other.transform_blocks(iter(texts)))
+    assert len(again) == len(blocks)
+    assert all((a != b).nnz == 0 for a, b in zip(again, blocks, strict=True))
+
+
+def test_blocks_before_fit():
+    with pytest.raises(NotFittedError):
+        next(Vectorizer().transform_blocks(["gold"]))

@@ -3,7 +3,7 @@ import pytest
 from nphash.errors import InputError
 from nphash.text import counting
 from nphash.text.settings import VectorizerSettings
-from nphash.text.vocabulary import learn
+from nphash.text.vocabulary import learn, select, survey
 
 PLAIN = VectorizerSettings("whitespace", "none", min_documents=1, max_share=1.0, max_words=None)
 
@@ -71,3 +71,15 @@ def test_no_word(texts):
         InputError, match=r"no word is left of 0 in \d documents? \(kept .* or give more text"
     ):
         learn(texts, VectorizerSettings())
+
+
+def test_a_survey_hands_blocks_on_and_says_where_words_went():
+    kept = []
+    found, columns = survey(
+        ["the a b a", "c"], VectorizerSettings(**{**PLAIN.__dict__, "max_words": 2}), kept.append
+    )
+    assert found.words == ["a", "b"]
+    assert sorted(columns[columns >= 0].tolist()) == [0, 1]
+    block = select(kept[0], columns)
+    assert sorted(zip(block.indices.tolist(), block.data.tolist(), strict=True)) == [(0, 2), (1, 1)]
+    assert block.indptr.tolist() == [0, 2, 2]

@@ -92,6 +92,11 @@ def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
 @quiet_option
 @click.option("-v", "--verbose", is_flag=True, help="A line for every epoch instead of the bar.")
 @click.option(
+    "--out-of-core/--in-memory",
+    default=None,
+    help="Keep word weights on the disk while fitting.  [default: if they are large for this memory]",
+)
+@click.option(
     "--profile", is_flag=True, help="Tell where the time of a step went, and what this machine allows."
 )
 @format_option
@@ -112,7 +117,7 @@ def command(corpus: str, output: Path, reading: ReadOptions, **options: Any) -> 
     settings = _vectorizer(options)
     use_threads(options["threads"])
     progress = FitProgress(options["quiet"], options["verbose"])
-    chosen = {name: options[name] for name in ("force", "resume", "validation", "quiet")}
+    chosen = {name: options[name] for name in ("force", "resume", "validation", "quiet", "out_of_core")}
     with _profiled(progress, options):
         collection = fit_collection(corpus, output, hasher, settings, reading, **chosen, progress=progress)
     note(f"search it: nphash search {output} {_example_query(collection)}", options["quiet"])
@@ -189,6 +194,7 @@ def fit_collection(
     resume: bool = False,
     validation: float = 0.1,
     quiet: bool = False,
+    out_of_core: bool | None = None,
     progress: FitProgress | None = None,
 ) -> Collection:
     """Fit, say what came of it on standard error, and return the collection."""
@@ -203,7 +209,7 @@ def fit_collection(
     documents = read(corpus, reading)
     if not isinstance(documents, Matrix):
         documents = counted(documents, "documents read", quiet)
-    settings = CreateSettings(vectorizer, validation, force, checkpoint, corpus)
+    settings = CreateSettings(vectorizer, validation, force, checkpoint, corpus, out_of_core)
     try:
         with progress or FitProgress(quiet) as shown:
             collection = Collection.create(output, hasher, documents, settings, shown)
@@ -239,7 +245,7 @@ def _checkpoint(output: Path, force: bool, resume: bool, quiet: bool) -> Path:
 def summary(collection: Collection) -> list[str]:
     """Return in a few lines what a fit has made."""
     corpus, fit = collection.manifest.corpus, collection.manifest.fit
-    lines = []
+    lines = ["the word weights were on the disk while fitting"] if corpus.get("out_of_core") else []
     if corpus["n_held_out"]:
         are = "is" if corpus["n_held_out"] == 1 else "are"
         held_out = many(corpus["n_held_out"], "document")

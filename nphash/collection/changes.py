@@ -16,7 +16,8 @@ from nphash.errors import CollectionError
 __all__ = ["Change", "changing", "creating", "is_leftover"]
 
 _OURS = re.compile(
-    r"(codes|removed)-\d{6,}\.npy|documents-\d{6,}\.sqlite|vectorizer-\d{6,}\.json|model-\d{6,}|lock|manifest\.json\.new"
+    r"(codes|removed)-\d{6,}\.npy|documents-\d{6,}\.sqlite|vectorizer-\d{6,}\.json|model-\d{6,}"
+    r"|shards-\d{6,}(\.counts)?|lock|manifest\.json\.new"
 )
 
 
@@ -45,6 +46,15 @@ class Change:
         """Return the path of a new file or folder, e.g. ``codes-000002.npy``."""
         self.new.append(f"{kind}-{self.generation:06d}{suffix}")
         return self.folder / self.new[-1]
+
+    @contextmanager
+    def scratch(self, kind: str) -> Iterator[Path]:
+        """Yield the path of a folder that may be made inside the block, and is gone after it."""
+        path = self.folder / f"{kind}-{self.generation:06d}"
+        try:
+            yield path
+        finally:
+            _delete(path)
 
     def commit(self, manifest: Manifest) -> None:
         """Make `manifest` the collection's state, with checksums of new files; delete what is not in it."""

@@ -19,7 +19,9 @@ from nphash.collection.files import writing
 from nphash.collection.manifest import Manifest, SegmentFiles
 from nphash.collection.matrix import holds_counts, matrix_documents, select_columns
 from nphash.collection.segments import save_array
-from nphash.corpus import Document, Matrix, label_matrix
+from nphash.corpus import Document, Matrix, Shards, label_matrix, vectorize
+from nphash.corpus.shards import count_empty, rows_where
+from nphash.corpus.spilling import counts_limit
 from nphash.errors import InputError
 from nphash.text.vectorizer import Vectorizer, VectorizerSettings
 
@@ -51,6 +53,11 @@ class CreateSettings:
         Folder for the state of an interrupted fit.
     source
         Where the documents come from, for the record.
+    out_of_core
+        Keep the word weights on the disk while fitting, in the directory to be made (about 8 bytes for each
+        word of each document, twice that for a while). None does so where they are large for this machine's
+        memory, if the hasher can learn from them there. What still grows with the documents in
+        memory is their ids and labels, and some 60 bytes each.
     """
 
     vectorizer: VectorizerSettings = field(default_factory=VectorizerSettings)
@@ -58,6 +65,30 @@ class CreateSettings:
     force: bool = False
     checkpoint: Path | None = None
     source: str = ""
+    out_of_core: bool | None = None
+
+    def limit(self, hasher: Hasher, documents: Iterable[Document] | Matrix) -> int | None:
+        """Return up to how many bytes of word counts are kept in memory; None for any number.
+
+        Raises
+        ------
+        InputError
+            If they are to be on the disk, but the hasher or the corpus has them in memory anyway.
+        """
+        given = isinstance(documents, Matrix)
+        if self.out_of_core is None:
+            return counts_limit() if hasher.out_of_core and not given else None
+        if self.out_of_core and given:
+            raise InputError(
+                "a matrix is read into memory as a whole",
+                "give texts, or leave --out-of-core (out_of_core) out",
+            )
+        if self.out_of_core and not hasher.out_of_core:
+            raise InputError(
+                f"{type(hasher).__name__} needs the word weights in memory",
+                "take a method that learns from the disk (doc2hash, nash, vdsh), or leave --out-of-core out",
+            )
+        return 0 if self.out_of_core else None
 
     def check(self) -> None:
         """Raise `InputError` for a share out of range."""
@@ -101,8 +132,8 @@ class _Intake:
         marked = np.array([split.lower() in VALIDATION for split in self.splits], dtype=bool)
         if marked.any() or len(self.ids) < FEWEST_FOR_VALIDATION:
             return marked
-        hashes = [hashlib.sha256(id_.encode("utf-8", "replace")).digest()[:4] for id_ in self.ids]
-        return np.array([int.from_bytes(digest, "big") for digest in hashes]) < share * 2**32
+        hashes = (hashlib.sha256(id_.encode("utf-8", "replace")).digest()[:4] for id_ in self.ids)
+        return np.fromiter((int.from_bytes(digest, "big") for digest in hashes), np.uint32) < share * 2**32
 
 
 def create(
@@ -115,10 +146,11 @@ def create(
     """Do the work of `Collection.create`; its parameters and errors are described there."""
     settings = settings or CreateSettings()
     settings.check()
+    limit = settings.limit(hasher, documents)
     started = time.monotonic()
-    with creating(folder, settings.force) as change:
+    with creating(folder, settings.force) as change, change.scratch("shards") as shards:
         intake = _Intake()
-        vectorizer, X, text_path = _read(change, documents, settings, intake)
+        vectorizer, X, text_path = _read(change, documents, settings, intake, (shards, limit))
         valid = intake.validation(settings.validation)
         _fit(hasher, X, intake, valid, settings, callback)
         codes = hasher.transform(X)
@@ -129,23 +161,33 @@ def create(
                 "weights_given": isinstance(documents, Matrix) and not holds_counts(documents),
                 "n_held_out": intake.n_held_out,
                 "n_validation": int(valid.sum()),
-                "n_without_words": int((np.diff(X.indptr) == 0).sum()),
+                "n_without_words": count_empty(X),
                 "n_labelled": sum(bool(labels) for labels in intake.labels),
+                "out_of_core": isinstance(X, Shards),
             }
             manifest.fit = {"seconds": round(time.monotonic() - started, 2), **_outcome(hasher)}
             change.commit(manifest)
 
 
 def _read(
-    change: Change, documents: Iterable[Document] | Matrix, settings: CreateSettings, intake: _Intake
+    change: Change,
+    documents: Iterable[Document] | Matrix,
+    settings: CreateSettings,
+    intake: _Intake,
+    spill: tuple[Path, int | None],
 ) -> tuple[Vectorizer, Any, Path]:
-    """Store the text, learn the vocabulary, and return it with the weights of all stored documents."""
+    """Store the text, learn the vocabulary, and return it with the weights of all stored documents.
+
+    `spill` says where the weights go when their counts take more than so many bytes.
+    """
     matrix = documents if isinstance(documents, Matrix) else None
     vectorizer = Vectorizer(settings.vectorizer if matrix is None else _matrix_settings(settings.vectorizer))
     path = change.path("documents", ".sqlite")
     given = documents if matrix is None else matrix_documents(matrix)
     with DocumentWriter(path) as writer:
-        X = vectorizer.fit_transform(intake.take(given, writer))  # type: ignore[arg-type]
+        texts = intake.take(given, writer)  # type: ignore[arg-type]
+        shards, limit = spill
+        X = vectorizer.fit_transform(texts) if limit is None else vectorize(texts, vectorizer, shards, limit)
     if matrix is not None and not holds_counts(matrix):
         X = select_columns(matrix, vectorizer.vocabulary_)[intake.rows]
     if X.shape[0] < 2:
@@ -174,7 +216,8 @@ def _fit(
     options = {"callback": callback, "checkpoint": settings.checkpoint}
     if valid.any() and not valid.all() and "training" in hasher.get_params(deep=False):
         y_train, y_valid = (None, None) if y is None else (y[~valid], y[valid])
-        hasher.fit(X[~valid], y_train, X_valid=X[valid], y_valid=y_valid, **options)
+        X_train, X_valid = rows_where(X, ~valid), rows_where(X, valid)
+        hasher.fit(X_train, y_train, X_valid=X_valid, y_valid=y_valid, **options)
     else:
         valid[:] = False
         hasher.fit(X, y, **options)

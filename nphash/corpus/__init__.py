@@ -5,15 +5,19 @@ from __future__ import annotations
 from nphash.corpus.labels import label_matrix
 from nphash.corpus.read import FORMATS, detect_format, is_matrix, read_documents, read_matrix
 from nphash.corpus.records import Document, Matrix, ReadOptions
+from nphash.corpus.shards import Shards
+from nphash.corpus.spilling import vectorize
 
 __all__ = [
     "FORMATS",
     "Document",
     "Matrix",
     "ReadOptions",
+    "Shards",
     "detect_format",
     "is_matrix",
     "label_matrix",
     "read_documents",
     "read_matrix",
+    "vectorize",
 ]

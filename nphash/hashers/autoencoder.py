@@ -17,12 +17,14 @@ import numpy.typing as npt
 import scipy.sparse
 
 from nphash.codes import pack
+from nphash.corpus.shards import Shards, rows_where
 from nphash.engine import Engine
 from nphash.errors import InputError
 from nphash.hashers.base import Hasher
 from nphash.hashers.heads import Labels, classify, start_head, targets
 from nphash.hashers.inputs import is_count, seed_from
 from nphash.hashers.networks import encoder, glorot, layers, log_unigram
+from nphash.hashers.partial import forget, partial_fit
 from nphash.hashers.training import Batch, Data, Params, Training, train
 from nphash.hashers.validation import held_out_rows, precision_validator, subset
 from nphash.losses import bound_loss, supervised_loss
@@ -91,6 +93,7 @@ class VariationalHasher(Hasher):
 
     _groups: ClassVar[dict[str, Callable[[], Any]]] = {"training": slowing}
     labels: Labels | None = None
+    out_of_core = True
 
     hidden: tuple[int, ...]
     dropout: float
@@ -212,7 +215,37 @@ class VariationalHasher(Hasher):
                 f"labels.weight is {self._labels.weight}", "it must be 0 or more from first to last"
             )
 
+    def partial_fit(self, X: Any, y: Any = None) -> Any:
+        """Go over some documents once, from where the last call stood; the first call begins.
+
+        Each call is an epoch of ``training`` over its own documents: temperature, weights and learning
+        rate are those of as many epochs as there were calls, and stay at their last value after
+        ``training.epochs`` of them. No documents are held out, no epoch is chosen. After `fit`, it goes
+        on from the weights chosen there with a new optimiser. Weights, moments and counts survive saving.
+
+        Parameters
+        ----------
+        X
+            As in `fit`; the same number of words in every call. The decoder's bias starts from the word
+            frequencies of the first call's documents, so these should not be too few.
+        y
+            As in `fit`, for supervised systems; every class has to be in the first call.
+
+        Returns
+        -------
+        VariationalHasher
+            This hasher.
+
+        Raises
+        ------
+        InputError
+            As `fit`; also for classes that are new, and where ``training.average`` is set.
+        """
+        partial_fit(self, X, y)
+        return self
+
     def _fit(self, X: Any, y: Any, **options: Any) -> None:
+        forget(self)
         self._check_params()
         if options["checkpoint"] is not None and self.random_state is None:
             raise InputError(
@@ -228,8 +261,8 @@ class VariationalHasher(Hasher):
                     f"validation_share {self._training.validation_share} leaves nothing to learn from",
                     "0.1 is usual",
                 )
-            X_valid, y_valid = X[held_out], None if y is None else y[held_out]
-            X, y = X[~held_out], None if y is None else y[~held_out]
+            X_valid, y_valid = rows_where(X, held_out), None if y is None else y[held_out]
+            X, y = rows_where(X, ~held_out), None if y is None else y[~held_out]
         X = X.astype(self._training.dtype, copy=False)  # may be mapped, and larger than the memory
         learned_y = None
         if self.supervised:
@@ -265,6 +298,8 @@ class VariationalHasher(Hasher):
     def _target(self, X: Any) -> Any:
         if self.target == "input":
             return X
+        if isinstance(X, Shards):
+            return X.binary()
         ones = np.ones_like(X.data)
         return scipy.sparse.csr_matrix((ones, X.indices, X.indptr), shape=X.shape)
 

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nphash.codes import Codes, check_n_bits
+from nphash.corpus.shards import Shards, blocks_of
 from nphash.errors import InputError, NotFittedError
 from nphash.hashers.inputs import check_documents, check_labels
 
@@ -45,6 +46,7 @@ class Hasher:
     n_bits: int
     threads: int | None = None
     supervised = False
+    out_of_core = False  # whether `fit` can learn from `nphash.corpus.Shards`
     n_features_in_: int
 
     # ------------------------------------------------------------------ what a system implements
@@ -75,7 +77,8 @@ class Hasher:
         ----------
         X
             Documents as rows of non-negative word weights: SciPy sparse or dense, shape
-            (n_documents, n_words).
+            (n_documents, n_words). Systems with ``out_of_core`` also take `nphash.corpus.Shards`,
+            documents on the disk.
         y
             Labels: a vector of classes or a binary indicator matrix (n_documents, n_labels).
             Unsupervised systems use them only to choose the best epoch.
@@ -101,7 +104,7 @@ class Hasher:
             On Ctrl-C when a checkpoint was kept.
         """
         check_n_bits(self.n_bits)
-        X = check_documents(X, self, minimum_rows=2)
+        X = self._check_fitting(X, minimum_rows=2)
         y = check_labels(y, X.shape[0], required=self.supervised, name=type(self).__name__)
         self.n_features_in_ = X.shape[1]
         if X_valid is not None:
@@ -109,6 +112,16 @@ class Hasher:
             y_valid = check_labels(y_valid, X_valid.shape[0], required=False, name="y_valid")
         self._fit(X, y, X_valid=X_valid, y_valid=y_valid, callback=callback, checkpoint=checkpoint)
         return self
+
+    def _check_fitting(self, X: Any, **expected: Any) -> Any:
+        """Return documents to learn from, checked."""
+        if isinstance(X, Shards) and not self.out_of_core:
+            raise InputError(
+                f"{type(self).__name__} learns from a matrix in memory, but X is {X!r}",
+                "give rows that fit, such as X[::10], or take a system that learns from shards: "
+                "doc2hash, nash, vdsh",
+            )
+        return check_documents(X, self, **expected)
 
     def decision_function(self, X: Any) -> Array:
         """Return the real-valued bits before thresholding, float, shape (n_documents, n_bits).
@@ -123,10 +136,13 @@ class Hasher:
         if not self.__sklearn_is_fitted__():
             raise self._not_fitted()
         X = check_documents(X, self, n_features=self.n_features_in_)
-        return self._decision(X)
+        decisions = [self._decision(block) for block in blocks_of(X)]
+        return decisions[0] if len(decisions) == 1 else np.concatenate(decisions)
 
     def transform(self, X: Any) -> Codes:
         """Return the packed codes of documents, uint8, shape (n_documents, 8 * ceil(n_bits / 64)).
+
+        Any system takes `nphash.corpus.Shards` here, and reads some thousand rows at a time.
 
         Raises
         ------
@@ -137,6 +153,8 @@ class Hasher:
         """
         from nphash.codes import pack
 
+        if isinstance(X, Shards) and X.shape[0]:
+            return np.concatenate([pack(self.decision_function(block) > 0) for block in X.blocks()])
         return pack(self.decision_function(X) > 0)
 
     def fit_transform(self, X: Any, y: Any = None, **options: Any) -> Codes:

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nphash.corpus.shards import Shards
 from nphash.errors import InputError
 
 __all__ = ["Checkpoint", "State", "fingerprint"]
@@ -40,7 +41,7 @@ class State:
 
 
 def fingerprint(settings: str, parts: Iterable[Any]) -> str:
-    """Return the SHA-256 of settings, arrays and sparse matrices: what a fit depends on.
+    """Return the SHA-256 of settings, arrays, sparse matrices and shards: what a fit depends on.
 
     Examples
     --------
@@ -49,6 +50,9 @@ def fingerprint(settings: str, parts: Iterable[Any]) -> str:
     """
     digest = hashlib.sha256(settings.encode())
     for part in parts:
+        if isinstance(part, Shards):
+            digest.update(part.digest())
+            continue
         pieces = (part.indptr, part.indices, part.data) if hasattr(part, "indptr") else (np.asarray(part),)
         for piece in pieces:
             piece = piece.astype(str) if piece.dtype.kind == "O" else piece

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
+from nphash.corpus.shards import Shards
 from nphash.errors import InputError, InputTypeError
 
 __all__ = ["check_documents", "check_labels", "is_count", "seed_from"]
@@ -23,7 +24,8 @@ def check_documents(
     Parameters
     ----------
     X
-        Sparse or dense, shape (n_documents, n_words), finite and non-negative.
+        Sparse or dense, shape (n_documents, n_words), finite and non-negative. Shards are returned
+        as they are.
     hasher
         Whose name the messages use.
     n_features
@@ -38,7 +40,8 @@ def check_documents(
     InputError
         Says what is wrong, in scikit-learn's words where it has some.
     """
-    X = _as_csr(X, name)
+    if not isinstance(X, Shards):  # those are checked as they are read
+        X = _as_csr(X, name)
     n, words = X.shape
     if n < minimum_rows:
         raise InputError(
@@ -56,6 +59,8 @@ def check_documents(
             f"{name} has {words} features, but {who} is expecting {n_features} features as input",
             "weigh the documents with the vocabulary used in fit()",
         )
+    if isinstance(X, Shards):
+        return X
     _check_weights(X, name, type(hasher).__name__ if hasher is not None else "a hasher")
     return X
 

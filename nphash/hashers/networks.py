@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_matrix
 
+from nphash.corpus.shards import AT_ONCE
 from nphash.engine import Engine
 from nphash.ops import dropout, relu
 
@@ -45,7 +46,10 @@ def log_unigram(target: Any) -> Array:
     mean, saturates, and gives every document the same code. Half of the smallest mass is added
     to words without any, so that the logarithm is finite.
     """
-    mass = np.asarray(target.sum(axis=0), dtype=np.float64).ravel()
+    mass = np.zeros(target.shape[1])
+    for start in range(0, target.shape[0], AT_ONCE):  # the same rounding for a matrix and for shards
+        some = target[start : start + AT_ONCE]
+        mass += np.bincount(some.indices, some.data, minlength=mass.size)
     mass += 0.5 * (mass[mass > 0].min() if mass.any() else 1.0) * (mass == 0)
     log_share: Array = np.log(mass / mass.sum())
     return log_share

@@ -25,7 +25,7 @@ import numpy as np
 
 from nphash.distillation import similarity_distillation
 from nphash.engine import Engine
-from nphash.errors import InputError
+from nphash.errors import InputError, UnsupportedError
 from nphash.hashers.doc2hash import Doc2Hash
 from nphash.hashers.networks import layers, normalise_rows
 from nphash.hashers.settings import Similarity
@@ -97,6 +97,7 @@ class NpHash(Doc2Hash):
     }
     target = "input"
     sampling = "straight-through"
+    out_of_core = False  # graph and LSI are made of the whole matrix
 
     def __init__(
         self,
@@ -120,6 +121,11 @@ class NpHash(Doc2Hash):
         self.training = training
         self.random_state = random_state
         self.threads = threads
+
+    @property
+    def partial_fit(self) -> Any:
+        """Not possible: neighbours are sought among all documents."""
+        raise UnsupportedError("NpHash has to see all documents at once", "use fit, or doc2hash, nash, vdsh")
 
     # ------------------------------------------------------------------ settings
 

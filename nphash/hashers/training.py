@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nphash.adam import Adam, moving_average
+from nphash.corpus.shards import Shards
 from nphash.engine import Engine
 from nphash.engines import create_engine
 from nphash.errors import InputError, Interrupted
@@ -25,7 +26,7 @@ from nphash.hashers.settings import Training
 from nphash.schedules import as_schedule
 from nphash.threads import count_threads, single_threaded_blas
 
-__all__ = ["Batch", "Data", "Model", "Params", "Progress", "Scale", "Training", "train"]
+__all__ = ["Batch", "Data", "Model", "Params", "Progress", "Scale", "Training", "one_pass", "train"]
 
 Params = dict[str, npt.NDArray[Any]]
 Validator = Callable[[Params], tuple[str, float]]
@@ -46,8 +47,8 @@ UNIMPORTANT = ("threads", "random_state")
 class Data:
     """What is learned from: inputs, reconstruction targets and labels, row by row."""
 
-    x: Any  # CSR (n, V)
-    target: Any  # CSR (n, V)
+    x: Any  # CSR (n, V), or shards of one
+    target: Any  # the same
     y: Any = None  # (n,) classes or CSR (n, C), for supervised systems
     context: Any = None  # whatever else a system has worked out about the documents, such as neighbours
 
@@ -124,6 +125,28 @@ def train(
     return loop.state
 
 
+def one_pass(
+    model: Model, state: State, data: Data, settings: Training, seed: int, *, threads: int | None = None
+) -> State:
+    """Do one epoch more, whatever their number in the settings, and return the state; nothing is judged.
+
+    The state given is used up: its arrays are changed in place.
+
+    Raises
+    ------
+    InputError
+        As `train`.
+    """
+    settings.check()
+    loop = _Loop(model, data, None, settings, seed, state, count_threads(threads), None)
+    _restore(loop.adam, state.optimiser)
+    with single_threaded_blas():
+        state.history.append(loop._epoch(state.params))
+    state.epoch += 1
+    state.optimiser = _moments(loop.adam)
+    return state
+
+
 def _identity(model: Any, seed: int) -> str:
     """Return as text what a fit depends on beside its documents; the number of threads is not of it."""
     if not hasattr(model, "get_params"):
@@ -185,7 +208,9 @@ class _Loop:
     def _epoch(self, params: Params) -> dict[str, float]:
         n, size = self.data.x.shape[0], self.settings.batch_size
         epoch = self.state.epoch
-        order = np.random.default_rng([self.seed, epoch]).permutation(n)
+        rng = np.random.default_rng([self.seed, epoch])
+        x = self.data.x
+        order = x.shuffled(rng) if isinstance(x, Shards) else rng.permutation(n)
         rate = as_schedule(self.settings.learning_rate, self.settings.epochs)
         sums: dict[str, float] = {}
         for step in range(self.steps):

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nphash.codes import Codes
+from nphash.corpus.shards import Shards
 from nphash.metrics import precision_at_k
 
 __all__ = ["held_out_rows", "precision_validator", "subset"]
@@ -33,14 +34,14 @@ def held_out_rows(n: int, share: float) -> npt.NDArray[np.bool_]:
     """
     if n < FEWEST_DOCUMENTS or share == 0:
         return np.zeros(n, dtype=bool)
-    hashes = [int.from_bytes(hashlib.sha256(str(row).encode()).digest()[:4], "big") for row in range(n)]
-    return np.array(hashes) < share * 2**32
+    hashes = (int.from_bytes(hashlib.sha256(str(row).encode()).digest()[:4], "big") for row in range(n))
+    return np.fromiter(hashes, np.uint32, n) < share * 2**32
 
 
 def subset(X: Any, y: Any, most: int) -> tuple[Any, Any]:
-    """Return at most ``most`` evenly spaced rows of documents and labels."""
+    """Return at most ``most`` evenly spaced rows of documents and labels; of shards, read into memory."""
     if X.shape[0] <= most:
-        return X, y
+        return X[:] if isinstance(X, Shards) else X, y
     rows = np.linspace(0, X.shape[0] - 1, most).astype(np.int64)
     return X[rows], y[rows]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, fields, replace
 from itertools import repeat
 from typing import Any
@@ -14,7 +14,7 @@ from nphash.errors import InputError, NotFittedError
 from nphash.text.counting import count_blocks, join_blocks
 from nphash.text.settings import VectorizerSettings
 from nphash.text.tokenizer import make_tokenizer
-from nphash.text.vocabulary import learn
+from nphash.text.vocabulary import Vocabulary, learn, select, survey
 from nphash.text.weighting import Counts, Statistics, weigh
 
 __all__ = ["Vectorizer", "VectorizerSettings"]
@@ -126,6 +126,54 @@ class Vectorizer:
         matrix = self._matrix(join_blocks(self._learn(texts, keep=True)))
         matrix.sort_indices()  # words were numbered by first sight, columns are alphabetical
         return matrix
+
+    def fit_blocks(self, texts: Iterable[str], keep: Callable[[Counts], None]) -> Callable[[Counts], Any]:
+        """Do `fit` and hand the word counts of successive blocks of documents on, for a corpus too large.
+
+        Parameters
+        ----------
+        texts
+            Read once.
+        keep
+            Is given each block; it may put it on the disk.
+
+        Returns
+        -------
+        callable
+            Turns a block into its rows of weights: float32 CSR of shape (documents of the block, n_words).
+
+        Raises
+        ------
+        InputError
+            As `fit`.
+
+        Examples
+        --------
+        >>> blocks = []
+        >>> rows_of = Vectorizer().fit_blocks(["wheat ships", "gold"], blocks.append)
+        >>> [rows_of(block).shape for block in blocks]
+        [(2, 3)]
+        """
+        found, columns = survey(texts, self.settings, keep)
+        self._set(found)
+
+        def rows_of(block: Counts) -> Any:
+            matrix = self._matrix(select(block, columns))
+            matrix.sort_indices()
+            return self.weigh(matrix)
+
+        return rows_of
+
+    def transform_blocks(self, texts: Iterable[str]) -> Iterator[Any]:
+        """Yield the rows of `transform` in blocks of some thousand documents, as the texts are read.
+
+        Raises
+        ------
+        NotFittedError, InputError
+            As `transform`.
+        """
+        for block in self._count(texts):
+            yield self.weigh(self._matrix(block))
 
     def transform(self, texts: Iterable[str]) -> Any:
         """Return the weights of the vocabulary's words in each text; other words are left out.
@@ -268,12 +316,15 @@ class Vectorizer:
 
     def _learn(self, texts: Iterable[str], keep: bool) -> list[Counts]:
         found, blocks = learn(texts, self.settings, keep)
+        self._set(found)
+        return blocks
+
+    def _set(self, found: Vocabulary) -> None:
         self.vocabulary_ = found.words
         self.document_frequency_ = found.document_frequency
         self.n_documents_ = found.n_documents
         self.mean_length_ = found.mean_length
         self._number: dict[str, int] = {}
-        return blocks
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "vocabulary_"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import count
 
@@ -16,7 +16,7 @@ from nphash.text.stop_words import stop_words
 from nphash.text.tokenizer import make_tokenizer
 from nphash.text.weighting import Array, Counts
 
-__all__ = ["Vocabulary", "learn"]
+__all__ = ["Vocabulary", "learn", "select", "survey"]
 
 
 @dataclass(frozen=True)
@@ -59,27 +59,50 @@ def learn(
     >>> vocabulary.words, vocabulary.document_frequency.tolist()
     (['ships', 'wheat'], [1, 2])
     """
+    blocks: list[Counts] = []
+    vocabulary, columns = survey(texts, settings, blocks.append if keep else None)
+    for at, block in enumerate(blocks):  # one at a time: old and new never both exist whole
+        blocks[at] = select(block, columns)
+    return vocabulary, blocks
+
+
+def survey(
+    texts: Iterable[str], settings: VectorizerSettings, keep: Callable[[Counts], None] | None = None
+) -> tuple[Vocabulary, Array]:
+    """Read the texts once and return the vocabulary and the column of each word met, -1 for dropped words.
+
+    Parameters
+    ----------
+    texts, settings
+        As for `learn`.
+    keep
+        Is given the counts of successive blocks of documents; their columns are numbers in the order
+        in which words were met, until `select` makes them positions in the vocabulary.
+
+    Raises
+    ------
+    InputError
+        As `learn`.
+    """
     number: defaultdict[str, int] = defaultdict(count().__next__)
     stopped = [number[word] for word in sorted(stop_words(settings.stop_words))]
     look_up = number.__getitem__
     words = make_tokenizer(settings.pattern)
     document_frequency = np.zeros(0, np.int64)
     frequency = np.zeros(0, np.int64)
-    n_documents, blocks = 0, []
+    n_documents = 0
     for block in count_blocks(texts, words, lambda tokens: map(look_up, tokens), first=len(stopped)):
         document_frequency = _add(document_frequency, np.bincount(block.indices, minlength=len(number)))
         per_word = np.bincount(block.indices, weights=block.data, minlength=len(number))
         frequency = _add(frequency, per_word.astype(np.int64))
         n_documents += len(block.indptr) - 1
-        if keep:
-            blocks.append(block)
+        if keep is not None:
+            keep(block)
     if n_documents == 0:
         raise InputError("there is no document to learn words from", "give at least one text")
     chosen = _choose(list(number), document_frequency, frequency, n_documents, settings)
     columns = np.full(len(number), -1, np.int32)
     columns[chosen] = np.arange(len(chosen))
-    for at, block in enumerate(blocks):  # one at a time: old and new never both exist whole
-        blocks[at] = _select(block, columns)
     names = list(number)
     vocabulary = Vocabulary(
         [names[at] for at in chosen],
@@ -87,7 +110,7 @@ def learn(
         n_documents,
         float(frequency[chosen].sum()) / n_documents,
     )
-    return vocabulary, blocks
+    return vocabulary, columns
 
 
 def _add(totals: Array, more: Array) -> Array:
@@ -124,8 +147,15 @@ def _choose(
     return np.array(ordered, dtype=np.int64)
 
 
-def _select(block: Counts, columns: Array) -> Counts:
-    """Keep the entries of chosen words, renumbered."""
+def select(block: Counts, columns: Array) -> Counts:
+    """Keep the entries of chosen words, renumbered.
+
+    Examples
+    --------
+    >>> block = Counts(np.array([3, 4]), np.array([0, 1]), np.array([0, 2]))
+    >>> select(block, np.array([-1, 0])).data.tolist()
+    [4]
+    """
     indices = columns[block.indices]
     keep = indices >= 0
     kept_before = np.concatenate(([0], np.cumsum(keep)))

@@ -1,0 +1,312 @@
+"""Documents on the disk instead of in memory: a CSR matrix in shards, of which few are mapped at a time.
+
+`Shards` stands where a matrix of weights does: ``hasher.fit(shards)``, ``hasher.transform(shards)``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from copy import copy
+from itertools import pairwise
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nphash.corpus.shard_files import (
+    AGAIN,
+    ENTRIES,
+    Shard,
+    ShardRecord,
+    ShardWriter,
+    map_shard,
+    read_manifest,
+)
+from nphash.errors import CorpusError
+
+__all__ = ["AT_ONCE", "WINDOW", "Shards", "blocks_of", "count_empty", "rows_where"]
+
+Array = npt.NDArray[Any]
+
+#: So many shards are mapped at a time, and an epoch shuffles their rows together.
+WINDOW = 8
+
+#: Rows read at once where all are gone through; a multiple of what hashers encode at once.
+AT_ONCE = 4096
+
+
+class Shards:
+    """Rows of word weights on the disk.
+
+    ``X[rows]``, with a slice, row numbers or a mask, reads rows as a SciPy CSR matrix; `where` selects
+    rows without reading them. At most ``WINDOW`` shards of 8 bytes an entry are mapped at a time, and the
+    system may drop mapped pages when others need memory. The files must not change while they are in use:
+    checksums and indices are checked when a shard is first read, sizes each time.
+
+    Fitting takes, beside what Python itself needs, at most about
+
+        24 P + 8 B V + 8 WINDOW S + 40 n + 16 (20,000 + 2,000) e  bytes:
+
+    first, current and best weights, the copy being made and two moments of a model of P numbers; a batch
+    of B documents in the decoder, over V words; the shards of S entries; row numbers of n documents, their
+    order in the epoch and which are held out; the documents of validation, of e words each on average.
+    Nothing grows with the number of entries, n e.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Numbers of rows and words.
+    dtype : numpy.dtype
+        Of the weights when read: float32 unless `astype` asks for another.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from scipy.sparse import csr_matrix
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     X = Shards.write(folder, [csr_matrix([[0.0, 2.0], [1.0, 0.0]])], n_words=2)
+    ...     X.shape, X[1:].toarray().tolist()
+    ((2, 2), [[1.0, 0.0]])
+    """
+
+    def __init__(self, folder: Path, n_words: int, records: list[ShardRecord]) -> None:
+        self.folder = folder
+        self.dtype = np.dtype(np.float32)
+        self._mapped = _Mapped(folder, n_words, records)
+        self._offsets = np.cumsum([0, *(record.rows for record in records)], dtype=np.int64)
+        self._rows: Array | None = None  # ascending row numbers, where not all are selected
+        self._ones = False
+        self.shape = (int(self._offsets[-1]), n_words)
+
+    @classmethod
+    def open(cls, folder: Path | str) -> Shards:
+        """Open a folder of shards.
+
+        Raises
+        ------
+        CorpusError
+            If it holds none, or some are missing or truncated. What is inside is checked on reading.
+        """
+        folder = Path(folder)
+        return cls(folder, *read_manifest(folder))
+
+    @classmethod
+    def write(cls, folder: Path | str, blocks: Iterable[Any], n_words: int, entries: int = ENTRIES) -> Shards:
+        """Write blocks of rows, such as ``vectorizer.transform_blocks(texts)`` yields, and open them.
+
+        Parameters
+        ----------
+        folder
+            Does not exist yet, or is empty.
+        blocks
+            SciPy sparse or dense, each of shape (rows, n_words).
+        n_words
+            Number of columns.
+        entries
+            Word weights of a shard.
+
+        Raises
+        ------
+        CorpusError
+            If the folder has something in it, or cannot be written.
+        InputError
+            For blocks of another width, or weights that are negative or no finite numbers.
+        """
+        with ShardWriter(folder, n_words, entries) as writer:
+            for block in blocks:
+                writer.append(block)
+        return cls.open(folder)
+
+    def __repr__(self) -> str:
+        return f"<Shards {self.folder} of shape {self.shape}>"
+
+    # ------------------------------------------------------------------ selecting
+
+    def where(self, mask: Array) -> Shards:
+        """Return the rows where `mask`, bool of shape (n,), holds; nothing is read."""
+        rows = self._numbers(mask)
+        selected = copy(self)
+        selected._rows = rows if self._rows is None else self._rows[rows]
+        selected.shape = (len(rows), self.shape[1])
+        return selected
+
+    def astype(self, dtype: Any, copy: bool = False) -> Shards:
+        """Return the same rows with weights to be read as `dtype`."""
+        other = _copied(self)
+        other.dtype = np.dtype(dtype)
+        return other
+
+    def binary(self) -> Shards:
+        """Return the same rows with every weight read as 1."""
+        other = _copied(self)
+        other._ones = True
+        return other
+
+    def _numbers(self, rows: Any) -> Array:
+        """Return an index of rows as numbers from 0, int64."""
+        n = self.shape[0]
+        if isinstance(rows, slice):
+            return np.arange(*rows.indices(n), dtype=np.int64)
+        rows = np.atleast_1d(rows)
+        if rows.dtype == bool:
+            if rows.shape != (n,):
+                raise IndexError(f"the mask has shape {rows.shape} for {n} rows")
+            return np.asarray(np.flatnonzero(rows))
+        if rows.ndim != 1 or (
+            rows.size and (rows.dtype.kind not in "iu" or not -n <= rows.min() <= rows.max() < n)
+        ):
+            raise IndexError(f"rows are to be whole numbers below {n}")
+        numbers: Array = np.where(rows < 0, rows + n, rows).astype(np.int64)
+        return numbers
+
+    # ------------------------------------------------------------------ reading
+
+    def __getitem__(self, rows: Any) -> Any:
+        """Read rows as a CSR matrix in the order given.
+
+        Raises
+        ------
+        IndexError
+            For rows that there are not.
+        CorpusError
+            If a shard is damaged.
+        """
+        from scipy.sparse import csr_matrix
+
+        numbers = self._numbers(rows)
+        numbers = numbers if self._rows is None else self._rows[numbers]
+        shards = np.searchsorted(self._offsets, numbers, side="right") - 1  # empty shards have no rows
+        order = np.argsort(shards, kind="stable")
+        lengths, indices, data = self._gather(numbers[order], shards[order])
+        indptr = np.concatenate([[0], np.cumsum(lengths)])
+        if indices.size and not 0 <= indices.min() <= indices.max() < self.shape[1]:
+            raise CorpusError(f"the shards in {self.folder} were changed while in use", AGAIN)
+        X = csr_matrix((data, indices, indptr), shape=(len(numbers), self.shape[1]))
+        X.has_canonical_format = True
+        return X if (shards[:-1] <= shards[1:]).all() else X[np.argsort(order, kind="stable")]
+
+    def _gather(self, numbers: Array, shards: Array) -> tuple[Array, Array, Array]:
+        """Return (row lengths, indices, data) of rows that are grouped by shard."""
+        lengths, indices, data = [np.empty(0, np.int64)], [np.empty(0, np.int32)], [np.empty(0, self.dtype)]
+        for start, stop in pairwise(np.flatnonzero(np.diff(shards, prepend=-1, append=-1))):
+            number = int(shards[start])
+            shard = self._mapped[number]
+            local = numbers[start:stop] - self._offsets[number]
+            begins, ends = shard.indptr[local], shard.indptr[local + 1]
+            entries = _ranges(begins, ends - begins)
+            lengths.append(ends - begins)
+            indices.append(shard.indices[entries])
+            data.append(np.ones(entries.size, self.dtype) if self._ones else shard.data[entries])
+        return np.concatenate(lengths), np.concatenate(indices), np.concatenate(data, dtype=self.dtype)
+
+    def blocks(self, at_once: int = AT_ONCE) -> Iterator[Any]:
+        """Yield all rows in order, so many at once, as CSR matrices."""
+        for start in range(0, self.shape[0], at_once):
+            yield self[start : start + at_once]
+
+    def _count_empty(self) -> int:
+        empty = 0
+        for number, (start, stop) in enumerate(pairwise(self._offsets)):
+            lengths = np.diff(self._mapped[number].indptr)
+            if self._rows is not None:
+                first, last = np.searchsorted(self._rows, [start, stop])
+                lengths = lengths[self._rows[first:last] - start]
+            empty += int((lengths == 0).sum())
+        return empty
+
+    # ------------------------------------------------------------------ learning
+
+    def shuffled(self, rng: np.random.Generator) -> Array:
+        """Return the order in which an epoch goes over the rows, int64 of shape (n,).
+
+        Shards are put in random order and taken ``WINDOW`` at a time; the rows of these are shuffled
+        together. So a batch comes from at most two windows, and the disk is read shard by shard. Two
+        documents far from each other in the corpus meet in a batch only if their shards fall into the same
+        window; from epoch to epoch that changes. Up to ``WINDOW`` shards it is ``rng.permutation(n)``,
+        the order of a matrix in memory.
+        """
+        bounds = self._offsets if self._rows is None else np.searchsorted(self._rows, self._offsets)
+        n_shards = len(bounds) - 1
+        shards = rng.permutation(n_shards) if n_shards > WINDOW else np.arange(n_shards)
+        order = np.empty(self.shape[0], np.int64)
+        filled = 0
+        for first in range(0, n_shards, WINDOW):
+            start = filled
+            for shard in shards[first : first + WINDOW]:
+                size = int(bounds[shard + 1] - bounds[shard])
+                order[filled : filled + size] = np.arange(bounds[shard], bounds[shard + 1])
+                filled += size
+            rng.shuffle(order[start:filled])
+        return order
+
+    def digest(self) -> bytes:
+        """Return a checksum of what there is to read: for telling whether two fits learn from the same."""
+        digest = hashlib.sha256(f"{self.shape} {self.dtype} {self._ones}".encode())
+        for record in self._mapped.records:
+            digest.update("".join(record.sha256.values()).encode())
+        if self._rows is not None:
+            digest.update(self._rows.tobytes())
+        return digest.digest()
+
+
+_copied = copy  # `astype` has an argument of that name, as NumPy's has
+
+
+def _ranges(starts: Array, lengths: Array) -> Array:
+    """Return the numbers of ranges one after the other, each from its start.
+
+    Examples
+    --------
+    >>> _ranges(np.array([5, 0]), np.array([2, 3])).tolist()
+    [5, 6, 0, 1, 2]
+    """
+    ends = np.cumsum(lengths)
+    numbers: Array = np.arange(ends[-1] if len(ends) else 0)
+    numbers += np.repeat(starts - (ends - lengths), lengths)
+    return numbers
+
+
+class _Mapped:
+    """The shards of a folder, of which the last few used are mapped; threads may share it."""
+
+    def __init__(self, folder: Path, n_words: int, records: list[ShardRecord]) -> None:
+        self.folder, self.n_words, self.records = folder, n_words, records
+        self._mapped: OrderedDict[int, Shard] = OrderedDict()
+        self._checked: set[Any] = set()
+        self._lock = Lock()
+
+    def __getitem__(self, number: int) -> Shard:
+        with self._lock:
+            if number not in self._mapped:
+                while len(self._mapped) >= WINDOW:
+                    self._mapped.popitem(last=False)
+                self._mapped[number] = map_shard(
+                    self.folder, number, self.records[number], self.n_words, self._checked
+                )
+            self._mapped.move_to_end(number)
+            return self._mapped[number]
+
+
+def rows_where(X: Any, mask: Array) -> Any:
+    """Return the rows of a matrix, or of shards without reading them, where `mask` holds."""
+    return X.where(mask) if isinstance(X, Shards) else X[mask]
+
+
+def blocks_of(X: Any) -> Iterator[Any]:
+    """Yield the rows of shards some thousand at once; a matrix as it is.
+
+    Examples
+    --------
+    >>> [block.shape for block in blocks_of(np.zeros((9, 2)))]
+    [(9, 2)]
+    """
+    return X.blocks() if isinstance(X, Shards) else iter((X,))
+
+
+def count_empty(X: Any) -> int:
+    """Return how many rows of a CSR matrix, or of shards, have no word."""
+    return X._count_empty() if isinstance(X, Shards) else int((np.diff(X.indptr) == 0).sum())
