@@ -1,14 +1,17 @@
 """Race a training step against PyTorch and JAX: interleaved, one process each, medians and ratios.
 
-    python benchmarks/training.py run               # all cases, about an hour on two cores
-    python benchmarks/training.py run --quick       # V = 10,000, 64 bits, batches of 100
-    python benchmarks/training.py table
+    python -m benchmarks.training run            # a quarter of an hour on two quiet cores
+    python -m benchmarks.training run --quick    # every kind of measurement, once and small
 
-The contestants (see `training_contestants.py`) take turns of a few steps, so that whatever else the
-machine does meets all of them. A turn's figure is the median of its steps; reported are the median over the
+The contestants (see `training_contestants`) take turns of a few steps, so that whatever else the machine
+does meets all of them. A turn's figure is the median of its steps; reported are the median over the
 turns, and the smallest and largest turn. Ratios are formed turn by turn. With one thread the CPU time
-counts, with more the wall time. A contestant that cannot be imported is left out: PyTorch and JAX are no
-dependencies of the package, so give an interpreter that has them by --python.
+counts, with more the wall time. Each contestant's process tells its peak memory.
+
+Results are kept cell by cell: what the file has is not measured again, so a run can be stopped and taken
+up (``--again`` begins anew). A contestant that cannot be imported is left out: PyTorch and JAX are no
+dependencies of the package, so use or give (``--python``) an interpreter that has them, and a corpus
+that is not at hand is left out as well.
 """
 
 from __future__ import annotations
@@ -19,6 +22,10 @@ import platform
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import date
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -28,60 +35,83 @@ import numpy as np
 import scipy.sparse
 
 HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent))  # so that it runs by its path as well
+
+from benchmarks.training_data import documents  # noqa: E402
+
 RESULTS = HERE / "results" / "training.json"
-CONTESTANTS = (
-    "nphash", "torch", "torch-compiled", "torch-malloc", "torch-two", "torch-two-compiled", "torch-dense",
-    "jax", "nphash-numpy",
-)  # fmt: skip
-WARM_UP = 110  # steps: everything compiled, memory in place, nphash's Adam past its first 100 steps
+DOCUMENTS = 5_000
+WARM_UP = {"nphash": 110, "nphash-numpy": 110}  # nphash's Adam puts nothing off in its first 100 steps
+WARM_UP_OTHERS = 6  # compiled, and memory in place
+SECONDS = 0.2  # of a turn
 KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": "1000000000", "MALLOC_TRIM_THRESHOLD_": "2000000000"}
 
-Case = tuple[int, int, int, int]  # words, bits, batch, threads
-QUICK: list[Case] = [(10_000, 64, 100, 1), (10_000, 64, 100, 2)]
-ALL: list[Case] = [
+
+@dataclass(frozen=True)
+class Case:
+    """One race. ``words`` is what a corpus is cut to; its own number if it has fewer."""
+
+    data: str
+    words: int
+    bits: int
+    batch: int
+    threads: int
+
+    def contestants(self) -> list[str]:
+        """Return who takes part: everyone in the main case, the allocator tuned for large vocabularies."""
+        main = self in QUICK
+        names = ["nphash", "torch", "torch-compiled"]
+        if self.words >= 20_000:
+            names += ["torch-malloc", "torch-compiled-malloc", "torch-two-compiled-malloc"]
+        else:
+            names += ["torch-two", "torch-two-compiled"] if main else ["torch-two-compiled"]
+        return [*names, "torch-dense", "jax", "nphash-numpy"] if main else [*names, "torch-dense"]
+
+
+QUICK = [Case("zipf", 10_000, 64, 100, 1), Case("zipf", 10_000, 64, 100, 2)]
+ALL = [
     *QUICK,
-    (20_000, 64, 100, 1),
-    (20_000, 64, 100, 2),
-    (50_000, 64, 100, 2),
-    (10_000, 16, 100, 2),
-    (10_000, 128, 100, 2),
-    (10_000, 64, 256, 2),
-    (10_000, 64, 1000, 2),
+    Case("zipf", 20_000, 64, 100, 1),
+    Case("zipf", 20_000, 64, 100, 2),
+    Case("zipf", 50_000, 64, 100, 2),
+    Case("zipf", 10_000, 16, 100, 2),
+    Case("zipf", 10_000, 128, 100, 2),
+    Case("zipf", 10_000, 64, 256, 2),
+    Case("zipf", 10_000, 64, 1000, 2),
+    Case("reuters-r90", 10_000, 32, 100, 2),
+    Case("20ng-bydate", 10_000, 32, 100, 2),
 ]
 
 
-def zipf_documents(n: int, words: int, mean_words: int = 70, seed: int = 0) -> Any:
-    """Return documents whose words follow Zipf's law, half of each from one of 20 topics: CSR (n, words)."""
-    rng = np.random.default_rng(seed)
-    share = 1 / (np.arange(words) + 10.0)
-    topics = np.stack([np.cumsum(share * rng.gamma(0.3, 1.0, words)) for _ in range(20)])
-    topics /= topics[:, -1:]
-    general = np.cumsum(share) / share.sum()
-    lengths = np.maximum(5, rng.gamma(3.0, mean_words * 1.22 / 3, n)).astype(int)
-    rows = np.repeat(np.arange(n), lengths)
-    topic = rng.integers(0, 20, n)[rows]
-    draws, columns = rng.random(rows.size), np.empty(rows.size, int)
-    columns[::2] = np.searchsorted(general, draws[::2])
-    for k in range(20):
-        mine = np.flatnonzero(topic[1::2] == k) * 2 + 1
-        columns[mine] = np.searchsorted(topics[k], draws[mine])
-    X = scipy.sparse.csr_matrix((np.ones(rows.size, "f"), (rows, columns.clip(0, words - 1))), (n, words))
-    X.data = np.log1p(X.data)
-    return X
+@dataclass(frozen=True)
+class Growth:
+    """One fit whose time and memory are measured."""
+
+    documents: int
+    words: int
+    bits: int
+    threads: int = 2
+
+
+GROWTH = [
+    *(Growth(n, 10_000, 64) for n in (10_000, 30_000, 100_000, 500_000)),
+    *(Growth(10_000, words, 64) for words in (5_000, 20_000, 50_000, 100_000)),
+    *(Growth(10_000, 10_000, bits) for bits in (16, 32, 128, 256)),
+]
+QUICK_GROWTH = [Growth(1_000, 10_000, 64), Growth(2_000, 10_000, 64)]
 
 
 class Contestant:
     """One process that does steps when told to."""
 
     def __init__(self, name: str, case: Case, data: Path, python: str) -> None:
-        _, bits, batch, threads = case
         command = [python, str(HERE / "training_contestants.py"), name, str(data)]
-        number = str(threads)
-        environment = os.environ | {"OMP_NUM_THREADS": number, "PYTHONPATH": str(HERE.parent)}
-        if name == "torch-malloc":
+        numbers = [str(number) for number in (case.bits, case.batch, case.threads)]
+        environment = os.environ | {"OMP_NUM_THREADS": numbers[-1], "PYTHONPATH": str(HERE.parent)}
+        if name.endswith("malloc"):
             environment |= KEEP_MEMORY
         self.process = subprocess.Popen(
-            [*command, str(bits), str(batch), number],
+            [*command, *numbers],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -89,6 +119,21 @@ class Contestant:
             env=environment,
         )
         self.name, self.turns = name, list[dict[str, Any]]()
+
+    def warm_up(self, steps: int) -> bool:
+        """Do the first steps and choose how many a turn has; False if the contestant does not run."""
+        first = self.steps(steps)
+        if first is None:
+            return False
+        self.steps_of_a_turn = int(np.clip(SECONDS / median(first["wall"]), 2, 12))
+        return True
+
+    def turn(self) -> None:
+        """Do a turn and keep its figures."""
+        turn = self.steps(self.steps_of_a_turn)
+        if turn is None:
+            raise RuntimeError(f"{self.name} ended in the middle of a race")
+        self.turns.append(turn)
 
     def steps(self, n: int) -> dict[str, Any] | None:
         """Do steps; None if the process ended."""
@@ -108,27 +153,32 @@ class Contestant:
             self.process.communicate("\n")
 
 
-def race(case: Case, turns: int, steps: int, names: list[str], python: str) -> dict[str, Any]:
-    """Return the figures of all contestants for one case."""
+def race(case: Case, turns: int, names: list[str], python: str) -> dict[str, dict[str, float]]:
+    """Return the figures of each contestant that runs, by name; see `summary`."""
+    X = documents(case.data, DOCUMENTS, case.words)
+    contestants = []
     with tempfile.TemporaryDirectory() as folder:
-        data = Path(folder) / "documents.npz"
-        scipy.sparse.save_npz(data, zipf_documents(5_000, case[0]), compressed=False)
-        contestants = []
-        for name in names:
-            contestant = Contestant(name, case, data, python)
-            first = contestant.steps(WARM_UP)
-            if first is None:
-                click.echo(f"  {name}: left out, it does not run here", err=True)
-                continue
-            contestants.append(contestant)
-        for _ in range(turns):
+        data = Path(folder) / "data.npz"
+        scipy.sparse.save_npz(data, X[:, : case.words], compressed=False)
+        try:
+            for name in names:
+                contestant = Contestant(name, case, data, python)
+                if contestant.warm_up(WARM_UP.get(name, WARM_UP_OTHERS)):
+                    contestants.append(contestant)
+                else:
+                    click.echo(f"  {name}: left out, it does not run here", err=True)
+            for _ in range(turns):
+                for contestant in contestants:
+                    contestant.turn()
+        finally:
             for contestant in contestants:
-                turn = contestant.steps(steps)
-                if turn is not None:
-                    contestant.turns.append(turn)
-        for contestant in contestants:
-            contestant.end()
+                contestant.end()
     return {contestant.name: summary(contestant.turns, contestants[0].turns) for contestant in contestants}
+
+
+def cell(case: Case, turns: int, names: list[str], python: str) -> dict[str, Any]:
+    """Return what the file keeps of a race."""
+    return {"turns": turns, "results": race(case, turns, names, python)}
 
 
 def summary(turns: list[dict[str, Any]], ours: list[dict[str, Any]]) -> dict[str, float]:
@@ -146,73 +196,89 @@ def summary(turns: list[dict[str, Any]], ours: list[dict[str, Any]]) -> dict[str
     return {name: round(value, 3) for name, value in figures.items()}
 
 
-def machine() -> dict[str, Any]:
+def grow(growth: Growth, python: str) -> dict[str, Any]:
+    """Return the seconds of an epoch and the peak memory of a fit in a process of its own."""
+    numbers = [str(number) for number in asdict(growth).values()]
+    command = [python, str(HERE / "training_growth.py"), *numbers]
+    environment = os.environ | {"PYTHONPATH": str(HERE.parent)}
+    output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment).stdout
+    return dict(json.loads(output))
+
+
+def circumstances(python: str) -> dict[str, Any]:
     """Return what the figures depend on besides the code."""
-    cpu = [
-        line
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        if "model name" in line
-    ]
+    info = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    cpu = [line.partition(":")[2].strip() for line in info if "model name" in line]
+    code = (
+        "import importlib.metadata as m, json, sys\n"
+        "have = {d.metadata['Name'] for d in m.distributions()}\n"
+        "print(json.dumps({n: m.version(n) for n in sys.argv[1:] if n in have}))"
+    )
+    names = ["numpy", "numba", "torch", "jax"]
+    versions = subprocess.run(
+        [python, "-c", code, *names], check=True, stdout=subprocess.PIPE, text=True
+    ).stdout
     return {
-        "cpu": cpu[0].partition(":")[2].strip() if cpu else platform.processor(),
-        "cores": os.cpu_count(),
-        "load": os.getloadavg()[0],
+        "cpu": cpu[0] if cpu else platform.processor(),
+        "processors": os.cpu_count(),
         "python": platform.python_version(),
-        "numpy": np.__version__,
+        "versions": json.loads(versions),
+        "date": date.today().isoformat(),
+        "command": "python -m benchmarks.training " + " ".join(sys.argv[1:]),
     }
 
 
-def table(path: Path = RESULTS) -> list[list[str]]:
-    """Return the results as rows of a table: milliseconds a step, and how many times ours in brackets."""
-    if not path.exists():
-        return []
-    cases = json.loads(path.read_text(encoding="utf-8"))["cases"]
-    names = [name for name in CONTESTANTS if any(name in case["results"] for case in cases)]
-    rows = [["words", "bits", "batch", "threads", *names]]
-    for case in cases:
-        kind = "cpu" if case["threads"] == 1 else "wall"
-        cells = []
-        for name in names:
-            figures = case["results"].get(name)
-            cells.append(f"{figures[f'{kind}_ms']:.1f} ({figures[f'{kind}_ratio']:.1f}x)" if figures else "")
-        rows.append([f"{case['words']:,}", *(str(case[key]) for key in ("bits", "batch", "threads")), *cells])
-    return rows
+class Kept:
+    """The results file: each measurement is written as soon as it is made."""
+
+    def __init__(self, path: Path, again: bool) -> None:
+        self.path = path
+        self.found: dict[str, Any] = {"cells": [], "growth": []}
+        if path.exists() and not again:
+            self.found |= json.loads(path.read_text(encoding="utf-8"))
+
+    def once(self, kind: str, key: dict[str, Any], least: int, measure: Callable[[], dict[str, Any]]) -> None:
+        """Measure unless there is such a measurement of as many turns."""
+        same = [one for one in self.found[kind] if key.items() <= one.items()]
+        if any(one.get("turns", least) >= least for one in same):
+            return
+        load = os.getloadavg()[0]
+        try:
+            figures = {**key, **measure(), "load": round(load, 2)}
+        except FileNotFoundError as error:
+            click.echo(f"  left out, there is no {error}", err=True)
+            return
+        click.echo(json.dumps(figures), err=True)
+        self.found[kind] = [one for one in self.found[kind] if one not in same] + [figures]
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.write_text(json.dumps(self.found, indent=1) + "\n", encoding="utf-8")
 
 
 @click.group()
 def main() -> None:
-    """Race a training step."""
+    """Race a training step, and see how a fit grows."""
 
 
 @main.command()
-@click.option("--quick", is_flag=True, help="Only the main case, with few turns.")
-@click.option("--turns", default=15, help="Turns of each contestant.")
-@click.option("--steps", default=12, help="Steps in a turn.")
+@click.option("--quick", is_flag=True, help="Only the main cases and two small fits, with few turns.")
+@click.option("--turns", default=12, help="Turns of each contestant.")
 @click.option("--only", default="", help="Contestants, separated by commas; nphash always runs.")
+@click.option("--again", is_flag=True, help="Measure also what the file has.")
 @click.option("--python", default=sys.executable, help="The interpreter of all contestants.")
 @click.option("--output", type=click.Path(path_type=Path), default=RESULTS)
-def run(quick: bool, turns: int, steps: int, only: str, python: str, output: Path) -> None:
-    """Measure and write JSON; existing cases of the file are replaced."""
-    names = [name for name in CONTESTANTS if name == "nphash" or not only or name in only.split(",")]
-    cases = []
+def run(quick: bool, turns: int, only: str, again: bool, python: str, output: Path) -> None:
+    """Measure and write JSON."""
+    kept = Kept(output, again)
+    kept.found["circumstances"] = circumstances(python)
+    turns = 3 if quick else turns
     for case in QUICK if quick else ALL:
-        words, bits, batch, threads = case
-        results = race(case, 5 if quick else turns, steps, names, python)
-        cases.append({"words": words, "bits": bits, "batch": batch, "threads": threads, "results": results})
-        for name, figures in results.items():
-            click.echo(f"{case} {name:15s} {figures}", err=True)
-        output.parent.mkdir(parents=True, exist_ok=True)
-        text = json.dumps({"machine": machine(), "cases": cases}, indent=1)
-        output.write_text(text + "\n", encoding="utf-8")
-
-
-@main.command(name="table")
-def print_table() -> None:
-    """Print the results."""
-    rows = table()
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))] if rows else []
-    for row in rows:
-        click.echo("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)))
+        names = [
+            name for name in case.contestants() if name == "nphash" or not only or name in only.split(",")
+        ]
+        click.echo(f"{case}", err=True)
+        kept.once("cells", asdict(case), turns, partial(cell, case, turns, names, python))
+    for growth in QUICK_GROWTH if quick else GROWTH:
+        kept.once("growth", asdict(growth), 1, partial(grow, growth, python))
 
 
 if __name__ == "__main__":
