@@ -43,13 +43,20 @@ def test_every_equation_is_derived_in_a_lesson() -> None:
         assert row.split()[1:3] == [f"``{function}``", lesson]
 
 
-def test_python_example_runs() -> None:
-    text = README.read_text(encoding="utf-8")
-    block = re.search(r"\.\. code-block:: python\n\n((?:    .*\n|\n)+)", text)
-    assert block is not None
+def run_example(what: str, names: dict[str, object]) -> None:
+    blocks = re.findall(r"\.\. code-block:: python\n\n((?:    .*\n|\n)+)", README.read_text(encoding="utf-8"))
+    (block,) = [block for block in blocks if what in block]
+    exec(compile(re.sub(r"^    ", "", block, flags=re.M), "README.rst", "exec"), names)
+
+
+def test_python_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     names: dict[str, object] = {}
-    exec(compile(re.sub(r"^    ", "", block[1], flags=re.M), "README.rst", "exec"), names)
+    run_example("HammingIndex", names)
     assert names["distances"].shape == (1, 3)  # type: ignore[attr-defined]
+    before = names["codes"]
+    monkeypatch.chdir(tmp_path)
+    run_example("vectorize(", names)
+    assert (names["codes"] == before).all()  # type: ignore[attr-defined]
 
 
 def test_markup_is_valid() -> None:
