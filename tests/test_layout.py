@@ -41,7 +41,7 @@ LEVELS = [
     {"corpus", "gradcheck", "index", "estimators"},
     {"hashers"},
     {"collection"},
-    {"distributed", "report", "lessons"},
+    {"distributed", "report", "lessons", "study"},
     {"cli"},
     {"__init__", "__main__"},
 ]

@@ -1,0 +1,137 @@
+"""How good is the gradient checker? Planted mistakes, false alarms, and the time of a full check.
+
+    python -m benchmarks.gradients run      # some minutes; writes benchmarks/results/gradients.json
+    python -m benchmarks.gradients table    # prints what was measured
+
+Every planted mistake is a real operation of the package with one piece of its source replaced
+(`benchmarks.planted`). It is found if the check fails, and named if the likely cause is the one that was
+planted, and no other. A false alarm is a failing check of an operation as it is, on random arguments.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+import nphash
+from benchmarks.planted import APPLIED, PLANTED, find
+from nphash import gradcheck
+from nphash.gradcheck import Settings
+from nphash.gradcheck.check import check_problem
+from nphash.hashers.checking import operations
+
+RESULTS = Path(__file__).parent / "results" / "gradients.json"
+UNNAMED = "not to be told from the figures"
+SEEDS = 40  # times some thirty operations: more than a thousand random cases
+
+
+def planted() -> dict[str, list[int]]:
+    """Return for each kind of mistake how many were planted, found, and named."""
+    kinds: dict[str, list[int]] = {}
+    for title, text, mistake, cause in PLANTED:
+        kind = UNNAMED if cause is None else "a constant" + APPLIED if cause.endswith(APPLIED) else cause
+        causes = {report.cause for report in find(title, text, mistake) if not report.passed}
+        counts = kinds.setdefault(kind, [0, 0, 0])
+        for column, hit in enumerate((True, bool(causes), causes == {cause})):
+            counts[column] += hit
+    return dict(sorted(kinds.items(), key=lambda item: (item[0] == UNNAMED, -item[1][0], item[0])))
+
+
+def false_alarms(dtype: Any) -> list[int]:
+    """Return the number of random cases of right operations, and of those among them that fail."""
+    alarms = cases = 0
+    for seed in range(SEEDS):
+        for case in operations():
+            reports = check_problem(case.problem(seed, dtype), Settings(seed=seed, sweep=False))
+            alarms += not gradcheck.passed(reports)
+            cases += 1
+    return [cases, alarms]
+
+
+def full_check() -> dict[str, Any]:
+    """Time ``nphash gradcheck``, a process of its own, and count what it checks."""
+    start = time.perf_counter()
+    command = [sys.executable, "-m", "nphash", "gradcheck", "--format", "jsonl"]
+    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=True)
+    seconds = time.perf_counter() - start
+    records = [json.loads(line) for line in done.stdout.splitlines()]
+    return {
+        "seconds": round(seconds, 1),
+        "gradients": len(records),
+        "entries": sum(record["entries"] for record in records),
+        "operations": len({record["operation"] for record in records if "." in record["operation"]}),
+        "methods": len(
+            {record["operation"] for record in records if not set(".:") & set(record["operation"])}
+        ),
+    }
+
+
+@click.group()
+def main() -> None:
+    """Measure the gradient checker."""
+
+
+@main.command()
+def run() -> None:
+    """Measure everything and write the results file."""
+    results = {
+        "about": {
+            "command": "python -m benchmarks.gradients run",
+            "nphash": nphash.__version__,
+            "numpy": np.__version__,
+            "machine": platform.machine(),
+        },
+        "planted": planted(),
+        "false alarms": {name: false_alarms(name) for name in ("float64", "float32")},
+        "full check": full_check(),
+    }
+    RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    click.echo(text(results))
+
+
+@main.command()
+def table() -> None:
+    """Print the results file."""
+    click.echo(text(load()))
+
+
+def load() -> dict[str, Any]:
+    """Return what was measured."""
+    results: dict[str, Any] = json.loads(RESULTS.read_text(encoding="utf-8"))
+    return results
+
+
+def rows(results: dict[str, Any]) -> list[list[str]]:
+    """Return the table of planted mistakes as texts, with a header and a sum."""
+    found = [[kind, *map(str, counts)] for kind, counts in results["planted"].items()]
+    total = [str(sum(counts[column] for counts in results["planted"].values())) for column in range(3)]
+    return [["mistake", "planted", "found", "named"], *found, ["all", *total]]
+
+
+def sentence(results: dict[str, Any]) -> str:
+    """Return the other figures in words."""
+    (wide, wide_alarms), (single, single_alarms) = results["false alarms"].values()
+    full = results["full check"]
+    return (
+        f"False alarms: {wide_alarms} in {wide:,} random cases in float64, {single_alarms} in {single:,} in "
+        f"float32. A full ``nphash gradcheck`` ({full['operations']} operations, {full['methods']} methods, "
+        f"{full['entries']:,} entries) takes {full['seconds']:.0f} s on two cores."
+    )
+
+
+def text(results: dict[str, Any]) -> str:
+    """Return everything as text."""
+    lines = [f"{row[0]:40}" + "".join(f"{cell:>9}" for cell in row[1:]) for row in rows(results)]
+    return "\n".join([*lines, sentence(results).replace("``", "")])
+
+
+if __name__ == "__main__":
+    main()
