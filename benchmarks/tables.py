@@ -12,11 +12,20 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from benchmarks import papers
+from benchmarks import gradients, papers
 
 ROOT = Path(__file__).parent.parent
 
-__all__ = ["command_help", "equation_rows", "equations", "lesson_of", "quality", "simple_table", "waiting"]
+__all__ = [
+    "command_help",
+    "equation_rows",
+    "equations",
+    "gradient_checks",
+    "lesson_of",
+    "quality",
+    "simple_table",
+    "waiting",
+]
 
 
 def simple_table(rows: list[list[str]]) -> str:
@@ -75,6 +84,12 @@ def lesson_of(equation: int) -> str:
     from nphash.lessons import LESSONS
 
     return ", ".join(str(lesson.number) for lesson in LESSONS if equation in lesson.equations)
+
+
+def gradient_checks() -> str:
+    """Return what the gradient checker finds, from the results of `benchmarks.gradients`."""
+    results = gradients.load()
+    return f"{simple_table(gradients.rows(results))}\n\n{gradients.sentence(results)}"
 
 
 def quality(corpora: Iterable[str] = papers.CORPORA) -> str:

@@ -59,6 +59,12 @@ def test_python_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert (names["codes"] == before).all()  # type: ignore[attr-defined]
 
 
+def test_gradient_example_runs() -> None:
+    blocks = re.findall(r"\.\. code-block:: python\n\n((?:    .*\n|\n)+)", README.read_text(encoding="utf-8"))
+    (block,) = [block for block in blocks if "assert_gradients(" in block]
+    exec(compile(re.sub(r"^    ", "", block, flags=re.M), "README.rst", "exec"), {})
+
+
 def test_markup_is_valid() -> None:
     core = pytest.importorskip("docutils.core")
     warnings = io.StringIO()

@@ -263,8 +263,9 @@ for first, last in ((1, 1), (0.3, 0.3), (0.1, 0.1), (1, 0.3)):
 # room to hide information between 0 and 1.
 #
 # A figure about gradients does not replace one about training, nor the other way round.
-# `nphash/estimators.py` has these estimators and ARM, and `benchmarks/estimators.py` in the repository
-# the study at full size.
+# `nphash study estimators` compares them with each other and with estimators that have no bias at all
+# (REINFORCE, ARM), on toys and on a model at several points of its training; the code is in
+# `nphash/estimators.py`.
 #
 # Things to break
 # ---------------
