@@ -128,7 +128,8 @@ class _Decoding:
         total = (totals * rescale).sum(axis=0)  # (B,) sum of exp(s - shift)
         self.E = E
         self.inverse = np.exp(shifts - shift) / total  # (N, B): makes a tile of E probabilities
-        self.expected = np.einsum("sb,sbl->bl", rescale / total, expected)  # (B, L)
+        weights = (rescale / total).astype(z.dtype)  # (shares, B)
+        self.expected = (weights[:, :, None] * expected).sum(axis=0)  # (B, L)
         self.seen = seen.sum(axis=0)  # (B, L)
         return float(np.dot(self.mass, np.log(total) + shift) - hits) / n
 

@@ -48,9 +48,7 @@ class Postponed:
         self.history[self.now] = settings
         before, self.now = self.now, self.now + 1
         table = self._table(before)
-        return [
-            partial(self._step, g, rows, settings, before, table) for rows in np.array_split(g.rows, _BLOCKS)
-        ]
+        return [partial(self._step, g, rows, settings, before, table) for rows in _split(g.rows)]
 
     def _step(self, g: RowGradient, rows: Array, settings: Array, before: int, table: Array) -> None:
         self._catch_up(rows, before, table)
@@ -60,7 +58,7 @@ class Postponed:
     def catch_up(self, rows: Array) -> list[Task]:
         """Return the tasks after which ``rows``, each given once, are up to date."""
         table = self._table(self.now)
-        return [partial(self._catch_up, block, self.now, table) for block in np.array_split(rows, _BLOCKS)]
+        return [partial(self._catch_up, block, self.now, table) for block in _split(rows)]
 
     def _catch_up(self, rows: Array, now: int, table: Array) -> None:
         first_layer.catch_up(self.w, self.m, self.v, rows, self.done, table, now)
@@ -80,3 +78,9 @@ class Postponed:
         """Begin counting anew, when all rows are up to date."""
         self.done = np.minimum(self.done, 0)
         self.now, self._tabulated = 0, -1
+
+
+def _split(rows: Array) -> list[Array]:
+    # np.array_split takes longer than a block of a small batch
+    size = max(1, -(-rows.size // _BLOCKS))
+    return [rows[start : start + size] for start in range(0, rows.size, size)]

@@ -30,7 +30,7 @@ from nphash.hashers.autoencoder import BackLatent, Latent, VariationalHasher, dr
 from nphash.hashers.heads import Labels
 from nphash.hashers.training import Batch, Params, Training
 from nphash.losses import bernoulli_kl
-from nphash.ops import Array, Back, dense
+from nphash.ops import Array, Back
 from nphash.schedules import ScheduleLike
 
 __all__ = ["Doc2Hash", "Doc2HashS"]
@@ -133,7 +133,7 @@ class Doc2Hash(VariationalHasher):
         sample = self.sample if batch.rng is not None else straight_through_bits
 
         h, back_encoder = self._hidden(params, batch.x, self._mask(batch, dtype), batch.engine)  # (B, H)
-        a, back_a = dense(h, params["W_a"], params["b_a"])  # (B, L)
+        a, back_a = batch.engine.dense(h, params["W_a"], params["b_a"])  # (B, L)
         z, back_z = sample(a, drawn(logistic_noise, batch.rng, a.shape, dtype), tau)  # (B, L)
         kl, back_kl = bernoulli_kl(a)
 

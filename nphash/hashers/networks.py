@@ -6,12 +6,12 @@ Letters: B batch, V vocabulary, H hidden units, L bits.
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import csr_matrix
 
 from nphash.corpus.shards import AT_ONCE
 from nphash.engine import Engine
@@ -72,8 +72,9 @@ def stretched(x: Any) -> Any:
     rows = np.repeat(np.arange(x.shape[0]), np.diff(x.indptr))  # (nnz,)
     squares = np.bincount(rows, x.data.astype(np.float64) ** 2, minlength=x.shape[0])  # (B,)
     scale = INPUT_LENGTH / np.sqrt(np.where(squares > 0, squares, 1.0))
-    data = (x.data * scale[rows]).astype(x.dtype)
-    return csr_matrix((data, x.indices, x.indptr), shape=x.shape)
+    documents = copy(x)  # shares the word numbers; SciPy's constructor would look at all of them again
+    documents.data = (x.data * scale[rows]).astype(x.dtype)
+    return documents
 
 
 def encoder(

@@ -11,9 +11,9 @@ through the matrix product and the exponential while they lie in the cache, and 
   another and does Adam's step on each at once.
 
 The softmax is the same whatever m is, as long as nothing overflows. So m is not the largest of all scores,
-which would take another pass: it is a document's largest score in the first tile, and stays until a score
-is so far above it that the exponentials come near the end of float32. Then, which is rare, the row is done
-again with its own maximum (`_raise`). Scores far below are no matter: they have no part in the softmax.
+which would take another pass: it is a document's first score, and stays until a score is so far above it that
+the exponentials come near the end of float32. Then, which is rare, the row is done again with its own
+maximum (`_raise`). Scores far below are no matter: they have no part in the softmax.
 
 Products are BLAS calls on small matrices, by `np.dot`, which Numba gives to SciPy's BLAS; the caller runs
 several threads, so BLAS itself must use one (`nphash.threads.single_threaded_blas`).
@@ -158,7 +158,7 @@ def forward(
             end = min(begin + block, n_rows)
             np.dot(z[begin:end], columns, scores[begin:end])
             for row in range(begin, end):
-                m = shifts[t - 1, row] if t > first else _largest(scores[row], bias)
+                m = shifts[t - 1, row] if t > first else scores[row, 0] + bias[0]
                 added = sum_exponentials(scores[row], bias, m)
                 if not added < _MUCH:
                     sums = total[row : row + 1], expected[row]
