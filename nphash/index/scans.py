@@ -59,15 +59,12 @@ def nearest(rows: Rows, queries: Words, k: int, limits: Ints | None, work: Work,
     if not len(queries) or not rows.n_allowed:
         return np.full((len(queries), k), packed.NONE)
     if limits is not None:
-        limits = np.minimum(limits, _first_limits(sample, queries, k, rows.n_bits))
-        return _nearest(rows, queries, k, limits, work)
-    rank = _rank(k, sample.shape[1], rows.n_allowed)
-    out = _nearest(rows, queries, k, _first_limits(sample, queries, rank, rows.n_bits), work)
-    if rank < k:
-        short = np.flatnonzero(out[:, -1] == packed.NONE)
-        if len(short):
-            safe = _first_limits(sample, queries[short], k, rows.n_bits)
-            out[short] = _nearest(rows, queries[short], k, safe, work)
+        return _nearest(rows, queries, k, limits, work, sample, k)
+    most = np.full(len(queries), rows.n_bits + 1)
+    out = _nearest(rows, queries, k, most, work, sample, _rank(k, sample.shape[1], rows.n_allowed))
+    short = np.flatnonzero(out[:, -1] == packed.NONE)
+    if len(short):
+        out[short] = _nearest(rows, queries[short], k, most[short], work, sample, k)
     return out
 
 
@@ -93,12 +90,13 @@ def _first_limits(sample: Words, queries: Words, rank: int, n_bits: int) -> Ints
     return limits
 
 
-def _nearest(rows: Rows, queries: Words, k: int, limits: Ints, work: Work) -> Keys:
+def _nearest(rows: Rows, queries: Words, k: int, limits: Ints, work: Work, sample: Words, rank: int) -> Keys:
     out = np.empty((len(queries), k), np.uint64)
 
     def one_tile(start: int, stop: int, low: int, high: int, stopped: Stop) -> Keys:
         chosen = queries[start:stop]
-        top = top_k.empty(limits[start:stop], k, rows.n_bits)
+        first_limits = _first_limits(sample, chosen, rank, rows.n_bits)
+        top = top_k.empty(np.minimum(limits[start:stop], first_limits), k, rows.n_bits)
         scan = _nearest_scan(chosen, k, rows, top, work.sliced)
         for first, words in rows.pieces(low, high, max(1 << 16, _PAIRS // len(chosen))):
             _check(stopped)
