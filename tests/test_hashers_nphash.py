@@ -8,8 +8,8 @@ import scipy.sparse
 import small
 
 from nphash import gumbel, hashers
-from nphash.errors import InputError
-from nphash.hashers import Training, doc2hash
+from nphash.errors import InputError, Interrupted
+from nphash.hashers import Training, doc2hash, training
 from nphash.hashers import nphash as method
 from nphash.hashers.nphash import NpHash, Similarity
 from nphash.metrics import precision_at_k
@@ -80,6 +80,52 @@ def test_neighbours_and_teacher_follow_the_topics():
     np.testing.assert_allclose(np.linalg.norm(alike.teacher, axis=1), 1, rtol=1e-5)
 
 
+def test_the_teacher_is_one_generation_older_and_has_its_own_number_of_bits(monkeypatch):
+    taught = []
+    train = method.train
+
+    def watched(hasher, *args, **options):
+        taught.append((hasher.n_bits, hasher.similarity.generations))
+        return train(hasher, *args, **options)
+
+    monkeypatch.setattr(method, "train", watched)
+    alike = batch_of(model(similarity=Similarity(generations=3)), np.arange(3))[1].context
+    assert taught == [(64, 1), (64, 2)]
+    assert alike.teacher.shape == (120, 64 + 30)
+    taught.clear()
+    batch_of(model(similarity=Similarity(generations=1)), np.arange(3))
+    assert taught == []
+
+
+def test_progress_tells_the_teacher_from_the_fit():
+    told = []
+    model().fit(UNIT, callback=told.append)
+    stages = [progress.stage for progress in told]
+    assert set(stages) == {"teacher", "fit"}
+    assert stages == sorted(stages, reverse=True)
+    bits = {progress.stage: progress.params["W_s"].shape[0] for progress in told}
+    assert bits == {"teacher": 64, "fit": 5}
+
+
+@pytest.mark.parametrize("stage", ["teacher", "fit"])
+def test_goes_on_after_an_interruption_in_either_stage(stage, tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "SECONDS_BETWEEN_CHECKPOINTS", 0.0)
+
+    def interrupt(progress):
+        if (progress.stage, progress.epoch) == (stage, 2):
+            raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted):
+        model().fit(UNIT, callback=interrupt, checkpoint=tmp_path / "kept")
+    assert (tmp_path / "kept" / "teacher" / "checkpoint.npz").exists()
+    seen = []
+    resumed = model().fit(UNIT, callback=seen.append, checkpoint=tmp_path / "kept")
+    assert (seen[0].stage, seen[0].epoch) == (stage, 2)
+    straight = model().fit(UNIT)
+    assert all((resumed.params_[name] == array).all() for name, array in straight.params_.items())
+    assert not (tmp_path / "kept").exists()
+
+
 def test_without_context_the_loss_is_the_bound():
     hasher = model()
     params = hasher.start_params(UNIT, UNIT, seed=0)
@@ -143,6 +189,7 @@ def test_saved_and_loaded_with_its_settings(tmp_path):
         ({"temperature": (1.0, 0.0)}, "temperature"),
         ({"similarity": 3}, "similarity is 3"),
         ({"similarity": Similarity(neighbours=0)}, "similarity.neighbours"),
+        ({"similarity": Similarity(generations=0)}, "similarity.generations"),
         ({"similarity": Similarity(weight=-1)}, "similarity.weight"),
         ({"similarity": Similarity(teacher_temperature=0)}, "temperature of similarity"),
     ],

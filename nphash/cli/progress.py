@@ -71,6 +71,7 @@ class FitProgress:
         self.first: Progress | None = None
         self.last: Progress | None = None
         self._bar: Any = None
+        self._stage: str | None = None
         self._done = 0
         self._drawn = 0.0
 
@@ -80,26 +81,34 @@ class FitProgress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._end_bar()
+
+    def _end_bar(self) -> None:
         if self._bar is not None:
             self._bar.render_finish()
             click.echo(err=True)
+        self._bar = None
 
     def __call__(self, progress: Progress) -> None:
         """Show how far the fit is; called by it after each step."""
         self.first, self.last = self.first or progress, progress
         if self.verbose and progress.step == progress.steps:
             click.echo(
-                f"epoch {progress.epoch}/{progress.epochs}: {describe(progress)}, {progress.seconds:.1f} s",
+                f"{_stage(progress)}epoch {progress.epoch}/{progress.epochs}: {describe(progress)}, "
+                f"{progress.seconds:.1f} s",
                 err=True,
             )
         if self.draw:
             self._draw(progress)
 
     def _draw(self, progress: Progress) -> None:
+        if self._stage not in (None, progress.stage):
+            self._end_bar()
         if self._bar is None:
+            self._stage, self._done = progress.stage, 0
             self._bar = click.progressbar(
                 length=progress.epochs * progress.steps,
-                label="fit",
+                label=progress.stage,
                 file=sys.stderr,
                 show_eta=False,  # the fit's own estimate is shown: it knows of resumed epochs
                 item_show_func=lambda text: text,
@@ -114,6 +123,10 @@ class FitProgress:
             left = f", {_clock(progress.seconds_left)} left" if math.isfinite(progress.seconds_left) else ""
             self._bar.current_item = f"{progress.epoch}/{progress.epochs}  {describe(progress)}{left}"
             self._bar.render_progress()
+
+
+def _stage(progress: Progress) -> str:
+    return "" if progress.stage == "fit" else f"{progress.stage}, "
 
 
 def _clock(seconds: float) -> str:

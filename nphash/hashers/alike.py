@@ -1,4 +1,6 @@
-"""Which documents are alike: the graph, neighbours and teacher of `nphash.hashers.nphash`.
+"""Which documents are alike: neighbours and teacher of `nphash.hashers.nphash`.
+
+The first model has to be taught by what is known without one:
 
 1. Graph: each document and its few most similar ones, by the mean of two cosines, of word weights
    and of LSI coordinates. Words alone miss synonyms, LSI alone blurs; either is worse on one of the
@@ -8,7 +10,11 @@
    similar documents themselves do, by 4 points on 20 Newsgroups.
 4. Teacher: LSI and eigenmap coordinates side by side.
 
-Letters: V vocabulary, n documents, d dimensions.
+A model so taught knows better than its teacher which documents are alike: of the 25 nearest by the real
+values behind its bits, 71 in 100 share a label, against 66 in the eigenmap. The next model learns from
+these, and from LSI, by which the first one's mistakes weigh less.
+
+Letters: V vocabulary, n documents, d dimensions, L bits.
 """
 
 from __future__ import annotations
@@ -18,16 +24,20 @@ from typing import Any
 
 import numpy as np
 
+from nphash.hashers.approximate import MOST_EXACT, approximate_cosine
 from nphash.hashers.eigenmap import laplacian_eigenmap
 from nphash.hashers.lsi import normalise_rows
 from nphash.hashers.neighbours import knn_graph, top_cosine
 from nphash.hashers.settings import Similarity
 from nphash.ops import Array
 
-__all__ = ["Alike", "find_alike"]
+__all__ = ["Alike", "alike_by_codes", "find_alike"]
 
 # Below so many documents there is no graph worth having: every document is its own neighbour.
 FEWEST_DOCUMENTS = 50
+
+# Length of LSI coordinates beside those of a model, of length one: their share of a cosine is 0.26.
+LSI_LENGTH = 0.6
 
 
 @dataclass(frozen=True)
@@ -40,7 +50,7 @@ class Alike:
 
 
 def find_alike(X: Any, u: Array, settings: Similarity, seed: int, threads: int | None = None) -> Alike:
-    """Return every document's neighbours and its place in the teacher's space.
+    """Return every document's neighbours and its place in the teacher's space, without a model.
 
     Parameters
     ----------
@@ -59,10 +69,37 @@ def find_alike(X: Any, u: Array, settings: Similarity, seed: int, threads: int |
     u = u[:, : settings.teacher_lsi]
     if n < FEWEST_DOCUMENTS:
         return Alike(X, np.arange(n)[:, None], normalise_rows(u))
-    near, similarities = top_cosine([X, u], min(settings.edges, n - 1), threads=threads)
+    k = min(settings.edges, n - 1)
+    if n > MOST_EXACT:
+        near, similarities = approximate_cosine(u, k, seed, threads=threads)
+    else:
+        near, similarities = top_cosine([X, u], k, threads=threads)
     graph = knn_graph(near, similarities, symmetry="mean", weighted=False)
     place = laplacian_eigenmap(graph, min(settings.eigenmap, n // 8), seed)  # (n, d)
-    k = int(np.clip(n // 40, 1, settings.neighbours))
-    neighbours, _ = top_cosine(place, k, threads=threads)
     teacher = np.hstack([normalise_rows(u), normalise_rows(place)])
-    return Alike(X, neighbours, normalise_rows(teacher))
+    return Alike(X, _nearest(place, settings, seed, threads), normalise_rows(teacher))
+
+
+def alike_by_codes(
+    X: Any, u: Array, a: Array, settings: Similarity, seed: int, threads: int | None = None
+) -> Alike:
+    """Return every document's neighbours and its place in the teacher's space, by a model.
+
+    Parameters
+    ----------
+    X, u, settings, seed, threads
+        As for `find_alike`.
+    a
+        The model's real values before thresholding, (n, L).
+    """
+    u = np.float32(LSI_LENGTH) * normalise_rows(u[:, : settings.teacher_lsi])
+    teacher = normalise_rows(np.hstack([u, normalise_rows(a)]))
+    return Alike(X, _nearest(teacher, settings, seed, threads), teacher)
+
+
+def _nearest(place: Array, settings: Similarity, seed: int, threads: int | None) -> Array:
+    """Return the nearest documents by cosine, (n, k): fewer than asked for where there are few in all."""
+    k = int(np.clip(len(place) // 40, 1, settings.neighbours))
+    if len(place) > MOST_EXACT:
+        return approximate_cosine(place, k, seed, threads=threads)[0]
+    return top_cosine(place, k, threads=threads)[0]

@@ -269,24 +269,28 @@ class VariationalHasher(Hasher):
             learned_y, self.n_labels_ = targets(y)
         target = self._target(X)
         params = self.start_params(X, target, seed)
+        watched = {"callback": options["callback"], "checkpoint": options["checkpoint"]}
+        context = self._context(X, params, seed, **watched)
         state = train(
             self,
             params,
-            Data(X, target, learned_y, self._context(X, params, seed)),
+            Data(X, target, learned_y, context),
             self._validator(X, y, X_valid, y_valid),
             self._training,
             seed,
             threads=self.threads,
-            callback=options["callback"],
-            checkpoint=options["checkpoint"],
+            **watched,
         )
         self.params_ = self.ready(state.best, X)
         self.best_epoch_ = state.best_epoch
         self.history_ = state.history
         self.n_iter_ = len(state.history)
 
-    def _context(self, X: Any, params: Params, seed: int) -> Any:
-        """Return what the loss needs to know of the training documents besides (`Batch.context`)."""
+    def _context(self, X: Any, params: Params, seed: int, **watched: Any) -> Any:
+        """Return what the loss needs to know of the training documents besides (`Batch.context`).
+
+        ``watched`` are the fit's callback and checkpoint folder, for work that takes long.
+        """
         return None
 
     def _hidden(

@@ -1,6 +1,6 @@
 """The method of this package: codes that rebuild a document and its neighbours, and keep its similarities.
 
-Four ideas, none of which needs labels:
+Five ideas, none of which needs labels:
 
 * neighbours: from a document's code its own words *and* those of one near document are rebuilt, a
   neighbour drawn anew at each step (PairRec's idea at the price of one encoding);
@@ -9,7 +9,9 @@ Four ideas, none of which needs labels:
 * distillation: within a batch, codes are as near as a teacher says, cosine in LSI and eigenmap
   coordinates together;
 * the encoder reads LSI coordinates, not words: it cannot learn its documents by heart, and new ones get
-  codes as good as theirs.
+  codes as good as theirs;
+* generations (born-again networks, Furlanello et al., ICML 2018): a first model of 64 bits, taught by LSI
+  and the eigenmap, finds better neighbours than these, and teaches the model that is kept.
 
 Bits are sampled straight through as in `Doc2Hash`, and codes come from a running average of weights.
 
@@ -19,6 +21,8 @@ Letters: B batch, V vocabulary, H hidden units, L bits, n documents, d LSI dimen
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -26,10 +30,11 @@ import numpy as np
 from nphash.distillation import similarity_distillation
 from nphash.engine import Engine
 from nphash.errors import InputError, UnsupportedError
+from nphash.hashers.checkpoint import Checkpoint
 from nphash.hashers.doc2hash import Doc2Hash
 from nphash.hashers.networks import layers, normalise_rows
 from nphash.hashers.settings import Similarity
-from nphash.hashers.training import Batch, Params, Training
+from nphash.hashers.training import Batch, Data, Params, Progress, Training, train
 from nphash.losses import bound_loss
 from nphash.ops import Array, dropout, relu, softmax
 from nphash.schedules import ScheduleLike
@@ -47,6 +52,15 @@ INPUT_LENGTH = 10.0
 STEPS = (1_500, 12_000)
 EPOCHS = (4, 200)
 USUAL_EPOCHS = 18
+
+# Code length of the models that only teach. One of 128 bits finds no better neighbours.
+TEACHER_BITS = 64
+
+# Distillation pulls a bit with a force of 1 / L, reconstruction does not: its weight is given for codes
+# of this length and grows with L.
+WEIGHED_BITS = 32
+
+TEACHER_FOLDER = "teacher"  # its checkpoint, in the folder of the fit's
 
 
 class NpHash(Doc2Hash):
@@ -149,6 +163,8 @@ class NpHash(Doc2Hash):
         fewest, most = (-(-total // steps) for total in STEPS)
         self.n_epochs_ = int(np.clip(np.clip(USUAL_EPOCHS, fewest, most), *EPOCHS))
         super()._fit(X, y, **options)
+        if options.get("checkpoint") is not None:
+            forget_teachers(Path(options["checkpoint"]))
 
     # ------------------------------------------------------------------ before the first step
     # What only a fit needs is imported here: SciPy's eigensolvers take longer to load than a search.
@@ -157,20 +173,55 @@ class NpHash(Doc2Hash):
         """Return the weights a fit begins with, and the LSI components, which stay as they are."""
         from nphash.hashers.lsi import fit_lsi
 
-        dtype = self._training.dtype
         lsi = fit_lsi(x, min(self._settings("similarity").lsi, *x.shape), seed)
-        rng = np.random.default_rng([seed])
-        params = layers(rng, (lsi.components.shape[1], *self.hidden))
-        params |= self._start(rng, self.hidden[-1], target)
-        params = {name: array.astype(dtype) for name, array in params.items()}
-        return params | {"V_u": lsi.components.astype(dtype)}
+        return self._first_params(target, lsi.components, seed)
 
-    def _context(self, X: Any, params: Params, seed: int) -> Alike:
-        from nphash.hashers.alike import find_alike
+    def _first_params(self, target: Any, V_u: Array, seed: int) -> Params:
+        rng = np.random.default_rng([seed])
+        params = layers(rng, (V_u.shape[1], *self.hidden)) | self._start(rng, self.hidden[-1], target)
+        return {name: array.astype(self._training.dtype) for name, array in {**params, "V_u": V_u}.items()}
+
+    def _context(self, X: Any, params: Params, seed: int, **watched: Any) -> Alike:
+        from nphash.hashers.alike import alike_by_codes, find_alike
         from nphash.hashers.lsi import project
 
+        settings: Similarity = self._settings("similarity")
         u = project(X, params["V_u"], self.threads)  # (n, d)
-        return find_alike(X, u, self._settings("similarity"), seed, self.threads)
+        if settings.generations == 1:
+            return find_alike(X, u, settings, seed, self.threads)
+        a = self._teach(X, params, seed, **watched)  # (n, L')
+        return alike_by_codes(X, u, a, settings, seed, self.threads)
+
+    def _teach(
+        self,
+        X: Any,
+        params: Params,
+        seed: int,
+        *,
+        callback: Callable[[Progress], None] | None = None,
+        checkpoint: Path | None = None,
+    ) -> Array:
+        """Train a model one generation older than this one; return what it says of every document."""
+        similarity: Similarity = self._settings("similarity")
+        older = replace(similarity, generations=similarity.generations - 1)
+        given = {"n_bits": TEACHER_BITS, "training": self._training, "similarity": older}
+        teacher = type(self)(**{**self.get_params(deep=False), **given})
+        folder = None if checkpoint is None else checkpoint / TEACHER_FOLDER
+        first = teacher._first_params(X, params["V_u"], seed)
+        context = teacher._context(X, first, seed, callback=callback, checkpoint=folder)
+        state = train(
+            teacher,
+            first,
+            Data(X, X, None, context),
+            None,
+            self._training,
+            seed,
+            threads=self.threads,
+            callback=None if callback is None else lambda told: callback(replace(told, stage="teacher")),
+            checkpoint=folder,
+            keep=True,
+        )
+        return teacher._logits(state.best, X)
 
     # ------------------------------------------------------------------ the model
 
@@ -228,4 +279,13 @@ class NpHash(Doc2Hash):
         np.fill_diagonal(similarity, -np.inf)
         P, _ = softmax(similarity)
         loss, back = similarity_distillation(code, P.astype(code.dtype), settings.code_temperature)
-        return settings.weight, loss, back
+        return settings.weight * self.n_bits / WEIGHED_BITS, loss, back
+
+
+def forget_teachers(folder: Path) -> None:
+    """Delete the checkpoints of the models that only taught: they are kept until the last one is fitted."""
+    teachers = folder / TEACHER_FOLDER
+    if teachers.is_dir():
+        forget_teachers(teachers)
+        Checkpoint(teachers, "").delete()
+        Checkpoint(folder, "").delete()

@@ -100,9 +100,12 @@ class Similarity:
     teacher_lsi
         How many of them are in the graph and the teacher.
     weight
-        Weight of the distillation.
+        Weight of the distillation for codes of 32 bits; it grows with their length.
     teacher_temperature, code_temperature
         Of the two distributions over a batch.
+    generations
+        How many models are trained in turn, each by its predecessor's codes. The first is taught by LSI
+        and eigenmap, the last is kept.
 
     Examples
     --------
@@ -118,10 +121,11 @@ class Similarity:
     weight: float = 2.0
     teacher_temperature: float = 0.1
     code_temperature: float = 0.3
+    generations: int = 2
 
     def check(self) -> None:
         """Raise `InputError` for settings that cannot be."""
-        for name in ("neighbours", "edges", "eigenmap", "lsi", "teacher_lsi"):
+        for name in ("neighbours", "edges", "eigenmap", "lsi", "teacher_lsi", "generations"):
             if not is_count(getattr(self, name)):
                 raise InputError(f"similarity.{name} is {getattr(self, name)!r}", "give 1 or more")
         if not (isfinite(self.weight) and self.weight >= 0):

@@ -86,11 +86,12 @@ def train(
     threads: int | None = None,
     callback: Callable[[Progress], None] | None = None,
     checkpoint: Path | str | None = None,
+    keep: bool = False,
 ) -> State:
     """Minimise a model's loss and return the state whose ``best`` are the chosen weights.
 
     Same seed, same bytes: batch order and noise are keyed by (seed, epoch, step) and no sum
-    depends on the number of threads.
+    depends on the number of threads. With `keep` the checkpoint stays, as of the end.
 
     Raises
     ------
@@ -120,7 +121,9 @@ def train(
             if loop.saved_epoch
             else "no epoch had been kept yet; begin again",
         ) from None
-    if kept is not None:
+    if kept is not None and keep:
+        kept.save(loop.state)
+    elif kept is not None:
         kept.delete()
     return loop.state
 
