@@ -73,6 +73,11 @@ def test_a_table_for_people_and_csv(corpus, tmp_path):
     assert csv.startswith("part,ms,share,least_ms,of_limit\n")
 
 
+def test_quiet_is_quiet(corpus, tmp_path):
+    result = run("fit", corpus, "-o", tmp_path / "c", *SMALL, "--profile", "--quiet")
+    assert result.err == "" and jsonl(result.out)[-1]["part"] == "a step"
+
+
 def test_a_method_without_steps_says_so(corpus, tmp_path):
     result = run("fit", corpus, "-o", tmp_path / "c", "--method", "itq", "--bits", "8", "--profile")
     assert (result.code, result.out) == (0, "")

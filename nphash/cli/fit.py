@@ -135,7 +135,8 @@ def _profiled(progress: FitProgress, options: dict[str, Any]) -> Iterator[None]:
     except (Interrupted, KeyboardInterrupt) as error:
         stopped = error
     if options["profile"]:
-        show_profile(progress.first, progress.last, options["method"], options["output_format"])
+        how = options["method"], options["output_format"], options["quiet"]
+        show_profile(progress.first, progress.last, *how)
     if stopped is not None:
         raise stopped
 

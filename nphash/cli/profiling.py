@@ -16,7 +16,9 @@ FIELDS = ("part", "ms", "share", "least_ms", "of_limit")
 REST = "everything else"
 
 
-def show_profile(first: Progress | None, last: Progress | None, method: str, form: str | None) -> None:
+def show_profile(
+    first: Progress | None, last: Progress | None, method: str, form: str | None, quiet: bool = False
+) -> None:
     """Write the profile of a fit on standard output, a table for people and records for programs.
 
     Parameters
@@ -28,9 +30,11 @@ def show_profile(first: Progress | None, last: Progress | None, method: str, for
         Of the fit, for messages.
     form
         ``"table"``, ``"jsonl"``, ``"csv"``; None for what suits standard output.
+    quiet
+        Nothing on standard error.
     """
     if first is None or last is None:
-        note(f"no profile: {method} does not learn by steps, or was stopped before the first")
+        note(f"no profile: {method} does not learn by steps, or was stopped before the first", quiet)
         return
     from nphash.hashers.costs import model_bytes
     from nphash.machine import measure_limits
@@ -47,7 +51,7 @@ def show_profile(first: Progress | None, last: Progress | None, method: str, for
         for row in rows:
             writer.write(row)
     for line in _explanation(first, last, limits):
-        note(line)
+        note(line, quiet)
 
 
 def _steps(progress: Progress) -> int:

@@ -83,7 +83,7 @@ def _labels(hasher: VariationalHasher, y: Any) -> tuple[Any, dict[str, Any]]:
     if scipy.sparse.issparse(y):
         if known not in (None, y.shape[1]):
             raise InputError(f"y has {y.shape[1]} labels, but {known} before", "keep the columns of y")
-        return (y, {"n_labels_": y.shape[1]}) if known else (y, {"n_labels_": targets(y)[1]})
+        return y, {"n_labels_": known or targets(y)[1]}
     classes = getattr(hasher, "classes_", None)
     if classes is None:
         numbers, n_labels = targets(y)

@@ -1,0 +1,149 @@
+"""Whether both training engines end at the same quality, and what a user waits for with each.
+
+    python -m benchmarks.engines quality       # Reuters, 32 bits, 5 seeds: about ten minutes
+    python -m benchmarks.engines journey       # `nphash fit` of Reuters from text to collection
+    python -m benchmarks.engines table
+
+Quality: the same seeds with ``engine="numba"`` and ``engine="numpy"``; the figure is validation precision at
+100 of the epoch chosen by it. Batches and noise are the same, only rounding differs, but rounding is
+enough for two fits to part after some hundred steps; so means are compared, by the spread of the seeds. Each
+fit is kept as soon as it is done, and not done again. Journey: fresh processes, engines in turn.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import mean, median, stdev
+from typing import Any
+
+import click
+
+from benchmarks.papers import environment
+from benchmarks.tables import simple_table
+
+HERE = Path(__file__).parent
+DATA = HERE.parent.parent / "shared" / "data"
+RESULT = HERE / "results" / "engines.json"
+ENGINES = ("numba", "numpy")
+CORPUS = "reuters-r90.jsonl.gz"
+
+Figures = dict[str, Any]
+
+
+def load() -> Figures:
+    """Return what has been measured."""
+    return dict(json.loads(RESULT.read_text(encoding="utf-8"))) if RESULT.exists() else {}
+
+
+def keep(figures: Figures) -> None:
+    """Write what has been measured, and on what."""
+    RESULT.write_text(json.dumps({**figures, **environment()}, indent=1) + "\n", encoding="utf-8")
+
+
+def verdict(numba: list[float], numpy: list[float]) -> Figures:
+    """Compare the means by the larger of the standard deviations over the seeds.
+
+    Examples
+    --------
+    >>> verdict([0.80, 0.82], [0.81, 0.83])["within one standard deviation"]
+    True
+    """
+    spread = max(stdev(numba), stdev(numpy))
+    difference = mean(numba) - mean(numpy)
+    return {
+        "means": {"numba": mean(numba), "numpy": mean(numpy)},
+        "standard deviations": {"numba": stdev(numba), "numpy": stdev(numpy)},
+        "difference": difference,
+        "within one standard deviation": abs(difference) <= spread,
+    }
+
+
+@click.group()
+def main() -> None:
+    """Compare the training engines."""
+
+
+@main.command()
+@click.option("--data", type=click.Path(path_type=Path, exists=True), default=DATA)
+@click.option("--seeds", default=5, help="Seeds 0 to SEEDS - 1.")
+@click.option("--epochs", default=20)
+@click.option("--bits", default=32)
+def quality(data: Path, seeds: int, epochs: int, bits: int) -> None:
+    """Fit Doc2hash by both engines with the same seeds."""
+    from nphash.corpus.protocol import prepare
+    from nphash.hashers import create
+
+    corpus = prepare(data / CORPUS)
+    settings = {"corpus": CORPUS, "method": "doc2hash", "bits": bits, "epochs": epochs}
+    found = load().get("quality", {})
+    if found.get("settings") != settings:
+        found = {"settings": settings, "precision": {}, "seconds": {}}
+    for seed in range(seeds):
+        for engine in ENGINES:
+            if str(seed) in found["precision"].get(engine, {}):
+                continue
+            hasher: Any = create("doc2hash", n_bits=bits, random_state=seed)
+            hasher.set_params(training__epochs=epochs, training__engine=engine)
+            start = time.perf_counter()
+            hasher.fit(corpus.X_train, corpus.y_train, X_valid=corpus.X_valid, y_valid=corpus.y_valid)
+            record = hasher.history_[hasher.best_epoch_ - 1]
+            found["precision"].setdefault(engine, {})[str(seed)] = record["P@100"]
+            found["seconds"].setdefault(engine, {})[str(seed)] = round(time.perf_counter() - start, 2)
+            click.echo(f"{engine}, seed {seed}: {record['P@100']:.4f}")
+            keep({**load(), "quality": found})
+    if seeds > 1:
+        of = {engine: list(found["precision"][engine].values()) for engine in ENGINES}
+        keep({**load(), "quality": {**found, **verdict(of["numba"], of["numpy"])}})
+
+
+@main.command()
+@click.option("--data", type=click.Path(path_type=Path, exists=True), default=DATA)
+@click.option("--runs", default=3)
+@click.option("--bits", default=32)
+def journey(data: Path, runs: int, bits: int) -> None:
+    """Time ``nphash fit`` of Reuters with the default method, engines in turn."""
+    before, seconds = os.getloadavg(), dict[str, list[float]]()
+    for _ in range(runs):
+        for engine in ENGINES:
+            with tempfile.TemporaryDirectory() as folder:
+                fit = ["fit", str(data / CORPUS), "-o", f"{folder}/c", "--bits", str(bits), "--quiet"]
+                command = [sys.executable, "-m", "nphash", *fit, "-p", f"training__engine={engine}"]
+                start = time.perf_counter()
+                subprocess.run(command, check=True)
+                seconds.setdefault(engine, []).append(time.perf_counter() - start)
+    found = {
+        "command": f"nphash fit {CORPUS} --bits {bits}",
+        "seconds": seconds,
+        "medians": {engine: median(times) for engine, times in seconds.items()},
+        "processors": os.cpu_count(),
+        "load before and after": [before, os.getloadavg()],
+    }
+    keep({**load(), "journey": found})
+
+
+@main.command()
+def table() -> None:
+    """Print both comparisons."""
+    found = load()
+    rows = [["engine", "validation P@100", "seconds, nphash fit"]]
+    for engine in ENGINES:
+        precision = found["quality"]["precision"][engine].values()
+        seconds = found.get("journey", {}).get("medians", {}).get(engine)
+        rows.append(
+            [
+                engine,
+                f"{mean(precision):.4f} ± {stdev(precision):.4f}",
+                "" if seconds is None else f"{seconds:.1f}",
+            ]
+        )
+    click.echo(simple_table(rows))
+
+
+if __name__ == "__main__":
+    main()
