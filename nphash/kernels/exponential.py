@@ -18,13 +18,13 @@ import numpy.typing as npt
 
 from nphash.kernels._jit import jit
 
-__all__ = ["exponentials", "sum_exponentials"]
+__all__ = ["sum_exponentials"]
 
 Array = npt.NDArray[Any]
 _F = np.float32
 
 _SMALLEST = _F(-87)  # exp(-87) = 1.6e-38 is the smallest that needs no denormal float
-_LARGEST = _F(88)  # exp(88) = 1.7e38, half of the largest float
+_LARGEST = _F(80)  # exp(80) = 5.5e34: the sum of thousands is still a float
 _PER_LN2 = _F(1.4426950408889634)
 _LN2_HIGH = _F(0.693145751953125)  # ln 2 in two parts: n times the first is exact
 _LN2_LOW = _F(1.428606765330187e-06)
@@ -51,31 +51,11 @@ def _exponential(y: Any) -> Any:
     return (p * r * r + r + _ONE) * power
 
 
-@jit(fastmath={"contract"})
-def exponentials(row: Array, shift: Array) -> None:
-    """Replace ``row`` by exp(row - shift), at most exp(88).
-
-    Parameters
-    ----------
-    row, shift
-        float32 arrays of shape (n,).
-
-    Examples
-    --------
-    >>> row = np.array([1, 0, -1000], dtype=np.float32)
-    >>> exponentials(row, np.zeros(3, dtype=np.float32))
-    >>> row.round(4)
-    array([2.7183, 1.    , 0.    ], dtype=float32)
-    """
-    for i in range(row.size):
-        row[i] = _exponential(row[i] - shift[i])
-
-
 # reassoc: exponentials are positive, so any order of addition is as good. It is a property of the
 # additions here; those of `_exponential` keep theirs.
 @jit(fastmath={"reassoc", "contract", "nsz"})
-def sum_exponentials(row: Array, bias: Array, shift: float) -> Any:
-    """Replace ``row`` by exp((row + bias) - shift), each at most exp(88), and return the sum.
+def sum_exponentials(row: Array, bias: Array, shift: Any) -> Any:
+    """Replace ``row`` by exp((row + bias) - shift), each at most exp(80), and return the sum.
 
     Parameters
     ----------
