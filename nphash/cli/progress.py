@@ -62,7 +62,7 @@ class FitProgress:
     Attributes
     ----------
     first, last
-        What the fit said after its first and its last step so far; None before.
+        What the fit said after its first and its last step so far, of the stage it is in; None before.
     """
 
     def __init__(self, quiet: bool, verbose: bool = False) -> None:
@@ -91,7 +91,9 @@ class FitProgress:
 
     def __call__(self, progress: Progress) -> None:
         """Show how far the fit is; called by it after each step."""
-        self.first, self.last = self.first or progress, progress
+        if self.first is None or self.first.stage != progress.stage:
+            self.first = progress
+        self.last = progress
         if self.verbose and progress.step == progress.steps:
             click.echo(
                 f"{_stage(progress)}epoch {progress.epoch}/{progress.epochs}: {describe(progress)}, "
