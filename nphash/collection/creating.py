@@ -57,7 +57,7 @@ class CreateSettings:
         Keep the word weights on the disk while fitting, in the directory to be made (about 8 bytes for each
         word of each document, twice that for a while). None does so where they are large for this machine's
         memory, if the hasher can learn from them there. What still grows with the documents in
-        memory is their ids and labels, and some 60 bytes each.
+        memory is their ids and labels, and some 200 bytes each.
     """
 
     vectorizer: VectorizerSettings = field(default_factory=VectorizerSettings)
