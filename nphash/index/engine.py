@@ -70,13 +70,13 @@ class Engine:
         """Return what `nearest` would do."""
         copied = _sparse(rows)
         buckets = None if copied else self._current_buckets(rows)
-        return self._plan(Task(rows.n_allowed if copied else rows.n, rows.n_bits, n_queries), k, buckets)
+        return self._plan(Task(rows.n_allowed if copied else rows.n, rows.n_bits, n_queries, k), buckets)
 
-    def _plan(self, task: Task, k: int, buckets: MultiIndex | None) -> Plan:
+    def _plan(self, task: Task, buckets: MultiIndex | None) -> Plan:
         looks = None
         if buckets is not None:
             # Never tried with this k: hope for a third of a scan, the trial will tell.
-            looks = self._looks.get(k, planner.looks_per_scan(task) / 3)
+            looks = self._looks.get(task.k, planner.looks_per_scan(task) / 3)
         if self.strategy == "auto":
             return planner.choose(task, looks)
         costs = planner.cost(task, looks)
@@ -86,8 +86,8 @@ class Engine:
         return Plan(wanted, task, costs, asked_for=True)
 
     def _nearest(self, rows: Rows, queries: Words, k: int, buckets: MultiIndex | None) -> Keys:
-        task = Task(rows.n, rows.n_bits, len(queries))
-        plan = self._plan(task, k, buckets)
+        task = Task(rows.n, rows.n_bits, len(queries), k)
+        plan = self._plan(task, buckets)
         if plan.strategy == "multi-index" and buckets is not None:
             return self._nearest_by_buckets(buckets, rows, queries, k)
         found = self._scan_nearest(plan.strategy, rows, queries, k, None)
@@ -121,8 +121,8 @@ class Engine:
         from nphash.index import multi_index
 
         # Queries given up will be few, and a scan for few costs more than its share of a large one.
-        budget = planner.looks_per_scan(Task(rows.n, rows.n_bits, 1))
-        worth = planner.looks_per_scan(Task(rows.n, rows.n_bits, len(queries)))
+        budget = planner.looks_per_scan(Task(rows.n, rows.n_bits, 1, k))
+        worth = planner.looks_per_scan(Task(rows.n, rows.n_bits, len(queries), k))
         out, work = np.empty((len(queries), k), np.uint64), np.full(len(queries), -1)
         trial = min(_TRIAL, len(queries))
         out[:trial], work[:trial] = multi_index.nearest(
@@ -136,13 +136,13 @@ class Engine:
             )
         done = work >= 0
         if not done.all():
-            given_up = Task(rows.n, rows.n_bits, int((~done).sum()))
+            given_up = Task(rows.n, rows.n_bits, int((~done).sum()), k)
             plan = planner.choose(given_up)
             planner.note(given_up, plan)  # or a scan that is not loaded yet would never be
             out[~done] = self._scan_nearest(plan.strategy, rows, queries[~done], k, None)
         if buckets.n < rows.n and done.any():  # rows that have no buckets yet
             tail = rows.since(buckets.n)
-            plan = planner.choose(Task(rows.n - buckets.n, rows.n_bits, int(done.sum())))
+            plan = planner.choose(Task(rows.n - buckets.n, rows.n_bits, int(done.sum()), k))
             limits = packed.distances(out[done, -1]).astype(np.int64)
             size = min(k, tail.n_allowed)
             if size:
@@ -165,7 +165,7 @@ class Engine:
 
     def _scan_within(self, rows: Rows, queries: Words, radius: int, step: Step | None) -> tuple[Ints, Keys]:
         task = Task(rows.n - rows.start, rows.n_bits, len(queries))
-        plan = self._plan(task, 1, None) if self.strategy != "multi-index" else planner.choose(task)
+        plan = self._plan(task, None) if self.strategy != "multi-index" else planner.choose(task)
         if plan.strategy == "numpy":
             return _numpy_within(rows, queries, radius)
         from nphash.index import scans

@@ -43,8 +43,9 @@ _LONGEST = 26  # bits of a substring: 2^26 buckets are 256 MB
 
 # Microseconds on one core.
 _NUMPY_QUERY, _NUMPY_WORD = 15.0, 2.6e-3
-_POPCOUNT_QUERY, _POPCOUNT_WORD = 3.0, 1.2e-4
-_SLICED_QUERY, _SLICED_BLOCK_WORD, _SLICED_WORD = 5.0, 0.55, 3.6e-5
+_POPCOUNT_QUERY, _POPCOUNT_WORD, _POPCOUNT_NEIGHBOUR = 1.0, 1.1e-4, 0.25
+_SLICED_CALL, _SLICED_BLOCK_WORD = 50.0, 0.7
+_SLICED_QUERY, _SLICED_WORD, _SLICED_NEIGHBOUR = 1.0, 3.6e-5, 0.06
 _BUCKET_QUERY, _BUCKET_LOOK = 2.0, 9e-3
 _BUCKET_BUILD = 0.05  # for a row and substring
 
@@ -57,6 +58,7 @@ class Task(NamedTuple):
     n: int  # rows
     n_bits: int
     n_queries: int
+    k: int = 10  # neighbours wanted
 
 
 class Plan(NamedTuple):
@@ -117,13 +119,14 @@ def cost(task: Task, looks: float | None = None) -> dict[str, float]:
     'bit-sliced'
     """
     n, q, words = task.n, task.n_queries, -(-task.n_bits // 64)
+    k = min(task.k, n)
     costs = {
         "numpy": q * (_NUMPY_QUERY + n * words * _NUMPY_WORD),
-        "popcount": q * (_POPCOUNT_QUERY + n * words * _POPCOUNT_WORD),
+        "popcount": q * (_POPCOUNT_QUERY + n * words * _POPCOUNT_WORD + k * _POPCOUNT_NEIGHBOUR),
     }
     if task.n_bits <= _MOST_SLICED:
-        block = n / 512 * words * _SLICED_BLOCK_WORD
-        costs["bit-sliced"] = block + q * (_SLICED_QUERY + n * (task.n_bits / 64) * _SLICED_WORD)
+        each = _SLICED_QUERY + n * (task.n_bits / 64) * _SLICED_WORD + k * _SLICED_NEIGHBOUR
+        costs["bit-sliced"] = _SLICED_CALL + n / 512 * words * _SLICED_BLOCK_WORD + q * each
     if looks is not None and n >= FEWEST_BUCKETED:
         costs["multi-index"] = q * (_BUCKET_QUERY + looks * _BUCKET_LOOK)
     return costs
