@@ -148,9 +148,8 @@ class Contestant:
         return dict(json.loads(line)) if line else None
 
     def end(self) -> None:
-        """Let the process end."""
-        if self.process.poll() is None:
-            self.process.communicate("\n")
+        """Let the process end, if it has not."""
+        self.process.communicate("\n")
 
 
 def race(case: Case, turns: int, names: list[str], python: str) -> dict[str, dict[str, float]]:
@@ -166,6 +165,7 @@ def race(case: Case, turns: int, names: list[str], python: str) -> dict[str, dic
                 if contestant.warm_up(WARM_UP.get(name, WARM_UP_OTHERS)):
                     contestants.append(contestant)
                 else:
+                    contestant.end()
                     click.echo(f"  {name}: left out, it does not run here", err=True)
             for _ in range(turns):
                 for contestant in contestants:

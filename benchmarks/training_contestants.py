@@ -213,7 +213,7 @@ def contestant(name: str, X: Any, bits: int, threads: int) -> Step:
         "torch-dense": lambda: torch_dense_step(X, bits, threads),
         "jax": lambda: jax_step(X, bits, threads),
     }
-    if name in kinds:
+    if name in kinds or not name.startswith("torch"):
         return kinds[name]()
     return torch_step(X, bits, threads, 2 if "-two" in name else 1, "-compiled" in name)
 

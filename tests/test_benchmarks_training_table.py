@@ -1,12 +1,11 @@
-"""The training tables are made from the results file and are valid RST; results are kept cell by cell."""
+"""The training tables are made from the results file and are valid RST."""
 
 import io
 import json
 
-import numpy as np
 import pytest
 
-from benchmarks import training, training_data, training_table
+from benchmarks import training_table
 
 
 def figures(ms, ratio=1.0, peak=100.0):
@@ -72,41 +71,3 @@ def test_tables_are_valid_markup(results):
         html = core.publish_string(table, writer="html", settings_overrides={"warning_stream": warnings})
         assert b"<table" in html
     assert warnings.getvalue() == ""
-
-
-def test_what_was_measured_is_not_measured_again(tmp_path):
-    def keep(again=False, turns=3):
-        kept = training.Kept(tmp_path / "training.json", again)
-        kept.once("cells", {"words": 5}, turns, lambda: {"turns": turns, "results": measured.append(turns)})
-        return kept.found["cells"]
-
-    measured = []
-    assert [cell["turns"] for cell in keep()] == [3]
-    assert [cell["turns"] for cell in keep()] == [3]
-    assert measured == [3]
-    assert [cell["turns"] for cell in keep(turns=12)] == [12]  # more turns than there are: in its place
-    keep(again=True)
-    assert measured == [3, 12, 3]
-
-
-def test_a_corpus_that_is_not_at_hand_is_left_out(tmp_path, capsys):
-    kept = training.Kept(tmp_path / "training.json", again=False)
-    kept.once("cells", {"data": "none"}, 1, lambda: training_data.documents("none", 10, 10))
-    assert kept.found["cells"] == []
-    assert "left out, there is no" in capsys.readouterr().err
-
-
-def test_everyone_races_in_the_main_cases_only():
-    main, large = training.QUICK[0], training.Case("zipf", 20_000, 64, 100, 2)
-    assert {"nphash", "torch-two", "torch-dense", "jax", "nphash-numpy"} <= set(main.contestants())
-    assert "torch-compiled-malloc" in large.contestants()
-    assert "jax" not in large.contestants()
-    assert len(set(training.ALL)) == len(training.ALL)
-
-
-def test_documents_follow_zipfs_law():
-    X = training_data.documents("zipf", 300, 1000)
-    assert X.shape == (300, 1000)
-    assert 30 < X.nnz / 300 < 90
-    counts = np.bincount(X.indices, minlength=1000)
-    assert counts[:10].mean() > 10 * counts[500:].mean()
