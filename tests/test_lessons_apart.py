@@ -52,6 +52,15 @@ def test_an_endless_loop_is_named_and_the_rest_graded(tmp_path):
     assert grades["clip"].passed
 
 
+def test_what_calls_an_endless_loop_is_told_so(tmp_path):
+    source = (Path(__file__).parent / "solutions" / "solution_2.py").read_text(encoding="utf-8")
+    grades = graded(
+        tmp_path, source.replace("    y = np.tanh", "    while True: pass\n    y = np.tanh"), seconds=1
+    )
+    assert [grade.verdict for grade in grades.values()] == ["wrong", "wrong"]
+    assert grades["residual"].advice == "it calls tanh_layer: mend that first"
+
+
 def test_a_file_that_does_not_end(tmp_path):
     with pytest.raises(ExerciseError, match=r"mine\.py: stopped after 1 s"):
         graded(tmp_path, SOLUTION + "\nwhile True:\n    pass\n", seconds=1)

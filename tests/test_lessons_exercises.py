@@ -503,3 +503,14 @@ def test_jsonl(tmp_path):
     assert records[0]["cause"] == "temperature missing in back"
     assert records[0]["gradients"]["logits"] > 0.01
     assert records[1]["gradients"]["logits"] < 1e-7
+
+
+def test_the_table_below_a_mistake_has_no_remarks_of_its_own(tmp_path):
+    source = (SOLUTIONS / "solution_2.py").read_text(encoding="utf-8")
+    file = tmp_path / "mine.py"
+    file.write_text(source.replace("db = da.sum(axis=0)", "db = da"), encoding="utf-8")
+    text = format_grades(grade_exercise(file))
+    assert text.count("add up the leading axes") == 2  # once for each function, not again below its table
+    tables = [line.split()[:2] for line in text.splitlines() if line.startswith(" " * 10 + "WRONG")]
+    assert tables == [["WRONG", "tanh_layer"], ["WRONG", "residual"]]
+    assert "axes)\n" not in text.replace("leading axes)", "")

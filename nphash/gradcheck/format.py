@@ -131,7 +131,7 @@ def cells(report: Report) -> tuple[str, ...]:
     """Return a report as texts in the order of `HEADER`."""
     verdict = report.verdict.upper() if not report.passed else report.verdict
     operation = f"{report.operation} {report.equation}".strip()
-    shape = " x ".join(map(str, report.shape)) or ("" if report.entries > 1 else "scalar")
+    shape = " x ".join(map(str, report.shape)) or ("scalar" if report.entries == 1 else "")
     worst = ",".join(map(str, report.worst)) or "-"
     numbers = (_number(report.analytic, "{:.6g}"), _number(report.numeric, "{:.6g}"))
     error = _number(report.relative_error, "{:.1e}")
@@ -143,7 +143,7 @@ def remarks(report: Report) -> list[str]:
     """Return what is to be said of a report beside its figures."""
     if report.passed:
         return [report.note] if report.note else []
-    text = [f"likely cause: {report.cause} ({report.evidence})"]
+    text = [f"likely cause: {report.cause} ({report.evidence})"] if report.cause else []
     if report.note:
         text.append(report.note)
     if report.first:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from nphash.gradcheck import Report
-from nphash.lessons.exercises import grade_student, parts_of, student_of
+from nphash.lessons.exercises import grade_student, mend_first, parts_of, student_of
 from nphash.lessons.grading import ADVICE, Grade
 from nphash.lessons.student import ExerciseError
 
@@ -61,9 +61,9 @@ def grade_apart(file: Path | str, seed: int = 0, seconds: float = SECONDS) -> li
             wrong = [grade.part for grade in grades if not grade.passed]
             job = {"file": str(file), "seed": seed, "told": str(told), "first": len(grades), "wrong": wrong}
             ending = _run(job, told, seconds)
-            running = ""
+            running = advice = ""
             for line in _lines(told):
-                running = line.get("running", running)
+                running, advice = line.get("running", running), line.get("advice", advice)
                 if "error" in line:
                     raise ExerciseError(*line["error"])
                 if "grade" in line:
@@ -71,8 +71,8 @@ def grade_apart(file: Path | str, seed: int = 0, seconds: float = SECONDS) -> li
                 if "finished" in line:
                     return grades
             if not running:
-                raise ExerciseError(f"{file}: {ending[1]} when it is run", ADVICE[ending[0]])
-            grades.append(Grade(running, "wrong", *ending, advice=ADVICE[ending[0]]))
+                raise ExerciseError(f"{file}: {ending[1]}", ADVICE[ending[0]])
+            grades.append(Grade(running, "wrong", *ending, advice=advice or ADVICE[ending[0]]))
 
 
 def _run(job: dict[str, Any], told: Path, seconds: float) -> tuple[str, str]:
@@ -87,11 +87,11 @@ def _run(job: dict[str, Any], told: Path, seconds: float) -> tuple[str, str]:
             if told.stat().st_size != size:
                 size, since = told.stat().st_size, time.monotonic()
             elif size and time.monotonic() - since > seconds:  # before the first line it is still loading
-                return "the function does not end", f"stopped after {seconds:g} s (--time-limit gives more)"
+                return "the function does not end", f"stopped after {seconds:g} s; --time-limit gives more"
     finally:
         child.kill()
         child.wait()
-    return "the program dies", f"the process ended with code {child.returncode}"
+    return "the program dies", f"its process ended with code {child.returncode}"
 
 
 def _lines(told: Path) -> Iterator[dict[str, Any]]:
@@ -121,7 +121,7 @@ def main(file: str, seed: int, told: str, first: int, wrong: list[str]) -> None:
             tell(running="")
             student = student_of(file)
             for part in parts_of(student.number)[first:]:
-                tell(running=part.name)
+                tell(running=part.name, advice=mend_first(student, part, wrong))
                 grade = grade_student(student, part, wrong, seed)
                 wrong = wrong if grade.passed else [*wrong, grade.part]
                 tell(grade=asdict(grade))

@@ -25,6 +25,7 @@ __all__ = [
     "format_grades_jsonl",
     "grade_exercise",
     "grade_student",
+    "mend_first",
     "parts_of",
     "student_of",
 ]
@@ -108,11 +109,15 @@ def student_of(path: Path | str) -> Student:
 def grade_student(student: Student, part: Part, wrong: Sequence[str], seed: int) -> Grade:
     """Grade one function; say if it calls one of those found wrong before: that has to be mended first."""
     grade = _grade(part, student, seed)
-    code = getattr(student.functions.get(grade.part), "__code__", None)
-    if grade.verdict != "wrong" or code is None:
-        return grade
-    called = [name for name in wrong if name in code.co_names]
-    return replace(grade, advice=f"it calls {called[0]}: mend that first") if called else grade
+    hint = mend_first(student, part, wrong)
+    return replace(grade, advice=hint) if grade.verdict == "wrong" and hint else grade
+
+
+def mend_first(student: Student, part: Part, wrong: Sequence[str]) -> str:
+    """Return what to say of a function that calls one of those found wrong before; empty if it does not."""
+    code = getattr(student.functions.get(part.name), "__code__", None)
+    called = [name for name in wrong if code is not None and name in code.co_names]
+    return f"it calls {called[0]}: mend that first" if called else ""
 
 
 def _grade(part: Part, student: Student, seed: int) -> Grade:
@@ -171,8 +176,8 @@ def _remarks(grade: Grade) -> list[str]:
 
 def _table(reports: tuple[Report, ...]) -> list[str]:
     """Return the checker's table without its own remarks: the likely mistake stands above already."""
-    bare = [line for line in format_text(list(reports)).splitlines()[:-1] if "likely cause:" not in line]
-    return ["", *bare, ""]
+    bare = [replace(report, cause="", note="", first=False) for report in reports]
+    return ["", *format_text(bare).splitlines()[:-1], ""]
 
 
 def format_grades_jsonl(grades: list[Grade]) -> str:
