@@ -14,7 +14,7 @@ from benchmarks.tables import simple_table
 
 RESULTS = Path(__file__).parent / "results" / "search.json"
 
-__all__ = ["growth", "peers", "races"]
+__all__ = ["billion", "growth", "peers", "races"]
 
 
 def races(results: Path = RESULTS) -> str:
@@ -42,7 +42,7 @@ def races(results: Path = RESULTS) -> str:
                 f"{cell['target']:g}" if cell["target"] else "",
             ]
         )
-    return f"{simple_table(rows)}\n\n{_how(found)}"
+    return f"{simple_table(rows)}\n\n{_reading(found['cells'])}{_how(found)}"
 
 
 def peers(results: Path = RESULTS) -> str:
@@ -71,18 +71,56 @@ def growth(results: Path = RESULTS) -> str:
     if not found:
         return ""
     ks = sorted({one["k"] for one in found})
-    rows = [["codes", "bytes a code", *(f"k = {k:,}" for k in ks)]]
+    rows = [["codes", "bytes a code", "added /s", "built /s", *(f"k = {k:,}" for k in ks)]]
     for kind, n in dict.fromkeys((one["kind"], one["n"]) for one in found):
         row = {one["k"]: one for one in found if (one["kind"], one["n"]) == (kind, n)}
         first = next(iter(row.values()))
+        rates = [_millions(first["add_per_second"]), _millions(first.get("build_per_second"))]
         cells = [_figure(row[k]["wall"]) if k in row else "" for k in ks]
-        rows.append([f"{kind} {_power(n)}", f"{first['bytes_per_code']:.0f}", *cells])
-    return f"{simple_table(rows)}\n\nMicroseconds a query, one thread, batches."
+        rows.append([f"{kind} {_power(n)}", f"{first['bytes_per_code']:.0f}", *rates, *cells])
+    return f"{simple_table(rows)}\n\n{_GROWTH}"
+
+
+_GROWTH = (
+    "64 bits; microseconds a query, one thread, in batches. The scans need the codes only; "
+    "the clustered codes have been put into buckets (built) as well."
+)
+
+
+def billion(results: Path = RESULTS) -> str:
+    """Return a sentence on the search of a billion codes; empty without results."""
+    found = _read(results).get("billion", [])
+    if not found:
+        return ""
+    one = found[-1]
+    return (
+        f"{_power(one['n'])} random codes of 64 bits, generated in {one['fill_seconds']:.0f} s, "
+        f"{one['threads']} threads, exact: one query takes {one['one_query_seconds']:.2g} s "
+        f"({one['gigabytes_per_second']:.0f} GB/s), a batch of 1,000 {one['thousand_queries_seconds']:.0f} s."
+    )
+
+
+def _millions(per_second: float | None) -> str:
+    return "" if per_second is None else f"{_figure(per_second / 1e6)} M"
 
 
 def _read(results: Path) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(results.read_text(encoding="utf-8")) if results.exists() else {}
     return found
+
+
+def _reading(cells: list[dict[str, Any]]) -> str:
+    shares = [
+        f"{cell['share_of_reading']:.0%} for {_power(cell['n'])} codes with {cell['threads']} "
+        f"thread{'s' if cell['threads'] > 1 else ''}"
+        for cell in cells
+        if "share_of_reading" in cell
+    ]
+    if not shares:
+        return ""
+    return (
+        f"A single query reads memory at this share of NumPy's speed (its maximum): {', '.join(shares)}.\n\n"
+    )
 
 
 def _how(found: dict[str, Any]) -> str:
@@ -106,4 +144,4 @@ def _figure(value: float) -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write("\n\n".join(part for part in (races(), peers(), growth()) if part) + "\n")
+    sys.stdout.write("\n\n".join(part for part in (races(), peers(), growth(), billion()) if part) + "\n")

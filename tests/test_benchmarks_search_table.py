@@ -18,14 +18,19 @@ RESULTS = {
         "date": "2025-01-01",
         "command": "python benchmarks/search.py run",
     },
-    "cells": [CELL, CELL | {"n_queries": 1, "n": 49_000, "target": 0}],
+    "cells": [CELL, CELL | {"n_queries": 1, "n": 49_000, "target": 0, "share_of_reading": 0.873}],
     "approximate": [
         {"peer": "IVF", "n": 10**6, "recall": 0.9631, "build_seconds": 2.5,
          "times": {"peer": {"wall": 15.0}, "nphash": {"wall": 12.0}}}
     ],
     "growth": [
-        {"kind": "random", "n": n, "k": k, "wall": n / 1e5 * k, "bytes_per_code": 8.0}
+        {"kind": "random", "n": n, "k": k, "wall": n / 1e5 * k, "bytes_per_code": 8.0, "add_per_second": 2e8}
+        | ({"build_per_second": 5e6} if n == 10**6 else {})
         for n in (10**5, 10**6) for k in (1, 10)
+    ],
+    "billion": [
+        {"n": 10**9, "threads": 2, "fill_seconds": 12.3, "one_query_seconds": 0.2512,
+         "gigabytes_per_second": 31.8, "thousand_queries_seconds": 21.4}
     ],
 }  # fmt: skip
 
@@ -53,19 +58,25 @@ def test_races(results):
         "20",
     ]
     assert lines[4].split()[:6] == ["random", "49,000", "64", "one", "by", "one"]
+    assert "87% for 49,000 codes with 2 threads" in lines[-3]
     assert "A processor, numpy 2.0, faiss 1.8, 2025-01-01; load 0.5 to 0.5 on 2 processors" in lines[-1]
 
 
 def test_peers_and_growth(results):
     assert search_table.peers(results).splitlines()[3].split() == ["IVF", "(1e6)", "0.963", "2.5", "15", "12"]
     lines = search_table.growth(results).splitlines()
-    assert lines[3].split() == ["random", "1e5", "8", "1", "10"]
-    assert lines[4].split() == ["random", "1e6", "8", "10", "100"]
+    assert lines[3].split() == ["random", "1e5", "8", "200", "M", "\\", "1", "10"]
+    assert lines[4].split() == ["random", "1e6", "8", "200", "M", "5", "M", "10", "100"]
 
 
 def test_without_results_there_is_no_table(tmp_path):
     assert search_table.races(tmp_path / "none") == search_table.peers(tmp_path / "none") == ""
-    assert search_table.growth(tmp_path / "none") == ""
+    assert search_table.growth(tmp_path / "none") == search_table.billion(tmp_path / "none") == ""
+
+
+def test_billion(results):
+    sentence = search_table.billion(results)
+    assert sentence.startswith("1e9 random codes") and "one query takes 0.25 s (32 GB/s)" in sentence
 
 
 def test_tables_are_valid_markup(results):
