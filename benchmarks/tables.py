@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from benchmarks import gradients, papers
+from benchmarks import estimators, gradients, papers
 
 ROOT = Path(__file__).parent.parent
 
@@ -20,6 +20,7 @@ __all__ = [
     "command_help",
     "equation_rows",
     "equations",
+    "estimator_answer",
     "gradient_checks",
     "lesson_of",
     "quality",
@@ -90,6 +91,14 @@ def gradient_checks() -> str:
     """Return what the gradient checker finds, from the results of `benchmarks.gradients`."""
     results = gradients.load()
     return f"{simple_table(gradients.rows(results))}\n\n{gradients.sentence(results)}"
+
+
+def estimator_answer() -> str:
+    """Return what the study of `benchmarks.estimators` makes of the paper's sentence, as a literal block."""
+    from nphash.study import answer
+
+    lines = answer(estimators.load()["problems"]).splitlines()
+    return "::\n\n" + "\n".join(f"   {line}".rstrip() for line in lines)
 
 
 def quality(corpora: Iterable[str] = papers.CORPORA) -> str:

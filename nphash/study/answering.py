@@ -50,7 +50,7 @@ def records(findings: Findings) -> Iterator[dict[str, object]]:
 
 def answer(findings: Findings) -> str:
     """Return what the figures say about the paper's sentence, for both forms of Gumbel-softmax."""
-    lines = [f"{SENTENCE}: what the figures say"]
+    lines = [f"{SENTENCE}.", "What the figures say:"]
     for family in FAMILIES:
         lines += ["", *_about(family, findings)]
     return "\n".join(lines)
@@ -79,9 +79,9 @@ def _about(family: str, findings: Findings) -> list[str]:
         f"{family}, {n} cases: {most} problems, each at {n // most} temperatures",
         f"  biased: in {biased} of {n} cases; the bias is {bias} of the gradient's length",
         f"  low-variance: in {low} of {n} cases below {UNBIASED}, which has no bias;",
-        f"    the variance is {variance} times as large",
+        f"    the variance is {variance} times as large as that of {UNBIASED}",
         f"  straight-through is worse: in {worse} of {n} cases by its error in one draw, in {better} better;",
-        f"    the error of {family} is {error} times as large;",
+        f"    the error of {family} is {error} times that of straight-through;",
         f"    at the temperature that suits each problem best, worse in {suited_worse} of {most};",
         f"    by its bias, which is what many draws leave, in {rival_biased} of {n}",
         f"  so: biased, {_verdict(biased, n)}; low-variance, {_verdict(low, n)}; "
@@ -99,7 +99,11 @@ def _at_the_best_temperature(cases: list[tuple[str, Row]]) -> list[Row]:
 
 
 def _range(values: list[float]) -> str:
-    return f"{min(values):.2g} to {max(values):.2g} (median {np.median(values):.2g})"
+    least, most, median = (
+        f"{value:.2g}" if value < 100 else f"{value:,.0f}"
+        for value in (min(values), max(values), float(np.median(values)))
+    )
+    return f"{least} to {most} (median {median})"
 
 
 def _verdict(part: int, whole: int) -> str:
