@@ -23,6 +23,7 @@ import numpy.typing as npt
 
 from nphash.kernels._jit import jit
 from nphash.kernels.adam import update
+from nphash.kernels.sparse import sum_rows
 from nphash.kernels.transpose import Entries
 
 __all__ = ["NEVER", "catch_up", "fill_rows", "fill_table", "update_rows"]
@@ -35,12 +36,7 @@ NEVER = -1  # steps done of a row whose moments are still zero: steps without gr
 @jit()
 def _gradient(entries: Entries, dh: Array, word: int, out: Array) -> None:
     starts, documents, weights = entries
-    out[:] = 0
-    for position in range(starts[word], starts[word + 1]):
-        weight = weights[position]
-        source = dh[documents[position]]
-        for h in range(source.size):
-            out[h] += weight * source[h]
+    sum_rows(documents, weights, dh, starts[word], starts[word + 1], out)
 
 
 @jit()

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from nphash.kernels._jit import jit
 from nphash.threads import count_threads, run_blocks
 
-__all__ = ["COMPILED", "csr_times_dense", "csr_transpose_times_dense"]
+__all__ = ["COMPILED", "csr_times_dense", "csr_transpose_times_dense", "sum_rows"]
 
 Array = npt.NDArray[Any]
 
@@ -31,27 +31,31 @@ def _times_dense(
     indptr: Array, indices: Array, data: Array, dense: Array, out: Array, start: int, stop: int
 ) -> None:
     for row in range(start, stop):
-        target = out[row]
-        target[:] = 0
-        position, end = indptr[row], indptr[row + 1]
-        # Four words at once: the sum is loaded and stored once for the four, and the memory
-        # fetches their rows side by side. The order of the additions stays that of the words.
-        while position + 4 <= end:
-            _add_four(
-                target,
-                dense[indices[position]],
-                dense[indices[position + 1]],
-                dense[indices[position + 2]],
-                dense[indices[position + 3]],
-                data[position : position + 4],
-            )
-            position += 4
-        while position < end:
-            weight = data[position]
-            source = dense[indices[position]]
-            for h in range(source.size):
-                target[h] += weight * source[h]
-            position += 1
+        sum_rows(indices, data, dense, indptr[row], indptr[row + 1], out[row])
+
+
+@jit()
+def sum_rows(indices: Array, data: Array, dense: Array, position: int, end: int, target: Array) -> None:
+    """Write the sum of data[i] dense[indices[i]] for i from ``position`` to ``end`` - 1 into ``target``."""
+    target[:] = 0
+    # Four rows at once: the sum is loaded and stored once for the four, and the memory fetches
+    # them side by side. The order of the additions stays that of the indices.
+    while position + 4 <= end:
+        _add_four(
+            target,
+            dense[indices[position]],
+            dense[indices[position + 1]],
+            dense[indices[position + 2]],
+            dense[indices[position + 3]],
+            data[position : position + 4],
+        )
+        position += 4
+    while position < end:
+        weight = data[position]
+        source = dense[indices[position]]
+        for h in range(source.size):
+            target[h] += weight * source[h]
+        position += 1
 
 
 @jit()
