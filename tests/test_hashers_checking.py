@@ -55,10 +55,9 @@ def test_a_system_is_right(name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [1, 2])
-def test_systems_are_right_for_other_documents_and_noise(seed):
-    for model in models(seed):
-        reports = gradcheck.check_model(model, Settings(seed=seed, sweep=False))
+def test_systems_are_right_for_other_documents_and_noise():
+    for model in models(8):  # hidden units that are dead for some documents, others at a kink
+        reports = gradcheck.check_model(model, Settings(seed=8, sweep=False))
         assert gradcheck.passed(reports), gradcheck.format_text(reports)
 
 

@@ -87,9 +87,7 @@ def _check(names: tuple[str, ...], options: dict[str, Any]) -> None:
         if options["curve"]:
             _curves(reports)
     if output is not None:
-        from nphash.gradcheck.page import write_page
-
-        write_page(reports, output)
+        gradcheck.write_page(reports, output)
         note(f"written: {output}")
     if not gradcheck.passed(reports):
         note("nphash: a gradient is wrong")

@@ -2,7 +2,8 @@
 
 `check` takes any function ``(out, back) = f(*arrays)``, `check_model` any loss of a dictionary of
 parameters, `run` all operations of this package; each returns a list of `Report`.
-`assert_gradients` is the same as an assertion for tests of one's own operations.
+`assert_gradients` is the same as an assertion for tests of one's own operations, and `write_page` keeps
+reports as a page or a picture.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from nphash.errors import InputError
 from nphash.gradcheck.cases import Case, operations
 from nphash.gradcheck.check import check_problem
 from nphash.gradcheck.format import format_curve, format_jsonl, format_text
+from nphash.gradcheck.page import write_page
 from nphash.gradcheck.problem import Model, Settings, equation_of, from_function, from_model
 from nphash.gradcheck.report import Report, Verdict, passed
 from nphash.gradcheck.surrogate import straight_through_surrogate
@@ -37,6 +39,7 @@ __all__ = [
     "passed",
     "run",
     "straight_through_surrogate",
+    "write_page",
 ]
 
 

@@ -48,8 +48,15 @@ def check_target(path: Path) -> None:
     require_matplotlib()
 
 
-def write_page(reports: Sequence[Report], path: Path) -> None:
+def write_page(reports: Sequence[Report], path: Path | str) -> None:
     """Write the page or picture of a check; the suffix says which.
+
+    Parameters
+    ----------
+    reports
+        What `nphash.gradcheck.check`, `check_model` or `run` returned.
+    path
+        A file ``.html`` or ``.png``; what is there is replaced.
 
     Raises
     ------
@@ -58,6 +65,7 @@ def write_page(reports: Sequence[Report], path: Path) -> None:
     OSError
         If the file cannot be written.
     """
+    path = Path(path)
     check_target(path)
     if path.suffix.lower() == ".png":
         overview(reports).savefig(path, dpi=110)
