@@ -70,6 +70,21 @@ def test_only_what_is_wrong_is_unfolded():
     assert re.findall(r"<details(.*)>", html) == ["", " open"]
 
 
+@pytest.mark.parametrize(
+    ("verdicts", "shown"),
+    [
+        (("ok", "ok"), "ok"),
+        (("ok", "straight-through"), "straight-through"),
+        (("straight-through", "invalid"), "invalid"),
+    ],
+)
+def test_an_operation_is_headed_by_its_worst_verdict(verdicts, shown):
+    html = page.format_html(
+        [Report("f", name, verdict) for name, verdict in zip("xy", verdicts, strict=True)]
+    )
+    assert re.findall(r'<summary><span class="(.+?)">', html) == [shown]
+
+
 def test_everything_is_escaped():
     evil = "<script>alert('&')</script>"
     report = Report(
