@@ -23,7 +23,6 @@ import numpy.typing as npt
 
 from nphash.kernels._jit import jit
 from nphash.kernels.bits import popcount, prefetch
-from nphash.kernels.popcount_scan import distance
 
 __all__ = ["OVER_BUDGET", "Buckets", "fill_buckets", "nearest", "within"]
 
@@ -52,11 +51,17 @@ class Buckets(NamedTuple):
 @jit(inline=True)
 def _substring(words: Words, start: int, length: int) -> np.int64:
     """Return the bits ``start`` to ``start + length`` of a code as a number."""
-    word, shift = start >> 6, start & 63
-    value = words[word] >> np.uint64(shift)
+    word = start >> 6
+    return np.int64(_cut(words[word], words[min(word + 1, words.size - 1)], start & 63, length))
+
+
+@jit(inline=True)
+def _cut(low: np.uint64, high: np.uint64, shift: int, length: int) -> np.uint64:
+    """Return ``length`` bits of two words, from bit ``shift`` of the lower one on."""
+    value = low >> np.uint64(shift)
     if shift + length > 64:
-        value |= words[word + 1] << np.uint64(64 - shift)
-    return np.int64(value & ((_ONE << np.uint64(length)) - _ONE))
+        value |= high << np.uint64(64 - shift)
+    return value & ((_ONE << np.uint64(length)) - _ONE)
 
 
 @jit()
@@ -89,12 +94,15 @@ def _next_of_equal_weight(mask: np.uint64) -> np.uint64:
     return (((ripple ^ mask) >> np.uint64(2)) // lowest) | ripple
 
 
-@jit(inline=True)
+@jit()
 def _met_before(starts: Ints, lengths: Ints, different: Words, r: int, j: int) -> bool:
     """Tell whether a code with these differing bits was met before substring ``j`` at radius ``r``."""
+    last = different.size - 1
     for i in range(starts.size):
         if i != j:
-            bits = popcount(np.uint64(_substring(different, starts[i], lengths[i])))
+            word = starts[i] >> 6
+            part = _cut(different[word], different[min(word + 1, last)], starts[i] & 63, lengths[i])
+            bits = popcount(part)
             if bits < r or (bits == r and i < j):
                 return True
     return False
@@ -123,17 +131,19 @@ def _look_into(
     found: Found,
 ) -> bool:
     """Take the codes of the opened buckets that are near enough; tell whether there was room for them."""
-    # Arrays leave their tuples here: taken out inside the loop, each would be counted as a reference.
+    # Arrays leave their tuples here, and the loops hand none to an inlined function: see `top_k.take`.
     starts, lengths, offsets, rows = buckets.starts, buckets.lengths, buckets.offsets, buckets.rows
     words, n_words = buckets.words[j], query.size
     keys, counts, state, different, opened = found
-    for b in opened[:n_opened]:
+    for o in range(n_opened):
+        b = opened[o]
         for p in range(np.int64(offsets[j, b]), np.int64(offsets[j, b + 1])):
-            d = distance(words, p, query)
-            if d > state[2]:
-                continue
+            d = 0
             for w in range(n_words):
                 different[w] = words[p * n_words + w] ^ query[w]
+                d += popcount(different[w])
+            if d > state[2]:
+                continue
             position = first + np.int64(rows[j, p])
             if _met_before(starts, lengths, different, r, j) or (allowed.size and allowed[position] == 0):
                 continue
