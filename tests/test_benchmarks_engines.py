@@ -36,6 +36,9 @@ def test_what_has_been_measured_is_kept_beside_what_it_was_measured_on(tmp_path,
 def test_the_table(tmp_path, monkeypatch):
     monkeypatch.setattr(engines, "RESULT", tmp_path / "engines.json")
     precision = {"numba": {"0": 0.80, "1": 0.82}, "numpy": {"0": 0.80, "1": 0.80}}
-    engines.keep({"quality": {"precision": precision}, "journey": {"medians": {"numba": 3.0}}})
+    journey = {"medians": {"numba": 3.0, "numpy": 4}, "medians of processors": {"numba": 5, "numpy": 6}}
+    engines.keep({"quality": {"precision": precision}, "journey": journey})
     out = CliRunner().invoke(engines.main, ["table"]).output
-    assert "numba   0.8100 ± 0.0141   3.0" in out and "numpy   0.8000 ± 0.0000" in out
+    rows = {line.split("  ")[0].strip(): line.split() for line in out.splitlines()}
+    assert rows["numba"] == ["numba", "0.8100", "±", "0.0141", "3.0", "5.0"]
+    assert rows["numpy"] == ["numpy", "0.8000", "±", "0.0000", "4.0", "6.0"]
