@@ -8,6 +8,7 @@ import scipy.sparse
 import small
 
 from nphash import gumbel, hashers
+from nphash.engine import Engine
 from nphash.errors import InputError, Interrupted
 from nphash.hashers import Training, doc2hash, training
 from nphash.hashers import nphash as method
@@ -142,6 +143,26 @@ def test_learns_topics_without_labels():
     database = hasher.fit_transform(small.unit_rows(X))
     figure = precision_at_k(hasher.transform(small.unit_rows(X_test)), y_test, database, y, 16, k=20)
     assert figure > 0.8  # by chance 0.25
+
+
+def test_codes_are_read_from_encoder_and_decoder():
+    hasher = model().fit(UNIT)
+    params, x = hasher.params_, UNIT[:7]
+    h, _ = hasher._hidden(params, x, None, Engine())
+    a, s = h @ params["W_a"] + params["b_a"], x @ params["W_s"].T
+    expected = a / np.linalg.norm(a, axis=1, keepdims=True) + s / np.linalg.norm(s, axis=1, keepdims=True) / 2
+    np.testing.assert_allclose(hasher.decision_function(x), expected, rtol=1e-9)
+    empty = hasher.decision_function(scipy.sparse.csr_matrix((1, 30)))
+    assert np.isfinite(empty).all()
+
+
+def test_a_query_of_one_word_is_near_documents_that_are_about_it():
+    X, y = small.documents(n=400, words=60, topics=4, seed=1)
+    hasher = NpHash(16, hidden=(32,), random_state=0, training=Training(epochs=40, average=0.98))
+    database = hasher.fit_transform(small.unit_rows(X))
+    topic_of_word = np.array([X[y == topic].sum(axis=0) for topic in range(4)]).reshape(4, -1).argmax(axis=0)
+    words = scipy.sparse.identity(60, format="csr")
+    assert precision_at_k(hasher.transform(words), topic_of_word, database, y, 16, k=20) > 0.6
 
 
 @pytest.mark.parametrize("n", [2, 5, 30, 60])

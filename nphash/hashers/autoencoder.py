@@ -322,6 +322,12 @@ class VariationalHasher(Hasher):
         """Return the packed codes of documents under given weights."""
         return pack(self._logits(params, X) > 0)
 
+    def read_out(self, params: Params, x: Any) -> Array:
+        """Return the real values (B, L) whose signs are the codes of documents."""
+        h, _ = self._hidden(params, x, None, Engine())
+        a, _ = dense(h, params["W_a"], params["b_a"])
+        return a
+
     def _logits(self, params: Params, X: Any) -> Array:
         n = X.shape[0]
         logits = np.empty((n, self.n_bits), dtype=params["W_1"].dtype)
@@ -329,9 +335,7 @@ class VariationalHasher(Hasher):
         def block(start: int, stop: int) -> None:
             x = X[start:stop].astype(logits.dtype)
             x.resize((ENCODE_ROWS, x.shape[1]))
-            h, _ = self._hidden(params, x, None, Engine())
-            a, _ = dense(h, params["W_a"], params["b_a"])
-            logits[start:stop] = a[: stop - start]
+            logits[start:stop] = self.read_out(params, x)[: stop - start]
 
         blocks = [(start, min(start + ENCODE_ROWS, n)) for start in range(0, n, ENCODE_ROWS)]
         with single_threaded_blas():
