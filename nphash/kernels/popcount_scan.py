@@ -147,17 +147,17 @@ def nearest(flat: Words, first: int, queries: Words, k: int, allowed: Allowed, t
     for tile in range(0, n, size):
         end = min(tile + size, n)
         for j in range(queries.shape[0]):
-            query, search, found = queries[j], q + j, 0
+            query, search, found, start = queries[j], q + j, 0, tile
             searches[:] = search
-            block = _next_block(flat, tile, end, query, top.limit[search], BLOCK)
-            while block < end:
-                stop = min(block + BLOCK, end)
-                found += _near(flat, first, block, stop, query, top.limit[search], allowed, keys[found:])
-                if found >= keys.size - BLOCK:  # with k more the limit may come down
+            while start < end:
+                limit = top.limit[search]
+                block = _next_block(flat, start, end, query, limit, BLOCK)
+                start = min(block + BLOCK, end)
+                found += _near(flat, first, block, start, query, limit, allowed, keys[found:])
+                # With k more the limit may come down.
+                if found >= keys.size - BLOCK or start == end:
                     take(top, k, searches, keys, found)
                     found = 0
-                block = _next_block(flat, block + BLOCK, end, query, top.limit[search], BLOCK)
-            take(top, k, searches, keys, found)
 
 
 @jit()
@@ -166,16 +166,16 @@ def _near(
 ) -> int:
     """Write the keys of codes ``start`` to ``stop`` that are below the limit; return how many."""
     n_words, found = query.size, 0
-    part = _next_block(flat, start, stop, query, limit, PART)
-    while part < stop:
-        for i in range(part, min(part + PART, stop)):
+    while start < stop:
+        part = _next_block(flat, start, stop, query, limit, PART)
+        start = min(part + PART, stop)
+        for i in range(part, start):
             d = 0
             for w in range(n_words):
                 d += popcount(flat[i * n_words + w] ^ query[w])
             if d < limit and (allowed.size == 0 or allowed[first + i] != 0):
                 keys[found] = (np.uint64(d) << np.uint64(48)) | np.uint64(first + i)
                 found += 1
-        part = _next_block(flat, part + PART, stop, query, limit, PART)
     return found
 
 
@@ -189,13 +189,12 @@ def within(
     room for a block.
     """
     n, used = flat.size // query.size, 0
-    block = _next_block(flat, start, n, query, radius + 1, BLOCK)
-    while block < n:
+    while start < n:
+        block = _next_block(flat, start, n, query, radius + 1, BLOCK)
         if used + BLOCK > keys.size:
             return used, block
-        stop = min(block + BLOCK, n)
-        used += _near(flat, first, block, stop, query, radius + 1, allowed, keys[used:])
-        block = _next_block(flat, block + BLOCK, n, query, radius + 1, BLOCK)
+        start = min(block + BLOCK, n)
+        used += _near(flat, first, block, start, query, radius + 1, allowed, keys[used:])
     return used, n
 
 
