@@ -60,6 +60,14 @@ def test_counts_move_to_the_disk_when_the_limit_is_passed(tmp_path):
     assert not list((tmp_path / "counts").iterdir())  # freed as they were taken
 
 
+def test_where_nothing_may_go_to_the_disk_the_limit_is_an_error(tmp_path):
+    beyond = InputError("too large")
+    assert vectorize(TEXTS, Vectorizer(OPEN), tmp_path / "w", 10**9, beyond=beyond).shape == (81, 8)
+    with pytest.raises(InputError, match="too large"):
+        vectorize(TEXTS, Vectorizer(OPEN), tmp_path / "w", 3000, beyond=beyond)
+    assert not list(tmp_path.iterdir())
+
+
 def broken_texts():
     yield from TEXTS
     raise CorpusError("line 82 is broken")

@@ -56,8 +56,8 @@ class CreateSettings:
     out_of_core
         Keep the word weights on the disk while fitting, in the directory to be made (about 8 bytes for each
         word of each document, twice that for a while). None does so where they are large for this machine's
-        memory, if the hasher can learn from them there. What still grows with the documents in
-        memory is their ids and labels, and some 200 bytes each.
+        memory; a hasher that cannot learn from them there is then refused. What still grows with the
+        documents in memory is their ids and labels, and some 200 bytes each.
     """
 
     vectorizer: VectorizerSettings = field(default_factory=VectorizerSettings)
@@ -67,28 +67,36 @@ class CreateSettings:
     source: str = ""
     out_of_core: bool | None = None
 
-    def limit(self, hasher: Hasher, documents: Iterable[Document] | Matrix) -> int | None:
-        """Return up to how many bytes of word counts are kept in memory; None for any number.
+    def limit(
+        self, hasher: Hasher, documents: Iterable[Document] | Matrix
+    ) -> tuple[int | None, InputError | None]:
+        """Return up to how many bytes word counts are kept in memory, and what is raised beyond.
+
+        No number stands for any number, no error for going to the disk.
 
         Raises
         ------
         InputError
             If they are to be on the disk, but the hasher or the corpus has them in memory anyway.
         """
-        given = isinstance(documents, Matrix)
-        if self.out_of_core is None:
-            return counts_limit() if hasher.out_of_core and not given else None
+        given, who = isinstance(documents, Matrix), type(hasher).__name__
         if self.out_of_core and given:
             raise InputError(
-                "a matrix is read into memory as a whole",
-                "give texts, or leave --out-of-core (out_of_core) out",
+                "a matrix is read into memory as a whole", "give texts, or leave --out-of-core out"
             )
         if self.out_of_core and not hasher.out_of_core:
             raise InputError(
-                f"{type(hasher).__name__} needs the word weights in memory",
+                f"{who} needs the word weights in memory",
                 "take a method that learns from the disk (doc2hash, nash, vdsh), or leave --out-of-core out",
             )
-        return 0 if self.out_of_core else None
+        if self.out_of_core is not None or given:
+            return (0 if self.out_of_core else None), None
+        if hasher.out_of_core:
+            return counts_limit(), None
+        return 2 * counts_limit(), InputError(  # what fits into half of the memory may well fit into all
+            f"{who} needs the word weights in memory, and they are too large for this machine's",
+            "take a method that learns from the disk (doc2hash, nash, vdsh), or try with --in-memory",
+        )
 
     def check(self) -> None:
         """Raise `InputError` for a share out of range."""
@@ -150,7 +158,7 @@ def create(
     started = time.monotonic()
     with creating(folder, settings.force) as change, change.scratch("shards") as shards:
         intake = _Intake()
-        vectorizer, X, text_path = _read(change, documents, settings, intake, (shards, limit))
+        vectorizer, X, text_path = _read(change, documents, settings, intake, (shards, *limit))
         valid = intake.validation(settings.validation)
         _fit(hasher, X, intake, valid, settings, callback)
         codes = hasher.transform(X)
@@ -174,11 +182,11 @@ def _read(
     documents: Iterable[Document] | Matrix,
     settings: CreateSettings,
     intake: _Intake,
-    spill: tuple[Path, int | None],
+    spill: tuple[Path, int | None, InputError | None],
 ) -> tuple[Vectorizer, Any, Path]:
     """Store the text, learn the vocabulary, and return it with the weights of all stored documents.
 
-    `spill` says where the weights go when their counts take more than so many bytes.
+    `spill` says where the weights go when their counts take more than so many bytes, or what is raised then.
     """
     matrix = documents if isinstance(documents, Matrix) else None
     vectorizer = Vectorizer(settings.vectorizer if matrix is None else _matrix_settings(settings.vectorizer))
@@ -186,8 +194,11 @@ def _read(
     given = documents if matrix is None else matrix_documents(matrix)
     with DocumentWriter(path) as writer:
         texts = intake.take(given, writer)  # type: ignore[arg-type]
-        shards, limit = spill
-        X = vectorizer.fit_transform(texts) if limit is None else vectorize(texts, vectorizer, shards, limit)
+        shards, limit, beyond = spill
+        if limit is None:
+            X = vectorizer.fit_transform(texts)
+        else:
+            X = vectorize(texts, vectorizer, shards, limit, beyond=beyond)
     if matrix is not None and not holds_counts(matrix):
         X = select_columns(matrix, vectorizer.vocabulary_)[intake.rows]
     if X.shape[0] < 2:

@@ -29,6 +29,7 @@ def vectorize(
     folder: Path | str,
     limit: int = 0,
     entries: int = ENTRIES,
+    beyond: Exception | None = None,
 ) -> Any:
     """Fit a vectorizer and return the weights of the texts, read once; in memory only up to a size.
 
@@ -47,6 +48,8 @@ def vectorize(
         Word counts are kept in memory up to so many bytes.
     entries
         Word weights of a shard.
+    beyond
+        Raised when the limit is passed, where nothing may go to the disk.
 
     Returns
     -------
@@ -69,7 +72,7 @@ def vectorize(
     (<Shards ... of shape (2, 2)>, [1])
     """
     folder = Path(folder)
-    kept = _Kept(folder.with_name(folder.name + ".counts"), limit)
+    kept = _Kept(folder.with_name(folder.name + ".counts"), limit, beyond)
     try:
         rows_of = vectorizer.fit_blocks(texts, kept.append)
         blocks = (rows_of(counts) for counts in kept.take())
@@ -85,8 +88,8 @@ def vectorize(
 class _Kept:
     """Blocks of counts: in memory up to so many bytes, then all on the disk."""
 
-    def __init__(self, folder: Path, limit: int) -> None:
-        self.folder, self.limit = folder, limit
+    def __init__(self, folder: Path, limit: int, beyond: Exception | None = None) -> None:
+        self.folder, self.limit, self.beyond = folder, limit, beyond
         self.on_disk = False
         self._size = 0
         self._blocks: list[Counts] = []
@@ -97,6 +100,8 @@ class _Kept:
         self._blocks.append(block)
         self._size += sum(array.nbytes for array in block)
         if self._size > self.limit:
+            if self.beyond is not None:
+                raise self.beyond
             self.on_disk = True
             for waiting in self._blocks:
                 self._write(waiting)
