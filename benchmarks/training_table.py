@@ -66,7 +66,7 @@ def _memory(results: dict[str, Any]) -> str:
 
 
 def growth(results: Path = RESULTS) -> str:
-    """Return how an epoch grows with documents, words and bits as a table; empty without results."""
+    """Return how an epoch grows, a sentence and a table; empty without results."""
     found = _read(results).get("growth", [])
     if not found:
         return ""
@@ -79,7 +79,7 @@ def growth(results: Path = RESULTS) -> str:
                 *(f"{one[name]:,}" for name in ("documents_a_second", "data_mb", "peak_mb")),
             ]
         )
-    return simple_table(rows)
+    return f"How an epoch grows with documents, words and bits (two threads, batches of 100):\n\n{simple_table(rows)}"
 
 
 def _read(results: Path) -> dict[str, Any]:

@@ -56,7 +56,9 @@ def test_races(results):
 
 
 def test_growth(results):
-    line = training_table.growth(results).splitlines()[3]
+    lines = training_table.growth(results).splitlines()
+    assert lines[0].endswith("(two threads, batches of 100):")
+    line = lines[5]
     assert line.split() == ["500,000", "10,000", "64", "40.13", "12,461", "250", "900"]
 
 
