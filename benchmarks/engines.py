@@ -113,20 +113,22 @@ def quality(data: Path, seeds: int, epochs: int, bits: int) -> None:
 @click.option("--data", type=click.Path(path_type=Path, exists=True), default=DATA)
 @click.option("--runs", default=3)
 @click.option("--bits", default=32)
-def journey(data: Path, runs: int, bits: int) -> None:
-    """Time ``nphash fit`` of Reuters with the default method, engines in turn."""
+@click.option("--method", default="doc2hash")
+def journey(data: Path, runs: int, bits: int, method: str) -> None:
+    """Time ``nphash fit`` of Reuters, engines in turn."""
     before, seconds, busy = os.getloadavg(), dict[str, list[float]](), dict[str, list[float]]()
     for _ in range(runs):
         for engine in ENGINES:
             with tempfile.TemporaryDirectory() as folder:
                 fit = ["fit", str(data / CORPUS), "-o", f"{folder}/c", "--bits", str(bits), "--quiet"]
-                command = [sys.executable, "-m", "nphash", *fit, "-p", f"training__engine={engine}"]
+                how = ["--method", method, "-p", f"training__engine={engine}"]
+                command = [sys.executable, "-m", "nphash", *fit, *how]
                 start, used = time.perf_counter(), cpu_of_children()
                 subprocess.run(command, check=True)
                 seconds.setdefault(engine, []).append(time.perf_counter() - start)
                 busy.setdefault(engine, []).append(cpu_of_children() - used)
     found = {
-        "command": f"nphash fit {CORPUS} --bits {bits}",
+        "command": f"nphash fit {CORPUS} --bits {bits} --method {method}",
         "seconds": seconds,
         "medians": {engine: median(times) for engine, times in seconds.items()},
         "seconds of processors": busy,
