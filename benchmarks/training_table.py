@@ -79,7 +79,8 @@ def growth(results: Path = RESULTS) -> str:
                 *(f"{one[name]:,}" for name in ("documents_a_second", "data_mb", "peak_mb")),
             ]
         )
-    return f"How an epoch grows with documents, words and bits (two threads, batches of 100):\n\n{simple_table(rows)}"
+    title = "How an epoch grows with documents, words and bits (two threads, batches of 100):"
+    return f"{title}\n\n{simple_table(rows)}"
 
 
 def _read(results: Path) -> dict[str, Any]:
