@@ -1,6 +1,7 @@
 """Whatever happens to a writer, a reader finds the old state or the new one."""
 
 import errno
+import operator
 import os
 import shutil
 import signal
@@ -11,6 +12,7 @@ from functools import partial
 import pytest
 from collecting import LeanSignHash, SignHash, contents, die_at, documents, files, fresh, in_child, is_change
 
+import nphash
 from nphash.collection import Collection
 from nphash.collection.changes import Change, changing, check_target, creating, is_leftover, tidy
 from nphash.collection.creating import CreateSettings
@@ -290,6 +292,27 @@ def test_tidying_leaves_other_files_alone(tmp_path):
     Collection.open(path).remove(["d1"])
     assert (path / "notes.txt").exists()
     assert not (path / "codes-000099.npy").exists()
+
+
+@pytest.mark.parametrize(
+    "where", ["nphash.collection.manifest.record", "nphash.collection.segments.load_array"]
+)
+def test_a_state_replaced_while_it_is_opened_is_opened_anew(where, tmp_path, monkeypatch):
+    path = prepared(tmp_path)
+    writer = Collection.open(path)
+    read, changes = operator.attrgetter(where.removeprefix("nphash."))(nphash), []
+
+    def read_late(*arguments, **options):
+        if not changes:
+            changes.append(1)
+            writer.add(NEW)
+            writer.compact()  # deletes the files of the state that is being opened
+        return read(*arguments, **options)
+
+    monkeypatch.setattr(where, read_late)
+    with Collection.open(path) as reader:
+        assert len(reader) == 34
+    assert changes
 
 
 @posix

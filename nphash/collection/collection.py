@@ -70,18 +70,12 @@ class Collection:
         folder = Path(path)
         for _ in range(TRIES):
             manifest = read_manifest(folder)
-            problems = manifest.check(folder)
-            if not problems:
-                try:
-                    return cls(folder, manifest, Segments(folder, manifest))
-                except CollectionError:
-                    if read_manifest(folder).generation == manifest.generation:
-                        raise
-            elif read_manifest(folder).generation == manifest.generation:
-                raise CollectionError(
-                    f"the collection {folder} is damaged: {problems[0]}",
-                    "restore the directory from a copy; 'nphash info --verify' lists all damage",
-                )
+            try:
+                manifest.refuse_damage(folder)
+                return cls(folder, manifest, Segments(folder, manifest))
+            except (CollectionError, FileNotFoundError):  # perhaps a writer has replaced this state
+                if read_manifest(folder).generation == manifest.generation:
+                    raise
         raise CollectionError(
             f"the collection {folder} keeps changing", "try again when writers have finished"
         )

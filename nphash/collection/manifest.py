@@ -106,13 +106,24 @@ class Manifest:
         problems = []
         for name in self.named_files():
             path, known = folder / name, self.files[name]
-            if not path.is_file():
+            try:
+                size = path.stat().st_size
+                if size != known.size:
+                    problems.append(f"{name} has {size:,} bytes, not {known.size:,}: it was cut or altered")
+                elif (everything or size <= HASHED_AT_OPEN) and record(path) != known:
+                    problems.append(f"{name} was altered (its SHA-256 is not the manifest's)")
+            except FileNotFoundError:  # also if it goes between looking and reading
                 problems.append(f"{name} is missing")
-            elif (size := path.stat().st_size) != known.size:
-                problems.append(f"{name} has {size:,} bytes instead of {known.size:,}: it was cut or altered")
-            elif (everything or size <= HASHED_AT_OPEN) and record(path) != known:
-                problems.append(f"{name} was altered (its SHA-256 is not the manifest's)")
         return problems
+
+    def refuse_damage(self, folder: Path) -> None:
+        """Raise `CollectionError` if anything is wrong with the files."""
+        problems = self.check(folder)
+        if problems:
+            raise CollectionError(
+                f"the collection {folder} is damaged: {problems[0]}",
+                "restore the directory from a copy; 'nphash info --verify' lists all damage",
+            )
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
