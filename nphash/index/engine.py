@@ -106,7 +106,7 @@ class Engine:
         return scans.nearest(rows, queries, k, limits, work, self._sample_of(rows, k))
 
     def _sample_of(self, rows: Rows, k: int) -> Words:
-        """Return codes from which a scan may take its first limits; kept as long as the rows are the same."""
+        """Return words, shape (words of a code, any), to take first limits from; kept with the rows."""
         from nphash.index import scans
 
         kept, size, sample = self._sample
