@@ -47,7 +47,7 @@ def test_by_a_model_neighbours_and_teacher_follow_its_values_and_lsi():
     alike = alike_by_codes(UNIT, U, a, Similarity(teacher_lsi=5), seed=0)
     assert (y[alike.neighbours] == y[:, None]).all()
     own, lsi = (rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (a, U[:, :5]))
-    expected = (0.36 * lsi @ lsi.T + own @ own.T) / 1.36
+    expected = (0.49 * lsi @ lsi.T + own @ own.T) / 1.49
     np.testing.assert_allclose(alike.teacher @ alike.teacher.T, expected, atol=1e-5)
 
 

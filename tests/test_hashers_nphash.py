@@ -150,7 +150,8 @@ def test_codes_are_read_from_encoder_and_decoder():
     params, x = hasher.params_, UNIT[:7]
     h, _ = hasher._hidden(params, x, None, Engine())
     a, s = h @ params["W_a"] + params["b_a"], x @ params["W_s"].T
-    expected = a / np.linalg.norm(a, axis=1, keepdims=True) + s / np.linalg.norm(s, axis=1, keepdims=True) / 2
+    r = np.minimum(1, 2 / np.sqrt(np.diff(x.indptr)))[:, None]
+    expected = a / np.linalg.norm(a, axis=1, keepdims=True) + r * s / np.linalg.norm(s, axis=1, keepdims=True)
     np.testing.assert_allclose(hasher.decision_function(x), expected, rtol=1e-9)
     empty = hasher.decision_function(scipy.sparse.csr_matrix((1, 30)))
     assert np.isfinite(empty).all()

@@ -36,8 +36,9 @@ __all__ = ["Alike", "alike_by_codes", "find_alike"]
 # Below so many documents there is no graph worth having: every document is its own neighbour.
 FEWEST_DOCUMENTS = 50
 
-# Length of LSI coordinates beside those of a model, of length one: their share of a cosine is 0.26.
-LSI_LENGTH = 0.6
+# Length of LSI coordinates beside those of a model, of length one: their share of a cosine is 0.33. None at
+# all is best for 20 Newsgroups, by 0.5 points, and as many as of the model for Reuters.
+LSI_LENGTH = 0.7
 
 
 @dataclass(frozen=True)
