@@ -22,6 +22,7 @@ import platform
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import date
@@ -44,6 +45,7 @@ DOCUMENTS = 5_000
 WARM_UP = {"nphash": 110, "nphash-numpy": 110}  # nphash's Adam puts nothing off in its first 100 steps
 WARM_UP_OTHERS = 6  # compiled, and memory in place
 SECONDS = 0.2  # of a turn
+PAUSE = 0.1  # seconds before a turn: OpenMP threads spin on, and would take a processor from the next one
 KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": "1000000000", "MALLOC_TRIM_THRESHOLD_": "2000000000"}
 
 
@@ -129,7 +131,8 @@ class Contestant:
         return True
 
     def turn(self) -> None:
-        """Do a turn and keep its figures."""
+        """Wait for silence, do a turn and keep its figures."""
+        time.sleep(PAUSE)
         turn = self.steps(self.steps_of_a_turn)
         if turn is None:
             raise RuntimeError(f"{self.name} ended in the middle of a race")
