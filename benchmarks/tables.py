@@ -17,6 +17,7 @@ from benchmarks import estimators, gradients, papers
 ROOT = Path(__file__).parent.parent
 
 __all__ = [
+    "ablations",
     "command_help",
     "equation_rows",
     "equations",
@@ -111,6 +112,41 @@ def quality(corpora: Iterable[str] = papers.CORPORA) -> str:
             title = f"**{corpus}** (mean ± standard deviation of up to {seeds} seeds)"
             parts.append(f"{title}\n\n{simple_table(rows)}")
     return "\n\n".join(parts)
+
+
+# Results of `benchmarks.papers` kept under a tag: the package's own method with one part changed.
+ABLATIONS = {
+    "": "as it is",
+    "one-generation": "not taught by a first model: ``similarity__generations=1``",
+    "three-generations": "one model more: ``similarity__generations=3``",
+    "no-distillation": "similarities not distilled: ``similarity__weight=0``",
+}
+
+
+def ablations() -> str:
+    """Return what each part of the package's own method is worth at 32 bits, on validation and test half."""
+    corpora = [name for name in papers.CORPORA if _precisions("one-generation", name)]
+    header = ["nphash, 32 bits", *(f"{name}, {half}" for name in corpora for half in ("valid", "test"))]
+    rows = [
+        [title, *(cell for name in corpora for cell in _halves(tag, name))]
+        for tag, title in ABLATIONS.items()
+        if any(_precisions(tag, name) for name in corpora)
+    ]
+    return simple_table([header, *rows])
+
+
+def _precisions(tag: str, corpus: str) -> list[tuple[float, float]]:
+    """Return precision on the validation and the test half, a pair for each seed."""
+    runs = [run for run in papers.results(tag) if (run["system"], run["corpus"]) == ("nphash", corpus)]
+    return [
+        (run["validation"]["precision"], run["test"]["precision"]) for run in runs if run["bits"] == 32
+    ]
+
+
+def _halves(tag: str, corpus: str) -> list[str]:
+    pairs = _precisions(tag, corpus)
+    means = [sum(half) / len(half) for half in zip(*pairs, strict=True)] if pairs else []
+    return [f"{mean:.3f}".lstrip("0") for mean in means] or ["", ""]
 
 
 def waiting() -> str:

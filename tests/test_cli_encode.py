@@ -36,6 +36,13 @@ def test_hex_and_bits(path, source, codes):
     ]
 
 
+def test_a_suffix_of_no_format_is_asked_about(path, source, tmp_path):
+    fails(2, "encode", path, source, "-o", tmp_path / "codes.bin", says=[".bin", "--format"])
+    assert not (tmp_path / "codes.bin").exists()
+    run("encode", path, source, "-o", tmp_path / "codes.bin", "--format", "csv")
+    assert (tmp_path / "codes.bin").read_text(encoding="utf-8").startswith("id,code")
+
+
 def test_csv_and_npy_by_suffix(path, source, codes, tmp_path):
     assert run("encode", path, source, "-o", tmp_path / "c.csv").out == ""
     rows = list(csv.DictReader(io.StringIO((tmp_path / "c.csv").read_text(encoding="utf-8"))))

@@ -56,7 +56,8 @@ def test_csv(path):
 def test_queries_from_a_pipe(path, arguments):
     result = run("search", path, *arguments, "-k", "1", stdin="gold\n\n  wheat  \n")
     assert [record["query"] for record in jsonl(result.out)] == ["gold", "wheat"]
-    assert run("search", path, *arguments, stdin="").out == ""
+    nothing = run("search", path, *arguments, stdin="")
+    assert nothing.out == "" and "no query on standard input" in nothing.err
 
 
 def test_several_arguments_are_several_queries(path):

@@ -27,6 +27,11 @@ def test_what_goes_in_comes_out(tmp_path):
         assert 1 < collection.distinct_codes() <= 30
 
 
+def test_says_what_it_is(tmp_path):
+    with Collection.open(fresh(tmp_path)) as collection:
+        assert repr(collection) == f"<Collection {str(collection.path)!r}: 30 documents, 16 bits>"
+
+
 def test_an_unknown_id_is_named(tmp_path):
     with opened(tmp_path) as collection, pytest.raises(InputError, match="no document 'zz'"):
         _ = collection.documents["zz"]

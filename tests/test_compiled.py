@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -230,3 +231,24 @@ def test_kernels_are_right_as_plain_python():
 @pytest.mark.slow
 def test_it_works_where_no_cache_can_be_written():
     np.testing.assert_allclose(run(NPHASH_CACHE="0"), run(), rtol=1e-6)
+
+
+@pytest.mark.slow
+def test_same_bytes_just_compiled_and_read_from_the_cache(tmp_path):
+    script = """
+import hashlib, numpy as np, small
+from nphash.hashers import Doc2Hash, Training
+X, _ = small.documents(n=300, words=700, topics=3)
+hasher = Doc2Hash(16, hidden=(20,), random_state=0, training=Training(epochs=2, clip_norm=5.0))
+hasher.fit(small.unit_rows(X).astype(np.float32))
+print(hashlib.sha256(b"".join(hasher.params_[name].tobytes() for name in sorted(hasher.params_))).hexdigest())
+"""
+    where = {**os.environ, "PYTHONPATH": str(Path(__file__).parent), "NUMBA_CACHE_DIR": str(tmp_path)}
+
+    def digest(**settings):
+        command = [sys.executable, "-c", script]
+        return subprocess.run(command, env={**where, **settings}, check=True, capture_output=True).stdout
+
+    compiled, cached, never_kept = digest(), digest(), digest(NPHASH_CACHE="0")
+    assert len(compiled) > 60
+    assert compiled == cached == never_kept

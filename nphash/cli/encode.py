@@ -69,7 +69,9 @@ def command(directory: Path, corpus: str, output: Path | None, reading: ReadOpti
 
 def _form(output: Path | None) -> str:
     suffix = "" if output is None else output.suffix.lower()[1:]
-    return suffix if suffix in FORMS else "jsonl"
+    if suffix and suffix not in FORMS:
+        raise click.UsageError(f".{suffix} names none of the formats {', '.join(FORMS)}: give --format.")
+    return suffix or "jsonl"
 
 
 def _encode(

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["command", "fit_collection", "summary"]
 
 _HASHER_OPTIONS = (
-    click.option("--method", default="doc2hash", show_default=True, help="See 'nphash methods'."),
+    click.option("--method", default="nphash", show_default=True, help="See 'nphash methods'."),
     click.option("--bits", type=Whole(1, 4096), default=32, show_default=True, help="Length of a code."),
     click.option("--epochs", type=Whole(min=1), help="Passes over the documents."),
     click.option("--batch-size", type=Whole(min=1), help="Documents a step."),

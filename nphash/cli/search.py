@@ -110,12 +110,16 @@ def _answers(
     texts = read_from_arguments(queries)
     # Lines of a pipe are answered as they come: its writer may be waiting for the answer.
     at_once = AT_ONCE if queries and queries != ("-",) else 1
+    asked = 0
     while block := list(islice(texts, at_once)):
+        asked += len(block)
         for text, hits in zip(block, collection.search(block, settings=settings), strict=True):
             if not collection.vectorizer.encode_text(text)[0].size:
                 shown = display.fit_width(display.clean(text), 40)
                 note(f"note: no word of {shown!r} is known, so its neighbours mean nothing", quiet)
             yield text, text, hits, None
+    if not asked:
+        note("note: there was no query on standard input", quiet)
 
 
 def _show_records(

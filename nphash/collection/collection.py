@@ -144,6 +144,9 @@ class Collection:
     def __len__(self) -> int:
         return self.manifest.n_documents
 
+    def __repr__(self) -> str:
+        return f"<Collection {str(self.path)!r}: {len(self):,} documents, {self.n_bits} bits>"
+
     @property
     def n_bits(self) -> int:
         """Bits of a code."""
