@@ -138,9 +138,7 @@ def ablations() -> str:
 def _precisions(tag: str, corpus: str) -> list[tuple[float, float]]:
     """Return precision on the validation and the test half, a pair for each seed."""
     runs = [run for run in papers.results(tag) if (run["system"], run["corpus"]) == ("nphash", corpus)]
-    return [
-        (run["validation"]["precision"], run["test"]["precision"]) for run in runs if run["bits"] == 32
-    ]
+    return [(run["validation"]["precision"], run["test"]["precision"]) for run in runs if run["bits"] == 32]
 
 
 def _halves(tag: str, corpus: str) -> list[str]:
