@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from benchmarks import estimators, gradients, papers
+from benchmarks import estimators, gradients, papers, samplers
 
 ROOT = Path(__file__).parent.parent
 
@@ -25,6 +25,7 @@ __all__ = [
     "gradient_checks",
     "lesson_of",
     "quality",
+    "sample_comparison",
     "simple_table",
     "waiting",
 ]
@@ -109,7 +110,8 @@ def quality(corpora: Iterable[str] = papers.CORPORA) -> str:
         rows = papers.table(corpus)
         if len(rows) > 1:
             seeds = len({run["seed"] for run in papers.results() if run["corpus"] == corpus})
-            title = f"**{corpus}** (mean ± standard deviation of up to {seeds} seeds)"
+            of = f"mean ± standard deviation of up to {seeds} seeds" if seeds > 1 else "one seed"
+            title = f"**{corpus}** ({of})"
             parts.append(f"{title}\n\n{simple_table(rows)}")
     return "\n\n".join(parts)
 
@@ -145,6 +147,11 @@ def _halves(tag: str, corpus: str) -> list[str]:
     pairs = _precisions(tag, corpus)
     means = [sum(half) / len(half) for half in zip(*pairs, strict=True)] if pairs else []
     return [f"{mean:.3f}".lstrip("0") for mean in means] or ["", ""]
+
+
+def sample_comparison() -> str:
+    """Return what the sample does to the codes when nothing else differs (`benchmarks.samplers`)."""
+    return simple_table(samplers.rows(samplers.read()))
 
 
 def waiting() -> str:
