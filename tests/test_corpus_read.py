@@ -136,8 +136,8 @@ def test_reading_texts_imports_neither_scipy_nor_numba():
 
 
 def test_public_names():
-    functions = {"detect_format", "is_matrix", "label_matrix", "read_documents", "read_matrix"}
-    assert set(corpus.__all__) == functions | {"Document", "FORMATS", "Matrix", "ReadOptions"}
+    functions = {"detect_format", "is_matrix", "label_matrix", "read_documents", "read_matrix", "vectorize"}
+    assert set(corpus.__all__) == functions | {"Document", "FORMATS", "Matrix", "ReadOptions", "Shards"}
     assert all(hasattr(corpus, name) for name in corpus.__all__)
 
 
