@@ -237,7 +237,8 @@ def test_it_works_where_no_cache_can_be_written():
 def test_same_bytes_just_compiled_and_read_from_the_cache(tmp_path):
     script = """
 import hashlib, numpy as np, small
-from nphash.hashers import Doc2Hash, Training
+from nphash.hashers import Training
+from nphash.hashers.doc2hash import Doc2Hash
 X, _ = small.documents(n=300, words=700, topics=3)
 hasher = Doc2Hash(16, hidden=(20,), random_state=0, training=Training(epochs=2, clip_norm=5.0))
 hasher.fit(small.unit_rows(X).astype(np.float32))
