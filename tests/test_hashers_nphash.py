@@ -117,7 +117,7 @@ def test_goes_on_after_an_interruption_in_either_stage(stage, tmp_path, monkeypa
             raise KeyboardInterrupt
 
     with pytest.raises(Interrupted):
-        model().fit(UNIT, callback=interrupt, checkpoint=tmp_path / "kept")
+        model().fit(UNIT, callback=interrupt, checkpoint=str(tmp_path / "kept"))
     assert (tmp_path / "kept" / "teacher" / "checkpoint.npz").exists()
     seen = []
     resumed = model().fit(UNIT, callback=seen.append, checkpoint=tmp_path / "kept")

@@ -206,14 +206,14 @@ class NpHash(Doc2Hash):
         seed: int,
         *,
         callback: Callable[[Progress], None] | None = None,
-        checkpoint: Path | None = None,
+        checkpoint: Path | str | None = None,
     ) -> Array:
         """Train a model one generation older than this one; return what it says of every document."""
         similarity: Similarity = self._settings("similarity")
         older = replace(similarity, generations=similarity.generations - 1)
         given = {"n_bits": TEACHER_BITS, "training": self._training, "similarity": older}
         teacher = type(self)(**{**self.get_params(deep=False), **given})
-        folder = None if checkpoint is None else checkpoint / TEACHER_FOLDER
+        folder = None if checkpoint is None else Path(checkpoint) / TEACHER_FOLDER
         first = teacher._first_params(X, params["V_u"], seed)
         context = teacher._context(X, first, seed, callback=callback, checkpoint=folder)
         state = train(
