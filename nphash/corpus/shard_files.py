@@ -256,9 +256,7 @@ def _check_size(path: Path, size: int) -> os.stat_result:
     except OSError as error:
         raise CorpusError(f"the shard file {path} is missing ({error.strerror})", AGAIN) from None
     if found.st_size != size:
-        raise CorpusError(
-            f"the shard file {path} has {found.st_size:,} bytes instead of {size:,}", "write the shards again"
-        )
+        raise CorpusError(f"the shard file {path} has {found.st_size:,} bytes instead of {size:,}", AGAIN)
     return found
 
 

@@ -189,20 +189,25 @@ class NpHash(Doc2Hash):
         return {name: array.astype(self._training.dtype) for name, array in {**params, "V_u": V_u}.items()}
 
     def _context(self, X: Any, params: Params, seed: int, **watched: Any) -> Alike:
-        from nphash.hashers.alike import alike_by_codes, find_alike
         from nphash.hashers.lsi import project
 
+        u = project(X, params["V_u"], self.threads)  # (n, d), the same for all generations
+        return self._alike(X, u, params["V_u"], seed, **watched)
+
+    def _alike(self, X: Any, u: Array, V_u: Array, seed: int, **watched: Any) -> Alike:
+        from nphash.hashers.alike import alike_by_codes, find_alike
+
         settings: Similarity = self._settings("similarity")
-        u = project(X, params["V_u"], self.threads)  # (n, d)
         if settings.generations == 1:
             return find_alike(X, u, settings, seed, self.threads)
-        a = self._teach(X, params, seed, **watched)  # (n, L')
+        a = self._teach(X, u, V_u, seed, **watched)  # (n, L')
         return alike_by_codes(X, u, a, settings, seed, self.threads)
 
     def _teach(
         self,
         X: Any,
-        params: Params,
+        u: Array,
+        V_u: Array,
         seed: int,
         *,
         callback: Callable[[Progress], None] | None = None,
@@ -214,8 +219,8 @@ class NpHash(Doc2Hash):
         given = {"n_bits": TEACHER_BITS, "training": self._training, "similarity": older}
         teacher = type(self)(**{**self.get_params(deep=False), **given})
         folder = None if checkpoint is None else Path(checkpoint) / TEACHER_FOLDER
-        first = teacher._first_params(X, params["V_u"], seed)
-        context = teacher._context(X, first, seed, callback=callback, checkpoint=folder)
+        first = teacher._first_params(X, V_u, seed)
+        context = teacher._alike(X, u, V_u, seed, callback=callback, checkpoint=folder)
         state = train(
             teacher,
             first,
