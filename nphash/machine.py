@@ -106,15 +106,13 @@ def _multiplying(threads: int) -> float:
 
 
 def _exponentials(threads: int) -> float:
-    from nphash.kernels.exponential import sum_exponentials
+    from nphash.kernels.exponential import exponentials
     from nphash.kernels.sparse import COMPILED
 
     zeros, one = np.zeros(EXPONENTS, np.float32), np.float32(1)
     rows = [zeros + one for _ in range(threads)]  # exp(1 + 0 - 1) = 1: they stay as they are
     work: Callable[[int], object] = (
-        (lambda i: sum_exponentials(rows[i], zeros, one))
-        if COMPILED
-        else (lambda i: np.exp(zeros, out=rows[i]))
+        (lambda i: exponentials(rows[i], zeros, one)) if COMPILED else (lambda i: np.exp(zeros, out=rows[i]))
     )
     return EXPONENTS * 64 / _best(work, 64, threads)
 

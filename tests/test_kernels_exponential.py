@@ -4,12 +4,12 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nphash.kernels.exponential import sum_exponentials
+from nphash.kernels.exponential import exponentials
 
 
 def exponential_of(values, shift=0.0):
     row = np.array(values, dtype=np.float32)
-    sum_exponentials(row, np.zeros_like(row), np.float32(shift))
+    exponentials(row, np.zeros_like(row), np.float32(shift))
     return row
 
 
@@ -38,10 +38,9 @@ def test_far_above_zero_is_large_but_finite():
 
 @settings(deadline=None, max_examples=50)
 @given(st.lists(st.floats(-50, 50, width=32), min_size=1, max_size=70), st.floats(-5, 5, width=32))
-def test_sum(values, shift):
+def test_bias(values, shift):
     row = np.array(values, dtype=np.float32)
     bias = np.linspace(-1, 1, row.size, dtype=np.float32)
     expected = np.exp(row.astype(np.float64) + bias - shift)
-    total = sum_exponentials(row, bias, np.float32(shift))
+    exponentials(row, bias, np.float32(shift))
     np.testing.assert_allclose(row, expected, rtol=2e-5)  # sums of 50 are rounded by 4e-6
-    assert abs(total - row.sum(dtype=np.float64)) <= 1e-6 * total

@@ -28,7 +28,7 @@ import numpy.typing as npt
 
 from nphash.kernels._jit import jit
 from nphash.kernels.adam import update
-from nphash.kernels.exponential import sum_exponentials
+from nphash.kernels.exponential import exponentials
 from nphash.kernels.transpose import Entries
 
 __all__ = ["Scores", "fill_bias", "fill_tiles", "forward", "tile_width", "update_tiles"]
@@ -92,9 +92,18 @@ def _scale(row: Array, factor: float) -> None:
 
 
 @jit()
-def _add_product(total: Array, row: Array, factor: float) -> None:
-    for i in range(row.size):
-        total[i] += row[i] * factor  # float64 += float32
+def _add_products(total: Array, rows: Array, factors: Array) -> None:
+    # Sums of four are float32 and go to a float64 total: to convert each number would take longer.
+    n = len(factors) - len(factors) % 4
+    for k in range(0, n, 4):
+        row0, row1, row2, row3 = rows[k], rows[k + 1], rows[k + 2], rows[k + 3]
+        f0, f1, f2, f3 = factors[k], factors[k + 1], factors[k + 2], factors[k + 3]
+        for i in range(total.size):
+            total[i] += (row0[i] * f0 + row1[i] * f1) + (row2[i] * f2 + row3[i] * f3)
+    for k in range(n, len(factors)):
+        row, factor = rows[k], factors[k]
+        for i in range(total.size):
+            total[i] += row[i] * factor
 
 
 @jit()
@@ -144,6 +153,7 @@ def forward(
     block = _block(width, n_bits)
     buffer, turned = np.empty(n_bits * width, W.dtype), np.empty(n_bits * width, W.dtype)
     part = np.empty_like(z)
+    ones, added = np.ones(width, z.dtype), np.empty(n_rows, z.dtype)
     hits = np.float64(0)
     total[:] = 0
     expected[:] = 0
@@ -158,13 +168,15 @@ def forward(
             end = min(begin + block, n_rows)
             np.dot(z[begin:end], columns, scores[begin:end])
             for row in range(begin, end):
-                m = shifts[t - 1, row] if t > first else scores[row, 0] + bias[0]
-                added = sum_exponentials(scores[row], bias, m)
-                if not added < _MUCH:
-                    sums = total[row : row + 1], expected[row]
-                    m, added = _raise(z[row], columns, bias, m, scores[row], sums)
-                shifts[t, row] = m
-                total[row] += added
+                shifts[t, row] = shifts[t - 1, row] if t > first else scores[row, 0] + bias[0]
+                exponentials(scores[row], bias, shifts[t, row])
+            np.dot(scores[begin:end], ones[: stop - start], added[begin:end])
+            for row in range(begin, end):
+                if not added[row] < _MUCH:
+                    one = slice(row, row + 1)
+                    sums = shifts[t, one], added[one], total[one], expected[row]
+                    _raise(z[row], columns, bias, scores[row], sums)
+                total[row] += added[row]
             np.dot(scores[begin:end], words, part[begin:end])
         for row in range(n_rows):
             _add(expected[row], part[row])
@@ -180,7 +192,9 @@ def _copy_tile(W: Array, start: int, columns: Array, words: Array) -> None:
     n_bits, n_words = columns.shape
     for bit in range(n_bits):
         _copy(columns[bit], W[bit, start : start + n_words])
-        for word in range(n_words):
+    # Unsigned numbers need no look whether they count from the end, which would take half of the time.
+    for word in range(np.uintp(n_words)):
+        for bit in range(np.uintp(n_bits)):
             words[word, bit] = columns[bit, word]
 
 
@@ -200,18 +214,20 @@ def _largest(row: Array, bias: Array) -> Any:
 
 @jit()
 def _raise(
-    z: Array, columns: Array, bias: Array, before: Any, row: Array, sums: tuple[Array, Array]
-) -> tuple[Any, Any]:
+    z: Array, columns: Array, bias: Array, row: Array, sums: tuple[Array, Array, Array, Array]
+) -> None:
     # Does a document's exponentials again with their own maximum, and scales down its sums so far.
-    total, expected = sums
+    shift, added, total, expected = sums
     row[:] = 0
     for bit in range(z.size):
         _add_scaled(row, columns[bit], z[bit])
-    m = _largest(row, bias)
-    factor = np.exp(before - m)
+    largest = _largest(row, bias)
+    factor = np.exp(shift[0] - largest)
     _scale(total, factor)
     _scale(expected, factor)
-    return m, sum_exponentials(row, bias, m)
+    shift[0] = largest
+    exponentials(row, bias, largest)
+    added[0] = row.sum()
 
 
 @jit()
@@ -236,9 +252,7 @@ def fill_bias(scores: Scores, db: Array, width: int, first: int, last: int) -> N
     for t in range(first, last):
         start, stop = t * width, min((t + 1) * width, db.size)
         sums[:] = 0
-        rows = tile(E, n_rows, start, stop)
-        for row in range(n_rows):
-            _add_product(sums, rows[row], factors[t, row])
+        _add_products(sums[: stop - start], tile(E, n_rows, start, stop), factors[t])
         for word in range(start, stop):
             for position in range(starts[word], starts[word + 1]):
                 sums[word - start] -= np.float64(scale) * weights[position]

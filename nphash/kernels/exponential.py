@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from nphash.kernels._jit import jit
 
-__all__ = ["sum_exponentials"]
+__all__ = ["exponentials"]
 
 Array = npt.NDArray[Any]
 _F = np.float32
@@ -52,8 +52,8 @@ def _exponential(y: Any) -> Any:
 
 
 @jit(fastmath={"contract"})
-def sum_exponentials(row: Array, bias: Array, shift: Any) -> Any:
-    """Replace ``row`` by exp((row + bias) - shift), each at most exp(80), and return the sum.
+def exponentials(row: Array, bias: Array, shift: Any) -> None:
+    """Replace ``row`` by exp((row + bias) - shift), each at most exp(80).
 
     Parameters
     ----------
@@ -65,31 +65,9 @@ def sum_exponentials(row: Array, bias: Array, shift: Any) -> Any:
     Examples
     --------
     >>> row = np.array([1, 2], dtype=np.float32)
-    >>> float(sum_exponentials(row, np.array([3, 2], dtype=np.float32), np.float32(4)))
-    2.0
+    >>> exponentials(row, np.array([3, 2], dtype=np.float32), np.float32(4))
+    >>> row
+    array([1., 1.], dtype=float32)
     """
     for i in range(row.size):
         row[i] = _exponential(row[i] + bias[i] - shift)
-    return _sum(row)
-
-
-# Eight sums side by side, so that no addition waits for the last. Their order is written down: left to
-# the compiler ("reassoc"), it differed between a program just compiled and the same one read from the
-# cache, and with it the last digits of all weights.
-@jit()
-def _sum(row: Array) -> Any:
-    s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = _ZERO
-    whole = row.size - row.size % 8
-    for i in range(0, whole, 8):
-        s0 += row[i]
-        s1 += row[i + 1]
-        s2 += row[i + 2]
-        s3 += row[i + 3]
-        s4 += row[i + 4]
-        s5 += row[i + 5]
-        s6 += row[i + 6]
-        s7 += row[i + 7]
-    total = ((s0 + s4) + (s2 + s6)) + ((s1 + s5) + (s3 + s7))
-    for i in range(whole, row.size):
-        total += row[i]
-    return total
