@@ -24,6 +24,7 @@ import os
 import resource
 import sys
 import time
+from collections import deque
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
@@ -35,12 +36,17 @@ HIDDEN = 500
 RATE = 1e-3
 KL_WEIGHT = 0.1
 DROPOUT = 0.2
-Step = Callable[[np.ndarray[Any, Any], int], float]
+AHEAD = (
+    16  # steps whose documents are known beforehand, as they are in an epoch: its order is drawn at its start
+)
+Order = list[np.ndarray[Any, Any]]  # the documents of each step, and of the next ones
+Step = Callable[[Order, int], float]
 
 
 def nphash_step(X: Any, bits: int, threads: int, engine: str = "auto") -> Step:
     """Return this package's step."""
     from nphash.adam import Adam
+    from nphash.ahead import LookAhead
     from nphash.engines import create_engine
     from nphash.hashers.doc2hash import Doc2Hash
     from nphash.hashers.training import Batch
@@ -54,12 +60,18 @@ def nphash_step(X: Any, bits: int, threads: int, engine: str = "auto") -> Step:
         guard = single_threaded_blas()  # kept by `step`: without a reference it would end at once
         guard.__enter__()
 
-    def step(rows: Any, number: int, guard: Any = guard) -> float:
-        x = X[rows]
+    ahead, waiting = LookAhead(X.shape[1]), deque[Any]()
+
+    def step(order: Order, number: int, guard: Any = guard) -> float:
+        for rows in order[number + len(waiting) :]:
+            x = X[rows]
+            ahead.announce(x.indices, RATE)
+            waiting.append(x)
+        x = waiting.popleft()
         adam.catch_up(x.indices)
         batch = Batch(x, x, None, np.random.default_rng([0, number]), 0.0, engine=runner)
         terms, back = hasher.loss(params, batch)
-        adam.step(params, back())
+        adam.step(params, back(), ahead=ahead)
         return terms["loss"]
 
     return step
@@ -113,9 +125,9 @@ def torch_step(X: Any, bits: int, threads: int, categories: int = 1, compiled: b
     adam = torch.optim.Adam(net.parameters(), lr=RATE, fused=True)
     run = torch.compile(net, dynamic=True) if compiled else net
 
-    def step(rows: Any, number: int) -> float:
-        x = X[rows]
-        documents = np.repeat(np.arange(len(rows)), np.diff(x.indptr))
+    def step(order: Order, number: int) -> float:
+        x = X[order[number]]
+        documents = np.repeat(np.arange(x.shape[0]), np.diff(x.indptr))
         words = x.indices.astype(np.int64)
         arrays = (x.indptr.astype(np.int64), words, x.data, documents, documents * X.shape[1] + words)
         loss = run(*map(torch.from_numpy, arrays))
@@ -142,8 +154,8 @@ def torch_dense_step(X: Any, bits: int, threads: int) -> Step:
     decoder = nn.Linear(2 * bits, X.shape[1])
     adam = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()], lr=RATE)
 
-    def step(rows: Any, number: int) -> float:
-        x = torch.from_numpy(X[rows].toarray())
+    def step(order: Order, number: int) -> float:
+        x = torch.from_numpy(X[order[number]].toarray())
         logits = encoder(x).view(-1, bits, 2)
         noise = -torch.log(-torch.log(torch.rand_like(logits) + 1e-20) + 1e-20)
         z = F.softmax(logits + noise, -1).reshape(-1, 2 * bits)
@@ -198,8 +210,8 @@ def jax_step(X: Any, bits: int, threads: int) -> Step:
     run = jax.jit(update, donate_argnums=0)
     state = [(jax.tree.map(jnp.asarray, layers), zeros, jax.tree.map(jnp.zeros_like, layers))]
 
-    def step(rows: Any, number: int) -> float:
-        state[0], value = run(state[0], X[rows].toarray(), number)
+    def step(order: Order, number: int) -> float:
+        state[0], value = run(state[0], X[order[number]].toarray(), number)
         return float(value)
 
     return step
@@ -226,15 +238,16 @@ def main() -> None:
     X = scipy.sparse.load_npz(path)
     step = contestant(name, X, bits, threads)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    number, rng = 0, np.random.default_rng(0)
+    number, rng, order = 0, np.random.default_rng(0), Order()
     for line in sys.stdin:
         if not line.strip():
             return
         wall, cpu, loss = [], [], 0.0
         for _ in range(int(line.split()[1])):
-            rows = np.sort(rng.choice(X.shape[0], batch, replace=False))
+            while len(order) <= number + AHEAD:
+                order.append(np.sort(rng.choice(X.shape[0], batch, replace=False)))
             start, start_cpu = time.perf_counter(), time.process_time()
-            loss = step(rows, number)
+            loss = step(order, number)
             wall.append(time.perf_counter() - start)
             cpu.append(time.process_time() - start_cpu)
             number += 1

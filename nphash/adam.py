@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from nphash.ahead import LookAhead
 from nphash.errors import InputError
 from nphash.lazy import LazyGradient, RowGradient
 from nphash.ops import Array
@@ -131,7 +132,11 @@ class Adam:
     _postponed: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def step(
-        self, params: dict[str, Array], grads: dict[str, Array], learning_rate: float | None = None
+        self,
+        params: dict[str, Array],
+        grads: dict[str, Array],
+        learning_rate: float | None = None,
+        ahead: LookAhead | None = None,
     ) -> None:
         """Update every parameter that has a gradient.
 
@@ -143,11 +148,15 @@ class Adam:
             Gradients with the same keys (a subset is fine), shapes and dtypes.
         learning_rate
             This step's rate, for schedules; the setting if None.
+        ahead
+            This step and others to come, announced with their rows and learning rates. Rows with row
+            gradients then do their steps until their next use at once: from here on they have the values
+            of that time.
 
         Raises
         ------
         InputError
-            For a gradient without parameter, or of another shape.
+            For a gradient without parameter, or of another shape; for a rate that was announced otherwise.
         """
         _check(params, grads)
         threads = count_threads(self.threads)
@@ -156,34 +165,45 @@ class Adam:
             grads = {name: np.asarray(g) for name, g in grads.items()}
             norm = global_norm(grads, threads)
             scale = min(1.0, self.max_norm / norm) if norm > 0 else 1.0
+        gaps, rates = self._known(ahead, self.learning_rate if learning_rate is None else learning_rate)
         self.t += 1
-        rate = self.learning_rate if learning_rate is None else learning_rate
-        factors = self._factors(scale, rate)
+        plan = np.array([self._factors(scale, rate, later) for later, rate in enumerate(rates)])
         tasks: list[Task] = []
         for name in sorted(grads, key=lambda name: -params[name].size):
             w, g = params[name], grads[name]
             if name not in self.m:
                 self.m[name], self.v[name] = np.zeros_like(w), np.zeros_like(w)
-            tasks += self._tasks(name, w, g, np.array(factors, dtype=w.dtype))
+            tasks += self._tasks(name, w, g, plan, gaps)
         run_tasks(tasks, threads)
         if self.t <= UNSTEADY:
             self.settle()
+
+    def _known(self, ahead: LookAhead | None, rate: float) -> tuple[Array | None, list[float]]:
+        # When this step's rows are needed next, and the learning rates from this step on
+        if ahead is None:
+            return None, [rate]
+        gaps, rates = ahead.begin()
+        if rates[0] != rate:
+            raise InputError(f"the learning rate {rates[0]} was announced, not {rate}", "give the same one")
+        return (gaps, rates) if self.t >= UNSTEADY else (None, rates[:1])
 
     def catch_up(self, rows: Array) -> None:
         """Do the steps put off for some rows of parameters with row gradients; repeats are allowed.
 
         To be called with the words of a batch before the batch is looked at.
         """
-        if self._postponed:
-            needed = np.zeros(max(len(waiting.w) for waiting in self._postponed.values()), dtype=bool)
-            needed[rows] = True
-            self._run(waiting.catch_up(np.flatnonzero(needed)) for waiting in self._postponed.values())
+        self._run(waiting.catch_up(rows) for waiting in self._postponed.values())
 
     def settle(self) -> None:
         """Do all steps put off, so that parameters and moments are what they should be everywhere.
 
         To be called before parameters are read other than by a batch. Without row gradients
         (`nphash.lazy.RowGradient`) nothing is ever put off.
+
+        Raises
+        ------
+        InputError
+            If steps that were announced are still to come: some rows have done them already.
         """
         self._run(waiting.settle() for waiting in self._postponed.values())
         for waiting in self._postponed.values():
@@ -192,7 +212,7 @@ class Adam:
     def _run(self, tasks: Iterable[list[Task]]) -> None:
         run_tasks(list(chain.from_iterable(tasks)), count_threads(self.threads))
 
-    def _tasks(self, name: str, w: Array, g: Any, settings: Array) -> list[Task]:
+    def _tasks(self, name: str, w: Array, g: Any, plan: Array, gaps: Array | None) -> list[Task]:
         from nphash.kernels.adam import adam_tasks
         from nphash.kernels.sparse import COMPILED
         from nphash.postponed import Postponed
@@ -201,8 +221,11 @@ class Adam:
         if isinstance(g, RowGradient):
             if name not in self._postponed or self._postponed[name].w is not w:
                 self._postponed[name] = Postponed(w, m, v, fresh=not m.any() and not v.any())
-            tasks: list[Task] = self._postponed[name].tasks(g, settings)
+            waiting = self._postponed[name]
+            self._run([waiting.catch_up(g.rows)])
+            tasks: list[Task] = waiting.tasks(g, plan, gaps)
             return tasks
+        settings = plan[0].astype(w.dtype)
         if name in self._postponed:  # its gradient was one of rows in an earlier step
             self._run([self._postponed.pop(name).settle()])
         if isinstance(g, LazyGradient):
@@ -210,8 +233,8 @@ class Adam:
         g = np.ascontiguousarray(g, dtype=w.dtype)
         return adam_tasks(w, g, m, v, settings) if COMPILED else [partial(_readable, w, g, m, v, settings)]
 
-    def _factors(self, scale: float, rate: float) -> tuple[float, ...]:
-        beta1, beta2, t = self.beta1, self.beta2, self.t
+    def _factors(self, scale: float, rate: float, later: int) -> tuple[float, ...]:
+        beta1, beta2, t = self.beta1, self.beta2, self.t + later
         unbias1, unbias2 = 1 / (1 - beta1**t), 1 / (1 - beta2**t)
         return (scale, rate, self.epsilon, beta1, 1 - beta1, beta2, 1 - beta2, unbias1, unbias2)
 

@@ -157,8 +157,10 @@ class _FirstLayerGradient(RowGradient):
         out[:] = 0
         first_layer.fill_rows(self.entries, self.dh, self.rows, out)
 
-    def update_rows(self, w: Array, m: Array, v: Array, settings: Array, rows: Array) -> None:
-        first_layer.update_rows(self.entries, self.dh, rows, w, m, v, settings)
+    def update_rows(
+        self, w: Array, m: Array, v: Array, settings: Array, rows: Array, gaps: Array, table: Array
+    ) -> None:
+        first_layer.update_rows(self.entries, self.dh, rows, w, m, v, settings, gaps, table)
 
 
 class _DecoderGradient(LazyGradient):

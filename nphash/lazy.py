@@ -76,8 +76,10 @@ class RowGradient(LazyGradient):
         """Return one block: a row gradient is filled and updated by its rows."""
         return [(0, self.shape[0])]
 
-    def update_rows(self, w: Array, m: Array, v: Array, settings: Array, rows: Array) -> None:
-        """Do Adam's step on some of `rows`."""
+    def update_rows(
+        self, w: Array, m: Array, v: Array, settings: Array, rows: Array, gaps: Array, table: Array
+    ) -> None:
+        """Do Adam's step on some of `rows` and those until their next use, as `first_layer.update_rows`."""
         raise NotImplementedError
 
 

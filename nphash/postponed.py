@@ -1,4 +1,4 @@
-"""Adam's steps of rows without a gradient, put off until the row is needed.
+"""Adam's steps of rows without a gradient: done ahead until a row's next use, or put off until it is needed.
 
 See `nphash.kernels.first_layer` for why and how.
 """
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nphash.errors import InputError
 from nphash.kernels import first_layer
 from nphash.lazy import RowGradient
 
@@ -24,7 +25,7 @@ _BLOCKS = 8
 
 
 class Postponed:
-    """Which steps the rows of one parameter still have to do.
+    """Which steps the rows of one parameter still have to do, or have done already.
 
     Parameters
     ----------
@@ -40,38 +41,66 @@ class Postponed:
         self.history = np.empty((64, 9))
         self.now = 0
         self._tabulated = -1
+        self._unknown = np.zeros(len(w), dtype=np.uint8)
 
-    def tasks(self, g: RowGradient, settings: Array) -> list[Task]:
-        """Return the tasks of a step: rows of ``g`` are moved, the others wait."""
+    def tasks(self, g: RowGradient, plan: Array, gaps: Array | None = None) -> list[Task]:
+        """Return the tasks of a step: rows of ``g``, which must be up to date, are moved, the others wait.
+
+        Parameters
+        ----------
+        g
+            The gradient.
+        plan
+            Adam's settings of this step and of those to come, as far as they are known; shape (n, 9).
+        gaps
+            In how many steps each row is needed next, at most n, 0 where that is not known; None for no row.
+        """
         if self.now == len(self.history):
             self.history = np.concatenate([self.history, np.empty_like(self.history)])
-        self.history[self.now] = settings
+        self.history[self.now] = plan[0]
         before, self.now = self.now, self.now + 1
-        table = self._table(before)
-        return [partial(self._step, g, rows, settings, before, table) for rows in _split(g.rows)]
+        gaps = self._unknown if gaps is None else gaps
+        table = np.empty((len(plan) + 1, 4))
+        first_layer.fill_ahead(plan, table)
+        step = partial(self._step, g, plan[0].astype(self.w.dtype), gaps, table.astype(self.w.dtype), before)
+        return [partial(step, g.rows[block]) for block in _blocks(g.rows.size)]
 
-    def _step(self, g: RowGradient, rows: Array, settings: Array, before: int, table: Array) -> None:
-        self._catch_up(rows, before, table)
-        g.update_rows(self.w, self.m, self.v, settings, rows)
-        self.done[rows] = before + 1
+    def _step(
+        self, g: RowGradient, settings: Array, gaps: Array, table: Array, now: int, rows: Array
+    ) -> None:
+        g.update_rows(self.w, self.m, self.v, settings, rows, gaps, table)
+        first_layer.mark(rows, gaps, now, self.done)
 
     def catch_up(self, rows: Array) -> list[Task]:
-        """Return the tasks after which ``rows``, each given once, are up to date."""
-        table = self._table(self.now)
-        return [partial(self._catch_up, block, self.now, table) for block in _split(rows)]
+        """Return the tasks after which ``rows`` are up to date; they may repeat."""
+        stale, since = np.empty((2, rows.size), dtype=np.int64)
+        n = first_layer.take_stale(rows, self.done, self.now, stale, since)
+        if n == 0:
+            return []
+        table, arrays = self._table(), (self.w, self.m, self.v)
+        return [
+            partial(first_layer.catch_up, *arrays, stale[block], since[block], table) for block in _blocks(n)
+        ]
 
-    def _catch_up(self, rows: Array, now: int, table: Array) -> None:
-        first_layer.catch_up(self.w, self.m, self.v, rows, self.done, table, now)
-
-    def _table(self, now: int) -> Array:
-        if self._tabulated != now:
-            self.table = np.empty((now + 1, 4))
-            first_layer.fill_table(self.history, now, self.table)
-            self._tabulated = now
+    def _table(self) -> Array:
+        if self._tabulated != self.now:
+            self.table = np.empty((self.now + 1, 4))
+            first_layer.fill_table(self.history, self.now, self.table)
+            self._tabulated = self.now
         return self.table
 
     def settle(self) -> list[Task]:
-        """Return the tasks after which all rows are up to date; `forget` comes after them."""
+        """Return the tasks after which all rows are up to date; `forget` comes after them.
+
+        Raises
+        ------
+        InputError
+            If rows are ahead, for steps announced that have not been done.
+        """
+        if self.done.max() > self.now:
+            raise InputError(
+                "steps that were announced are still to come", "do them before all parameters are looked at"
+            )
         return self.catch_up(np.arange(len(self.w)))
 
     def forget(self) -> None:
@@ -80,7 +109,6 @@ class Postponed:
         self.now, self._tabulated = 0, -1
 
 
-def _split(rows: Array) -> list[Array]:
-    # np.array_split takes longer than a block of a small batch
-    size = max(1, -(-rows.size // _BLOCKS))
-    return [rows[start : start + size] for start in range(0, rows.size, size)]
+def _blocks(n: int) -> list[slice]:
+    size = max(1, -(-n // _BLOCKS))
+    return [slice(start, min(start + size, n)) for start in range(0, n, size)]

@@ -197,9 +197,11 @@ def test_same_bytes_for_any_number_of_threads(clip_norm):
     assert results[0] == results[1] == results[2]
 
 
-def test_fits_of_both_engines_agree():
+@pytest.mark.parametrize("average", [None, 0.9])
+def test_fits_of_both_engines_agree(average):
     X = unit_rows(documents(230, 300)[0])
-    fits = [model(engine).set_params(training__epochs=3).fit(X) for engine in ("numba", "numpy")]
+    options = {"training__epochs": 3, "training__batch_size": 4, "training__average": average}
+    fits = [model(engine).set_params(**options).fit(X) for engine in ("numba", "numpy")]
     for name, array in fits[0].params_.items():
         assert np.abs(array - fits[1].params_[name]).max() <= 1e-4, name
     assert fits[0].history_[-1]["loss"] == pytest.approx(fits[1].history_[-1]["loss"], rel=1e-4)

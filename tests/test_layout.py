@@ -23,6 +23,7 @@ LEVELS = [
         "gumbel",
         "losses",
         "adam",
+        "ahead",
         "schedules",
         "codes",
         "relevance",

@@ -7,8 +7,7 @@ that returns the terms of its loss and a function for their gradients; see `Mode
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,10 +15,11 @@ import numpy as np
 import numpy.typing as npt
 
 from nphash.adam import Adam, moving_average
+from nphash.ahead import LookAhead
 from nphash.corpus.shards import Shards
-from nphash.engine import Engine
 from nphash.engines import create_engine
 from nphash.errors import InputError, Interrupted
+from nphash.hashers.batches import Batch, Data, drawn_ahead
 from nphash.hashers.checkpoint import Checkpoint, State, fingerprint
 from nphash.hashers.progress import Progress, Scale
 from nphash.hashers.settings import Training
@@ -41,30 +41,6 @@ STEPS_BETWEEN_AVERAGES = 8
 # Parameters by which a checkpoint is not recognised: results do not depend on the number of
 # threads, and the seed drawn from the random state is compared itself.
 UNIMPORTANT = ("threads", "random_state")
-
-
-@dataclass(frozen=True)
-class Data:
-    """What is learned from: inputs, reconstruction targets and labels, row by row."""
-
-    x: Any  # CSR (n, V), or shards of one
-    target: Any  # the same
-    y: Any = None  # (n,) classes or CSR (n, C), for supervised systems
-    context: Any = None  # whatever else a system has worked out about the documents, such as neighbours
-
-
-@dataclass(frozen=True)
-class Batch:
-    """The documents of one step, and this step's own source of noise."""
-
-    x: Any  # CSR (B, V)
-    target: Any  # CSR (B, V)
-    y: Any
-    rng: np.random.Generator | None  # None for no noise at all
-    epoch: float  # epochs done, with the fraction of this one: schedules depend on it
-    rows: Any = None  # (B,) which of the data's rows these are; None for other documents
-    context: Any = None  # the data's
-    engine: Engine = field(default_factory=Engine)
 
 
 class Model(Protocol):
@@ -215,12 +191,12 @@ class _Loop:
         x = self.data.x
         order = x.shuffled(rng) if isinstance(x, Shards) else rng.permutation(n)
         rate = as_schedule(self.settings.learning_rate, self.settings.epochs)
+        ahead = LookAhead(x.shape[1]) if self.engine.name == "numba" else None
         sums: dict[str, float] = {}
-        for step in range(self.steps):
-            rows = np.sort(order[step * size : (step + 1) * size])
-            terms = self._step(params, rows, step, rate)
+        for step, (batch, batch_rate) in enumerate(self._batches(order, rate, ahead)):
+            terms = self._step(params, batch, batch_rate, ahead)
             for name, value in terms.items():
-                sums[name] = sums.get(name, 0.0) + value * len(rows)
+                sums[name] = sums.get(name, 0.0) + value * batch.x.shape[0]
             done = min(n, (step + 1) * size)
             means = {name: value / done for name, value in sums.items()}
             if not np.isfinite(means["loss"]):
@@ -234,13 +210,25 @@ class _Loop:
             self.adam.settle()
         return means
 
-    def _step(
-        self, params: Params, rows: npt.NDArray[Any], step: int, rate: Callable[[float], float]
-    ) -> dict[str, float]:
+    def _batches(
+        self, order: npt.NDArray[Any], rate: Callable[[float], float], ahead: LookAhead | None
+    ) -> Iterator[tuple[Batch, float]]:
+        """Yield the batches of an epoch and their rates, drawn ahead where that helps the optimiser."""
+        size, before = self.settings.batch_size, self.adam.t
+        starts = range(0, self.steps * size, size)
+        batches = (self._batch(np.sort(order[i : i + size]), step) for step, i in enumerate(starts))
+        drawn = ((batch, rate(batch.epoch)) for batch in batches)
+        if ahead is None:
+            return drawn
+        return drawn_ahead(
+            drawn,
+            lambda next_one: ahead.announce(next_one[0].x.indices, next_one[1]),
+            lambda done: self._averages(before + done),
+        )
+
+    def _step(self, params: Params, batch: Batch, rate: float, ahead: LookAhead | None) -> dict[str, float]:
         """Do one step and return the terms of its loss."""
         measure = self.profile.measure
-        with measure("batch"):
-            batch = self._batch(rows, step)
         self.scale = self.scale or _scale(batch)
         with measure("optimiser"):
             self.adam.catch_up(batch.x.indices)
@@ -248,13 +236,17 @@ class _Loop:
             terms, back = self.model.loss(params, batch)
             grads = back()
         with measure("optimiser"):
-            self.adam.step(params, grads, rate(batch.epoch))
+            self.adam.step(params, grads, rate, ahead)
             self._move_average(params, grads)
         return terms
 
+    def _averages(self, t: int) -> bool:
+        """Whether the average is moved after step `t`."""
+        return self.average is not None and t % STEPS_BETWEEN_AVERAGES == 0
+
     def _move_average(self, params: Params, grads: Params) -> None:
         t, share = self.adam.t, self.settings.average
-        if self.average is None or share is None or t % STEPS_BETWEEN_AVERAGES:
+        if self.average is None or share is None or not self._averages(t):
             return
         # early on the average forgets faster, so that it soon loses the first weights
         kept = min(share, (1 + t) / (10 + t)) ** STEPS_BETWEEN_AVERAGES
@@ -264,10 +256,11 @@ class _Loop:
 
     def _batch(self, rows: npt.NDArray[Any], step: int) -> Batch:
         data, epoch = self.data, self.state.epoch
-        rng = np.random.default_rng([self.seed, epoch, step])
-        x = data.x[rows]
-        target = x if data.target is data.x else data.target[rows]
-        y = None if data.y is None else data.y[rows]
+        with self.profile.measure("batch"):
+            rng = np.random.default_rng([self.seed, epoch, step])
+            x = data.x[rows]
+            target = x if data.target is data.x else data.target[rows]
+            y = None if data.y is None else data.y[rows]
         return Batch(x, target, y, rng, epoch + step / self.steps, rows, data.context, self.engine)
 
     def _judge(self, params: Params, terms: dict[str, float]) -> None:

@@ -92,18 +92,9 @@ def _scale(row: Array, factor: float) -> None:
 
 
 @jit()
-def _add_products(total: Array, rows: Array, factors: Array) -> None:
-    # Sums of four are float32 and go to a float64 total: to convert each number would take longer.
-    n = len(factors) - len(factors) % 4
-    for k in range(0, n, 4):
-        row0, row1, row2, row3 = rows[k], rows[k + 1], rows[k + 2], rows[k + 3]
-        f0, f1, f2, f3 = factors[k], factors[k + 1], factors[k + 2], factors[k + 3]
-        for i in range(total.size):
-            total[i] += (row0[i] * f0 + row1[i] * f1) + (row2[i] * f2 + row3[i] * f3)
-    for k in range(n, len(factors)):
-        row, factor = rows[k], factors[k]
-        for i in range(total.size):
-            total[i] += row[i] * factor
+def _add_product(total: Array, row: Array, factor: float) -> None:
+    for i in range(row.size):
+        total[i] += row[i] * factor  # float64 += float32
 
 
 @jit()
@@ -252,7 +243,9 @@ def fill_bias(scores: Scores, db: Array, width: int, first: int, last: int) -> N
     for t in range(first, last):
         start, stop = t * width, min((t + 1) * width, db.size)
         sums[:] = 0
-        _add_products(sums[: stop - start], tile(E, n_rows, start, stop), factors[t])
+        rows = tile(E, n_rows, start, stop)
+        for row in range(n_rows):
+            _add_product(sums, rows[row], factors[t, row])
         for word in range(start, stop):
             for position in range(starts[word], starts[word + 1]):
                 sums[word - start] -= np.float64(scale) * weights[position]

@@ -9,9 +9,10 @@ for Adam's update of the row, so the gradient is never written to memory, where 
 large as W_1.
 
 Adam moves a row also in a step in which its gradient is zero, because its moments are not. To read and
-write all rows with their moments takes longer than everything else in a step, so such steps are put off until
-the row is needed, and then done all at once (`catch_up`): with a gradient of zero the moments only shrink,
-and the sum of the movements has a closed form.
+write all rows with their moments takes longer than everything else in a step, so such steps are done all at
+once: with a gradient of zero the moments only shrink, and the sum of the movements has a closed form. If it
+is known when a row is needed next, the steps until then are done together with its own step
+(`update_rows`), which has the row in the cache; otherwise they are put off until it is needed (`catch_up`).
 """
 
 from __future__ import annotations
@@ -22,11 +23,20 @@ import numpy as np
 import numpy.typing as npt
 
 from nphash.kernels._jit import jit
-from nphash.kernels.adam import update
 from nphash.kernels.sparse import sum_rows
 from nphash.kernels.transpose import Entries
 
-__all__ = ["NEVER", "catch_up", "fill_rows", "fill_table", "update_rows"]
+__all__ = [
+    "NEVER",
+    "catch_up",
+    "fill_ahead",
+    "fill_rows",
+    "fill_table",
+    "link",
+    "mark",
+    "take_stale",
+    "update_rows",
+]
 
 Array = npt.NDArray[Any]
 
@@ -69,16 +79,142 @@ def fill_rows(entries: Entries, dh: Array, rows: Array, out: Array) -> None:
 
 @jit()
 def update_rows(
-    entries: Entries, dh: Array, rows: Array, W: Array, m: Array, v: Array, settings: Array
+    entries: Entries,
+    dh: Array,
+    rows: Array,
+    W: Array,
+    m: Array,
+    v: Array,
+    settings: Array,
+    gaps: Array,
+    table: Array,
 ) -> None:
-    """Do Adam's step on the rows of W (V, H) for the gradient X.T dh.
+    """Do Adam's step on the rows of W (V, H) for the gradient X.T dh, and the steps until the next use.
 
-    The arguments are those of `fill_rows` and `nphash.kernels.adam.update`.
+    Parameters
+    ----------
+    entries, dh, rows
+        As for `fill_rows`.
+    W, m, v, settings
+        As for `nphash.kernels.adam.update`, in rows.
+    gaps
+        In how many steps each row is needed next, integers of shape (V,); 0 if nobody knows.
+    table
+        By `fill_ahead`.
     """
     gradient = np.empty(dh.shape[1], dh.dtype)  # (H,)
     for word in rows:
         _gradient(entries, dh, word, gradient)
-        update(W[word], gradient, m[word], v[word], settings)
+        _move(W[word], gradient, m[word], v[word], settings, table[gaps[word]])
+
+
+@jit()
+def _move(w: Array, g: Array, m: Array, v: Array, settings: Array, factors: Array) -> None:
+    # `nphash.kernels.adam.update`, its fraction reduced by the square root of the bias as in `fill_table`
+    scale, beta1, rest1, beta2, rest2 = settings[0], settings[3], settings[4], settings[5], settings[6]
+    total, epsilon, shrink1, shrink2 = factors[0], factors[1], factors[2], factors[3]
+    for i in range(w.size):
+        gradient = scale * g[i]
+        first = beta1 * m[i] + rest1 * gradient
+        second = beta2 * v[i] + rest2 * gradient * gradient
+        m[i] = shrink1 * first
+        v[i] = shrink2 * second
+        w[i] = w[i] - total * first / (np.sqrt(second) + epsilon)
+
+
+@jit()
+def fill_ahead(history: Array, table: Array) -> None:
+    """Sum up a step with gradient and the steps without one that follow it.
+
+    The formula is that of `fill_table`, but the steps are counted from the first one, and the moments
+    are those after its gradient has come to them.
+
+    Parameters
+    ----------
+    history
+        The settings of this step and of those to come, of shape (n, 9), float64.
+    table
+        Array of shape (n + 1, 4) to write (C, E, b1^k, b2^k) into, by the number of steps until the row
+        is needed: of these, all but one are without gradient. The row of 0 is that of 1.
+    """
+    total = weighted = np.float64(0)
+    shrink1 = shrink2 = np.float64(1)
+    for step in range(len(history)):
+        spread = np.sqrt(history[step, 8])
+        weight = history[step, 1] * history[step, 7] / spread * shrink1 / np.sqrt(shrink2)
+        total += weight
+        weighted += weight * history[step, 2] / spread / np.sqrt(shrink2)
+        table[step + 1, 0] = total
+        table[step + 1, 1] = weighted / total if total > 0 else history[step, 2]
+        table[step + 1, 2] = shrink1
+        table[step + 1, 3] = shrink2
+        shrink1 *= history[step, 3]
+        shrink2 *= history[step, 5]
+    for k in range(4):
+        table[0, k] = table[1, k]
+
+
+@jit()
+def link(rows: Array, step: int, begun: int, last: Array, gaps: Array) -> None:
+    """Note that a step to come needs some rows.
+
+    Parameters
+    ----------
+    rows
+        Row numbers; they may repeat.
+    step
+        The step's number; steps are told of in order.
+    begun
+        How many steps have begun: from number 0 to ``begun - 1``.
+    last
+        The last step known of that needs each row, integers of shape (V,), brought up to ``step``.
+    gaps
+        In how many steps a row is needed next, (S, V), step s in row s modulo S; 0 if nobody knows.
+    """
+    for row in rows:
+        before = last[row]
+        if before == step:
+            continue
+        if before >= begun:
+            gaps[before % len(gaps), row] = step - before
+        gaps[step % len(gaps), row] = 0
+        last[row] = step
+
+
+@jit()
+def mark(rows: Array, gaps: Array, now: int, done: Array) -> None:
+    """Note in ``done`` (V,) that rows have done step number ``now`` and those before their next use."""
+    for row in rows:
+        done[row] = now + max(gaps[row], 1)
+
+
+@jit()
+def take_stale(rows: Array, done: Array, now: int, stale: Array, since: Array) -> int:
+    """Collect the rows that have steps to catch up with, each once, and take them for done.
+
+    Parameters
+    ----------
+    rows
+        Row numbers; they may repeat.
+    done
+        The steps done of every row, integers of shape (V,), or `NEVER`; brought up to ``now``.
+    now
+        The number of steps that rows should have done.
+    stale, since
+        Arrays as long as ``rows`` to write into: the rows that have not, and what they have done.
+
+    Returns
+    -------
+    int
+        How many there are.
+    """
+    n = 0
+    for row in rows:
+        if done[row] != NEVER and done[row] < now:
+            stale[n], since[n] = row, done[row]
+            done[row] = now
+            n += 1
+    return n
 
 
 @jit()
@@ -118,26 +254,21 @@ def fill_table(history: Array, now: int, table: Array) -> None:
 
 
 @jit()
-def catch_up(W: Array, m: Array, v: Array, rows: Array, done: Array, table: Array, now: int) -> None:
+def catch_up(W: Array, m: Array, v: Array, rows: Array, since: Array, table: Array) -> None:
     """Do the steps that rows have missed, with the gradient zero.
 
     Parameters
     ----------
     W, m, v
         Arrays of shape (V, H).
-    rows
-        Numbers of the rows that are needed.
-    done
-        The steps done of every row, integers of shape (V,), or `NEVER`; brought up to ``now``.
+    rows, since
+        Numbers of rows, and the steps that each has done; by `take_stale`.
     table
         By `fill_table`.
-    now
-        The number of steps done of rows that are up to date.
     """
-    for row in rows:
-        if done[row] != NEVER and done[row] < now:
-            _shrink(W[row], m[row], v[row], table[done[row]].astype(W.dtype))
-            done[row] = now
+    for i in range(rows.size):
+        row = rows[i]
+        _shrink(W[row], m[row], v[row], table[since[i]].astype(W.dtype))
 
 
 @jit()
