@@ -64,7 +64,7 @@ def nphash_step(X: Any, bits: int, threads: int, engine: str = "auto") -> Step:
 
     def step(order: Order, number: int, guard: Any = guard) -> float:
         for rows in order[number + len(waiting) :]:
-            x = X[rows]
+            x = runner.take(X, rows)
             ahead.announce(x.indices, RATE)
             waiting.append(x)
         x = waiting.popleft()

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from functools import partial
-from itertools import chain
+from functools import lru_cache, partial
+from itertools import chain, zip_longest
 from typing import Any
 
 import numpy as np
@@ -167,14 +167,17 @@ class Adam:
             scale = min(1.0, self.max_norm / norm) if norm > 0 else 1.0
         gaps, rates = self._known(ahead, self.learning_rate if learning_rate is None else learning_rate)
         self.t += 1
-        plan = np.array([self._factors(scale, rate, later) for later, rate in enumerate(rates)])
-        tasks: list[Task] = []
+        constants = scale, self.epsilon, self.beta1, self.beta2
+        plan = np.array([_factors(self.t + later, rate, *constants) for later, rate in enumerate(rates)])
+        tasks: list[list[Task]] = []
         for name in sorted(grads, key=lambda name: -params[name].size):
             w, g = params[name], grads[name]
             if name not in self.m:
                 self.m[name], self.v[name] = np.zeros_like(w), np.zeros_like(w)
-            tasks += self._tasks(name, w, g, plan, gaps)
-        run_tasks(tasks, threads)
+            tasks.append(self._tasks(name, w, g, plan, gaps))
+        # In turn, so that a thread which waits for the memory runs beside one that computes.
+        in_turn = chain.from_iterable(zip_longest(*tasks))
+        run_tasks([task for task in in_turn if task is not None], threads)
         if self.t <= UNSTEADY:
             self.settle()
 
@@ -233,10 +236,13 @@ class Adam:
         g = np.ascontiguousarray(g, dtype=w.dtype)
         return adam_tasks(w, g, m, v, settings) if COMPILED else [partial(_readable, w, g, m, v, settings)]
 
-    def _factors(self, scale: float, rate: float, later: int) -> tuple[float, ...]:
-        beta1, beta2, t = self.beta1, self.beta2, self.t + later
-        unbias1, unbias2 = 1 / (1 - beta1**t), 1 / (1 - beta2**t)
-        return (scale, rate, self.epsilon, beta1, 1 - beta1, beta2, 1 - beta2, unbias1, unbias2)
+
+@lru_cache(maxsize=64)  # of the steps to come, all but one have been asked for before
+def _factors(
+    t: int, rate: float, scale: float, epsilon: float, beta1: float, beta2: float
+) -> tuple[float, ...]:
+    unbias1, unbias2 = 1 / (1 - beta1**t), 1 / (1 - beta2**t)
+    return (scale, rate, epsilon, beta1, 1 - beta1, beta2, 1 - beta2, unbias1, unbias2)
 
 
 def _readable(w: Array, g: Array, m: Array, v: Array, settings: Array) -> None:

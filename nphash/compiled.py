@@ -9,14 +9,18 @@ Shapes: B documents of a batch, V words, H hidden units, L bits, N tiles of word
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any
 
 import numpy as np
+from scipy.sparse import csr_array, csr_matrix
 
+from nphash.documents import with_weights
 from nphash.engine import BacksOfScalar, Engine
 from nphash.kernels import decoder, first_layer
-from nphash.kernels.sparse import COMPILED, csr_times_dense
-from nphash.kernels.transpose import Entries, transpose
+from nphash.kernels.adam import update
+from nphash.kernels.sparse import COMPILED, csr_times_dense, row_sums, scaled_rows, take_rows
+from nphash.kernels.transpose import Entries, Order, sort_by_word
 from nphash.lazy import LazyGradient, ProductGradient, RowGradient
 from nphash.ops import Array, Backs
 from nphash.profile import Profile
@@ -26,6 +30,7 @@ __all__ = ["COMPILED", "CompiledEngine"]
 
 _SHARES = 8  # blocks into which vocabulary-sized work is cut: each costs some 10 microseconds
 _SMALL = 4_000_000  # multiplications of a matrix product that is not worth cutting
+_COLUMNS = 128  # in a block of a product: whole vector registers
 
 
 class CompiledEngine(Engine):
@@ -44,7 +49,23 @@ class CompiledEngine(Engine):
 
     def __init__(self, threads: int = 1, profile: Profile | None = None) -> None:
         super().__init__(threads, profile)
-        self._last: tuple[Any, Any] = (None, None)  # documents and their entries by word
+        self._last: tuple[Any, Any] = (None, None)  # word numbers of a batch and their order
+
+    def take(self, X: Any, rows: Array) -> Any:
+        """Return the documents with these numbers, which must exist."""
+        if not isinstance(X, (csr_matrix, csr_array)) or rows.size > X.shape[0]:  # shards, or repeats
+            return X[rows]
+        documents = copy(X)  # SciPy's constructor takes longer than all of this
+        arrays = take_rows(X.indptr, X.indices, X.data, rows)
+        documents.indptr, documents.indices, documents.data = arrays
+        documents.resize((rows.size, X.shape[1]))
+        return documents
+
+    def scale_rows(self, X: Any, length: float) -> Any:
+        """Documents of one length, as `nphash.documents.scale_rows`."""
+        weights = np.empty_like(X.data)
+        scaled_rows(X.indptr, X.data, length, weights)
+        return with_weights(X, weights)
 
     def sparse_dense(self, X: Any, W: Array, b: Array) -> tuple[Array, Backs]:
         """Add up the rows of W that belong to a document's words; dW is lazy."""
@@ -54,7 +75,8 @@ class CompiledEngine(Engine):
             h += b
 
         def back(dh: Array) -> tuple[Any, ...]:
-            return _FirstLayerGradient(self._entries(X), np.ascontiguousarray(dh)), dh.sum(axis=0)
+            words = self._order(X)[3]
+            return _FirstLayerGradient(self._entries(X), words, np.ascontiguousarray(dh)), dh.sum(axis=0)
 
         return h, profile.around("first layer, backward", back)
 
@@ -70,20 +92,24 @@ class CompiledEngine(Engine):
 
         return y, profile.around("hidden layers, backward", back)
 
+    def _order(self, X: Any) -> Order:
+        # Input and target are often the same documents, or differ only in the weights.
+        if X.indices is not self._last[0]:
+            self._last = X.indices, sort_by_word(X.indptr, X.indices, X.shape[1])
+        order: Order = self._last[1]
+        return order
+
     def _entries(self, X: Any) -> Entries:
-        # Input and target are often the same documents.
-        if X is not self._last[0]:
-            weights = X.data.astype(np.float32, copy=False)
-            self._last = X, transpose(X.indptr, X.indices, weights, X.shape[1])
-        entries: Entries = self._last[1]
-        return entries
+        starts, documents, positions, _ = self._order(X)
+        return starts, documents, X.data[positions].astype(np.float32, copy=False)
 
     def _product(self, x: Array, W: Array) -> Array:
         n = W.shape[1]
         if x.shape[0] * W.size < _SMALL:
             return x @ W
         out = np.empty((x.shape[0], n), x.dtype)
-        run_blocks(lambda i, j: np.matmul(x, W[:, i:j], out=out[:, i:j]), _shares(n, 4), self.threads)
+        blocks = [(i, min(i + _COLUMNS, n)) for i in range(0, n, _COLUMNS)]
+        run_blocks(lambda i, j: np.matmul(x, W[:, i:j], out=out[:, i:j]), blocks, self.threads)
         return out
 
     def decode(self, z: Array, W: Array, b: Array, target: Any) -> tuple[float, BacksOfScalar]:
@@ -101,8 +127,8 @@ class _Decoding:
     def __init__(self, z: Array, W: Array, b: Array, target: Any, entries: Entries, threads: int) -> None:
         self.z, self.W, self.b, self.threads = z, W, b, threads
         self.entries = entries
-        rows = np.repeat(np.arange(len(z)), np.diff(target.indptr))  # (nnz,)
-        self.mass = np.bincount(rows, target.data, minlength=len(z))  # (B,) T, in float64
+        self.mass = np.empty(len(z))  # (B,) T, in float64
+        row_sums(target.indptr, target.data, self.mass)
         self.width = decoder.tile_width(z.shape[1])
         self.n_tiles = -(-len(b) // self.width)
         self.shares = _shares(self.n_tiles, _SHARES)
@@ -122,36 +148,29 @@ class _Decoding:
             return decoder.forward(z, self.W, self.b, self.entries, out, sums, self.width, i, j)
 
         hits = sum(run_blocks(share, shares, self.threads))
-        shift = shifts.max(axis=0).astype(np.float64)  # (B,)
-        ends = np.array([j - 1 for _, j in shares])
-        rescale = np.exp(shifts[ends] - shift)  # (shares, B)
-        total = (totals * rescale).sum(axis=0)  # (B,) sum of exp(s - shift)
-        self.E = E
-        self.inverse = np.exp(shifts - shift) / total  # (N, B): makes a tile of E probabilities
-        weights = (rescale / total).astype(z.dtype)  # (shares, B)
-        self.expected = (weights[:, :, None] * expected).sum(axis=0)  # (B, L)
-        self.seen = seen.sum(axis=0)  # (B, L)
-        return float(np.dot(self.mass, np.log(total) + shift) - hits) / n
+        self.E, self.inverse = E, np.empty(shifts.shape)  # (N, B): what makes a tile of E probabilities
+        logs = decoder.combine(shifts, totals, expected, seen, self.share, self.inverse)  # (B,)
+        self.expected, self.seen = expected[0], seen[0]
+        return float(np.dot(self.mass, logs) - hits) / n
 
     def back(self, dloss: float = 1.0) -> tuple[Any, ...]:
         """Return (dz, dW, db)."""
         scale = dloss / len(self.z)
         dtype = self.z.dtype
         dz = (scale * self.mass[:, None] * self.expected - scale * self.seen).astype(dtype)  # (B, L)
-        factors = (self.inverse * (scale * self.mass)).astype(dtype)  # (N, B)
+        factors = np.empty((self.n_tiles, len(self.z)), dtype)  # (N, B)
+        factors[:] = self.inverse * (scale * self.mass)
         scores = (self.E, factors, dtype.type(scale), self.entries)
-        db = np.empty_like(self.b)  # (V,)
-        run_blocks(lambda i, j: decoder.fill_bias(scores, db, self.width, i, j), self.shares, self.threads)
-        return dz, _DecoderGradient(self.z, scores, self.W.shape, self.width), db
+        dW = _DecoderGradient(self.z, scores, self.W.shape, self.width)
+        return dz, dW, _BiasGradient(scores, self.b.shape, self.width)
 
 
 class _FirstLayerGradient(RowGradient):
     """The gradient X' dh of W_1 (V, H), in rows of words."""
 
-    def __init__(self, entries: Entries, dh: Array) -> None:
-        self.entries, self.dh = entries, dh
+    def __init__(self, entries: Entries, words: Array, dh: Array) -> None:
+        self.entries, self.rows, self.dh = entries, words, dh
         self.shape, self.dtype = (entries[0].size - 1, dh.shape[1]), dh.dtype
-        self.rows = np.flatnonzero(np.diff(entries[0]))
 
     def fill(self, out: Array, start: int, stop: int) -> None:
         out[:] = 0
@@ -178,6 +197,26 @@ class _DecoderGradient(LazyGradient):
 
     def update(self, w: Array, m: Array, v: Array, settings: Array, start: int, stop: int) -> None:
         decoder.update_tiles(self.z, self.scores, w, m, v, settings, self.width, start, stop)
+
+
+class _BiasGradient(LazyGradient):
+    """The gradient of b_s (V,), the sum of ds over documents, in blocks of tiles of words."""
+
+    def __init__(self, scores: decoder.Scores, shape: tuple[int, ...], width: int) -> None:
+        self.scores, self.width = scores, width
+        self.shape, self.dtype = shape, scores[0].dtype
+
+    def blocks(self) -> list[tuple[int, int]]:
+        return _shares(-(-self.shape[0] // self.width), _SHARES)
+
+    def fill(self, out: Array, start: int, stop: int) -> None:
+        decoder.fill_bias(self.scores, out, self.width, start, stop)
+
+    def update(self, w: Array, m: Array, v: Array, settings: Array, start: int, stop: int) -> None:
+        words = slice(start * self.width, stop * self.width)
+        db = np.empty_like(w)
+        self.fill(db, start, stop)
+        update(w[words], db[words], m[words], v[words], settings)
 
 
 def _shares(n: int, count: int) -> list[tuple[int, int]]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from nphash.documents import scale_rows
 from nphash.losses import reconstruction
 from nphash.ops import Array, Backs, dense, sparse_dense
 from nphash.profile import Profile
@@ -45,6 +46,14 @@ class Engine:
     def __init__(self, threads: int = 1, profile: Profile | None = None) -> None:
         self.threads = threads
         self.profile = Profile() if profile is None else profile
+
+    def take(self, X: Any, rows: Array) -> Any:
+        """Return the documents with these numbers, X[rows]."""
+        return X[rows]
+
+    def scale_rows(self, X: Any, length: float) -> Any:
+        """Documents of one length, as `nphash.documents.scale_rows`."""
+        return scale_rows(X, length)
 
     def sparse_dense(self, X: Any, W: Array, b: Array) -> tuple[Array, Backs]:
         """First layer, as `nphash.ops.sparse_dense`."""

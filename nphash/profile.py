@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 __all__ = ["Profile"]
@@ -32,19 +31,11 @@ class Profile:
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
-        self._inner = [0.0]  # seconds spent in parts within each open part
+        self.inner = [0.0]  # seconds spent in parts within each open part
 
-    @contextmanager
-    def measure(self, name: str) -> Iterator[None]:
+    def measure(self, name: str) -> Part:
         """Add the time spent in the ``with`` block to ``name``."""
-        self._inner.append(0.0)
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            spent = time.perf_counter() - start
-            self.seconds[name] = self.seconds.get(name, 0.0) + spent - self._inner.pop()
-            self._inner[-1] += spent
+        return Part(self, name)
 
     def around(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         """Return ``function`` such that the time of each call is added to ``name``."""
@@ -54,3 +45,22 @@ class Profile:
                 return function(*arguments, **options)
 
         return measured
+
+
+class Part:
+    """A ``with`` block of a profile; a generator would take twice as long, some twenty times a step."""
+
+    __slots__ = ("name", "profile", "start")
+
+    def __init__(self, profile: Profile, name: str) -> None:
+        self.profile, self.name = profile, name
+
+    def __enter__(self) -> None:
+        self.profile.inner.append(0.0)
+        self.start = time.perf_counter()
+
+    def __exit__(self, *error: object) -> None:
+        spent = time.perf_counter() - self.start
+        seconds, inner = self.profile.seconds, self.profile.inner
+        seconds[self.name] = seconds.get(self.name, 0.0) + spent - inner.pop()
+        inner[-1] += spent

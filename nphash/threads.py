@@ -12,10 +12,10 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from functools import cache, partial
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any, TypeVar
 
 from nphash.errors import InputError
@@ -25,7 +25,7 @@ __all__ = ["blas_libraries", "count_threads", "run_blocks", "run_tasks", "single
 T = TypeVar("T")
 
 _lock = threading.Lock()
-_pools: dict[int, ThreadPoolExecutor] = {}
+_pools: dict[int, SimpleQueue[_Call]] = {}
 _blas_guards = 0
 _blas_threads: list[int] = []
 
@@ -105,22 +105,66 @@ def run_tasks(tasks: Sequence[Callable[[], T]], threads: int) -> list[T]:
                 return
             results[i] = task()
 
-    helpers = [_pool(threads).submit(work) for _ in range(min(threads, len(tasks)) - 1)]
+    calls = [_Call(work) for _ in range(min(threads, len(tasks)) - 1)]
+    for call in calls:
+        _pool(threads).put(call)
     try:
         work()
     finally:
         waiting.clear()
-        begun = [helper for helper in helpers if not helper.cancel()]
-        wait(begun)
-    for helper in begun:
-        helper.result()  # raises what the task raised
+        begun = [call for call in calls if not call.withdraw()]
+        for call in begun:
+            call.ended.acquire()
+    for call in begun:
+        if call.error is not None:
+            raise call.error
     return results
 
 
-def _pool(threads: int) -> ThreadPoolExecutor:
+class _Call:
+    """What a worker is asked to do; a future without what a few microseconds do not allow."""
+
+    def __init__(self, work: Callable[[], None]) -> None:
+        self.work = work
+        self.error: BaseException | None = None
+        self.ended = threading.Lock()
+        self.ended.acquire()
+        self._ticket = deque([None])  # who takes it, worker or caller, has the say; pop is atomic
+
+    def withdraw(self) -> bool:
+        """Take the call back; False if a worker has begun with it."""
+        try:
+            self._ticket.pop()
+        except IndexError:
+            return False
+        return True
+
+    def answer(self) -> None:
+        """Do the work, unless it has been withdrawn."""
+        if not self.withdraw():
+            return
+        try:
+            self.work()
+        except BaseException as error:  # raised again by the caller
+            self.error = error
+        finally:
+            self.ended.release()
+
+
+def _answer_calls(calls: SimpleQueue[_Call]) -> None:
+    while True:
+        calls.get().answer()
+
+
+def _pool(threads: int) -> SimpleQueue[_Call]:
     with _lock:
         if threads not in _pools:
-            _pools[threads] = ThreadPoolExecutor(threads, thread_name_prefix="nphash")
+            _pools[threads] = SimpleQueue()
+            for i in range(threads):
+                name = f"nphash_{i}"
+                threading.Thread(
+                    target=_answer_calls, args=(_pools[threads],), name=name, daemon=True
+                ).start()
         return _pools[threads]
 
 

@@ -141,6 +141,20 @@ def test_layers(rng, shape):
             close(gradient, wanted)
 
 
+@pytest.mark.parametrize("make", [scipy.sparse.csr_array, scipy.sparse.csr_matrix])
+@pytest.mark.parametrize("rows", [[], [3], [4, 0, 2], [5, 5, 5, 5, 5, 5, 5, 1]])
+def test_documents_are_taken_and_scaled(rng, make, rows):
+    X = make(targets("empty documents", 6, 20, rng))
+    taken = CompiledEngine().take(X, np.array(rows, dtype=int))
+    assert type(taken) is type(X)
+    assert taken.shape == (len(rows), 20)
+    assert np.array_equal(taken.toarray(), X.toarray()[rows])
+    scaled, expected = (engine.scale_rows(taken, 10.0) for engine in (CompiledEngine(), Engine()))
+    assert scaled.dtype == np.float32
+    np.testing.assert_allclose(scaled.toarray(), expected.toarray(), rtol=1e-6)
+    assert np.array_equal(taken.toarray(), X.toarray()[rows])
+
+
 def model(engine, sampling="relaxed", dtype="float32", **options):
     training = Training(dtype=dtype, engine=engine)
     return Doc2Hash(16, hidden=(20, 10), sampling=sampling, training=training, random_state=0, **options)

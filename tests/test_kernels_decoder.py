@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 
-from nphash.kernels.decoder import fill_bias, fill_tiles, forward, tile, tile_width, update_tiles
+from nphash.kernels.decoder import combine, fill_bias, fill_tiles, forward, tile, tile_width, update_tiles
 from nphash.kernels.transpose import transpose
 from nphash.ops import softmax
 from nphash.threads import single_threaded_blas
@@ -52,6 +52,26 @@ def test_forward(case):
     np.testing.assert_allclose(expected, relative @ W.T, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(seen, target @ W.T, rtol=1e-4, atol=1e-6)
     assert hits == pytest.approx((target.toarray() * s).sum(), rel=1e-5)
+
+
+def test_combine_is_forward_over_all_tiles_at_once(case):
+    z, W, b, _, entries, (_, whole_shifts, whole_total), (whole, whole_seen), _ = case
+    shares, n_tiles = [(0, 3), (3, 6), (6, 9), (9, 11)], len(whole_shifts)
+    E, shifts = np.empty(WORDS * ROWS, np.float32), np.empty((n_tiles, ROWS), np.float32)
+    totals, (expected, seen) = np.empty((4, ROWS)), np.empty((2, 4, ROWS, BITS), np.float32)
+    for k, (first, last) in enumerate(shares):
+        forward(z, W, b, entries, (E, shifts, totals[k]), (expected[k], seen[k]), WIDTH, first, last)
+    inverse = np.empty((n_tiles, ROWS))
+    logs = combine(shifts, totals, expected, seen, 3, inverse)
+    np.testing.assert_allclose(logs, np.log(whole_total) + whole_shifts[-1], rtol=1e-6)
+    np.testing.assert_allclose(expected[0], whole / whole_total[:, None], rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(seen[0], whole_seen, rtol=1e-4, atol=1e-6)
+    p, _ = softmax(z.astype(np.float64) @ W + b)
+    for t in range(n_tiles):
+        i, j = t * WIDTH, min((t + 1) * WIDTH, WORDS)
+        np.testing.assert_allclose(
+            inverse[t][:, None] * tile(E, ROWS, i, j), p[:, i:j], rtol=3e-5, atol=1e-12
+        )
 
 
 def gradient_of(case):

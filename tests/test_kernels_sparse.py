@@ -5,7 +5,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
-from nphash.kernels.sparse import csr_times_dense, csr_transpose_times_dense
+from nphash.documents import scale_rows
+from nphash.kernels.sparse import (
+    csr_times_dense,
+    csr_transpose_times_dense,
+    row_sums,
+    scaled_rows,
+    take_rows,
+)
 
 FEW = settings(deadline=None, max_examples=25)
 
@@ -99,3 +106,33 @@ def test_a_matrix_in_other_memory_order_is_read_right(rng):
     X = sparse.random_array((3, 5), density=0.5, format="csr", rng=rng)
     W = np.asfortranarray(rng.normal(size=(5, 2)))
     np.testing.assert_allclose(csr_times_dense(X.indptr, X.indices, X.data, W), X @ W)
+
+
+@FEW
+@given(products(), st.integers(0, 2**32 - 1))
+def test_rows_taken_are_scipys(problem, seed):
+    X, _, _ = problem
+    rows = np.random.default_rng(seed).integers(0, X.shape[0], 5 if X.shape[0] else 0)
+    indptr, indices, data = take_rows(X.indptr, X.indices, X.data, rows)
+    expected = X[rows]
+    for got, wanted in ((indptr, expected.indptr), (indices, expected.indices), (data, expected.data)):
+        assert np.array_equal(got, wanted)
+    assert (indices.dtype, data.dtype) == (X.indices.dtype, X.data.dtype)
+
+
+@FEW
+@given(products())
+def test_sums_and_lengths_of_rows(problem):
+    X, _, _ = problem
+    sums = np.empty(X.shape[0])
+    row_sums(X.indptr, X.data, sums)
+    np.testing.assert_allclose(sums, X.toarray().sum(axis=1, dtype=np.float64), rtol=1e-12, atol=1e-12)
+    scaled = np.empty_like(X.data)
+    scaled_rows(X.indptr, X.data, 10.0, scaled)
+    np.testing.assert_allclose(scaled, scale_rows(X, 10.0).data, rtol=1e-6)
+
+
+def test_a_row_of_stored_zeros_has_no_length():
+    out = np.full(3, np.nan)
+    scaled_rows(np.array([0, 2, 3]), np.array([0.0, 0.0, 4.0]), 10.0, out)
+    assert out.tolist() == [0, 0, 10]

@@ -30,6 +30,7 @@ LEVELS = [
         "ties",
         "metrics",
         "distillation",
+        "documents",
         "engine",
         "engines",
         "compiled",

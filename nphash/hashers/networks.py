@@ -6,7 +6,6 @@ Letters: B batch, V vocabulary, H hidden units, L bits.
 from __future__ import annotations
 
 from collections.abc import Callable
-from copy import copy
 from itertools import pairwise
 from typing import Any
 
@@ -55,7 +54,7 @@ def log_unigram(target: Any) -> Array:
     return log_share
 
 
-def stretched(x: Any) -> Any:
+def stretched(x: Any, engine: Engine | None = None) -> Any:
     """Return documents scaled to Euclidean length 10; empty ones stay empty.
 
     Adam moves every weight by about the learning rate a step, whatever the gradient, so the rows'
@@ -69,12 +68,7 @@ def stretched(x: Any) -> Any:
     array([[6., 8.],
            [0., 0.]])
     """
-    rows = np.repeat(np.arange(x.shape[0]), np.diff(x.indptr))  # (nnz,)
-    squares = np.bincount(rows, x.data.astype(np.float64) ** 2, minlength=x.shape[0])  # (B,)
-    scale = INPUT_LENGTH / np.sqrt(np.where(squares > 0, squares, 1.0))
-    documents = copy(x)  # shares the word numbers; SciPy's constructor would look at all of them again
-    documents.data = (x.data * scale[rows]).astype(x.dtype)
-    return documents
+    return (Engine() if engine is None else engine).scale_rows(x, INPUT_LENGTH)
 
 
 def encoder(
@@ -103,7 +97,7 @@ def encoder(
         h of shape (B, H), and ``back(dh)``, which returns the gradients by name.
     """
     engine = Engine() if engine is None else engine
-    x = stretched(x)
+    x = stretched(x, engine)
     weights, biases = f"W_{name}", f"b_{name}"
     depth = sum(key.startswith(weights) and key[len(weights) :].isdigit() for key in params)
     h, back_first = engine.sparse_dense(x, params[weights + "1"], params[biases + "1"])  # (B, H)

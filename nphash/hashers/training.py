@@ -258,8 +258,8 @@ class _Loop:
         data, epoch = self.data, self.state.epoch
         with self.profile.measure("batch"):
             rng = np.random.default_rng([self.seed, epoch, step])
-            x = data.x[rows]
-            target = x if data.target is data.x else data.target[rows]
+            x = self.engine.take(data.x, rows)
+            target = x if data.target is data.x else self.engine.take(data.target, rows)
             y = None if data.y is None else data.y[rows]
         return Batch(x, target, y, rng, epoch + step / self.steps, rows, data.context, self.engine)
 

@@ -29,9 +29,10 @@ import numpy.typing as npt
 from nphash.kernels._jit import jit
 from nphash.kernels.adam import update
 from nphash.kernels.exponential import exponentials
+from nphash.kernels.rows import add_row, add_scaled, copy_row, scale_row, set_scaled
 from nphash.kernels.transpose import Entries
 
-__all__ = ["Scores", "fill_bias", "fill_tiles", "forward", "tile_width", "update_tiles"]
+__all__ = ["Scores", "combine", "fill_bias", "fill_tiles", "forward", "tile_width", "update_tiles"]
 
 Array = npt.NDArray[Any]
 Scores = tuple[Array, Array, float, Entries]
@@ -64,43 +65,6 @@ def _block(width: int, n_bits: int) -> int:
 @jit()
 def _matrix(buffer: Array, rows: int, columns: int) -> Array:
     return buffer[: rows * columns].reshape(rows, columns)
-
-
-# Loops instead of array operations: Numba would compile the text of their error messages, for seconds.
-@jit()
-def _copy(row: Array, other: Array) -> None:
-    for i in range(row.size):
-        row[i] = other[i]
-
-
-@jit()
-def _add(row: Array, other: Array) -> None:
-    for i in range(row.size):
-        row[i] += other[i]
-
-
-@jit()
-def _add_scaled(row: Array, other: Array, factor: float) -> None:
-    for i in range(row.size):
-        row[i] += factor * other[i]
-
-
-@jit()
-def _scale(row: Array, factor: float) -> None:
-    for i in range(row.size):
-        row[i] *= factor
-
-
-@jit()
-def _add_product(total: Array, row: Array, factor: float) -> None:
-    for i in range(row.size):
-        total[i] += row[i] * factor  # float64 += float32
-
-
-@jit()
-def _set_scaled(row: Array, other: Array, factor: float) -> None:
-    for i in range(row.size):
-        row[i] = other[i] * factor
 
 
 @jit()
@@ -170,7 +134,7 @@ def forward(
                 total[row] += added[row]
             np.dot(scores[begin:end], words, part[begin:end])
         for row in range(n_rows):
-            _add(expected[row], part[row])
+            add_row(expected[row], part[row])
         hits += _see(words, bias, entries, start, seen)
     for row in range(n_rows):
         for bit in range(n_bits):
@@ -179,10 +143,57 @@ def forward(
 
 
 @jit()
+def combine(shifts: Array, totals: Array, expected: Array, seen: Array, share: int, inverse: Array) -> Array:
+    """Put together what several calls of `forward` have left, each for its share of the tiles.
+
+    Parameters
+    ----------
+    shifts
+        The m subtracted in each tile, (N, B).
+    totals, expected, seen
+        Sums over the words of each share: (S, B) float64, and twice (S, B, L). In place of the first
+        share come the sums over all words: of exp(s - max m), the expectation of W[:, w], and that of t.
+    share
+        Tiles of a share; the last may have fewer.
+    inverse
+        Float64 array (N, B) to write into: by what a tile's E has to be multiplied to be probabilities.
+
+    Returns
+    -------
+    numpy.ndarray
+        The logarithm of the sum of exp(s), (B,) float64.
+    """
+    n_tiles, n_rows = shifts.shape
+    logs = np.empty(n_rows)
+    rescale = np.empty(len(totals))
+    for row in range(n_rows):
+        shift = shifts[0, row]
+        for t in range(1, n_tiles):
+            shift = max(shift, shifts[t, row])
+        total = np.float64(0)
+        for k in range(len(totals)):
+            rescale[k] = _relative(shifts[min((k + 1) * share, n_tiles) - 1, row], shift)
+            total += totals[k, row] * rescale[k]
+        scale_row(expected[0, row], expected.dtype.type(rescale[0] / total))
+        for k in range(1, len(totals)):
+            add_scaled(expected[0, row], expected[k, row], expected.dtype.type(rescale[k] / total))
+            add_row(seen[0, row], seen[k, row])
+        for t in range(n_tiles):
+            inverse[t, row] = _relative(shifts[t, row], shift) / total
+        logs[row] = np.log(total) + shift
+    return logs
+
+
+@jit()
+def _relative(before: float, now: float) -> float:
+    return 1.0 if before == now else np.exp(np.float64(before) - now)
+
+
+@jit()
 def _copy_tile(W: Array, start: int, columns: Array, words: Array) -> None:
     n_bits, n_words = columns.shape
     for bit in range(n_bits):
-        _copy(columns[bit], W[bit, start : start + n_words])
+        copy_row(columns[bit], W[bit, start : start + n_words])
     # Unsigned numbers need no look whether they count from the end, which would take half of the time.
     for word in range(np.uintp(n_words)):
         for bit in range(np.uintp(n_bits)):
@@ -211,11 +222,11 @@ def _raise(
     shift, added, total, expected = sums
     row[:] = 0
     for bit in range(z.size):
-        _add_scaled(row, columns[bit], z[bit])
+        add_scaled(row, columns[bit], z[bit])
     largest = _largest(row, bias)
     factor = np.exp(shift[0] - largest)
-    _scale(total, factor)
-    _scale(expected, factor)
+    scale_row(total, factor)
+    scale_row(expected, factor)
     shift[0] = largest
     exponentials(row, bias, largest)
     added[0] = row.sum()
@@ -228,7 +239,7 @@ def _see(words: Array, bias: Array, entries: Entries, first: int, seen: Array) -
     total = np.float64(0)
     for word in range(len(words)):
         for position in range(starts[first + word], starts[first + word + 1]):
-            _add_scaled(seen[documents[position]], words[word], weights[position])
+            add_scaled(seen[documents[position]], words[word], weights[position])
             total += np.float64(weights[position]) * bias[word]
     return total
 
@@ -239,13 +250,13 @@ def fill_bias(scores: Scores, db: Array, width: int, first: int, last: int) -> N
     E, factors, scale, entries = scores
     starts, _, weights = entries
     n_rows = factors.shape[1]
-    sums = np.empty(width)  # in float64, as nearly all may cancel
+    buffer = np.empty(width)  # in float64, as nearly all may cancel
     for t in range(first, last):
         start, stop = t * width, min((t + 1) * width, db.size)
+        rows, sums = tile(E, n_rows, start, stop), buffer[: stop - start]
         sums[:] = 0
-        rows = tile(E, n_rows, start, stop)
         for row in range(n_rows):
-            _add_product(sums, rows[row], factors[t, row])
+            add_scaled(sums, rows[row], factors[t, row])
         for word in range(start, stop):
             for position in range(starts[word], starts[word + 1]):
                 sums[word - start] -= np.float64(scale) * weights[position]
@@ -260,7 +271,7 @@ def _fill_scores(scores: Scores, t: int, start: int, ds: Array) -> None:
     n_rows, n_words = ds.shape
     rows = tile(E, n_rows, start, start + n_words)
     for row in range(n_rows):
-        _set_scaled(ds[row], rows[row], factors[t, row])
+        set_scaled(ds[row], rows[row], factors[t, row])
     for word in range(n_words):
         for position in range(starts[start + word], starts[start + word + 1]):
             ds[documents[position], word] -= scale * weights[position]
@@ -291,9 +302,9 @@ def fill_tiles(z: Array, scores: Scores, out: Array, at: int, width: int, first:
             for bit in range(n_bits):
                 row = out[bit, column : column + stop - start]
                 if begin == 0:
-                    _copy(row, part[bit])
+                    copy_row(row, part[bit])
                 else:
-                    _add(row, part[bit])
+                    add_row(row, part[bit])
 
 
 @jit()

@@ -171,13 +171,15 @@ def link(rows: Array, step: int, begun: int, last: Array, gaps: Array) -> None:
     gaps
         In how many steps a row is needed next, (S, V), step s in row s modulo S; 0 if nobody knows.
     """
+    slots = len(gaps)
+    slot = step % slots
     for row in rows:
-        before = last[row]
-        if before == step:
+        gap = step - last[row]
+        if gap == 0:
             continue
-        if before >= begun:
-            gaps[before % len(gaps), row] = step - before
-        gaps[step % len(gaps), row] = 0
+        if gap <= step - begun:
+            gaps[slot - gap if gap <= slot else slot - gap + slots, row] = gap
+        gaps[slot, row] = 0
         last[row] = step
 
 

@@ -15,7 +15,15 @@ import numpy.typing as npt
 from nphash.kernels._jit import jit
 from nphash.threads import count_threads, run_blocks
 
-__all__ = ["COMPILED", "csr_times_dense", "csr_transpose_times_dense", "sum_rows"]
+__all__ = [
+    "COMPILED",
+    "csr_times_dense",
+    "csr_transpose_times_dense",
+    "row_sums",
+    "scaled_rows",
+    "sum_rows",
+    "take_rows",
+]
 
 Array = npt.NDArray[Any]
 
@@ -81,6 +89,55 @@ def _transpose_times_dense(
                 target = out[word]
                 for h in range(source.size):
                     target[h] += weight * source[h]
+
+
+@jit()
+def _copy_rows(
+    indptr: Array, indices: Array, data: Array, rows: Array, starts: Array, out: tuple[Array, Array]
+) -> None:
+    out_indices, out_data = out
+    for i in range(rows.size):
+        shift = indptr[rows[i]] - starts[i]
+        for place in range(starts[i], starts[i + 1]):
+            out_indices[place] = indices[place + shift]
+            out_data[place] = data[place + shift]
+
+
+def take_rows(indptr: Array, indices: Array, data: Array, rows: Array) -> tuple[Array, Array, Array]:
+    """Return the CSR arrays of some rows, which a kernel does not check to exist.
+
+    Examples
+    --------
+    >>> take_rows(np.array([0, 1, 3]), np.array([5, 6, 7]), np.array([0.1, 0.2, 0.3]), np.array([1]))
+    (array([0, 2]), array([6, 7]), array([0.2, 0.3]))
+    """
+    starts = np.zeros(rows.size + 1, indptr.dtype)
+    np.cumsum(indptr[rows + 1] - indptr[rows], out=starts[1:])
+    out = np.empty(starts[-1], indices.dtype), np.empty(starts[-1], data.dtype)
+    _copy_rows(indptr, indices, data, rows, starts, out)
+    return starts, *out
+
+
+@jit()
+def row_sums(indptr: Array, data: Array, out: Array) -> None:
+    """Write the sum of each row's entries into ``out`` (B,), added up in its dtype."""
+    for row in range(out.size):
+        total = out.dtype.type(0)
+        for position in range(indptr[row], indptr[row + 1]):
+            total += data[position]
+        out[row] = total
+
+
+@jit()
+def scaled_rows(indptr: Array, data: Array, length: float, out: Array) -> None:
+    """Write the entries (nnz,) of rows scaled to one Euclidean length into ``out``."""
+    for row in range(indptr.size - 1):
+        square = np.float64(0)
+        for position in range(indptr[row], indptr[row + 1]):
+            square += np.float64(data[position]) * np.float64(data[position])
+        scale = length / np.sqrt(square) if square > 0 else 0.0
+        for position in range(indptr[row], indptr[row + 1]):
+            out[position] = data[position] * scale
 
 
 def csr_times_dense(

@@ -13,22 +13,26 @@ import numpy.typing as npt
 
 from nphash.kernels._jit import jit
 
-__all__ = ["Entries", "transpose"]
+__all__ = ["Entries", "Order", "sort_by_word", "transpose"]
 
 Array = npt.NDArray[Any]
 Entries = tuple[Array, Array, Array]
 """Starts (V + 1,), documents (nnz,) and weights (nnz,): word w's entries are starts[w]:starts[w + 1]."""
+Order = tuple[Array, Array, Array, Array]
+"""Starts and documents as in `Entries`; where each entry stands in the batch; the words that occur."""
 
 
 @jit()
-def _transpose(
-    indptr: Array, indices: Array, data: Array, starts: Array, documents: Array, weights: Array
-) -> None:
-    n_words = starts.size - 1
+def _sort(indptr: Array, indices: Array, order: Order) -> int:
+    starts, documents, positions, words = order
+    n_words, n_occur = starts.size - 1, 0
     starts[:] = 0
     for position in range(indptr[0], indptr[-1]):
         starts[indices[position] + 1] += 1
     for word in range(n_words):
+        if starts[word + 1] > 0:
+            words[n_occur] = word
+            n_occur += 1
         starts[word + 1] += starts[word]
     # Filling moves each start to the end of its word, which is the start of the next one.
     for row in range(indptr.size - 1):
@@ -36,30 +40,43 @@ def _transpose(
             word = indices[position]
             place = starts[word]
             documents[place] = row
-            weights[place] = data[position]
+            positions[place] = position
             starts[word] = place + 1
     for word in range(n_words, 0, -1):
         starts[word] = starts[word - 1]
     starts[0] = 0
+    return n_occur
 
 
-def transpose(indptr: Array, indices: Array, data: Array, n_words: int) -> Entries:
-    """Return the entries of a CSR batch sorted by word, those of a word by document.
+def sort_by_word(indptr: Array, indices: Array, n_words: int) -> Order:
+    """Sort the entries of a CSR batch by word, those of a word by document.
 
     Parameters
     ----------
-    indptr, indices, data
-        CSR arrays of shapes (B + 1,), (nnz,), (nnz,). Entries of a word may repeat.
+    indptr, indices
+        CSR arrays of shapes (B + 1,), (nnz,). Entries of a word may repeat.
     n_words
         V; every index must lie below it.
+
+    Examples
+    --------
+    >>> sort_by_word(np.array([0, 2, 3]), np.array([2, 0, 2]), 3)[2:]
+    (array([1, 0, 2]), array([0, 2]))
+    """
+    n = int(indptr[-1] - indptr[0])
+    starts, documents = np.empty(n_words + 1, dtype=np.int64), np.empty(n, dtype=np.int32)
+    positions, words = np.empty(n, dtype=np.int64), np.empty(min(n, n_words), dtype=np.int64)
+    n_occur = _sort(indptr, indices, (starts, documents, positions, words))
+    return starts, documents, positions, words[:n_occur]
+
+
+def transpose(indptr: Array, indices: Array, data: Array, n_words: int) -> Entries:
+    """Return the entries of a CSR batch in the order of `sort_by_word`, with their weights.
 
     Examples
     --------
     >>> transpose(np.array([0, 2, 3]), np.array([2, 0, 2]), np.array([5.0, 6.0, 7.0]), 3)
     (array([0, 1, 1, 3]), array([0, 0, 1], dtype=int32), array([6., 5., 7.]))
     """
-    starts = np.empty(n_words + 1, dtype=np.int64)
-    documents = np.empty(indices.size, dtype=np.int32)
-    weights = np.empty(indices.size, dtype=data.dtype)
-    _transpose(indptr, indices, data, starts, documents, weights)
-    return starts, documents, weights
+    starts, documents, positions, _ = sort_by_word(indptr, indices, n_words)
+    return starts, documents, data[positions]
