@@ -216,12 +216,10 @@ class Adam:
         run_tasks(list(chain.from_iterable(tasks)), count_threads(self.threads))
 
     def _tasks(self, name: str, w: Array, g: Any, plan: Array, gaps: Array | None) -> list[Task]:
-        from nphash.kernels.adam import adam_tasks
-        from nphash.kernels.sparse import COMPILED
-        from nphash.postponed import Postponed
-
         m, v = self.m[name], self.v[name]
         if isinstance(g, RowGradient):
+            from nphash.postponed import Postponed
+
             if name not in self._postponed or self._postponed[name].w is not w:
                 self._postponed[name] = Postponed(w, m, v, fresh=not m.any() and not v.any())
             waiting = self._postponed[name]
@@ -233,6 +231,9 @@ class Adam:
             self._run([self._postponed.pop(name).settle()])
         if isinstance(g, LazyGradient):
             return g.tasks(w, m, v, settings)
+        from nphash.kernels.adam import adam_tasks
+        from nphash.kernels.sparse import COMPILED
+
         g = np.ascontiguousarray(g, dtype=w.dtype)
         return adam_tasks(w, g, m, v, settings) if COMPILED else [partial(_readable, w, g, m, v, settings)]
 

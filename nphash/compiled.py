@@ -9,13 +9,12 @@ Shapes: B documents of a batch, V words, H hidden units, L bits, N tiles of word
 
 from __future__ import annotations
 
-from copy import copy
 from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_array, csr_matrix
 
-from nphash.documents import with_weights
+from nphash.documents import with_entries, with_weights
 from nphash.engine import BacksOfScalar, Engine
 from nphash.kernels import decoder, first_layer
 from nphash.kernels.adam import update
@@ -55,11 +54,7 @@ class CompiledEngine(Engine):
         """Return the documents with these numbers, which must exist."""
         if not isinstance(X, (csr_matrix, csr_array)) or rows.size > X.shape[0]:  # shards, or repeats
             return X[rows]
-        documents = copy(X)  # SciPy's constructor takes longer than all of this
-        arrays = take_rows(X.indptr, X.indices, X.data, rows)
-        documents.indptr, documents.indices, documents.data = arrays
-        documents.resize((rows.size, X.shape[1]))
-        return documents
+        return with_entries(X, *take_rows(X.indptr, X.indices, X.data, rows))
 
     def scale_rows(self, X: Any, length: float) -> Any:
         """Documents of one length, as `nphash.documents.scale_rows`."""

@@ -22,6 +22,7 @@ Array = npt.NDArray[Any]
 Task = Callable[[], None]
 
 _BLOCKS = 8
+_LEAST = 100  # rows of a block: fewer are done before another thread is awake
 
 
 class Postponed:
@@ -110,5 +111,5 @@ class Postponed:
 
 
 def _blocks(n: int) -> list[slice]:
-    size = max(1, -(-n // _BLOCKS))
+    size = max(_LEAST, -(-n // _BLOCKS))
     return [slice(start, min(start + size, n)) for start in range(0, n, size)]

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import sparse
 
-from nphash.documents import scale_rows, with_weights
+from nphash.documents import scale_rows, with_entries, with_weights
 
 
 def test_scale_rows_gives_every_document_one_length(rng):
@@ -22,3 +22,13 @@ def test_other_weights_leave_the_documents_as_they_were():
     X = sparse.csr_array([[1.0, 0.0, 2.0]])
     assert with_weights(X, np.array([5.0, 6.0])).toarray().tolist() == [[5, 0, 6]]
     assert X.toarray().tolist() == [[1, 0, 2]]
+
+
+def test_other_entries_make_other_documents(rng):
+    X = sparse.random_array((6, 9), density=0.5, format="csr", rng=rng)
+    before, some = X.copy(), X[[4, 1]]
+    made = with_entries(X, some.indptr, some.indices, some.data)
+    assert type(made) is type(X)
+    assert made.shape == (2, 9)
+    assert np.array_equal((made @ np.eye(9)), some.toarray())
+    assert np.array_equal(X.toarray(), before.toarray())

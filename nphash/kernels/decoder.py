@@ -165,22 +165,24 @@ def combine(shifts: Array, totals: Array, expected: Array, seen: Array, share: i
     """
     n_tiles, n_rows = shifts.shape
     logs = np.empty(n_rows)
-    rescale = np.empty(len(totals))
+    rescale, greatest = np.empty(len(totals)), shifts[0].copy()
+    for t in range(1, n_tiles):
+        for row in range(n_rows):
+            greatest[row] = max(greatest[row], shifts[t, row])
     for row in range(n_rows):
-        shift = shifts[0, row]
-        for t in range(1, n_tiles):
-            shift = max(shift, shifts[t, row])
         total = np.float64(0)
         for k in range(len(totals)):
-            rescale[k] = _relative(shifts[min((k + 1) * share, n_tiles) - 1, row], shift)
+            rescale[k] = _relative(shifts[min((k + 1) * share, n_tiles) - 1, row], greatest[row])
             total += totals[k, row] * rescale[k]
         scale_row(expected[0, row], expected.dtype.type(rescale[0] / total))
         for k in range(1, len(totals)):
             add_scaled(expected[0, row], expected[k, row], expected.dtype.type(rescale[k] / total))
             add_row(seen[0, row], seen[k, row])
-        for t in range(n_tiles):
-            inverse[t, row] = _relative(shifts[t, row], shift) / total
-        logs[row] = np.log(total) + shift
+        totals[0, row] = total
+        logs[row] = np.log(total) + greatest[row]
+    for t in range(n_tiles):
+        for row in range(n_rows):
+            inverse[t, row] = _relative(shifts[t, row], greatest[row]) / totals[0, row]
     return logs
 
 

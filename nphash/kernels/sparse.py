@@ -104,7 +104,7 @@ def _copy_rows(
 
 
 def take_rows(indptr: Array, indices: Array, data: Array, rows: Array) -> tuple[Array, Array, Array]:
-    """Return the CSR arrays of some rows, which a kernel does not check to exist.
+    """Return (indptr, indices, data) of some rows, which a kernel does not check to exist.
 
     Examples
     --------
