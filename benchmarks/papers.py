@@ -46,8 +46,7 @@ def measure(system: str, corpus: Prepared, bits: int, seed: int, params: dict[st
     test_by_epoch: list[float] = []
 
     def watch(progress: Progress) -> None:
-        judged = progress.step == progress.steps and progress.stage == "fit"
-        if judged and isinstance(hasher, VariationalHasher):
+        if progress.step == progress.steps and isinstance(hasher, VariationalHasher):
             codes = [hasher.encode(progress.params, X) for X in (corpus.X_test, corpus.X_train)]
             test_by_epoch.append(precision_at_k(codes[0], corpus.y_test, codes[1], corpus.y_train, bits))
 

@@ -119,15 +119,15 @@ def quality(corpora: Iterable[str] = papers.CORPORA) -> str:
 # Results of `benchmarks.papers` kept under a tag: the package's own method with one part changed.
 ABLATIONS = {
     "": "as it is",
-    "one-generation": "not taught by a first model: ``similarity__generations=1``",
-    "three-generations": "one model more: ``similarity__generations=3``",
+    "one-round": "one round of graph, eigenmap and regression: ``similarity__rounds=1``",
+    "two-rounds": "two rounds: ``similarity__rounds=2``",
     "no-distillation": "similarities not distilled: ``similarity__weight=0``",
 }
 
 
 def ablations() -> str:
     """Return what each part of the package's own method is worth at 32 bits, on validation and test half."""
-    corpora = [name for name in papers.CORPORA if _precisions("one-generation", name)]
+    corpora = [name for name in papers.CORPORA if _precisions("one-round", name)]
     header = ["nphash, 32 bits", *(f"{name}, {half}" for name in corpora for half in ("valid", "test"))]
     rows = [
         [title, *(cell for name in corpora for cell in _halves(tag, name))]

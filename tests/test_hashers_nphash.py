@@ -26,8 +26,8 @@ def model(**params):
 
 
 def batch_of(hasher, rows, X=UNIT):
-    params = hasher.start_params(X, X, seed=0)
-    context = hasher._context(X, params, seed=0)
+    context = hasher._context(X, seed=0)
+    params = hasher.start_params(X, X, 0, context)
     batch = replace(small.batch(X[rows]), rows=rows, context=context)
     return params, batch
 
@@ -40,7 +40,7 @@ def relaxed(monkeypatch):
 
 @pytest.mark.parametrize("weight", [0.0, 1.7])
 def test_gradients_of_the_whole_loss(relaxed, weight):
-    hasher = model(similarity=Similarity(weight=weight, lsi=9, teacher_lsi=4, eigenmap=5))
+    hasher = model(similarity=Similarity(weight=weight, lsi=9, graph_lsi=4, eigenmap=5))
     params, batch = batch_of(hasher, np.array([0, 3, 7, 50, 90]))
     grads = hasher.loss(params, batch)[1]()
     assert set(grads) == set(params) - {"V_u"}  # the LSI components are constants
@@ -73,55 +73,42 @@ def test_the_target_is_the_document_and_one_of_its_neighbours():
 
 def test_neighbours_and_teacher_follow_the_topics():
     hasher = model()
-    params = hasher.start_params(UNIT, UNIT, seed=0)
-    alike = hasher._context(UNIT, params, seed=0)
+    alike = hasher._context(UNIT, seed=0)
     same = y[alike.neighbours] == y[:, None]
     assert same.mean() > 0.8
     assert not (alike.neighbours == np.arange(len(y))[:, None]).any()
     np.testing.assert_allclose(np.linalg.norm(alike.teacher, axis=1), 1, rtol=1e-5)
 
 
-def test_the_teacher_is_one_generation_older_and_has_its_own_number_of_bits(monkeypatch):
-    taught = []
-    train = method.train
-
-    def watched(hasher, *args, **options):
-        taught.append((hasher.n_bits, hasher.similarity.generations))
-        return train(hasher, *args, **options)
-
-    monkeypatch.setattr(method, "train", watched)
-    alike = batch_of(model(similarity=Similarity(generations=3)), np.arange(3))[1].context
-    assert taught == [(64, 1), (64, 2)]
-    assert alike.teacher.shape == (120, 64 + 30)
-    taught.clear()
-    batch_of(model(similarity=Similarity(generations=1)), np.arange(3))
-    assert taught == []
+def test_the_encoder_reads_lsi_and_the_teachers_coordinates():
+    hasher = model(similarity=Similarity(lsi=9, eigenmap=5))
+    params, batch = batch_of(hasher, np.arange(3))
+    assert params["V_u"].shape == (30, 9 + 5)
+    place = UNIT @ params["V_u"][:, 9:]
+    place /= np.linalg.norm(place, axis=1, keepdims=True)
+    np.testing.assert_allclose(place, batch.context.teacher, atol=1e-4)
 
 
-def test_progress_tells_the_teacher_from_the_fit():
-    told = []
-    model().fit(UNIT, callback=told.append)
-    stages = [progress.stage for progress in told]
-    assert set(stages) == {"teacher", "fit"}
-    assert stages == sorted(stages, reverse=True)
-    bits = {progress.stage: progress.params["W_s"].shape[0] for progress in told}
-    assert bits == {"teacher": 64, "fit": 5}
+def test_without_labels_the_last_epoch_is_kept_and_all_documents_are_learned_from():
+    given = model().fit(UNIT, X_valid=UNIT[:20])
+    assert given.best_epoch_ == 2
+    assert all((given.params_[name] == array).all() for name, array in model().fit(UNIT).params_.items())
+    by_labels = model().fit(UNIT, y, X_valid=UNIT[:20], y_valid=y[:20])
+    assert "P@100" in by_labels.history_[0]
 
 
-@pytest.mark.parametrize("stage", ["teacher", "fit"])
-def test_goes_on_after_an_interruption_in_either_stage(stage, tmp_path, monkeypatch):
+def test_goes_on_after_an_interruption(tmp_path, monkeypatch):
     monkeypatch.setattr(training, "SECONDS_BETWEEN_CHECKPOINTS", 0.0)
 
     def interrupt(progress):
-        if (progress.stage, progress.epoch) == (stage, 2):
+        if progress.epoch == 2:
             raise KeyboardInterrupt
 
     with pytest.raises(Interrupted):
         model().fit(UNIT, callback=interrupt, checkpoint=str(tmp_path / "kept"))
-    assert (tmp_path / "kept" / "teacher" / "checkpoint.npz").exists()
     seen = []
     resumed = model().fit(UNIT, callback=seen.append, checkpoint=tmp_path / "kept")
-    assert (seen[0].stage, seen[0].epoch) == (stage, 2)
+    assert seen[0].epoch == 2
     straight = model().fit(UNIT)
     assert all((resumed.params_[name] == array).all() for name, array in straight.params_.items())
     assert not (tmp_path / "kept").exists()
@@ -211,7 +198,7 @@ def test_saved_and_loaded_with_its_settings(tmp_path):
         ({"temperature": (1.0, 0.0)}, "temperature"),
         ({"similarity": 3}, "similarity is 3"),
         ({"similarity": Similarity(neighbours=0)}, "similarity.neighbours"),
-        ({"similarity": Similarity(generations=0)}, "similarity.generations"),
+        ({"similarity": Similarity(rounds=0)}, "similarity.rounds"),
         ({"similarity": Similarity(weight=-1)}, "similarity.weight"),
         ({"similarity": Similarity(teacher_temperature=0)}, "temperature of similarity"),
     ],

@@ -40,6 +40,7 @@ def test_good_settings_pass():
         (Similarity(neighbours=0), "similarity.neighbours is 0"),
         (Similarity(lsi=2.5), "similarity.lsi is 2.5"),
         (Similarity(weight=-1), "similarity.weight is -1"),
+        (Similarity(penalty=0), "similarity.penalty is 0"),
         (Similarity(weight=np.inf), "similarity.weight is inf"),
         (Similarity(code_temperature=0), "temperature of similarity"),
     ],

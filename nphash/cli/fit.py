@@ -49,7 +49,7 @@ _HASHER_OPTIONS = (
         type=click.FloatRange(0, 1, max_open=True),
         default=0.1,
         show_default=True,
-        help="Share of documents that choose the best epoch, when none are marked valid.",
+        help="Share of documents that choose the best epoch, if none are marked valid (not with nphash).",
     ),
 )
 _WORD_OPTIONS = (

@@ -62,7 +62,7 @@ class FitProgress:
     Attributes
     ----------
     first, last
-        What the fit said after its first and its last step so far, of the stage it is in; None before.
+        What the fit said after its first and its last step so far; None before.
     """
 
     def __init__(self, quiet: bool, verbose: bool = False) -> None:
@@ -71,7 +71,6 @@ class FitProgress:
         self.first: Progress | None = None
         self.last: Progress | None = None
         self._bar: Any = None
-        self._stage: str | None = None
         self._done = 0
         self._drawn = 0.0
 
@@ -91,26 +90,22 @@ class FitProgress:
 
     def __call__(self, progress: Progress) -> None:
         """Show how far the fit is; called by it after each step."""
-        if self.first is None or self.first.stage != progress.stage:
+        if self.first is None:
             self.first = progress
         self.last = progress
         if self.verbose and progress.step == progress.steps:
             click.echo(
-                f"{_stage(progress)}epoch {progress.epoch}/{progress.epochs}: {describe(progress)}, "
-                f"{progress.seconds:.1f} s",
+                f"epoch {progress.epoch}/{progress.epochs}: {describe(progress)}, {progress.seconds:.1f} s",
                 err=True,
             )
         if self.draw:
             self._draw(progress)
 
     def _draw(self, progress: Progress) -> None:
-        if self._stage not in (None, progress.stage):
-            self._end_bar()
         if self._bar is None:
-            self._stage, self._done = progress.stage, 0
             self._bar = click.progressbar(
                 length=progress.epochs * progress.steps,
-                label=progress.stage,
+                label="fit",
                 file=sys.stderr,
                 show_eta=False,  # the fit's own estimate is shown: it knows of resumed epochs
                 item_show_func=lambda text: text,
@@ -125,10 +120,6 @@ class FitProgress:
             left = f", {_clock(progress.seconds_left)} left" if math.isfinite(progress.seconds_left) else ""
             self._bar.current_item = f"{progress.epoch}/{progress.epochs}  {describe(progress)}{left}"
             self._bar.render_progress()
-
-
-def _stage(progress: Progress) -> str:
-    return "" if progress.stage == "fit" else f"{progress.stage}, "
 
 
 def _clock(seconds: float) -> str:

@@ -46,7 +46,8 @@ class CreateSettings:
     validation
         Share of the documents, chosen by a hash of their id, that choose the best epoch of an
         iterative hasher instead of training it; they are searchable like the others. Not used
-        when documents are marked ``valid``, nor with fewer than 100 documents.
+        when documents are marked ``valid``, nor with fewer than 100 documents, nor by systems that keep
+        the last epoch.
     force
         Replace the collection that is there.
     checkpoint
@@ -136,9 +137,9 @@ class _Intake:
             yield document.text
 
     def validation(self, share: float) -> npt.NDArray[np.bool_]:
-        """Return which documents choose the best epoch, shape (n,)."""
+        """Return which documents choose the best epoch, shape (n,): those marked, else a share."""
         marked = np.array([split.lower() in VALIDATION for split in self.splits], dtype=bool)
-        if marked.any() or len(self.ids) < FEWEST_FOR_VALIDATION:
+        if marked.any() or share == 0 or len(self.ids) < FEWEST_FOR_VALIDATION:
             return marked
         hashes = (hashlib.sha256(id_.encode("utf-8", "replace")).digest()[:4] for id_ in self.ids)
         return np.fromiter((int.from_bytes(digest, "big") for digest in hashes), np.uint32) < share * 2**32
@@ -159,7 +160,7 @@ def create(
     with creating(folder, settings.force) as change, change.scratch("shards") as shards:
         intake = _Intake()
         vectorizer, X, text_path = _read(change, documents, settings, intake, (shards, *limit))
-        valid = intake.validation(settings.validation)
+        valid = intake.validation(settings.validation if hasher.holds_out else 0)
         _fit(hasher, X, intake, valid, settings, callback)
         codes = hasher.transform(X)
         with writing(folder):

@@ -180,7 +180,7 @@ class VariationalHasher(Hasher):
             return None
         return dropout_mask(batch.rng, (batch.x.shape[0], self.hidden[-1]), self.dropout, dtype)
 
-    def start_params(self, x: Any, target: Any, seed: int) -> Params:
+    def start_params(self, x: Any, target: Any, seed: int, context: Any = None) -> Params:
         """Return the weights a fit begins with, drawn from `seed`, in the training dtype."""
         rng = np.random.default_rng([seed])
         params = layers(rng, (x.shape[1], *self.hidden)) | self._start(rng, self.hidden[-1], target)
@@ -255,7 +255,7 @@ class VariationalHasher(Hasher):
         seed = seed_from(self.random_state)
         X_valid, y_valid = options["X_valid"], options["y_valid"]
         if X_valid is None:
-            held_out = held_out_rows(X.shape[0], self._training.validation_share)
+            held_out = held_out_rows(X.shape[0], self._training.validation_share if self.holds_out else 0)
             if held_out.all():
                 raise InputError(
                     f"validation_share {self._training.validation_share} leaves nothing to learn from",
@@ -268,9 +268,8 @@ class VariationalHasher(Hasher):
         if self.supervised:
             learned_y, self.n_labels_ = targets(y)
         target = self._target(X)
-        params = self.start_params(X, target, seed)
-        watched = {"callback": options["callback"], "checkpoint": options["checkpoint"]}
-        context = self._context(X, params, seed, **watched)
+        context = self._context(X, seed)
+        params = self.start_params(X, target, seed, context)
         state = train(
             self,
             params,
@@ -279,18 +278,16 @@ class VariationalHasher(Hasher):
             self._training,
             seed,
             threads=self.threads,
-            **watched,
+            callback=options["callback"],
+            checkpoint=options["checkpoint"],
         )
         self.params_ = self.ready(state.best, X)
         self.best_epoch_ = state.best_epoch
         self.history_ = state.history
         self.n_iter_ = len(state.history)
 
-    def _context(self, X: Any, params: Params, seed: int, **watched: Any) -> Any:
-        """Return what the loss needs to know of the training documents besides (`Batch.context`).
-
-        ``watched`` are the fit's callback and checkpoint folder, for work that takes long.
-        """
+    def _context(self, X: Any, seed: int) -> Any:
+        """Return what the loss needs to know of the training documents besides (`Batch.context`)."""
         return None
 
     def _hidden(

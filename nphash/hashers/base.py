@@ -47,6 +47,7 @@ class Hasher:
     threads: int | None = None
     supervised = False
     out_of_core = False  # whether `fit` can learn from `nphash.corpus.Shards`
+    holds_out = True  # whether an epoch is chosen by documents held out, if it has epochs and none are given
     n_features_in_: int
 
     # ------------------------------------------------------------------ what a system implements

@@ -145,9 +145,9 @@ def batches(hasher: Any, X: Any, seed: int, context: Any = None) -> Iterator[Bat
 
 def _variational(name: str, hasher: Any, seed: int) -> Model:
     X = documents(seed)
-    params = hasher.start_params(X, X, seed)
-    constants = {key: params.pop(key) for key in ("V_u",) if key in params}  # LSI is no parameter
-    context = _alike(X, params, seed) if isinstance(hasher, NpHash) else None
+    context = _alike(X, seed) if isinstance(hasher, NpHash) else None
+    params = hasher.start_params(X, X, seed, context)
+    constants = {key: params.pop(key) for key in ("V_u",) if key in params}  # these are no parameters
 
     def model(hasher: Any) -> Model:
         parts = _parts(hasher, batches(hasher, X, seed, context), constants)
@@ -167,10 +167,11 @@ def _variational(name: str, hasher: Any, seed: int) -> Model:
     return Model(**{**vars(real), "smooth": model(stand_in)})
 
 
-def _alike(X: Any, params: Params, seed: int) -> Alike:
-    """Return made-up neighbours and a made-up teacher: few documents have no graph."""
+def _alike(X: Any, seed: int) -> Alike:
+    """Return made-up neighbours, teacher and coordinates: few documents have no graph."""
     rng = np.random.default_rng([seed, 2])
-    return Alike(X, rng.integers(0, B, (B, 2)), normalise_rows(rng.normal(size=(B, 5))))
+    teacher = normalise_rows(rng.normal(size=(B, 5)))
+    return Alike(X, rng.integers(0, B, (B, 2)), teacher, rng.normal(size=(X.shape[1], 5)))
 
 
 def _formula(parts: dict[str, Loss]) -> str:

@@ -6,17 +6,18 @@ Six ideas, none of which needs labels:
   neighbour drawn anew at each step (PairRec's idea at the price of one encoding);
 * the neighbours come from a Laplacian eigenmap of the graph of similar documents, where chains of
   small steps count, not from direct similarity;
-* distillation: within a batch, codes are as near as a teacher says, cosine in LSI and eigenmap
-  coordinates together;
-* the encoder reads LSI coordinates, not words: it cannot learn its documents by heart, and new ones get
-  codes as good as theirs;
-* generations (born-again networks, Furlanello et al., ICML 2018): a first model of 64 bits, taught by LSI
-  and the eigenmap, finds better neighbours than these, and teaches the model that is kept;
+* rounds: where a document lies in the eigenmap is predicted from its words, the graph is made again with
+  what was predicted, and so on (`nphash.hashers.alike`);
+* distillation: within a batch, codes are as near as a teacher says, cosine in the predicted coordinates;
+* the encoder reads LSI and predicted coordinates, not words: it cannot learn its documents by heart, and
+  new ones get codes as good as theirs;
 * codes are read from encoder and decoder: a bit is what the encoder says of it, and whether the document's
   words are likelier with it or without. The decoder knows each word by itself, which is what a query of a
   few words needs; the encoder has seen only whole documents.
 
-Bits are sampled straight through as in `Doc2Hash`, and codes come from a running average of weights.
+Bits are sampled straight through as in `Doc2Hash`, and codes come from a running average of weights. The last
+epoch is kept, and all documents are learned from, unless labelled ones are given to choose the epoch: the
+bound of documents held out is best long before the neighbours are.
 
 Letters: B batch, V vocabulary, H hidden units, L bits, n documents, d LSI dimensions.
 """
@@ -24,8 +25,6 @@ Letters: B batch, V vocabulary, H hidden units, L bits, n documents, d LSI dimen
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -33,11 +32,10 @@ import numpy as np
 from nphash.distillation import similarity_distillation
 from nphash.engine import Engine
 from nphash.errors import InputError, UnsupportedError
-from nphash.hashers.checkpoint import Checkpoint
 from nphash.hashers.doc2hash import Doc2Hash
 from nphash.hashers.networks import layers, normalise_rows
 from nphash.hashers.settings import Similarity
-from nphash.hashers.training import Batch, Data, Params, Progress, Training, train
+from nphash.hashers.training import Batch, Params, Training
 from nphash.losses import bound_loss
 from nphash.ops import Array, dropout, relu, softmax, sparse_dense
 from nphash.schedules import ScheduleLike
@@ -56,9 +54,6 @@ STEPS = (1_500, 12_000)
 EPOCHS = (4, 200)
 USUAL_EPOCHS = 18
 
-# Code length of the models that only teach. One of 128 bits finds no better neighbours.
-TEACHER_BITS = 64
-
 # Distillation pulls a bit with a force of 1 / L, reconstruction does not: its weight is given for codes
 # of this length and grows with L.
 WEIGHED_BITS = 32
@@ -66,8 +61,6 @@ WEIGHED_BITS = 32
 # Up to so many words a document's decoder scores count as much as the encoder's logits; beyond, less with
 # the square root of their number. The same share for all documents costs Reuters 0.4 points more.
 FEW_WORDS = 4
-
-TEACHER_FOLDER = "teacher"  # its checkpoint, in the folder of the fit's
 
 
 class NpHash(Doc2Hash):
@@ -86,7 +79,7 @@ class NpHash(Doc2Hash):
     kl_weight
         Weight of the KL divergence of each bit: number, pair or schedule.
     similarity
-        Graph, teacher and their weights.
+        Rounds, graph, teacher and their weights.
     training
         Epochs, batch size, learning rate, ... With None the epochs fit the number of documents.
     random_state
@@ -97,7 +90,7 @@ class NpHash(Doc2Hash):
     Attributes
     ----------
     params_ : dict of str to ndarray
-        ``V_u (V, d)`` LSI, ``W_1 (d, H), b_1`` encoder, ``W_a (H, L), b_a`` logits,
+        ``V_u (V, d)`` coordinates of words, ``W_1 (d, H), b_1`` encoder, ``W_a (H, L), b_a`` logits,
         ``W_s (L, V), b_s`` decoder.
     history_ : list of dict
         Loss, its terms and validation figure of every epoch.
@@ -119,6 +112,7 @@ class NpHash(Doc2Hash):
     target = "input"
     sampling = "straight-through"
     out_of_core = False  # graph and LSI are made of the whole matrix
+    holds_out = False  # the average of the last epochs is as good as the best
 
     def __init__(
         self,
@@ -170,77 +164,32 @@ class NpHash(Doc2Hash):
         fewest, most = (-(-total // steps) for total in STEPS)
         self.n_epochs_ = int(np.clip(np.clip(USUAL_EPOCHS, fewest, most), *EPOCHS))
         super()._fit(X, y, **options)
-        if options.get("checkpoint") is not None:
-            forget_teachers(Path(options["checkpoint"]))
 
     # ------------------------------------------------------------------ before the first step
     # What only a fit needs is imported here: SciPy's eigensolvers take longer to load than a search.
 
-    def start_params(self, x: Any, target: Any, seed: int) -> Params:
-        """Return the weights a fit begins with, and the LSI components, which stay as they are."""
-        from nphash.hashers.lsi import fit_lsi
-
-        lsi = fit_lsi(x, min(self._settings("similarity").lsi, *x.shape), seed)
-        return self._first_params(target, lsi.components, seed)
-
-    def _first_params(self, target: Any, V_u: Array, seed: int) -> Params:
+    def start_params(self, x: Any, target: Any, seed: int, context: Any = None) -> Params:
+        """Return the weights a fit begins with, and the coordinates of words, which stay as they are."""
         rng = np.random.default_rng([seed])
+        V_u = self._context(x, seed).V_u if context is None else context.V_u  # (V, d)
         params = layers(rng, (V_u.shape[1], *self.hidden)) | self._start(rng, self.hidden[-1], target)
         return {name: array.astype(self._training.dtype) for name, array in {**params, "V_u": V_u}.items()}
 
-    def _context(self, X: Any, params: Params, seed: int, **watched: Any) -> Alike:
-        from nphash.hashers.lsi import project
+    def _context(self, X: Any, seed: int) -> Alike:
+        from nphash.hashers.alike import find_alike
 
-        u = project(X, params["V_u"], self.threads)  # (n, d), the same for all generations
-        return self._alike(X, u, params["V_u"], seed, **watched)
+        return find_alike(X, self._settings("similarity"), seed, self.threads)
 
-    def _alike(self, X: Any, u: Array, V_u: Array, seed: int, **watched: Any) -> Alike:
-        from nphash.hashers.alike import alike_by_codes, find_alike
-
-        settings: Similarity = self._settings("similarity")
-        if settings.generations == 1:
-            return find_alike(X, u, settings, seed, self.threads)
-        a = self._teach(X, u, V_u, seed, **watched)  # (n, L')
-        return alike_by_codes(X, u, a, settings, seed, self.threads)
-
-    def _teach(
-        self,
-        X: Any,
-        u: Array,
-        V_u: Array,
-        seed: int,
-        *,
-        callback: Callable[[Progress], None] | None = None,
-        checkpoint: Path | str | None = None,
-    ) -> Array:
-        """Train a model one generation older than this one; return what it says of every document."""
-        similarity: Similarity = self._settings("similarity")
-        older = replace(similarity, generations=similarity.generations - 1)
-        given = {"n_bits": TEACHER_BITS, "training": self._training, "similarity": older}
-        teacher = type(self)(**{**self.get_params(deep=False), **given})
-        folder = None if checkpoint is None else Path(checkpoint) / TEACHER_FOLDER
-        first = teacher._first_params(X, V_u, seed)
-        context = teacher._alike(X, u, V_u, seed, callback=callback, checkpoint=folder)
-        state = train(
-            teacher,
-            first,
-            Data(X, X, None, context),
-            None,
-            self._training,
-            seed,
-            threads=self.threads,
-            callback=None if callback is None else lambda told: callback(replace(told, stage="teacher")),
-            checkpoint=folder,
-            keep=True,
-        )
-        return teacher._logits(state.best, X)
+    def _validator(self, X: Any, y: Any, X_valid: Any, y_valid: Any) -> Any:
+        labelled = y is not None and y_valid is not None
+        return super()._validator(X, y, X_valid, y_valid) if labelled else None
 
     # ------------------------------------------------------------------ the model
 
     def _hidden(
         self, params: Params, x: Any, mask: Array | None, engine: Engine
     ) -> tuple[Array, Callable[[Array], Params]]:
-        """Return h = ReLU(u W_1 + b_1) of LSI coordinates u = x V_u, stretched to one length."""
+        """Return h = ReLU(u W_1 + b_1) of coordinates u = x V_u, stretched to one length."""
         no_bias = np.zeros(params["V_u"].shape[1], params["V_u"].dtype)
         u, _ = engine.sparse_dense(x, params["V_u"], no_bias)  # (B, d), constant: it has no way back
         u = u.dtype.type(INPUT_LENGTH) * normalise_rows(u)
@@ -304,12 +253,3 @@ class NpHash(Doc2Hash):
         P, _ = softmax(similarity)
         loss, back = similarity_distillation(code, P.astype(code.dtype), settings.code_temperature)
         return settings.weight * self.n_bits / WEIGHED_BITS, loss, back
-
-
-def forget_teachers(folder: Path) -> None:
-    """Delete the checkpoints of the models that only taught: they are kept until the last one is fitted."""
-    teachers = folder / TEACHER_FOLDER
-    if teachers.is_dir():
-        forget_teachers(teachers)
-        Checkpoint(teachers, "").delete()
-        Checkpoint(folder, "").delete()

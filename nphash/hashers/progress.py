@@ -54,9 +54,6 @@ class Progress:
         Seconds spent so far, by part of the program.
     scale
         What the steps are like.
-    stage
-        ``"fit"``; ``"teacher"`` while a model is trained that only teaches the one to be fitted:
-        ``params`` are its own then, with another number of bits.
     """
 
     epoch: int
@@ -72,4 +69,3 @@ class Progress:
     params: Params = field(repr=False)
     profile: dict[str, float] = field(default_factory=dict, repr=False)
     scale: Scale | None = field(default=None, repr=False)
-    stage: str = "fit"

@@ -95,17 +95,19 @@ class Similarity:
         Edges of each document in the graph that the eigenmap is made from.
     eigenmap
         Coordinates of the eigenmap.
+    penalty
+        Of the ridge regression that predicts them from words: how many documents have to agree before a
+        word is believed.
+    rounds
+        How often graph, eigenmap and regression are made anew.
     lsi
-        LSI dimensions that the encoder reads.
-    teacher_lsi
-        How many of them are in the graph and the teacher.
+        LSI dimensions that the encoder reads beside the predicted coordinates.
+    graph_lsi
+        How many of them are in the first graph.
     weight
         Weight of the distillation for codes of 32 bits; it grows with their length.
     teacher_temperature, code_temperature
         Of the two distributions over a batch.
-    generations
-        How many models are trained in turn, each by its predecessor's codes. The first is taught by LSI
-        and eigenmap, the last is kept.
 
     Examples
     --------
@@ -116,18 +118,21 @@ class Similarity:
     neighbours: int = 25
     edges: int = 6
     eigenmap: int = 48
+    penalty: float = 10.0
+    rounds: int = 4
     lsi: int = 256
-    teacher_lsi: int = 64
+    graph_lsi: int = 64
     weight: float = 2.0
     teacher_temperature: float = 0.1
     code_temperature: float = 0.3
-    generations: int = 2
 
     def check(self) -> None:
         """Raise `InputError` for settings that cannot be."""
-        for name in ("neighbours", "edges", "eigenmap", "lsi", "teacher_lsi", "generations"):
+        for name in ("neighbours", "edges", "eigenmap", "rounds", "lsi", "graph_lsi"):
             if not is_count(getattr(self, name)):
                 raise InputError(f"similarity.{name} is {getattr(self, name)!r}", "give 1 or more")
+        if not (isfinite(self.penalty) and self.penalty > 0):
+            raise InputError(f"similarity.penalty is {self.penalty!r}", "give a positive number; 10 is usual")
         if not (isfinite(self.weight) and self.weight >= 0):
             raise InputError(f"similarity.weight is {self.weight!r}", "give 0 or more")
         if not (self.teacher_temperature > 0 and self.code_temperature > 0):
