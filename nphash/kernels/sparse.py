@@ -26,11 +26,14 @@ __all__ = [
 ]
 
 Array = npt.NDArray[Any]
+CSR = tuple[Array, Array, Array]
+"""indptr (B + 1,), indices (nnz,) and data (nnz,)."""
 
 COMPILED: bool = not numba.config.DISABLE_JIT
 """False under ``NUMBA_DISABLE_JIT=1``, where callers do better with the NumPy or SciPy twin."""
 
-_ROWS = 16  # documents in a block
+_ROWS = 16  # documents in a block, at most
+_BLOCKS = 10  # of a batch, at least: with few, some threads would wait for others
 _WORDS = 2048  # rows of the gradient in a block: 4 MB for H = 500 in float32
 
 
@@ -92,10 +95,16 @@ def _transpose_times_dense(
 
 
 @jit()
-def _copy_rows(
-    indptr: Array, indices: Array, data: Array, rows: Array, starts: Array, out: tuple[Array, Array]
-) -> None:
-    out_indices, out_data = out
+def _count(indptr: Array, rows: Array, starts: Array) -> None:
+    starts[0] = 0
+    for i in range(rows.size):
+        starts[i + 1] = starts[i] + indptr[rows[i] + 1] - indptr[rows[i]]
+
+
+@jit()
+def _copy_rows(indptr: Array, rows: Array, source: tuple[Array, Array], out: CSR) -> None:
+    indices, data = source
+    starts, out_indices, out_data = out
     for i in range(rows.size):
         shift = indptr[rows[i]] - starts[i]
         for place in range(starts[i], starts[i + 1]):
@@ -103,7 +112,7 @@ def _copy_rows(
             out_data[place] = data[place + shift]
 
 
-def take_rows(indptr: Array, indices: Array, data: Array, rows: Array) -> tuple[Array, Array, Array]:
+def take_rows(indptr: Array, indices: Array, data: Array, rows: Array) -> CSR:
     """Return (indptr, indices, data) of some rows, which a kernel does not check to exist.
 
     Examples
@@ -111,11 +120,11 @@ def take_rows(indptr: Array, indices: Array, data: Array, rows: Array) -> tuple[
     >>> take_rows(np.array([0, 1, 3]), np.array([5, 6, 7]), np.array([0.1, 0.2, 0.3]), np.array([1]))
     (array([0, 2]), array([6, 7]), array([0.2, 0.3]))
     """
-    starts = np.zeros(rows.size + 1, indptr.dtype)
-    np.cumsum(indptr[rows + 1] - indptr[rows], out=starts[1:])
-    out = np.empty(starts[-1], indices.dtype), np.empty(starts[-1], data.dtype)
-    _copy_rows(indptr, indices, data, rows, starts, out)
-    return starts, *out
+    starts = np.empty(rows.size + 1, indptr.dtype)
+    _count(indptr, rows, starts)
+    out = starts, np.empty(starts[-1], indices.dtype), np.empty(starts[-1], data.dtype)
+    _copy_rows(indptr, rows, (indices, data), out)
+    return out
 
 
 @jit()
@@ -171,7 +180,7 @@ def csr_times_dense(
     out = np.empty((n_rows, dense.shape[1]), dtype=dense.dtype)  # (B, H)
     run_blocks(
         lambda start, stop: _times_dense(indptr, indices, data, dense, out, start, stop),
-        _blocks(n_rows, _ROWS),
+        _blocks(n_rows, min(_ROWS, max(1, -(-n_rows // _BLOCKS)))),
         count_threads(threads),
     )
     return out
