@@ -123,7 +123,7 @@ class Similarity:
     lsi: int = 256
     graph_lsi: int = 64
     weight: float = 2.0
-    teacher_temperature: float = 0.1
+    teacher_temperature: float = 0.05
     code_temperature: float = 0.3
 
     def check(self) -> None:
@@ -136,4 +136,4 @@ class Similarity:
         if not (isfinite(self.weight) and self.weight >= 0):
             raise InputError(f"similarity.weight is {self.weight!r}", "give 0 or more")
         if not (self.teacher_temperature > 0 and self.code_temperature > 0):
-            raise InputError("a temperature of similarity is not positive", "0.1 and 0.3 are usual")
+            raise InputError("a temperature of similarity is not positive", "0.05 and 0.3 are usual")
