@@ -28,6 +28,7 @@ from nphash.threads import run_blocks
 __all__ = ["COMPILED", "CompiledEngine"]
 
 _SHARES = 8  # blocks into which vocabulary-sized work is cut: each costs some 10 microseconds
+_FEW_SHARES = 2  # of less work
 _SMALL = 4_000_000  # multiplications of a matrix product that is not worth cutting
 _COLUMNS = 128  # in a block of a product: whole vector registers
 
@@ -202,7 +203,7 @@ class _BiasGradient(LazyGradient):
         self.shape, self.dtype = shape, scores[0].dtype
 
     def blocks(self) -> list[tuple[int, int]]:
-        return _shares(-(-self.shape[0] // self.width), _SHARES)
+        return _shares(-(-self.shape[0] // self.width), _FEW_SHARES)
 
     def fill(self, out: Array, start: int, stop: int) -> None:
         decoder.fill_bias(self.scores, out, self.width, start, stop)

@@ -22,7 +22,7 @@ __all__ = ["LazyGradient", "ProductGradient", "RowGradient"]
 Array = npt.NDArray[Any]
 Task = Callable[[], None]
 
-ROWS = 128  # of a `ProductGradient` in a block: with H = 500, four arrays of 256 KB in float32
+BLOCK = 1 << 16  # entries of a `ProductGradient` in a block: four arrays of 256 KB in float32
 
 
 class LazyGradient(NDArrayOperatorsMixin):
@@ -108,8 +108,9 @@ class ProductGradient(LazyGradient):
 
     def blocks(self) -> list[tuple[int, int]]:
         """Return blocks of rows."""
-        n = self.shape[0]
-        return [(start, min(start + ROWS, n)) for start in range(0, n, ROWS)]
+        n, width = self.shape
+        rows = max(1, BLOCK // width)
+        return [(start, min(start + rows, n)) for start in range(0, n, rows)]
 
     def fill(self, out: Array, start: int, stop: int) -> None:
         """Write rows ``start`` to ``stop - 1``."""

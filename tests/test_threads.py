@@ -1,11 +1,13 @@
 """Blocks and tasks over threads: order, errors, use from within."""
 
+import os
 import threading
+import warnings
 
 import pytest
 
 from nphash.errors import InputError
-from nphash.threads import count_threads, run_blocks, run_tasks, single_threaded_blas
+from nphash.threads import _Call, count_threads, run_blocks, run_tasks, single_threaded_blas
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])
@@ -37,6 +39,46 @@ def test_the_error_of_a_task_is_raised_and_no_further_task_begins(threads):
     with pytest.raises(ValueError, match="no"):
         run_tasks([fail] * threads + [lambda: done.append(1)] * 5, threads)
     assert len(done) <= 5 * (threads - 1)
+
+
+def test_a_worker_raises_in_the_caller_and_works_again():
+    both_busy = threading.Barrier(2, timeout=30)
+    caller = threading.current_thread()
+
+    def meet():
+        both_busy.wait()
+        if threading.current_thread() is not caller:
+            raise KeyError("in the worker")
+
+    for _ in range(3):
+        with pytest.raises(KeyError, match="in the worker"):
+            run_tasks([meet, meet], threads=2)
+    assert run_tasks([lambda: 1] * 3, threads=2) == [1, 1, 1]
+
+
+def test_a_call_is_answered_or_withdrawn_but_not_both():
+    done = []
+    call = _Call(lambda: done.append(1))
+    assert call.withdraw()
+    call.answer()
+    assert not call.withdraw()
+    assert not done
+    call = _Call(lambda: done.append(2))
+    call.answer()
+    assert not call.withdraw()
+    assert call.ended.acquire(timeout=30)
+    assert done == [2]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_child_has_workers_of_its_own():
+    run_tasks([lambda: 1] * 4, threads=2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns of forks beside threads
+        child = os.fork()
+    if child == 0:
+        os._exit(0 if run_tasks([lambda: 1] * 4, threads=2) == [1] * 4 else 1)
+    assert os.waitpid(child, 0)[1] == 0
 
 
 def test_tasks_may_run_tasks():

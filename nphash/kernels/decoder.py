@@ -241,8 +241,10 @@ def _see(words: Array, bias: Array, entries: Entries, first: int, seen: Array) -
     total = np.float64(0)
     for word in range(len(words)):
         for position in range(starts[first + word], starts[first + word + 1]):
-            add_scaled(seen[documents[position]], words[word], weights[position])
-            total += np.float64(weights[position]) * bias[word]
+            row, weight = np.uintp(documents[position]), weights[position]
+            for bit in range(np.uintp(seen.shape[1])):
+                seen[row, bit] += weight * words[word, bit]
+            total += np.float64(weight) * bias[word]
     return total
 
 

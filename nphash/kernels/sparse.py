@@ -50,30 +50,21 @@ def sum_rows(indices: Array, data: Array, dense: Array, position: int, end: int,
     """Write the sum of data[i] dense[indices[i]] for i from ``position`` to ``end`` - 1 into ``target``."""
     target[:] = 0
     # Four rows at once: the sum is loaded and stored once for the four, and the memory fetches
-    # them side by side. The order of the additions stays that of the indices.
+    # them side by side. The order of the additions stays that of the indices. Unsigned numbers of rows
+    # need no look whether they count from the end.
     while position + 4 <= end:
-        _add_four(
-            target,
-            dense[indices[position]],
-            dense[indices[position + 1]],
-            dense[indices[position + 2]],
-            dense[indices[position + 3]],
-            data[position : position + 4],
-        )
+        row0, row1 = np.uintp(indices[position]), np.uintp(indices[position + 1])
+        row2, row3 = np.uintp(indices[position + 2]), np.uintp(indices[position + 3])
+        w0, w1, w2, w3 = data[position], data[position + 1], data[position + 2], data[position + 3]
+        for h in range(np.uintp(target.size)):
+            both = target[h] + w0 * dense[row0, h] + w1 * dense[row1, h]
+            target[h] = both + w2 * dense[row2, h] + w3 * dense[row3, h]
         position += 4
     while position < end:
-        weight = data[position]
-        source = dense[indices[position]]
-        for h in range(source.size):
-            target[h] += weight * source[h]
+        row0, w0 = np.uintp(indices[position]), data[position]
+        for h in range(np.uintp(target.size)):
+            target[h] += w0 * dense[row0, h]
         position += 1
-
-
-@jit()
-def _add_four(target: Array, row0: Array, row1: Array, row2: Array, row3: Array, weights: Array) -> None:
-    w0, w1, w2, w3 = weights[0], weights[1], weights[2], weights[3]
-    for h in range(target.size):
-        target[h] = target[h] + w0 * row0[h] + w1 * row1[h] + w2 * row2[h] + w3 * row3[h]
 
 
 @jit()
