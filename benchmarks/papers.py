@@ -179,9 +179,8 @@ def cell(runs: list[dict[str, Any]], figure: str = "precision") -> str:
     return text + (f" ± {stdev(values):.3f}".replace("0.", ".") if len(values) > 1 else "")
 
 
-def table(corpus: str, figure: str = "precision", tag: str = "") -> list[list[str]]:
+def table(runs: list[dict[str, Any]], figure: str = "precision") -> list[list[str]]:
     """Return the rows of a corpus: system, then one cell for each number of bits; the header first."""
-    runs = [run for run in results(tag) if run["corpus"] == corpus]
     widths = sorted({run["bits"] for run in runs})
     order = [*FLOATS, *METHODS]
     rows = [["system", *(f"{bits} bits" for bits in widths)]]
@@ -193,23 +192,40 @@ def table(corpus: str, figure: str = "precision", tag: str = "") -> list[list[st
     return rows
 
 
+def published(corpus: str, bits: int) -> dict[str, str]:
+    """Return the figures of the Doc2hash paper for one corpus and length, by system.
+
+    Examples
+    --------
+    >>> published("reuters-r90", 32)["lsh"]
+    '.386'
+    """
+    known = json.loads((HERE / "published.json").read_text(encoding="utf-8"))
+    at = known["bits"].index(bits)
+    return {system: f"{row[at]:.3f}".lstrip("0") for system, row in known.get(corpus, {}).items()}
+
+
 @main.command("table")
-@click.option("--figure", default="precision", help="A figure of `retrieval`, or best_test_epoch.")
+@click.option("--figure", default="precision", help="A figure of `retrieval`.")
 @click.option("--tag", default="")
 def show(figure: str, tag: str) -> None:
-    """Print a table for each corpus, with the figures published for Doc2hash beside ours."""
-    published = json.loads((HERE / "published.json").read_text(encoding="utf-8"))
+    """Print a table for each corpus, with the figures of the best test epoch and the published ones."""
     for corpus in sorted({run["corpus"] for run in results(tag)}):
-        click.echo(f"\n{corpus}: {figure} at 100, test half, chosen on the validation half")
-        for row in table(corpus, figure, tag):
-            click.echo("  ".join(text.ljust(14) for text in row))
-            known = published.get(corpus, {}).get(row[0])
-            if known:
-                widths = [text.split()[0] for text in table(corpus, figure, tag)[0][1:]]
-                theirs = [
-                    f"({known[published['bits'].index(int(bits))]:.3f})".replace("0.", ".") for bits in widths
-                ]
-                click.echo("  ".join(text.ljust(14) for text in ["  published", *theirs]))
+        runs = [run for run in results(tag) if run["corpus"] == corpus]
+        header, *rows = table(runs, figure)
+        best = {row[0]: row[1:] for row in table(runs, "best_test_epoch")}
+        click.echo(f"\n{corpus}: {figure} at 100, test half, epoch chosen on the validation half")
+        theirs = [published(corpus, int(text.split()[0])) for text in header[1:]]
+        for row in [header, *rows]:
+            _echo(row)
+            if any(best[row[0]]) and row is not header:
+                _echo(["  best test epoch", *best[row[0]]])
+            if row[0] in theirs[0]:
+                _echo(["  published", *(known[row[0]] for known in theirs)])
+
+
+def _echo(row: list[str]) -> None:
+    click.echo("  ".join(text.ljust(17 if i == 0 else 11) for i, text in enumerate(row)).rstrip())
 
 
 if __name__ == "__main__":

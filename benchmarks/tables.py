@@ -1,4 +1,4 @@
-"""The generated parts of README.rst: equations, quality, command help. Nothing there is typed by hand.
+"""The generated parts of README.rst: equations, studies, command help. Nothing there is typed by hand.
 
 python -m cogapp -I . -r README.rst          # write them anew
 python -m cogapp -I . --check README.rst     # fail if they are out of date
@@ -9,22 +9,19 @@ from __future__ import annotations
 import ast
 import json
 import re
-from collections.abc import Iterable
 from pathlib import Path
 
-from benchmarks import estimators, gradients, papers, samplers
+from benchmarks import estimators, gradients, samplers
 
 ROOT = Path(__file__).parent.parent
 
 __all__ = [
-    "ablations",
     "command_help",
     "equation_rows",
     "equations",
     "estimator_answer",
     "gradient_checks",
     "lesson_of",
-    "quality",
     "sample_comparison",
     "simple_table",
     "waiting",
@@ -101,52 +98,6 @@ def estimator_answer() -> str:
 
     lines = answer(estimators.load()["problems"]).splitlines()
     return "::\n\n" + "\n".join(f"   {line}".rstrip() for line in lines)
-
-
-def quality(corpora: Iterable[str] = papers.CORPORA) -> str:
-    """Return the precision tables of `benchmarks.papers`, one for each corpus that was measured."""
-    parts = []
-    for corpus in corpora:
-        rows = papers.table(corpus)
-        if len(rows) > 1:
-            seeds = len({run["seed"] for run in papers.results() if run["corpus"] == corpus})
-            of = f"mean ± standard deviation of up to {seeds} seeds" if seeds > 1 else "one seed"
-            title = f"**{corpus}** ({of})"
-            parts.append(f"{title}\n\n{simple_table(rows)}")
-    return "\n\n".join(parts)
-
-
-# Results of `benchmarks.papers` kept under a tag: the package's own method with one part changed.
-ABLATIONS = {
-    "": "as it is",
-    "one-round": "one round of graph, eigenmap and regression: ``similarity__rounds=1``",
-    "two-rounds": "two rounds: ``similarity__rounds=2``",
-    "no-distillation": "similarities not distilled: ``similarity__weight=0``",
-}
-
-
-def ablations() -> str:
-    """Return what each part of the package's own method is worth at 32 bits, on validation and test half."""
-    corpora = [name for name in papers.CORPORA if _precisions("one-round", name)]
-    header = ["nphash, 32 bits", *(f"{name}, {half}" for name in corpora for half in ("valid", "test"))]
-    rows = [
-        [title, *(cell for name in corpora for cell in _halves(tag, name))]
-        for tag, title in ABLATIONS.items()
-        if any(_precisions(tag, name) for name in corpora)
-    ]
-    return simple_table([header, *rows])
-
-
-def _precisions(tag: str, corpus: str) -> list[tuple[float, float]]:
-    """Return precision on the validation and the test half, a pair for each seed."""
-    runs = [run for run in papers.results(tag) if (run["system"], run["corpus"]) == ("nphash", corpus)]
-    return [(run["validation"]["precision"], run["test"]["precision"]) for run in runs if run["bits"] == 32]
-
-
-def _halves(tag: str, corpus: str) -> list[str]:
-    pairs = _precisions(tag, corpus)
-    means = [sum(half) / len(half) for half in zip(*pairs, strict=True)] if pairs else []
-    return [f"{mean:.3f}".lstrip("0") for mean in means] or ["", ""]
 
 
 def sample_comparison() -> str:

@@ -119,7 +119,7 @@ class Similarity:
     edges: int = 6
     eigenmap: int = 48
     penalty: float = 10.0
-    rounds: int = 4
+    rounds: int = 8
     lsi: int = 256
     graph_lsi: int = 64
     weight: float = 2.0
