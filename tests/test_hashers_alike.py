@@ -62,6 +62,16 @@ def test_rounds_gather_documents_whose_words_agree():
     assert shares[1] > shares[0]
 
 
+def test_rounds_end_when_they_hear_their_own_echo(monkeypatch):
+    once = find_alike(UNIT, Similarity(rounds=1), seed=0)
+    often = find_alike(UNIT, Similarity(rounds=3), seed=0)
+    assert not np.array_equal(once.teacher, often.teacher)
+    monkeypatch.setattr(module, "ECHO", -2.0)  # any second round counts as one
+    ended = find_alike(UNIT, Similarity(rounds=3), seed=0)
+    np.testing.assert_array_equal(once.teacher, ended.teacher)
+    np.testing.assert_array_equal(once.V_u, ended.V_u)
+
+
 def test_empty_documents_lie_nowhere():
     empty = scipy.sparse.vstack([UNIT, scipy.sparse.csr_matrix((3, 40), dtype=np.float32)]).tocsr()
     alike = find_alike(empty, Similarity(), seed=0)

@@ -10,6 +10,9 @@ Found in rounds, each of which improves on the last:
    A document that a few chance neighbours have drawn to a wrong place has the words of others, and is
    moved to these. The prediction takes the eigenmap's place; for new documents it is known as well.
 
+When words tell the places much better than at first, the rounds end: from there on they only confirm
+themselves.
+
 Of the 25 nearest documents of 20 Newsgroups, 60 in 100 share a label by LSI, 66 by the first eigenmap, 70
 after its regression, 74 after eight rounds; on Reuters-21578 81, 80, 82 and 83. Without the regression,
 rounds make it worse.
@@ -36,6 +39,12 @@ __all__ = ["Alike", "find_alike"]
 
 # Below so many documents there is no graph worth having: every document is its own neighbour.
 FEWEST_DOCUMENTS = 50
+
+# By so much more than in the first round may words tell where a document lies (mean cosine). Beyond, the
+# rounds have begun to hear their own echo: the graph follows what was predicted, and is easier to predict
+# each time. It happens where words say little, in TMC with its 500 words, and costs 4 points there by the
+# eighth round.
+ECHO = 0.03
 
 
 @dataclass(frozen=True)
@@ -68,13 +77,23 @@ def find_alike(X: Any, settings: Similarity, seed: int, threads: int | None = No
     teacher, V_u = normalise_rows(u), lsi
     if n < FEWEST_DOCUMENTS:
         return Alike(X, np.arange(n)[:, None], teacher, V_u)
+    told_first = None
     for _ in range(settings.rounds):
         graph = _graph(X, u, teacher, settings, seed, threads)
         place = normalise_rows(laplacian_eigenmap(graph, min(settings.eigenmap, n // 8), seed))  # (n, d)
-        W = ridge(X, place - place.mean(axis=0), settings.penalty, threads)  # (V, d)
+        place = place - place.mean(axis=0)
+        W = ridge(X, place, settings.penalty, threads)  # (V, d)
         predicted = project(X, W, threads)  # (n, d)
+        told = _mean_cosine(predicted, place)
+        told_first = told if told_first is None else told_first
+        if told > told_first + ECHO:
+            break
         teacher, V_u = normalise_rows(predicted), np.hstack([lsi, _longer(W, predicted, u)])
     return Alike(X, _nearest(teacher, settings, seed, threads), teacher, V_u)
+
+
+def _mean_cosine(a: Array, b: Array) -> float:
+    return float((normalise_rows(a) * normalise_rows(b)).sum(axis=1).mean())
 
 
 def _longer(W: Array, predicted: Array, u: Array) -> Array:

@@ -99,7 +99,7 @@ class Similarity:
         Of the ridge regression that predicts them from words: how many documents have to agree before a
         word is believed.
     rounds
-        How often graph, eigenmap and regression are made anew.
+        How often graph, eigenmap and regression are made anew, at most.
     lsi
         LSI dimensions that the encoder reads beside the predicted coordinates.
     graph_lsi
