@@ -77,7 +77,7 @@ def find_alike(X: Any, settings: Similarity, seed: int, threads: int | None = No
     teacher, V_u = normalise_rows(u), lsi
     if n < FEWEST_DOCUMENTS:
         return Alike(X, np.arange(n)[:, None], teacher, V_u)
-    told_first = None
+    told_first: float | None = None
     for _ in range(settings.rounds):
         graph = _graph(X, u, teacher, settings, seed, threads)
         place = normalise_rows(laplacian_eigenmap(graph, min(settings.eigenmap, n // 8), seed))  # (n, d)
@@ -85,8 +85,9 @@ def find_alike(X: Any, settings: Similarity, seed: int, threads: int | None = No
         W = ridge(X, place, settings.penalty, threads)  # (V, d)
         predicted = project(X, W, threads)  # (n, d)
         told = _mean_cosine(predicted, place)
-        told_first = told if told_first is None else told_first
-        if told > told_first + ECHO:
+        if told_first is None:
+            told_first = told
+        elif told > told_first + ECHO:
             break
         teacher, V_u = normalise_rows(predicted), np.hstack([lsi, _longer(W, predicted, u)])
     return Alike(X, _nearest(teacher, settings, seed, threads), teacher, V_u)
