@@ -47,7 +47,8 @@ def measure(system: str, corpus: Prepared, bits: int, seed: int, params: dict[st
 
     def watch(progress: Progress) -> None:
         if progress.step == progress.steps and isinstance(hasher, VariationalHasher):
-            codes = [hasher.encode(progress.params, X) for X in (corpus.X_test, corpus.X_train)]
+            params = hasher.ready(progress.params, corpus.X_train)  # with VDSH's medians
+            codes = [hasher.encode(params, X) for X in (corpus.X_test, corpus.X_train)]
             test_by_epoch.append(precision_at_k(codes[0], corpus.y_test, codes[1], corpus.y_train, bits))
 
     hasher.fit(corpus.X_train, corpus.y_train, X_valid=corpus.X_valid, y_valid=corpus.y_valid, callback=watch)
