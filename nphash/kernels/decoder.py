@@ -136,10 +136,16 @@ def forward(
         for row in range(n_rows):
             add_row(expected[row], part[row])
         hits += _see(words, bias, entries, start, seen)
-    for row in range(n_rows):
-        for bit in range(n_bits):
-            hits += np.float64(z[row, bit]) * seen[row, bit]
-    return hits
+    return hits + _inner_product(z, seen)
+
+
+@jit()
+def _inner_product(z: Array, seen: Array) -> float:
+    total = np.float64(0)
+    for row in range(z.shape[0]):
+        for bit in range(z.shape[1]):
+            total += np.float64(z[row, bit]) * seen[row, bit]
+    return total
 
 
 @jit()
