@@ -7,7 +7,7 @@ import pytest
 
 
 def pytest_configure(config):
-    """Heed Ctrl-C: what a shell starts in the background ignores it, and so would all that the tests start."""
+    """Heed Ctrl-C: what a shell starts in the background ignores it, and so would all the tests start."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
