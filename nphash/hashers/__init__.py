@@ -4,6 +4,7 @@ from nphash.hashers.base import Hasher
 from nphash.hashers.heads import Labels
 from nphash.hashers.methods import METHODS, create, describe, find, method_of
 from nphash.hashers.persistence import load, save
+from nphash.hashers.settings import Similarity
 from nphash.hashers.training import Progress, Training
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     "Hasher",
     "Labels",
     "Progress",
+    "Similarity",
     "Training",
     "create",
     "describe",
