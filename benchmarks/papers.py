@@ -150,14 +150,27 @@ def _run_one(
     result = measure(system, prepared, bits, seed, params)
     path.parent.mkdir(parents=True, exist_ok=True)
     about = {"system": system, "corpus": name, "bits": bits, "seed": seed, "params": params}
-    options = f"--systems {system} --corpora {name} --bits {bits} --seeds {seed + 1}"
-    command = f"python benchmarks/papers.py run {options}"
     path.write_text(
-        json.dumps({**about, **result, "command": command, **environment()}, indent=1) + "\n",
+        json.dumps({**about, **result, "command": command(about, tag), **environment()}, indent=1) + "\n",
         encoding="utf-8",
     )
     figure, seconds = result["test"]["precision"], result["seconds"]
     click.echo(f"{name} {system} {bits} bits, seed {seed}: {figure:.4f} ({seconds:.0f} s)")
+
+
+def command(about: dict[str, Any], tag: str) -> str:
+    """Return what measures one result again.
+
+    Examples
+    --------
+    >>> about = {"system": "itq", "corpus": "reuters-r90", "bits": 8, "seed": 0, "params": {"n": 3}}
+    >>> command(about, "test")
+    'python benchmarks/papers.py run --systems itq --corpora reuters-r90 --bits 8 --seeds 1 --tag test -p n=3'
+    """
+    which = f"--systems {about['system']} --corpora {about['corpus']} --bits {about['bits']}"
+    changed = "".join(f" -p {name}={json.dumps(value)}" for name, value in about["params"].items())
+    tagged = f" --tag {tag}" if tag else ""
+    return f"python benchmarks/papers.py run {which} --seeds {about['seed'] + 1}{tagged}{changed}"
 
 
 def results(tag: str = "") -> list[dict[str, Any]]:
@@ -170,13 +183,24 @@ def results(tag: str = "") -> list[dict[str, Any]]:
     ]
 
 
+def short(figure: float) -> str:
+    """Return a share as tables show it.
+
+    Examples
+    --------
+    >>> short(0.8124)
+    '.812'
+    """
+    return f"{figure:.3f}".lstrip("0")
+
+
 def cell(runs: list[dict[str, Any]], figure: str = "precision") -> str:
     """Return mean and standard deviation over seeds of a test figure, as in ``.812 ± .004``."""
-    values = [run["best_test_epoch"] if figure == "best_test_epoch" else run["test"][figure] for run in runs]
-    values = [value for value in values if value is not None]
+    places = [run if figure == "best_test_epoch" else run["test"] for run in runs]
+    values = [place[figure] for place in places if place.get(figure) is not None]
     if not values:
         return ""
-    text = f"{mean(values):.3f}".lstrip("0")
+    text = short(mean(values))
     return text + (f" ± {stdev(values):.3f}".replace("0.", ".") if len(values) > 1 else "")
 
 
@@ -203,7 +227,7 @@ def published(corpus: str, bits: int) -> dict[str, str]:
     """
     known = json.loads((HERE / "published.json").read_text(encoding="utf-8"))
     at = known["bits"].index(bits)
-    return {system: f"{row[at]:.3f}".lstrip("0") for system, row in known.get(corpus, {}).items()}
+    return {system: short(row[at]) for system, row in known.get(corpus, {}).items()}
 
 
 @main.command("table")
@@ -211,8 +235,9 @@ def published(corpus: str, bits: int) -> dict[str, str]:
 @click.option("--tag", default="")
 def show(figure: str, tag: str) -> None:
     """Print a table for each corpus, with the figures of the best test epoch and the published ones."""
-    for corpus in sorted({run["corpus"] for run in results(tag)}):
-        runs = [run for run in results(tag) if run["corpus"] == corpus]
+    measured = results(tag)
+    for corpus in sorted({run["corpus"] for run in measured}):
+        runs = [run for run in measured if run["corpus"] == corpus]
         header, *rows = table(runs, figure)
         best = {row[0]: row[1:] for row in table(runs, "best_test_epoch")}
         click.echo(f"\n{corpus}: {figure} at 100, test half, epoch chosen on the validation half")

@@ -24,9 +24,11 @@ ABLATIONS = {
 def quality(supervised: bool = False, corpora: Iterable[str] = papers.CORPORA) -> str:
     """Return a table for each corpus measured, of the systems that learn from labels or of the others."""
     parts = []
+    measured = papers.results()
+    systems = {run["system"] for run in measured}
+    systems = {system for system in systems if learns_from_labels(system) == supervised}
     for corpus in corpora:
-        runs = [run for run in papers.results() if run["corpus"] == corpus]
-        runs = [run for run in runs if learns_from_labels(run["system"]) == supervised]
+        runs = [run for run in measured if run["corpus"] == corpus and run["system"] in systems]
         rows = papers.table(runs)
         if len(rows) > 1:
             parts.append(f"**{corpus}** ({_seeds(runs)})\n\n{simple_table(rows)}")
@@ -50,7 +52,7 @@ def _seeds(runs: list[dict[str, Any]]) -> str:
 
 
 def protocol(corpus: str, bits: int) -> str:
-    """Return what the protocol does to the figures of one corpus at one length, systems measured both ways.
+    """Return what the protocol does to the figures of one corpus at one length.
 
     Each way is fairer than the one before it: as published; ours with the epoch chosen on the test
     half itself, as published; with the epoch chosen on the validation half; and with documents of the
@@ -86,4 +88,4 @@ def _runs(tag: str, bits: int) -> list[dict[str, Any]]:
 
 
 def _mean(runs: list[dict[str, Any]], half: str) -> str:
-    return f"{mean(run[half]['precision'] for run in runs):.3f}".lstrip("0") if runs else ""
+    return papers.short(mean(run[half]["precision"] for run in runs)) if runs else ""

@@ -36,9 +36,8 @@ HIDDEN = 500
 RATE = 1e-3
 KL_WEIGHT = 0.1
 DROPOUT = 0.2
-AHEAD = (
-    16  # steps whose documents are known beforehand, as they are in an epoch: its order is drawn at its start
-)
+# Steps whose documents are known beforehand, as they are in an epoch: its order is drawn at its start.
+AHEAD = 16
 Order = list[np.ndarray[Any, Any]]  # the documents of each step, and of the next ones
 Step = Callable[[Order, int], float]
 

@@ -19,7 +19,7 @@ from nphash.engine import BacksOfScalar, Engine
 from nphash.kernels import decoder, first_layer
 from nphash.kernels.adam import update
 from nphash.kernels.sparse import COMPILED, csr_times_dense, row_sums, scaled_rows, take_rows
-from nphash.kernels.transpose import Entries, Order, sort_by_word
+from nphash.kernels.transpose import Entries, Order, entries_of, sort_by_word
 from nphash.lazy import LazyGradient, ProductGradient, RowGradient
 from nphash.ops import Array, Backs
 from nphash.profile import Profile
@@ -96,8 +96,7 @@ class CompiledEngine(Engine):
         return order
 
     def _entries(self, X: Any) -> Entries:
-        starts, documents, positions, _ = self._order(X)
-        return starts, documents, X.data[positions].astype(np.float32, copy=False)
+        return entries_of(self._order(X), X.data.astype(np.float32, copy=False))
 
     def _product(self, x: Array, W: Array) -> Array:
         n = W.shape[1]

@@ -57,3 +57,18 @@ def test_ablations_show_what_was_measured(measured):
     table = papers_table.ablations()
     assert [cell.strip() for cell in cells(table, "as it is")] == [".850", ".850"]
     assert "one round" in table and "four rounds" not in table
+
+
+def test_the_printed_table_takes_systems_without_epochs(measured):
+    """What `python benchmarks/papers.py table` prints: baselines have no epochs to choose from."""
+    from click.testing import CliRunner
+
+    run = result("lsi-cosine", 8, 0, 0.4)
+    del run["best_test_epoch"]
+    path = papers.path_of("lsi-cosine", "reuters-r90", 8, 0, "")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(run), encoding="utf-8")
+    measured(system="doc2hash", bits=8, seed=0, precision=0.7)
+    printed = CliRunner().invoke(papers.main, ["table"], catch_exceptions=False).output
+    assert cells(printed, "  published") and cells(printed, "  best test epoch")[-1].strip() == ".720"
+    assert cells(printed, "lsi-cosine")[-1].strip() == ".400"

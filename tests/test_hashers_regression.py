@@ -6,6 +6,7 @@ import scipy.sparse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nphash.hashers import regression
 from nphash.hashers.regression import ridge
 
 
@@ -20,8 +21,14 @@ def problem(seed, n, words, d, dtype=np.float64):
 def test_is_the_solution_of_the_normal_equations(seed, n, words, penalty):
     X, Y = problem(seed, n, words, 3)
     dense = X.toarray()
-    expected = np.linalg.solve(dense.T @ dense + penalty * np.eye(words), dense.T @ Y)
-    np.testing.assert_allclose(ridge(X, Y, penalty), expected, atol=3e-3 * np.abs(expected).max() + 1e-12)
+    gram = dense.T @ dense + penalty * np.eye(words)
+    expected = np.linalg.solve(gram, dense.T @ Y)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(regression, "TOLERANCE", 1e-9)
+        W = ridge(X, Y, penalty)
+    np.testing.assert_allclose(W, expected, atol=1e-6 * np.abs(expected).max() + 1e-12)
+    left = np.linalg.norm(dense.T @ Y - gram @ ridge(X, Y, penalty), axis=0)  # as is: the residual is small
+    assert (left <= 1.01 * regression.TOLERANCE * np.linalg.norm(dense.T @ Y, axis=0) + 1e-12).all()
 
 
 def test_a_larger_penalty_gives_smaller_weights():

@@ -5,7 +5,7 @@ import pytest
 import scipy.sparse
 
 from nphash.kernels.decoder import combine, fill_bias, fill_tiles, forward, tile, tile_width, update_tiles
-from nphash.kernels.transpose import transpose
+from nphash.kernels.transpose import entries_of, sort_by_word
 from nphash.ops import softmax
 from nphash.threads import single_threaded_blas
 
@@ -28,7 +28,7 @@ def case(rng, request):
     )
     b[40] += request.param
     target = scipy.sparse.random(ROWS, WORDS, 0.1, format="csr", rng=rng, dtype=np.float32)
-    entries = transpose(target.indptr, target.indices, target.data, WORDS)
+    entries = entries_of(sort_by_word(target.indptr, target.indices, WORDS), target.data)
     n_tiles = -(-WORDS // WIDTH)
     out = np.empty(WORDS * ROWS, np.float32), np.empty((n_tiles, ROWS), np.float32), np.empty(ROWS)
     vectors = np.empty((ROWS, BITS), np.float32), np.empty((ROWS, BITS), np.float32)

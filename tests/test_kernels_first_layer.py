@@ -15,7 +15,7 @@ from nphash.kernels.first_layer import (
     take_stale,
     update_rows,
 )
-from nphash.kernels.transpose import transpose
+from nphash.kernels.transpose import entries_of, sort_by_word
 
 
 def settings_of(t, rate=0.01, epsilon=1e-8, beta1=0.9, beta2=0.999):
@@ -25,7 +25,7 @@ def settings_of(t, rate=0.01, epsilon=1e-8, beta1=0.9, beta2=0.999):
 def test_fill_rows_is_the_transposed_product(rng):
     X = scipy.sparse.random(6, 15, 0.3, format="csr", rng=rng)
     dh, out = rng.standard_normal((6, 5)), np.zeros((15, 5))
-    fill_rows(transpose(X.indptr, X.indices, X.data, 15), dh, np.unique(X.indices), out)
+    fill_rows(entries_of(sort_by_word(X.indptr, X.indices, 15), X.data), dh, np.unique(X.indices), out)
     np.testing.assert_allclose(out, X.T @ dh, atol=1e-14)
 
 
@@ -36,7 +36,7 @@ def test_update_rows_is_adam_on_these_rows_only(rng):
     expected = adam_step(W, X.T @ dh, m, v, 3, 0.01)
     rows = np.array([2, 7])
     arrays = W.copy(), m.copy(), v.copy()
-    entries = transpose(X.indptr, X.indices, X.data, 15)
+    entries = entries_of(sort_by_word(X.indptr, X.indices, 15), X.data)
     plan, table = np.array([settings_of(3)]), np.empty((2, 4))
     fill_ahead(plan, table)
     gaps = np.zeros(15, np.uint8)

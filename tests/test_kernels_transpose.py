@@ -5,14 +5,14 @@ import scipy.sparse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nphash.kernels.transpose import sort_by_word, transpose
+from nphash.kernels.transpose import entries_of, sort_by_word
 
 
 @settings(deadline=None, max_examples=50)
 @given(st.integers(1, 12), st.integers(1, 20), st.floats(0, 1), st.integers(0, 2**32 - 1))
 def test_it_is_the_transposed_matrix(rows, words, density, seed):
     X = scipy.sparse.random(rows, words, density, format="csr", rng=np.random.default_rng(seed))
-    starts, documents, weights = transpose(X.indptr, X.indices, X.data, words)
+    starts, documents, weights = entries_of(sort_by_word(X.indptr, X.indices, words), X.data)
     expected = X.T.tocsr()
     expected.sort_indices()
     assert np.array_equal(starts, expected.indptr)
@@ -22,15 +22,14 @@ def test_it_is_the_transposed_matrix(rows, words, density, seed):
 
 
 def test_repeated_entries_stay():
-    starts, documents, weights = transpose(
-        np.array([0, 3]), np.array([1, 1, 0]), np.array([1.0, 2.0, 3.0]), 2
-    )
+    order = sort_by_word(np.array([0, 3]), np.array([1, 1, 0]), 2)
+    starts, documents, weights = entries_of(order, np.array([1.0, 2.0, 3.0]))
     assert (starts.tolist(), documents.tolist(), weights.tolist()) == ([0, 1, 3], [0, 0, 0], [3, 1, 2])
 
 
 def test_a_slice_of_rows_with_an_offset():
     indptr, indices, data = np.array([2, 3, 4]), np.array([9, 9, 0, 1]), np.array([0.0, 0.0, 5.0, 6.0])
-    starts, documents, weights = transpose(indptr, indices, data, 2)
+    starts, documents, weights = entries_of(sort_by_word(indptr, indices, 2), data)
     assert starts.tolist() == [0, 1, 2]
     assert documents[:2].tolist() == [0, 1]
     assert weights[:2].tolist() == [5, 6]

@@ -74,9 +74,9 @@ def find_alike(X: Any, settings: Similarity, seed: int, threads: int | None = No
     n = X.shape[0]
     lsi = fit_lsi(X, min(settings.lsi, *X.shape), seed).components  # (V, 256)
     u = project(X, lsi[:, : settings.graph_lsi], threads)  # (n, 64)
-    teacher, V_u = normalise_rows(u), lsi
+    teacher = normalise_rows(u)
     if n < FEWEST_DOCUMENTS:
-        return Alike(X, np.arange(n)[:, None], teacher, V_u)
+        return Alike(X, np.arange(n)[:, None], teacher, lsi)
     told_first: float | None = None
     for _ in range(settings.rounds):
         graph = _graph(X, u, teacher, settings, seed, threads)
@@ -84,17 +84,14 @@ def find_alike(X: Any, settings: Similarity, seed: int, threads: int | None = No
         place = place - place.mean(axis=0)
         W = ridge(X, place, settings.penalty, threads)  # (V, d)
         predicted = project(X, W, threads)  # (n, d)
-        told = _mean_cosine(predicted, place)
+        unit = normalise_rows(predicted)
+        told = float((unit * normalise_rows(place)).sum(axis=1).mean())
         if told_first is None:
             told_first = told
         elif told > told_first + ECHO:
             break
-        teacher, V_u = normalise_rows(predicted), np.hstack([lsi, _longer(W, predicted, u)])
-    return Alike(X, _nearest(teacher, settings, seed, threads), teacher, V_u)
-
-
-def _mean_cosine(a: Array, b: Array) -> float:
-    return float((normalise_rows(a) * normalise_rows(b)).sum(axis=1).mean())
+        teacher, words = unit, _longer(W, predicted, u)
+    return Alike(X, _nearest(teacher, settings, seed, threads), teacher, np.hstack([lsi, words]))
 
 
 def _longer(W: Array, predicted: Array, u: Array) -> Array:

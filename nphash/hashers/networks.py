@@ -16,7 +16,7 @@ from nphash.corpus.shards import AT_ONCE
 from nphash.engine import Engine
 from nphash.ops import dropout, relu
 
-__all__ = ["encoder", "glorot", "layers", "log_unigram", "stretched"]
+__all__ = ["INPUT_LENGTH", "encoder", "glorot", "layers", "log_unigram", "stretched"]
 
 INPUT_LENGTH = 10.0
 

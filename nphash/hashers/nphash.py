@@ -33,7 +33,7 @@ from nphash.distillation import similarity_distillation
 from nphash.engine import Engine
 from nphash.errors import InputError, UnsupportedError
 from nphash.hashers.doc2hash import Doc2Hash
-from nphash.hashers.networks import layers, normalise_rows
+from nphash.hashers.networks import INPUT_LENGTH, layers, normalise_rows
 from nphash.hashers.settings import Similarity
 from nphash.hashers.training import Batch, Params, Training
 from nphash.losses import bound_loss
@@ -44,10 +44,6 @@ if TYPE_CHECKING:
     from nphash.hashers.alike import Alike
 
 __all__ = ["NpHash", "Similarity"]
-
-# Rows of length one are stretched to this before the first layer: Adam moves every weight by about
-# the learning rate, so that longer inputs learn faster.
-INPUT_LENGTH = 10.0
 
 # A fit has at least so many steps, if need be by more epochs, and at most so many by fewer.
 STEPS = (1_500, 12_000)

@@ -86,7 +86,7 @@ def forward(
     z, W, b
         float32 arrays: the decoder's input (B, L); (L, V); (V,).
     entries
-        The target t (B, V), by `nphash.kernels.transpose.transpose`.
+        The target t (B, V), by `nphash.kernels.transpose.entries_of`.
     out
         Arrays to write into: E, tile after tile, (B, words of the tile) each, as one row of B V
         numbers; the m that were subtracted, for each tile, (N, B); and these tiles' sum of E for

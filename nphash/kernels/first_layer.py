@@ -56,7 +56,7 @@ def fill_rows(entries: Entries, dh: Array, rows: Array, out: Array) -> None:
     Parameters
     ----------
     entries
-        X (B, V) by `nphash.kernels.transpose.transpose`.
+        X (B, V) by `nphash.kernels.transpose.entries_of`.
     dh
         Array of shape (B, H).
     rows

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from nphash.kernels._jit import jit
 
-__all__ = ["Entries", "Order", "sort_by_word", "transpose"]
+__all__ = ["Entries", "Order", "entries_of", "sort_by_word"]
 
 Array = npt.NDArray[Any]
 Entries = tuple[Array, Array, Array]
@@ -70,13 +70,14 @@ def sort_by_word(indptr: Array, indices: Array, n_words: int) -> Order:
     return starts, documents, positions, words[:n_occur]
 
 
-def transpose(indptr: Array, indices: Array, data: Array, n_words: int) -> Entries:
-    """Return the entries of a CSR batch in the order of `sort_by_word`, with their weights.
+def entries_of(order: Order, data: Array) -> Entries:
+    """Return a batch's entries in an order of `sort_by_word`, with their weights ``data`` (nnz,).
 
     Examples
     --------
-    >>> transpose(np.array([0, 2, 3]), np.array([2, 0, 2]), np.array([5.0, 6.0, 7.0]), 3)
+    >>> order = sort_by_word(np.array([0, 2, 3]), np.array([2, 0, 2]), 3)
+    >>> entries_of(order, np.array([5.0, 6.0, 7.0]))
     (array([0, 1, 1, 3]), array([0, 0, 1], dtype=int32), array([6., 5., 7.]))
     """
-    starts, documents, positions, _ = sort_by_word(indptr, indices, n_words)
+    starts, documents, positions, _ = order
     return starts, documents, data[positions]
