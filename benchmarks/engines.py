@@ -2,6 +2,7 @@
 
     python -m benchmarks.engines quality       # Reuters, 32 bits, 5 seeds: about ten minutes
     python -m benchmarks.engines journey       # `nphash fit` of Reuters from text to collection
+    python -m benchmarks.engines journey --method nphash --corpus arxiv-0 --engines numba
     python -m benchmarks.engines table
 
 Quality: the same seeds with ``engine="numba"`` and ``engine="numpy"``; the figure is validation precision at
@@ -32,7 +33,7 @@ HERE = Path(__file__).parent
 DATA = HERE.parent.parent / "shared" / "data"
 RESULT = HERE / "results" / "engines.json"
 ENGINES = ("numba", "numpy")
-CORPUS = "reuters-r90.jsonl.gz"
+CORPUS = "reuters-r90"
 
 Figures = dict[str, Any]
 
@@ -86,7 +87,7 @@ def quality(data: Path, seeds: int, epochs: int, bits: int) -> None:
     from nphash.corpus.protocol import prepare
     from nphash.hashers import create
 
-    corpus = prepare(data / CORPUS)
+    corpus = prepare(data / f"{CORPUS}.jsonl.gz")
     settings = {"corpus": CORPUS, "method": "doc2hash", "bits": bits, "epochs": epochs}
     found = load().get("quality", {})
     if found.get("settings") != settings:
@@ -114,21 +115,22 @@ def quality(data: Path, seeds: int, epochs: int, bits: int) -> None:
 @click.option("--runs", default=3)
 @click.option("--bits", default=32)
 @click.option("--method", default="doc2hash")
-def journey(data: Path, runs: int, bits: int, method: str) -> None:
-    """Time ``nphash fit`` of Reuters, engines in turn."""
+@click.option("--corpus", default=CORPUS)
+@click.option("--engines", default=",".join(ENGINES))
+def journey(data: Path, runs: int, bits: int, method: str, corpus: str, engines: str) -> None:
+    """Time ``nphash fit`` of a corpus, engines in turn."""
     before, seconds, busy = os.getloadavg(), dict[str, list[float]](), dict[str, list[float]]()
     for _ in range(runs):
-        for engine in ENGINES:
+        for engine in engines.split(","):
             with tempfile.TemporaryDirectory() as folder:
-                fit = ["fit", str(data / CORPUS), "-o", f"{folder}/c", "--bits", str(bits), "--quiet"]
-                how = ["--method", method, "-p", f"training__engine={engine}"]
+                fit = ["fit", str(data / f"{corpus}.jsonl.gz"), "-o", f"{folder}/c", "--bits", str(bits)]
+                how = ["--method", method, "-p", f"training__engine={engine}", "--quiet"]
                 command = [sys.executable, "-m", "nphash", *fit, *how]
                 start, used = time.perf_counter(), cpu_of_children()
                 subprocess.run(command, check=True)
                 seconds.setdefault(engine, []).append(time.perf_counter() - start)
                 busy.setdefault(engine, []).append(cpu_of_children() - used)
     found = {
-        "command": f"nphash fit {CORPUS} --bits {bits} --method {method}",
         "seconds": seconds,
         "medians": {engine: median(times) for engine, times in seconds.items()},
         "seconds of processors": busy,
@@ -136,20 +138,37 @@ def journey(data: Path, runs: int, bits: int, method: str) -> None:
         "processors": os.cpu_count(),
         "load before and after": [before, os.getloadavg()],
     }
-    keep({**load(), "journey": found})
+    command_line = f"nphash fit {corpus}.jsonl.gz --bits {bits} --method {method}"
+    keep({**load(), "journeys": {**load().get("journeys", {}), command_line: found}})
+
+
+def fits() -> str:
+    """Return a table of whole fits: a row for each command and engine."""
+    rows = [["", "engine", "seconds", "spread", "seconds of a processor"]]
+    for command, found in load()["journeys"].items():
+        for engine, times in found["seconds"].items():
+            spread = f"{min(times):.1f} to {max(times):.1f}" if len(times) > 1 else ""
+            medians = [f"{found[name][engine]:.1f}" for name in ("medians", "medians of processors")]
+            rows.append([f"``{command}``", engine, medians[0], spread, medians[1]])
+    return simple_table(rows)
+
+
+def agreement() -> str:
+    """Return in words how near the engines' figures are."""
+    found = load()["quality"]
+    figures = [f"{found['means'][name]:.4f} ± {found['standard deviations'][name]:.4f}" for name in ENGINES]
+    seeds = len(found["precision"]["numba"])
+    return (
+        f"Validation precision at 100 of {found['settings']['method']}, {found['settings']['bits']} bits, "
+        f'{seeds} seeds: {figures[0]} with ``engine="numba"``, {figures[1]} with ``engine="numpy"``.'
+    )
 
 
 @main.command()
 def table() -> None:
     """Print both comparisons."""
-    found = load()
-    rows = [["engine", "validation P@100", "nphash fit, s", "of a processor"]]
-    for engine in ENGINES:
-        precision = found["quality"]["precision"][engine].values()
-        precise = f"{mean(precision):.4f} ± {stdev(precision):.4f}"
-        medians = [found["journey"][name][engine] for name in ("medians", "medians of processors")]
-        rows.append([engine, precise, *(f"{seconds:.1f}" for seconds in medians)])
-    click.echo(simple_table(rows))
+    click.echo(agreement())
+    click.echo(fits())
 
 
 if __name__ == "__main__":

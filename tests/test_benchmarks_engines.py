@@ -33,12 +33,20 @@ def test_what_has_been_measured_is_kept_beside_what_it_was_measured_on(tmp_path,
     assert engines.load()["quality"] == found["quality"]
 
 
-def test_the_table(tmp_path, monkeypatch):
+def test_the_tables(tmp_path, monkeypatch):
     monkeypatch.setattr(engines, "RESULT", tmp_path / "engines.json")
-    precision = {"numba": {"0": 0.80, "1": 0.82}, "numpy": {"0": 0.80, "1": 0.80}}
-    journey = {"medians": {"numba": 3.0, "numpy": 4}, "medians of processors": {"numba": 5, "numpy": 6}}
-    engines.keep({"quality": {"precision": precision}, "journey": journey})
-    out = CliRunner().invoke(engines.main, ["table"]).output
-    rows = {line.split("  ")[0].strip(): line.split() for line in out.splitlines()}
-    assert rows["numba"] == ["numba", "0.8100", "±", "0.0141", "3.0", "5.0"]
-    assert rows["numpy"] == ["numpy", "0.8000", "±", "0.0000", "4.0", "6.0"]
+    quality = {
+        "settings": {"method": "doc2hash", "bits": 32},
+        "precision": {"numba": {"0": 0.80, "1": 0.82}, "numpy": {"0": 0.80, "1": 0.80}},
+        **engines.verdict([0.80, 0.82], [0.80, 0.80]),
+    }
+    twice = {
+        "seconds": {"numba": [2.0, 4.0], "numpy": [4.0]},
+        "medians": {"numba": 3.0, "numpy": 4.0},
+        "medians of processors": {"numba": 5, "numpy": 6},
+    }
+    engines.keep({"quality": quality, "journeys": {"nphash fit a": twice}})
+    text, *table = CliRunner().invoke(engines.main, ["table"]).output.splitlines()
+    assert "2 seeds: 0.8100 ± 0.0141 with" in text and "0.8000 ± 0.0000 with" in text
+    rows = [line.replace("``nphash fit a``", "").split() for line in table if "nphash fit a" in line]
+    assert rows == [["numba", "3.0", "2.0", "to", "4.0", "5.0"], ["numpy", "4.0", "\\", "6.0"]]

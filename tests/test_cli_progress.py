@@ -1,3 +1,5 @@
+import logging
+
 import numpy as np
 import pytest
 from collecting import Stream, streams
@@ -41,6 +43,36 @@ def test_silence_elsewhere(tty, quiet):
 def test_lines_when_asked_for():
     lines = shown(tty=False, verbose=True).splitlines()
     assert len(lines) == 2 and lines[0].startswith("epoch 1/2: loss 12.35, KL 0.346, P@100 0.25")
+
+
+def stages(tty, quiet=False, verbose=False):
+    """What is shown of two stages before the first step."""
+    log, err = logging.getLogger("nphash.hashers.alike"), Stream(tty=tty)
+    with streams(Stream(), Stream(), err), progress.FitProgress(quiet, verbose) as callback:
+        log.info("neighbours: LSI of %d documents", 5)
+        log.info("neighbours: round %d", 1)
+        log.debug("nobody wants to know")
+        callback(state())
+    with streams(Stream(), Stream(), err):
+        log.info("after the fit")
+    return err.text()
+
+
+def test_stages_before_the_first_step():
+    lines = ["neighbours: LSI of 5 documents", "neighbours: round 1"]
+    assert stages(tty=False, verbose=True).splitlines() == lines
+    first, second, rest = stages(tty=True).split("\r", 3)[1:]
+    assert first == lines[0]
+    assert second.startswith(lines[1]) and len(second.rstrip("\n")) == len(lines[0])  # nothing of it is left
+    assert second.endswith("\n") and "fit" in rest  # the bar has a line of its own
+    assert stages(tty=False) == stages(tty=True, quiet=True) == ""
+
+
+def test_the_level_of_the_log_is_given_back():
+    log = logging.getLogger("nphash")
+    before = log.level, list(log.handlers)
+    stages(tty=True)
+    assert (log.level, log.handlers) == before
 
 
 @pytest.mark.parametrize("tty", [True, False])

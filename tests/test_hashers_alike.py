@@ -72,6 +72,16 @@ def test_rounds_end_when_they_hear_their_own_echo(monkeypatch):
     np.testing.assert_array_equal(once.V_u, ended.V_u)
 
 
+def test_what_is_being_done_is_logged(caplog):
+    with caplog.at_level("INFO", "nphash"):
+        find_alike(UNIT, Similarity(rounds=2), seed=0)
+    assert [record.getMessage() for record in caplog.records] == [
+        "neighbours: LSI of 200 documents",
+        "neighbours: round 1 of at most 2",
+        "neighbours: round 2 of at most 2",
+    ]
+
+
 def test_empty_documents_lie_nowhere():
     empty = scipy.sparse.vstack([UNIT, scipy.sparse.csr_matrix((3, 40), dtype=np.float32)]).tocsr()
     alike = find_alike(empty, Similarity(), seed=0)

@@ -1,7 +1,8 @@
-"""Progress on standard error, when that is a terminal: documents read, then a bar for the fit."""
+"""Progress on standard error, when that is a terminal: documents read, rounds, then a bar for the fit."""
 
 from __future__ import annotations
 
+import logging
 import math
 import sys
 import time
@@ -49,6 +50,28 @@ def describe(progress: Progress) -> str:
     return ", ".join(parts)
 
 
+class _Stages(logging.Handler):
+    """Shows what a fit logs before its first step: in one line of a terminal, or a line each."""
+
+    def __init__(self, in_place: bool) -> None:
+        super().__init__(logging.INFO)
+        self.in_place = in_place
+        self.width = 0  # of the line that stands on the terminal, unfinished
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = record.getMessage()
+        if not self.in_place:
+            click.echo(text, err=True)
+            return
+        click.echo(f"\r{text.ljust(self.width)}", err=True, nl=False)
+        self.width = max(self.width, len(text))
+
+    def end_line(self) -> None:
+        if self.width:
+            click.echo(err=True)
+        self.width = 0
+
+
 class FitProgress:
     """A callback for `fit` and the context in which its bar is drawn.
 
@@ -73,16 +96,28 @@ class FitProgress:
         self._bar: Any = None
         self._done = 0
         self._drawn = 0.0
+        self._stages = _Stages(in_place=self.draw)
+        self._level = logging.NOTSET
 
     def __enter__(self) -> FitProgress:
+        if self.draw or self.verbose:
+            log = logging.getLogger("nphash")
+            self._level = log.level
+            log.setLevel(logging.INFO)
+            log.addHandler(self._stages)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._end_bar()
+        log = logging.getLogger("nphash")
+        if self._stages in log.handlers:
+            log.removeHandler(self._stages)
+            log.setLevel(self._level)
 
     def _end_bar(self) -> None:
+        self._stages.end_line()
         if self._bar is not None:
             self._bar.render_finish()
             click.echo(err=True)
@@ -103,6 +138,7 @@ class FitProgress:
 
     def _draw(self, progress: Progress) -> None:
         if self._bar is None:
+            self._stages.end_line()
             self._bar = click.progressbar(
                 length=progress.epochs * progress.steps,
                 label="fit",

@@ -1,0 +1,125 @@
+"""What the rounds of the package's own method find: how often near documents share a label.
+
+    python -m benchmarks.rounds run       # eight rounds for each corpus, past the point where they would end
+    python -m benchmarks.rounds table
+
+Training documents by cosine: of LSI coordinates (round 0), of each round's eigenmap, and of what its
+regression predicts from words. A document's share is that of its 25 and 100 nearest that have a label in
+common with it. "told" is the mean cosine between prediction and eigenmap, by which the rounds end.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from benchmarks.papers import CORPORA, environment, short
+from benchmarks.tables import simple_table
+from nphash.corpus.protocol import prepare
+from nphash.hashers import Similarity
+from nphash.hashers.alike import rounds
+from nphash.hashers.lsi import fit_lsi, normalise_rows, project
+from nphash.hashers.neighbours import top_cosine
+
+HERE = Path(__file__).parent
+RESULT = HERE / "results" / "rounds.json"
+DATA = HERE.parent.parent / "shared" / "data"
+NEIGHBOURS = (25, 100)
+ROUNDS = 8
+
+Record = dict[str, Any]
+
+
+def shares(place: Any, y: Any) -> dict[str, float]:
+    """Return the share of each labelled document's nearest ones that have a label in common with it.
+
+    Parameters
+    ----------
+    place
+        (n, d), floats; near is by cosine.
+    y
+        Labels, CSR (n, C).
+
+    Examples
+    --------
+    >>> import scipy.sparse
+    >>> y = scipy.sparse.csr_matrix(np.repeat(np.eye(2), 101, axis=0))
+    >>> shares(y.toarray(), y)
+    {'25': 1.0, '100': 1.0}
+    """
+    near, _ = top_cosine(place, max(NEIGHBOURS))
+    common = np.column_stack(
+        [np.asarray(y[near[:, j]].multiply(y).sum(axis=1) > 0) for j in range(near.shape[1])]
+    )
+    labelled = np.diff(y.indptr) > 0
+    return {str(k): float(common[labelled, :k].mean()) for k in NEIGHBOURS}
+
+
+def measure(corpus: Any, seed: int = 0) -> list[Record]:
+    """Return what LSI and each round find among the training documents."""
+    X, y, settings = corpus.X_train, corpus.y_train, Similarity()
+    X = X.astype(np.float32)
+    u = project(X, fit_lsi(X, settings.lsi, seed).components[:, : settings.graph_lsi])  # (n, 64)
+    records: list[Record] = [{"round": 0, "predicted": shares(normalise_rows(u), y)}]
+    start = time.perf_counter()
+    for i, found in enumerate(islice(rounds(X, u, settings, seed), ROUNDS), start=1):
+        seconds = time.perf_counter() - start
+        shared = {"eigenmap": shares(found.place, y), "predicted": shares(found.predicted, y)}
+        records.append({"round": i, **shared, "told": found.told, "seconds": seconds})
+        start = time.perf_counter()
+    return records
+
+
+@click.group()
+def main() -> None:
+    """Measure what the rounds find."""
+
+
+@main.command()
+@click.option("--data", type=click.Path(path_type=Path, exists=True), default=DATA)
+@click.option("--corpora", default=",".join(CORPORA))
+def run(data: Path, corpora: str) -> None:
+    """Measure the rounds on each corpus."""
+    found = {name: measure(prepare(data / f"{name}.jsonl.gz")) for name in corpora.split(",")}
+    command = f"python -m benchmarks.rounds run --corpora {corpora}"
+    RESULT.write_text(
+        json.dumps({"corpora": found, "command": command, **environment()}, indent=1) + "\n", encoding="utf-8"
+    )
+
+
+def rows(k: int = NEIGHBOURS[0]) -> list[list[str]]:
+    """Return the table: a row for LSI and one each for eigenmap and regression of some rounds."""
+    found = json.loads(RESULT.read_text(encoding="utf-8"))["corpora"]
+    header = [f"{k} nearest by", *(text for name in found for text in (name, "told"))]
+    lines = [
+        [
+            "LSI",
+            *(text for records in found.values() for text in (short(records[0]["predicted"][str(k)]), "")),
+        ]
+    ]
+    for i in (1, 2, 4, 8):
+        for source, name in (("eigenmap", "its eigenmap"), ("predicted", "its regression on words")):
+            cells: list[str] = []
+            for records in found.values():
+                cells += [
+                    short(records[i][source][str(k)]),
+                    short(records[i]["told"]) if source == "predicted" else "",
+                ]
+            lines.append([f"round {i}, {name}", *cells])
+    return [header, *lines]
+
+
+@main.command()
+def table() -> None:
+    """Print the shares."""
+    click.echo(simple_table(rows()))
+
+
+if __name__ == "__main__":
+    main()
