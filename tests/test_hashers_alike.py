@@ -107,3 +107,15 @@ def test_very_many_documents_are_compared_approximately(monkeypatch):
     rough = find_alike(UNIT, Similarity(), seed=0)
     assert (y[rough.neighbours] == y[:, None]).mean() > 0.85
     assert rough.teacher.shape == exact.teacher.shape
+
+
+def test_the_graph_of_very_many_documents_has_nearly_the_same_edges(monkeypatch):
+    rng = np.random.default_rng(5)
+    X = small.unit_rows(scipy.sparse.csr_matrix(rng.poisson(0.4, (500, 60)))).astype(np.float32)
+    place = rng.standard_normal((500, 6)).astype(np.float32)
+    exact = module._graph(X, place, None, Similarity(), 0, 1)
+    monkeypatch.setattr(module, "MOST_EXACT", 100)
+    rough = module._graph(X, place, module._candidates(X, Similarity(), 1), Similarity(), 0, 1)
+    assert rough.nnz < 500 * 499 / 4
+    # words and place have nothing in common here, the hardest case, and 30 of 500 is few
+    assert exact.multiply(rough > 0).sum() > 0.6 * exact.sum()

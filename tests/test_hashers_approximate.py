@@ -28,6 +28,27 @@ def test_with_every_cell_it_is_exact(seed, n, k, cells):
 
 
 @settings(deadline=None, max_examples=20)
+@given(seed=st.integers(0, 1000), n=st.integers(2, 40), k=st.integers(1, 8), cells=st.integers(1, 12))
+def test_words_and_coordinates_with_every_cell(seed, n, k, cells):
+    rng = np.random.default_rng(seed)
+    place = rng.standard_normal((n, 4)).astype(np.float32)
+    words = scipy.sparse.csr_matrix(rng.poisson(0.5, (n, 12)), dtype=np.float32)
+    indices, similarities = approximate_cosine([words, place], k, seed, by=place, cells=cells, probes=cells)
+    expected, near = top_cosine([words, place], k)
+    np.testing.assert_allclose(similarities, near, atol=1e-5)
+    assert (indices == expected).mean() > 0.9
+
+
+def test_large_cells_are_compared_piece_by_piece(rng, monkeypatch):
+    rows = clustered(rng, 90)
+    whole = approximate_cosine(rows, 5, 0, cells=3)
+    monkeypatch.setattr(approximate, "COMPARED", 7)
+    pieces = approximate_cosine(rows, 5, 0, cells=3)
+    np.testing.assert_array_equal(whole[0], pieces[0])
+    np.testing.assert_allclose(whole[1], pieces[1], atol=1e-6)
+
+
+@settings(deadline=None, max_examples=20)
 @given(seed=st.integers(0, 1000), probes=st.integers(1, 3), k=st.integers(1, 30))
 def test_always_k_different_neighbours_and_never_itself(seed, probes, k):
     rows = clustered(np.random.default_rng(seed), 60, clusters=3)
@@ -72,9 +93,18 @@ def test_the_number_of_documents_decides(rng, monkeypatch):
     np.testing.assert_array_equal(neighbours_of_any_number(X, 4, 0)[0], top_cosine(X, 4)[0])
     monkeypatch.setattr(approximate, "MOST_EXACT", 50)
     monkeypatch.setattr(approximate, "DIMS", 5)
-    found, _ = neighbours_of_any_number(X, 4, 0)
-    assert found.shape == (80, 4)
-    assert not np.array_equal(found, top_cosine(X, 4)[0])
+    search, asked = approximate_cosine, []
+
+    def few_cells(rows, k, seed, **options):
+        asked.append((rows is X, options["by"].shape))
+        return search(rows, k, seed, **options, probes=2)
+
+    monkeypatch.setattr(approximate, "approximate_cosine", few_cells)
+    found, near = neighbours_of_any_number(X, 4, 0)
+    assert asked == [(True, (80, 5))]  # words are compared, LSI says with which documents
+    exact, nearest = top_cosine(X, 4)
+    assert 0.4 < np.mean([len(set(a) & set(b)) / 4 for a, b in zip(found, exact, strict=True)]) < 1
+    assert (near <= nearest + 1e-6).all()
 
 
 @pytest.mark.parametrize("wrong", [{"k": 0}, {"cells": 0}, {"probes": 0}])

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nphash.errors import InputError
-from nphash.hashers.neighbours import knn_graph, top_cosine, unit_rows
+from nphash.hashers import neighbours as module
+from nphash.hashers.neighbours import knn_graph, top_cosine, top_of_candidates, unit_rows
 
 
 def small_rows(seed, n, d):
@@ -35,6 +36,42 @@ def test_agrees_with_the_twin(seed, n, d, k, block, sparse):
         exact = [naive.cosine(rows[i], rows[j]) for j in indices[i]]
         np.testing.assert_allclose(similarities[i], exact, atol=1e-6)
         assert len(set(indices[i].tolist())) == indices.shape[1] and i not in indices[i]
+
+
+@settings(deadline=None, max_examples=60)
+@given(seed=st.integers(0, 10_000), n=st.integers(3, 20), k=st.integers(1, 3), c=st.integers(0, 12))
+def test_among_candidates_as_among_all(seed, n, k, c):
+    rng, k = np.random.default_rng(seed), min(k, n - 1)
+    A = [scipy.sparse.csr_matrix(small_rows(seed, n, 7)), rng.standard_normal((n, 3)).astype(np.float32)]
+    some = np.array([rng.permutation(n)[: k + 1] for _ in range(n)])  # at least k others
+    candidates = np.hstack([some, some[:, rng.integers(0, k + 1, c)]])  # with repetitions
+    indices, similarities = top_of_candidates(A, candidates, k)
+    for i in range(n):
+        own = np.setdiff1d(candidates[i], [i])
+        cosines = [np.mean([naive.cosine(u[i], u[j]) for u in (A[0].toarray(), A[1])]) for j in own]
+        np.testing.assert_allclose(similarities[i], np.sort(cosines)[::-1][:k], atol=1e-6)
+        assert set(indices[i]) <= set(own) and len(set(indices[i])) == k
+    everyone = np.tile(np.arange(n), (n, 1))
+    np.testing.assert_allclose(top_of_candidates(A, everyone, k)[1], top_cosine(A, k)[1], atol=1e-6)
+
+
+def test_candidates_of_words_in_any_order():
+    rows = small_rows(3, 12, 9)
+    X = scipy.sparse.csr_matrix(rows)
+    order = np.concatenate([np.arange(a, b)[::-1] for a, b in zip(X.indptr, X.indptr[1:], strict=False)])
+    mixed = scipy.sparse.csr_matrix((X.data[order], X.indices[order], X.indptr), shape=X.shape)
+    everyone = np.tile(np.arange(12), (12, 1))
+    np.testing.assert_array_equal(top_of_candidates(mixed, everyone, 4)[0], top_cosine(X, 4)[0])
+    assert not mixed.has_sorted_indices  # what was given stays as it is
+
+
+def test_candidates_in_blocks_and_threads(monkeypatch, rng):
+    A, candidates = rng.random((50, 6)), np.array([rng.permutation(50)[:9] for _ in range(50)])
+    whole = top_of_candidates(A, candidates, 4, threads=1)
+    monkeypatch.setattr(module, "CANDIDATE_ROWS", 7)
+    pieces = top_of_candidates(A, candidates, 4, threads=3)
+    np.testing.assert_array_equal(whole[0], pieces[0])
+    np.testing.assert_array_equal(whole[1], pieces[1])
 
 
 def test_ties_keep_the_order_of_rows():

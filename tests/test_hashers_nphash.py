@@ -132,16 +132,26 @@ def test_learns_topics_without_labels():
     assert figure > 0.8  # by chance 0.25
 
 
-def test_codes_are_read_from_encoder_and_decoder():
+def test_codes_are_read_from_encoder_regression_and_decoder():
     hasher = model().fit(UNIT)
     params, x = hasher.params_, UNIT[:7]
     h, _ = hasher._hidden(params, x, None, Engine())
-    a, s = h @ params["W_a"] + params["b_a"], x @ params["W_s"].T
+    parts = [h @ params["W_a"] + params["b_a"], x @ params["W_g"], x @ params["W_s"].T]
+    a, g, s = (part / np.linalg.norm(part, axis=1, keepdims=True) for part in parts)
     r = np.minimum(1, 2 / np.sqrt(np.diff(x.indptr)))[:, None]
-    expected = a / np.linalg.norm(a, axis=1, keepdims=True) + r * s / np.linalg.norm(s, axis=1, keepdims=True)
-    np.testing.assert_allclose(hasher.decision_function(x), expected, rtol=1e-9)
+    np.testing.assert_allclose(hasher.decision_function(x), 0.75 * a + (1 - r) * g + r * s, rtol=1e-9)
     empty = hasher.decision_function(scipy.sparse.csr_matrix((1, 30)))
     assert np.isfinite(empty).all()
+    before = {name: array for name, array in params.items() if name != "W_g"}
+    np.testing.assert_allclose(hasher.read_out(before, x), a + r * s, rtol=1e-9)
+
+
+def test_words_tell_the_bits_that_encoder_and_decoder_agree_on():
+    hasher = model().fit(UNIT)
+    before = {name: array for name, array in hasher.params_.items() if name != "W_g"}
+    dense, bits = UNIT.toarray(), np.sign(hasher._logits(before, UNIT))
+    expected = np.linalg.solve(dense.T @ dense + 2 * np.eye(30), dense.T @ bits)
+    np.testing.assert_allclose(hasher.params_["W_g"], expected, atol=0.02 * np.abs(expected).max())
 
 
 def test_a_query_of_one_word_is_near_documents_that_are_about_it():

@@ -38,3 +38,16 @@ def test_products_agree_with_the_dense_ones(seed, n, m, words):
     out = np.full((n, m), np.nan, np.float32)
     neighbours.products(X.indptr, X.indices, X.data, by_word.indptr, by_word.indices, by_word.data, out)
     np.testing.assert_array_equal(out, A @ B.T)
+
+
+@settings(deadline=None, max_examples=40)
+@given(seed=st.integers(0, 10_000), n=st.integers(1, 8), c=st.integers(0, 5), words=st.integers(1, 9))
+def test_products_with_candidates(seed, n, c, words):
+    rng = np.random.default_rng(seed)
+    X = scipy.sparse.random(n, words, 0.5, "csr", dtype=np.float32, random_state=seed)
+    rows, candidates = rng.integers(0, n, 4), rng.integers(0, n, (4, c))
+    out = np.full((4, c), np.nan, np.float32)
+    neighbours.products_with(X.indptr, X.indices, X.data, rows, candidates, out)
+    dense = X.toarray()
+    expected = [[dense[i] @ dense[j] for j in own] for i, own in zip(rows, candidates, strict=True)]
+    np.testing.assert_allclose(out, np.reshape(expected, (4, c)), atol=1e-6)

@@ -1,10 +1,12 @@
 """Nearest neighbours among very many documents: compare only within groups of similar ones.
 
-Documents are parted into cells around centres (spherical k-means on a sample). Each looks for its
-neighbours among the documents of its own cell and of the cells whose centres are nearest to its cell's
-own, which costs n * probes * n / cells products instead of n^2.
+Documents are parted into cells around centres (spherical k-means on a sample of their coordinates).
+Each looks for its neighbours among the documents of its own cell and of the cells whose centres are
+nearest to its cell's own, which costs n * probes * n / cells products instead of n^2. Which of these are
+nearest is told by whatever is asked for: coordinates only, or words as well. It matters: on 20 Newsgroups
+graphs by coordinates alone cost the own method 12 points of precision.
 
-Shapes: n documents, d dimensions, c cells.
+Shapes: n documents, V words, d dimensions, c cells.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ import numpy.typing as npt
 
 from nphash.errors import InputError
 from nphash.hashers.lsi import fit_lsi, normalise_rows, project
-from nphash.hashers.neighbours import top_cosine
+from nphash.hashers.neighbours import largest, mean_cosines, top_cosine, unit_parts
 from nphash.threads import count_threads, run_blocks, single_threaded_blas
 
 __all__ = ["approximate_cosine", "neighbours_of_any_number"]
@@ -29,10 +31,11 @@ DIMS = 64
 TURNS = 5
 SAMPLE_PER_CELL = 50
 BLOCK = 4096  # rows assigned to cells at once
+COMPARED = 256  # rows compared with their candidates at once
 
 
 def neighbours_of_any_number(X: Any, k: int, seed: int, threads: int | None = None) -> tuple[Array, Array]:
-    """Return neighbours by cosine: exact by words up to 100,000 documents, else approximate by LSI.
+    """Return neighbours by cosine: exact by words, up to 100,000 documents exact, else within cells by LSI.
 
     Parameters
     ----------
@@ -51,14 +54,15 @@ def neighbours_of_any_number(X: Any, k: int, seed: int, threads: int | None = No
     if X.shape[0] <= MOST_EXACT:
         return top_cosine(X, k, threads=threads)
     rows = project(X, fit_lsi(X, DIMS, seed).components, count_threads(threads))
-    return approximate_cosine(rows, k, seed, threads=threads)
+    return approximate_cosine(X, k, seed, by=rows, threads=threads)
 
 
 def approximate_cosine(
-    rows: Array,
+    rows: Any,
     k: int,
     seed: int,
     *,
+    by: Array | None = None,
     cells: int | None = None,
     probes: int = 32,
     threads: int | None = None,
@@ -68,11 +72,14 @@ def approximate_cosine(
     Parameters
     ----------
     rows
-        Dense coordinates, (n, d).
+        What is compared: dense coordinates (n, d), CSR (n, V), or a list of such arrays whose cosines are
+        averaged, as for `top_cosine`.
     k
         How many neighbours; fewer come back if there are not so many rows.
     seed
         Of the first centres.
+    by
+        Dense coordinates (n, d) that part the rows into cells; None for the rows themselves.
     cells
         c; None for the square root of n.
     probes
@@ -96,7 +103,9 @@ def approximate_cosine(
     >>> approximate_cosine(rows, 1, seed=0, cells=2, probes=2)[0].ravel()
     array([1, 0, 3, 2], dtype=int32)
     """
-    n = len(rows)
+    parts = unit_parts(rows)
+    unit = unit_parts(parts[0] if by is None else by)[0]  # (n, d)
+    n = len(unit)
     cells = round(np.sqrt(n)) if cells is None else cells
     if min(k, cells, probes) < 1 or n < 2:
         raise InputError(
@@ -104,7 +113,6 @@ def approximate_cosine(
             "give 1 or more of each, and two documents or more",
         )
     k = min(k, n - 1)
-    unit = normalise_rows(np.asarray(rows, dtype=np.float32))  # (n, d)
     with single_threaded_blas():
         centres = _centres(unit, min(cells, n), seed)  # (c, d)
         cell = _nearest_centre(unit, centres, count_threads(threads))  # (n,)
@@ -116,26 +124,21 @@ def approximate_cosine(
             for home in range(start, stop):
                 own = members[home]
                 candidates = _candidates(members, home, order[home], probes, k)
-                found, near = _top_of(unit[own], unit[candidates], k)
+                found, near = _top_of([part[candidates] for part in parts], len(own), k)
                 indices[own], similarities[own] = candidates[found], near
 
         run_blocks(one_cell, [(home, home + 1) for home in range(len(members))], count_threads(threads))
     return indices, similarities
 
 
-def _top_of(own: Array, candidates: Array, k: int) -> tuple[Array, Array]:
-    """Return each row's k nearest candidates, the first ``len(own)`` of which are the rows themselves."""
-    from nphash.kernels import sparse
-    from nphash.kernels.neighbours import top
-
-    found, near = np.empty((len(own), k), np.int32), np.empty((len(own), k), np.float32)
-    scores = own @ candidates.T  # (rows of the cell, candidates)
-    if sparse.COMPILED:
-        top(scores, 0, found, near)
-        return found, near
-    np.fill_diagonal(scores, -np.inf)
-    found[:] = np.argsort(-scores, axis=1, kind="stable")[:, :k]
-    return found, np.take_along_axis(scores, found.astype(np.int64), axis=1)
+def _top_of(candidates: list[Any], n_own: int, k: int) -> tuple[Array, Array]:
+    """Return the k nearest of the first rows among all."""
+    found, near = np.empty((n_own, k), np.int32), np.empty((n_own, k), np.float32)
+    scores = mean_cosines(candidates, candidates)
+    for start in range(0, n_own, COMPARED):
+        rows = slice(start, min(start + COMPARED, n_own))
+        largest(scores(rows.start, rows.stop), start, found[rows], near[rows])
+    return found, near
 
 
 def _candidates(members: list[Array], home: int, order: Array, probes: int, k: int) -> Array:

@@ -1,8 +1,8 @@
 """Nearest neighbours of training documents by cosine, and the graph they make.
 
 Exact, in blocks of rows: no n x n matrix is ever held. Rows may be sparse (word weights) or dense
-(LSI coordinates). For more than some 100,000 documents `candidate_neighbours` looks only among
-documents whose codes are near.
+(LSI coordinates). For more than some 100,000 documents `nphash.hashers.approximate` looks only among
+documents whose coordinates are near.
 
 Shapes: n documents, V words or d dimensions, k neighbours.
 """
@@ -20,9 +20,19 @@ from nphash.errors import InputError
 from nphash.hashers.lsi import normalise_rows
 from nphash.threads import count_threads, run_blocks, single_threaded_blas
 
-__all__ = ["knn_graph", "top_cosine", "unit_rows"]
+__all__ = [
+    "knn_graph",
+    "largest",
+    "mean_cosines",
+    "top_cosine",
+    "top_of_candidates",
+    "unit_parts",
+    "unit_rows",
+]
 
 Array = npt.NDArray[Any]
+
+CANDIDATE_ROWS = 1024  # rows compared with their candidates at once
 
 
 def top_cosine(
@@ -71,14 +81,15 @@ def top_cosine(
     array([1, 0, 1], dtype=int32)
     """
     same = B is None
-    left, right = _parts(A), _parts(A if same else B)
+    left = unit_parts(A)
+    right = left if same else unit_parts(B)
     n, available = left[0].shape[0], _available(left, right, k, same and exclude_self)
     k = min(k, available)
     indices, similarities = np.empty((n, k), np.int32), np.empty((n, k), np.float32)
-    scores = _mean_scores([_scores(a, a if same else b) for a, b in zip(left, right, strict=True)])
+    scores = mean_cosines(left, right)
 
     def one_block(start: int, stop: int) -> None:
-        _top(
+        largest(
             scores(start, stop),
             start if same and exclude_self else -1,
             indices[start:stop],
@@ -89,6 +100,67 @@ def top_cosine(
     with single_threaded_blas():
         run_blocks(one_block, blocks, count_threads(threads))
     return indices, similarities
+
+
+def top_of_candidates(
+    A: Any, candidates: Array, k: int, *, threads: int | None = None
+) -> tuple[Array, Array]:
+    """Return each row's most similar rows among its candidates, as `top_cosine` does among all.
+
+    Parameters
+    ----------
+    A
+        As for `top_cosine`.
+    candidates
+        Rows of A that may be chosen, (n, c) integers; a row itself and repetitions do not count. Each row
+        needs k candidates beside these.
+    k
+        How many neighbours.
+
+    Returns
+    -------
+    tuple
+        Indices (n, k) int32 and similarities (n, k) float32, by falling similarity, then rising index.
+
+    Examples
+    --------
+    >>> rows = np.array([[1.0, 0.0], [2.0, 0.1], [0.0, 1.0]])
+    >>> top_of_candidates(rows, np.array([[0, 2], [2, 0], [1, 1]]), k=1)[0].ravel()
+    array([2, 0, 1], dtype=int32)
+    """
+    parts = [part.sorted_indices() if scipy.sparse.issparse(part) else part for part in unit_parts(A)]
+    n = len(candidates)
+    indices, similarities = np.empty((n, k), np.int32), np.empty((n, k), np.float32)
+
+    def one_block(start: int, stop: int) -> None:
+        rows = np.arange(start, stop, dtype=np.int32)
+        chosen = np.sort(candidates[start:stop], axis=1).astype(np.int32)  # (rows, c)
+        scores = np.mean([_products(part, rows, chosen) for part in parts], axis=0)
+        repeated = np.diff(chosen, axis=1, prepend=-1) == 0
+        scores[repeated | (chosen == rows[:, None])] = -np.inf
+        places = np.empty((stop - start, k), np.int32)
+        largest(scores, -1, places, similarities[start:stop])
+        indices[start:stop] = np.take_along_axis(chosen, places.astype(np.int64), axis=1)
+
+    blocks = [(start, min(start + CANDIDATE_ROWS, n)) for start in range(0, n, CANDIDATE_ROWS)]
+    run_blocks(one_block, blocks, count_threads(threads))
+    return indices, similarities
+
+
+def _products(A: Any, rows: Array, candidates: Array) -> Array:
+    """Return the inner products (rows, c) of some rows with their candidates."""
+    from nphash.kernels import sparse
+    from nphash.kernels.neighbours import products_with
+
+    if not scipy.sparse.issparse(A):
+        products: Array = np.matmul(A[candidates], A[rows][:, :, None])[:, :, 0]
+        return products
+    if not sparse.COMPILED:
+        repeated = np.repeat(rows, candidates.shape[1])
+        return np.asarray(A[repeated].multiply(A[candidates.ravel()]).sum(axis=1)).reshape(candidates.shape)
+    out = np.empty(candidates.shape, np.float32)
+    products_with(A.indptr, A.indices, A.data, rows, candidates, out)
+    return out
 
 
 def _available(left: list[Any], right: list[Any], k: int, leave_one_out: bool) -> int:
@@ -110,15 +182,21 @@ def _available(left: list[Any], right: list[Any], k: int, leave_one_out: bool) -
 Scores = Callable[[int, int], Array]  # rows from start to stop against all, (rows, n_B)
 
 
-def _parts(A: Any) -> list[Any]:
-    return list(A) if isinstance(A, (list, tuple)) else [A]
+def unit_parts(A: Any) -> list[Any]:
+    """Return the arrays of a list, or one array, with rows of length one: CSR or dense, float32."""
+    parts = list(A) if isinstance(A, (list, tuple)) else [A]
+    return [
+        unit_rows(part) if scipy.sparse.issparse(part) else normalise_rows(np.asarray(part, dtype=np.float32))
+        for part in parts
+    ]
 
 
-def _scores(A: Any, B: Any) -> Scores:
-    return _sparse_scores(A, B) if scipy.sparse.issparse(A) else _dense_scores(A, B)
+def mean_cosines(left: list[Any], right: list[Any]) -> Scores:
+    """Return a function for the mean cosines of some rows of `left` with all of `right` (`unit_parts`)."""
+    parts = [
+        _sparse(a, b) if scipy.sparse.issparse(a) else _dense(a, b) for a, b in zip(left, right, strict=True)
+    ]
 
-
-def _mean_scores(parts: list[Scores]) -> Scores:
     def mean(start: int, stop: int) -> Array:
         total = parts[0](start, stop)
         for part in parts[1:]:
@@ -129,27 +207,22 @@ def _mean_scores(parts: list[Scores]) -> Scores:
     return parts[0] if len(parts) == 1 else mean
 
 
-def _dense_scores(A: Array, B: Array) -> Callable[[int, int], Array]:
-    unit_b = normalise_rows(np.asarray(B, dtype=np.float32))  # (n_B, d)
-    unit_a = unit_b if A is B else normalise_rows(np.asarray(A, dtype=np.float32))  # (n, d)
-    return lambda start, stop: unit_a[start:stop] @ unit_b.T
+def _dense(a: Array, b: Array) -> Scores:
+    return lambda start, stop: a[start:stop] @ b.T
 
 
-def _sparse_scores(A: Any, B: Any) -> Callable[[int, int], Array]:
+def _sparse(a: Any, b: Any) -> Scores:
     from nphash.kernels import sparse
     from nphash.kernels.neighbours import products
 
-    unit_b = unit_rows(B)
-    unit_a = unit_b if A is B else unit_rows(A)
-    by_word = unit_b.T.tocsr()  # (V, n_B)
-    n_b = unit_b.shape[0]
+    by_word = b.T.tocsr()  # (V, n_B)
 
     def scores(start: int, stop: int) -> Array:
         if not sparse.COMPILED:
-            return np.asarray((unit_a[start:stop] @ by_word).toarray())
-        out = np.empty((stop - start, n_b), np.float32)
-        indptr = unit_a.indptr[start : stop + 1]
-        products(indptr, unit_a.indices, unit_a.data, by_word.indptr, by_word.indices, by_word.data, out)
+            return np.asarray((a[start:stop] @ by_word).toarray())
+        out = np.empty((stop - start, b.shape[0]), np.float32)
+        indptr = a.indptr[start : stop + 1]
+        products(indptr, a.indices, a.data, by_word.indptr, by_word.indices, by_word.data, out)
         return out
 
     return scores
@@ -164,7 +237,8 @@ def unit_rows(X: Any) -> Any:
     return scipy.sparse.csr_matrix((data, X.indices, X.indptr), shape=X.shape)
 
 
-def _top(scores: Array, without: int, indices: Array, values: Array) -> None:
+def largest(scores: Array, without: int, indices: Array, values: Array) -> None:
+    """Write the largest scores of each row and their columns; row i leaves out column ``without + i``."""
     from nphash.kernels import sparse
     from nphash.kernels.neighbours import top
 

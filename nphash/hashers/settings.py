@@ -105,7 +105,7 @@ class Similarity:
     graph_lsi
         How many of them are in the first graph.
     weight
-        Weight of the distillation for codes of 32 bits; it grows with their length.
+        Weight of the distillation for codes of 32 bits; it grows with their length from 16 bits on.
     teacher_temperature, code_temperature
         Of the two distributions over a batch.
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from nphash.kernels._jit import jit
 
-__all__ = ["products", "top"]
+__all__ = ["products", "products_with", "top"]
 
 Array = npt.NDArray[Any]
 
@@ -29,6 +30,31 @@ def products(
             word, weight = indices[position], data[position]
             for j in range(starts[word], starts[word + 1]):
                 scores[postings[j]] += weight * weights[j]
+
+
+@jit()
+def products_with(
+    indptr: Array, indices: Array, data: Array, rows: Array, candidates: Array, out: Array
+) -> None:
+    """Write the inner products of some documents (CSR, indices rising) with their candidates into `out`.
+
+    ``candidates`` and ``out`` have shape (rows, c).
+    """
+    for i in range(rows.size):
+        for j in range(candidates.shape[1]):
+            a, b = indptr[rows[i]], indptr[candidates[i, j]]
+            end_a, end_b = indptr[rows[i] + 1], indptr[candidates[i, j] + 1]
+            total = np.float32(0)
+            while a < end_a and b < end_b:
+                if indices[a] == indices[b]:
+                    total += data[a] * data[b]
+                    a += 1
+                    b += 1
+                elif indices[a] < indices[b]:
+                    a += 1
+                else:
+                    b += 1
+            out[i, j] = total
 
 
 @jit()
