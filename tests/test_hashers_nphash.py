@@ -143,7 +143,7 @@ def test_codes_are_read_from_encoder_regression_and_decoder():
     empty = hasher.decision_function(scipy.sparse.csr_matrix((1, 30)))
     assert np.isfinite(empty).all()
     before = {name: array for name, array in params.items() if name != "W_g"}
-    np.testing.assert_allclose(hasher.read_out(before, x), a + r * s, rtol=1e-9)
+    np.testing.assert_allclose(hasher.read_out(before, x), a + s, rtol=1e-9)
 
 
 def test_words_tell_the_bits_that_encoder_and_decoder_agree_on():

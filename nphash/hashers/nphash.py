@@ -215,7 +215,7 @@ class NpHash(Doc2Hash):
         return h, back
 
     def ready(self, params: Params, X: Any) -> Params:
-        """Return weights with ``W_g (V, L)``, by which words tell the bits of finished codes."""
+        """Return weights with ``W_g (V, L)``, by which words tell the bits of encoder and decoder."""
         from nphash.hashers.regression import ridge
 
         bits = np.sign(self._logits(params, X))  # (n, L)
@@ -226,14 +226,14 @@ class NpHash(Doc2Hash):
 
         a are the encoder's logits, g = x W_g what is usual for these words, s = x W_s^T the decoder's scores:
         log p(x | z) = s z + terms without x or alike for most z, so that their signs are the code that
-        explains the words best. Before `ready`, which needs such codes, a and s alone.
+        explains the words best. Before `ready`, a / |a| + s / |s|.
         """
         a: Array = normalise_rows(super().read_out(params, x))  # (B, L)
         s = normalise_rows(self._by_word(x, params["W_s"].T))
-        r = np.sqrt(FEW_WORDS / np.maximum(np.diff(x.indptr), FEW_WORDS)).astype(a.dtype)[:, None]  # (B, 1)
         if "W_g" not in params:
-            two: Array = a + r * s
+            two: Array = a + s
             return two
+        r = np.sqrt(FEW_WORDS / np.maximum(np.diff(x.indptr), FEW_WORDS)).astype(a.dtype)[:, None]  # (B, 1)
         g = normalise_rows(self._by_word(x, params["W_g"]))
         three: Array = a.dtype.type(ENCODER) * a + (1 - r) * g + r * s
         return three
