@@ -144,6 +144,7 @@ def _candidates(X: Any, settings: Similarity, threads: int | None) -> Array | No
     """Return the documents near by words alone, (n, 30), if there are too many to compare in each round."""
     if X.shape[0] <= MOST_EXACT:
         return None
+    log.info("neighbours: the words of %s documents", f"{X.shape[0]:,}")
     return top_cosine(X, max(CANDIDATES, settings.edges), threads=threads)[0]
 
 

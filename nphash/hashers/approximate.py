@@ -3,8 +3,8 @@
 Documents are parted into cells around centres (spherical k-means on a sample of their coordinates).
 Each looks for its neighbours among the documents of its own cell and of the cells whose centres are
 nearest to its cell's own, which costs n * probes * n / cells products instead of n^2. Which of these are
-nearest is told by whatever is asked for: coordinates only, or words as well. It matters: on 20 Newsgroups
-graphs by coordinates alone cost the own method 12 points of precision.
+nearest is told by the coordinates or by words. What is missed are neighbours that the coordinates hold for
+different: few, but where LSI is poor a graph is much the worse for it (`nphash.hashers.alike`).
 
 Shapes: n documents, V words, d dimensions, c cells.
 """
