@@ -46,3 +46,11 @@ def test_precision_on_reuters(reuters, method, least):
     hasher.fit(r.X_train, r.y_train, X_valid=r.X_valid, y_valid=r.y_valid)
     queries, database = hasher.transform(r.X_test), hasher.transform(r.X_train)
     assert precision_at_k(queries, r.y_test, database, r.y_train, 32) >= least
+
+
+@pytest.mark.parametrize(("bits", "least"), [(8, 0.80), (32, 0.86), (128, 0.875)])
+def test_precision_of_the_own_method_on_reuters_without_labels(reuters, bits, least):
+    r = reuters
+    hasher = hashers.create("nphash", n_bits=bits, random_state=0).fit(r.X_train)
+    queries, database = hasher.transform(r.X_test), hasher.transform(r.X_train)
+    assert precision_at_k(queries, r.y_test, database, r.y_train, bits) >= least
