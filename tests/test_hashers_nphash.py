@@ -146,7 +146,8 @@ def test_codes_are_read_from_encoder_regression_and_decoder():
     np.testing.assert_allclose(hasher.read_out(before, x), a + s, rtol=1e-9)
 
 
-def test_words_tell_the_bits_that_encoder_and_decoder_agree_on():
+def test_words_tell_the_bits_that_encoder_and_decoder_agree_on(monkeypatch):
+    monkeypatch.setattr(method, "BITS_AT_ONCE", 3)
     hasher = model().fit(UNIT)
     before = {name: array for name, array in hasher.params_.items() if name != "W_g"}
     dense, bits = UNIT.toarray(), np.sign(hasher._logits(before, UNIT))

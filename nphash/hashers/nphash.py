@@ -68,6 +68,7 @@ ENCODER = 0.75
 
 # Of the ridge regression of finished bits: how many documents have to agree before a word is believed.
 BITS_PENALTY = 2.0
+BITS_AT_ONCE = 32  # it needs a few times as many numbers as there are documents
 
 
 class NpHash(Doc2Hash):
@@ -218,8 +219,9 @@ class NpHash(Doc2Hash):
         """Return weights with ``W_g (V, L)``, by which words tell the bits of encoder and decoder."""
         from nphash.hashers.regression import ridge
 
-        bits = np.sign(self._logits(params, X))  # (n, L)
-        return {**params, "W_g": ridge(X, bits, BITS_PENALTY, self.threads)}
+        bits = np.sign(self._logits(params, X)).astype(np.int8)  # (n, L)
+        some = [bits[:, i : i + BITS_AT_ONCE] for i in range(0, self.n_bits, BITS_AT_ONCE)]
+        return {**params, "W_g": np.hstack([ridge(X, Y, BITS_PENALTY, self.threads) for Y in some])}
 
     def read_out(self, params: Params, x: Any) -> Array:
         """Return c a / |a| + (1 - r) g / |g| + r s / |s|, (B, L): the signs are the codes.
