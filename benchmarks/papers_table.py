@@ -48,7 +48,7 @@ def learns_from_labels(system: str) -> bool:
 
 def _seeds(runs: list[dict[str, Any]]) -> str:
     most = 1 + max(run["seed"] for run in runs)
-    return f"mean ± standard deviation of up to {most} seeds" if most > 1 else "one seed"
+    return f"mean ± standard deviation of up to {most} seeds; without ±, one" if most > 1 else "one seed"
 
 
 def protocol(corpus: str, bits: int) -> str:
