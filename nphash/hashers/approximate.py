@@ -114,21 +114,24 @@ def approximate_cosine(
         )
     k = min(k, n - 1)
     with single_threaded_blas():
-        centres = _centres(unit, min(cells, n), seed)  # (c, d)
-        cell = _nearest_centre(unit, centres, count_threads(threads))  # (n,)
-        members = _members(cell, len(centres))
-        order = np.argsort(-(centres @ centres.T), axis=1, kind="stable")  # (c, c)
+        members, order = _parted(unit, min(cells, n), seed, count_threads(threads))
         indices, similarities = np.empty((n, k), np.int32), np.empty((n, k), np.float32)
 
-        def one_cell(start: int, stop: int) -> None:
-            for home in range(start, stop):
-                own = members[home]
-                candidates = _candidates(members, home, order[home], probes, k)
-                found, near = _top_of([part[candidates] for part in parts], len(own), k)
-                indices[own], similarities[own] = candidates[found], near
+        def one_cell(home: int, _: int) -> None:
+            own = members[home]
+            candidates = _candidates(members, home, order[home], probes, k)
+            found, near = _top_of([part[candidates] for part in parts], len(own), k)
+            indices[own], similarities[own] = candidates[found], near
 
         run_blocks(one_cell, [(home, home + 1) for home in range(len(members))], count_threads(threads))
     return indices, similarities
+
+
+def _parted(unit: Array, cells: int, seed: int, threads: int) -> tuple[list[Array], Array]:
+    """Return the rows of each cell, and the cells nearest to each, (c, c)."""
+    centres = _centres(unit, cells, seed)  # (c, d)
+    members = _members(_nearest_centre(unit, centres, threads), len(centres))
+    return members, np.argsort(-(centres @ centres.T), axis=1, kind="stable")
 
 
 def _top_of(candidates: list[Any], n_own: int, k: int) -> tuple[Array, Array]:
