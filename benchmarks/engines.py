@@ -26,11 +26,10 @@ from typing import Any
 
 import click
 
-from benchmarks.papers import environment
+from benchmarks.papers import DATA, environment
 from benchmarks.tables import simple_table
 
 HERE = Path(__file__).parent
-DATA = HERE.parent.parent / "shared" / "data"
 RESULT = HERE / "results" / "engines.json"
 ENGINES = ("numba", "numpy")
 CORPUS = "reuters-r90"

@@ -22,12 +22,11 @@ from typing import Any
 
 import click
 
-from benchmarks.papers import environment
+from benchmarks.papers import DATA, environment
 from nphash import Collection, HammingIndex
 from nphash.corpus import read_documents
 
 HERE = Path(__file__).parent
-DATA = HERE.parent.parent / "shared" / "data"
 RESULT = HERE / "results" / "journey.json"
 WARM = 20  # searches until compiled code is worth loading
 QUERY = "superconducting phase transition in thin films"

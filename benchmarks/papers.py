@@ -30,6 +30,7 @@ from nphash.metrics import code_statistics, precision_at_k, retrieval, retrieval
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "papers"
+DATA = HERE.parent.parent / "shared" / "data"
 CORPORA = ["reuters-r90", "20ng-bydate", "tmc-500words"]
 FLOATS = ["tfidf-cosine", "lsi-cosine"]  # baselines without hashing
 SEEDLESS = {"tfidf-cosine", "lsi-cosine"}
@@ -47,7 +48,7 @@ def measure(system: str, corpus: Prepared, bits: int, seed: int, params: dict[st
 
     def watch(progress: Progress) -> None:
         if progress.step == progress.steps and isinstance(hasher, VariationalHasher):
-            params = hasher.ready(progress.params, corpus.X_train)  # with VDSH's medians
+            params = hasher.ready(progress.params, corpus.X_train)  # VDSH's medians, NpHash's regression
             codes = [hasher.encode(params, X) for X in (corpus.X_test, corpus.X_train)]
             test_by_epoch.append(precision_at_k(codes[0], corpus.y_test, codes[1], corpus.y_train, bits))
 
@@ -111,9 +112,7 @@ def main() -> None:
 @click.option("--corpora", default=",".join(CORPORA))
 @click.option("--bits", default="8,16,32,64,128")
 @click.option("--seeds", default=3, help="Seeds 0 to SEEDS - 1.")
-@click.option(
-    "--data", type=click.Path(path_type=Path, exists=True), default=HERE.parent.parent / "shared" / "data"
-)
+@click.option("--data", type=click.Path(path_type=Path, exists=True), default=DATA)
 @click.option("-p", "--param", multiple=True, help="NAME=JSON for the system, for experiments; needs --tag.")
 @click.option("--tag", default="", help="Kept in the file's name: results of an experiment stand apart.")
 @click.option("--quick", is_flag=True, help="Reuters, 32 bits, one seed.")

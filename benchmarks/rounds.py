@@ -19,7 +19,7 @@ from typing import Any
 import click
 import numpy as np
 
-from benchmarks.papers import CORPORA, environment, short
+from benchmarks.papers import CORPORA, DATA, environment, short
 from benchmarks.tables import simple_table
 from nphash.corpus.protocol import prepare
 from nphash.hashers import Similarity
@@ -29,7 +29,6 @@ from nphash.hashers.neighbours import top_cosine
 
 HERE = Path(__file__).parent
 RESULT = HERE / "results" / "rounds.json"
-DATA = HERE.parent.parent / "shared" / "data"
 NEIGHBOURS = (25, 100)
 ROUNDS = 8
 

@@ -38,7 +38,7 @@ from nphash.hashers.regression import ridge
 from nphash.hashers.settings import Similarity
 from nphash.ops import Array
 
-__all__ = ["Alike", "Round", "find_alike", "nearest", "rounds"]
+__all__ = ["Alike", "Round", "find_alike", "rounds"]
 
 log = logging.getLogger(__name__)
 
@@ -100,7 +100,7 @@ def find_alike(X: Any, settings: Similarity, seed: int, threads: int | None = No
         return Alike(X, np.arange(n)[:, None], normalise_rows(u), lsi)
     last = _last_round(rounds(X, u, settings, seed, threads), settings.rounds)
     V_u = np.hstack([lsi, _longer(last.W, last.length, u)])
-    return Alike(X, nearest(last.predicted, settings, seed, threads), last.predicted, V_u)
+    return Alike(X, _nearest(last.predicted, settings, seed, threads), last.predicted, V_u)
 
 
 def _last_round(found: Iterator[Round], most: int) -> Round:
@@ -117,12 +117,11 @@ def rounds(X: Any, u: Array, settings: Similarity, seed: int, threads: int | Non
     """Yield what each round finds, without end, starting from coordinates u (n, d)."""
     teacher = normalise_rows(u)
     near_by_words = _candidates(X, settings, threads)
+    dims = min(settings.eigenmap, X.shape[0] // 8)
     for i in count(1):
         log.info("neighbours: round %d of at most %d", i, settings.rounds)
         graph = _graph(X, teacher, near_by_words, settings, seed, threads)
-        place = normalise_rows(
-            laplacian_eigenmap(graph, min(settings.eigenmap, X.shape[0] // 8), seed)
-        )  # (n, d)
+        place = normalise_rows(laplacian_eigenmap(graph, dims, seed))  # (n, d)
         place = place - place.mean(axis=0)
         W = ridge(X, place, settings.penalty, threads)  # (V, d)
         predicted = project(X, W, threads)  # (n, d)
@@ -162,7 +161,7 @@ def _graph(
     return knn_graph(near, similarities, symmetry="mean", weighted=False)
 
 
-def nearest(place: Array, settings: Similarity, seed: int, threads: int | None) -> Array:
+def _nearest(place: Array, settings: Similarity, seed: int, threads: int | None) -> Array:
     """Return the nearest documents by cosine, (n, k): fewer than asked for where there are few in all."""
     k = int(np.clip(len(place) // 40, 1, settings.neighbours))
     if len(place) > MOST_EXACT:

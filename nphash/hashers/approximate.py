@@ -104,7 +104,7 @@ def approximate_cosine(
     array([1, 0, 3, 2], dtype=int32)
     """
     parts = unit_parts(rows)
-    unit = unit_parts(parts[0] if by is None else by)[0]  # (n, d)
+    unit = parts[0] if by is None else unit_parts(by)[0]  # (n, d)
     n = len(unit)
     cells = round(np.sqrt(n)) if cells is None else cells
     if min(k, cells, probes) < 1 or n < 2:

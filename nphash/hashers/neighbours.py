@@ -143,7 +143,8 @@ def top_of_candidates(
         indices[start:stop] = np.take_along_axis(chosen, places.astype(np.int64), axis=1)
 
     blocks = [(start, min(start + CANDIDATE_ROWS, n)) for start in range(0, n, CANDIDATE_ROWS)]
-    run_blocks(one_block, blocks, count_threads(threads))
+    with single_threaded_blas():
+        run_blocks(one_block, blocks, count_threads(threads))
     return indices, similarities
 
 

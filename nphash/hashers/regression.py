@@ -31,7 +31,7 @@ def ridge(X: Any, Y: Array, penalty: float, threads: int | None = 1) -> Array:
     X
         Documents, SciPy CSR (n, V), float32 or float64.
     Y
-        What is to be predicted, centred, array of shape (n, d).
+        What is to be predicted, array of shape (n, d); about centred, since there is no constant term.
     penalty
         Above 0. For rows of length one, about the number of documents that have to agree before a
         word's weight is believed.
