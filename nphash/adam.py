@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from nphash.ahead import LookAhead
+from nphash.background import Background
 from nphash.errors import InputError
 from nphash.lazy import LazyGradient, RowGradient
 from nphash.ops import Array
@@ -130,6 +131,7 @@ class Adam:
     v: dict[str, Array] = field(default_factory=dict)
     t: int = 0
     _postponed: dict[str, Any] = field(default_factory=dict, repr=False)
+    _background: Background | None = field(default=None, repr=False)
 
     def step(
         self,
@@ -139,6 +141,8 @@ class Adam:
         ahead: LookAhead | None = None,
     ) -> None:
         """Update every parameter that has a gradient.
+
+        Gradients with a `background` may still be under way afterwards; `settle` waits for them.
 
         Parameters
         ----------
@@ -174,7 +178,12 @@ class Adam:
             w, g = params[name], grads[name]
             if name not in self.m:
                 self.m[name], self.v[name] = np.zeros_like(w), np.zeros_like(w)
-            tasks.append(self._tasks(name, w, g, plan, gaps))
+            own = self._tasks(name, w, g, plan, gaps)
+            if isinstance(g, LazyGradient) and g.background is not None:
+                self._background = g.background
+                self._background.begin(own)
+            else:
+                tasks.append(own)
         # In turn, so that a thread which waits for the memory runs beside one that computes.
         in_turn = chain.from_iterable(zip_longest(*tasks))
         run_tasks([task for task in in_turn if task is not None], threads)
@@ -208,6 +217,8 @@ class Adam:
         InputError
             If steps that were announced are still to come: some rows have done them already.
         """
+        if self._background is not None:
+            self._background.finish()
         self._run(waiting.settle() for waiting in self._postponed.values())
         for waiting in self._postponed.values():
             waiting.forget()

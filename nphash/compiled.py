@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_array, csr_matrix
 
+from nphash.background import Background
 from nphash.documents import with_entries, with_weights
 from nphash.engine import BacksOfScalar, Engine
 from nphash.kernels import decoder, first_layer
@@ -49,6 +50,7 @@ class CompiledEngine(Engine):
 
     def __init__(self, threads: int = 1, profile: Profile | None = None) -> None:
         super().__init__(threads, profile)
+        self.background = Background(threads)
         self._last: tuple[Any, Any] = (None, None)  # word numbers of a batch and their order
 
     def take(self, X: Any, rows: Array) -> Any:
@@ -110,8 +112,10 @@ class CompiledEngine(Engine):
     def decode(self, z: Array, W: Array, b: Array, target: Any) -> tuple[float, BacksOfScalar]:
         """Compute scores and likelihood in tiles of words; see `Engine.decode`."""
         profile = self.profile
+        with profile.measure("optimiser"):
+            self.background.finish()  # the last step's update of W
         with profile.measure("decoder"):
-            step = _Decoding(np.ascontiguousarray(z), W, b, target, self._entries(target), self.threads)
+            step = _Decoding(np.ascontiguousarray(z), W, b, target, self._entries(target), self.background)
             loss = step.forward()
         return loss, profile.around("decoder, backward", step.back)
 
@@ -119,8 +123,10 @@ class CompiledEngine(Engine):
 class _Decoding:
     """One batch's way through the decoder and back."""
 
-    def __init__(self, z: Array, W: Array, b: Array, target: Any, entries: Entries, threads: int) -> None:
-        self.z, self.W, self.b, self.threads = z, W, b, threads
+    def __init__(
+        self, z: Array, W: Array, b: Array, target: Any, entries: Entries, background: Background
+    ) -> None:
+        self.z, self.W, self.b, self.background = z, W, b, background
         self.entries = entries
         self.mass = np.empty(len(z))  # (B,) T, in float64
         row_sums(target.indptr, target.data, self.mass)
@@ -142,7 +148,7 @@ class _Decoding:
             out, sums = (E, shifts, totals[k]), (expected[k], seen[k])
             return decoder.forward(z, self.W, self.b, self.entries, out, sums, self.width, i, j)
 
-        hits = sum(run_blocks(share, shares, self.threads))
+        hits = sum(run_blocks(share, shares, self.background.threads))
         self.E, self.inverse = E, np.empty(shifts.shape)  # (N, B): what makes a tile of E probabilities
         logs = decoder.combine(shifts, totals, expected, seen, self.share, self.inverse)  # (B,)
         self.expected, self.seen = expected[0], seen[0]
@@ -156,8 +162,8 @@ class _Decoding:
         factors = np.empty((self.n_tiles, len(self.z)), dtype)  # (N, B)
         factors[:] = self.inverse * (scale * self.mass)
         scores = (self.E, factors, dtype.type(scale), self.entries)
-        dW = _DecoderGradient(self.z, scores, self.W.shape, self.width)
-        return dz, dW, _BiasGradient(scores, self.b.shape, self.width)
+        dW = _DecoderGradient(self.z, scores, self.W.shape, self.width, self.background)
+        return dz, dW, _BiasGradient(scores, self.b.shape, self.width, self.background)
 
 
 class _FirstLayerGradient(RowGradient):
@@ -180,15 +186,18 @@ class _FirstLayerGradient(RowGradient):
 class _DecoderGradient(LazyGradient):
     """The gradient z' ds of W_s (L, V), in blocks of tiles of words."""
 
-    def __init__(self, z: Array, scores: decoder.Scores, shape: tuple[int, ...], width: int) -> None:
-        self.z, self.scores, self.width = z, scores, width
+    def __init__(
+        self, z: Array, scores: decoder.Scores, shape: tuple[int, ...], width: int, background: Background
+    ) -> None:
+        self.z, self.scores, self.width, self.background = z, scores, width, background
         self.shape, self.dtype = shape, z.dtype
 
     def blocks(self) -> list[tuple[int, int]]:
         return _shares(-(-self.shape[1] // self.width), _SHARES)
 
     def fill(self, out: Array, start: int, stop: int) -> None:
-        decoder.fill_tiles(self.z, self.scores, out, start * self.width, self.width, start, stop)
+        at = start * self.width
+        decoder.fill_tiles(self.z, self.scores, out, at, self.width, start, stop)
 
     def update(self, w: Array, m: Array, v: Array, settings: Array, start: int, stop: int) -> None:
         decoder.update_tiles(self.z, self.scores, w, m, v, settings, self.width, start, stop)
@@ -197,8 +206,10 @@ class _DecoderGradient(LazyGradient):
 class _BiasGradient(LazyGradient):
     """The gradient of b_s (V,), the sum of ds over documents, in blocks of tiles of words."""
 
-    def __init__(self, scores: decoder.Scores, shape: tuple[int, ...], width: int) -> None:
-        self.scores, self.width = scores, width
+    def __init__(
+        self, scores: decoder.Scores, shape: tuple[int, ...], width: int, background: Background
+    ) -> None:
+        self.scores, self.width, self.background = scores, width, background
         self.shape, self.dtype = shape, scores[0].dtype
 
     def blocks(self) -> list[tuple[int, int]]:

@@ -17,6 +17,8 @@ import numpy as np
 import numpy.typing as npt
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
+from nphash.background import Background
+
 __all__ = ["LazyGradient", "ProductGradient", "RowGradient"]
 
 Array = npt.NDArray[Any]
@@ -29,10 +31,17 @@ class LazyGradient(NDArrayOperatorsMixin):
     """A gradient of given shape and dtype in blocks; see the module.
 
     The blocks are fixed by the shape, so no sum depends on the number of threads.
+
+    Attributes
+    ----------
+    background : Background or None
+        Where the update may go on while the next step begins; given by whoever waits for it before the
+        parameter is read again.
     """
 
     shape: tuple[int, ...]
     dtype: Any
+    background: Background | None = None
 
     def blocks(self) -> list[tuple[int, int]]:
         """Return the blocks, as (start, stop)."""

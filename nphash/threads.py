@@ -1,9 +1,4 @@
-"""The one pool of worker threads, and the guard that keeps BLAS from starting its own inside it.
-
-Kernels release the GIL, so plain Python threads run them side by side. Numba's own
-``parallel=True`` is not used: with its fallback threading layer two Python threads that enter
-a parallel kernel abort the process, and a fork after an OpenMP kernel hangs.
-"""
+"""Work shared by threads, and the guard that keeps BLAS from starting its own inside them."""
 
 from __future__ import annotations
 
@@ -15,17 +10,16 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache, partial
 from pathlib import Path
-from queue import SimpleQueue
 from typing import Any, TypeVar
 
 from nphash.errors import InputError
+from nphash.pool import Call, pool_of
 
 __all__ = ["blas_libraries", "count_threads", "run_blocks", "run_tasks", "single_threaded_blas"]
 
 T = TypeVar("T")
 
 _lock = threading.Lock()
-_pools: dict[int, SimpleQueue[_Call]] = {}
 _blas_guards = 0
 _blas_threads: list[int] = []
 
@@ -105,71 +99,20 @@ def run_tasks(tasks: Sequence[Callable[[], T]], threads: int) -> list[T]:
                 return
             results[i] = task()
 
-    calls = [_Call(work) for _ in range(min(threads, len(tasks)) - 1)]
+    calls, pool = [Call(work) for _ in range(min(threads, len(tasks)) - 1)], pool_of(threads)
     for call in calls:
-        _pool(threads).put(call)
+        pool.ask(call)
     try:
         work()
     finally:
         waiting.clear()
         begun = [call for call in calls if not call.withdraw()]
         for call in begun:
-            call.ended.acquire()
+            call.wait()
     for call in begun:
         if call.error is not None:
             raise call.error
     return results
-
-
-class _Call:
-    """What a worker is asked to do; a future without what a few microseconds do not allow."""
-
-    def __init__(self, work: Callable[[], None]) -> None:
-        self.work = work
-        self.error: BaseException | None = None
-        self.ended = threading.Lock()
-        self.ended.acquire()
-        self._ticket = deque([None])  # who takes it, worker or caller, has the say; pop is atomic
-
-    def withdraw(self) -> bool:
-        """Take the call back; False if a worker has begun with it."""
-        try:
-            self._ticket.pop()
-        except IndexError:
-            return False
-        return True
-
-    def answer(self) -> None:
-        """Do the work, unless it has been withdrawn."""
-        if not self.withdraw():
-            return
-        try:
-            self.work()
-        except BaseException as error:  # raised again by the caller
-            self.error = error
-        finally:
-            self.ended.release()
-
-
-def _answer_calls(calls: SimpleQueue[_Call]) -> None:
-    while True:
-        calls.get().answer()
-
-
-def _pool(threads: int) -> SimpleQueue[_Call]:
-    with _lock:
-        if threads not in _pools:
-            _pools[threads] = SimpleQueue()
-            for i in range(threads):
-                name = f"nphash_{i}"
-                threading.Thread(
-                    target=_answer_calls, args=(_pools[threads],), name=name, daemon=True
-                ).start()
-        return _pools[threads]
-
-
-if hasattr(os, "register_at_fork"):  # a forked child has the pool object but none of its threads
-    os.register_at_fork(after_in_child=_pools.clear)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import warnings
 import pytest
 
 from nphash.errors import InputError
-from nphash.threads import _Call, count_threads, run_blocks, run_tasks, single_threaded_blas
+from nphash.threads import count_threads, run_blocks, run_tasks, single_threaded_blas
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])
@@ -54,20 +54,6 @@ def test_a_worker_raises_in_the_caller_and_works_again():
         with pytest.raises(KeyError, match="in the worker"):
             run_tasks([meet, meet], threads=2)
     assert run_tasks([lambda: 1] * 3, threads=2) == [1, 1, 1]
-
-
-def test_a_call_is_answered_or_withdrawn_but_not_both():
-    done = []
-    call = _Call(lambda: done.append(1))
-    assert call.withdraw()
-    call.answer()
-    assert not call.withdraw()
-    assert not done
-    call = _Call(lambda: done.append(2))
-    call.answer()
-    assert not call.withdraw()
-    assert call.ended.acquire(timeout=30)
-    assert done == [2]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")

@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nphash.kernels._jit import jit
+from nphash.kernels.prefetch import fetch_row
 from nphash.kernels.sparse import sum_rows
 from nphash.kernels.transpose import Entries
 
@@ -39,6 +40,8 @@ __all__ = [
 ]
 
 Array = npt.NDArray[Any]
+
+_EARLY = 2  # rows between the hint that one is wanted and its turn
 
 NEVER = -1  # steps done of a row whose moments are still zero: steps without gradient do not move it
 
@@ -103,7 +106,13 @@ def update_rows(
         By `fill_ahead`.
     """
     gradient = np.empty(dh.shape[1], dh.dtype)  # (H,)
-    for word in rows:
+    for i in range(rows.size):
+        word = rows[i]
+        if i + _EARLY < rows.size:
+            soon = rows[i + _EARLY]
+            fetch_row(W, soon)
+            fetch_row(m, soon)
+            fetch_row(v, soon)
         _gradient(entries, dh, word, gradient)
         _move(W[word], gradient, m[word], v[word], settings, table[gaps[word]])
 

@@ -1,0 +1,80 @@
+"""Work done by other threads while the caller goes on."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from nphash.pool import Call, pool_of
+
+__all__ = ["Background"]
+
+
+class Background:
+    """Tasks for threads that would otherwise be idle, until somebody needs what they do.
+
+    A step of training has parts too small for several threads: meanwhile these do what is needed only
+    later. Calls of `nphash.threads.run_tasks` come first: a worker looks after every task.
+
+    Parameters
+    ----------
+    threads
+        How many threads, the caller one of them. With one, tasks are done at once.
+
+    Examples
+    --------
+    >>> background, done = Background(threads=2), []
+    >>> background.begin([lambda: done.append("a"), lambda: done.append("b")])
+    >>> background.finish()
+    >>> sorted(done)
+    ['a', 'b']
+    """
+
+    def __init__(self, threads: int) -> None:
+        self.threads = threads
+        self._tasks: deque[Callable[[], None]] = deque()  # popleft is atomic
+        self._calls: deque[Call] = deque()
+
+    def begin(self, tasks: Sequence[Callable[[], None]]) -> None:
+        """Let other threads do the tasks, in any order."""
+        if self.threads == 1:
+            for task in tasks:
+                task()
+            return
+        self._tasks.extend(tasks)
+        for _ in range(min(self.threads - 1, len(tasks))):
+            self._ask()
+
+    def finish(self) -> None:
+        """Do what is left, and wait for what is under way; raise the first error of a task."""
+        while self._tasks:
+            try:
+                task = self._tasks.popleft()
+            except IndexError:  # another thread was faster
+                break
+            task()
+        error: BaseException | None = None
+        while self._calls:  # a call that has made room for others has put in another one before it ended
+            call = self._calls.popleft()
+            if not call.withdraw():
+                call.wait()
+                error = error or call.error
+        if error is not None:
+            raise error
+
+    def _ask(self) -> None:
+        call = Call(self._work)
+        self._calls.append(call)
+        pool_of(self.threads).ask(call, later=True)
+
+    def _work(self) -> None:
+        pool = pool_of(self.threads)
+        while self._tasks:
+            if pool.busy():
+                self._ask()
+                return
+            try:
+                task = self._tasks.popleft()
+            except IndexError:
+                return
+            task()

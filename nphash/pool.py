@@ -1,0 +1,113 @@
+"""The one pool of worker threads.
+
+Kernels release the GIL, so plain Python threads run them side by side. Numba's own
+``parallel=True`` is not used: with its fallback threading layer two Python threads that enter
+a parallel kernel abort the process, and a fork after an OpenMP kernel hangs.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from collections.abc import Callable
+from queue import SimpleQueue
+
+__all__ = ["Call", "Pool", "pool_of"]
+
+_lock = threading.Lock()
+_pools: dict[int, Pool] = {}
+
+
+class Call:
+    """What a worker is asked to do; a future without what a few microseconds do not allow.
+
+    Parameters
+    ----------
+    work
+        To be called once, by whoever comes first.
+
+    Attributes
+    ----------
+    error : BaseException or None
+        What ``work`` raised in a worker.
+    """
+
+    def __init__(self, work: Callable[[], None]) -> None:
+        self.work = work
+        self.error: BaseException | None = None
+        self._ended = threading.Lock()
+        self._ended.acquire()
+        self._ticket = deque([None])  # who takes it, worker or caller, has the say; pop is atomic
+
+    def withdraw(self) -> bool:
+        """Take the call back; False if a worker has begun with it."""
+        try:
+            self._ticket.pop()
+        except IndexError:
+            return False
+        return True
+
+    def answer(self) -> None:
+        """Do the work, unless it has been withdrawn."""
+        if not self.withdraw():
+            return
+        try:
+            self.work()
+        except BaseException as error:  # raised again by the caller
+            self.error = error
+        finally:
+            self._ended.release()
+
+    def wait(self) -> None:
+        """Wait for a call that a worker has begun with."""
+        with self._ended:
+            pass
+
+
+class Pool:
+    """Workers, and the calls that wait for them: at once, or when nothing else is to be done.
+
+    Parameters
+    ----------
+    workers
+        How many.
+    """
+
+    def __init__(self, workers: int) -> None:
+        self._calls: SimpleQueue[None] = SimpleQueue()  # wakes a worker for each call
+        self._now: deque[Call] = deque()
+        self._later: deque[Call] = deque()
+        for i in range(workers):
+            threading.Thread(target=self._answer_calls, name=f"nphash_{i}", daemon=True).start()
+
+    def ask(self, call: Call, later: bool = False) -> None:
+        """Let a worker answer the call, before or after all that are not for later."""
+        (self._later if later else self._now).append(call)
+        self._calls.put(None)
+
+    def busy(self) -> bool:
+        """Whether a call that is not for later waits for a worker."""
+        return bool(self._now)
+
+    def _answer_calls(self) -> None:
+        while True:
+            self._calls.get()
+            try:
+                call = self._now.popleft()
+            except IndexError:
+                call = self._later.popleft()
+            call.answer()
+            del call  # not kept until the next one comes, nor the arrays it works on
+
+
+def pool_of(threads: int) -> Pool:
+    """Return the pool of those who use so many threads, the caller one of them."""
+    with _lock:
+        if threads not in _pools:
+            _pools[threads] = Pool(threads - 1)
+        return _pools[threads]
+
+
+if hasattr(os, "register_at_fork"):  # a forked child has the pool object but none of its threads
+    os.register_at_fork(after_in_child=_pools.clear)
