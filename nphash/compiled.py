@@ -127,6 +127,7 @@ class _Decoding:
         self, z: Array, W: Array, b: Array, target: Any, entries: Entries, background: Background
     ) -> None:
         self.z, self.W, self.b, self.background = z, W, b, background
+        self.codes = decoder.codes_of(z)
         self.entries = entries
         self.mass = np.empty(len(z))  # (B,) T, in float64
         row_sums(target.indptr, target.data, self.mass)
@@ -146,7 +147,7 @@ class _Decoding:
         def share(i: int, j: int) -> float:
             k = i // self.share
             out, sums = (E, shifts, totals[k]), (expected[k], seen[k])
-            return decoder.forward(z, self.W, self.b, self.entries, out, sums, self.width, i, j)
+            return decoder.forward(self.codes, self.W, self.b, self.entries, out, sums, self.width, i, j)
 
         hits = sum(run_blocks(share, shares, self.background.threads))
         self.E, self.inverse = E, np.empty(shifts.shape)  # (N, B): what makes a tile of E probabilities
@@ -162,7 +163,7 @@ class _Decoding:
         factors = np.empty((self.n_tiles, len(self.z)), dtype)  # (N, B)
         factors[:] = self.inverse * (scale * self.mass)
         scores = (self.E, factors, dtype.type(scale), self.entries)
-        dW = _DecoderGradient(self.z, scores, self.W.shape, self.width, self.background)
+        dW = _DecoderGradient(self.codes, scores, self.W.shape, self.width, self.background)
         return dz, dW, _BiasGradient(scores, self.b.shape, self.width, self.background)
 
 
@@ -187,20 +188,25 @@ class _DecoderGradient(LazyGradient):
     """The gradient z' ds of W_s (L, V), in blocks of tiles of words."""
 
     def __init__(
-        self, z: Array, scores: decoder.Scores, shape: tuple[int, ...], width: int, background: Background
+        self,
+        codes: decoder.Codes,
+        scores: decoder.Scores,
+        shape: tuple[int, ...],
+        width: int,
+        background: Background,
     ) -> None:
-        self.z, self.scores, self.width, self.background = z, scores, width, background
-        self.shape, self.dtype = shape, z.dtype
+        self.codes, self.scores, self.width, self.background = codes, scores, width, background
+        self.shape, self.dtype = shape, codes[0].dtype
 
     def blocks(self) -> list[tuple[int, int]]:
         return _shares(-(-self.shape[1] // self.width), _SHARES)
 
     def fill(self, out: Array, start: int, stop: int) -> None:
         at = start * self.width
-        decoder.fill_tiles(self.z, self.scores, out, at, self.width, start, stop)
+        decoder.fill_tiles(self.codes, self.scores, out, at, self.width, start, stop)
 
     def update(self, w: Array, m: Array, v: Array, settings: Array, start: int, stop: int) -> None:
-        decoder.update_tiles(self.z, self.scores, w, m, v, settings, self.width, start, stop)
+        decoder.update_tiles(self.codes, self.scores, w, m, v, settings, self.width, start, stop)
 
 
 class _BiasGradient(LazyGradient):

@@ -30,13 +30,36 @@ from nphash.kernels._jit import jit
 from nphash.kernels.adam import update
 from nphash.kernels.exponential import exponentials
 from nphash.kernels.rows import add_row, add_scaled, copy_row, scale_row, set_scaled
+from nphash.kernels.signs import (
+    LANES,
+    add_by_pattern,
+    are_signs,
+    can_look_up,
+    fill_sums,
+    look_up,
+    separate,
+    sums_for,
+)
 from nphash.kernels.transpose import Entries
 
-__all__ = ["Scores", "combine", "fill_bias", "fill_tiles", "forward", "tile_width", "update_tiles"]
+__all__ = [
+    "Codes",
+    "Scores",
+    "codes_of",
+    "combine",
+    "fill_bias",
+    "fill_tiles",
+    "forward",
+    "tile_width",
+    "update_tiles",
+]
 
 Array = npt.NDArray[Any]
 Scores = tuple[Array, Array, float, Entries]
 """What ds = factors E - scale t is made of: E by `forward`, factors (N, B), scale, entries of t."""
+
+Codes = tuple[Array, Array]
+"""The decoder's input z (B, L); and if it is +-1, where its patterns stand: (B, L / 4), otherwise (B, 0)."""
 
 _MUCH = np.float32(1e30)  # for a sum of exponentials: 10^8 times less than the largest float32
 _SMALL = 1_000_000  # multiplications of a product that OpenBLAS takes for small
@@ -57,6 +80,23 @@ def tile_width(n_bits: int) -> int:
     return min(512, max(64, _SMALL // (100 * n_bits) // 64 * 64))
 
 
+def codes_of(z: Array) -> Codes:
+    """Return the decoder's input with what its products need besides.
+
+    Examples
+    --------
+    >>> [part.shape for part in codes_of(np.ones((3, 8), np.float32))]
+    [(3, 8), (3, 2)]
+    >>> [part.shape for part in codes_of(np.zeros((3, 8), np.float32))]
+    [(3, 8), (3, 0)]
+    """
+    n_rows, n_bits = z.shape
+    places = np.empty((n_rows, n_bits // 8 * 2), dtype=np.int64)
+    if n_bits % 8 != 0 or not are_signs(z, places):
+        places = np.empty((n_rows, 0), dtype=np.int64)
+    return z, places
+
+
 @jit()
 def _block(width: int, n_bits: int) -> int:
     return max(16, _SMALL // (width * n_bits))  # documents
@@ -69,7 +109,7 @@ def _matrix(buffer: Array, rows: int, columns: int) -> Array:
 
 @jit()
 def forward(
-    z: Array,
+    codes: Codes,
     W: Array,
     b: Array,
     entries: Entries,
@@ -83,8 +123,8 @@ def forward(
 
     Parameters
     ----------
-    z, W, b
-        float32 arrays: the decoder's input (B, L); (L, V); (V,).
+    codes, W, b
+        The decoder's input by `codes_of`, (B, L); float32 arrays (L, V) and (V,).
     entries
         The target t (B, V), by `nphash.kernels.transpose.entries_of`.
     out
@@ -104,11 +144,12 @@ def forward(
     """
     E, shifts, total = out
     expected, seen = vectors
+    z, places = codes
     n_rows, n_bits = z.shape
     block = _block(width, n_bits)
     buffer, turned = np.empty(n_bits * width, W.dtype), np.empty(n_bits * width, W.dtype)
-    part = np.empty_like(z)
-    ones, added = np.ones(width, z.dtype), np.empty(n_rows, z.dtype)
+    part, added = np.empty_like(z), np.empty(n_rows, z.dtype)
+    sums = sums_for(places.shape[1])
     hits = np.float64(0)
     total[:] = 0
     expected[:] = 0
@@ -119,24 +160,78 @@ def forward(
         columns = _matrix(buffer, n_bits, stop - start)
         words = _matrix(turned, stop - start, n_bits)  # the same, a word's vector in a row
         _copy_tile(W, start, columns, words)
+        if t == first:
+            _begin(z, columns, bias[0], shifts[t])
+        else:
+            copy_row(shifts[t], shifts[t - 1])
+        if can_look_up(places, stop - start):
+            _look_up_scores(places, columns, bias, shifts[t], sums, scores, added)
+        else:
+            _multiply_scores(z, columns, bias, shifts[t], block, scores, added)
+        for row in range(n_rows):
+            if not added[row] < _MUCH:
+                one = slice(row, row + 1)
+                _raise(
+                    z[row],
+                    columns,
+                    bias,
+                    scores[row],
+                    (shifts[t, one], added[one], total[one], expected[row]),
+                )
+            total[row] += added[row]
         for begin in range(0, n_rows, block):
-            end = min(begin + block, n_rows)
-            np.dot(z[begin:end], columns, scores[begin:end])
-            for row in range(begin, end):
-                shifts[t, row] = shifts[t - 1, row] if t > first else scores[row, 0] + bias[0]
-                exponentials(scores[row], bias, shifts[t, row])
-            np.dot(scores[begin:end], ones[: stop - start], added[begin:end])
-            for row in range(begin, end):
-                if not added[row] < _MUCH:
-                    one = slice(row, row + 1)
-                    sums = shifts[t, one], added[one], total[one], expected[row]
-                    _raise(z[row], columns, bias, scores[row], sums)
-                total[row] += added[row]
-            np.dot(scores[begin:end], words, part[begin:end])
+            np.dot(scores[begin : begin + block], words, part[begin : begin + block])
         for row in range(n_rows):
             add_row(expected[row], part[row])
         hits += _see(words, bias, entries, start, seen)
     return hits + _inner_product(z, seen)
+
+
+@jit()
+def _begin(z: Array, columns: Array, bias: Any, shift: Array) -> None:
+    # The first m: each document's score of the first word
+    for row in range(z.shape[0]):
+        score = bias
+        for bit in range(z.shape[1]):
+            score += z[row, bit] * columns[bit, 0]
+        shift[row] = score
+
+
+@jit()
+def _multiply_scores(
+    z: Array, columns: Array, bias: Array, shift: Array, block: int, scores: Array, added: Array
+) -> None:
+    # Writes E of a tile, and its sum for each document.
+    n_rows, ones = z.shape[0], np.ones(bias.size, z.dtype)
+    for begin in range(0, n_rows, block):
+        end = min(begin + block, n_rows)
+        np.dot(z[begin:end], columns, scores[begin:end])
+        for row in range(begin, end):
+            exponentials(scores[row], bias, shift[row])
+        np.dot(scores[begin:end], ones, added[begin:end])
+
+
+@jit()
+def _look_up_scores(
+    places: Array, columns: Array, bias: Array, shift: Array, sums: Array, scores: Array, added: Array
+) -> None:
+    # `_multiply_scores` for codes of +-1
+    total = np.zeros((added.size, LANES), columns.dtype)
+    for at in range(0, bias.size, LANES):
+        fill_sums(columns, at, sums)
+        look_up(sums, places, bias, shift, at, scores, total)
+    for row in range(added.size):
+        added[row] = _sum_of_lanes(total[row])
+
+
+@jit()
+def _sum_of_lanes(lanes: Array) -> Any:
+    half = LANES // 2
+    while half > 0:
+        for i in range(half):
+            lanes[i] += lanes[i + half]
+        half //= 2
+    return lanes[0]
 
 
 @jit()
@@ -288,38 +383,51 @@ def _fill_scores(scores: Scores, t: int, start: int, ds: Array) -> None:
 
 
 @jit()
-def fill_tiles(z: Array, scores: Scores, out: Array, at: int, width: int, first: int, last: int) -> None:
+def fill_tiles(codes: Codes, scores: Scores, out: Array, at: int, width: int, first: int, last: int) -> None:
     """Write the weights' gradient z' ds of the tiles ``first`` to ``last - 1``.
 
     Parameters
     ----------
-    z, scores
-        The decoder's input (B, L), and `Scores`.
+    codes, scores
+        The decoder's input (B, L) by `codes_of`, and `Scores`.
     out
         Array of L rows to write into, from column ``at``.
     """
+    z, places = codes
     n_rows, n_bits = z.shape
     starts = scores[3][0]
     rest, buffer = np.empty(n_rows * width, z.dtype), np.empty(n_bits * width, z.dtype)
-    block = _block(width, n_bits)
+    sums = sums_for(places.shape[1])
     for t in range(first, last):
         start, stop = t * width, min((t + 1) * width, starts.size - 1)
         column = at + start - first * width
         ds, part = _matrix(rest, n_rows, stop - start), _matrix(buffer, n_bits, stop - start)
         _fill_scores(scores, t, start, ds)
-        for begin in range(0, n_rows, block):
-            np.dot(z[begin : begin + block].T, ds[begin : begin + block], part)
-            for bit in range(n_bits):
-                row = out[bit, column : column + stop - start]
-                if begin == 0:
-                    copy_row(row, part[bit])
-                else:
-                    add_row(row, part[bit])
+        if can_look_up(places, stop - start):
+            for word in range(0, stop - start, LANES):
+                add_by_pattern(ds, word, places, sums)
+                separate(sums, out, column + word)
+        else:
+            _multiply(z, ds, part, out[:, column : column + stop - start])
+
+
+@jit()
+def _multiply(z: Array, ds: Array, part: Array, out: Array) -> None:
+    # out = z' ds, by blocks of documents
+    n_bits, n_words = part.shape
+    block = _block(n_words, n_bits)
+    for begin in range(0, len(z), block):
+        np.dot(z[begin : begin + block].T, ds[begin : begin + block], part)
+        for bit in range(n_bits):
+            if begin == 0:
+                copy_row(out[bit], part[bit])
+            else:
+                add_row(out[bit], part[bit])
 
 
 @jit()
 def update_tiles(
-    z: Array,
+    codes: Codes,
     scores: Scores,
     W: Array,
     m: Array,
@@ -333,15 +441,16 @@ def update_tiles(
 
     Parameters
     ----------
-    z, scores
-        The decoder's input (B, L), and `Scores`.
+    codes, scores
+        The decoder's input (B, L) by `codes_of`, and `Scores`.
     W, m, v, settings
         As for `nphash.kernels.adam.update`.
     """
-    gradients = np.empty((z.shape[1], _GROUP * width), W.dtype)
+    # A few more columns: rows at multiples of 4096 bytes would all lie in the same few lines of the cache.
+    gradients = np.empty((len(W), _GROUP * width + LANES), W.dtype)
     for group in range(first, last, _GROUP):
         end = min(group + _GROUP, last)
-        fill_tiles(z, scores, gradients, 0, width, group, end)
+        fill_tiles(codes, scores, gradients, 0, width, group, end)
         i, j = group * width, min(end * width, W.shape[1])
-        for bit in range(z.shape[1]):
+        for bit in range(len(W)):
             update(W[bit, i:j], gradients[bit, : j - i], m[bit, i:j], v[bit, i:j], settings)

@@ -18,36 +18,48 @@ import numpy.typing as npt
 
 from nphash.kernels._jit import jit
 
-__all__ = ["exponentials"]
+__all__ = [
+    "BIAS",
+    "LARGEST",
+    "LN2_HIGH",
+    "LN2_LOW",
+    "MANTISSA",
+    "PER_LN2",
+    "POLYNOMIAL",
+    "SMALLEST",
+    "exponentials",
+]
 
 Array = npt.NDArray[Any]
 _F = np.float32
 
-_SMALLEST = _F(-87)  # exp(-87) = 1.6e-38 is the smallest that needs no denormal float
-_LARGEST = _F(80)  # exp(80) = 5.5e34: the sum of thousands is still a float
-_PER_LN2 = _F(1.4426950408889634)
-_LN2_HIGH = _F(0.693145751953125)  # ln 2 in two parts: n times the first is exact
-_LN2_LOW = _F(1.428606765330187e-06)
-_ZERO, _HALF, _ONE = _F(0), _F(0.5), _F(1)
+# Public for `nphash.kernels.floats`, where the same polynomial is written in instructions.
+SMALLEST = _F(-87)  # exp(-87) = 1.6e-38 is the smallest that needs no denormal float
+LARGEST = _F(80)  # exp(80) = 5.5e34: the sum of thousands is still a float
+PER_LN2 = _F(1.4426950408889634)
+LN2_HIGH = _F(0.693145751953125)  # ln 2 in two parts: n times the first is exact
+LN2_LOW = _F(1.428606765330187e-06)
+_HALF, _ONE = _F(0.5), _F(1)
 _C3, _C4, _C5 = _F(1.6666665459e-1), _F(4.1665795894e-2), _F(8.3334519073e-3)
 _C6, _C7 = _F(1.3981999507e-3), _F(1.9875691500e-4)
-_BIAS, _MANTISSA = np.int32(127), np.int32(23)
+POLYNOMIAL = (_C7, _C6, _C5, _C4, _C3, _HALF)
+BIAS, MANTISSA = np.int32(127), np.int32(23)
 
 
 # contract: a fused multiply-add rounds once instead of twice, so it only comes closer. Neither
 # reassoc, which would merge the two parts of ln 2, nor nnan, so that a NaN stays visible.
 @jit(fastmath={"contract"})
 def _exponential(y: Any) -> Any:
-    y = _SMALLEST if y < _SMALLEST else y
-    y = _LARGEST if y > _LARGEST else y
-    n = np.rint(y * _PER_LN2)
-    r = y - n * _LN2_HIGH - n * _LN2_LOW
+    y = SMALLEST if y < SMALLEST else y
+    y = LARGEST if y > LARGEST else y
+    n = np.rint(y * PER_LN2)
+    r = y - n * LN2_HIGH - n * LN2_LOW
     p = _C7 * r + _C6
     p = p * r + _C5
     p = p * r + _C4
     p = p * r + _C3
     p = p * r + _HALF
-    power = np.int32((np.int32(n) + _BIAS) << _MANTISSA).view(np.float32)  # 2^n
+    power = np.int32((np.int32(n) + BIAS) << MANTISSA).view(np.float32)  # 2^n
     return (p * r * r + r + _ONE) * power
 
 
