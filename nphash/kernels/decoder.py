@@ -41,6 +41,7 @@ from nphash.kernels.signs import (
     sums_for,
 )
 from nphash.kernels.transpose import Entries
+from nphash.kernels.turning import turn_blocks
 
 __all__ = [
     "Codes",
@@ -297,6 +298,9 @@ def _copy_tile(W: Array, start: int, columns: Array, words: Array) -> None:
     n_bits, n_words = columns.shape
     for bit in range(n_bits):
         copy_row(columns[bit], W[bit, start : start + n_words])
+    if n_bits % LANES == 0 and n_words % LANES == 0:
+        turn_blocks(columns, words)
+        return
     # Unsigned numbers need no look whether they count from the end, which would take half of the time.
     for word in range(np.uintp(n_words)):
         for bit in range(np.uintp(n_bits)):

@@ -12,7 +12,7 @@ from llvmlite import ir
 
 from nphash.kernels import exponential as coefficients
 
-__all__ = ["LANES", "FloatEmitter"]
+__all__ = ["LANES", "FloatEmitter", "address_of", "length_of"]
 
 LANES = 16
 
@@ -50,6 +50,10 @@ class FloatEmitter(NamedTuple):
         """Return the address so many vectors further."""
         count = ir.Constant(_INDEX, n_vectors) if isinstance(n_vectors, int) else n_vectors
         return self.builder.add(address, self.builder.mul(count, ir.Constant(_INDEX, _BYTES)))
+
+    def shuffle(self, a: Any, b: Any, lanes: list[int]) -> Any:
+        """Return a vector of lanes of both, those of b numbered from `LANES` on."""
+        return self.builder.shuffle_vector(a, b, ir.Constant(_INTEGERS, lanes))
 
     def add(self, a: Any, b: Any) -> Any:
         """Return a + b."""
@@ -91,3 +95,17 @@ class FloatEmitter(NamedTuple):
         name, module = f"llvm.rint.v{LANES}f32", self.builder.module
         function = module.globals.get(name) or ir.Function(module, ir.FunctionType(_VECTOR, [_VECTOR]), name)
         return self.builder.call(function, [a])
+
+
+def address_of(context: Any, builder: Any, kind: Any, array: Any, at: Any = None) -> tuple[Any, list[Any]]:
+    """Return the address of an array, or of its column ``at``, and its strides in bytes."""
+    parts = context.make_array(kind)(context, builder, array)
+    strides = [builder.extract_value(parts.strides, axis) for axis in range(kind.ndim)]
+    start = builder.ptrtoint(parts.data, _INDEX)
+    return (start if at is None else builder.add(start, builder.mul(at, strides[-1]))), strides
+
+
+def length_of(context: Any, builder: Any, kind: Any, array: Any, axis: int) -> Any:
+    """Return the length of an axis of an array."""
+    parts = context.make_array(kind)(context, builder, array)
+    return builder.extract_value(parts.shape, axis)

@@ -28,7 +28,7 @@ from numba.core import cgutils
 from nphash.kernels._extending import intrinsic, overload
 from nphash.kernels._jit import jit
 from nphash.kernels.exponential import exponentials
-from nphash.kernels.floats import LANES, FloatEmitter
+from nphash.kernels.floats import LANES, FloatEmitter, address_of, length_of
 
 __all__ = [
     "LANES",
@@ -167,19 +167,6 @@ def separate(sums: Array, out: Array, at: int) -> None:
     sums[:] = 0
 
 
-def _address(context: Any, builder: Any, kind: Any, array: Any, at: Any = None) -> tuple[Any, list[Any]]:
-    # The address of an array, or of its column `at`, and its strides in bytes
-    parts = context.make_array(kind)(context, builder, array)
-    strides = [builder.extract_value(parts.strides, axis) for axis in range(kind.ndim)]
-    start = builder.ptrtoint(parts.data, _INDEX)
-    return (start if at is None else builder.add(start, builder.mul(at, strides[-1]))), strides
-
-
-def _length(context: Any, builder: Any, kind: Any, array: Any, axis: int) -> Any:
-    parts = context.make_array(kind)(context, builder, array)
-    return builder.extract_value(parts.shape, axis)
-
-
 def _constant(number: int) -> Any:
     return ir.Constant(_INDEX, number)
 
@@ -188,9 +175,9 @@ def _constant(number: int) -> Any:
 def _emit_fill_sums(typing: Any, columns: Any, at: Any, sums: Any) -> Any:
     def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         out = FloatEmitter(builder)
-        source, (stride, _) = _address(context, builder, signature.args[0], args[0], args[1])
-        target, _ = _address(context, builder, signature.args[2], args[2])
-        n_sums = _length(context, builder, signature.args[2], args[2], 0)
+        source, (stride, _) = address_of(context, builder, signature.args[0], args[0], args[1])
+        target, _ = address_of(context, builder, signature.args[2], args[2])
+        n_sums = length_of(context, builder, signature.args[2], args[2], 0)
         with cgutils.for_range(builder, builder.udiv(n_sums, _constant(PATTERNS))) as loop:
             first = builder.add(source, builder.mul(builder.mul(loop.index, _constant(_BITS)), stride))
             w = [out.load(builder.add(first, builder.mul(_constant(bit), stride))) for bit in range(_BITS)]
@@ -211,12 +198,12 @@ def _emit_look_up(
 ) -> Any:
     def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         out, kinds, at = FloatEmitter(builder), signature.args, args[4]
-        table, _ = _address(context, builder, kinds[0], args[0])
-        b, _ = _address(context, builder, kinds[2], args[2], at)
-        m, (step, *_) = _address(context, builder, kinds[3], args[3])
-        target, (stride, _) = _address(context, builder, kinds[5], args[5], at)
-        lanes, _ = _address(context, builder, kinds[6], args[6])
-        n_rows = _length(context, builder, kinds[1], args[1], 0)
+        table, _ = address_of(context, builder, kinds[0], args[0])
+        b, _ = address_of(context, builder, kinds[2], args[2], at)
+        m, (step, *_) = address_of(context, builder, kinds[3], args[3])
+        target, (stride, _) = address_of(context, builder, kinds[5], args[5], at)
+        lanes, _ = address_of(context, builder, kinds[6], args[6])
+        n_rows = length_of(context, builder, kinds[1], args[1], 0)
         bias_vector = out.load(b)
         halves = [cgutils.alloca_once(builder, bias_vector.type) for _ in range(2)]
         with cgutils.for_range(builder, n_rows) as rows:
@@ -240,9 +227,9 @@ def _emit_look_up(
 
 def _each_place(context: Any, builder: Any, kind: Any, places: Any, row: Any, table: Any) -> Any:
     # Emits a loop over a row of places, two at once; yields the address of the sums at each.
-    start, (stride, _) = _address(context, builder, kind, places)
+    start, (stride, _) = address_of(context, builder, kind, places)
     first = builder.inttoptr(builder.add(start, builder.mul(row, stride)), _INDEX.as_pointer())
-    n_places = _length(context, builder, kind, places, 1)
+    n_places = length_of(context, builder, kind, places, 1)
     with cgutils.for_range(builder, builder.udiv(n_places, _constant(2))) as pairs:
         for i in range(2):
             number = builder.add(builder.mul(pairs.index, _constant(2)), _constant(i))
@@ -253,9 +240,9 @@ def _each_place(context: Any, builder: Any, kind: Any, places: Any, row: Any, ta
 def _emit_add_by_pattern(typing: Any, ds: Any, at: Any, places: Any, sums: Any) -> Any:
     def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         out, kinds = FloatEmitter(builder), signature.args
-        source, (stride, _) = _address(context, builder, kinds[0], args[0], args[1])
-        table, _ = _address(context, builder, kinds[3], args[3])
-        with cgutils.for_range(builder, _length(context, builder, kinds[2], args[2], 0)) as rows:
+        source, (stride, _) = address_of(context, builder, kinds[0], args[0], args[1])
+        table, _ = address_of(context, builder, kinds[3], args[3])
+        with cgutils.for_range(builder, length_of(context, builder, kinds[2], args[2], 0)) as rows:
             added = out.load(builder.add(source, builder.mul(rows.index, stride)))
             for _, address in _each_place(context, builder, kinds[2], args[2], rows.index, table):
                 out.store(out.add(out.load(address), added), address)
@@ -268,9 +255,9 @@ def _emit_add_by_pattern(typing: Any, ds: Any, at: Any, places: Any, sums: Any) 
 def _emit_separate(typing: Any, sums: Any, target: Any, at: Any) -> Any:
     def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         out, kinds = FloatEmitter(builder), signature.args
-        table, _ = _address(context, builder, kinds[0], args[0])
-        first, (stride, _) = _address(context, builder, kinds[1], args[1], args[2])
-        n_sums = _length(context, builder, kinds[0], args[0], 0)
+        table, _ = address_of(context, builder, kinds[0], args[0])
+        first, (stride, _) = address_of(context, builder, kinds[1], args[1], args[2])
+        n_sums = length_of(context, builder, kinds[0], args[0], 0)
         with cgutils.for_range(builder, builder.udiv(n_sums, _constant(PATTERNS))) as loop:
             addresses = [
                 out.plus(out.plus(table, builder.mul(loop.index, _constant(PATTERNS))), pattern)
