@@ -17,12 +17,14 @@ from scipy.sparse import csr_array, csr_matrix
 from nphash.background import Background
 from nphash.documents import with_entries, with_weights
 from nphash.engine import BacksOfScalar, Engine
-from nphash.kernels import decoder, first_layer
+from nphash.kernels import decoder, decoder_gradient, first_layer
 from nphash.kernels.adam import update
+from nphash.kernels.rows import pass_positive, rectify
 from nphash.kernels.sparse import COMPILED, csr_times_dense, row_sums, scaled_rows, take_rows
+from nphash.kernels.tiles import Codes, Scores, codes_of, tile_width
 from nphash.kernels.transpose import Entries, Order, entries_of, sort_by_word
 from nphash.lazy import LazyGradient, ProductGradient, RowGradient
-from nphash.ops import Array, Backs
+from nphash.ops import Array, Back, Backs
 from nphash.profile import Profile
 from nphash.threads import run_blocks
 
@@ -90,6 +92,20 @@ class CompiledEngine(Engine):
 
         return y, profile.around("hidden layers, backward", back)
 
+    def relu(self, x: Array) -> tuple[Array, Back]:
+        """Rectifier, in one pass."""
+        if not x.flags.c_contiguous:
+            return super().relu(x)
+        y = np.empty_like(x)
+        rectify(x.reshape(-1), y.reshape(-1))
+
+        def back(dy: Array) -> Array:
+            dx = np.empty_like(y)
+            pass_positive(np.ascontiguousarray(dy).reshape(-1), y.reshape(-1), dx.reshape(-1))
+            return dx
+
+        return y, back
+
     def _order(self, X: Any) -> Order:
         # Input and target are often the same documents, or differ only in the weights.
         if X.indices is not self._last[0]:
@@ -127,11 +143,11 @@ class _Decoding:
         self, z: Array, W: Array, b: Array, target: Any, entries: Entries, background: Background
     ) -> None:
         self.z, self.W, self.b, self.background = z, W, b, background
-        self.codes = decoder.codes_of(z)
+        self.codes = codes_of(z)
         self.entries = entries
         self.mass = np.empty(len(z))  # (B,) T, in float64
         row_sums(target.indptr, target.data, self.mass)
-        self.width = decoder.tile_width(z.shape[1])
+        self.width = tile_width(z.shape[1])
         self.n_tiles = -(-len(b) // self.width)
         self.shares = _shares(self.n_tiles, _SHARES)
         self.share = self.shares[0][1]
@@ -189,8 +205,8 @@ class _DecoderGradient(LazyGradient):
 
     def __init__(
         self,
-        codes: decoder.Codes,
-        scores: decoder.Scores,
+        codes: Codes,
+        scores: Scores,
         shape: tuple[int, ...],
         width: int,
         background: Background,
@@ -203,18 +219,16 @@ class _DecoderGradient(LazyGradient):
 
     def fill(self, out: Array, start: int, stop: int) -> None:
         at = start * self.width
-        decoder.fill_tiles(self.codes, self.scores, out, at, self.width, start, stop)
+        decoder_gradient.fill_tiles(self.codes, self.scores, out, at, self.width, start, stop)
 
     def update(self, w: Array, m: Array, v: Array, settings: Array, start: int, stop: int) -> None:
-        decoder.update_tiles(self.codes, self.scores, w, m, v, settings, self.width, start, stop)
+        decoder_gradient.update_tiles(self.codes, self.scores, w, m, v, settings, self.width, start, stop)
 
 
 class _BiasGradient(LazyGradient):
     """The gradient of b_s (V,), the sum of ds over documents, in blocks of tiles of words."""
 
-    def __init__(
-        self, scores: decoder.Scores, shape: tuple[int, ...], width: int, background: Background
-    ) -> None:
+    def __init__(self, scores: Scores, shape: tuple[int, ...], width: int, background: Background) -> None:
         self.scores, self.width, self.background = scores, width, background
         self.shape, self.dtype = shape, scores[0].dtype
 
@@ -222,7 +236,7 @@ class _BiasGradient(LazyGradient):
         return _shares(-(-self.shape[0] // self.width), _FEW_SHARES)
 
     def fill(self, out: Array, start: int, stop: int) -> None:
-        decoder.fill_bias(self.scores, out, self.width, start, stop)
+        decoder_gradient.fill_bias(self.scores, out, self.width, start, stop)
 
     def update(self, w: Array, m: Array, v: Array, settings: Array, start: int, stop: int) -> None:
         words = slice(start * self.width, stop * self.width)

@@ -15,7 +15,7 @@ from typing import Any
 
 from nphash.documents import scale_rows
 from nphash.losses import reconstruction
-from nphash.ops import Array, Backs, dense, sparse_dense
+from nphash.ops import Array, Back, Backs, dense, relu, sparse_dense
 from nphash.profile import Profile
 
 __all__ = ["BacksOfScalar", "Engine"]
@@ -68,6 +68,10 @@ class Engine:
         with profile.measure("hidden layers"):
             y, back = dense(x, W, b)
         return y, profile.around("hidden layers, backward", back)
+
+    def relu(self, x: Array) -> tuple[Array, Back]:
+        """Rectifier, as `nphash.ops.relu`."""
+        return relu(x)
 
     def decode(self, z: Array, W: Array, b: Array, target: Any) -> tuple[float, BacksOfScalar]:
         """Compute the decoder's scores z W + b and their `nphash.losses.reconstruction` in one.

@@ -5,7 +5,11 @@ import scipy.sparse
 
 from nphash.engine import Engine
 from nphash.losses import reconstruction
-from nphash.ops import dense, sparse_dense
+from nphash.ops import dense, relu, sparse_dense
+
+
+def one_gradient(y, back):
+    return y, lambda dy: (back(dy),)
 
 
 def test_layers_are_the_operations(rng):
@@ -15,6 +19,7 @@ def test_layers_are_the_operations(rng):
     for (y, back), (expected, expected_back) in (
         (engine.sparse_dense(X, W, b), sparse_dense(X, W, b)),
         (engine.dense(X.toarray(), W, b), dense(X.toarray(), W, b)),
+        (one_gradient(*engine.relu(dy)), one_gradient(*relu(dy))),
     ):
         assert np.array_equal(y, expected)
         for got, wanted in zip(back(dy), expected_back(dy), strict=True):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nphash.kernels.rows import add_row, add_scaled, copy_row, scale_row, set_scaled
+from nphash.kernels.rows import add_row, add_scaled, copy_row, pass_positive, rectify, scale_row, set_scaled
 
 OPERATIONS = [
     (copy_row, lambda row, other: other, ()),
@@ -34,3 +34,11 @@ def test_small_sums_are_added_to_a_longer_total():
     total, row = np.full(3, 1e8), np.full(3, 0.25, np.float32)
     add_scaled(total, row, np.float32(0.5))
     assert total.tolist() == [1e8 + 0.125] * 3
+
+
+def test_rectifying():
+    row, out = np.array([-1.0, 0.0, 2.0, np.nan, -np.inf]), np.full(5, 7.0)
+    rectify(row, out)
+    np.testing.assert_array_equal(out, [0, 0, 2, np.nan, 0])
+    pass_positive(np.arange(5.0) + 1, row, out)
+    assert out.tolist() == [0, 0, 3, 0, 0]

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from nphash.corpus.shards import AT_ONCE
 from nphash.engine import Engine
-from nphash.ops import dropout, relu
+from nphash.ops import dropout
 
 __all__ = ["INPUT_LENGTH", "encoder", "glorot", "layers", "log_unigram", "stretched"]
 
@@ -101,11 +101,11 @@ def encoder(
     weights, biases = f"W_{name}", f"b_{name}"
     depth = sum(key.startswith(weights) and key[len(weights) :].isdigit() for key in params)
     h, back_first = engine.sparse_dense(x, params[weights + "1"], params[biases + "1"])  # (B, H)
-    h, back_relu = relu(h)
+    h, back_relu = engine.relu(h)
     backs = [(back_first, back_relu)]
     for i in range(2, depth + 1):
         h, back_dense = engine.dense(h, params[f"{weights}{i}"], params[f"{biases}{i}"])  # (B, H)
-        h, back_relu = relu(h)
+        h, back_relu = engine.relu(h)
         backs.append((back_dense, back_relu))
     back_dropout = None
     if mask is not None:

@@ -39,7 +39,7 @@ from nphash.hashers.settings import Similarity
 from nphash.hashers.training import Batch, Params, Training
 from nphash.hashers.validation import precision_validator
 from nphash.losses import bound_loss
-from nphash.ops import Array, dropout, relu, softmax, sparse_dense
+from nphash.ops import Array, dropout, softmax, sparse_dense
 from nphash.schedules import ScheduleLike
 
 if TYPE_CHECKING:
@@ -205,7 +205,7 @@ class NpHash(Doc2Hash):
         u, _ = engine.sparse_dense(x, params["V_u"], no_bias)  # (B, d), constant: it has no way back
         u = u.dtype.type(INPUT_LENGTH) * normalise_rows(u)
         h, back_dense = engine.dense(u, params["W_1"], params["b_1"])  # (B, H)
-        h, back_relu = relu(h)
+        h, back_relu = engine.relu(h)
         if mask is not None:
             h, back_dropout = dropout(h, mask)
 

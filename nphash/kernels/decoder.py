@@ -7,8 +7,9 @@ through the matrix product and the exponential while they lie in the cache, and 
 * `forward` leaves E = exp(s - m) and sums over words. The sum of E W' while the tile is in the cache is what
   the gradient for z needs.
 * The gradient of the scores is ds = T softmax(s) - t, that is E times a number for each document, less the
-  target. It is never stored: `fill_bias` sums it, `update_tiles` multiplies it by z' for one tile after
-  another and does Adam's step on each at once.
+  target. It is never stored: see `nphash.kernels.decoder_gradient`.
+* Codes of +-1 need no product: see `nphash.kernels.signs`. The products remain for all other codes, and for
+  words at the end that fill no vector.
 
 The softmax is the same whatever m is, as long as nothing overflows. So m is not the largest of all scores,
 which would take another pass: it is a document's first score, and stays until a score is so far above it that
@@ -27,85 +28,18 @@ import numpy as np
 import numpy.typing as npt
 
 from nphash.kernels._jit import jit
-from nphash.kernels.adam import update
 from nphash.kernels.exponential import exponentials
-from nphash.kernels.rows import add_row, add_scaled, copy_row, scale_row, set_scaled
-from nphash.kernels.signs import (
-    LANES,
-    add_by_pattern,
-    are_signs,
-    can_look_up,
-    fill_sums,
-    look_up,
-    separate,
-    sums_for,
-)
+from nphash.kernels.rows import add_row, add_scaled, copy_row, scale_row
+from nphash.kernels.signs import LANES, can_look_up, fill_sums, look_up, sums_for
+from nphash.kernels.tiles import Codes, block_size, matrix, tile
 from nphash.kernels.transpose import Entries
 from nphash.kernels.turning import turn_blocks
 
-__all__ = [
-    "Codes",
-    "Scores",
-    "codes_of",
-    "combine",
-    "fill_bias",
-    "fill_tiles",
-    "forward",
-    "tile_width",
-    "update_tiles",
-]
+__all__ = ["combine", "forward"]
 
 Array = npt.NDArray[Any]
-Scores = tuple[Array, Array, float, Entries]
-"""What ds = factors E - scale t is made of: E by `forward`, factors (N, B), scale, entries of t."""
-
-Codes = tuple[Array, Array]
-"""The decoder's input z (B, L); and if it is +-1, where its patterns stand: (B, L / 4), otherwise (B, 0)."""
 
 _MUCH = np.float32(1e30)  # for a sum of exponentials: 10^8 times less than the largest float32
-_SMALL = 1_000_000  # multiplications of a product that OpenBLAS takes for small
-_GROUP = 8  # tiles between two sweeps of Adam: long runs of memory are faster than short ones
-
-
-def tile_width(n_bits: int) -> int:
-    """Return the number of words in a tile, which depends on shapes only.
-
-    OpenBLAS multiplies small matrices (up to 10^6 multiplications) in place, without packing them
-    first: this many words and some hundred documents.
-
-    Examples
-    --------
-    >>> tile_width(64), tile_width(8), tile_width(1000)
-    (128, 512, 64)
-    """
-    return min(512, max(64, _SMALL // (100 * n_bits) // 64 * 64))
-
-
-def codes_of(z: Array) -> Codes:
-    """Return the decoder's input with what its products need besides.
-
-    Examples
-    --------
-    >>> [part.shape for part in codes_of(np.ones((3, 8), np.float32))]
-    [(3, 8), (3, 2)]
-    >>> [part.shape for part in codes_of(np.zeros((3, 8), np.float32))]
-    [(3, 8), (3, 0)]
-    """
-    n_rows, n_bits = z.shape
-    places = np.empty((n_rows, n_bits // 8 * 2), dtype=np.int64)
-    if n_bits % 8 != 0 or not are_signs(z, places):
-        places = np.empty((n_rows, 0), dtype=np.int64)
-    return z, places
-
-
-@jit()
-def _block(width: int, n_bits: int) -> int:
-    return max(16, _SMALL // (width * n_bits))  # documents
-
-
-@jit()
-def _matrix(buffer: Array, rows: int, columns: int) -> Array:
-    return buffer[: rows * columns].reshape(rows, columns)
 
 
 @jit()
@@ -147,7 +81,7 @@ def forward(
     expected, seen = vectors
     z, places = codes
     n_rows, n_bits = z.shape
-    block = _block(width, n_bits)
+    block = block_size(width, n_bits)
     buffer, turned = np.empty(n_bits * width, W.dtype), np.empty(n_bits * width, W.dtype)
     part, added = np.empty_like(z), np.empty(n_rows, z.dtype)
     sums = sums_for(places.shape[1])
@@ -158,8 +92,8 @@ def forward(
     for t in range(first, last):
         start, stop = t * width, min((t + 1) * width, b.size)
         scores, bias = tile(E, n_rows, start, stop), b[start:stop]  # (B, T), (T,)
-        columns = _matrix(buffer, n_bits, stop - start)
-        words = _matrix(turned, stop - start, n_bits)  # the same, a word's vector in a row
+        columns = matrix(buffer, n_bits, stop - start)
+        words = matrix(turned, stop - start, n_bits)  # the same, a word's vector in a row
         _copy_tile(W, start, columns, words)
         if t == first:
             _begin(z, columns, bias[0], shifts[t])
@@ -284,7 +218,10 @@ def combine(shifts: Array, totals: Array, expected: Array, seen: Array, share: i
         logs[row] = np.log(total) + greatest[row]
     for t in range(n_tiles):
         for row in range(n_rows):
-            inverse[t, row] = _relative(shifts[t, row], greatest[row]) / totals[0, row]
+            if t > 0 and shifts[t, row] == shifts[t - 1, row]:  # the rule: spares an exponential
+                inverse[t, row] = inverse[t - 1, row]
+            else:
+                inverse[t, row] = _relative(shifts[t, row], greatest[row]) / totals[0, row]
     return logs
 
 
@@ -305,12 +242,6 @@ def _copy_tile(W: Array, start: int, columns: Array, words: Array) -> None:
     for word in range(np.uintp(n_words)):
         for bit in range(np.uintp(n_bits)):
             words[word, bit] = columns[bit, word]
-
-
-@jit()
-def tile(E: Array, n_rows: int, start: int, stop: int) -> Array:
-    """Return the tile of the words ``start`` to ``stop - 1``, (B, words), a view."""
-    return E[n_rows * start : n_rows * stop].reshape(n_rows, stop - start)
 
 
 @jit()
@@ -351,110 +282,3 @@ def _see(words: Array, bias: Array, entries: Entries, first: int, seen: Array) -
                 seen[row, bit] += weight * words[word, bit]
             total += np.float64(weight) * bias[word]
     return total
-
-
-@jit()
-def fill_bias(scores: Scores, db: Array, width: int, first: int, last: int) -> None:
-    """Write the bias's gradient, the sum of ds over documents, of some tiles into ``db`` (V,)."""
-    E, factors, scale, entries = scores
-    starts, _, weights = entries
-    n_rows = factors.shape[1]
-    buffer = np.empty(width)  # in float64, as nearly all may cancel
-    for t in range(first, last):
-        start, stop = t * width, min((t + 1) * width, db.size)
-        rows, sums = tile(E, n_rows, start, stop), buffer[: stop - start]
-        sums[:] = 0
-        for row in range(n_rows):
-            add_scaled(sums, rows[row], factors[t, row])
-        for word in range(start, stop):
-            for position in range(starts[word], starts[word + 1]):
-                sums[word - start] -= np.float64(scale) * weights[position]
-            db[word] = sums[word - start]
-
-
-@jit()
-def _fill_scores(scores: Scores, t: int, start: int, ds: Array) -> None:
-    # A tile's part of ds = T softmax(s) - t, (B, T)
-    E, factors, scale, entries = scores
-    starts, documents, weights = entries
-    n_rows, n_words = ds.shape
-    rows = tile(E, n_rows, start, start + n_words)
-    for row in range(n_rows):
-        set_scaled(ds[row], rows[row], factors[t, row])
-    for word in range(n_words):
-        for position in range(starts[start + word], starts[start + word + 1]):
-            ds[documents[position], word] -= scale * weights[position]
-
-
-@jit()
-def fill_tiles(codes: Codes, scores: Scores, out: Array, at: int, width: int, first: int, last: int) -> None:
-    """Write the weights' gradient z' ds of the tiles ``first`` to ``last - 1``.
-
-    Parameters
-    ----------
-    codes, scores
-        The decoder's input (B, L) by `codes_of`, and `Scores`.
-    out
-        Array of L rows to write into, from column ``at``.
-    """
-    z, places = codes
-    n_rows, n_bits = z.shape
-    starts = scores[3][0]
-    rest, buffer = np.empty(n_rows * width, z.dtype), np.empty(n_bits * width, z.dtype)
-    sums = sums_for(places.shape[1])
-    for t in range(first, last):
-        start, stop = t * width, min((t + 1) * width, starts.size - 1)
-        column = at + start - first * width
-        ds, part = _matrix(rest, n_rows, stop - start), _matrix(buffer, n_bits, stop - start)
-        _fill_scores(scores, t, start, ds)
-        if can_look_up(places, stop - start):
-            for word in range(0, stop - start, LANES):
-                add_by_pattern(ds, word, places, sums)
-                separate(sums, out, column + word)
-        else:
-            _multiply(z, ds, part, out[:, column : column + stop - start])
-
-
-@jit()
-def _multiply(z: Array, ds: Array, part: Array, out: Array) -> None:
-    # out = z' ds, by blocks of documents
-    n_bits, n_words = part.shape
-    block = _block(n_words, n_bits)
-    for begin in range(0, len(z), block):
-        np.dot(z[begin : begin + block].T, ds[begin : begin + block], part)
-        for bit in range(n_bits):
-            if begin == 0:
-                copy_row(out[bit], part[bit])
-            else:
-                add_row(out[bit], part[bit])
-
-
-@jit()
-def update_tiles(
-    codes: Codes,
-    scores: Scores,
-    W: Array,
-    m: Array,
-    v: Array,
-    settings: Array,
-    width: int,
-    first: int,
-    last: int,
-) -> None:
-    """Do Adam's step on the tiles ``first`` to ``last - 1`` of W (L, V) for the gradient z' ds.
-
-    Parameters
-    ----------
-    codes, scores
-        The decoder's input (B, L) by `codes_of`, and `Scores`.
-    W, m, v, settings
-        As for `nphash.kernels.adam.update`.
-    """
-    # A few more columns: rows at multiples of 4096 bytes would all lie in the same few lines of the cache.
-    gradients = np.empty((len(W), _GROUP * width + LANES), W.dtype)
-    for group in range(first, last, _GROUP):
-        end = min(group + _GROUP, last)
-        fill_tiles(codes, scores, gradients, 0, width, group, end)
-        i, j = group * width, min(end * width, W.shape[1])
-        for bit in range(len(W)):
-            update(W[bit, i:j], gradients[bit, : j - i], m[bit, i:j], v[bit, i:j], settings)

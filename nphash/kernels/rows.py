@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from nphash.kernels._jit import jit
 
-__all__ = ["add_row", "add_scaled", "copy_row", "scale_row", "set_scaled"]
+__all__ = ["add_row", "add_scaled", "copy_row", "pass_positive", "rectify", "scale_row", "set_scaled"]
 
 Array = npt.NDArray[Any]
 
@@ -49,3 +49,17 @@ def set_scaled(row: Array, other: Array, factor: float) -> None:
     """Do row = factor other."""
     for i in range(row.size):
         row[i] = factor * other[i]
+
+
+@jit()
+def rectify(row: Array, out: Array) -> None:
+    """Do out = max(row, 0); a NaN stays one."""
+    for i in range(row.size):
+        out[i] = 0 if row[i] < 0 else row[i]
+
+
+@jit()
+def pass_positive(row: Array, other: Array, out: Array) -> None:
+    """Do out = row where other > 0, and 0 elsewhere."""
+    for i in range(row.size):
+        out[i] = row[i] if other[i] > 0 else 0

@@ -69,17 +69,18 @@ def are_signs(z: Array, places: Array) -> bool:
     >>> are_signs(np.array([[1, -1, -1, -1, 1, 1, -1, -1]]), places), places
     (True, array([[  64, 1216]]))
     """
-    n_groups = places.shape[1]
-    for row in range(z.shape[0]):
+    n_rows, n_groups = places.shape
+    for row in range(n_rows):
+        others = 0
         for group in range(n_groups):
             pattern = 0
             for bit in range(_BITS):
                 value = z[row, _BITS * group + bit]
-                if value == 1:
-                    pattern |= 1 << bit
-                elif value != -1:
-                    return False
+                pattern += int(value > 0) << bit
+                others += int(value * value != 1)
             places[row, group] = _BYTES * (PATTERNS * group + pattern)
+        if others > 0:
+            return False
     return True
 
 

@@ -1,0 +1,74 @@
+"""Tiles of words of the decoder: their width, and what is known of all of them.
+
+`nphash.kernels.decoder` computes scores tile by tile, `nphash.kernels.decoder_gradient` gradients.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nphash.kernels._jit import jit
+from nphash.kernels.signs import are_signs
+from nphash.kernels.transpose import Entries
+
+__all__ = ["Codes", "Scores", "block_size", "codes_of", "matrix", "tile", "tile_width"]
+
+Array = npt.NDArray[Any]
+Codes = tuple[Array, Array]
+"""The decoder's input z (B, L); and if it is +-1, where its patterns stand: (B, L / 4), otherwise (B, 0)."""
+Scores = tuple[Array, Array, float, Entries]
+"""What ds = factors E - scale t is made of: E by `forward`, factors (N, B), scale, entries of t."""
+
+_SMALL = 1_000_000  # multiplications of a product that OpenBLAS takes for small
+
+
+def tile_width(n_bits: int) -> int:
+    """Return the number of words in a tile, which depends on shapes only.
+
+    OpenBLAS multiplies small matrices (up to 10^6 multiplications) in place, without packing them
+    first: this many words and some hundred documents.
+
+    Examples
+    --------
+    >>> tile_width(64), tile_width(8), tile_width(1000)
+    (128, 512, 64)
+    """
+    return min(512, max(64, _SMALL // (100 * n_bits) // 64 * 64))
+
+
+def codes_of(z: Array) -> Codes:
+    """Return the decoder's input with what its products need besides.
+
+    Examples
+    --------
+    >>> [part.shape for part in codes_of(np.ones((3, 8), np.float32))]
+    [(3, 8), (3, 2)]
+    >>> [part.shape for part in codes_of(np.zeros((3, 8), np.float32))]
+    [(3, 8), (3, 0)]
+    """
+    n_rows, n_bits = z.shape
+    places = np.empty((n_rows, n_bits // 8 * 2), dtype=np.int64)
+    if n_bits % 8 != 0 or not are_signs(z, places):
+        places = np.empty((n_rows, 0), dtype=np.int64)
+    return z, places
+
+
+@jit()
+def block_size(width: int, n_bits: int) -> int:
+    """Return how many documents make a small product with a tile."""
+    return max(16, _SMALL // (width * n_bits))
+
+
+@jit()
+def matrix(buffer: Array, rows: int, columns: int) -> Array:
+    """Return the beginning of a buffer as a matrix, a view."""
+    return buffer[: rows * columns].reshape(rows, columns)
+
+
+@jit()
+def tile(E: Array, n_rows: int, start: int, stop: int) -> Array:
+    """Return the tile of the words ``start`` to ``stop - 1``, (B, words), a view."""
+    return E[n_rows * start : n_rows * stop].reshape(n_rows, stop - start)

@@ -1,0 +1,45 @@
+"""The gradient kernels of the decoder against products as they are written."""
+
+import numpy as np
+import pytest
+from decoding import KINDS, WIDTH, WORDS, decoded, gradient_of
+
+from nphash.kernels.decoder_gradient import fill_bias, fill_tiles, update_tiles
+from nphash.kernels.tiles import codes_of
+from nphash.threads import single_threaded_blas
+
+
+@pytest.fixture(params=KINDS.values(), ids=KINDS)
+def case(rng, request):
+    return decoded(rng, *request.param)
+
+
+@pytest.fixture(autouse=True)
+def one_blas_thread():
+    with single_threaded_blas():
+        yield
+
+
+def test_fill_bias(case):
+    scores, ds = gradient_of(case)
+    db = np.full(WORDS, np.nan, np.float32)
+    for first, last in ((0, 4), (4, 11)):
+        fill_bias(scores, db, WIDTH, first, last)
+    np.testing.assert_allclose(db, ds.sum(axis=0), atol=1e-6)
+
+
+def test_fill_tiles_and_update_tiles(case, rng):
+    z, W = case[:2]
+    scores, ds = gradient_of(case)
+    dW = np.full_like(W, np.nan)
+    for first, last in ((0, 4), (4, 11)):
+        fill_tiles(codes_of(z), scores, dW, first * WIDTH, WIDTH, first, last)
+    np.testing.assert_allclose(dW, z.T @ ds, atol=1e-6)
+
+    # w - rate m / sqrt(v) with beta1 = 0 and beta2 = 1, v = 1: plain gradient descent
+    settings = np.array([1, 0.5, 0, 0, 1, 1, 0, 1, 1], np.float32)
+    w, m, v = W.copy(), np.zeros_like(W), np.ones_like(W)
+    for first, last in ((0, 9), (9, 11)):  # one group of tiles and a bit
+        update_tiles(codes_of(z), scores, w, m, v, settings, WIDTH, first, last)
+    np.testing.assert_allclose(w, W - 0.5 * dW, atol=1e-6)
+    assert np.array_equal(m, dW)
