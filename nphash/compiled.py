@@ -20,6 +20,7 @@ from nphash.engine import BacksOfScalar, Engine
 from nphash.kernels import decoder, decoder_gradient, first_layer
 from nphash.kernels.adam import update
 from nphash.kernels.rows import pass_positive, rectify
+from nphash.kernels.signs import sums_for
 from nphash.kernels.sparse import COMPILED, csr_times_dense, row_sums, scaled_rows, take_rows
 from nphash.kernels.tiles import Codes, Scores, codes_of, tile_width
 from nphash.kernels.transpose import Entries, Order, entries_of, sort_by_word
@@ -163,7 +164,10 @@ class _Decoding:
         def share(i: int, j: int) -> float:
             k = i // self.share
             out, sums = (E, shifts, totals[k]), (expected[k], seen[k])
-            return decoder.forward(self.codes, self.W, self.b, self.entries, out, sums, self.width, i, j)
+            room = sums_for(self.codes[1])
+            return decoder.forward(
+                self.codes, self.W, self.b, self.entries, out, sums, room, self.width, i, j
+            )
 
         hits = sum(run_blocks(share, shares, self.background.threads))
         self.E, self.inverse = E, np.empty(shifts.shape)  # (N, B): what makes a tile of E probabilities
@@ -219,10 +223,15 @@ class _DecoderGradient(LazyGradient):
 
     def fill(self, out: Array, start: int, stop: int) -> None:
         at = start * self.width
-        decoder_gradient.fill_tiles(self.codes, self.scores, out, at, self.width, start, stop)
+        decoder_gradient.fill_tiles(
+            self.codes, self.scores, out, at, sums_for(self.codes[1]), self.width, start, stop
+        )
 
     def update(self, w: Array, m: Array, v: Array, settings: Array, start: int, stop: int) -> None:
-        decoder_gradient.update_tiles(self.codes, self.scores, w, m, v, settings, self.width, start, stop)
+        room = sums_for(self.codes[1])
+        decoder_gradient.update_tiles(
+            self.codes, self.scores, w, m, v, settings, room, self.width, start, stop
+        )
 
 
 class _BiasGradient(LazyGradient):

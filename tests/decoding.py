@@ -4,6 +4,7 @@ import numpy as np
 import scipy.sparse
 
 from nphash.kernels.decoder import forward
+from nphash.kernels.signs import sums_for
 from nphash.kernels.tiles import codes_of
 from nphash.kernels.transpose import entries_of, sort_by_word
 from nphash.ops import softmax
@@ -33,7 +34,7 @@ def decoded(rng, raised, signs):
     n_tiles = -(-WORDS // WIDTH)
     out = np.empty(WORDS * ROWS, np.float32), np.empty((n_tiles, ROWS), np.float32), np.empty(ROWS)
     vectors = np.empty((ROWS, BITS), np.float32), np.empty((ROWS, BITS), np.float32)
-    hits = forward(codes_of(z), W, b, entries, out, vectors, WIDTH, 0, n_tiles)
+    hits = forward(codes_of(z), W, b, entries, out, vectors, sums_for(codes_of(z)[1]), WIDTH, 0, n_tiles)
     return z, W, b, target, entries, out, vectors, hits
 
 

@@ -5,6 +5,7 @@ import pytest
 from decoding import BITS, KINDS, ROWS, WIDTH, WORDS, decoded
 
 from nphash.kernels.decoder import combine, forward
+from nphash.kernels.signs import sums_for
 from nphash.kernels.tiles import codes_of, tile
 from nphash.ops import softmax
 from nphash.threads import single_threaded_blas

@@ -30,7 +30,7 @@ import numpy.typing as npt
 from nphash.kernels._jit import jit
 from nphash.kernels.exponential import exponentials
 from nphash.kernels.rows import add_row, add_scaled, copy_row, scale_row
-from nphash.kernels.signs import LANES, can_look_up, fill_sums, look_up, sums_for
+from nphash.kernels.signs import LANES, can_look_up, fill_sums, look_up
 from nphash.kernels.tiles import Codes, block_size, matrix, tile
 from nphash.kernels.transpose import Entries
 from nphash.kernels.turning import turn_blocks
@@ -50,6 +50,7 @@ def forward(
     entries: Entries,
     out: tuple[Array, Array, Array],
     vectors: tuple[Array, Array],
+    sums: Array,
     width: int,
     first: int,
     last: int,
@@ -69,6 +70,8 @@ def forward(
     vectors
         Arrays to write into, (B, L), sums over the words w of these tiles: E_w W[:, w], relative to
         the last m; and t_w W[:, w].
+    sums
+        Room for sums, by `nphash.kernels.signs.sums_for`.
     width
         Words in a tile.
 
@@ -84,7 +87,6 @@ def forward(
     block = block_size(width, n_bits)
     buffer, turned = np.empty(n_bits * width, W.dtype), np.empty(n_bits * width, W.dtype)
     part, added = np.empty_like(z), np.empty(n_rows, z.dtype)
-    sums = sums_for(places.shape[1])
     hits = np.float64(0)
     total[:] = 0
     expected[:] = 0
@@ -151,7 +153,8 @@ def _look_up_scores(
     places: Array, columns: Array, bias: Array, shift: Array, sums: Array, scores: Array, added: Array
 ) -> None:
     # `_multiply_scores` for codes of +-1
-    total = np.zeros((added.size, LANES), columns.dtype)
+    total = np.empty((added.size, LANES), columns.dtype)
+    total[:] = 0
     for at in range(0, bias.size, LANES):
         fill_sums(columns, at, sums)
         look_up(sums, places, bias, shift, at, scores, total)

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from nphash.kernels._jit import jit
 from nphash.kernels.adam import update
 from nphash.kernels.rows import add_row, add_scaled, copy_row, set_scaled
-from nphash.kernels.signs import LANES, add_by_pattern, can_look_up, separate, sums_for
+from nphash.kernels.signs import LANES, add_by_pattern, can_look_up, separate
 from nphash.kernels.tiles import Codes, Scores, block_size, matrix, tile
 
 __all__ = ["fill_bias", "fill_tiles", "update_tiles"]
@@ -60,7 +60,9 @@ def _fill_scores(scores: Scores, t: int, start: int, ds: Array) -> None:
 
 
 @jit()
-def fill_tiles(codes: Codes, scores: Scores, out: Array, at: int, width: int, first: int, last: int) -> None:
+def fill_tiles(
+    codes: Codes, scores: Scores, out: Array, at: int, sums: Array, width: int, first: int, last: int
+) -> None:
     """Write the weights' gradient z' ds of the tiles ``first`` to ``last - 1``.
 
     Parameters
@@ -69,12 +71,13 @@ def fill_tiles(codes: Codes, scores: Scores, out: Array, at: int, width: int, fi
         The decoder's input (B, L) by `codes_of`, and `Scores`.
     out
         Array of L rows to write into, from column ``at``.
+    sums
+        Zeros by `nphash.kernels.signs.sums_for`; so they are left.
     """
     z, places = codes
     n_rows, n_bits = z.shape
     starts = scores[3][0]
     rest, buffer = np.empty(n_rows * width, z.dtype), np.empty(n_bits * width, z.dtype)
-    sums = sums_for(places.shape[1])
     for t in range(first, last):
         start, stop = t * width, min((t + 1) * width, starts.size - 1)
         column = at + start - first * width
@@ -110,6 +113,7 @@ def update_tiles(
     m: Array,
     v: Array,
     settings: Array,
+    sums: Array,
     width: int,
     first: int,
     last: int,
@@ -122,12 +126,14 @@ def update_tiles(
         The decoder's input (B, L) by `codes_of`, and `Scores`.
     W, m, v, settings
         As for `nphash.kernels.adam.update`.
+    sums
+        As for `fill_tiles`.
     """
     # A few more columns: rows at multiples of 4096 bytes would all lie in the same few lines of the cache.
     gradients = np.empty((len(W), _GROUP * width + LANES), W.dtype)
     for group in range(first, last, _GROUP):
         end = min(group + _GROUP, last)
-        fill_tiles(codes, scores, gradients, 0, width, group, end)
+        fill_tiles(codes, scores, gradients, 0, sums, width, group, end)
         i, j = group * width, min(end * width, W.shape[1])
         for bit in range(len(W)):
             update(W[bit, i:j], gradients[bit, : j - i], m[bit, i:j], v[bit, i:j], settings)

@@ -49,7 +49,7 @@ NEVER = -1  # steps done of a row whose moments are still zero: steps without gr
 @jit()
 def _gradient(entries: Entries, dh: Array, word: int, out: Array) -> None:
     starts, documents, weights = entries
-    sum_rows(documents, weights, dh, starts[word], starts[word + 1], out)
+    sum_rows(documents, weights, dh, starts[word], starts[word + 1], out, 0)
 
 
 @jit()

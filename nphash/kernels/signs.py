@@ -90,12 +90,11 @@ def can_look_up(places: Array, n_words: int) -> bool:
     return places.shape[1] > 0 and n_words % LANES == 0
 
 
-@jit()
-def sums_for(n_groups: int) -> Array:
-    """Return zeros for the sums of so many groups of four bits, (16 groups, LANES) float32, aligned."""
-    n_sums = PATTERNS * n_groups
+def sums_for(places: Array) -> Array:
+    """Return zeros for the sums that these places are of, (4 L, LANES) float32, where vectors begin."""
+    n_sums = PATTERNS * places.shape[1]
     buffer = np.zeros((n_sums + 1) * LANES, np.float32)
-    skip = (-buffer.ctypes.data) % _BYTES // 4
+    skip = -buffer.ctypes.data % _BYTES // 4
     return buffer[skip : skip + n_sums * LANES].reshape(n_sums, LANES)
 
 

@@ -49,12 +49,12 @@ def _times_dense(
 
 @jit()
 def sum_rows(
-    indices: Array, data: Array, dense: Array, position: int, end: int, target: Array, last: int = 0
+    indices: Array, data: Array, dense: Array, position: int, end: int, target: Array, last: int
 ) -> None:
     """Write the sum of data[i] dense[indices[i]] for i from ``position`` to ``end`` - 1 into ``target``.
 
     Where ``dense`` is larger than the cache, rows are asked for some entries early, up to entry ``last`` - 1,
-    which may lie behind ``end`` if other sums follow.
+    which may lie behind ``end`` if other sums follow; 0 to ask for none.
     """
     target[:] = 0
     # Four rows at once: the sum is loaded and stored once for the four, and the memory fetches
