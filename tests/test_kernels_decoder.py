@@ -46,9 +46,9 @@ def test_combine_is_forward_over_all_tiles_at_once(case):
     E, shifts = np.empty(WORDS * ROWS, np.float32), np.empty((n_tiles, ROWS), np.float32)
     totals, (expected, seen) = np.empty((4, ROWS)), np.empty((2, 4, ROWS, BITS), np.float32)
     for k, (first, last) in enumerate(shares):
-        forward(
-            codes_of(z), W, b, entries, (E, shifts, totals[k]), (expected[k], seen[k]), WIDTH, first, last
-        )
+        codes, room = codes_of(z), sums_for(codes_of(z)[1])
+        left = (E, shifts, totals[k]), (expected[k], seen[k])
+        forward(codes, W, b, entries, *left, room, WIDTH, first, last)
     inverse = np.empty((n_tiles, ROWS))
     logs = combine(shifts, totals, expected, seen, 3, inverse)
     np.testing.assert_allclose(logs, np.log(whole_total) + whole_shifts[-1], rtol=1e-6)
