@@ -134,6 +134,7 @@ class CompiledEngine(Engine):
         with profile.measure("decoder"):
             step = _Decoding(np.ascontiguousarray(z), W, b, target, self._entries(target), self.background)
             loss = step.forward()
+        self.looks_up = step.codes[1].size > 0
         return loss, profile.around("decoder, backward", step.back)
 
 

@@ -42,6 +42,7 @@ class Engine:
     """
 
     name = "numpy"
+    looks_up = False  # whether the last codes decoded were +-1, and their products sums that were looked up
 
     def __init__(self, threads: int = 1, profile: Profile | None = None) -> None:
         self.threads = threads

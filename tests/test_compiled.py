@@ -76,6 +76,15 @@ def test_decode(rng, kind, rows, bits, words, scale):
         close(gradient, wanted, 2e-6 if longer else PRECISION)
 
 
+def test_it_says_whether_sums_were_looked_up(rng):
+    engine, (z, W, b) = CompiledEngine(), decoder(rng, 3, 8, 40)
+    target = targets("usual", 3, 40, rng)
+    for scale, looked_up in ((1, True), (0.5, False), (1, True)):
+        engine.decode(np.float32(scale) * z, W, b, target)
+        assert engine.looks_up == looked_up
+    assert not Engine().looks_up
+
+
 def test_a_vocabulary_of_one_word_has_nothing_to_learn(rng):
     loss, back = CompiledEngine().decode(*decoder(rng, 3, 2, 1), targets("one word", 3, 1, rng))
     assert loss == pytest.approx(0, abs=1e-6)

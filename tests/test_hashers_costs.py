@@ -31,6 +31,12 @@ def test_the_compiled_engine_leaves_weight_gradients_to_the_optimiser():
     assert work["optimiser"].bytes == 6 * 4 * (SIZE - (V - U) * H1)
 
 
+def test_looking_up_takes_an_addition_for_four_bits():
+    work = least_work(PARAMS, Scale("numba", 2, B, E, U, looks_up=True))
+    assert work["decoder"].flops == (2 + 0.5) * B * L * V  # E W' remains a product
+    assert work["optimiser"].flops == 2 * E * H1 + 2 * B * H1 * H2 + 0.5 * B * L * V
+
+
 def test_both_engines_multiply_as_much():
     compiled, written = (
         sum(part.flops for part in least_work(PARAMS, scale(name)).values()) for name in ("numba", "numpy")

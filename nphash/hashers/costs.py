@@ -51,6 +51,8 @@ def _least_work(params: Params, scale: Scale) -> dict[str, Work]:
     gather = 2 * e * H  # every word weight times a row of W_1
     layers = sum(2 * B * W.size for W in dense)
     decoder = 2 * B * L * V
+    # An addition takes the place of a multiplication with addition; one is looked up for four bits.
+    looked_up = decoder / 4 if scale.looks_up else decoder
     trained = sum(array.size for name, array in params.items() if name != "V_u")
     scores = Work(bytes=L * V * s, flops=decoder, exponentials=B * V)
     work = {
@@ -64,8 +66,8 @@ def _least_work(params: Params, scale: Scale) -> dict[str, Work]:
         moved = trained if frozen else trained - (V - u) * H
         return work | {
             "hidden layers, backward": Work(flops=layers),  # dx
-            "decoder": Work(scores.bytes, 2 * decoder, scores.exponentials),
-            "optimiser": Work(bytes=6 * s * moved, flops=first_gradient + layers + decoder),
+            "decoder": Work(scores.bytes, looked_up + decoder, scores.exponentials),
+            "optimiser": Work(bytes=6 * s * moved, flops=first_gradient + layers + looked_up),
         }
     return work | {
         "first layer, backward": Work(bytes=0 if frozen else V * H * s, flops=first_gradient),

@@ -22,6 +22,8 @@ class Scale:
         What computes them.
     documents, weights, words
         Of the first batch: its rows, its non-zero word weights, how many distinct words these have.
+    looks_up
+        Whether the decoder looks sums up in place of products: for codes of +-1 only.
     """
 
     engine: str
@@ -29,6 +31,7 @@ class Scale:
     documents: int
     weights: int
     words: int
+    looks_up: bool = False
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,8 @@ class Progress:
         Since the start, and an estimate to the end.
     params
         The current weights, not to be changed; at the end of an epoch those it is judged by. Within an
-        epoch the rows of words that were not in the last batches may lag behind (`nphash.postponed`).
+        epoch the rows of words that were not in the last batches may lag behind (`nphash.postponed`), and
+        the decoder's weights may just be changing (`nphash.background`).
     profile
         Seconds spent so far, by part of the program.
     scale

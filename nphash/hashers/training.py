@@ -229,12 +229,12 @@ class _Loop:
     def _step(self, params: Params, batch: Batch, rate: float, ahead: LookAhead | None) -> dict[str, float]:
         """Do one step and return the terms of its loss."""
         measure = self.profile.measure
-        self.scale = self.scale or _scale(batch)
         with measure("optimiser"):
             self.adam.catch_up(batch.x.indices)
         with measure("latent layers and noise"):
             terms, back = self.model.loss(params, batch)
             grads = back()
+        self.scale = self.scale or _scale(batch)
         with measure("optimiser"):
             self.adam.step(params, grads, rate, ahead)
             self._move_average(params, grads)
@@ -310,8 +310,8 @@ class _Loop:
 
 
 def _scale(batch: Batch) -> Scale:
-    words = np.unique(batch.x.indices).size
-    return Scale(batch.engine.name, batch.engine.threads, batch.x.shape[0], batch.x.nnz, words)
+    engine, words = batch.engine, np.unique(batch.x.indices).size
+    return Scale(engine.name, engine.threads, batch.x.shape[0], batch.x.nnz, words, engine.looks_up)
 
 
 def _moments(adam: Adam) -> Params:
