@@ -163,6 +163,8 @@ class Adam:
             For a gradient without parameter, or of another shape; for a rate that was announced otherwise.
         """
         _check(params, grads)
+        if self._background is not None:
+            self._background.finish()  # of the step before
         threads = count_threads(self.threads)
         scale = 1.0
         if self.max_norm is not None:
@@ -210,18 +212,25 @@ class Adam:
         """Do all steps put off, so that parameters and moments are what they should be everywhere.
 
         To be called before parameters are read other than by a batch. Without row gradients
-        (`nphash.lazy.RowGradient`) nothing is ever put off.
+        (`nphash.lazy.RowGradient`) and gradients with a `background` nothing is ever put off.
 
         Raises
         ------
         InputError
             If steps that were announced are still to come: some rows have done them already.
+        Exception
+            Whatever an update in the background has raised.
         """
         if self._background is not None:
             self._background.finish()
         self._run(waiting.settle() for waiting in self._postponed.values())
         for waiting in self._postponed.values():
             waiting.forget()
+
+    def abandon(self) -> None:
+        """Let nothing change parameters any more: after an error, when some may be half updated."""
+        if self._background is not None:
+            self._background.abandon()
 
     def _run(self, tasks: Iterable[list[Task]]) -> None:
         run_tasks(list(chain.from_iterable(tasks)), count_threads(self.threads))

@@ -14,7 +14,7 @@ class Background:
     """Tasks for threads that would otherwise be idle, until somebody needs what they do.
 
     A step of training has parts too small for several threads: meanwhile these do what is needed only
-    later. Calls of `nphash.threads.run_tasks` come first: a worker looks after every task.
+    later. Calls of `nphash.threads.run_tasks` come first: a worker checks for them after every task.
 
     Parameters
     ----------
@@ -47,20 +47,34 @@ class Background:
 
     def finish(self) -> None:
         """Do what is left, and wait for what is under way; raise the first error of a task."""
-        while self._tasks:
-            try:
-                task = self._tasks.popleft()
-            except IndexError:  # another thread was faster
-                break
-            task()
-        error: BaseException | None = None
-        while self._calls:  # a call that has made room for others has put in another one before it ended
-            call = self._calls.popleft()
-            if not call.withdraw():
-                call.wait()
-                error = error or call.error
+        try:
+            while self._tasks:
+                try:
+                    task = self._tasks.popleft()
+                except IndexError:  # another thread was faster
+                    break
+                task()
+        except BaseException:
+            self.abandon()
+            raise
+        error = self._wait()
         if error is not None:
             raise error
+
+    def abandon(self) -> None:
+        """Begin no other task, and wait for those under way; their errors are not raised."""
+        self._tasks.clear()
+        self._wait()
+
+    def _wait(self) -> BaseException | None:
+        error: BaseException | None = None
+        while self._calls:  # a call that has made room for others has put in another one before it ended
+            call = self._calls[0]
+            call.withdraw()
+            call.wait()
+            error = error or call.error
+            self._calls.popleft()
+        return error
 
     def _ask(self) -> None:
         call = Call(self._work)

@@ -1,8 +1,10 @@
 """The engine of Numba kernels: same operations and results as `nphash.engine.Engine`, in float32.
 
-Three ideas make it fast. Vocabulary-sized intermediate results go through the cache tile by tile. The
-gradients of weight matrices are `LazyGradient`: Adam gets them block by block. And work is cut
-into blocks that depend on shapes only, so that any number of threads gives the same bytes.
+What makes it fast: vocabulary-sized intermediate results go through the cache tile by tile. The gradients of
+weight matrices are `LazyGradient`: Adam gets them block by block. Codes of +-1 need no products: sums are
+looked up (`nphash.kernels.signs`). The memory is told which rows come next (`nphash.kernels.prefetch`). What
+Adam does to the decoder's weights goes on while the next step begins (`nphash.background`). And work is
+cut into blocks that depend on shapes only, so that any number of threads gives the same bytes.
 
 Shapes: B documents of a batch, V words, H hidden units, L bits, N tiles of words.
 """
@@ -17,12 +19,13 @@ from scipy.sparse import csr_array, csr_matrix
 from nphash.background import Background
 from nphash.documents import with_entries, with_weights
 from nphash.engine import BacksOfScalar, Engine
+from nphash.errors import InputError
 from nphash.kernels import decoder, decoder_gradient, first_layer
 from nphash.kernels.adam import update
 from nphash.kernels.rows import pass_positive, rectify
-from nphash.kernels.signs import sums_for
+from nphash.kernels.signs import places_of, sums_for
 from nphash.kernels.sparse import COMPILED, csr_times_dense, row_sums, scaled_rows, take_rows
-from nphash.kernels.tiles import Codes, Scores, codes_of, tile_width
+from nphash.kernels.tiles import Codes, Scores, tile_width
 from nphash.kernels.transpose import Entries, Order, entries_of, sort_by_word
 from nphash.lazy import LazyGradient, ProductGradient, RowGradient
 from nphash.ops import Array, Back, Backs
@@ -129,13 +132,25 @@ class CompiledEngine(Engine):
     def decode(self, z: Array, W: Array, b: Array, target: Any) -> tuple[float, BacksOfScalar]:
         """Compute scores and likelihood in tiles of words; see `Engine.decode`."""
         profile = self.profile
+        _check_arrays(z, W, b)
         with profile.measure("optimiser"):
             self.background.finish()  # the last step's update of W
         with profile.measure("decoder"):
-            step = _Decoding(np.ascontiguousarray(z), W, b, target, self._entries(target), self.background)
+            z, b, entries = np.ascontiguousarray(z), np.ascontiguousarray(b), self._entries(target)
+            step = _Decoding(z, W, b, target, entries, self.background)
             loss = step.forward()
         self.looks_up = step.codes[1].size > 0
         return loss, profile.around("decoder, backward", step.back)
+
+
+def _check_arrays(z: Array, W: Array, b: Array) -> None:
+    # Kernels read memory as it lies there: another kind of number would be taken for float32.
+    kinds, order = {array.dtype.name for array in (z, W, b)}, "" if W.flags.c_contiguous else "not "
+    if kinds != {"float32"} or order:
+        raise InputError(
+            f"the kernels were given {', '.join(sorted(kinds))}, W {order}in C order",
+            "give C-contiguous float32 arrays, or use nphash.engine.Engine",
+        )
 
 
 class _Decoding:
@@ -145,7 +160,7 @@ class _Decoding:
         self, z: Array, W: Array, b: Array, target: Any, entries: Entries, background: Background
     ) -> None:
         self.z, self.W, self.b, self.background = z, W, b, background
-        self.codes = codes_of(z)
+        self.codes = z, places_of(z)
         self.entries = entries
         self.mass = np.empty(len(z))  # (B,) T, in float64
         row_sums(target.indptr, target.data, self.mass)
@@ -161,6 +176,9 @@ class _Decoding:
         shifts = np.empty((self.n_tiles, n), z.dtype)
         totals = np.empty((len(shares), n))
         expected, seen = np.empty((2, len(shares), *z.shape), z.dtype)  # (shares, B, L) each
+        tiles = np.array([first for first, _ in shares])
+        words = tiles * self.width
+        shifts[tiles] = (z @ self.W[:, words] + self.b[words]).T  # scores of each share's first word
 
         def share(i: int, j: int) -> float:
             k = i // self.share

@@ -1,4 +1,4 @@
-"""The one pool of worker threads.
+"""Worker threads: one pool for each number of threads that is asked for.
 
 Kernels release the GIL, so plain Python threads run them side by side. Numba's own
 ``parallel=True`` is not used: with its fallback threading layer two Python threads that enter
@@ -41,16 +41,15 @@ class Call:
         self._ticket = deque([None])  # who takes it, worker or caller, has the say; pop is atomic
 
     def withdraw(self) -> bool:
-        """Take the call back; False if a worker has begun with it."""
-        try:
-            self._ticket.pop()
-        except IndexError:
-            return False
-        return True
+        """Take the call back, which ends it; False if a worker has begun with it."""
+        taken = self._take()
+        if taken:
+            self._ended.release()
+        return taken
 
     def answer(self) -> None:
         """Do the work, unless it has been withdrawn."""
-        if not self.withdraw():
+        if not self._take():
             return
         try:
             self.work()
@@ -60,9 +59,16 @@ class Call:
             self._ended.release()
 
     def wait(self) -> None:
-        """Wait for a call that a worker has begun with."""
+        """Wait for the end of a call that has been begun with or withdrawn."""
         with self._ended:
             pass
+
+    def _take(self) -> bool:
+        try:
+            self._ticket.pop()
+        except IndexError:
+            return False
+        return True
 
 
 class Pool:
@@ -82,7 +88,7 @@ class Pool:
             threading.Thread(target=self._answer_calls, name=f"nphash_{i}", daemon=True).start()
 
     def ask(self, call: Call, later: bool = False) -> None:
-        """Let a worker answer the call, before or after all that are not for later."""
+        """Let a worker answer the call, before those that are for later; one for later after the others."""
         (self._later if later else self._now).append(call)
         self._calls.put(None)
 
@@ -93,12 +99,16 @@ class Pool:
     def _answer_calls(self) -> None:
         while True:
             self._calls.get()
+            while (call := self._next()) is not None:
+                call.answer()
+
+    def _next(self) -> Call | None:
+        for calls in (self._now, self._later):
             try:
-                call = self._now.popleft()
-            except IndexError:
-                call = self._later.popleft()
-            call.answer()
-            del call  # not kept until the next one comes, nor the arrays it works on
+                return calls.popleft()
+            except IndexError:  # none, or another worker was faster
+                pass
+        return None
 
 
 def pool_of(threads: int) -> Pool:
@@ -109,5 +119,11 @@ def pool_of(threads: int) -> Pool:
         return _pools[threads]
 
 
-if hasattr(os, "register_at_fork"):  # a forked child has the pool object but none of its threads
-    os.register_at_fork(after_in_child=_pools.clear)
+def _forget() -> None:
+    global _lock
+    _lock = threading.Lock()  # a thread that is not in the child may have held it
+    _pools.clear()
+
+
+if hasattr(os, "register_at_fork"):  # a forked child has the pool objects but none of their threads
+    os.register_at_fork(after_in_child=_forget)

@@ -100,9 +100,9 @@ def run_tasks(tasks: Sequence[Callable[[], T]], threads: int) -> list[T]:
             results[i] = task()
 
     calls, pool = [Call(work) for _ in range(min(threads, len(tasks)) - 1)], pool_of(threads)
-    for call in calls:
-        pool.ask(call)
     try:
+        for call in calls:
+            pool.ask(call)
         work()
     finally:
         waiting.clear()

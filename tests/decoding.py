@@ -4,8 +4,7 @@ import numpy as np
 import scipy.sparse
 
 from nphash.kernels.decoder import forward
-from nphash.kernels.signs import sums_for
-from nphash.kernels.tiles import codes_of
+from nphash.kernels.signs import places_of, sums_for
 from nphash.kernels.transpose import entries_of, sort_by_word
 from nphash.ops import softmax
 
@@ -33,8 +32,9 @@ def decoded(rng, raised, signs):
     entries = entries_of(sort_by_word(target.indptr, target.indices, WORDS), target.data)
     n_tiles = -(-WORDS // WIDTH)
     out = np.empty(WORDS * ROWS, np.float32), np.empty((n_tiles, ROWS), np.float32), np.empty(ROWS)
+    out[1][0] = z @ W[:, 0] + b[0]  # the first score of each document, as the first m
     vectors = np.empty((ROWS, BITS), np.float32), np.empty((ROWS, BITS), np.float32)
-    hits = forward(codes_of(z), W, b, entries, out, vectors, sums_for(codes_of(z)[1]), WIDTH, 0, n_tiles)
+    hits = forward((z, places_of(z)), W, b, entries, out, vectors, sums_for(places_of(z)), WIDTH, 0, n_tiles)
     return z, W, b, target, entries, out, vectors, hits
 
 

@@ -1,10 +1,14 @@
+import threading
+
 import naive
 import numpy as np
 import pytest
 
-from nphash.adam import Adam, adam_step, global_norm
+from nphash.adam import UNSTEADY, Adam, adam_step, global_norm
+from nphash.background import Background
 from nphash.errors import InputError
 from nphash.kernels import sparse as kernels
+from nphash.lazy import LazyGradient
 
 
 def run(optimiser, params, gradients):
@@ -147,3 +151,58 @@ def test_readable_step_leaves_its_arguments_alone(rng):
     copies = [a.copy() for a in arrays]
     adam_step(*arrays, t=1, learning_rate=0.1)
     assert all(np.array_equal(a, b) for a, b in zip(arrays, copies, strict=True))
+
+
+class Slow(LazyGradient):
+    """A gradient of ones whose update waits until it may go on."""
+
+    def __init__(self, background, gate):
+        self.shape, self.dtype, self.background, self.gate = (2,), np.dtype(np.float64), background, gate
+
+    def blocks(self):
+        return [(0, 2)]
+
+    def fill(self, out, start, stop):
+        out[start:stop] = 1
+
+    def update(self, w, m, v, settings, start, stop):
+        assert self.gate.wait(30)
+        w[start:stop] -= 1
+
+
+def test_an_update_in_the_background_goes_on_after_the_step():
+    background, gate = Background(2), threading.Event()
+    params, optimiser = {"W": np.zeros(2)}, Adam(t=UNSTEADY, threads=2)
+    optimiser.step(params, {"W": Slow(background, gate)})
+    assert params["W"].tolist() == [0, 0]
+    gate.set()
+    optimiser.settle()
+    assert params["W"].tolist() == [-1, -1]
+
+
+def test_gradients_to_be_clipped_are_not_left_to_the_background():
+    background, gate = Background(2), threading.Event()
+    params = {"W": np.zeros(2)}
+    Adam(max_norm=1.0, t=UNSTEADY).step(params, {"W": Slow(background, gate)})
+    assert (params["W"] < 0).all()
+
+
+def test_a_second_step_waits_for_the_first():
+    background, gate = Background(2), threading.Event()
+    params, optimiser = {"W": np.zeros(2)}, Adam(t=UNSTEADY, threads=2)
+    optimiser.step(params, {"W": Slow(background, gate)})
+    threading.Timer(0.02, gate.set).start()
+    optimiser.step(params, {"W": np.zeros(2)})  # no gradient, and no moments: W stays
+    assert params["W"].tolist() == [-1, -1]
+
+
+def test_after_an_error_nothing_changes_any_more():
+    background, gate = Background(2), threading.Event()
+    params, optimiser = {"W": np.zeros(2)}, Adam(t=UNSTEADY, threads=2)
+    optimiser.step(params, {"W": Slow(background, gate)})
+    threading.Timer(0.02, gate.set).start()
+    optimiser.abandon()
+    left = params["W"].copy()  # done or not
+    optimiser.settle()
+    assert np.array_equal(params["W"], left)
+    Adam().abandon()  # nothing to end

@@ -85,3 +85,40 @@ def test_several_workers_and_callers_at_once():
         run_tasks([work] * 4, threads=3)
     background.finish()
     assert len(done) == 30 * 8
+
+
+def test_what_is_abandoned_is_not_begun():
+    background, begun, may_end, done = Background(2), threading.Event(), threading.Event(), []
+
+    def hold():
+        begun.set()
+        may_end.wait(30)
+        done.append("held")
+
+    background.begin([hold, lambda: done.append("next")])
+    assert begun.wait(30)
+    threading.Timer(0.02, may_end.set).start()
+    background.abandon()
+    assert done == ["held"]  # waited for, as it was under way
+    background.finish()
+    assert done == ["held"]
+
+
+def test_an_error_of_the_caller_ends_all():
+    background, begun, may_end, done = Background(2), threading.Event(), threading.Event(), []
+
+    def hold():
+        begun.set()
+        may_end.wait(30)
+
+    def fail():
+        may_end.set()
+        raise KeyboardInterrupt
+
+    background.begin([hold])
+    assert begun.wait(30)  # the worker is busy: the rest is the caller's
+    background.begin([fail, lambda: done.append(1)])
+    with pytest.raises(KeyboardInterrupt):
+        background.finish()
+    background.finish()
+    assert not done

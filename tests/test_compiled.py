@@ -13,6 +13,7 @@ from small import FixedNoise, documents, unit_rows
 from nphash.adam import Adam
 from nphash.compiled import CompiledEngine
 from nphash.engine import Engine
+from nphash.errors import InputError
 from nphash.hashers.doc2hash import Doc2Hash
 from nphash.hashers.training import Batch, Training
 from nphash.threads import single_threaded_blas
@@ -113,6 +114,17 @@ def test_the_largest_score_in_any_tile(rng, scale):
         assert got[0] == pytest.approx(exact[0], rel=1e-6)
         for gradient, wanted in zip(got[1:], exact[1:], strict=True):
             close(gradient, wanted, 2e-6)
+
+
+def test_other_arrays_than_the_kernels_take_are_refused(rng):
+    z, W, b = decoder(rng, 2, 8, 40)
+    target = targets("usual", 2, 40, rng)
+    with pytest.raises(InputError, match="float32, float64, W in C order"):
+        CompiledEngine().decode(z, W.astype(np.float64), b, target)
+    with pytest.raises(InputError, match="W not in C order"):
+        CompiledEngine().decode(z, np.asfortranarray(W), b, target)
+    spread = np.repeat(b, 2)[::2]
+    assert CompiledEngine().decode(z, W, spread, target)[0] == CompiledEngine().decode(z, W, b, target)[0]
 
 
 def test_nan_weights_give_a_nan_loss(rng):
@@ -217,13 +229,19 @@ def test_300_steps_end_where_those_of_the_equations_end(sampling):
         assert np.abs(array - ends[1][name]).max() <= 1e-4, name
 
 
-@pytest.mark.parametrize("clip_norm", [None, 0.5])
-def test_same_bytes_for_any_number_of_threads(clip_norm):
+@pytest.mark.parametrize("sampling", ["relaxed", "straight-through"])
+@pytest.mark.parametrize(("clip_norm", "batch_size"), [(None, 100), (0.5, 100), (None, 4)])
+def test_same_bytes_for_any_number_of_threads(clip_norm, batch_size, sampling):
     X = unit_rows(documents(230, 600)[0])
     results = []
     for threads in (1, 2, 8):
-        hasher = model("numba", threads=threads).set_params(
-            training__epochs=2, training__clip_norm=clip_norm, training__validation_share=0.0
+        hasher = model("numba", sampling, threads=threads).set_params(
+            training__epochs=2
+            if batch_size == 100
+            else 4,  # 228 steps: after 100, updates go on in the background
+            training__batch_size=batch_size,
+            training__clip_norm=clip_norm,
+            training__validation_share=0.0,
         )
         hasher.fit(X)
         results.append({name: array.tobytes() for name, array in hasher.params_.items()})
@@ -244,10 +262,11 @@ PROGRAM = """
 import numpy as np, scipy.sparse
 from nphash.compiled import CompiledEngine
 rng = np.random.default_rng(0)
-z, W, b = rng.random((3, 4), "f"), rng.random((4, 70), "f"), rng.random(70, "f")
+z, W, b = rng.random((3, 8), "f"), rng.random((8, 70), "f"), rng.random(70, "f")
 target = scipy.sparse.random(3, 70, 0.1, format="csr", rng=rng, dtype=np.float32)
-loss, back = CompiledEngine().decode(z, W, b, target)
-print(loss, *(np.abs(np.asarray(g)).sum() for g in back()))
+for codes in (z, np.sign(z - 0.5)):
+    loss, back = CompiledEngine().decode(codes, W, b, target)
+    print(loss, *(np.abs(np.asarray(g)).sum() for g in back()))
 """
 
 

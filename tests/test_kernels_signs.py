@@ -8,9 +8,9 @@ from nphash.kernels.signs import (
     LANES,
     PATTERNS,
     add_by_pattern,
-    are_signs,
     fill_sums,
     look_up,
+    places_of,
     separate,
     sums_for,
 )
@@ -38,16 +38,21 @@ def compiled_separate(sums, out, at):
 
 def codes(rng, n_rows, n_bits):
     z = np.where(rng.random((n_rows, n_bits)) < 0.5, np.float32(-1), np.float32(1))
-    places = np.empty((n_rows, n_bits // 4), np.int64)
-    assert are_signs(z, places)
+    places = places_of(z)
+    assert places.shape == (n_rows, n_bits // 4)
     return z, places
 
 
 @pytest.mark.parametrize("value", [0, 0.5, -2, np.nan, np.inf])
 def test_other_numbers_are_no_signs(rng, value):
-    z, places = codes(rng, 3, 8)
+    z, _ = codes(rng, 3, 8)
     z[2, 7] = value
-    assert not are_signs(z, places)
+    assert places_of(z).shape == (3, 0)
+
+
+@pytest.mark.parametrize("n_bits", [5, 12])
+def test_other_lengths_have_no_patterns(rng, n_bits):
+    assert places_of(np.ones((3, n_bits), np.float32)).shape == (3, 0)
 
 
 def test_places_are_numbered_by_bits(rng):
@@ -102,8 +107,7 @@ def test_large_scores_give_large_numbers_and_nan_stays(rng, fill, look):
     columns[0, :4] = 1000, -1000, np.nan, 0
     fill(columns, 0, sums)
     out, total = np.empty((1, LANES), np.float32), np.zeros((1, LANES), np.float32)
-    places = np.empty((1, 2), np.int64)
-    are_signs(np.ones((1, 8), np.float32), places)
+    places = places_of(np.ones((1, 8), np.float32))
     with np.errstate(invalid="ignore"):  # plain Python warns of the NaN
         look(sums, places, np.zeros(LANES, np.float32), np.zeros(1, np.float32), 0, out, total)
     assert 5e34 < out[0, 0] < 6e34

@@ -100,7 +100,8 @@ def _explanation(first: Progress, last: Progress, limits: Limits) -> list[str]:
     return [
         f"means over {steps:,} step{'s' * (steps > 1)} of {scale.documents:,} documents "
         f"({scale.weights:,} word weights of {scale.words:,} words), engine {scale.engine}, {threads}; "
-        "validation is spread over the steps",
+        "validation is spread over the steps, and with several threads part of the optimiser's work is done "
+        "beside other parts",
         f"least: what a step must move and calculate, at the rates this machine has just shown: "
         f"{limits.bandwidth / 1e9:.0f} GB/s, {limits.flops / 1e9:.0f} GFLOP/s, "
         f"{limits.exponentials / 1e9:.1f} G exponentials/s",

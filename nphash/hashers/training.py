@@ -185,6 +185,14 @@ class _Loop:
             self._report(judged, self.steps, terms)
 
     def _epoch(self, params: Params) -> dict[str, float]:
+        """Go over all documents once and return the means of the loss's terms."""
+        try:
+            return self._all_steps(params)
+        except BaseException:
+            self.adam.abandon()
+            raise
+
+    def _all_steps(self, params: Params) -> dict[str, float]:
         n, size = self.data.x.shape[0], self.settings.batch_size
         epoch = self.state.epoch
         rng = np.random.default_rng([self.seed, epoch])

@@ -60,13 +60,13 @@ def forward(
     Parameters
     ----------
     codes, W, b
-        The decoder's input by `codes_of`, (B, L); float32 arrays (L, V) and (V,).
+        `Codes`; float32 arrays (L, V) and (V,).
     entries
         The target t (B, V), by `nphash.kernels.transpose.entries_of`.
     out
         Arrays to write into: E, tile after tile, (B, words of the tile) each, as one row of B V
-        numbers; the m that were subtracted, for each tile, (N, B); and these tiles' sum of E for
-        each document, relative to its last m, (B,) float64.
+        numbers; the m that were subtracted, for each tile, (N, B), those for the first one given; and
+        these tiles' sum of E for each document, relative to its last m, (B,) float64.
     vectors
         Arrays to write into, (B, L), sums over the words w of these tiles: E_w W[:, w], relative to
         the last m; and t_w W[:, w].
@@ -86,7 +86,7 @@ def forward(
     n_rows, n_bits = z.shape
     block = block_size(width, n_bits)
     buffer, turned = np.empty(n_bits * width, W.dtype), np.empty(n_bits * width, W.dtype)
-    part, added = np.empty_like(z), np.empty(n_rows, z.dtype)
+    part, added = matrix(np.empty(z.size, W.dtype), n_rows, n_bits), np.empty(n_rows, W.dtype)
     hits = np.float64(0)
     total[:] = 0
     expected[:] = 0
@@ -97,9 +97,7 @@ def forward(
         columns = matrix(buffer, n_bits, stop - start)
         words = matrix(turned, stop - start, n_bits)  # the same, a word's vector in a row
         _copy_tile(W, start, columns, words)
-        if t == first:
-            _begin(z, columns, bias[0], shifts[t])
-        else:
+        if t > first:
             copy_row(shifts[t], shifts[t - 1])
         if can_look_up(places, stop - start):
             _look_up_scores(places, columns, bias, shifts[t], sums, scores, added)
@@ -108,13 +106,8 @@ def forward(
         for row in range(n_rows):
             if not added[row] < _MUCH:
                 one = slice(row, row + 1)
-                _raise(
-                    z[row],
-                    columns,
-                    bias,
-                    scores[row],
-                    (shifts[t, one], added[one], total[one], expected[row]),
-                )
+                sums_so_far = shifts[t, one], added[one], total[one], expected[row]
+                _raise(z[row], columns, bias, scores[row], sums_so_far)
             total[row] += added[row]
         for begin in range(0, n_rows, block):
             np.dot(scores[begin : begin + block], words, part[begin : begin + block])
@@ -125,21 +118,12 @@ def forward(
 
 
 @jit()
-def _begin(z: Array, columns: Array, bias: Any, shift: Array) -> None:
-    # The first m: each document's score of the first word
-    for row in range(z.shape[0]):
-        score = bias
-        for bit in range(z.shape[1]):
-            score += z[row, bit] * columns[bit, 0]
-        shift[row] = score
-
-
-@jit()
 def _multiply_scores(
     z: Array, columns: Array, bias: Array, shift: Array, block: int, scores: Array, added: Array
 ) -> None:
     # Writes E of a tile, and its sum for each document.
-    n_rows, ones = z.shape[0], np.ones(bias.size, z.dtype)
+    n_rows, ones = z.shape[0], np.empty(bias.size, bias.dtype)
+    ones[:] = 1
     for begin in range(0, n_rows, block):
         end = min(begin + block, n_rows)
         np.dot(z[begin:end], columns, scores[begin:end])
@@ -153,7 +137,7 @@ def _look_up_scores(
     places: Array, columns: Array, bias: Array, shift: Array, sums: Array, scores: Array, added: Array
 ) -> None:
     # `_multiply_scores` for codes of +-1
-    total = np.empty((added.size, LANES), columns.dtype)
+    total = matrix(np.empty(added.size * LANES, columns.dtype), added.size, LANES)
     total[:] = 0
     for at in range(0, bias.size, LANES):
         fill_sums(columns, at, sums)

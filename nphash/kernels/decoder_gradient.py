@@ -68,7 +68,7 @@ def fill_tiles(
     Parameters
     ----------
     codes, scores
-        The decoder's input (B, L) by `codes_of`, and `Scores`.
+        See `nphash.kernels.tiles`.
     out
         Array of L rows to write into, from column ``at``.
     sums
@@ -88,21 +88,22 @@ def fill_tiles(
                 add_by_pattern(ds, word, places, sums)
                 separate(sums, out, column + word)
         else:
-            _multiply(z, ds, part, out[:, column : column + stop - start])
+            _multiply(z, ds, part, out, column)
 
 
 @jit()
-def _multiply(z: Array, ds: Array, part: Array, out: Array) -> None:
-    # out = z' ds, by blocks of documents
+def _multiply(z: Array, ds: Array, part: Array, out: Array, column: int) -> None:
+    # Writes z' ds into `out` from a column on, by blocks of documents.
     n_bits, n_words = part.shape
     block = block_size(n_words, n_bits)
     for begin in range(0, len(z), block):
         np.dot(z[begin : begin + block].T, ds[begin : begin + block], part)
         for bit in range(n_bits):
+            row = out[bit, column : column + n_words]
             if begin == 0:
-                copy_row(out[bit], part[bit])
+                copy_row(row, part[bit])
             else:
-                add_row(out[bit], part[bit])
+                add_row(row, part[bit])
 
 
 @jit()
@@ -123,14 +124,15 @@ def update_tiles(
     Parameters
     ----------
     codes, scores
-        The decoder's input (B, L) by `codes_of`, and `Scores`.
+        See `nphash.kernels.tiles`.
     W, m, v, settings
         As for `nphash.kernels.adam.update`.
     sums
         As for `fill_tiles`.
     """
     # A few more columns: rows at multiples of 4096 bytes would all lie in the same few lines of the cache.
-    gradients = np.empty((len(W), _GROUP * width + LANES), W.dtype)
+    columns = _GROUP * width + LANES
+    gradients = matrix(np.empty(len(W) * columns, W.dtype), len(W), columns)
     for group in range(first, last, _GROUP):
         end = min(group + _GROUP, last)
         fill_tiles(codes, scores, gradients, 0, sums, width, group, end)

@@ -47,12 +47,6 @@ NEVER = -1  # steps done of a row whose moments are still zero: steps without gr
 
 
 @jit()
-def _gradient(entries: Entries, dh: Array, word: int, out: Array) -> None:
-    starts, documents, weights = entries
-    sum_rows(documents, weights, dh, starts[word], starts[word + 1], out, 0)
-
-
-@jit()
 def fill_rows(entries: Entries, dh: Array, rows: Array, out: Array) -> None:
     """Write the gradient X.T dh of the words ``rows`` into their rows of ``out``.
 
@@ -76,8 +70,9 @@ def fill_rows(entries: Entries, dh: Array, rows: Array, out: Array) -> None:
     array([[0., 0.],
            [3., 3.]])
     """
+    starts, documents, weights = entries
     for word in rows:
-        _gradient(entries, dh, word, out[word])
+        sum_rows(documents, weights, dh, starts[word], starts[word + 1], out[word], 0)
 
 
 @jit()
@@ -105,6 +100,7 @@ def update_rows(
     table
         By `fill_ahead`.
     """
+    starts, documents, weights = entries
     gradient = np.empty(dh.shape[1], dh.dtype)  # (H,)
     for i in range(rows.size):
         word = rows[i]
@@ -113,7 +109,7 @@ def update_rows(
             fetch_row(W, soon)
             fetch_row(m, soon)
             fetch_row(v, soon)
-        _gradient(entries, dh, word, gradient)
+        sum_rows(documents, weights, dh, starts[word], starts[word + 1], gradient, 0)
         _move(W[word], gradient, m[word], v[word], settings, table[gaps[word]])
 
 

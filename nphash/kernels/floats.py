@@ -83,7 +83,8 @@ class FloatEmitter(NamedTuple):
         p = every(coefficients.POLYNOMIAL[0])
         for c in coefficients.POLYNOMIAL[1:]:
             p = self.polynomial(p, r, every(c))
-        power = builder.add(builder.fptosi(n, _INTEGERS), self._integers(coefficients.BIAS))
+        whole = builder.select(builder.fcmp_ordered("ord", n, n), n, every(0))  # a NaN is no integer
+        power = builder.add(builder.fptosi(whole, _INTEGERS), self._integers(coefficients.BIAS))
         power = builder.bitcast(builder.shl(power, self._integers(coefficients.MANTISSA)), _VECTOR)  # 2^n
         rest = builder.fadd(self.polynomial(builder.fmul(p, r), r, r), every(1))
         return builder.fmul(rest, power)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 from llvmlite import ir
 from numba import types
@@ -26,7 +27,7 @@ _LINE = 64  # bytes that the memory fetches at once
 _READ, _SECOND_LEVEL, _DATA = (ir.Constant(_INDEX, value) for value in (0, 2, 1))
 
 
-def fetch_row(matrix: Array, row: int) -> None:
+def fetch_row(matrix: Array, row: int | np.integer[Any]) -> None:
     """Hint that ``matrix[row]`` of a C-contiguous matrix is wanted soon; changes nothing."""
 
 
@@ -35,8 +36,7 @@ def _emit_prefetch(typing: Any, address: Any) -> Any:
     def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         pointer = ir.IntType(8).as_pointer()
         kind = ir.FunctionType(ir.VoidType(), [pointer, _INDEX, _INDEX, _INDEX])
-        name = "llvm.prefetch.p0"
-        function = builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
+        function = builder.module.declare_intrinsic("llvm.prefetch", (pointer,), kind)
         builder.call(function, [builder.inttoptr(args[0], pointer), _READ, _SECOND_LEVEL, _DATA])
         return context.get_dummy_value()
 

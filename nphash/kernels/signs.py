@@ -34,10 +34,10 @@ __all__ = [
     "LANES",
     "PATTERNS",
     "add_by_pattern",
-    "are_signs",
     "can_look_up",
     "fill_sums",
     "look_up",
+    "places_of",
     "separate",
     "sums_for",
 ]
@@ -51,37 +51,33 @@ _BYTES = 4 * LANES
 _INDEX = ir.IntType(64)
 
 
-@jit()
-def are_signs(z: Array, places: Array) -> bool:
-    """Return whether z (B, L) is +-1 everywhere, and write where the patterns of its bits stand.
+def places_of(z: Array) -> Array:
+    """Return where the sums of a code's patterns stand: (B, L / 4) int64, or (B, 0) for codes that have none.
 
     Parameters
     ----------
     z
-        Array of shape (B, L).
-    places
-        C-contiguous int64 array of shape (B, L / 4) to write into: for pattern p of the bits 4 g to 4 g + 3,
-        the first of them the lowest, how many bytes the row 16 g + p of the sums lies behind the first.
+        Array of shape (B, L). It has to be +-1 everywhere, and L a multiple of 8.
+
+    Returns
+    -------
+    numpy.ndarray
+        For pattern p of the bits 4 g to 4 g + 3, the first of them the lowest, how many bytes row 16 g + p of
+        the sums lies behind the first one.
 
     Examples
     --------
-    >>> places = np.zeros((1, 2), np.int64)
-    >>> are_signs(np.array([[1, -1, -1, -1, 1, 1, -1, -1]]), places), places
-    (True, array([[  64, 1216]]))
+    >>> places_of(np.array([[1.0, -1, -1, -1, 1, 1, -1, -1]]))
+    array([[  64, 1216]])
+    >>> places_of(np.array([[0.5, -1, -1, -1, 1, 1, -1, -1]])).shape
+    (1, 0)
     """
-    n_rows, n_groups = places.shape
-    for row in range(n_rows):
-        others = 0
-        for group in range(n_groups):
-            pattern = 0
-            for bit in range(_BITS):
-                value = z[row, _BITS * group + bit]
-                pattern += int(value > 0) << bit
-                others += int(value * value != 1)
-            places[row, group] = _BYTES * (PATTERNS * group + pattern)
-        if others > 0:
-            return False
-    return True
+    n_rows, n_bits = z.shape
+    if n_bits % 8 != 0 or not (np.abs(z) == 1).all():
+        return np.empty((n_rows, 0), np.int64)
+    patterns = (z > 0).reshape(n_rows, -1, _BITS) @ (1 << np.arange(_BITS))  # (B, L / 4)
+    places: Array = _BYTES * (PATTERNS * np.arange(n_bits // _BITS) + patterns)
+    return places
 
 
 @jit()
@@ -128,7 +124,7 @@ def look_up(
     sums
         By `fill_sums`, for the words ``at`` to ``at + LANES - 1`` of the following arrays.
     places
-        Where each document's patterns stand, by `are_signs`; (B, L / 4) int64.
+        Where each document's patterns stand, by `places_of`; (B, L / 4) int64.
     bias, shifts
         b (words,) and m (B,), float32.
     out

@@ -53,8 +53,8 @@ def sum_rows(
 ) -> None:
     """Write the sum of data[i] dense[indices[i]] for i from ``position`` to ``end`` - 1 into ``target``.
 
-    Where ``dense`` is larger than the cache, rows are asked for some entries early, up to entry ``last`` - 1,
-    which may lie behind ``end`` if other sums follow; 0 to ask for none.
+    Rows are asked for some entries early, up to entry ``last`` - 1, which may lie behind ``end`` if other
+    sums follow; 0 to ask for none, where ``dense`` is in the cache anyway.
     """
     target[:] = 0
     # Four rows at once: the sum is loaded and stored once for the four, and the memory fetches
@@ -62,7 +62,7 @@ def sum_rows(
     # need no look whether they count from the end.
     while position + 4 <= end:
         for soon in range(position + _EARLY, min(position + _EARLY + 4, last)):
-            fetch_row(dense, indices[soon])
+            fetch_row(dense, np.int64(indices[soon]))
         row0, row1 = np.uintp(indices[position]), np.uintp(indices[position + 1])
         row2, row3 = np.uintp(indices[position + 2]), np.uintp(indices[position + 3])
         w0, w1, w2, w3 = data[position], data[position + 1], data[position + 2], data[position + 3]

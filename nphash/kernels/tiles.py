@@ -7,18 +7,16 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from nphash.kernels._jit import jit
-from nphash.kernels.signs import are_signs
 from nphash.kernels.transpose import Entries
 
-__all__ = ["Codes", "Scores", "block_size", "codes_of", "matrix", "tile", "tile_width"]
+__all__ = ["Codes", "Scores", "block_size", "matrix", "tile", "tile_width"]
 
 Array = npt.NDArray[Any]
 Codes = tuple[Array, Array]
-"""The decoder's input z (B, L); and if it is +-1, where its patterns stand: (B, L / 4), otherwise (B, 0)."""
+"""The decoder's input z (B, L), and its `nphash.kernels.signs.places_of`."""
 Scores = tuple[Array, Array, float, Entries]
 """What ds = factors E - scale t is made of: E by `forward`, factors (N, B), scale, entries of t."""
 
@@ -39,23 +37,6 @@ def tile_width(n_bits: int) -> int:
     return min(512, max(64, _SMALL // (100 * n_bits) // 64 * 64))
 
 
-def codes_of(z: Array) -> Codes:
-    """Return the decoder's input with what its products need besides.
-
-    Examples
-    --------
-    >>> [part.shape for part in codes_of(np.ones((3, 8), np.float32))]
-    [(3, 8), (3, 2)]
-    >>> [part.shape for part in codes_of(np.zeros((3, 8), np.float32))]
-    [(3, 8), (3, 0)]
-    """
-    n_rows, n_bits = z.shape
-    places = np.empty((n_rows, n_bits // 8 * 2), dtype=np.int64)
-    if n_bits % 8 != 0 or not are_signs(z, places):
-        places = np.empty((n_rows, 0), dtype=np.int64)
-    return z, places
-
-
 @jit()
 def block_size(width: int, n_bits: int) -> int:
     """Return how many documents make a small product with a tile."""
@@ -71,4 +52,4 @@ def matrix(buffer: Array, rows: int, columns: int) -> Array:
 @jit()
 def tile(E: Array, n_rows: int, start: int, stop: int) -> Array:
     """Return the tile of the words ``start`` to ``stop - 1``, (B, words), a view."""
-    return E[n_rows * start : n_rows * stop].reshape(n_rows, stop - start)
+    return matrix(E[n_rows * start :], n_rows, stop - start)
