@@ -70,10 +70,8 @@ def forward(
     vectors
         Arrays to write into, (B, L), sums over the words w of these tiles: E_w W[:, w], relative to
         the last m; and t_w W[:, w].
-    sums
-        Room for sums, by `nphash.kernels.signs.sums_for`.
-    width
-        Words in a tile.
+    sums, width
+        Room for sums, by `nphash.kernels.signs.sums_for`; words in a tile.
 
     Returns
     -------
