@@ -48,11 +48,7 @@ class Background:
     def finish(self) -> None:
         """Do what is left, and wait for what is under way; raise the first error of a task."""
         try:
-            while self._tasks:
-                try:
-                    task = self._tasks.popleft()
-                except IndexError:  # another thread was faster
-                    break
+            while (task := self._next()) is not None:
                 task()
         except BaseException:
             self.abandon()
@@ -87,8 +83,12 @@ class Background:
             if pool.busy():
                 self._ask()
                 return
-            try:
-                task = self._tasks.popleft()
-            except IndexError:
-                return
-            task()
+            task = self._next()
+            if task is not None:
+                task()
+
+    def _next(self) -> Callable[[], None] | None:
+        try:
+            return self._tasks.popleft()
+        except IndexError:  # none, or another thread was faster
+            return None

@@ -5,6 +5,8 @@ import signal
 import numpy as np
 import pytest
 
+from nphash.threads import single_threaded_blas
+
 
 def pytest_configure(config):
     """Heed Ctrl-C: what a shell starts in the background ignores it, and so would all the tests start."""
@@ -16,3 +18,10 @@ def pytest_configure(config):
 def rng():
     """A generator with a fixed seed: a failing test fails again."""
     return np.random.default_rng(20190603)
+
+
+@pytest.fixture
+def one_blas_thread():
+    """Let BLAS use one thread, as it does wherever kernels share its work themselves."""
+    with single_threaded_blas():
+        yield

@@ -8,18 +8,13 @@ from nphash.kernels.decoder import combine, forward
 from nphash.kernels.signs import places_of, sums_for
 from nphash.kernels.tiles import tile
 from nphash.ops import softmax
-from nphash.threads import single_threaded_blas
+
+pytestmark = pytest.mark.usefixtures("one_blas_thread")
 
 
 @pytest.fixture(params=KINDS.values(), ids=KINDS)
 def case(rng, request):
     return decoded(rng, *request.param)
-
-
-@pytest.fixture(autouse=True)
-def one_blas_thread():
-    with single_threaded_blas():
-        yield
 
 
 def test_forward(case):

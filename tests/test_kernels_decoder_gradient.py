@@ -6,18 +6,13 @@ from decoding import KINDS, WIDTH, WORDS, decoded, gradient_of
 
 from nphash.kernels.decoder_gradient import fill_bias, fill_tiles, update_tiles
 from nphash.kernels.signs import places_of, sums_for
-from nphash.threads import single_threaded_blas
+
+pytestmark = pytest.mark.usefixtures("one_blas_thread")
 
 
 @pytest.fixture(params=KINDS.values(), ids=KINDS)
 def case(rng, request):
     return decoded(rng, *request.param)
-
-
-@pytest.fixture(autouse=True)
-def one_blas_thread():
-    with single_threaded_blas():
-        yield
 
 
 def test_fill_bias(case):

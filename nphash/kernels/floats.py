@@ -12,7 +12,7 @@ from llvmlite import ir
 
 from nphash.kernels import exponential as coefficients
 
-__all__ = ["LANES", "FloatEmitter", "address_of", "length_of"]
+__all__ = ["LANES", "FloatEmitter", "address_of", "constant", "length_of"]
 
 LANES = 16
 
@@ -48,8 +48,8 @@ class FloatEmitter(NamedTuple):
 
     def plus(self, address: Any, n_vectors: Any) -> Any:
         """Return the address so many vectors further."""
-        count = ir.Constant(_INDEX, n_vectors) if isinstance(n_vectors, int) else n_vectors
-        return self.builder.add(address, self.builder.mul(count, ir.Constant(_INDEX, _BYTES)))
+        count = constant(n_vectors) if isinstance(n_vectors, int) else n_vectors
+        return self.builder.add(address, self.builder.mul(count, constant(_BYTES)))
 
     def shuffle(self, a: Any, b: Any, lanes: list[int]) -> Any:
         """Return a vector of lanes of both, those of b numbered from `LANES` on."""
@@ -96,6 +96,11 @@ class FloatEmitter(NamedTuple):
         name, module = f"llvm.rint.v{LANES}f32", self.builder.module
         function = module.globals.get(name) or ir.Function(module, ir.FunctionType(_VECTOR, [_VECTOR]), name)
         return self.builder.call(function, [a])
+
+
+def constant(number: int) -> Any:
+    """Return a number as one of addresses and lengths."""
+    return ir.Constant(_INDEX, number)
 
 
 def address_of(context: Any, builder: Any, kind: Any, array: Any, at: Any = None) -> tuple[Any, list[Any]]:

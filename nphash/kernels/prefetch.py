@@ -2,7 +2,7 @@
 
 Rows of 2,000 bytes, here and there in a matrix larger than the cache, are too short for the processor to
 guess where the next line lies. Told a row or two before, the memory works while the current row is computed:
-a third of the time of Adam on rows. The hint asks for the second-level cache; the first one is
+about a fifth of the time of Adam on rows. The hint asks for the second-level cache; the first one is
 so small that the lines would drive out what is being computed.
 """
 
@@ -22,7 +22,7 @@ __all__ = ["fetch_row"]
 
 Array = npt.NDArray[Any]
 
-_INDEX, _ADDRESS = ir.IntType(32), ir.IntType(64)
+_INDEX = ir.IntType(32)
 _LINE = 64  # bytes that the memory fetches at once
 _READ, _SECOND_LEVEL, _DATA = (ir.Constant(_INDEX, value) for value in (0, 2, 1))
 

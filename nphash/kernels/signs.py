@@ -28,7 +28,7 @@ from numba.core import cgutils
 from nphash.kernels._extending import intrinsic, overload
 from nphash.kernels._jit import jit
 from nphash.kernels.exponential import exponentials
-from nphash.kernels.floats import LANES, FloatEmitter, address_of, length_of
+from nphash.kernels.floats import LANES, FloatEmitter, address_of, constant, length_of
 
 __all__ = [
     "LANES",
@@ -163,10 +163,6 @@ def separate(sums: Array, out: Array, at: int) -> None:
     sums[:] = 0
 
 
-def _constant(number: int) -> Any:
-    return ir.Constant(_INDEX, number)
-
-
 @intrinsic
 def _emit_fill_sums(typing: Any, columns: Any, at: Any, sums: Any) -> Any:
     def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -174,13 +170,13 @@ def _emit_fill_sums(typing: Any, columns: Any, at: Any, sums: Any) -> Any:
         source, (stride, _) = address_of(context, builder, signature.args[0], args[0], args[1])
         target, _ = address_of(context, builder, signature.args[2], args[2])
         n_sums = length_of(context, builder, signature.args[2], args[2], 0)
-        with cgutils.for_range(builder, builder.udiv(n_sums, _constant(PATTERNS))) as loop:
-            first = builder.add(source, builder.mul(builder.mul(loop.index, _constant(_BITS)), stride))
-            w = [out.load(builder.add(first, builder.mul(_constant(bit), stride))) for bit in range(_BITS)]
+        with cgutils.for_range(builder, builder.udiv(n_sums, constant(PATTERNS))) as loop:
+            first = builder.add(source, builder.mul(builder.mul(loop.index, constant(_BITS)), stride))
+            w = [out.load(builder.add(first, builder.mul(constant(bit), stride))) for bit in range(_BITS)]
             pairs = [(out.add(w[i], w[i + 1]), out.subtract(w[i], w[i + 1])) for i in (0, 2)]
             # patterns 0 to 3 of two bits: none, the first, the second, both
             low, high = ([out.negative(p), m, out.negative(m), p] for p, m in pairs)
-            place = out.plus(target, builder.mul(loop.index, _constant(PATTERNS)))
+            place = out.plus(target, builder.mul(loop.index, constant(PATTERNS)))
             for pattern in range(PATTERNS):
                 out.store(out.add(low[pattern & 3], high[pattern >> 2]), out.plus(place, pattern))
         return context.get_dummy_value()
@@ -226,9 +222,9 @@ def _each_place(context: Any, builder: Any, kind: Any, places: Any, row: Any, ta
     start, (stride, _) = address_of(context, builder, kind, places)
     first = builder.inttoptr(builder.add(start, builder.mul(row, stride)), _INDEX.as_pointer())
     n_places = length_of(context, builder, kind, places, 1)
-    with cgutils.for_range(builder, builder.udiv(n_places, _constant(2))) as pairs:
+    with cgutils.for_range(builder, builder.udiv(n_places, constant(2))) as pairs:
         for i in range(2):
-            number = builder.add(builder.mul(pairs.index, _constant(2)), _constant(i))
+            number = builder.add(builder.mul(pairs.index, constant(2)), constant(i))
             yield i, builder.add(table, builder.load(builder.gep(first, [number])))
 
 
@@ -254,9 +250,9 @@ def _emit_separate(typing: Any, sums: Any, target: Any, at: Any) -> Any:
         table, _ = address_of(context, builder, kinds[0], args[0])
         first, (stride, _) = address_of(context, builder, kinds[1], args[1], args[2])
         n_sums = length_of(context, builder, kinds[0], args[0], 0)
-        with cgutils.for_range(builder, builder.udiv(n_sums, _constant(PATTERNS))) as loop:
+        with cgutils.for_range(builder, builder.udiv(n_sums, constant(PATTERNS))) as loop:
             addresses = [
-                out.plus(out.plus(table, builder.mul(loop.index, _constant(PATTERNS))), pattern)
+                out.plus(out.plus(table, builder.mul(loop.index, constant(PATTERNS))), pattern)
                 for pattern in range(PATTERNS)
             ]
             left = [out.load(address) for address in addresses]
@@ -265,7 +261,7 @@ def _emit_separate(typing: Any, sums: Any, target: Any, at: Any) -> Any:
             for bit in range(_BITS):
                 # Neighbours differ in this bit only: their differences belong to it, their sums to the rest.
                 pairs = list(zip(left[1::2], left[::2], strict=True))
-                row = builder.add(builder.mul(loop.index, _constant(_BITS)), _constant(bit))
+                row = builder.add(builder.mul(loop.index, constant(_BITS)), constant(bit))
                 gradient = _sum(out, [out.subtract(one, zero) for one, zero in pairs])
                 out.store(gradient, builder.add(first, builder.mul(row, stride)))
                 left = [out.add(one, zero) for one, zero in pairs]

@@ -12,18 +12,15 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
 from nphash.kernels._extending import intrinsic, overload
-from nphash.kernels.floats import LANES, FloatEmitter, address_of, length_of
+from nphash.kernels.floats import LANES, FloatEmitter, address_of, constant, length_of
 
 __all__ = ["turn_blocks"]
 
 Array = npt.NDArray[Any]
-
-_INDEX = ir.IntType(64)
 
 
 def turn_blocks(source: Array, target: Array) -> None:
@@ -41,7 +38,7 @@ def turn_blocks(source: Array, target: Array) -> None:
 @intrinsic
 def _emit_turn_blocks(typing: Any, source: Any, target: Any) -> Any:
     def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        out, lanes = FloatEmitter(builder), ir.Constant(_INDEX, LANES)
+        out, lanes = FloatEmitter(builder), constant(LANES)
         given, (from_row, _) = address_of(context, builder, signature.args[0], args[0])
         wanted, (to_row, _) = address_of(context, builder, signature.args[1], args[1])
         counts = [
@@ -50,21 +47,17 @@ def _emit_turn_blocks(typing: Any, source: Any, target: Any) -> Any:
         ]
         with cgutils.for_range(builder, counts[0]) as down, cgutils.for_range(builder, counts[1]) as across:
             first = _block(builder, out, given, from_row, down.index, across.index)
-            rows = [out.load(builder.add(first, builder.mul(from_row, _constant(i)))) for i in range(LANES)]
+            rows = [out.load(builder.add(first, builder.mul(from_row, constant(i)))) for i in range(LANES)]
             first = _block(builder, out, wanted, to_row, across.index, down.index)
             for i, row in enumerate(_turned(out, rows)):
-                out.store(row, builder.add(first, builder.mul(to_row, _constant(i))))
+                out.store(row, builder.add(first, builder.mul(to_row, constant(i))))
         return context.get_dummy_value()
 
     return types.void(source, target), emit
 
 
-def _constant(number: int) -> Any:
-    return ir.Constant(_INDEX, number)
-
-
 def _block(builder: Any, out: FloatEmitter, start: Any, stride: Any, down: Any, across: Any) -> Any:
-    row = builder.mul(builder.mul(down, _constant(LANES)), stride)
+    row = builder.mul(builder.mul(down, constant(LANES)), stride)
     return out.plus(builder.add(start, row), across)
 
 
