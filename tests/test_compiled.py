@@ -17,6 +17,8 @@ from nphash.errors import InputError
 from nphash.hashers.doc2hash import Doc2Hash
 from nphash.hashers.training import Batch, Training
 
+pytestmark = pytest.mark.usefixtures("one_blas_thread")
+
 PRECISION = 1e-6  # of a gradient's largest entry
 
 
@@ -286,8 +288,6 @@ def test_same_bytes_just_compiled_and_read_from_the_cache(tmp_path):
 import hashlib, numpy as np, small
 from nphash.hashers import Training
 from nphash.hashers.doc2hash import Doc2Hash
-
-pytestmark = pytest.mark.usefixtures("one_blas_thread")
 X, _ = small.documents(n=300, words=700, topics=3)
 hasher = Doc2Hash(16, hidden=(20,), random_state=0, training=Training(epochs=2, clip_norm=5.0))
 hasher.fit(small.unit_rows(X).astype(np.float32))
