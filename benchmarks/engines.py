@@ -13,7 +13,6 @@ fit is kept as soon as it is done, and not done again. Journey: fresh processes,
 
 from __future__ import annotations
 
-import json
 import os
 import resource
 import subprocess
@@ -26,25 +25,19 @@ from typing import Any
 
 import click
 
-from benchmarks.papers import DATA, environment
+from benchmarks.records import DATA, RESULTS, environment, read, write
 from benchmarks.tables import simple_table
 
-HERE = Path(__file__).parent
-RESULT = HERE / "results" / "engines.json"
+RESULT = RESULTS / "engines.json"
 ENGINES = ("numba", "numpy")
 CORPUS = "reuters-r90"
 
 Figures = dict[str, Any]
 
 
-def load() -> Figures:
-    """Return what has been measured."""
-    return dict(json.loads(RESULT.read_text(encoding="utf-8"))) if RESULT.exists() else {}
-
-
-def keep(figures: Figures) -> None:
-    """Write what has been measured, and on what."""
-    RESULT.write_text(json.dumps({**figures, **environment()}, indent=1) + "\n", encoding="utf-8")
+def keep(**figures: Any) -> None:
+    """Write what has been measured beside the rest, and on what."""
+    write(RESULT, {**read(RESULT), **figures, **environment()})
 
 
 def verdict(numba: list[float], numpy: list[float]) -> Figures:
@@ -88,7 +81,7 @@ def quality(data: Path, seeds: int, epochs: int, bits: int) -> None:
 
     corpus = prepare(data / f"{CORPUS}.jsonl.gz")
     settings = {"corpus": CORPUS, "method": "doc2hash", "bits": bits, "epochs": epochs}
-    found = load().get("quality", {})
+    found = read(RESULT).get("quality", {})
     if found.get("settings") != settings:
         found = {"settings": settings, "precision": {}, "seconds": {}}
     for seed in range(seeds):
@@ -103,10 +96,10 @@ def quality(data: Path, seeds: int, epochs: int, bits: int) -> None:
             found["precision"].setdefault(engine, {})[str(seed)] = record["P@100"]
             found["seconds"].setdefault(engine, {})[str(seed)] = round(time.perf_counter() - start, 2)
             click.echo(f"{engine}, seed {seed}: {record['P@100']:.4f}")
-            keep({**load(), "quality": found})
+            keep(quality=found)
     if seeds > 1:
         of = {engine: list(found["precision"][engine].values()) for engine in ENGINES}
-        keep({**load(), "quality": {**found, **verdict(of["numba"], of["numpy"])}})
+        keep(quality={**found, **verdict(of["numba"], of["numpy"])})
 
 
 @main.command()
@@ -138,13 +131,13 @@ def journey(data: Path, runs: int, bits: int, method: str, corpus: str, engines:
         "load before and after": [before, os.getloadavg()],
     }
     command_line = f"nphash fit {corpus}.jsonl.gz --bits {bits} --method {method}"
-    keep({**load(), "journeys": {**load().get("journeys", {}), command_line: found}})
+    keep(journeys={**read(RESULT).get("journeys", {}), command_line: found})
 
 
 def fits() -> str:
     """Return a table of whole fits: a row for each command and engine."""
     rows = [["", "engine", "seconds", "spread", "seconds of a processor"]]
-    for command, found in load()["journeys"].items():
+    for command, found in read(RESULT)["journeys"].items():
         for engine, times in found["seconds"].items():
             spread = f"{min(times):.1f} to {max(times):.1f}" if len(times) > 1 else ""
             medians = [f"{found[name][engine]:.1f}" for name in ("medians", "medians of processors")]
@@ -154,7 +147,7 @@ def fits() -> str:
 
 def agreement() -> str:
     """Return in words how near the engines' figures are."""
-    found = load()["quality"]
+    found = read(RESULT)["quality"]
     figures = [f"{found['means'][name]:.4f} ± {found['standard deviations'][name]:.4f}" for name in ENGINES]
     seeds = len(found["precision"]["numba"])
     return (

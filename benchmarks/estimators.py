@@ -1,7 +1,7 @@
 """Is Gumbel-softmax a low-variance biased estimator, and straight-through a worse one? Measured exactly.
 
-    python benchmarks/estimators.py run      # some minutes; writes benchmarks/results/estimators.json
-    python benchmarks/estimators.py table    # prints what was measured
+    python -m benchmarks.estimators run      # some minutes; writes benchmarks/results/estimators.json
+    python -m benchmarks.estimators table    # prints what was measured
 
 ``nphash study estimators`` at a larger size: 10 bits, and a Doc2hash on the docstrings of NumPy and SciPy.
 Problems, estimators and intervals are those of `nphash.study`.
@@ -9,20 +9,15 @@ Problems, estimators and intervals are those of `nphash.study`.
 
 from __future__ import annotations
 
-import json
-import platform
 import time
-from pathlib import Path
-from typing import Any
 
 import click
-import numpy as np
 
-import nphash
+from benchmarks.records import RESULTS, environment, read, write
 from nphash.study import Findings, StudySettings, answer, format_table
 from nphash.study import run as measure
 
-RESULTS = Path(__file__).parent / "results" / "estimators.json"
+RESULT = RESULTS / "estimators.json"
 SETTINGS = StudySettings(
     bits=10,
     hidden=100,
@@ -51,30 +46,21 @@ def run(seed: int) -> None:
 
     found = measure(SETTINGS, seed, done)
     about = {
-        "command": f"python benchmarks/estimators.py run --seed {seed}",
-        "nphash": nphash.__version__,
-        "numpy": np.__version__,
-        "machine": platform.machine(),
+        "command": f"python -m benchmarks.estimators run --seed {seed}",
+        **environment(),
         "bits": SETTINGS.bits,
         "draws": SETTINGS.draws,
         "instances": SETTINGS.instances,
         "seconds": round(time.perf_counter() - start, 1),
     }
-    RESULTS.parent.mkdir(parents=True, exist_ok=True)
-    RESULTS.write_text(json.dumps({"about": about, "problems": found}, indent=1) + "\n", encoding="utf-8")
+    write(RESULT, {"about": about, "problems": found})
     show(found)
 
 
 @main.command()
 def table() -> None:
     """Print the results file."""
-    show(load()["problems"])
-
-
-def load() -> dict[str, Any]:
-    """Return what was measured."""
-    results: dict[str, Any] = json.loads(RESULTS.read_text(encoding="utf-8"))
-    return results
+    show(read(RESULT)["problems"])
 
 
 def show(found: Findings) -> None:

@@ -11,24 +11,21 @@ planted, and no other. A false alarm is a failing check of an operation as it is
 from __future__ import annotations
 
 import json
-import platform
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 import click
-import numpy as np
 
-import nphash
 from benchmarks.planted import APPLIED, PLANTED, find
+from benchmarks.records import RESULTS, environment, read, write
 from nphash import gradcheck
 from nphash.gradcheck import Settings
 from nphash.gradcheck.check import check_problem
 from nphash.hashers.checking import operations
 
-RESULTS = Path(__file__).parent / "results" / "gradients.json"
+RESULT = RESULTS / "gradients.json"
 UNNAMED = "not to be told from the figures"
 SEEDS = 40  # times some thirty operations: more than a thousand random cases
 
@@ -83,30 +80,19 @@ def main() -> None:
 def run() -> None:
     """Measure everything and write the results file."""
     results = {
-        "about": {
-            "command": "python -m benchmarks.gradients run",
-            "nphash": nphash.__version__,
-            "numpy": np.__version__,
-            "machine": platform.machine(),
-        },
+        "about": {"command": "python -m benchmarks.gradients run", **environment()},
         "planted": planted(),
         "false alarms": {name: false_alarms(name) for name in ("float64", "float32")},
         "full check": full_check(),
     }
-    RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    write(RESULT, results)
     click.echo(text(results))
 
 
 @main.command()
 def table() -> None:
     """Print the results file."""
-    click.echo(text(load()))
-
-
-def load() -> dict[str, Any]:
-    """Return what was measured."""
-    results: dict[str, Any] = json.loads(RESULTS.read_text(encoding="utf-8"))
-    return results
+    click.echo(text(read(RESULT)))
 
 
 def rows(results: dict[str, Any]) -> list[list[str]]:

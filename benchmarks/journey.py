@@ -22,12 +22,11 @@ from typing import Any
 
 import click
 
-from benchmarks.papers import DATA, environment
+from benchmarks.records import DATA, RESULTS, environment, write
 from nphash import Collection, HammingIndex
 from nphash.corpus import read_documents
 
-HERE = Path(__file__).parent
-RESULT = HERE / "results" / "journey.json"
+RESULT = RESULTS / "journey.json"
 WARM = 20  # searches until compiled code is worth loading
 QUERY = "superconducting phase transition in thin films"
 
@@ -109,7 +108,7 @@ def main(data: Path, epochs: int, runs: int) -> None:
         "load before and after": [load_before, os.getloadavg()],
         "processors": os.cpu_count(),
     }
-    RESULT.write_text(json.dumps({**about, **figures, **environment()}, indent=1) + "\n", encoding="utf-8")
+    write(RESULT, {**about, **figures, **environment()})
     click.echo(RESULT.read_text(encoding="utf-8"))
 
 

@@ -1,7 +1,7 @@
 """Measure every system under one honest protocol and print tables in the shape of the papers'.
 
-    python benchmarks/papers.py run --systems doc2hash,itq --corpora reuters-r90 --bits 32 --seeds 3
-    python benchmarks/papers.py table
+    python -m benchmarks.papers run --systems doc2hash,itq --corpora reuters-r90 --bits 32 --seeds 3
+    python -m benchmarks.papers table
 
 Each (system, corpus, bits, seed) is one JSON file in ``benchmarks/results/papers``; what is already
 there is not measured again, so a run can be stopped and taken up. The corpora are prepared as
@@ -12,7 +12,6 @@ test part chooses the epoch, the other half is reported. Precision is the tie-aw
 from __future__ import annotations
 
 import json
-import platform
 import sys
 import time
 from pathlib import Path
@@ -22,15 +21,14 @@ from typing import Any
 import click
 import numpy as np
 
-import nphash
+from benchmarks.records import DATA, RESULTS, environment, read, write
 from nphash.corpus.protocol import Prepared, prepare
 from nphash.hashers import METHODS, Progress, create
 from nphash.hashers.autoencoder import VariationalHasher
 from nphash.metrics import code_statistics, precision_at_k, retrieval, retrieval_by_similarity
 
-HERE = Path(__file__).parent
-RESULTS = HERE / "results" / "papers"
-DATA = HERE.parent.parent / "shared" / "data"
+RESULT = RESULTS / "papers"
+PUBLISHED = Path(__file__).parent / "published.json"
 CORPORA = ["reuters-r90", "20ng-bydate", "tmc-500words"]
 FLOATS = ["tfidf-cosine", "lsi-cosine"]  # baselines without hashing
 SEEDLESS = {"tfidf-cosine", "lsi-cosine"}
@@ -90,16 +88,7 @@ def similarity_baseline(system: str, corpus: Prepared, dims: int) -> dict[str, f
 
 def path_of(system: str, corpus: str, bits: int, seed: int, tag: str) -> Path:
     """Return the file of one measurement."""
-    return RESULTS / corpus / f"{system}{'+' + tag if tag else ''}-{bits}-{seed}.json"
-
-
-def environment() -> dict[str, str]:
-    """Return what a figure may depend on besides the code."""
-    import numba
-    import scipy
-
-    versions = {module.__name__: module.__version__ for module in (nphash, np, scipy, numba)}
-    return {**versions, "python": platform.python_version(), "machine": platform.machine()}
+    return RESULT / corpus / f"{system}{'+' + tag if tag else ''}-{bits}-{seed}.json"
 
 
 @click.group()
@@ -147,12 +136,8 @@ def _run_one(
     if path.exists():
         return
     result = measure(system, prepared, bits, seed, params)
-    path.parent.mkdir(parents=True, exist_ok=True)
     about = {"system": system, "corpus": name, "bits": bits, "seed": seed, "params": params}
-    path.write_text(
-        json.dumps({**about, **result, "command": command(about, tag), **environment()}, indent=1) + "\n",
-        encoding="utf-8",
-    )
+    write(path, {**about, **result, "command": command(about, tag), **environment()})
     figure, seconds = result["test"]["precision"], result["seconds"]
     click.echo(f"{name} {system} {bits} bits, seed {seed}: {figure:.4f} ({seconds:.0f} s)")
 
@@ -164,22 +149,18 @@ def command(about: dict[str, Any], tag: str) -> str:
     --------
     >>> about = {"system": "itq", "corpus": "reuters-r90", "bits": 8, "seed": 0, "params": {"n": 3}}
     >>> command(about, "test")
-    'python benchmarks/papers.py run --systems itq --corpora reuters-r90 --bits 8 --seeds 1 --tag test -p n=3'
+    'python -m benchmarks.papers run --systems itq --corpora reuters-r90 --bits 8 --seeds 1 --tag test -p n=3'
     """
     which = f"--systems {about['system']} --corpora {about['corpus']} --bits {about['bits']}"
     changed = "".join(f" -p {name}={json.dumps(value)}" for name, value in about["params"].items())
     tagged = f" --tag {tag}" if tag else ""
-    return f"python benchmarks/papers.py run {which} --seeds {about['seed'] + 1}{tagged}{changed}"
+    return f"python -m benchmarks.papers run {which} --seeds {about['seed'] + 1}{tagged}{changed}"
 
 
 def results(tag: str = "") -> list[dict[str, Any]]:
     """Return all measurements, of an experiment if a tag is given."""
-    files = sorted(RESULTS.glob("*/*.json"))
-    return [
-        json.loads(file.read_text(encoding="utf-8"))
-        for file in files
-        if (f"+{tag}-" in file.name if tag else "+" not in file.name)
-    ]
+    files = sorted(RESULT.glob("*/*.json"))
+    return [read(file) for file in files if (f"+{tag}-" in file.name if tag else "+" not in file.name)]
 
 
 def short(figure: float) -> str:
@@ -224,7 +205,7 @@ def published(corpus: str, bits: int) -> dict[str, str]:
     >>> published("reuters-r90", 32)["lsh"]
     '.386'
     """
-    known = json.loads((HERE / "published.json").read_text(encoding="utf-8"))
+    known = read(PUBLISHED)
     at = known["bits"].index(bits)
     return {system: short(row[at]) for system, row in known.get(corpus, {}).items()}
 

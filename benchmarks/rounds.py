@@ -10,7 +10,6 @@ common with it. "told" is the mean cosine between prediction and eigenmap, by wh
 
 from __future__ import annotations
 
-import json
 import time
 from itertools import islice
 from pathlib import Path
@@ -19,7 +18,8 @@ from typing import Any
 import click
 import numpy as np
 
-from benchmarks.papers import CORPORA, DATA, environment, short
+from benchmarks.papers import CORPORA, short
+from benchmarks.records import DATA, RESULTS, environment, read, write
 from benchmarks.tables import simple_table
 from nphash.corpus.protocol import prepare
 from nphash.hashers import Similarity
@@ -27,8 +27,7 @@ from nphash.hashers.alike import rounds
 from nphash.hashers.lsi import fit_lsi, normalise_rows, project
 from nphash.hashers.neighbours import top_cosine
 
-HERE = Path(__file__).parent
-RESULT = HERE / "results" / "rounds.json"
+RESULT = RESULTS / "rounds.json"
 NEIGHBOURS = (25, 100)
 ROUNDS = 8
 
@@ -87,14 +86,12 @@ def run(data: Path, corpora: str) -> None:
     """Measure the rounds on each corpus."""
     found = {name: measure(prepare(data / f"{name}.jsonl.gz")) for name in corpora.split(",")}
     command = f"python -m benchmarks.rounds run --corpora {corpora}"
-    RESULT.write_text(
-        json.dumps({"corpora": found, "command": command, **environment()}, indent=1) + "\n", encoding="utf-8"
-    )
+    write(RESULT, {"corpora": found, "command": command, **environment()})
 
 
 def rows(k: int = NEIGHBOURS[0]) -> list[list[str]]:
     """Return the table: a row for LSI and one each for eigenmap and regression of some rounds."""
-    found = json.loads(RESULT.read_text(encoding="utf-8"))["corpora"]
+    found = read(RESULT)["corpora"]
     header = [f"{k} nearest by", *(text for name in found for text in (name, "told"))]
     lines = [
         [

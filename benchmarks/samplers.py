@@ -13,7 +13,6 @@ only the sample changes.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -21,7 +20,7 @@ from typing import Any
 import click
 import numpy as np
 
-from benchmarks.papers import HERE, environment
+from benchmarks.records import DATA, RESULTS, environment, read, write
 from nphash.codes import unpack
 from nphash.corpus.protocol import Prepared, prepare
 from nphash.hashers import create
@@ -30,7 +29,7 @@ from nphash.ops import sigmoid
 
 __all__ = ["SAMPLES", "measure", "rows"]
 
-RESULT = HERE / "results" / "samplers.json"
+RESULT = RESULTS / "samplers.json"
 N_BITS = 32
 SAME = {"n_bits": N_BITS, "kl_weight": 0.1, "target": "input", "hidden": (500, 500), "dropout": 0.2}
 
@@ -102,12 +101,6 @@ def rows(runs: list[dict[str, Any]]) -> list[list[str]]:
     return table
 
 
-def read() -> list[dict[str, Any]]:
-    """Return the runs kept."""
-    runs: list[dict[str, Any]] = json.loads(RESULT.read_text(encoding="utf-8"))["runs"]
-    return runs
-
-
 def draw(runs: list[dict[str, Any]], path: Path) -> None:
     """Draw the histograms of p(z|x) and of the logits, a row for each sample, into a picture file."""
     from matplotlib.figure import Figure
@@ -135,7 +128,7 @@ def main() -> None:
 @click.option(
     "--data",
     type=click.Path(path_type=Path, exists=True),
-    default=HERE.parent.parent / "shared" / "data" / "reuters-r90.jsonl.gz",
+    default=DATA / "reuters-r90.jsonl.gz",
 )
 def run(seeds: int, data: Path) -> None:
     """Fit every sample with every seed and keep the figures."""
@@ -145,13 +138,13 @@ def run(seeds: int, data: Path) -> None:
             runs.append(measure(sample, corpus, seed))
             click.echo(f"seed {seed}, {sample}: {runs[-1]['precision']:.4f}")
     about = {"command": f"python -m benchmarks.samplers run --seeds {seeds}", **environment()}
-    RESULT.write_text(json.dumps({**about, "runs": runs}) + "\n", encoding="utf-8")
+    write(RESULT, {**about, "runs": runs}, indent=None)
 
 
 @main.command()
 def table() -> None:
     """Print the table."""
-    for row in rows(read()):
+    for row in rows(read(RESULT)["runs"]):
         click.echo("  ".join(text.ljust(34 if i == 0 else 14) for i, text in enumerate(row)).rstrip())
 
 
@@ -159,7 +152,7 @@ def table() -> None:
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True)
 def plot(output: Path) -> None:
     """Draw the histograms; needs matplotlib (pip install 'nphash[plot]')."""
-    draw(read(), output)
+    draw(read(RESULT)["runs"], output)
 
 
 if __name__ == "__main__":

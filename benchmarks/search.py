@@ -1,8 +1,8 @@
 """Race the search engine against FAISS: exact search of the same codes, in one process, in turn.
 
-    python benchmarks/search.py run            # about half an hour; writes benchmarks/results/search.json
-    python benchmarks/search.py run --quick    # a minute, small sizes: does everything still work?
-    python benchmarks/search.py run --again --only billion
+    python -m benchmarks.search run            # about half an hour; writes benchmarks/results/search.json
+    python -m benchmarks.search run --quick    # a minute, small sizes: does everything still work?
+    python -m benchmarks.search run --again --only billion
 
 Each contestant of a cell runs once, then each again, and so on: what disturbs the machine
 disturbs them alike. Figures are medians, per query; spreads are (largest - smallest) / median. The ratio is
@@ -13,7 +13,6 @@ What the file has is not measured again, so a run can be stopped and taken up (`
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import sys
@@ -27,16 +26,14 @@ from typing import Any, NamedTuple
 import click
 import numpy as np
 
-HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parent))  # so that it runs by its path as well
+import nphash
+from benchmarks.records import RESULTS, read, write
+from benchmarks.search_common import ARXIV, make_codes, race, reading, timed
+from benchmarks.search_scale import PEERS, approximate, billion, growth
+from nphash.codes import Codes
+from nphash.index import HammingIndex
 
-import nphash  # noqa: E402
-from benchmarks.search_common import ARXIV, make_codes, race, reading, timed  # noqa: E402
-from benchmarks.search_scale import PEERS, approximate, billion, growth  # noqa: E402
-from nphash.codes import Codes  # noqa: E402
-from nphash.index import HammingIndex  # noqa: E402
-
-RESULTS = HERE / "results" / "search.json"
+RESULT = RESULTS / "search.json"
 
 
 @dataclass(frozen=True)
@@ -214,9 +211,7 @@ class Kept:
 
     def __init__(self, path: Path, empty: bool) -> None:
         self._path = path
-        self._results: dict[str, Any] = {}
-        if path.exists() and not empty:
-            self._results = json.loads(path.read_text(encoding="utf-8"))
+        self._results = {} if empty else read(path)
 
     def has(self, job: Job) -> bool:
         """Tell whether there are records of this job."""
@@ -230,7 +225,7 @@ class Kept:
         after = [one for i, one in enumerate(old) if i >= place and i not in same]
         self._results["circumstances"] = circumstances()
         self._results[job.section] = old[:place] + records + after
-        self._path.write_text(json.dumps(self._results, indent=1) + "\n", encoding="utf-8")
+        write(self._path, self._results)
 
 
 @click.group()
@@ -244,11 +239,11 @@ def cli() -> None:
 @click.option("--threads", default="1,2", show_default=True, help="Numbers of threads.")
 @click.option("--rounds", default=7, show_default=True, help="Rounds of each race.")
 @click.option("--only", default="", help="Only what has this in its name, as printed; the rest is kept.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), default=RESULTS, show_default=True)
+@click.option("-o", "--output", type=click.Path(path_type=Path), default=RESULT, show_default=True)
 def run(quick: bool, again: bool, threads: str, rounds: int, only: str, output: Path) -> None:
     """Measure what the file of results has not yet, and write to it after every race."""
-    if quick and output == RESULTS:
-        output = RESULTS.with_name("search-quick.json")
+    if quick and output == RESULT:
+        output = RESULT.with_name("search-quick.json")
     kept = Kept(output, empty=again and not only)
     for job in jobs(quick, [int(n) for n in threads.split(",")], rounds):
         name = " ".join([job.section, *(f"{key}={value}" for key, value in job.key.items())])

@@ -5,21 +5,21 @@ python -m benchmarks.search_table
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
 
+from benchmarks.records import RESULTS, read
 from benchmarks.tables import simple_table
 
-RESULTS = Path(__file__).parent / "results" / "search.json"
+RESULT = RESULTS / "search.json"
 
 __all__ = ["billion", "growth", "peers", "races"]
 
 
-def races(results: Path = RESULTS) -> str:
+def races(results: Path = RESULT) -> str:
     """Return the races against FAISS as a table, and a line on how they were run; empty without results."""
-    found = _read(results)
+    found = read(results)
     if not found.get("cells"):
         return ""
     rows = [
@@ -45,9 +45,9 @@ def races(results: Path = RESULTS) -> str:
     return f"{simple_table(rows)}\n\n{_reading(found['cells'])}{_how(found)}"
 
 
-def peers(results: Path = RESULTS) -> str:
+def peers(results: Path = RESULT) -> str:
     """Return the approximate peers, at their recall, as an RST table."""
-    found = _read(results).get("approximate", [])
+    found = read(results).get("approximate", [])
     if not found:
         return ""
     rows = [["clustered codes, 64 bits, k = 10", "recall", "build s", "microseconds", "nphash, exact"]]
@@ -65,9 +65,9 @@ def peers(results: Path = RESULTS) -> str:
     return simple_table(rows)
 
 
-def growth(results: Path = RESULTS) -> str:
+def growth(results: Path = RESULT) -> str:
     """Return how time grows with the number of codes and with k as an RST table."""
-    found = _read(results).get("growth", [])
+    found = read(results).get("growth", [])
     if not found:
         return ""
     ks = sorted({one["k"] for one in found})
@@ -87,9 +87,9 @@ _GROWTH = (
 )
 
 
-def billion(results: Path = RESULTS) -> str:
+def billion(results: Path = RESULT) -> str:
     """Return a sentence on the search of a billion codes; empty without results."""
-    found = _read(results).get("billion", [])
+    found = read(results).get("billion", [])
     if not found:
         return ""
     one = found[-1]
@@ -102,11 +102,6 @@ def billion(results: Path = RESULTS) -> str:
 
 def _millions(per_second: float | None) -> str:
     return "" if per_second is None else f"{_figure(per_second / 1e6)} M"
-
-
-def _read(results: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(results.read_text(encoding="utf-8")) if results.exists() else {}
-    return found
 
 
 def _reading(cells: list[dict[str, Any]]) -> str:

@@ -7,11 +7,10 @@ python -m cogapp -I . --check README.rst     # fail if they are out of date
 from __future__ import annotations
 
 import ast
-import json
 import re
 from pathlib import Path
 
-from benchmarks import estimators, gradients, samplers
+from benchmarks import estimators, gradients, records, samplers
 
 ROOT = Path(__file__).parent.parent
 
@@ -88,7 +87,7 @@ def lesson_of(equation: int) -> str:
 
 def gradient_checks() -> str:
     """Return what the gradient checker finds, from the results of `benchmarks.gradients`."""
-    results = gradients.load()
+    results = records.read(gradients.RESULT)
     return f"{simple_table(gradients.rows(results))}\n\n{gradients.sentence(results)}"
 
 
@@ -96,18 +95,18 @@ def estimator_answer() -> str:
     """Return what the study of `benchmarks.estimators` makes of the paper's sentence, as a literal block."""
     from nphash.study import answer
 
-    lines = answer(estimators.load()["problems"]).splitlines()
+    lines = answer(records.read(estimators.RESULT)["problems"]).splitlines()
     return "::\n\n" + "\n".join(f"   {line}".rstrip() for line in lines)
 
 
 def sample_comparison() -> str:
     """Return what the sample does to the codes when nothing else differs (`benchmarks.samplers`)."""
-    return simple_table(samplers.rows(samplers.read()))
+    return simple_table(samplers.rows(records.read(samplers.RESULT)["runs"]))
 
 
 def waiting() -> str:
     """Return what a user waits for, from the results of `benchmarks.journey`."""
-    result = json.loads((ROOT / "benchmarks" / "results" / "journey.json").read_text(encoding="utf-8"))
+    result = records.read(records.RESULTS / "journey.json")
     arxiv = result.pop("arxiv-0")
     named = {name: times for name, times in result.items() if isinstance(times, dict)}
     named |= {f"{name} (50,000 abstracts)": times for name, times in arxiv.items() if name != "documents"}

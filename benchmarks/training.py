@@ -35,12 +35,11 @@ import click
 import numpy as np
 import scipy.sparse
 
+from benchmarks.records import RESULTS, read, write
+from benchmarks.training_data import documents
+
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parent))  # so that it runs by its path as well
-
-from benchmarks.training_data import documents  # noqa: E402
-
-RESULTS = HERE / "results" / "training.json"
+RESULT = RESULTS / "training.json"
 DOCUMENTS = 5_000
 WARM_UP = {"nphash": 110, "nphash-numpy": 110}  # nphash's Adam puts nothing off in its first 100 steps
 WARM_UP_OTHERS = 6  # compiled, and memory in place
@@ -237,8 +236,8 @@ class Kept:
     def __init__(self, path: Path, again: bool) -> None:
         self.path = path
         self.found: dict[str, Any] = {"cells": [], "growth": []}
-        if path.exists() and not again:
-            self.found |= json.loads(path.read_text(encoding="utf-8"))
+        if not again:
+            self.found |= read(path)
 
     def once(self, kind: str, key: dict[str, Any], least: int, measure: Callable[[], dict[str, Any]]) -> None:
         """Measure unless there is such a measurement of as many turns."""
@@ -253,8 +252,7 @@ class Kept:
             return
         click.echo(json.dumps(figures), err=True)
         self.found[kind] = [one for one in self.found[kind] if one not in same] + [figures]
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.path.write_text(json.dumps(self.found, indent=1) + "\n", encoding="utf-8")
+        write(self.path, self.found)
 
 
 @click.group()
@@ -268,7 +266,7 @@ def main() -> None:
 @click.option("--only", default="", help="Contestants, separated by commas; nphash always runs.")
 @click.option("--again", is_flag=True, help="Measure also what the file has.")
 @click.option("--python", default=sys.executable, help="The interpreter of all contestants.")
-@click.option("--output", type=click.Path(path_type=Path), default=RESULTS)
+@click.option("--output", type=click.Path(path_type=Path), default=RESULT)
 def run(quick: bool, turns: int, only: str, again: bool, python: str, output: Path) -> None:
     """Measure and write JSON."""
     kept = Kept(output, again)

@@ -12,13 +12,11 @@ begin when NumPy and SciPy are imported and end with the step.
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
 import tempfile
 import time
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -26,27 +24,21 @@ import click
 import numpy as np
 import scipy.sparse
 
-from benchmarks.papers import environment
+from benchmarks.records import RESULTS, environment, read, write
 from benchmarks.tables import simple_table
 from benchmarks.training_data import zipf_documents
 
-RESULT = Path(__file__).parent / "results" / "training_checks.json"
+RESULT = RESULTS / "training_checks.json"
 ENGINES = ("numba", "numpy")
 SAMPLINGS = ("relaxed", "straight-through")
 BATCH = 100
 
-Figures = dict[str, Any]
 Params = dict[str, Any]
 
 
-def load() -> Figures:
-    """Return what has been measured."""
-    return dict(json.loads(RESULT.read_text(encoding="utf-8"))) if RESULT.exists() else {}
-
-
-def keep(figures: Figures) -> None:
-    """Write what has been measured, and on what."""
-    RESULT.write_text(json.dumps({**figures, **environment()}, indent=1) + "\n", encoding="utf-8")
+def keep(**figures: Any) -> None:
+    """Write what has been measured beside the rest, and on what."""
+    write(RESULT, {**read(RESULT), **figures, **environment()})
 
 
 @click.group()
@@ -115,7 +107,7 @@ def gradients(words: int, bits: str, steps: str) -> None:
                     params = trained(hasher, X, done)
                     figures = errors(hasher, params, X[:BATCH])
                 found.append({"bits": length, "steps": done, "sampling": sampling, "errors": figures})
-    keep({**load(), "gradients": {"words": words, "cases": found}})
+    keep(gradients={"words": words, "cases": found})
     click.echo(precision())
 
 
@@ -149,13 +141,13 @@ def first_step(runs: int) -> None:
             for times in (fresh, cached, cached, cached):
                 done = subprocess.run(command, env=environ, check=True, capture_output=True, text=True)
                 times.append(float(done.stdout))
-    keep({**load(), "first step": {"empty": fresh, "full": cached}})
+    keep(**{"first step": {"empty": fresh, "full": cached}})
     click.echo(waiting())
 
 
 def precision() -> str:
     """Return a table of the worst tensor of each case."""
-    found = load()["gradients"]["cases"]
+    found = read(RESULT)["gradients"]["cases"]
     rows = [["bits", "sampling", "steps done", *(f'``engine="{engine}"``' for engine in ENGINES)]]
     for case in found:
         worst = []
@@ -168,7 +160,7 @@ def precision() -> str:
 
 def waiting() -> str:
     """Return the seconds of the first step in words."""
-    found = load()["first step"]
+    found = read(RESULT)["first step"]
     fresh, cached = (
         f"{median(times):.{digits}f} s ({min(times):.{digits}f} to {max(times):.{digits}f})"
         for times, digits in ((found["empty"], 1), (found["full"], 2))

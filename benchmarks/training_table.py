@@ -5,14 +5,14 @@ python -m benchmarks.training_table
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
 
+from benchmarks.records import RESULTS, read
 from benchmarks.tables import simple_table
 
-RESULTS = Path(__file__).parent / "results" / "training.json"
+RESULT = RESULTS / "training.json"
 
 # What a column compares with: the fastest of these that ran.
 ONE_LOGIT = ("torch", "torch-compiled", "torch-malloc", "torch-compiled-malloc")
@@ -28,9 +28,9 @@ RIVALS = {
 __all__ = ["growth", "races"]
 
 
-def races(results: Path = RESULTS) -> str:
+def races(results: Path = RESULT) -> str:
     """Return the races as a table, and how they were run; empty without results."""
-    found = _read(results)
+    found = read(results)
     if not found.get("cells"):
         return ""
     rows = [["documents", "words", "bits", "batch", "threads", "nphash, ms", "spread", *RIVALS, "memory"]]
@@ -65,9 +65,9 @@ def _memory(results: dict[str, Any]) -> str:
     return f"{results['nphash']['peak_mb'] / figures['peak_mb']:.2f}x" if figures else ""
 
 
-def growth(results: Path = RESULTS) -> str:
+def growth(results: Path = RESULT) -> str:
     """Return how an epoch grows, a sentence and a table; empty without results."""
-    found = _read(results).get("growth", [])
+    found = read(results).get("growth", [])
     if not found:
         return ""
     rows = [["documents", "words", "bits", "epoch, s", "documents a second", "data, MB", "peak memory, MB"]]
@@ -81,11 +81,6 @@ def growth(results: Path = RESULTS) -> str:
         )
     title = "How an epoch grows with documents, words and bits (two threads, batches of 100):"
     return f"{title}\n\n{simple_table(rows)}"
-
-
-def _read(results: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(results.read_text(encoding="utf-8")) if results.exists() else {}
-    return found
 
 
 def _how(found: dict[str, Any]) -> str:

@@ -25,12 +25,12 @@ def test_means_are_compared_by_the_spread_of_seeds(numba, numpy, within):
 
 def test_what_has_been_measured_is_kept_beside_what_it_was_measured_on(tmp_path, monkeypatch):
     monkeypatch.setattr(engines, "RESULT", tmp_path / "engines.json")
-    assert engines.load() == {}
-    engines.keep({"quality": {"precision": {"numba": {"0": 0.8}}}})
+    engines.keep(quality={"precision": {"numba": {"0": 0.8}}})
     found = json.loads((tmp_path / "engines.json").read_text(encoding="utf-8"))
     assert found["quality"]["precision"]["numba"] == {"0": 0.8} and "nphash" in found
-    engines.keep({**engines.load(), "journey": {}})
-    assert engines.load()["quality"] == found["quality"]
+    engines.keep(journeys={})
+    again = json.loads((tmp_path / "engines.json").read_text(encoding="utf-8"))
+    assert again["quality"] == found["quality"] and again["journeys"] == {}
 
 
 def test_the_tables(tmp_path, monkeypatch):
@@ -45,7 +45,7 @@ def test_the_tables(tmp_path, monkeypatch):
         "medians": {"numba": 3.0, "numpy": 4.0},
         "medians of processors": {"numba": 5, "numpy": 6},
     }
-    engines.keep({"quality": quality, "journeys": {"nphash fit a": twice}})
+    engines.keep(quality=quality, journeys={"nphash fit a": twice})
     text, *table = CliRunner().invoke(engines.main, ["table"]).output.splitlines()
     assert "2 seeds: 0.8100 ± 0.0141 with" in text and "0.8000 ± 0.0000 with" in text
     rows = [line.replace("``nphash fit a``", "").split() for line in table if "nphash fit a" in line]

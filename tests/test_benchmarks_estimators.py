@@ -2,13 +2,13 @@
 
 from click.testing import CliRunner
 
-from benchmarks import estimators
+from benchmarks import estimators, records
 from nphash.study import FIGURES
 from nphash.study.measuring import methods
 
 
 def test_the_stored_study_is_complete():
-    problems = estimators.load()["problems"]
+    problems = records.read(estimators.RESULT)["problems"]
     assert list(problems) == [
         "toy: squared distance to 0.45",
         "toy: random decoder",

@@ -1,11 +1,11 @@
 """The table of planted mistakes says what the checker finds today."""
 
-from benchmarks import gradients
+from benchmarks import gradients, records
 from benchmarks.planted import PLANTED
 from nphash.hashers import METHODS
 from nphash.hashers.checking import WITHOUT_GRADIENT, operations
 
-RESULTS = gradients.load()
+RESULTS = records.read(gradients.RESULT)
 
 
 def test_the_stored_table_is_what_a_count_gives_now():

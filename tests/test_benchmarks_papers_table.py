@@ -16,7 +16,7 @@ def result(system, bits, seed, precision, corpus="reuters-r90", **more):
 @pytest.fixture
 def measured(tmp_path, monkeypatch):
     """Write results as `benchmarks.papers` does."""
-    monkeypatch.setattr(papers, "RESULTS", tmp_path)
+    monkeypatch.setattr(papers, "RESULT", tmp_path)
 
     def write(tag="", **about):
         run = result(**about)
@@ -60,7 +60,7 @@ def test_ablations_show_what_was_measured(measured):
 
 
 def test_the_printed_table_takes_systems_without_epochs(measured):
-    """What `python benchmarks/papers.py table` prints: baselines have no epochs to choose from."""
+    """What `python -m benchmarks.papers table` prints: baselines have no epochs to choose from."""
     from click.testing import CliRunner
 
     run = result("lsi-cosine", 8, 0, 0.4)

@@ -16,7 +16,7 @@ RESULTS = {
     "circumstances": {
         "versions": {"numpy": "2.0", "faiss": "1.8"}, "cpu": "A processor", "processors": 2,
         "date": "2025-01-01",
-        "command": "python benchmarks/search.py run",
+        "command": "python -m benchmarks.search run",
     },
     "cells": [CELL, CELL | {"n_queries": 1, "n": 49_000, "target": 0, "share_of_reading": 0.873}],
     "approximate": [

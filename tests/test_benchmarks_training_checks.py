@@ -39,6 +39,6 @@ def test_a_first_step_in_a_process_of_its_own():
 
 
 def test_seconds_in_words():
-    training_checks.keep({"first step": {"empty": [9.0, 8.0, 10.04], "full": [0.4, 0.44]}})
+    training_checks.keep(**{"first step": {"empty": [9.0, 8.0, 10.04], "full": [0.4, 0.44]}})
     assert "9.0 s (8.0 to 10.0) where" in training_checks.waiting()
     assert "0.42 s (0.40 to 0.44) afterwards" in training_checks.waiting()
