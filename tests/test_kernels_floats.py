@@ -6,30 +6,25 @@ from numba import types
 
 from nphash.kernels._extending import intrinsic
 from nphash.kernels._jit import jit
+from nphash.kernels.emission import address_of
 from nphash.kernels.exponential import exponentials
-from nphash.kernels.floats import LANES, FloatEmitter, address_of, length_of
+from nphash.kernels.floats import LANES, FloatEmitter
 from nphash.kernels.sparse import COMPILED
 
 pytestmark = pytest.mark.skipif(not COMPILED, reason="instructions need a compiler")
 
 OPERATIONS = {
-    "load": lambda out, a, b, c: a,
     "add": lambda out, a, b, c: out.add(a, b),
     "subtract": lambda out, a, b, c: out.subtract(a, b),
     "negative": lambda out, a, b, c: out.negative(a),
     "polynomial": lambda out, a, b, c: out.polynomial(a, b, c),
-    "every": lambda out, a, b, c: out.add(a, out.every(2)),
-    "shuffle": lambda out, a, b, c: out.shuffle(a, b, [*range(8, 16), *range(16, 24)]),
     "exponential": lambda out, a, b, c: out.exponential(a),
 }
 WANTED = {
-    "load": lambda a, b, c: a,
     "add": lambda a, b, c: a + b,
     "subtract": lambda a, b, c: a - b,
     "negative": lambda a, b, c: -a,
     "polynomial": lambda a, b, c: a.astype(np.float64) * b + c,
-    "every": lambda a, b, c: a + 2,
-    "shuffle": lambda a, b, c: np.concatenate([a[8:], b[:8]]),
     "exponential": lambda a, b, c: np.exp(a.astype(np.float64)),
 }
 
@@ -72,24 +67,3 @@ def test_the_exponential_is_that_of_rows():
         row = y.copy()
         exponentials(row, np.zeros(LANES, np.float32), np.float32(0))
         np.testing.assert_allclose(rows[3], row, rtol=2.4e-7)
-
-
-def test_addresses_and_lengths():
-    @intrinsic
-    def emitted(typing, array, at):
-        def emit(context, builder, signature, args):
-            kind, array, at = signature.args[0], args[0], args[1]
-            start, _ = address_of(context, builder, kind, array)
-            column, (down, across) = address_of(context, builder, kind, array, at)
-            shape = [length_of(context, builder, kind, array, axis) for axis in range(2)]
-            return context.make_tuple(
-                builder, signature.return_type, [builder.sub(column, start), down, across, *shape]
-            )
-
-        return types.UniTuple(types.int64, 5)(array, types.int64), emit
-
-    @jit()
-    def run(array, at):
-        return emitted(array, at)
-
-    assert run(np.zeros((5, 7), np.float32)[1:, 2:], 3) == (12, 28, 4, 4, 5)

@@ -21,14 +21,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
 from nphash.kernels._extending import intrinsic, overload
 from nphash.kernels._jit import jit
+from nphash.kernels.emission import ADDRESS, BYTES, address_of, constant, length_of
 from nphash.kernels.exponential import exponentials
-from nphash.kernels.floats import LANES, FloatEmitter, address_of, constant, length_of
+from nphash.kernels.floats import LANES, FloatEmitter
 
 __all__ = [
     "LANES",
@@ -46,9 +46,6 @@ Array = npt.NDArray[Any]
 
 _BITS = 4  # of a pattern
 PATTERNS = 2**_BITS
-_BYTES = 4 * LANES
-
-_INDEX = ir.IntType(64)
 
 
 def places_of(z: Array) -> Array:
@@ -76,7 +73,7 @@ def places_of(z: Array) -> Array:
     if n_bits % 8 != 0 or not (np.abs(z) == 1).all():
         return np.empty((n_rows, 0), np.int64)
     patterns = (z > 0).reshape(n_rows, -1, _BITS) @ (1 << np.arange(_BITS))  # (B, L / 4)
-    places: Array = _BYTES * (PATTERNS * np.arange(n_bits // _BITS) + patterns)
+    places: Array = BYTES * (PATTERNS * np.arange(n_bits // _BITS) + patterns)
     return places
 
 
@@ -90,7 +87,7 @@ def sums_for(places: Array) -> Array:
     """Return zeros for the sums that these places are of, (4 L, LANES) float32, where vectors begin."""
     n_sums = PATTERNS * places.shape[1]
     buffer = np.zeros((n_sums + 1) * LANES, np.float32)
-    skip = -buffer.ctypes.data % _BYTES // 4
+    skip = -buffer.ctypes.data % BYTES // 4
     return buffer[skip : skip + n_sums * LANES].reshape(n_sums, LANES)
 
 
@@ -134,7 +131,7 @@ def look_up(
     """
     words = slice(at, at + LANES)
     for row in range(len(places)):
-        scores = sums[places[row] // _BYTES].sum(axis=0)
+        scores = sums[places[row] // BYTES].sum(axis=0)
         exponentials(scores, bias[words], shifts[row])
         out[row, words] = scores
         total[row] += scores
@@ -143,7 +140,7 @@ def look_up(
 def add_by_pattern(ds: Array, at: int, places: Array, sums: Array) -> None:
     """Add ds (B, words) of the words ``at`` to ``at + LANES - 1`` to the sums of the documents' patterns."""
     for row in range(len(places)):
-        sums[places[row] // _BYTES] += ds[row, at : at + LANES]
+        sums[places[row] // BYTES] += ds[row, at : at + LANES]
 
 
 def separate(sums: Array, out: Array, at: int) -> None:
@@ -200,9 +197,9 @@ def _emit_look_up(
         halves = [cgutils.alloca_once(builder, bias_vector.type) for _ in range(2)]
         with cgutils.for_range(builder, n_rows) as rows:
             row = rows.index
-            shift = out.spread(builder.add(m, builder.mul(row, step)))
+            shift = out.spread(out.load_number(builder.add(m, builder.mul(row, step))))
             builder.store(out.subtract(bias_vector, shift), halves[0])
-            builder.store(out.every(0), halves[1])
+            builder.store(out.every(0.0), halves[1])
             # Two sums side by side, so that an addition need not wait for the one before it
             for i, address in _each_place(context, builder, kinds[1], args[1], row, table):
                 half = halves[i % 2]
@@ -220,7 +217,7 @@ def _emit_look_up(
 def _each_place(context: Any, builder: Any, kind: Any, places: Any, row: Any, table: Any) -> Any:
     # Emits a loop over a row of places, two at once; yields the address of the sums at each.
     start, (stride, _) = address_of(context, builder, kind, places)
-    first = builder.inttoptr(builder.add(start, builder.mul(row, stride)), _INDEX.as_pointer())
+    first = builder.inttoptr(builder.add(start, builder.mul(row, stride)), ADDRESS.as_pointer())
     n_places = length_of(context, builder, kind, places, 1)
     with cgutils.for_range(builder, builder.udiv(n_places, constant(2))) as pairs:
         for i in range(2):
@@ -257,7 +254,7 @@ def _emit_separate(typing: Any, sums: Any, target: Any, at: Any) -> Any:
             ]
             left = [out.load(address) for address in addresses]
             for address in addresses:
-                out.store(out.every(0), address)
+                out.store(out.every(0.0), address)
             for bit in range(_BITS):
                 # Neighbours differ in this bit only: their differences belong to it, their sums to the rest.
                 pairs = list(zip(left[1::2], left[::2], strict=True))

@@ -18,7 +18,8 @@ from numba import types
 from nphash.kernels._extending import intrinsic, overload
 from nphash.kernels.adder_tree import AdderTree, NumpyGates, n_levels
 from nphash.kernels.bit_planes import PER_SINGLE, PER_TRIPLE, layout
-from nphash.kernels.vectors import BYTES, LANES, WORD, Emitter, every, has_ternary
+from nphash.kernels.emission import ADDRESS, constant
+from nphash.kernels.vectors import LANES, WordEmitter, has_ternary, row_of
 
 __all__ = ["scan_block"]
 
@@ -84,35 +85,35 @@ def _emit_scan_block(
     n_bits = 8 * width.count
 
     def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        out = Emitter(builder, has_ternary(context))
+        out = WordEmitter(builder, has_ternary(context))
         kinds = signature.args
         table, query, parity, digits, hit = (
-            out.row(context, kinds[i], args[i], at)
-            for i, at in ((1, ir.Constant(WORD, 0)), (2, args[6]), (3, args[6]), (4, args[6]), (5, args[7]))
+            row_of(context, builder, kinds[i], args[i], at)
+            for i, at in ((1, constant(0)), (2, args[6]), (3, args[6]), (4, args[6]), (5, args[7]))
         )
         vector = _hits(out, n_bits, table, query, parity, digits)
-        some = builder.icmp_unsigned("!=", vector, every(0))
-        lanes = builder.zext(builder.bitcast(some, ir.IntType(LANES)), WORD)
+        some = builder.icmp_unsigned("!=", vector, out.every(0))
+        lanes = builder.zext(builder.bitcast(some, ir.IntType(LANES)), ADDRESS)
         out.store(vector, hit)  # also when it is zero: a branch would be guessed wrong at every hit
         return lanes
 
     return types.int64(width, tables, queries, parities, bias, hits, types.int64, types.int64), emit
 
 
-def _hits(out: Emitter, n_bits: int, table: Any, query: Any, parity: Any, digits: Any) -> Any:
+def _hits(out: WordEmitter, n_bits: int, table: Any, query: Any, parity: Any, digits: Any) -> Any:
     plan, levels = layout(n_bits), n_levels(n_bits)
     tree: AdderTree[Any] = AdderTree(levels, out)
-    patterns = [out.word(out.plus(query, 8 * word)) for word in range(plan.n_words)]
-    odds = [out.word(out.plus(parity, 8 * word)) for word in range(plan.n_words)]
-    digit = [out.spread(out.word(out.plus(digits, 8 * level))) for level in range(levels)]
+    patterns = [out.load_number(query, word) for word in range(plan.n_words)]
+    odds = [out.load_number(parity, word) for word in range(plan.n_words)]
+    digit = [out.spread(out.load_number(digits, level)) for level in range(levels)]
     for level in range(levels - 1):
         tree.add(level, digit[level])
     for i, (word, shift) in enumerate(plan.triples):
-        base = out.plus(table, BYTES * PER_TRIPLE * i)
+        base = out.plus(table, PER_TRIPLE * i)
         tree.add(1, out.entry(base, patterns[word], shift, 3))
-        tree.add(0, out.entry(out.plus(base, 8 * BYTES), odds[word], shift, 1))
+        tree.add(0, out.entry(out.plus(base, 8), odds[word], shift, 1))
     for i, (word, shift) in enumerate(plan.singles):
-        base = out.plus(table, BYTES * (PER_TRIPLE * len(plan.triples) + PER_SINGLE * i))
+        base = out.plus(table, PER_TRIPLE * len(plan.triples) + PER_SINGLE * i)
         tree.add(0, out.entry(base, patterns[word], shift, 1))
     return out.inverse(out.both(tree.overflow(), digit[-1]))
 

@@ -16,7 +16,8 @@ from numba import types
 from numba.core import cgutils
 
 from nphash.kernels._extending import intrinsic, overload
-from nphash.kernels.floats import LANES, FloatEmitter, address_of, constant, length_of
+from nphash.kernels.emission import address_of, constant, length_of
+from nphash.kernels.floats import LANES, FloatEmitter
 
 __all__ = ["turn_blocks"]
 

@@ -1,9 +1,4 @@
-"""Vectors of eight 64-bit words in compiled code, and two small operations on them.
-
-Numba compiles loops and leaves it to LLVM to see vectors in them. Where that fails, because two
-rows of one array might overlap for all LLVM knows, the operation is emitted here: a few loads,
-logic, stores. Each has a plain Python form on NumPy arrays, which is used with
-``NUMBA_DISABLE_JIT=1`` and says what the instructions do.
+"""Vectors of eight 64-bit words in compiled code: logic, and two small operations.
 
 Two forms of the gates exist. Processors with AVX-512 have ``vpternlog``, any function of three
 words in one instruction; LLVM does not find it for the majority on its own. Everything else
@@ -15,7 +10,8 @@ and Numba's cache keeps the two apart by the processor's name and features.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,30 +19,24 @@ from llvmlite import ir
 from numba import types
 
 from nphash.kernels._extending import intrinsic, overload
+from nphash.kernels.emission import BYTES, VectorEmitter, address_of, constant
 
-__all__ = ["BYTES", "LANES", "VECTOR", "WORD", "Emitter", "every", "exchange", "fill_triple", "has_ternary"]
+__all__ = ["LANES", "WordEmitter", "exchange", "fill_triple", "has_ternary", "row_of"]
 
 Words = npt.NDArray[np.uint64]
 
-LANES = 8  # words of a vector
-BYTES = 8 * LANES
-WORD = ir.IntType(64)
-VECTOR = ir.VectorType(WORD, LANES)
-
-_INDEX = ir.IntType(32)
+LANES = BYTES // 8  # words of a vector
 _SHIFT = BYTES.bit_length() - 1
 
 
-def every(word: int) -> Any:
-    """Return the constant vector with ``word`` in every lane."""
-    return ir.Constant(VECTOR, [word] * LANES)
+@dataclass(frozen=True)
+class WordEmitter(VectorEmitter):
+    """Logic on vectors of words: the gates of `adder_tree` as instructions."""
 
-
-class Emitter(NamedTuple):
-    """Gates (see `adder_tree`), loads and stores as instructions."""
-
-    builder: Any
     ternary: bool  # whether the machine has vpternlog
+
+    number = ir.IntType(64)
+    width = 8
 
     def both(self, a: Any, b: Any) -> Any:
         """Return a and b."""
@@ -73,57 +63,25 @@ class Emitter(NamedTuple):
         return self.either(self.both(a, b), self.both(c, self.either(a, b)))
 
     def _ternary(self, a: Any, b: Any, c: Any, truth_table: int) -> Any:
-        name = "llvm.x86.avx512.pternlog.q.512"
-        kind = ir.FunctionType(VECTOR, [VECTOR] * 3 + [_INDEX])
-        module = self.builder.module
-        function = module.globals.get(name) or ir.Function(module, kind, name)
-        return self.builder.call(function, [a, b, c, ir.Constant(_INDEX, truth_table)])
-
-    def store(self, vector: Any, address: Any) -> None:
-        """Store a vector at an address."""
-        self.builder.store(vector, self.builder.inttoptr(address, VECTOR.as_pointer()), align=8)
+        function = ir.Constant(ir.IntType(32), truth_table)
+        return self.call("llvm.x86.avx512.pternlog.q.512", a, b, c, function)
 
     def inverse(self, a: Any) -> Any:
         """Return not a."""
-        return self.builder.xor(a, every(2**64 - 1))
-
-    def word(self, address: Any) -> Any:
-        """Load one word."""
-        return self.builder.load(self.builder.inttoptr(address, WORD.as_pointer()), align=8)
-
-    def vector(self, address: Any) -> Any:
-        """Load a vector."""
-        return self.builder.load(self.builder.inttoptr(address, VECTOR.as_pointer()), align=8)
-
-    def spread(self, word: Any) -> Any:
-        """Return a vector with ``word`` in every lane."""
-        nothing = ir.Constant(VECTOR, ir.Undefined)
-        first = self.builder.insert_element(nothing, word, ir.Constant(_INDEX, 0))
-        return self.builder.shuffle_vector(
-            first, nothing, ir.Constant(ir.VectorType(_INDEX, LANES), [0] * LANES)
-        )
-
-    def plus(self, address: Any, offset: int) -> Any:
-        """Return the address so many bytes further."""
-        return self.builder.add(address, ir.Constant(WORD, offset))
-
-    def row(self, context: Any, kind: Any, array: Any, index: Any) -> Any:
-        """Return the address of a row of a two-dimensional array."""
-        parts = context.make_array(kind)(context, self.builder, array)
-        stride = self.builder.extract_value(parts.strides, 0)
-        start = self.builder.ptrtoint(parts.data, WORD)
-        return self.builder.add(start, self.builder.mul(stride, index))
+        return self.odd(a, self.every(2**64 - 1))
 
     def entry(self, base: Any, word: Any, shift: int, n_bits: int) -> Any:
         """Return the vector number ``word >> shift & (2 ** n_bits - 1)`` behind the address ``base``."""
         by = shift - _SHIFT  # shifted so that the number is already multiplied by the size of a vector
-        moved = (
-            self.builder.lshr(word, ir.Constant(WORD, by))
-            if by >= 0
-            else self.builder.shl(word, ir.Constant(WORD, -by))
-        )
-        mask = ir.Constant(WORD, ((1 << n_bits) - 1) << _SHIFT)
-        return self.vector(self.builder.add(base, self.builder.and_(moved, mask)))
+        moved = self.builder.lshr(word, constant(by)) if by >= 0 else self.builder.shl(word, constant(-by))
+        mask = constant(((1 << n_bits) - 1) << _SHIFT)
+        return self.load(self.builder.add(base, self.builder.and_(moved, mask)))
+
+
+def row_of(context: Any, builder: Any, kind: Any, array: Any, index: Any) -> Any:
+    """Return the address of a row of a two-dimensional array."""
+    start, (stride, _) = address_of(context, builder, kind, array)
+    return builder.add(start, builder.mul(stride, index))
 
 
 def has_ternary(context: Any) -> bool:
@@ -142,10 +100,10 @@ def exchange(planes: Words, i: int, j: int, by: int, low: Any) -> None:
 @intrinsic
 def _emit_exchange(typing: Any, planes: Any, i: Any, j: Any, by: Any, low: Any) -> Any:
     def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        out = Emitter(builder, has_ternary(context))
-        upper = out.row(context, signature.args[0], args[0], args[1])
-        lower = out.row(context, signature.args[0], args[0], args[2])
-        a, b, shift = out.vector(upper), out.vector(lower), out.spread(args[3])
+        out = WordEmitter(builder, has_ternary(context))
+        upper = row_of(context, builder, signature.args[0], args[0], args[1])
+        lower = row_of(context, builder, signature.args[0], args[0], args[2])
+        a, b, shift = out.load(upper), out.load(lower), out.spread(args[3])
         swap = out.both(out.odd(builder.lshr(a, shift), b), out.spread(args[4]))
         out.store(out.odd(a, builder.shl(swap, shift)), upper)
         out.store(out.odd(b, swap), lower)
@@ -178,17 +136,17 @@ def fill_triple(planes: Words, p: int, tables: Words, row: int) -> None:
 @intrinsic
 def _emit_fill_triple(typing: Any, planes: Any, p: Any, tables: Any, row: Any) -> Any:
     def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        out = Emitter(builder, has_ternary(context))
-        source = out.row(context, signature.args[0], args[0], args[1])
-        target = out.row(context, signature.args[2], args[2], args[3])
-        given = [out.vector(out.plus(source, BYTES * i)) for i in range(3)]
+        out = WordEmitter(builder, has_ternary(context))
+        source = row_of(context, builder, signature.args[0], args[0], args[1])
+        target = row_of(context, builder, signature.args[2], args[2], args[3])
+        given = [out.load(out.plus(source, i)) for i in range(3)]
         inverse = [out.inverse(plane) for plane in given]
         for pattern in range(8):
             chosen = [(inverse if pattern >> i & 1 else given)[i] for i in range(3)]
-            out.store(out.majority(*chosen), out.plus(target, BYTES * pattern))
+            out.store(out.majority(*chosen), out.plus(target, pattern))
         odd = out.odd3(*given)
-        out.store(odd, out.plus(target, BYTES * 8))
-        out.store(out.inverse(odd), out.plus(target, BYTES * 9))
+        out.store(odd, out.plus(target, 8))
+        out.store(out.inverse(odd), out.plus(target, 9))
         return context.get_dummy_value()
 
     return types.void(planes, types.int64, tables, types.int64), emit
