@@ -31,7 +31,7 @@ def rewrite(folder, number, kind, change, honest=True):
     if honest:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         manifest["shards"][number]["sizes"][kind] = path.stat().st_size
-        manifest["shards"][number]["sha256"][kind] = shard_files._sha256(path)
+        manifest["shards"][number]["sha256"][kind] = shard_files.sha256_of(path)
         (folder / MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
 
 
@@ -187,8 +187,8 @@ def test_a_manifest_that_is_no_json(folder):
 def test_what_was_checked_is_not_hashed_again_until_it_changes(folder, monkeypatch):
     n_words, records = read_manifest(folder)
     hashed, checked = [], set()
-    sha256 = shard_files._sha256
-    monkeypatch.setattr(shard_files, "_sha256", lambda path: hashed.append(path) or sha256(path))
+    sha256 = shard_files.sha256_of
+    monkeypatch.setattr(shard_files, "sha256_of", lambda path: hashed.append(path) or sha256(path))
     for _ in range(3):
         map_shard(folder, 0, records[0], n_words, checked)
     assert len(hashed) == 3

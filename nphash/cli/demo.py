@@ -49,17 +49,17 @@ def command(output: Path | None, force: bool, bits: int, seed: int, threads: int
     read from their source files: nothing is downloaded. It takes less than a minute.
     """
     from nphash.cli.fit import fit_collection
+    from nphash.cli.progress import FitProgress
+    from nphash.collection.creating import CreateSettings
     from nphash.corpus import ReadOptions
     from nphash.hashers import create
-    from nphash.text.vectorizer import VectorizerSettings
 
     use_threads(threads)
     started = time.monotonic()
     hasher = create("doc2hash", n_bits=bits, random_state=seed, training__epochs=EPOCHS)
     with _directory(output) as directory:
-        collection = fit_collection(
-            CORPUS, directory, hasher, VectorizerSettings(), ReadOptions(), force=force, quiet=quiet
-        )
+        settings = CreateSettings(force=force)
+        collection = fit_collection(CORPUS, directory, hasher, ReadOptions(), settings, FitProgress(quiet))
         with collection:
             _show_quality(collection)
             _show_answers(collection)

@@ -28,6 +28,7 @@ from nphash.cli.progress import FitProgress, counted
 
 if TYPE_CHECKING:
     from nphash.collection import Collection
+    from nphash.collection.creating import CreateSettings
     from nphash.corpus import ReadOptions
     from nphash.hashers import Hasher
     from nphash.text.vectorizer import VectorizerSettings
@@ -113,13 +114,16 @@ def command(corpus: str, output: Path, reading: ReadOptions, **options: Any) -> 
     --profile writes on standard output, part by part, how long a step takes, and how long this
     machine would take at the rates it copies memory and multiplies matrices.
     """
+    from nphash.collection.creating import CreateSettings
+
     hasher = _hasher(options)
-    settings = _vectorizer(options)
     use_threads(options["threads"])
     progress = FitProgress(options["quiet"], options["verbose"])
-    chosen = {name: options[name] for name in ("force", "resume", "validation", "quiet", "out_of_core")}
+    settings = CreateSettings(
+        _vectorizer(options), options["validation"], options["force"], out_of_core=options["out_of_core"]
+    )
     with _profiled(progress, options):
-        collection = fit_collection(corpus, output, hasher, settings, reading, **chosen, progress=progress)
+        collection = fit_collection(corpus, output, hasher, reading, settings, progress, options["resume"])
     note(f"search it: nphash search {output} {_example_query(collection)}", options["quiet"])
 
 
@@ -188,32 +192,30 @@ def fit_collection(
     corpus: str,
     output: Path,
     hasher: Hasher,
-    vectorizer: VectorizerSettings,
     reading: ReadOptions,
-    *,
-    force: bool = False,
+    settings: CreateSettings,
+    progress: FitProgress,
     resume: bool = False,
-    validation: float = 0.1,
-    quiet: bool = False,
-    out_of_core: bool | None = None,
-    progress: FitProgress | None = None,
 ) -> Collection:
-    """Fit, say what came of it on standard error, and return the collection."""
+    """Fit, say what came of it on standard error, and return the collection.
+
+    Source and checkpoint in ``settings`` are chosen here.
+    """
     from nphash.collection import Collection
     from nphash.collection.changes import check_target
-    from nphash.collection.creating import CreateSettings
     from nphash.corpus import Matrix
     from nphash.errors import Interrupted
 
-    check_target(output, force or resume)
-    checkpoint = _checkpoint(output, force, resume, quiet)
+    quiet = progress.quiet
+    check_target(output, settings.force or resume)
+    checkpoint = _checkpoint(output, settings.force, resume, quiet)
     documents = read(corpus, reading)
     if not isinstance(documents, Matrix):
         documents = counted(documents, "documents read", quiet)
-    settings = CreateSettings(vectorizer, validation, force, checkpoint, corpus, out_of_core)
+    settings = replace(settings, checkpoint=checkpoint, source=corpus)
     try:
-        with progress or FitProgress(quiet) as shown:
-            collection = Collection.create(output, hasher, documents, settings, shown)
+        with progress:
+            collection = Collection.create(output, hasher, documents, settings, progress)
     except Interrupted as error:
         hint = f"{error.hint}; the same command with --resume goes on" if checkpoint.exists() else error.hint
         raise Interrupted(error.problem, hint) from None

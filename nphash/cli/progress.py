@@ -78,7 +78,7 @@ class FitProgress:
     Parameters
     ----------
     quiet
-        Draw nothing.
+        Draw nothing; also an attribute.
     verbose
         Write a line for each epoch, on any kind of standard error.
 
@@ -89,6 +89,7 @@ class FitProgress:
     """
 
     def __init__(self, quiet: bool, verbose: bool = False) -> None:
+        self.quiet = quiet
         self.verbose = verbose and not quiet
         self.draw = sys.stderr.isatty() and not quiet and not verbose
         self.first: Progress | None = None

@@ -7,7 +7,6 @@ replaced, and that in one step. What an interrupted writer leaves is a file nobo
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 
+from nphash.checksums import sha256_of
 from nphash.errors import CollectionError
 
 __all__ = [
@@ -28,8 +28,6 @@ __all__ = [
     "writing",
 ]
 
-_CHUNK = 1 << 20
-
 
 @dataclass(frozen=True)
 class FileRecord:
@@ -40,7 +38,7 @@ class FileRecord:
 
 
 def record(path: Path) -> FileRecord:
-    """Return size and SHA-256 of a file, read in pieces.
+    """Return size and SHA-256 of a file.
 
     Examples
     --------
@@ -49,12 +47,7 @@ def record(path: Path) -> FileRecord:
     ...     record(Path(file.name)).size
     0
     """
-    digest, size = hashlib.sha256(), 0
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-            size += len(chunk)
-    return FileRecord(size, digest.hexdigest())
+    return FileRecord(path.stat().st_size, sha256_of(path))
 
 
 def check_name(name: object) -> str:

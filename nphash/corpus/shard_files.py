@@ -8,7 +8,6 @@ a row) and ``.data.npy`` (float32, positive). It is written last: without it the
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
 import os
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nphash.checksums import sha256_of
 from nphash.errors import CorpusError, InputError
 
 __all__ = [
@@ -162,7 +162,7 @@ class ShardWriter:
             path = _path(self.folder, len(self.records), kind)
             with writing(self.folder):
                 np.save(path, array.astype(KINDS[kind], copy=False), allow_pickle=False)
-                sizes[kind], sha256[kind] = path.stat().st_size, _sha256(path)
+                sizes[kind], sha256[kind] = path.stat().st_size, sha256_of(path)
         self.records.append(ShardRecord(len(lengths), len(arrays["data"]), sizes, sha256))
 
     def __enter__(self) -> ShardWriter:
@@ -205,14 +205,6 @@ def _checked(X: Any, n_words: int) -> Any:
         X.sum_duplicates()
         X.eliminate_zeros()
     return X
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while piece := file.read(1 << 20):
-            digest.update(piece)
-    return digest.hexdigest()
 
 
 def read_manifest(folder: Path) -> tuple[int, list[ShardRecord]]:
@@ -280,7 +272,7 @@ def map_shard(folder: Path, number: int, record: ShardRecord, n_words: int, chec
     changed = [_check_size(path, record.sizes[kind]).st_mtime_ns for kind, path in paths.items()]
     known = (number, *changed) in checked
     for kind, path in paths.items():
-        if not known and _sha256(path) != record.sha256[kind]:
+        if not known and sha256_of(path) != record.sha256[kind]:
             raise CorpusError(f"the shard file {path} is damaged: its checksum differs", AGAIN)
     shard = Shard(**{kind: _array(path, kind, record) for kind, path in paths.items()})
     if not known:
