@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from nphash.pool import Call, pool_of
+from nphash.pool import Call, end_calls, pool_of
 
 __all__ = ["Background"]
 
@@ -65,11 +65,8 @@ class Background:
     def _wait(self) -> BaseException | None:
         error: BaseException | None = None
         while self._calls:  # a call that has made room for others has put in another one before it ended
-            call = self._calls[0]
-            call.withdraw()
-            call.wait()
-            error = error or call.error
-            self._calls.popleft()
+            end_calls([self._calls[0]])
+            error = error or self._calls.popleft().error
         return error
 
     def _ask(self) -> None:

@@ -10,13 +10,16 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from queue import SimpleQueue
 
-__all__ = ["Call", "Pool", "pool_of"]
+__all__ = ["Call", "Pool", "end_calls", "pool_of"]
 
 _lock = threading.Lock()
 _pools: dict[int, Pool] = {}
+_forks = 0  # how often the process has become a child of itself
+
+_CALLER, _WORKER = "caller", "worker"
 
 
 class Call:
@@ -36,39 +39,52 @@ class Call:
     def __init__(self, work: Callable[[], None]) -> None:
         self.work = work
         self.error: BaseException | None = None
+        self._claims: deque[str] = deque()  # whose claim is the first has the say; append is atomic
+        self._done = False
         self._ended = threading.Lock()
         self._ended.acquire()
-        self._ticket = deque([None])  # who takes it, worker or caller, has the say; pop is atomic
-
-    def withdraw(self) -> bool:
-        """Take the call back, which ends it; False if a worker has begun with it."""
-        taken = self._take()
-        if taken:
-            self._ended.release()
-        return taken
+        self._forks = _forks
 
     def answer(self) -> None:
-        """Do the work, unless it has been withdrawn."""
-        if not self._take():
+        """Do the work, unless it has been taken back."""
+        if not self._claimed_by(_WORKER):
             return
         try:
             self.work()
         except BaseException as error:  # raised again by the caller
             self.error = error
         finally:
+            self._done = True
             self._ended.release()
 
-    def wait(self) -> None:
-        """Wait for the end of a call that has been begun with or withdrawn."""
-        with self._ended:
-            pass
+    def end(self) -> None:
+        """Take the call back or, if a worker has begun with it, wait for its end.
 
-    def _take(self) -> bool:
-        try:
-            self._ticket.pop()
-        except IndexError:
-            return False
-        return True
+        Ctrl-C may come at any point in here: the next `end` still finds everything as it should be.
+        """
+        if self._claimed_by(_CALLER) or self._forks != _forks:  # a child has no such worker
+            return
+        if not self._done:
+            self._ended.acquire()
+
+    def _claimed_by(self, who: str) -> bool:
+        if not self._claims:
+            self._claims.append(who)
+        return self._claims[0] is who
+
+
+def end_calls(calls: Iterable[Call]) -> None:
+    """End all calls; Ctrl-C meanwhile is raised when none is left, so that no worker goes on writing."""
+    interrupt: BaseException | None = None
+    for call in calls:
+        while True:
+            try:
+                call.end()
+                break
+            except BaseException as error:
+                interrupt = interrupt or error
+    if interrupt is not None:
+        raise interrupt
 
 
 class Pool:
@@ -120,7 +136,8 @@ def pool_of(threads: int) -> Pool:
 
 
 def _forget() -> None:
-    global _lock
+    global _lock, _forks
+    _forks += 1
     _lock = threading.Lock()  # a thread that is not in the child may have held it
     _pools.clear()
 

@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from nphash.errors import InputError
-from nphash.pool import Call, pool_of
+from nphash.pool import Call, end_calls, pool_of
 
 __all__ = ["blas_libraries", "count_threads", "run_blocks", "run_tasks", "single_threaded_blas"]
 
 T = TypeVar("T")
 
 _lock = threading.Lock()
-_blas_guards = 0
+_guarding: list[int] = []  # the Python thread of every guard around BLAS
 _blas_threads: list[int] = []
 
 
@@ -97,7 +97,11 @@ def run_tasks(tasks: Sequence[Callable[[], T]], threads: int) -> list[T]:
                 i, task = waiting.popleft()
             except IndexError:
                 return
-            results[i] = task()
+            try:
+                results[i] = task()
+            except BaseException:
+                waiting.clear()
+                raise
 
     calls, pool = [Call(work) for _ in range(min(threads, len(tasks)) - 1)], pool_of(threads)
     try:
@@ -106,10 +110,8 @@ def run_tasks(tasks: Sequence[Callable[[], T]], threads: int) -> list[T]:
         work()
     finally:
         waiting.clear()
-        begun = [call for call in calls if not call.withdraw()]
-        for call in begun:
-            call.wait()
-    for call in begun:
+        end_calls(calls)
+    for call in calls:
         if call.error is not None:
             raise call.error
     return results
@@ -123,21 +125,39 @@ def single_threaded_blas() -> Iterator[None]:
     threaded product may depend on the number of threads. Only the OpenBLAS bundled with the
     NumPy and SciPy wheels is known; any other BLAS is left as it is.
     """
-    global _blas_guards, _blas_threads
+    global _blas_threads
     with _lock:  # guards may overlap in several Python threads: the first saves, the last restores
-        if _blas_guards == 0:
+        if not _guarding:
             _blas_threads = [library.get() for library in blas_libraries()]
             for library in blas_libraries():
                 library.set(1)
-        _blas_guards += 1
+        _guarding.append(threading.get_ident())
     try:
         yield
     finally:
         with _lock:
-            _blas_guards -= 1
-            if _blas_guards == 0:
-                for library, threads in zip(blas_libraries(), _blas_threads, strict=True):
-                    library.set(threads)
+            _guarding.remove(threading.get_ident())
+            _restore_blas()
+
+
+def _restore_blas() -> None:
+    if not _guarding:
+        for library, threads in zip(blas_libraries(), _blas_threads, strict=True):
+            library.set(threads)
+
+
+def _keep_own_guards() -> None:
+    # In a forked child: the other threads are gone, and will never leave their guards, or give the lock back.
+    global _lock
+    _lock = threading.Lock()
+    own = [thread for thread in _guarding if thread == threading.get_ident()]
+    if len(own) < len(_guarding):
+        _guarding[:] = own
+        _restore_blas()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_keep_own_guards)
 
 
 class _Blas:
