@@ -57,7 +57,7 @@ class CompiledEngine(Engine):
     def __init__(self, threads: int = 1, profile: Profile | None = None) -> None:
         super().__init__(threads, profile)
         self.background = Background(threads)
-        self._last: tuple[Any, Any] = (None, None)  # word numbers of a batch and their order
+        self._last: tuple[Any, ...] = (None,) * 4  # of a batch: its indices, indptr, number of words, order
 
     def take(self, X: Any, rows: Array) -> Any:
         """Return the documents with these numbers, which must exist."""
@@ -74,6 +74,8 @@ class CompiledEngine(Engine):
     def sparse_dense(self, X: Any, W: Array, b: Array) -> tuple[Array, Backs]:
         """Add up the rows of W that belong to a document's words; dW is lazy."""
         profile = self.profile
+        if X.shape[1] != len(W):
+            raise InputError(f"X has {X.shape[1]} columns, W {len(W)} rows", "each word has a row of W")
         with profile.measure("first layer"):
             h = csr_times_dense(X.indptr, X.indices, X.data, W, self.threads)  # (B, H)
             h += b
@@ -111,10 +113,12 @@ class CompiledEngine(Engine):
         return y, back
 
     def _order(self, X: Any) -> Order:
-        # Input and target are often the same documents, or differ only in the weights.
-        if X.indices is not self._last[0]:
-            self._last = X.indices, sort_by_word(X.indptr, X.indices, X.shape[1])
-        order: Order = self._last[1]
+        # Input and target are often the same documents, or differ only in the weights. Arrays are compared by
+        # identity: whoever changes them in place must use another engine.
+        known = X.indices is self._last[0] and X.indptr is self._last[1] and X.shape[1] == self._last[2]
+        if not known:
+            self._last = X.indices, X.indptr, X.shape[1], sort_by_word(X.indptr, X.indices, X.shape[1])
+        order: Order = self._last[3]
         return order
 
     def _entries(self, X: Any) -> Entries:
@@ -133,6 +137,7 @@ class CompiledEngine(Engine):
         """Compute scores and likelihood in tiles of words; see `Engine.decode`."""
         profile = self.profile
         _check_arrays(z, W, b)
+        _check_shapes(z, W, b, target)
         with profile.measure("optimiser"):
             self.background.finish()  # the last step's update of W
         with profile.measure("decoder"):
@@ -150,6 +155,15 @@ def _check_arrays(z: Array, W: Array, b: Array) -> None:
         raise InputError(
             f"the kernels were given {', '.join(sorted(kinds))}, W {order}in C order",
             "give C-contiguous float32 arrays, or use nphash.engine.Engine",
+        )
+
+
+def _check_shapes(z: Array, W: Array, b: Array, target: Any) -> None:
+    # Kernels do not look where an array ends either.
+    if W.shape != (z.shape[1], b.size) or target.shape != (len(z), b.size):
+        raise InputError(
+            f"z has the shape {z.shape}, W {W.shape}, b {b.shape}, the target {target.shape}",
+            "they are (B, L), (L, V), (V,) and (B, V)",
         )
 
 

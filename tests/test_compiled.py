@@ -12,6 +12,7 @@ from small import FixedNoise, documents, unit_rows
 
 from nphash.adam import Adam
 from nphash.compiled import CompiledEngine
+from nphash.documents import with_entries
 from nphash.engine import Engine
 from nphash.errors import InputError
 from nphash.hashers.doc2hash import Doc2Hash
@@ -120,6 +121,40 @@ def test_other_arrays_than_the_kernels_take_are_refused(rng):
         CompiledEngine().decode(z, np.asfortranarray(W), b, target)
     spread = np.repeat(b, 2)[::2]
     assert CompiledEngine().decode(z, W, spread, target)[0] == CompiledEngine().decode(z, W, b, target)[0]
+
+
+@pytest.mark.parametrize(
+    ("z", "W", "b", "target"),
+    [
+        ((2, 7), (8, 40), 40, (2, 40)),
+        ((2, 8), (8, 39), 40, (2, 40)),
+        ((2, 8), (8, 40), 41, (2, 40)),
+        ((2, 8), (8, 40), 40, (2, 39)),
+        ((2, 8), (8, 40), 40, (1, 40)),
+        ((2, 8), (8, 40), 40, (3, 40)),
+    ],
+)
+def test_shapes_that_do_not_fit_are_refused(z, W, b, target):
+    arrays = (np.ones(shape, np.float32) for shape in (z, W, b))
+    with pytest.raises(InputError, match=r"the target \(\d+, \d+\): they are"):
+        CompiledEngine().decode(*arrays, scipy.sparse.csr_array(target, dtype=np.float32))
+
+
+def test_documents_of_other_words_are_refused():
+    X, W = scipy.sparse.csr_array(np.ones((2, 5), np.float32)), np.ones((4, 3), np.float32)
+    with pytest.raises(InputError, match="X has 5 columns, W 4 rows"):
+        CompiledEngine().sparse_dense(X, W, np.zeros(3, np.float32))
+
+
+def test_the_order_of_one_batch_is_not_taken_for_that_of_another(rng):
+    z, W, b = decoder(rng, 3, 8, 40)
+    one = targets("usual", 3, 40, rng)
+    indptr = one.indptr.copy()
+    indptr[1] = 0  # the first document's words are the second one's
+    other = with_entries(one, indptr, one.indices, one.data)
+    engine = CompiledEngine()
+    engine.decode(z, W, b, one)
+    assert engine.decode(z, W, b, other)[0] == CompiledEngine().decode(z, W, b, other)[0]
 
 
 def test_nan_weights_give_a_nan_loss(rng):

@@ -1,14 +1,17 @@
 """What the variational systems share: first weights, targets, encoding in blocks, the loss around a code."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import scipy.sparse
 import small
 
 from nphash import Doc2Hash
+from nphash.engines import create_engine
 from nphash.gumbel import logistic_noise
 from nphash.hashers import Training, autoencoder
-from nphash.hashers.autoencoder import ENCODE_ROWS, drawn, slowing
+from nphash.hashers.autoencoder import ENCODE_ROWS, JUDGED_ROWS, drawn, slowing
 from nphash.hashers.training import train
 
 X, _ = small.documents()
@@ -47,6 +50,37 @@ def test_blocks_of_encoding_are_the_whole(n):
     h = np.maximum(small.stretched(x) @ params["W_1"], 0)
     expected = np.maximum(h @ params["W_2"], 0) @ params["W_a"]
     assert np.allclose(hasher._logits(params, x), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("method", ["doc2hash", "nash", "vdsh"])
+def test_the_bound_is_the_same_by_kernels(method):
+    x, _ = small.documents(2 * JUDGED_ROWS + 5, 300)
+    x = small.unit_rows(x).astype(np.float32)
+    hasher = small.quick(method)
+    params = hasher.start_params(x, x, 0)
+    compiled = create_engine("numba", threads=2)
+    assert hasher.bound(params, x, x, compiled) == pytest.approx(hasher.bound(params, x, x), rel=1e-5)
+
+
+def test_validation_takes_the_memory_of_a_batch(monkeypatch):
+    n_words, small_batch = 30_000, {"epochs": 1, "batch_size": 64, "engine": "numba"}
+    x, _ = small.documents(600, n_words)
+    x = small.unit_rows(x[:, np.random.default_rng(0).permutation(n_words)]).astype(np.float32)
+    hasher = Doc2Hash(8, hidden=(2,), training=Training(**small_batch), random_state=0)
+    peaks = []
+
+    def bound(self, *args):
+        tracemalloc.start()
+        value = unwatched(self, *args)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        return value
+
+    unwatched = Doc2Hash.bound
+    monkeypatch.setattr(Doc2Hash, "bound", bound)
+    hasher.fit(x, X_valid=x[:200])
+    per_word = x[:JUDGED_ROWS].nnz * 24  # the documents' own words, sorted
+    assert 4 * JUDGED_ROWS * n_words < peaks[0] < 8 * JUDGED_ROWS * n_words + per_word
 
 
 def test_without_a_source_noise_is_zero(rng):

@@ -169,3 +169,36 @@ def test_scikit_learn_is_never_imported_at_run_time():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def stop(progress):
+    raise KeyboardInterrupt
+
+
+def state_of(hasher):
+    return {name: value for name, value in vars(hasher).items() if name.endswith("_")}
+
+
+@pytest.mark.parametrize("method", ["doc2hash-s", "nphash", "ammi", "s-rbm", "vdsh-sp"])
+def test_an_interrupted_fit_leaves_nothing_of_itself(method):
+    X, y = small.documents(90, 40)
+    hasher = small.quick(method)
+    with pytest.raises(KeyboardInterrupt):
+        hasher.fit(X, y, callback=stop)
+    assert not state_of(hasher)
+    with pytest.raises(NotFittedError):
+        hasher.transform(X)
+    codes, before = hasher.fit(X, y).transform(X), state_of(hasher)
+    with pytest.raises(KeyboardInterrupt):
+        hasher.fit(X[:, :30], np.arange(90) % 5, callback=stop)
+    assert state_of(hasher).keys() == before.keys()
+    np.testing.assert_array_equal(hasher.transform(X), codes)
+
+
+def test_parameters_refused_leave_what_was_learned():
+    X, _ = small.documents(90, 40)
+    hasher = small.quick("doc2hash").fit(X)
+    codes = hasher.transform(X)
+    with pytest.raises(InputError):
+        hasher.set_params(dropout=2).fit(X[:, :20])
+    np.testing.assert_array_equal(hasher.transform(X), codes)

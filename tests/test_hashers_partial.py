@@ -129,6 +129,23 @@ def test_an_error_on_the_way_leaves_everything_as_it_was(monkeypatch):
     assert (hasher.n_iter_, len(hasher.history_)) == (1, 1)
 
 
+def test_an_interrupted_first_call_leaves_nothing_of_itself(monkeypatch):
+    hasher = quick("doc2hash-s")
+
+    def stop(self, params, batch):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(hasher), "loss", stop)
+        with pytest.raises(KeyboardInterrupt):
+            hasher.partial_fit(X, np.array(["a", "b", "c"])[y])
+    assert not [name for name in vars(hasher) if name.endswith("_")]
+    hasher.partial_fit(X, np.array(["d", "e", "f", "g"])[np.arange(90) % 4])
+    assert hasher.classes_.tolist() == ["d", "e", "f", "g"] and hasher.n_labels_ == 4
+    with pytest.raises(InputError, match="the class 'a' was not"):
+        hasher.partial_fit(X[:2], ["a", "d"])
+
+
 def test_classes_are_numbered_as_in_the_first_call():
     names = np.array(["c", "a", "b"])[y]
     hasher = quick("doc2hash-s").partial_fit(X, names)

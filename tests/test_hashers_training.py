@@ -106,6 +106,13 @@ def test_the_best_epoch_is_kept_the_first_of_equals():
     assert [record["figure"] for record in state.history] == [0.1, 0.3, 0.2, 0.3, 0.1]
 
 
+def test_a_figure_that_is_no_number_is_never_the_best():
+    nan = float("nan")
+    for figures, best in (([nan, 0.5, 0.9, nan], 3), ([0.5, nan, 0.4, 0.6], 4), ([nan] * 4, 1)):
+        state = fit(Training(epochs=4, batch_size=10), validator=validator_of(figures))
+        assert state.best_epoch == best
+
+
 def test_patience_ends_the_fit_so_many_epochs_after_the_best():
     state = fit(
         Training(epochs=50, batch_size=10, patience=2), validator=validator_of([0.1, 0.3, 0.2, 0.25, 0.9])

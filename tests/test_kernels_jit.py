@@ -1,6 +1,7 @@
 """The one decorator: it compiles, releases the GIL, and works where nothing can be cached."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from nphash.kernels import _jit
 from nphash.kernels._jit import jit
 
+WITHOUT_CACHE = shutil.ignore_patterns("__pycache__")
 PROGRAM = """
 import numpy as np
 from nphash.kernels import sparse
@@ -70,6 +72,32 @@ def test_the_cache_can_be_switched_off(tmp_path):
     program = "from nphash.kernels._jit import jit, _use_cache; print(_use_cache)"
     assert run(program, NPHASH_CACHE="0").stdout.strip() == "False"
     assert run(program, NPHASH_CACHE="1").stdout.strip() == "True"
+
+
+RECTIFY = """
+import numpy as np
+from nphash.kernels import rows
+x = np.array([-1.0, 2.0], dtype=np.float32)
+out = np.empty_like(x)
+rows.rectify(x, out)
+print(out.tolist())
+"""
+
+
+def test_a_change_of_any_kernel_makes_all_anew(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # else the programs would import what is here
+    shutil.copytree(Path(_jit.__file__).parent.parent, tmp_path / "nphash", ignore=WITHOUT_CACHE)
+    folder = {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+
+    def compiled():
+        assert run(RECTIFY, **folder).stdout.strip() == "[0.0, 2.0]"
+        return {path.name: path.stat().st_mtime_ns for path in (tmp_path / "cache").rglob("*rectify*.nbc")}
+
+    first = compiled()
+    assert len(first) == 1 and compiled() == first
+    other = tmp_path / "nphash" / "kernels" / "signs.py"
+    other.write_text(other.read_text(encoding="utf-8") + "\n", encoding="utf-8")
+    assert compiled() != first
 
 
 def test_no_parallel_kernel():

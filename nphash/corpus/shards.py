@@ -52,10 +52,10 @@ class Shards:
         24 P + 8 B V + 8 WINDOW S + 40 n + 16 (20,000 + 2,000) e  bytes:
 
     first, current and best weights, the copy being made and two moments of a model of P numbers; a batch
-    of B documents in the decoder, over V words (three times that with ``engine="numpy"``); the shards of S
-    entries; row numbers of n documents, their order in the epoch and which are held out; the documents of
-    validation, of e words each on average (without labels 2,000 of them, not 22,000). Nothing grows with
-    the number of entries, n e.
+    of B documents (in validation 64) in the decoder, over V words (three times that with
+    ``engine="numpy"``); the shards of S entries; row numbers of n documents, their order in the epoch and
+    which are held out; the documents of validation, of e words each on average (without labels 2,000 of
+    them, not 22,000). Nothing grows with the number of entries, n e.
 
     Attributes
     ----------

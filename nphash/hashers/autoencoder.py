@@ -19,6 +19,7 @@ import scipy.sparse
 from nphash.codes import pack
 from nphash.corpus.shards import Shards, rows_where
 from nphash.engine import Engine
+from nphash.engines import create_engine
 from nphash.errors import InputError
 from nphash.hashers.base import Hasher
 from nphash.hashers.heads import Labels, classify, start_head, targets
@@ -51,6 +52,8 @@ Array = npt.NDArray[Any]
 # row differently in products of different height, and a document's code must not depend on the
 # documents it is encoded with.
 ENCODE_ROWS = 256
+
+JUDGED_ROWS = 64  # of validation at once: their scores are as wide as the vocabulary
 
 TARGETS = ("input", "binary")
 
@@ -162,13 +165,13 @@ class VariationalHasher(Hasher):
 
         return terms, back
 
-    def bound(self, params: Params, x: Any, target: Any) -> float:
+    def bound(self, params: Params, x: Any, target: Any, engine: Engine | None = None) -> float:
         """Return the mean bound a document at the codes as they are stored: no noise, no dropout."""
-        total, epochs = 0.0, float(self._training.epochs)
-        for start in range(0, x.shape[0], ENCODE_ROWS):
-            rows = slice(start, min(start + ENCODE_ROWS, x.shape[0]))
-            terms, _ = self.loss(params, Batch(x[rows], target[rows], None, None, epochs))
-            total -= terms["loss"] * (rows.stop - start)
+        total, epochs, engine = 0.0, float(self._training.epochs), engine or Engine()
+        for start in range(0, x.shape[0], JUDGED_ROWS):
+            rows = slice(start, min(start + JUDGED_ROWS, x.shape[0]))
+            batch = Batch(x[rows], target[rows], None, None, epochs, engine=engine)
+            total -= self.loss(params, batch)[0]["loss"] * (rows.stop - start)
         return total / int(x.shape[0])
 
     def ready(self, params: Params, X: Any) -> Params:
@@ -312,8 +315,9 @@ class VariationalHasher(Hasher):
             by_precision = precision_validator(self.encode, X, y, X_valid, y_valid, self.n_bits)
             return lambda params: by_precision(self.ready(params, X))
         X_valid, _ = subset(X_valid, X_valid, 2_000)
-        target = self._target(X_valid)
-        return lambda params: ("bound", self.bound(params, X_valid, target))
+        target, training = self._target(X_valid), self._training
+        engine = create_engine(training.engine, training.dtype, count_threads(self.threads))
+        return lambda params: ("bound", self.bound(params, X_valid, target, engine))
 
     def encode(self, params: Params, X: Any) -> Any:
         """Return the packed codes of documents under given weights."""

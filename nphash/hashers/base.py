@@ -10,7 +10,8 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import numpy as np
@@ -21,9 +22,25 @@ from nphash.corpus.shards import Shards, blocks_of
 from nphash.errors import InputError, NotFittedError
 from nphash.hashers.inputs import check_documents, check_labels
 
-__all__ = ["Hasher"]
+__all__ = ["Hasher", "unchanged_on_error"]
 
 Array = npt.NDArray[Any]
+
+
+@contextmanager
+def unchanged_on_error(hasher: Hasher) -> Iterator[None]:
+    """Give a hasher its attributes back if the block ends with an error or Ctrl-C.
+
+    Half of a fit would look fitted, or combine the weights of one with the number of words of another.
+    Learned arrays are replaced, never changed in place, so that the old ones need no copies.
+    """
+    before = dict(vars(hasher))
+    try:
+        yield
+    except BaseException:
+        vars(hasher).clear()
+        vars(hasher).update(before)
+        raise
 
 
 class Hasher:
@@ -74,6 +91,8 @@ class Hasher:
     ) -> Any:
         """Learn to hash documents like the rows of `X`.
 
+        An error or Ctrl-C leaves the hasher as it was, with what an earlier fit has learned.
+
         Parameters
         ----------
         X
@@ -107,11 +126,12 @@ class Hasher:
         check_n_bits(self.n_bits)
         X = self._check_fitting(X, minimum_rows=2)
         y = check_labels(y, X.shape[0], required=self.supervised, name=type(self).__name__)
-        self.n_features_in_ = X.shape[1]
         if X_valid is not None:
             X_valid = check_documents(X_valid, self, n_features=X.shape[1], name="X_valid")
             y_valid = check_labels(y_valid, X_valid.shape[0], required=False, name="y_valid")
-        self._fit(X, y, X_valid=X_valid, y_valid=y_valid, callback=callback, checkpoint=checkpoint)
+        with unchanged_on_error(self):
+            self.n_features_in_ = X.shape[1]
+            self._fit(X, y, X_valid=X_valid, y_valid=y_valid, callback=callback, checkpoint=checkpoint)
         return self
 
     def _check_fitting(self, X: Any, **expected: Any) -> Any:

@@ -9,10 +9,11 @@ import scipy.sparse
 
 from nphash.codes import check_n_bits
 from nphash.errors import InputError
+from nphash.hashers.base import unchanged_on_error
 from nphash.hashers.checkpoint import State
 from nphash.hashers.heads import targets
 from nphash.hashers.inputs import check_labels, seed_from
-from nphash.hashers.training import Data, Params, one_pass
+from nphash.hashers.training import Data, Params, Training, one_pass
 
 if TYPE_CHECKING:
     from nphash.hashers.autoencoder import VariationalHasher
@@ -31,15 +32,17 @@ def forget(hasher: VariationalHasher) -> None:
 
 
 def partial_fit(hasher: VariationalHasher, X: Any, y: Any) -> None:
-    """Do the work of `VariationalHasher.partial_fit`.
-
-    Nothing of the hasher changes before the pass is done, so that an error or Ctrl-C leaves it as it was.
-    """
+    """Do the work of `VariationalHasher.partial_fit`."""
     hasher._check_params()
     settings = hasher._training
     if settings.average is not None:
         raise InputError("training.average is set, but partial_fit keeps no average", "set it to None")
     check_n_bits(hasher.n_bits)
+    with unchanged_on_error(hasher):
+        _one_pass(hasher, X, y, settings)
+
+
+def _one_pass(hasher: VariationalHasher, X: Any, y: Any, settings: Training) -> None:
     begun = hasher.__sklearn_is_fitted__()
     X = hasher._check_fitting(X, n_features=hasher.n_features_in_ if begun else None)
     X = X.astype(settings.dtype, copy=False)
@@ -94,6 +97,7 @@ def _labels(hasher: VariationalHasher, y: Any) -> tuple[Any, dict[str, Any]]:
     new = np.asarray(y)[classes[numbers] != y]
     if new.size:
         raise InputError(
-            f"the class {new[0]!r} was not in the first call", "give some of every class there, or a matrix"
+            f"the class {new.tolist()[0]!r} was not in the first call",
+            "give some of every class there, or a matrix",
         )
     return numbers, {}

@@ -92,7 +92,7 @@ def train(
         if kept is None:
             raise
         raise Interrupted(
-            f"interrupted in epoch {loop.state.epoch + 1} of {settings.epochs}",
+            f"interrupted in epoch {min(loop.state.epoch + 1, settings.epochs)} of {settings.epochs}",
             f"the state after epoch {loop.saved_epoch} is kept in {kept.folder}"
             if loop.saved_epoch
             else "no epoch had been kept yet; begin again",
@@ -139,7 +139,11 @@ def _labels(y: Any) -> list[Any]:
 
 
 class _Loop:
-    """One fit under way. ``state`` is the end of the last epoch done; ``params`` move on from there."""
+    """One fit under way.
+
+    ``state`` says how far it is; its params and moments are those of the last epoch's end only until the
+    next one begins, which changes them in place.
+    """
 
     def __init__(
         self,
@@ -277,7 +281,8 @@ class _Loop:
             self.validator(params) if self.validator is not None else ("epoch", float(self.state.epoch))
         )
         history = self.state.history
-        if not history or value > max(record[name] for record in history):
+        best = max((record[name] for record in history if not np.isnan(record[name])), default=-np.inf)
+        if not history or value > best:
             self.state.best = {key: array.copy() for key, array in params.items()}
             self.state.best_epoch = self.state.epoch + 1
         history.append({**terms, name: value})
