@@ -3,10 +3,13 @@
 import numpy as np
 import pytest
 import scipy.sparse
+import small
 
 from nphash.errors import InputError, Interrupted
 from nphash.hashers import Training, training
+from nphash.hashers.doc2hash import Doc2Hash
 from nphash.hashers.training import Data, train
+from nphash.postponed import Postponed
 from nphash.schedules import Exponential
 
 
@@ -270,3 +273,23 @@ def test_averaging_follows_its_formula():
         kept = min(0.9, (1 + t) / (10 + t)) ** 8
         average = kept * average + (1 - kept) * seen[t - 1]
     np.testing.assert_allclose(state.average["w"], average, rtol=1e-12)
+
+
+def test_what_is_put_off_is_summed_over_a_limited_number_of_steps(monkeypatch):
+    x, _ = small.documents(300, 400, topics=20)
+    x = small.unit_rows(x).astype(np.float32)
+    counts, table = [], Postponed._table
+    monkeypatch.setattr(Postponed, "_table", lambda self: counts.append(self.now) or table(self))
+
+    def weights(limit):
+        monkeypatch.setattr(training, "STEPS_PUT_OFF", limit)
+        counts.clear()
+        how = Training(epochs=2, batch_size=2, engine="numba")
+        return Doc2Hash(8, hidden=(4,), training=how, random_state=0).fit(x, X_valid=x[:1]).params_
+
+    never = weights(10**6)
+    assert max(counts) > 100
+    often = weights(20)
+    assert 0 < max(counts) <= 20
+    for name, w in never.items():
+        np.testing.assert_allclose(often[name], w, atol=1e-4)

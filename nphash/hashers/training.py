@@ -38,6 +38,10 @@ SECONDS_BETWEEN_CHECKPOINTS = 10.0
 # reading and writing a vocabulary's weights costs as much as Adam.
 STEPS_BETWEEN_AVERAGES = 8
 
+# For so many steps rows without gradient may wait: what they catch up with is summed over all of these steps,
+# nearly every step anew, and the steps of an epoch may be a hundred thousand.
+STEPS_PUT_OFF = 1_000
+
 # Parameters by which a checkpoint is not recognised: results do not depend on the number of
 # threads, and the seed drawn from the random state is compared itself.
 UNIMPORTANT = ("threads", "random_state")
@@ -235,7 +239,7 @@ class _Loop:
         return drawn_ahead(
             drawn,
             lambda next_one: ahead.announce(next_one[0].x.indices, next_one[1]),
-            lambda done: self._averages(before + done),
+            lambda done: self._settles(before + done),
         )
 
     def _step(self, params: Params, batch: Batch, rate: float, ahead: LookAhead | None) -> dict[str, float]:
@@ -249,20 +253,21 @@ class _Loop:
         self.scale = self.scale or _scale(batch)
         with measure("optimiser"):
             self.adam.step(params, grads, rate, ahead)
-            self._move_average(params, grads)
+            if self._settles(self.adam.t):
+                self.adam.settle()
+                self._move_average(params, grads)
         return terms
 
-    def _averages(self, t: int) -> bool:
-        """Whether the average is moved after step `t`."""
-        return self.average is not None and t % STEPS_BETWEEN_AVERAGES == 0
+    def _settles(self, t: int) -> bool:
+        """Whether nothing stays put off after step `t`."""
+        return t % (STEPS_PUT_OFF if self.average is None else STEPS_BETWEEN_AVERAGES) == 0
 
     def _move_average(self, params: Params, grads: Params) -> None:
         t, share = self.adam.t, self.settings.average
-        if self.average is None or share is None or not self._averages(t):
+        if self.average is None or share is None:
             return
         # early on the average forgets faster, so that it soon loses the first weights
         kept = min(share, (1 + t) / (10 + t)) ** STEPS_BETWEEN_AVERAGES
-        self.adam.settle()
         for name in grads:  # other entries are constants
             moving_average(self.average[name], params[name], kept, self.engine.threads)
 
