@@ -174,7 +174,7 @@ class Adam:
         gaps, rates = self._known(ahead, self.learning_rate if learning_rate is None else learning_rate)
         self.t += 1
         constants = scale, self.epsilon, self.beta1, self.beta2
-        plan = np.array([_factors(self.t + later, rate, *constants) for later, rate in enumerate(rates)])
+        plan = np.array([_settings(self.t + later, rate, *constants) for later, rate in enumerate(rates)])
         tasks: list[list[Task]] = []
         for name in sorted(grads, key=lambda name: -params[name].size):
             w, g = params[name], grads[name]
@@ -190,7 +190,7 @@ class Adam:
         in_turn = chain.from_iterable(zip_longest(*tasks))
         run_tasks([task for task in in_turn if task is not None], threads)
         if self.t <= UNSTEADY:
-            self.settle()
+            self.settle()  # nothing is put off yet, see `UNSTEADY`; this waits for the background, too
 
     def _known(self, ahead: LookAhead | None, rate: float) -> tuple[Array | None, list[float]]:
         # When this step's rows are needed next, and the learning rates from this step on
@@ -259,7 +259,7 @@ class Adam:
 
 
 @lru_cache(maxsize=64)  # of the steps to come, all but one have been asked for before
-def _factors(
+def _settings(
     t: int, rate: float, scale: float, epsilon: float, beta1: float, beta2: float
 ) -> tuple[float, ...]:
     unbias1, unbias2 = 1 / (1 - beta1**t), 1 / (1 - beta2**t)
@@ -267,7 +267,7 @@ def _factors(
 
 
 def _readable(w: Array, g: Array, m: Array, v: Array, settings: Array) -> None:
-    # `adam_step` with the factors that the kernel takes
+    # `adam_step` with the settings that the kernel takes
     scale, rate, epsilon, beta1, rest1, beta2, rest2, unbias1, unbias2 = settings
     m[:] = beta1 * m + rest1 * scale * g
     v[:] = beta2 * v + rest2 * (scale * g) ** 2

@@ -25,7 +25,7 @@ from nphash.kernels.adam import update
 from nphash.kernels.rows import pass_positive, rectify
 from nphash.kernels.signs import places_of, sums_for
 from nphash.kernels.sparse import COMPILED, csr_times_dense, row_sums, scaled_rows, take_rows
-from nphash.kernels.tiles import Codes, Scores, tile_width
+from nphash.kernels.tiles import Codes, ScoreGradient, tile_width
 from nphash.kernels.transpose import Entries, Order, entries_of, sort_by_word
 from nphash.lazy import LazyGradient, ProductGradient, RowGradient
 from nphash.ops import Array, Back, Backs
@@ -81,7 +81,7 @@ class CompiledEngine(Engine):
             h += b
 
         def back(dh: Array) -> tuple[Any, ...]:
-            words = self._order(X)[3]
+            words = self._order(X).words
             return _FirstLayerGradient(self._entries(X), words, np.ascontiguousarray(dh)), dh.sum(axis=0)
 
         return h, profile.around("first layer, backward", back)
@@ -144,7 +144,7 @@ class CompiledEngine(Engine):
             z, b, entries = np.ascontiguousarray(z), np.ascontiguousarray(b), self._entries(target)
             step = _Decoding(z, W, b, target, entries, self.background)
             loss = step.forward()
-        self.looks_up = step.codes[1].size > 0
+        self.looks_up = step.codes.places.size > 0
         return loss, profile.around("decoder, backward", step.back)
 
 
@@ -174,14 +174,14 @@ class _Decoding:
         self, z: Array, W: Array, b: Array, target: Any, entries: Entries, background: Background
     ) -> None:
         self.z, self.W, self.b, self.background = z, W, b, background
-        self.codes = z, places_of(z)
+        self.codes = Codes(z, places_of(z))
         self.entries = entries
         self.mass = np.empty(len(z))  # (B,) T, in float64
         row_sums(target.indptr, target.data, self.mass)
         self.width = tile_width(z.shape[1])
         self.n_tiles = -(-len(b) // self.width)
         self.shares = _shares(self.n_tiles, _SHARES)
-        self.share = self.shares[0][1]
+        self.tiles_per_share = self.shares[0][1]
 
     def forward(self) -> float:
         """Compute the exponentials and return the loss."""
@@ -194,17 +194,17 @@ class _Decoding:
         words = tiles * self.width
         shifts[tiles] = (z @ self.W[:, words] + self.b[words]).T  # scores of each share's first word
 
-        def share(i: int, j: int) -> float:
-            k = i // self.share
-            out, sums = (E, shifts, totals[k]), (expected[k], seen[k])
-            room = sums_for(self.codes[1])
+        def one_share(i: int, j: int) -> float:
+            k = i // self.tiles_per_share
+            out, vectors = (E, shifts, totals[k]), (expected[k], seen[k])
+            room = sums_for(self.codes.places)
             return decoder.forward(
-                self.codes, self.W, self.b, self.entries, out, sums, room, self.width, i, j
+                self.codes, self.W, self.b, self.entries, out, vectors, room, self.width, i, j
             )
 
-        hits = sum(run_blocks(share, shares, self.background.threads))
+        hits = sum(run_blocks(one_share, shares, self.background.threads))
         self.E, self.inverse = E, np.empty(shifts.shape)  # (N, B): what makes a tile of E probabilities
-        logs = decoder.combine(shifts, totals, expected, seen, self.share, self.inverse)  # (B,)
+        logs = decoder.combine(shifts, totals, expected, seen, self.tiles_per_share, self.inverse)  # (B,)
         self.expected, self.seen = expected[0], seen[0]
         return float(np.dot(self.mass, logs) - hits) / n
 
@@ -215,9 +215,9 @@ class _Decoding:
         dz = (scale * self.mass[:, None] * self.expected - scale * self.seen).astype(dtype)  # (B, L)
         factors = np.empty((self.n_tiles, len(self.z)), dtype)  # (N, B)
         factors[:] = self.inverse * (scale * self.mass)
-        scores = (self.E, factors, dtype.type(scale), self.entries)
-        dW = _DecoderGradient(self.codes, scores, self.W.shape, self.width, self.background)
-        return dz, dW, _BiasGradient(scores, self.b.shape, self.width, self.background)
+        ds = ScoreGradient(self.E, factors, dtype.type(scale), self.entries)
+        dW = _DecoderGradient(self.codes, ds, self.W.shape, self.width, self.background)
+        return dz, dW, _BiasGradient(ds, self.b.shape, self.width, self.background)
 
 
 class _FirstLayerGradient(RowGradient):
@@ -225,7 +225,7 @@ class _FirstLayerGradient(RowGradient):
 
     def __init__(self, entries: Entries, words: Array, dh: Array) -> None:
         self.entries, self.rows, self.dh = entries, words, dh
-        self.shape, self.dtype = (entries[0].size - 1, dh.shape[1]), dh.dtype
+        self.shape, self.dtype = (entries.starts.size - 1, dh.shape[1]), dh.dtype
 
     def fill(self, out: Array, start: int, stop: int) -> None:
         out[:] = 0
@@ -243,13 +243,13 @@ class _DecoderGradient(LazyGradient):
     def __init__(
         self,
         codes: Codes,
-        scores: Scores,
+        ds: ScoreGradient,
         shape: tuple[int, ...],
         width: int,
         background: Background,
     ) -> None:
-        self.codes, self.scores, self.width, self.background = codes, scores, width, background
-        self.shape, self.dtype = shape, codes[0].dtype
+        self.codes, self.ds, self.width, self.background = codes, ds, width, background
+        self.shape, self.dtype = shape, codes.z.dtype
 
     def blocks(self) -> list[tuple[int, int]]:
         return _shares(-(-self.shape[1] // self.width), _SHARES)
@@ -257,28 +257,26 @@ class _DecoderGradient(LazyGradient):
     def fill(self, out: Array, start: int, stop: int) -> None:
         at = start * self.width
         decoder_gradient.fill_tiles(
-            self.codes, self.scores, out, at, sums_for(self.codes[1]), self.width, start, stop
+            self.codes, self.ds, out, at, sums_for(self.codes.places), self.width, start, stop
         )
 
     def update(self, w: Array, m: Array, v: Array, settings: Array, start: int, stop: int) -> None:
-        room = sums_for(self.codes[1])
-        decoder_gradient.update_tiles(
-            self.codes, self.scores, w, m, v, settings, room, self.width, start, stop
-        )
+        room = sums_for(self.codes.places)
+        decoder_gradient.update_tiles(self.codes, self.ds, w, m, v, settings, room, self.width, start, stop)
 
 
 class _BiasGradient(LazyGradient):
     """The gradient of b_s (V,), the sum of ds over documents, in blocks of tiles of words."""
 
-    def __init__(self, scores: Scores, shape: tuple[int, ...], width: int, background: Background) -> None:
-        self.scores, self.width, self.background = scores, width, background
-        self.shape, self.dtype = shape, scores[0].dtype
+    def __init__(self, ds: ScoreGradient, shape: tuple[int, ...], width: int, background: Background) -> None:
+        self.ds, self.width, self.background = ds, width, background
+        self.shape, self.dtype = shape, ds.E.dtype
 
     def blocks(self) -> list[tuple[int, int]]:
         return _shares(-(-self.shape[0] // self.width), _FEW_SHARES)
 
     def fill(self, out: Array, start: int, stop: int) -> None:
-        decoder_gradient.fill_bias(self.scores, out, self.width, start, stop)
+        decoder_gradient.fill_bias(self.ds, out, self.width, start, stop)
 
     def update(self, w: Array, m: Array, v: Array, settings: Array, start: int, stop: int) -> None:
         words = slice(start * self.width, stop * self.width)

@@ -5,6 +5,7 @@ import scipy.sparse
 
 from nphash.kernels.decoder import forward
 from nphash.kernels.signs import places_of, sums_for
+from nphash.kernels.tiles import Codes, ScoreGradient
 from nphash.kernels.transpose import entries_of, sort_by_word
 from nphash.ops import softmax
 
@@ -34,7 +35,8 @@ def decoded(rng, raised, signs):
     out = np.empty(WORDS * ROWS, np.float32), np.empty((n_tiles, ROWS), np.float32), np.empty(ROWS)
     out[1][0] = z @ W[:, 0] + b[0]  # the first score of each document, as the first m
     vectors = np.empty((ROWS, BITS), np.float32), np.empty((ROWS, BITS), np.float32)
-    hits = forward((z, places_of(z)), W, b, entries, out, vectors, sums_for(places_of(z)), WIDTH, 0, n_tiles)
+    codes = Codes(z, places_of(z))
+    hits = forward(codes, W, b, entries, out, vectors, sums_for(codes.places), WIDTH, 0, n_tiles)
     return z, W, b, target, entries, out, vectors, hits
 
 
@@ -44,4 +46,5 @@ def gradient_of(case):
     mass = np.asarray(target.sum(axis=1)).ravel()
     factors = (np.exp(shifts - shifts[-1]) * mass / total / ROWS).astype(np.float32)
     p, _ = softmax(z @ W + b)
-    return (E, factors, np.float32(1 / ROWS), entries), (mass[:, None] * p - target.toarray()) / ROWS
+    ds = ScoreGradient(E, factors, np.float32(1 / ROWS), entries)
+    return ds, (mass[:, None] * p - target.toarray()) / ROWS

@@ -6,10 +6,26 @@ from hypothesis import strategies as st
 
 from nphash.adam import adam_step
 from nphash.kernels import adam as kernels
+from nphash.threads import run_tasks
 
 
-def factors(t, rate=0.01, scale=1.0, beta1=0.9, beta2=0.999, epsilon=1e-8):
-    return (scale, rate, epsilon, beta1, 1 - beta1, beta2, 1 - beta2, 1 / (1 - beta1**t), 1 / (1 - beta2**t))
+def step(w, g, m, v, threads=1, **how):
+    run_tasks(kernels.adam_tasks(w, g, m, v, settings_of(**how).astype(w.dtype)), threads)
+
+
+def settings_of(t, rate=0.01, scale=1.0, beta1=0.9, beta2=0.999, epsilon=1e-8):
+    numbers = (
+        scale,
+        rate,
+        epsilon,
+        beta1,
+        1 - beta1,
+        beta2,
+        1 - beta2,
+        1 / (1 - beta1**t),
+        1 / (1 - beta2**t),
+    )
+    return np.array(numbers)
 
 
 @settings(deadline=None, max_examples=25)
@@ -21,7 +37,7 @@ def factors(t, rate=0.01, scale=1.0, beta1=0.9, beta2=0.999, epsilon=1e-8):
 def test_one_parameter_follows_the_scalar_recursion(gradients, start, rate):
     w, m, v = np.array([start]), np.zeros(1), np.zeros(1)
     for t, g in enumerate(gradients, start=1):
-        kernels.adam_update(w, np.array([g]), m, v, factors(t, rate), threads=1)
+        step(w, np.array([g]), m, v, t=t, rate=rate)
     assert w[0] == pytest.approx(naive.adam_path(start, gradients, rate), rel=1e-12, abs=1e-12)
 
 
@@ -30,7 +46,7 @@ def test_update_agrees_with_the_equation(rng, dtype):
     w, g, m = (rng.normal(size=(4, 5)).astype(dtype) for _ in range(3))
     v = rng.random((4, 5)).astype(dtype)
     expected = adam_step(*(a.astype(np.float64) for a in (w, 0.5 * g, m, v)), t=3, learning_rate=0.01)
-    kernels.adam_update(w, g, m, v, factors(3, scale=0.5), threads=1)
+    step(w, g, m, v, t=3, scale=0.5)
     for found, wanted in zip((w, m, v), expected, strict=True):
         assert found.dtype == dtype
         np.testing.assert_allclose(found, wanted, rtol=1e-12 if dtype == np.float64 else 2e-6)
@@ -43,7 +59,7 @@ def test_any_number_of_threads_gives_the_same_bytes(rng, monkeypatch):
     for threads in (1, 2, 8):
         w, m, v = np.ones_like(g), np.zeros_like(g), np.zeros_like(g)
         for t in (1, 2):
-            kernels.adam_update(w, g, m, v, factors(t), threads)
+            step(w, g, m, v, threads, t=t)
         results.add(w.tobytes() + m.tobytes() + v.tobytes())
         norms.add(kernels.sum_of_squares(g, threads))
     assert len(results) == len(norms) == 1

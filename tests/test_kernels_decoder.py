@@ -6,7 +6,7 @@ from decoding import BITS, KINDS, ROWS, WIDTH, WORDS, decoded
 
 from nphash.kernels.decoder import combine, forward
 from nphash.kernels.signs import places_of, sums_for
-from nphash.kernels.tiles import tile
+from nphash.kernels.tiles import Codes, tile
 from nphash.ops import softmax
 
 pytestmark = pytest.mark.usefixtures("one_blas_thread")
@@ -41,7 +41,7 @@ def test_combine_is_forward_over_all_tiles_at_once(case):
     E, shifts = np.empty(WORDS * ROWS, np.float32), np.empty((n_tiles, ROWS), np.float32)
     totals, (expected, seen) = np.empty((4, ROWS)), np.empty((2, 4, ROWS, BITS), np.float32)
     for k, (first, last) in enumerate(shares):
-        codes, room = (z, places_of(z)), sums_for(places_of(z))
+        codes, room = Codes(z, places_of(z)), sums_for(places_of(z))
         shifts[first] = z @ W[:, first * WIDTH] + b[first * WIDTH]
         left = (E, shifts, totals[k]), (expected[k], seen[k])
         forward(codes, W, b, entries, *left, room, WIDTH, first, last)

@@ -14,25 +14,57 @@ import numpy as np
 import numpy.typing as npt
 
 from nphash.kernels._jit import jit
-from nphash.threads import run_blocks, run_tasks
+from nphash.threads import run_blocks
 
-__all__ = ["adam_tasks", "adam_update", "average_tasks", "sum_of_squares", "update"]
+__all__ = [
+    "BETA1",
+    "BETA2",
+    "EPSILON",
+    "RATE",
+    "REST1",
+    "REST2",
+    "SCALE",
+    "UNBIAS1",
+    "UNBIAS2",
+    "adam_tasks",
+    "average_tasks",
+    "sum_of_squares",
+    "update",
+]
 
 Array = npt.NDArray[Any]
+
+# A step's settings are an array of nine numbers: what the gradient is multiplied by, learning rate, epsilon,
+# beta1, 1 - beta1, beta2, 1 - beta2, and what frees the moments of their bias, 1 / (1 - beta1^t) and
+# 1 / (1 - beta2^t).
+SCALE, RATE, EPSILON, BETA1, REST1, BETA2, REST2, UNBIAS1, UNBIAS2 = range(9)
 
 _BLOCK = 1 << 18  # parameters in a block: 4 arrays of 1 MB in float32
 
 
 @jit()
 def update(w: Array, g: Array, m: Array, v: Array, settings: Array) -> None:
-    """Do the step on arrays of shape (n,), with the nine `factors` of `adam_update` in their dtype.
+    """Do a step of Adam on a part of a parameter; kernels call it on gradients they have just computed.
 
-    For other kernels, which call it on the part of a gradient that they have just computed.
+    Parameters
+    ----------
+    w, g, m, v
+        Parameter, gradient and moments, arrays of shape (n,) and one dtype, float32 or float64; all but g
+        are changed.
+    settings
+        The step's nine numbers, in the order of `SCALE`, `RATE`, ..., in the same dtype: one float64 among
+        float32 would halve the speed.
+
+    Examples
+    --------
+    >>> w, m, v = np.ones(1), np.zeros(1), np.zeros(1)
+    >>> update(w, np.array([5.0]), m, v, np.array([1, 0.1, 0, 0.9, 0.1, 0.99, 0.01, 10, 100]))
+    >>> w.round(6), m, v.round(6)
+    (array([0.9]), array([0.5]), array([0.25]))
     """
-    # All factors have the dtype of the arrays: one float64 among them would halve the speed.
-    scale, rate, epsilon = settings[0], settings[1], settings[2]
-    beta1, rest1, beta2, rest2 = settings[3], settings[4], settings[5], settings[6]
-    unbias1, unbias2 = settings[7], settings[8]
+    scale, rate, epsilon = settings[SCALE], settings[RATE], settings[EPSILON]
+    beta1, rest1, beta2, rest2 = settings[BETA1], settings[REST1], settings[BETA2], settings[REST2]
+    unbias1, unbias2 = settings[UNBIAS1], settings[UNBIAS2]
     for i in range(w.size):
         gradient = scale * g[i]
         # Reading m[i] and v[i] again after writing them would keep the loop from being vectorised.
@@ -59,31 +91,8 @@ def _sum_of_squares(g: Array) -> float:
     return (s0 + s2) + (s1 + s3)
 
 
-def adam_update(w: Array, g: Array, m: Array, v: Array, factors: tuple[float, ...], threads: int) -> None:
-    """Update parameter ``w`` and its moments ``m`` and ``v`` in place for the gradient ``g``.
-
-    Parameters
-    ----------
-    w, g, m, v
-        C-contiguous arrays of one shape and one dtype, float32 or float64.
-    factors
-        (gradient scale, learning rate, epsilon, beta1, 1 - beta1, beta2, 1 - beta2,
-        1 / (1 - beta1**t), 1 / (1 - beta2**t)).
-    threads
-        How many threads; the result is the same for any number.
-
-    Examples
-    --------
-    >>> w, m, v = np.ones(1), np.zeros(1), np.zeros(1)
-    >>> adam_update(w, np.array([5.0]), m, v, (1, 0.1, 0, 0.9, 0.1, 0.99, 0.01, 10, 100), threads=1)
-    >>> w.round(6), m, v.round(6)
-    (array([0.9]), array([0.5]), array([0.25]))
-    """
-    run_tasks(adam_tasks(w, g, m, v, np.array(factors, dtype=w.dtype)), threads)
-
-
 def adam_tasks(w: Array, g: Array, m: Array, v: Array, settings: Array) -> list[Callable[[], None]]:
-    """Return the update in blocks, for `nphash.threads.run_tasks`; ``settings`` as for `update`."""
+    """Return the step in blocks, for `nphash.threads.run_tasks`; C-contiguous arrays of one shape."""
     w1, g1, m1, v1 = (array.reshape(-1) for array in (w, g, m, v))  # each (size,), views
     return [partial(update, w1[i:j], g1[i:j], m1[i:j], v1[i:j], settings) for i, j in _blocks(w.size)]
 

@@ -50,7 +50,7 @@ def forward(
     entries: Entries,
     out: tuple[Array, Array, Array],
     vectors: tuple[Array, Array],
-    sums: Array,
+    room: Array,
     width: int,
     first: int,
     last: int,
@@ -70,8 +70,8 @@ def forward(
     vectors
         Arrays to write into, (B, L), sums over the words w of these tiles: E_w W[:, w], relative to
         the last m; and t_w W[:, w].
-    sums, width
-        Room for sums, by `nphash.kernels.signs.sums_for`; words in a tile.
+    room, width
+        For the sums of patterns, by `nphash.kernels.signs.sums_for`; words in a tile.
 
     Returns
     -------
@@ -91,24 +91,24 @@ def forward(
     seen[:] = 0
     for t in range(first, last):
         start, stop = t * width, min((t + 1) * width, b.size)
-        scores, bias = tile(E, n_rows, start, stop), b[start:stop]  # (B, T), (T,)
+        exps, bias = tile(E, n_rows, start, stop), b[start:stop]  # (B, T), (T,)
         columns = matrix(buffer, n_bits, stop - start)
         words = matrix(turned, stop - start, n_bits)  # the same, a word's vector in a row
         _copy_tile(W, start, columns, words)
         if t > first:
             copy_row(shifts[t], shifts[t - 1])
         if can_look_up(places, stop - start):
-            _look_up_scores(places, columns, bias, shifts[t], sums, scores, added)
+            _look_up(places, columns, bias, shifts[t], room, exps, added)
         else:
-            _multiply_scores(z, columns, bias, shifts[t], block, scores, added)
+            _multiply(z, columns, bias, shifts[t], block, exps, added)
         for row in range(n_rows):
             if not added[row] < _MUCH:
                 one = slice(row, row + 1)
-                sums_so_far = shifts[t, one], added[one], total[one], expected[row]
-                _raise(z[row], columns, bias, scores[row], sums_so_far)
+                so_far = shifts[t, one], added[one], total[one], expected[row]
+                _raise(z[row], columns, bias, exps[row], so_far)
             total[row] += added[row]
         for begin in range(0, n_rows, block):
-            np.dot(scores[begin : begin + block], words, part[begin : begin + block])
+            np.dot(exps[begin : begin + block], words, part[begin : begin + block])
         for row in range(n_rows):
             add_row(expected[row], part[row])
         hits += _see(words, bias, entries, start, seen)
@@ -116,30 +116,30 @@ def forward(
 
 
 @jit()
-def _multiply_scores(
-    z: Array, columns: Array, bias: Array, shift: Array, block: int, scores: Array, added: Array
+def _multiply(
+    z: Array, columns: Array, bias: Array, shift: Array, block: int, exps: Array, added: Array
 ) -> None:
-    # Writes E of a tile, and its sum for each document.
+    # Writes E of a tile, and its sum for each document: the scores are products.
     n_rows, ones = z.shape[0], np.empty(bias.size, bias.dtype)
     ones[:] = 1
     for begin in range(0, n_rows, block):
         end = min(begin + block, n_rows)
-        np.dot(z[begin:end], columns, scores[begin:end])
+        np.dot(z[begin:end], columns, exps[begin:end])
         for row in range(begin, end):
-            exponentials(scores[row], bias, shift[row])
-        np.dot(scores[begin:end], ones, added[begin:end])
+            exponentials(exps[row], bias, shift[row])
+        np.dot(exps[begin:end], ones, added[begin:end])
 
 
 @jit()
-def _look_up_scores(
-    places: Array, columns: Array, bias: Array, shift: Array, sums: Array, scores: Array, added: Array
+def _look_up(
+    places: Array, columns: Array, bias: Array, shift: Array, room: Array, exps: Array, added: Array
 ) -> None:
-    # `_multiply_scores` for codes of +-1
+    # The same for codes of +-1: the scores are sums looked up.
     total = matrix(np.empty(added.size * LANES, columns.dtype), added.size, LANES)
     total[:] = 0
     for at in range(0, bias.size, LANES):
-        fill_sums(columns, at, sums)
-        look_up(sums, places, bias, shift, at, scores, total)
+        fill_sums(columns, at, room)
+        look_up(room, places, bias, shift, at, exps, total)
     for row in range(added.size):
         added[row] = _sum_of_lanes(total[row])
 
@@ -239,10 +239,10 @@ def _largest(row: Array, bias: Array) -> Any:
 
 @jit()
 def _raise(
-    z: Array, columns: Array, bias: Array, row: Array, sums: tuple[Array, Array, Array, Array]
+    z: Array, columns: Array, bias: Array, row: Array, so_far: tuple[Array, Array, Array, Array]
 ) -> None:
     # Does a document's exponentials again with their own maximum, and scales down its sums so far.
-    shift, added, total, expected = sums
+    shift, added, total, expected = so_far
     row[:] = 0
     for bit in range(z.size):
         add_scaled(row, columns[bit], z[bit])

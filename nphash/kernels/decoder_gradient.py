@@ -17,7 +17,7 @@ from nphash.kernels._jit import jit
 from nphash.kernels.adam import update
 from nphash.kernels.rows import add_row, add_scaled, copy_row, set_scaled
 from nphash.kernels.signs import LANES, add_by_pattern, can_look_up, separate
-from nphash.kernels.tiles import Codes, Scores, block_size, matrix, tile
+from nphash.kernels.tiles import Codes, ScoreGradient, block_size, matrix, tile
 
 __all__ = ["fill_bias", "fill_tiles", "update_tiles"]
 
@@ -27,9 +27,9 @@ _GROUP = 8  # tiles between two sweeps of Adam: long runs of memory are faster t
 
 
 @jit()
-def fill_bias(scores: Scores, db: Array, width: int, first: int, last: int) -> None:
+def fill_bias(gradient: ScoreGradient, db: Array, width: int, first: int, last: int) -> None:
     """Write the bias's gradient, the sum of ds over documents, of some tiles into ``db`` (V,)."""
-    E, factors, scale, entries = scores
+    E, factors, scale, entries = gradient
     starts, _, weights = entries
     n_rows = factors.shape[1]
     buffer = np.empty(width)  # in float64, as nearly all may cancel
@@ -46,9 +46,9 @@ def fill_bias(scores: Scores, db: Array, width: int, first: int, last: int) -> N
 
 
 @jit()
-def _fill_scores(scores: Scores, t: int, start: int, ds: Array) -> None:
+def _fill_tile(gradient: ScoreGradient, t: int, start: int, ds: Array) -> None:
     # A tile's part of ds = T softmax(s) - t, (B, T)
-    E, factors, scale, entries = scores
+    E, factors, scale, entries = gradient
     starts, documents, weights = entries
     n_rows, n_words = ds.shape
     rows = tile(E, n_rows, start, start + n_words)
@@ -61,32 +61,32 @@ def _fill_scores(scores: Scores, t: int, start: int, ds: Array) -> None:
 
 @jit()
 def fill_tiles(
-    codes: Codes, scores: Scores, out: Array, at: int, sums: Array, width: int, first: int, last: int
+    codes: Codes, gradient: ScoreGradient, out: Array, at: int, room: Array, width: int, first: int, last: int
 ) -> None:
     """Write the weights' gradient z' ds of the tiles ``first`` to ``last - 1``.
 
     Parameters
     ----------
-    codes, scores
+    codes, gradient
         See `nphash.kernels.tiles`.
     out
         Array of L rows to write into, from column ``at``.
-    sums
+    room
         Zeros by `nphash.kernels.signs.sums_for`; so they are left.
     """
     z, places = codes
     n_rows, n_bits = z.shape
-    starts = scores[3][0]
+    n_words = gradient.target.starts.size - 1
     rest, buffer = np.empty(n_rows * width, z.dtype), np.empty(n_bits * width, z.dtype)
     for t in range(first, last):
-        start, stop = t * width, min((t + 1) * width, starts.size - 1)
+        start, stop = t * width, min((t + 1) * width, n_words)
         column = at + start - first * width
         ds, part = matrix(rest, n_rows, stop - start), matrix(buffer, n_bits, stop - start)
-        _fill_scores(scores, t, start, ds)
+        _fill_tile(gradient, t, start, ds)
         if can_look_up(places, stop - start):
             for word in range(0, stop - start, LANES):
-                add_by_pattern(ds, word, places, sums)
-                separate(sums, out, column + word)
+                add_by_pattern(ds, word, places, room)
+                separate(room, out, column + word)
         else:
             _multiply(z, ds, part, out, column)
 
@@ -109,12 +109,12 @@ def _multiply(z: Array, ds: Array, part: Array, out: Array, column: int) -> None
 @jit()
 def update_tiles(
     codes: Codes,
-    scores: Scores,
+    gradient: ScoreGradient,
     W: Array,
     m: Array,
     v: Array,
     settings: Array,
-    sums: Array,
+    room: Array,
     width: int,
     first: int,
     last: int,
@@ -123,19 +123,19 @@ def update_tiles(
 
     Parameters
     ----------
-    codes, scores
+    codes, gradient
         See `nphash.kernels.tiles`.
     W, m, v, settings
         As for `nphash.kernels.adam.update`.
-    sums
+    room
         As for `fill_tiles`.
     """
     # A few more columns: rows at multiples of 4096 bytes would all lie in the same few lines of the cache.
     columns = _GROUP * width + LANES
-    gradients = matrix(np.empty(len(W) * columns, W.dtype), len(W), columns)
+    dW = matrix(np.empty(len(W) * columns, W.dtype), len(W), columns)
     for group in range(first, last, _GROUP):
         end = min(group + _GROUP, last)
-        fill_tiles(codes, scores, gradients, 0, sums, width, group, end)
+        fill_tiles(codes, gradient, dW, 0, room, width, group, end)
         i, j = group * width, min(end * width, W.shape[1])
         for bit in range(len(W)):
-            update(W[bit, i:j], gradients[bit, : j - i], m[bit, i:j], v[bit, i:j], settings)
+            update(W[bit, i:j], dW[bit, : j - i], m[bit, i:j], v[bit, i:j], settings)

@@ -10,9 +10,19 @@ large as W_1.
 
 Adam moves a row also in a step in which its gradient is zero, because its moments are not. To read and
 write all rows with their moments takes longer than everything else in a step, so such steps are done all at
-once: with a gradient of zero the moments only shrink, and the sum of the movements has a closed form. If it
-is known when a row is needed next, the steps until then are done together with its own step
-(`update_rows`), which has the row in the cache; otherwise they are put off until it is needed (`catch_up`).
+once: with a gradient of zero the moments only shrink. In k such steps they become b1^k m and b2^k v, and the
+parameter moves by the sum over the steps j = 1, ..., k of
+
+    a_j b1^j m / (b2^(j/2) sqrt(v) + e_j),
+
+where a_j is the learning rate and e_j epsilon, freed of the bias. That is C m / (sqrt(v) + E), C being the
+sum of c_j = a_j b1^j / b2^(j/2), and E the mean of e_j / b2^(j/2) with the weights c_j: exact where sqrt(v)
+is much larger than epsilon, and elsewhere up to the little by which e_j changes over the ten or twenty steps
+that count. Tables hold (C, E, b1^k, b2^k) for every k.
+
+If it is known when a row is needed next, the steps until then are done together with its own step
+(`update_rows`), which has the row in the cache: `fill_ahead` sums from the first step on. Otherwise they are
+put off until it is needed (`catch_up`): `fill_table` sums from the last step back.
 """
 
 from __future__ import annotations
@@ -23,6 +33,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nphash.kernels._jit import jit
+from nphash.kernels.adam import BETA1, BETA2, EPSILON, RATE, REST1, REST2, SCALE, UNBIAS1, UNBIAS2
 from nphash.kernels.prefetch import fetch_row
 from nphash.kernels.sparse import sum_rows
 from nphash.kernels.transpose import Entries
@@ -114,25 +125,26 @@ def update_rows(
 
 
 @jit()
-def _move(w: Array, g: Array, m: Array, v: Array, settings: Array, factors: Array) -> None:
-    # `nphash.kernels.adam.update`, its fraction reduced by the square root of the bias as in `fill_table`
-    scale, beta1, rest1, beta2, rest2 = settings[0], settings[3], settings[4], settings[5], settings[6]
-    total, epsilon, shrink1, shrink2 = factors[0], factors[1], factors[2], factors[3]
+def _move(w: Array, g: Array, m: Array, v: Array, settings: Array, sums: Array) -> None:
+    # `nphash.kernels.adam.update` and the steps without gradient behind it: a row of `fill_ahead`
+    scale = settings[SCALE]
+    beta1, rest1, beta2, rest2 = settings[BETA1], settings[REST1], settings[BETA2], settings[REST2]
+    C, E, shrink1, shrink2 = sums[0], sums[1], sums[2], sums[3]
     for i in range(w.size):
         gradient = scale * g[i]
         first = beta1 * m[i] + rest1 * gradient
         second = beta2 * v[i] + rest2 * gradient * gradient
         m[i] = shrink1 * first
         v[i] = shrink2 * second
-        w[i] = w[i] - total * first / (np.sqrt(second) + epsilon)
+        w[i] = w[i] - C * first / (np.sqrt(second) + E)
 
 
 @jit()
 def fill_ahead(history: Array, table: Array) -> None:
     """Sum up a step with gradient and the steps without one that follow it.
 
-    The formula is that of `fill_table`, but the steps are counted from the first one, and the moments
-    are those after its gradient has come to them.
+    The moments m and v of the equation are those after the gradient has come to them, so that the first
+    step has j = 0.
 
     Parameters
     ----------
@@ -142,21 +154,28 @@ def fill_ahead(history: Array, table: Array) -> None:
         Array of shape (n + 1, 4) to write (C, E, b1^k, b2^k) into, by the number of steps until the row
         is needed: of these, all but one are without gradient. The row of 0 is that of 1.
     """
-    total = weighted = np.float64(0)
+    C = weighted = np.float64(0)
     shrink1 = shrink2 = np.float64(1)
     for step in range(len(history)):
-        spread = np.sqrt(history[step, 8])
-        weight = history[step, 1] * history[step, 7] / spread * shrink1 / np.sqrt(shrink2)
-        total += weight
-        weighted += weight * history[step, 2] / spread / np.sqrt(shrink2)
-        table[step + 1, 0] = total
-        table[step + 1, 1] = weighted / total if total > 0 else history[step, 2]
+        rate, epsilon = _unbiased(history[step])
+        c = rate * shrink1 / np.sqrt(shrink2)
+        C += c
+        weighted += c * epsilon / np.sqrt(shrink2)
+        table[step + 1, 0] = C
+        table[step + 1, 1] = weighted / C if C > 0 else epsilon
         table[step + 1, 2] = shrink1
         table[step + 1, 3] = shrink2
-        shrink1 *= history[step, 3]
-        shrink2 *= history[step, 5]
+        shrink1 *= history[step, BETA1]
+        shrink2 *= history[step, BETA2]
     for k in range(4):
         table[0, k] = table[1, k]
+
+
+@jit()
+def _unbiased(settings: Array) -> tuple[float, float]:
+    # a_j and e_j: Adam's fraction, divided by the square root of what frees v of its bias
+    spread = np.sqrt(settings[UNBIAS2])
+    return settings[RATE] * settings[UNBIAS1] / spread, settings[EPSILON] / spread
 
 
 @jit()
@@ -228,12 +247,6 @@ def take_stale(rows: Array, done: Array, now: int, stale: Array, since: Array) -
 def fill_table(history: Array, now: int, table: Array) -> None:
     """Sum up the steps from each step s of the history to ``now`` for a gradient of zero.
 
-    In k such steps the moments shrink to b1^k m and b2^k v, and the parameter moves by the sum over the
-    steps j of a_j b1^j m / (b2^(j/2) sqrt(v) + e_j), where a_j is the learning rate and e_j epsilon, freed
-    of the bias. That is C m / (sqrt(v) + E), C being the sum of a_j b1^j / b2^(j/2), and E the mean of
-    e_j / b2^(j/2) with these weights: exact where sqrt(v) is much larger than epsilon, and elsewhere up to
-    the little by which e_j changes over the ten or twenty steps that count.
-
     Parameters
     ----------
     history
@@ -243,19 +256,18 @@ def fill_table(history: Array, now: int, table: Array) -> None:
     table
         Array of shape (``now`` + 1 or more, 4) to write (C, E, b1^k, b2^k) into.
     """
-    total = weighted = np.float64(0)
+    C = weighted = np.float64(0)
     shrink1 = shrink2 = np.float64(1)
     table[now] = 0
     for step in range(now - 1, -1, -1):
-        rate, epsilon, beta1, beta2 = history[step, 1], history[step, 2], history[step, 3], history[step, 5]
-        spread = np.sqrt(history[step, 8])  # Adam divides sqrt(v) by the square root of the bias
-        weight = rate * history[step, 7] / spread
-        total = beta1 / np.sqrt(beta2) * (weight + total)
-        weighted = beta1 / beta2 * (weight * epsilon / spread + weighted)
+        rate, epsilon = _unbiased(history[step])
+        beta1, beta2 = history[step, BETA1], history[step, BETA2]
+        C = beta1 / np.sqrt(beta2) * (rate + C)  # all that comes later is one step further away
+        weighted = beta1 / beta2 * (rate * epsilon + weighted)
         shrink1 *= beta1
         shrink2 *= beta2
-        table[step, 0] = total
-        table[step, 1] = weighted / total if total > 0 else epsilon
+        table[step, 0] = C
+        table[step, 1] = weighted / C if C > 0 else epsilon
         table[step, 2] = shrink1
         table[step, 3] = shrink2
 
@@ -279,10 +291,10 @@ def catch_up(W: Array, m: Array, v: Array, rows: Array, since: Array, table: Arr
 
 
 @jit()
-def _shrink(w: Array, m: Array, v: Array, factors: Array) -> None:
-    total, epsilon, shrink1, shrink2 = factors[0], factors[1], factors[2], factors[3]
+def _shrink(w: Array, m: Array, v: Array, sums: Array) -> None:
+    C, E, shrink1, shrink2 = sums[0], sums[1], sums[2], sums[3]
     for i in range(w.size):
         first, second = m[i], v[i]
-        w[i] = w[i] - total * first / (np.sqrt(second) + epsilon)
+        w[i] = w[i] - C * first / (np.sqrt(second) + E)
         m[i] = shrink1 * first
         v[i] = shrink2 * second

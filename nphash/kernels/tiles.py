@@ -5,20 +5,33 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy.typing as npt
 
 from nphash.kernels._jit import jit
 from nphash.kernels.transpose import Entries
 
-__all__ = ["Codes", "Scores", "block_size", "matrix", "tile", "tile_width"]
+__all__ = ["Codes", "ScoreGradient", "block_size", "matrix", "tile", "tile_width"]
 
 Array = npt.NDArray[Any]
-Codes = tuple[Array, Array]
-"""The decoder's input z (B, L), and its `nphash.kernels.signs.places_of`."""
-Scores = tuple[Array, Array, float, Entries]
-"""What ds = factors E - scale t is made of: E by `forward`, factors (N, B), scale, entries of t."""
+
+
+class Codes(NamedTuple):
+    """The decoder's input."""
+
+    z: Array  # (B, L)
+    places: Array  # by `nphash.kernels.signs.places_of`
+
+
+class ScoreGradient(NamedTuple):
+    """What ds = factors E - scale t (B, V) is made of; it is never written as a whole."""
+
+    E: Array  # by `nphash.kernels.decoder.forward`
+    factors: Array  # (N, B)
+    scale: float
+    target: Entries
+
 
 _SMALL = 1_000_000  # multiplications of a product that OpenBLAS takes for small
 

@@ -6,7 +6,7 @@ transposed batch one word's row can be finished while it is in the cache.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,10 +16,23 @@ from nphash.kernels._jit import jit
 __all__ = ["Entries", "Order", "entries_of", "sort_by_word"]
 
 Array = npt.NDArray[Any]
-Entries = tuple[Array, Array, Array]
-"""Starts (V + 1,), documents (nnz,) and weights (nnz,): word w's entries are starts[w]:starts[w + 1]."""
-Order = tuple[Array, Array, Array, Array]
-"""Starts and documents as in `Entries`; where each entry stands in the batch; the words that occur."""
+
+
+class Entries(NamedTuple):
+    """The entries of a batch by word: those of word w are starts[w]:starts[w + 1]."""
+
+    starts: Array  # (V + 1,)
+    documents: Array  # (nnz,)
+    weights: Array  # (nnz,)
+
+
+class Order(NamedTuple):
+    """`Entries` before their weights are known."""
+
+    starts: Array  # (V + 1,)
+    documents: Array  # (nnz,)
+    positions: Array  # (nnz,), where each entry stands in the batch
+    words: Array  # that occur, ascending
 
 
 @jit()
@@ -60,14 +73,15 @@ def sort_by_word(indptr: Array, indices: Array, n_words: int) -> Order:
 
     Examples
     --------
-    >>> sort_by_word(np.array([0, 2, 3]), np.array([2, 0, 2]), 3)[2:]
+    >>> order = sort_by_word(np.array([0, 2, 3]), np.array([2, 0, 2]), 3)
+    >>> order.positions, order.words
     (array([1, 0, 2]), array([0, 2]))
     """
     n = int(indptr[-1] - indptr[0])
     starts, documents = np.empty(n_words + 1, dtype=np.int64), np.empty(n, dtype=np.int32)
     positions, words = np.empty(n, dtype=np.int64), np.empty(min(n, n_words), dtype=np.int64)
-    n_occur = _sort(indptr, indices, (starts, documents, positions, words))
-    return starts, documents, positions, words[:n_occur]
+    order = Order(starts, documents, positions, words)
+    return order._replace(words=words[: _sort(indptr, indices, order)])
 
 
 def entries_of(order: Order, data: Array) -> Entries:
@@ -76,8 +90,7 @@ def entries_of(order: Order, data: Array) -> Entries:
     Examples
     --------
     >>> order = sort_by_word(np.array([0, 2, 3]), np.array([2, 0, 2]), 3)
-    >>> entries_of(order, np.array([5.0, 6.0, 7.0]))
-    (array([0, 1, 1, 3]), array([0, 0, 1], dtype=int32), array([6., 5., 7.]))
+    >>> entries_of(order, np.array([5.0, 6.0, 7.0])).weights
+    array([6., 5., 7.])
     """
-    starts, documents, positions, _ = order
-    return starts, documents, data[positions]
+    return Entries(order.starts, order.documents, data[order.positions])
