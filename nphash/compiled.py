@@ -14,7 +14,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.sparse import csr_array, csr_matrix
 
 from nphash.background import Background
 from nphash.documents import with_entries, with_weights
@@ -30,11 +29,13 @@ from nphash.kernels.transpose import Entries, Order, entries_of, sort_by_word
 from nphash.lazy import LazyGradient, ProductGradient, RowGradient
 from nphash.ops import Array, Back, Backs
 from nphash.profile import Profile
-from nphash.threads import run_blocks
+from nphash.threads import cut, run_blocks
 
 __all__ = ["COMPILED", "CompiledEngine"]
 
-_SHARES = 8  # blocks into which vocabulary-sized work is cut: each costs some 10 microseconds
+# Blocks into which vocabulary-sized work is cut, and so the most threads that help. Each costs some 10
+# microseconds, and their sums over words have to be put together again.
+_SHARES = 8
 _FEW_SHARES = 2  # of less work
 _SMALL = 4_000_000  # multiplications of a matrix product that is not worth cutting
 _COLUMNS = 128  # in a block of a product: whole vector registers
@@ -61,7 +62,7 @@ class CompiledEngine(Engine):
 
     def take(self, X: Any, rows: Array) -> Any:
         """Return the documents with these numbers, which must exist."""
-        if not isinstance(X, (csr_matrix, csr_array)) or rows.size > X.shape[0]:  # shards, or repeats
+        if getattr(X, "format", None) != "csr" or rows.size > X.shape[0]:  # shards, or repeats
             return X[rows]
         return with_entries(X, *take_rows(X.indptr, X.indices, X.data, rows))
 
@@ -129,8 +130,7 @@ class CompiledEngine(Engine):
         if x.shape[0] * W.size < _SMALL:
             return x @ W
         out = np.empty((x.shape[0], n), x.dtype)
-        blocks = [(i, min(i + _COLUMNS, n)) for i in range(0, n, _COLUMNS)]
-        run_blocks(lambda i, j: np.matmul(x, W[:, i:j], out=out[:, i:j]), blocks, self.threads)
+        run_blocks(lambda i, j: np.matmul(x, W[:, i:j], out=out[:, i:j]), cut(n, _COLUMNS), self.threads)
         return out
 
     def decode(self, z: Array, W: Array, b: Array, target: Any) -> tuple[float, BacksOfScalar]:
@@ -287,5 +287,4 @@ class _BiasGradient(LazyGradient):
 
 def _shares(n: int, count: int) -> list[tuple[int, int]]:
     """Cut range(n) into up to ``count`` blocks of nearly equal length."""
-    size = max(1, -(-n // count))
-    return [(start, min(start + size, n)) for start in range(0, n, size)]
+    return cut(n, max(1, -(-n // count)))

@@ -2,8 +2,8 @@
 
 `Engine` runs the equations of `nphash.ops` and `nphash.losses` as they are written; it is the
 definition. `nphash.compiled.CompiledEngine` has the same methods and gives the same results up to
-rounding, by Numba kernels. Everything between first layer and decoder is of size batch x bits
-and is the same NumPy code with both.
+rounding, by Numba kernels. The latent layer, its noise and divergence are of size batch x bits and are the
+same NumPy code with both.
 
 Shapes: B documents of a batch, V words, H hidden units, L bits.
 """

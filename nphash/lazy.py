@@ -18,6 +18,7 @@ import numpy.typing as npt
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from nphash.background import Background
+from nphash.threads import cut
 
 __all__ = ["LazyGradient", "ProductGradient", "RowGradient"]
 
@@ -118,8 +119,7 @@ class ProductGradient(LazyGradient):
     def blocks(self) -> list[tuple[int, int]]:
         """Return blocks of rows."""
         n, width = self.shape
-        rows = max(1, BLOCK // width)
-        return [(start, min(start + rows, n)) for start in range(0, n, rows)]
+        return cut(n, max(1, BLOCK // width))
 
     def fill(self, out: Array, start: int, stop: int) -> None:
         """Write rows ``start`` to ``stop - 1``."""
@@ -130,6 +130,5 @@ class ProductGradient(LazyGradient):
         from nphash.kernels.adam import update
 
         gradient = self.x[:, start:stop].T @ self.dy  # (rows, O)
-        rows = (array[start:stop].reshape(-1) for array in (w, m, v))
-        w1, m1, v1 = rows
+        w1, m1, v1 = (array[start:stop].reshape(-1) for array in (w, m, v))
         update(w1, gradient.reshape(-1), m1, v1, settings)

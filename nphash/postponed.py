@@ -15,6 +15,7 @@ import numpy.typing as npt
 from nphash.errors import InputError
 from nphash.kernels import first_layer
 from nphash.lazy import RowGradient
+from nphash.threads import cut
 
 __all__ = ["Postponed"]
 
@@ -111,5 +112,4 @@ class Postponed:
 
 
 def _blocks(n: int) -> list[slice]:
-    size = max(_LEAST, -(-n // _BLOCKS))
-    return [slice(start, min(start + size, n)) for start in range(0, n, size)]
+    return [slice(*block) for block in cut(n, max(_LEAST, -(-n // _BLOCKS)))]

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from nphash.errors import InputError
 from nphash.pool import Call, end_calls, pool_of
 
-__all__ = ["blas_libraries", "count_threads", "run_blocks", "run_tasks", "single_threaded_blas"]
+__all__ = ["blas_libraries", "count_threads", "cut", "run_blocks", "run_tasks", "single_threaded_blas"]
 
 T = TypeVar("T")
 
@@ -58,6 +58,17 @@ def count_threads(threads: int | None = None) -> int:
             f"threads is {threads}, but at least 1 is needed", "leave it out to use every processor"
         )
     return threads
+
+
+def cut(n: int, size: int) -> list[tuple[int, int]]:
+    """Cut range(n) into blocks (start, stop) of one size; the last may be smaller.
+
+    Examples
+    --------
+    >>> cut(5, 2)
+    [(0, 2), (2, 4), (4, 5)]
+    """
+    return [(start, min(start + size, n)) for start in range(0, n, size)]
 
 
 def run_blocks(function: Callable[[int, int], T], blocks: list[tuple[int, int]], threads: int) -> list[T]:

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from nphash.errors import InputError
 from nphash.hashers.lsi import fit_lsi, normalise_rows, project
 from nphash.hashers.neighbours import largest, mean_cosines, top_cosine, unit_parts
-from nphash.threads import count_threads, run_blocks, single_threaded_blas
+from nphash.threads import count_threads, cut, run_blocks, single_threaded_blas
 
 __all__ = ["approximate_cosine", "neighbours_of_any_number"]
 
@@ -123,7 +123,7 @@ def approximate_cosine(
             found, near = _top_of([part[candidates] for part in parts], len(own), k)
             indices[own], similarities[own] = candidates[found], near
 
-        run_blocks(one_cell, [(home, home + 1) for home in range(len(members))], count_threads(threads))
+        run_blocks(one_cell, cut(len(members), 1), count_threads(threads))
     return indices, similarities
 
 
@@ -171,7 +171,7 @@ def _centres(unit: Array, cells: int, seed: int) -> Array:
 
 
 def _nearest_centre(unit: Array, centres: Array, threads: int) -> Array:
-    blocks = [(start, min(start + BLOCK, len(unit))) for start in range(0, len(unit), BLOCK)]
+    blocks = cut(len(unit), BLOCK)
     nearest = run_blocks(lambda start, stop: (unit[start:stop] @ centres.T).argmax(axis=1), blocks, threads)
     return np.concatenate(nearest)
 

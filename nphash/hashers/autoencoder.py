@@ -31,7 +31,7 @@ from nphash.hashers.validation import held_out_rows, precision_validator, subset
 from nphash.losses import bound_loss, supervised_loss
 from nphash.ops import dense, dropout_mask
 from nphash.schedules import Schedule, ScheduleLike, as_schedule
-from nphash.threads import count_threads, run_blocks, single_threaded_blas
+from nphash.threads import count_threads, cut, run_blocks, single_threaded_blas
 
 __all__ = [
     "TARGETS",
@@ -168,10 +168,9 @@ class VariationalHasher(Hasher):
     def bound(self, params: Params, x: Any, target: Any, engine: Engine | None = None) -> float:
         """Return the mean bound a document at the codes as they are stored: no noise, no dropout."""
         total, epochs, engine = 0.0, float(self._training.epochs), engine or Engine()
-        for start in range(0, x.shape[0], JUDGED_ROWS):
-            rows = slice(start, min(start + JUDGED_ROWS, x.shape[0]))
-            batch = Batch(x[rows], target[rows], None, None, epochs, engine=engine)
-            total -= self.loss(params, batch)[0]["loss"] * (rows.stop - start)
+        for start, stop in cut(x.shape[0], JUDGED_ROWS):
+            batch = Batch(x[start:stop], target[start:stop], None, None, epochs, engine=engine)
+            total -= self.loss(params, batch)[0]["loss"] * (stop - start)
         return total / int(x.shape[0])
 
     def ready(self, params: Params, X: Any) -> Params:
@@ -338,9 +337,8 @@ class VariationalHasher(Hasher):
             x.resize((ENCODE_ROWS, x.shape[1]))
             logits[start:stop] = self.read_out(params, x)[: stop - start]
 
-        blocks = [(start, min(start + ENCODE_ROWS, n)) for start in range(0, n, ENCODE_ROWS)]
         with single_threaded_blas():
-            run_blocks(block, blocks, count_threads(self.threads))
+            run_blocks(block, cut(n, ENCODE_ROWS), count_threads(self.threads))
         return logits
 
     def _decision(self, X: Any) -> Array:

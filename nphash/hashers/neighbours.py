@@ -18,7 +18,7 @@ import scipy.sparse
 
 from nphash.errors import InputError
 from nphash.hashers.lsi import normalise_rows
-from nphash.threads import count_threads, run_blocks, single_threaded_blas
+from nphash.threads import count_threads, cut, run_blocks, single_threaded_blas
 
 __all__ = [
     "knn_graph",
@@ -96,9 +96,8 @@ def top_cosine(
             similarities[start:stop],
         )
 
-    blocks = [(start, min(start + block, n)) for start in range(0, n, block)]
     with single_threaded_blas():
-        run_blocks(one_block, blocks, count_threads(threads))
+        run_blocks(one_block, cut(n, block), count_threads(threads))
     return indices, similarities
 
 
@@ -142,9 +141,8 @@ def top_of_candidates(
         largest(scores, -1, places, similarities[start:stop])
         indices[start:stop] = np.take_along_axis(chosen, places.astype(np.int64), axis=1)
 
-    blocks = [(start, min(start + CANDIDATE_ROWS, n)) for start in range(0, n, CANDIDATE_ROWS)]
     with single_threaded_blas():
-        run_blocks(one_block, blocks, count_threads(threads))
+        run_blocks(one_block, cut(n, CANDIDATE_ROWS), count_threads(threads))
     return indices, similarities
 
 

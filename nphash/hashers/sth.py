@@ -26,7 +26,7 @@ from nphash.hashers.eigenmap import laplacian_eigenmap
 from nphash.hashers.inputs import is_count, seed_from
 from nphash.hashers.linear import LinearHasher
 from nphash.hashers.neighbours import knn_graph
-from nphash.threads import count_threads, run_blocks
+from nphash.threads import count_threads, cut, run_blocks
 
 __all__ = ["SelfTaughtHashing", "linear_classifiers"]
 
@@ -143,5 +143,5 @@ def linear_classifiers(X: Any, bits: Array, C: float, seed: int, threads: int | 
             signs = np.where(bits[:, bit], 1.0, -1.0)
             squared_hinge(X.indptr, X.indices, data, signs, float(C), order, PASSES, TOLERANCE, weights[bit])
 
-    run_blocks(train, [(bit, bit + 1) for bit in range(bits.shape[1])], count_threads(threads))
+    run_blocks(train, cut(bits.shape[1], 1), count_threads(threads))
     return weights.T

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nphash.kernels._jit import jit
-from nphash.threads import run_blocks
+from nphash.threads import cut, run_blocks
 
 __all__ = [
     "BETA1",
@@ -94,7 +94,7 @@ def _sum_of_squares(g: Array) -> float:
 def adam_tasks(w: Array, g: Array, m: Array, v: Array, settings: Array) -> list[Callable[[], None]]:
     """Return the step in blocks, for `nphash.threads.run_tasks`; C-contiguous arrays of one shape."""
     w1, g1, m1, v1 = (array.reshape(-1) for array in (w, g, m, v))  # each (size,), views
-    return [partial(update, w1[i:j], g1[i:j], m1[i:j], v1[i:j], settings) for i, j in _blocks(w.size)]
+    return [partial(update, w1[i:j], g1[i:j], m1[i:j], v1[i:j], settings) for i, j in cut(w.size, _BLOCK)]
 
 
 @jit()
@@ -110,7 +110,7 @@ def average_tasks(average: Array, w: Array, kept: float) -> list[Callable[[], No
     """
     a1, w1 = average.reshape(-1), w.reshape(-1)  # (size,), views
     share, rest = w.dtype.type(kept), w.dtype.type(1 - kept)
-    return [partial(_move, a1[i:j], w1[i:j], share, rest) for i, j in _blocks(w.size)]
+    return [partial(_move, a1[i:j], w1[i:j], share, rest) for i, j in cut(w.size, _BLOCK)]
 
 
 def sum_of_squares(g: Array, threads: int) -> float:
@@ -122,9 +122,5 @@ def sum_of_squares(g: Array, threads: int) -> float:
     25.0
     """
     flat = g.reshape(-1)  # (size,)
-    parts = run_blocks(lambda start, stop: _sum_of_squares(flat[start:stop]), _blocks(g.size), threads)
+    parts = run_blocks(lambda start, stop: _sum_of_squares(flat[start:stop]), cut(g.size, _BLOCK), threads)
     return float(sum(parts))
-
-
-def _blocks(n: int) -> list[tuple[int, int]]:
-    return [(start, min(start + _BLOCK, n)) for start in range(0, n, _BLOCK)]

@@ -59,7 +59,8 @@ def _exponential(y: Any) -> Any:
     p = p * r + _C4
     p = p * r + _C3
     p = p * r + _HALF
-    power = np.int32((np.int32(n) + BIAS) << MANTISSA).view(np.float32)  # 2^n
+    whole = n if n == n else _F(0)  # a NaN is no integer
+    power = np.int32((np.int32(whole) + BIAS) << MANTISSA).view(np.float32)  # 2^n
     return (p * r * r + r + _ONE) * power
 
 

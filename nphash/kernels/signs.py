@@ -54,7 +54,7 @@ def places_of(z: Array) -> Array:
     Parameters
     ----------
     z
-        Array of shape (B, L). It has to be +-1 everywhere, and L a multiple of 8.
+        Array of shape (B, L). It has to be +-1 everywhere, and L a multiple of 8: places are read in pairs.
 
     Returns
     -------

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from nphash.kernels._jit import jit
 from nphash.kernels.prefetch import fetch_row
-from nphash.threads import count_threads, run_blocks
+from nphash.threads import count_threads, cut, run_blocks
 
 __all__ = [
     "COMPILED",
@@ -181,7 +181,7 @@ def csr_times_dense(
     out = np.empty((n_rows, dense.shape[1]), dtype=dense.dtype)  # (B, H)
     run_blocks(
         lambda start, stop: _times_dense(indptr, indices, data, dense, out, start, stop),
-        _blocks(n_rows, min(_ROWS, max(1, -(-n_rows // _BLOCKS)))),
+        cut(n_rows, min(_ROWS, max(1, -(-n_rows // _BLOCKS)))),
         count_threads(threads),
     )
     return out
@@ -228,11 +228,7 @@ def csr_transpose_times_dense(
     result = np.empty((n_words, dense.shape[1]), dtype=dense.dtype) if out is None else out  # (V, H)
     run_blocks(
         lambda first, last: _transpose_times_dense(indptr, indices, data, dense, result, first, last),
-        _blocks(n_words, _WORDS),
+        cut(n_words, _WORDS),
         count_threads(threads),
     )
     return result
-
-
-def _blocks(n: int, size: int) -> list[tuple[int, int]]:
-    return [(start, min(start + size, n)) for start in range(0, n, size)]
