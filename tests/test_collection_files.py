@@ -67,27 +67,6 @@ def test_a_name_that_passes_stays_inside(name):
     assert not pathlib.Path(name).is_absolute() and ".." not in name.split("/")
 
 
-def test_replace_text_puts_the_whole_text_in_place(tmp_path):
-    path = tmp_path / "m.json"
-    files.replace_text(path, "old")
-    files.replace_text(path, "n\u00e9w\n")
-    assert path.read_bytes() == "n\u00e9w\n".encode()
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_a_failed_replacement_leaves_the_old_text(tmp_path, monkeypatch):
-    path = tmp_path / "m.json"
-    files.replace_text(path, "old")
-
-    def full(descriptor):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space"):
-        files.replace_text(path, "new")
-    assert path.read_text(encoding="utf-8") == "old"
-
-
 @pytest.mark.parametrize(
     "error, says",
     [
@@ -146,11 +125,3 @@ def test_a_killed_process_gives_its_lock_back(tmp_path):
 def test_no_lock_where_nothing_can_be_written(tmp_path):
     with pytest.raises(CollectionError, match="cannot write"), files.write_lock(tmp_path / "missing"):
         pass
-
-
-def test_flush_changes_nothing(tmp_path):
-    path = tmp_path / "f"
-    path.write_bytes(b"abc")
-    files.flush(path)
-    files.flush_folder(tmp_path)
-    assert path.read_bytes() == b"abc"

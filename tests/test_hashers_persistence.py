@@ -1,5 +1,6 @@
 """Hashers on disk: exact, without pickle, and damaged files are recognised."""
 
+import errno
 import json
 
 import numpy as np
@@ -8,7 +9,7 @@ import small
 
 from nphash import Doc2Hash
 from nphash.errors import CollectionError, InputError, NotFittedError
-from nphash.hashers import Training, load, save
+from nphash.hashers import Training, load, persistence, save
 from nphash.schedules import Exponential, Linear
 
 X, y = small.documents()
@@ -84,6 +85,105 @@ def test_a_function_of_ones_own_cannot_be_saved(tmp_path):
     assert not (tmp_path / "model").exists() or not list((tmp_path / "model").iterdir())
 
 
+def fit(n_bits=8, words=40, seed=1):
+    X, _ = small.documents(words=words, seed=seed)
+    training = Training(epochs=1)
+    return Doc2Hash(n_bits, hidden=(5,), training=training, random_state=seed).fit(X), X
+
+
+def test_a_loaded_hasher_can_be_saved_where_it_came_from(fitted, folder):
+    same = load(folder)
+    files = save(same, folder)
+    assert sorted(files) == sorted(folder.iterdir())  # nothing of the old model is left
+    for hasher in (same, load(folder), load(folder, mmap=False)):
+        assert np.array_equal(hasher.transform(X), fitted.transform(X))
+    again = save(load(folder), folder)
+    assert sorted(again) == sorted(folder.iterdir())
+
+
+def test_a_hasher_in_use_goes_on_when_another_is_saved_over_it(fitted, folder):
+    live, expected = load(folder), fitted.transform(X)
+    other, _ = fit()  # as many bits, other weights
+    save(other, folder)
+    assert np.array_equal(live.transform(X), expected)
+    smaller, few = fit(4, words=9)  # writing this over mapped files would end the process
+    save(smaller, folder)
+    assert np.array_equal(live.transform(X), expected)
+    assert np.array_equal(load(folder).transform(few), smaller.transform(few))
+
+
+def test_another_methods_arrays_are_deleted_and_no_other_files(fitted, tmp_path):
+    save(small.quick("nash-dn", random_state=0).fit(X), tmp_path)
+    mine = [tmp_path / name for name in ("notes.txt", "labels_.npy", "model-2.npy")]
+    for path in mine:
+        path.write_text("mine", encoding="utf-8")
+    itq = small.quick("itq", random_state=0).fit(X)
+    files = save(itq, tmp_path)
+    assert sorted([*files, *mine]) == sorted(tmp_path.iterdir())
+    assert np.array_equal(load(tmp_path).transform(X), itq.transform(X))
+
+
+def fail_at(monkeypatch, where, count, error):
+    """Let the count-th call of a function of the module raise an error after its work is done."""
+    original, calls = getattr(persistence, where), []
+
+    def failing(*args):
+        original(*args)
+        calls.append(args)
+        if len(calls) == count:
+            raise error
+
+    monkeypatch.setattr(persistence, where, failing)
+
+
+@pytest.mark.parametrize(
+    "where, count", [("flush", 1), ("flush", 3), ("flush_folder", 1), ("replace_text", 0)]
+)
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()])
+def test_a_save_that_fails_leaves_the_old_model(fitted, folder, monkeypatch, where, count, error):
+    before = sorted(folder.iterdir())
+    if where == "replace_text":
+
+        def refuse(path, text):
+            path.with_name(path.name + ".new").write_text(text[:100], encoding="utf-8")
+            raise error
+
+        monkeypatch.setattr(persistence, where, refuse)
+    else:
+        fail_at(monkeypatch, where, count, error)
+    expected = KeyboardInterrupt if isinstance(error, KeyboardInterrupt) else CollectionError
+    with pytest.raises(expected) as caught:
+        save(fit()[0], folder)
+    if expected is CollectionError:
+        assert f"cannot write {folder}: the disk is full: nothing was changed" in str(caught.value)
+    assert sorted(folder.iterdir()) == before
+    assert np.array_equal(load(folder).transform(X), fitted.transform(X))
+
+
+def test_ctrl_c_when_the_new_model_is_in_place_does_not_delete_it(folder, monkeypatch):
+    fail_at(monkeypatch, "replace_text", 1, KeyboardInterrupt())
+    other, _ = fit()
+    with pytest.raises(KeyboardInterrupt):
+        save(other, folder)
+    assert np.array_equal(load(folder).transform(X), other.transform(X))
+    assert len(list(folder.iterdir())) == 1 + len(other.params_)  # and the old one is gone
+
+
+def test_a_first_save_that_fails_leaves_no_model(fitted, tmp_path, monkeypatch):
+    fail_at(monkeypatch, "flush", 2, OSError(errno.ENOSPC, "No space left on device"))
+    with pytest.raises(CollectionError, match=r"cannot write .*full"):
+        save(fitted, tmp_path / "model")
+    assert not list((tmp_path / "model").iterdir())
+    with pytest.raises(CollectionError, match=r"cannot write .*model"):
+        (tmp_path / "file").write_text("", encoding="utf-8")
+        save(fitted, tmp_path / "file" / "model")
+
+
+def test_a_model_saved_before_there_were_editions_is_read(fitted, folder):
+    damage_json(lambda about: about.pop("edition"))(folder)
+    assert np.array_equal(load(folder).transform(X), fitted.transform(X))
+
+
 def damage_json(change):
     def damage(folder):
         path = folder / "model.json"
@@ -123,6 +223,8 @@ def remove(name):
         lambda folder: (folder / "model.json").write_text("[]", encoding="utf-8"),
         damage_json(lambda about: about.pop("arrays")),
         damage_json(lambda about: about.update(format="new")),
+        damage_json(lambda about: about.update(edition=2)),
+        damage_json(lambda about: about.update(edition="1/../1")),
         damage_json(lambda about: about.update(method="magic")),
         damage_json(lambda about: about["params"].update(magic=1)),
         damage_json(lambda about: about["params"].update(training={"settings": "Path"})),

@@ -20,8 +20,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
-from nphash.collection.files import flush, writing
+from nphash.collection.files import writing
 from nphash.corpus import Document
+from nphash.disk import flush
 from nphash.errors import CollectionError
 
 __all__ = ["DocumentFile", "DocumentWriter"]

@@ -1,4 +1,4 @@
-"""Files that are either whole or not there: checksums, flushing to disk, the writers' lock.
+"""Files that are either whole or not there: checksums, errors of the disk, the writers' lock.
 
 Every file of a collection is written once, flushed, and never changed again; only the manifest is
 replaced, and that in one step. What an interrupted writer leaves is a file nobody names.
@@ -6,24 +6,21 @@ replaced, and that in one step. What an interrupted writer leaves is a file nobo
 
 from __future__ import annotations
 
-import errno
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 
+from nphash import disk
 from nphash.checksums import sha256_of
 from nphash.errors import CollectionError
 
 __all__ = [
     "FileRecord",
     "check_name",
-    "flush",
-    "flush_folder",
     "record",
-    "replace_text",
     "write_lock",
     "writing",
 ]
@@ -73,38 +70,9 @@ def check_name(name: object) -> str:
     )
 
 
-def flush(path: Path) -> None:
-    """Make the system write a file's contents to the disk."""
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
-
-
-def flush_folder(path: Path) -> None:
-    """Make the system write a folder's list of names to the disk, where folders can be opened."""
-    if os.name == "nt":
-        return
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        with suppress(OSError):  # some network file systems refuse to flush a folder
-            os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def replace_text(path: Path, text: str) -> None:
-    """Put `text` in the place of a file in one step: readers see the old or the new text, never a part."""
-    new = path.with_name(path.name + ".new")
-    with new.open("w", encoding="utf-8", newline="\n") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)
-    flush_folder(path.parent)
-
-
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
-    """Turn what a full disk or a missing permission raises into one sentence about `folder`.
+    """Do `nphash.disk.writing`, for what SQLite says of the disk too.
 
     Raises
     ------
@@ -112,20 +80,11 @@ def writing(folder: Path) -> Iterator[None]:
         In place of the OSError or sqlite3.Error raised inside the block.
     """
     try:
-        yield
-    except CollectionError:
-        raise
-    except (OSError, sqlite3.Error) as error:
-        full = isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}
-        if full or (isinstance(error, sqlite3.OperationalError) and "full" in str(error)):
-            problem, hint = "the disk is full", "nothing was changed; make room and try again"
-        elif isinstance(error, OSError) and error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
-            problem, hint = "no permission to write there", "nothing was changed; check the folder's owner"
-        elif isinstance(error, OSError):
-            problem, hint = error.strerror or str(error), "nothing was changed"
-        else:
-            problem, hint = str(error), "nothing was changed"
-        raise CollectionError(f"cannot write {folder}: {problem}", hint) from error
+        with disk.writing(folder):
+            yield
+    except sqlite3.Error as error:
+        full = isinstance(error, sqlite3.OperationalError) and "full" in str(error)
+        raise disk.cannot_write(folder, disk.FULL if full else str(error)) from error
 
 
 @contextmanager

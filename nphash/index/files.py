@@ -24,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nphash._version import __version__
+from nphash.disk import flush_folder
 from nphash.errors import CollectionError
 
 __all__ = ["FORMAT", "read", "write"]
@@ -52,7 +53,7 @@ def write(path: str | os.PathLike[str], facts: dict[str, Any], arrays: dict[str,
             file.flush()
             os.fsync(file.fileno())
         partial.replace(target)
-        _sync_folder(target.parent)
+        flush_folder(target.parent)
     except OSError as error:
         raise CollectionError(
             f"{target} cannot be written ({error.strerror or error})",
@@ -88,15 +89,6 @@ def _chunks(array: npt.NDArray[Any]) -> Any:
     for start in range(0, len(array), rows):
         piece = array[start : start + rows]
         yield np.ascontiguousarray(piece, dtype=piece.dtype.newbyteorder("<")).tobytes()
-
-
-def _sync_folder(folder: Path) -> None:
-    with contextlib.suppress(OSError):  # Windows cannot open folders; there the rename is enough
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def read(
