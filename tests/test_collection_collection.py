@@ -189,16 +189,43 @@ def test_explanations(tmp_path):
         assert collection.explain(query, hit.id, code).differing_bits == []
 
 
-@pytest.mark.parametrize("text", ["gold", b"gold"])
-def test_one_string_is_no_list_of_queries(tmp_path, text):
-    with opened(tmp_path) as collection, pytest.raises((InputError, AttributeError)):
-        collection.search("gold")
+@pytest.mark.parametrize("texts", ["gold", b"gold", None, 5])
+def test_one_string_is_no_list_of_queries(tmp_path, texts):
+    with opened(tmp_path) as collection, pytest.raises(InputError, match=r"texts is .* write search"):
+        collection.search(texts)
+
+
+def test_queries_may_come_one_by_one(tmp_path):
+    with opened(tmp_path) as collection:
+        assert collection.search(iter(["gold", "wheat"]), k=2) == collection.search(["gold", "wheat"], k=2)
+        with pytest.raises(InputError, match=r"document 1 is of type int"):
+            collection.search(["gold", 5])
+
+
+def test_a_k_that_is_given_takes_the_place_of_that_of_the_settings(tmp_path):
+    plain = SearchSettings(rerank=False)
+    with opened(tmp_path) as collection:
+        for search in (
+            lambda *k, **options: collection.search(["gold"], *k, **options)[0],
+            lambda *k, **options: collection.search_like("d4", *k, **options),
+        ):
+            assert len(search()) == len(search(settings=plain)) == 10
+            assert len(search(k=3, settings=plain)) == len(search(3, settings=plain)) == 3
+            assert len(search(k=10, settings=SearchSettings(5))) == 10
+            assert len(search(settings=SearchSettings(5))) == 5
+            assert len(search(k=None, settings=plain)) >= 29
+            assert search(k=3, settings=plain) == search(settings=SearchSettings(3, rerank=False))
 
 
 @pytest.mark.parametrize(
     "settings, says",
     [
         (SearchSettings(0), "k is 0"),
+        (SearchSettings(1.5), "k is 1.5, but a whole number"),
+        (SearchSettings("5"), "k is '5'"),
+        (SearchSettings(5, radius=0.5), "radius is 0.5"),
+        (SearchSettings(5, candidates=9.5), "candidates is 9.5"),
+        ({"rerank": False}, "SearchSettings"),
         (SearchSettings(5, radius=-1), "radius is -1"),
         (SearchSettings(5, candidates=4), "candidates is 4"),
     ],
@@ -280,6 +307,40 @@ def test_a_closed_collection_gives_its_files_back(tmp_path):
     collection.close()
     with pytest.raises(CollectionError, match="closed"):
         list(collection.documents)
+
+
+@pytest.mark.parametrize("used", [False, True])
+def test_a_closed_collection_says_so_whatever_is_asked(tmp_path, used):
+    collection = opened(tmp_path)
+    view, running = collection.documents, iter(collection.documents)
+    next(running)
+    if used:
+        collection.search(["gold"])
+    collection.close()
+    for ask in (
+        lambda: collection.search(["gold"]),
+        lambda: collection.search([]),
+        lambda: collection.search_like("d1"),
+        lambda: collection.explain("gold", "d1"),
+        lambda: collection.encode(["gold"]),
+        lambda: collection.add(documents(1, start=99)),
+        lambda: collection.remove(["d1"]),
+        lambda: collection.compact(),
+        lambda: collection.verify(),
+        lambda: collection.distinct_codes(),
+        lambda: collection.codes,
+        lambda: collection.index,
+        lambda: collection.hasher,
+        lambda: collection.vectorizer,
+        lambda: collection.documents["d1"],
+    ):
+        with pytest.raises(CollectionError, match=r"the collection .* is closed: open it again"):
+            ask()
+    for ask in (lambda: view["d1"], lambda: "d1" in view, lambda: list(view), lambda: list(running)):
+        with pytest.raises(CollectionError, match=r"is closed: open the collection again"):
+            ask()
+    assert len(collection) == 30 and "30 documents, 16 bits" in repr(collection)
+    assert len(contents(collection.path)[0]) == 30
 
 
 def test_loading_is_lazy(tmp_path, monkeypatch):

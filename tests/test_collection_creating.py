@@ -138,6 +138,13 @@ def test_corpora_that_cannot_be_used_leave_nothing_behind(tmp_path, docs, says):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("docs", [["a text"], "a text", None, scipy.sparse.csr_matrix(np.eye(3))])
+def test_what_is_no_document_leaves_nothing_behind(tmp_path, docs):
+    with pytest.raises(InputError, match=r"write Document\(id, text\)"):
+        Collection.create(tmp_path / "c", SignHash(), docs)
+    assert not (tmp_path / "c").exists()
+
+
 def test_an_error_of_the_reader_leaves_nothing_behind(tmp_path):
     def broken():
         yield from documents(5)

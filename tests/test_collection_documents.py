@@ -5,9 +5,9 @@ from collecting import documents
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nphash.collection.documents import DocumentFile, DocumentWriter
+from nphash.collection.documents import DocumentFile, DocumentWriter, checked
 from nphash.corpus import Document
-from nphash.errors import CollectionError
+from nphash.errors import CollectionError, InputError
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 some = st.lists(st.builds(Document, texts, texts, st.lists(texts, max_size=3).map(tuple), texts), max_size=8)
@@ -146,3 +146,29 @@ def test_labels_that_are_no_list(tmp_path):
             list(file.labels())
         file.close()
     db.close()
+
+
+@pytest.mark.parametrize(
+    "given, says",
+    [
+        ("one text", "documents is 'one text'"),
+        (None, "documents is None"),
+        (5, "documents is 5"),
+        (["a text"], "document 0 is 'a text'"),
+        ([Document("a", "b"), {"id": "c", "text": "d"}], "document 1 is {'id'"),
+        ([Document(1, "b")], r"document 0 is Document\(id=1"),
+        ([Document("a", None)], "document 0 is .* strings"),
+        ([Document("a", "b", "grain")], "labels a tuple"),
+        ([Document("a", "b", (1,))], "labels a tuple"),
+        ([Document("a", "b", None)], "labels a tuple"),
+        (["long " * 99], r"document 0 is 'long .{70,75}\.\.\., but"),
+    ],
+)
+def test_what_is_no_document_is_told(given, says):
+    with pytest.raises(InputError, match=rf"{says}.*write Document\(id, text\)"):
+        list(checked(given))
+
+
+def test_documents_pass_as_they_are():
+    docs = documents(3)
+    assert list(checked(iter(docs))) == docs

@@ -239,3 +239,23 @@ def test_any_history_equals_a_dictionary(history):
         assert contents(collection.path)[0] == list(model.values())
         assert len(collection.index) == len(model)
         collection.close()
+
+
+def test_texts_are_no_documents_and_add_nothing(tmp_path):
+    path = fresh(tmp_path)
+    before = files(path)
+    with Collection.open(path) as collection:
+        for given in (["a text"], "a text", [documents(1, start=99)[0], "a text"], None):
+            with pytest.raises(InputError, match=r"write Document\(id, text\)"):
+                collection.add(given)
+    assert files(path) == before
+
+
+def test_ids_to_remove_are_strings_and_may_come_one_by_one(tmp_path):
+    with opened(tmp_path) as collection:
+        with pytest.raises(InputError, match=r"the id 5 is no string"):
+            collection.remove(["d1", 5])
+        with pytest.raises(InputError, match=r"no document 'no'"):
+            collection.remove(id_ for id_ in ["d1", "no"])
+        assert collection.remove(id_ for id_ in ["d1", "d2"]) == 2
+        assert len(collection) == 28

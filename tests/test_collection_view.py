@@ -16,3 +16,5 @@ def test_documents_are_a_mapping_in_order_of_insertion(tmp_path):
         assert "d2" not in view and "d21" in view and None not in view
         with pytest.raises(InputError, match="case-sensitive"):
             view.position("D1")
+        with pytest.raises(InputError, match="no document 5"):
+            view[5]

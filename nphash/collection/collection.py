@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
-from functools import cached_property
 from pathlib import Path
+from types import EllipsisType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nphash.codes import Codes, as_words
-from nphash.collection.manifest import Manifest, read_manifest
-from nphash.collection.reranking import Reranker
-from nphash.collection.searching import Explanation, Hit, Searcher, SearchSettings
+from nphash.collection.manifest import read_manifest
+from nphash.collection.opened import Opened
+from nphash.collection.searching import Explanation, Hit, SearchSettings, as_queries, chosen
 from nphash.collection.segments import Segments
-from nphash.collection.view import Documents
 from nphash.corpus import Document
-from nphash.errors import CollectionError, InputError
-from nphash.text.vectorizer import Vectorizer
+from nphash.errors import CollectionError
 
 if TYPE_CHECKING:
     from nphash.collection.creating import CreateSettings
     from nphash.corpus import Matrix
     from nphash.hashers import Hasher
-    from nphash.index import HammingIndex
 
 __all__ = ["Collection"]
 
@@ -33,7 +29,7 @@ DOCUMENTS_AT_ONCE = 1_000
 TRIES = 5  # a writer may replace the state between the manifest's reading and the files' opening
 
 
-class Collection:
+class Collection(Opened):
     """Documents with their codes, and the hasher that made the codes; see `open` and `create`.
 
     An open collection is one state: it does not see what others add or remove later. Its own
@@ -45,12 +41,15 @@ class Collection:
         The directory.
     manifest : Manifest
         What the collection consists of, how it was fitted.
+    documents : Documents
+        The documents by id.
+    codes : ndarray of uint8, shape (n, n_bytes)
+        A copy of all codes, in the order of `documents`.
+    hasher, vectorizer
+        The fitted model, loaded when first used.
+    index : HammingIndex
+        Over all codes; its ids are positions, see `Documents.position`.
     """
-
-    def __init__(self, path: Path, manifest: Manifest, segments: Segments) -> None:
-        self.path = path
-        self.manifest = manifest
-        self.segments = segments
 
     # ------------------------------------------------------------------ open and create
 
@@ -129,127 +128,98 @@ class Collection:
         create(Path(path), hasher, documents, settings, callback)
         return cls.open(path)
 
-    def close(self) -> None:
-        """Close the document files; the collection cannot be used afterwards."""
-        self.segments.close()
-
-    def __enter__(self) -> Collection:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    # ------------------------------------------------------------------ what is in it
-
-    def __len__(self) -> int:
-        return self.manifest.n_documents
-
-    def __repr__(self) -> str:
-        return f"<Collection {str(self.path)!r}: {len(self):,} documents, {self.n_bits} bits>"
-
-    @property
-    def n_bits(self) -> int:
-        """Bits of a code."""
-        return self.manifest.n_bits
-
-    @property
-    def documents(self) -> Documents:
-        """The documents by id."""
-        return Documents(self.segments, len(self))
-
-    @property
-    def codes(self) -> Codes:
-        """A copy of all codes in the order of `documents`, uint8, shape (n, n_bytes)."""
-        return self.segments.codes_at(self.segments.live_positions())
-
-    @cached_property
-    def hasher(self) -> Hasher:
-        """The fitted hasher, its weights memory-mapped."""
-        from nphash.hashers.persistence import load
-
-        return load(self.path / self.manifest.model)
-
-    @cached_property
-    def vectorizer(self) -> Vectorizer:
-        """The fitted vectorizer."""
-        path = self.path / self.manifest.vectorizer
-        try:
-            return Vectorizer.from_json(json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError) as error:  # InputError is a ValueError
-            raise CollectionError(
-                f"{path} is damaged: {error}", "restore the directory from a copy"
-            ) from None
-
-    @cached_property
-    def index(self) -> HammingIndex:
-        """Exact Hamming index over all documents; its ids are positions, see `documents_at`."""
-        from nphash.index import HammingIndex
-
-        index = HammingIndex(self.n_bits)
-        for codes in self.segments.codes:
-            index.add(codes)
-        if self.segments.removed.size:
-            index.remove(self.segments.removed)
-        return index
-
-    @cached_property
-    def _searcher(self) -> Searcher:
-        return Searcher(self.index, self.segments, Reranker(self.vectorizer), self.n_bits)
-
     # ------------------------------------------------------------------ search
 
     def encode(self, texts: Sequence[str]) -> Codes:
-        """Return the codes of texts, uint8, shape (n, n_bytes).
+        """Return the codes of texts.
 
-        A text without a known word gets a code too, that of an empty document.
+        Parameters
+        ----------
+        texts
+            Strings. One without a known word gets a code too, that of an empty document.
+
+        Returns
+        -------
+        ndarray of uint8, shape (n, n_bytes)
+            One row a text.
+
+        Raises
+        ------
+        InputError
+            For one string in place of a list, or an item that is not a string.
         """
         return self.hasher.transform(self.vectorizer.transform(texts))
 
     def search(
-        self, texts: Sequence[str], k: int | None = 10, *, settings: SearchSettings | None = None
+        self,
+        texts: Iterable[str],
+        k: int | EllipsisType | None = ...,
+        *,
+        settings: SearchSettings | None = None,
     ) -> list[list[Hit]]:
         """Return for each text the documents nearest to it, best first.
 
         The nearest codes are the candidates; their stored text is compared with the query by
         TF-IDF cosine, which decides the order. ``SearchSettings(rerank=False)`` leaves them in
-        the order of Hamming distance.
+        the order of Hamming distance. A query without a known word finds what is nearest to an empty
+        document, with similarity 0.
 
         Parameters
         ----------
         texts
             Queries.
         k
-            Results a query; all documents if there are fewer. `settings`, when given, has its own.
+            Results a query; all documents if there are fewer, or if it is None. Left out, it is that
+            of `settings`, 10 without any; given, it takes the place of that.
         settings
             Radius, reranking, number of candidates.
+
+        Returns
+        -------
+        list of lists of Hit
+            One list a text.
 
         Raises
         ------
         InputError
-            For `k` below 1, or one string in place of a list.
+            For one string in place of a list, or settings that ask for nothing, such as `k` below 1.
+        CollectionError
+            If a file is damaged, or the collection is closed.
         """
-        if isinstance(texts, str):
-            raise InputError("texts is one string, but a list of queries is needed", "write search([text])")
-        settings = settings or SearchSettings(k=k)
-        settings.check()
+        self._check_open()
+        settings = chosen(settings, k)
+        queries = as_queries(texts)
         hits: list[list[Hit]] = []
-        for start in range(0, len(texts), QUERIES_AT_ONCE):
-            block = texts[start : start + QUERIES_AT_ONCE]
+        for start in range(0, len(queries), QUERIES_AT_ONCE):
+            block = queries[start : start + QUERIES_AT_ONCE]
             hits += self._searcher.search(block, self.encode(block), settings)
         return hits
 
     def search_like(
-        self, id_: str, k: int | None = 10, *, settings: SearchSettings | None = None
+        self, id_: str, k: int | EllipsisType | None = ..., *, settings: SearchSettings | None = None
     ) -> list[Hit]:
         """Return the documents nearest to a document of the collection, without itself.
+
+        Parameters
+        ----------
+        id_
+            The document's id.
+        k, settings
+            As for `search`.
+
+        Returns
+        -------
+        list of Hit
+            Best first.
 
         Raises
         ------
         InputError
-            If there is no such document, or `k` is below 1.
+            If there is no such document, or as for `search`.
+        CollectionError
+            As for `search`.
         """
-        settings = settings or SearchSettings(k=k)
-        settings.check()
+        settings = chosen(settings, k)
         return self._searcher.search_like(self.documents.position(id_), settings)
 
     def explain(self, query: str, id_: str, code: Codes | None = None) -> Explanation:
@@ -263,9 +233,22 @@ class Collection:
             The document's id.
         code
             The query's code, shape (1, n_bytes); None encodes the query.
+
+        Returns
+        -------
+        Explanation
+            Words with their parts of the similarity, numbers of bits.
+
+        Raises
+        ------
+        InputError
+            If there is no such document, or the query is not a string.
+        CollectionError
+            As for `search`.
         """
+        position = self.documents.position(id_)
         code = self.encode([query]) if code is None else code
-        return self._searcher.explain(query, code, self.documents.position(id_))
+        return self._searcher.explain(query, code, position)
 
     def distinct_codes(self) -> int:
         """Return how many different codes the documents have."""
@@ -292,26 +275,29 @@ class Collection:
         Raises
         ------
         InputError
-            For an id that is taken.
+            For an id that is taken, or something that is no document.
         CollectionError
             If another process is writing, or writing fails.
         """
         from nphash.collection.updating import add
 
+        self._check_open()
         report = add(self, documents, on_duplicate)
         self._reopen()
         return report
 
-    def remove(self, ids: Sequence[str], *, ignore_missing: bool = False) -> int:
+    def remove(self, ids: Iterable[str], *, ignore_missing: bool = False) -> int:
         """Remove documents by id and return how many; the text stays in its file until `compact`.
 
         Raises
         ------
         InputError
-            If an id is not in the collection, unless `ignore_missing`; then nothing is removed.
+            If an id is not in the collection, unless `ignore_missing`, or no string; then nothing is
+            removed.
         """
         from nphash.collection.updating import remove
 
+        self._check_open()
         count = remove(self, ids, ignore_missing)
         self._reopen()
         return count
@@ -320,11 +306,13 @@ class Collection:
         """Rewrite the collection as one segment without the removed documents."""
         from nphash.collection.updating import compact
 
+        self._check_open()
         compact(self)
         self._reopen()
 
     def verify(self) -> list[str]:
         """Check every file and every document in full and return what is wrong."""
+        self._check_open()
         problems = self.manifest.check(self.path, everything=True)
         try:
             count = sum(1 for _ in self.segments.iterate())
@@ -335,8 +323,4 @@ class Collection:
         return problems
 
     def _reopen(self) -> None:
-        new = Collection.open(self.path)
-        self.segments.close()
-        self.manifest, self.segments = new.manifest, new.segments
-        for name in ("index", "_searcher"):
-            self.__dict__.pop(name, None)
+        self._move_to(Collection.open(self.path))

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nphash.collection.changes import Change, creating
-from nphash.collection.documents import DocumentWriter
+from nphash.collection.documents import DocumentWriter, checked
 from nphash.collection.files import writing
 from nphash.collection.manifest import Manifest, SegmentFiles
 from nphash.collection.matrix import holds_counts, matrix_documents, select_columns
@@ -120,7 +120,7 @@ class _Intake:
     def take(self, documents: Iterable[Document], writer: DocumentWriter) -> Iterator[str]:
         """Store documents, except those held out, and yield their text."""
         seen = set()
-        for row, document in enumerate(documents):
+        for row, document in enumerate(checked(documents)):
             if document.id in seen:
                 raise InputError(
                     f"two documents have the id {document.id!r}", "give every document its own id"

@@ -23,9 +23,9 @@ from typing import TypeVar
 from nphash.collection.files import writing
 from nphash.corpus import Document
 from nphash.disk import flush
-from nphash.errors import CollectionError
+from nphash.errors import CollectionError, InputError
 
-__all__ = ["DocumentFile", "DocumentWriter"]
+__all__ = ["DocumentFile", "DocumentWriter", "checked"]
 
 T = TypeVar("T")
 
@@ -36,6 +36,8 @@ CREATE TABLE documents (
 )
 """
 _SELECT = "SELECT row, id, labels, split, crc, text FROM documents"
+SHOWN = 80
+WRITE = "write Document(id, text), or read them from a file with nphash.corpus.read_documents"
 _BATCH = 500  # rows and parameters a statement; SQLite's smallest limit of parameters is 999
 
 
@@ -50,6 +52,46 @@ def _storable(text: str) -> str:
 
 def _batches(items: Sequence[T]) -> Iterator[Sequence[T]]:
     return (items[start : start + _BATCH] for start in range(0, len(items), _BATCH))
+
+
+def checked(documents: Iterable[Document]) -> Iterator[Document]:
+    """Yield documents, and raise for what is none.
+
+    Raises
+    ------
+    InputError
+        For the first item that is no `Document`, or has fields of other types.
+
+    Examples
+    --------
+    >>> list(checked(["a text"]))
+    Traceback (most recent call last):
+    nphash.errors.InputError: document 0 is 'a text', but documents are nphash.corpus.Document: write ...
+    """
+    if isinstance(documents, (str, bytes)) or not isinstance(documents, Iterable):
+        raise InputError(
+            f"documents is {shortened(documents)}, but a list of nphash.corpus.Document is needed", WRITE
+        )
+    for number, document in enumerate(documents):
+        if not isinstance(document, Document):
+            raise InputError(
+                f"document {number} is {shortened(document)}, but documents are nphash.corpus.Document", WRITE
+            )
+        given = document.labels
+        labels = list(given) if isinstance(given, (tuple, list)) else [None]
+        if not all(isinstance(text, str) for text in (document.id, document.text, document.split, *labels)):
+            raise InputError(
+                f"document {number} is {shortened(document)}, but id, text and split are strings, and labels "
+                "a tuple of them",
+                WRITE,
+            )
+        yield document
+
+
+def shortened(value: object) -> str:
+    """Return how messages show a value that may be long."""
+    shown = repr(value)
+    return shown if len(shown) <= SHOWN else f"{shown[: SHOWN - 3]}..."
 
 
 class DocumentWriter:
@@ -116,6 +158,7 @@ class DocumentFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.closed = False
         try:
             # immutable: the file never changes, so SQLite needs neither locks nor a journal beside it
             self._db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True)
@@ -173,6 +216,7 @@ class DocumentFile:
 
     def close(self) -> None:
         """Close the file."""
+        self.closed = True
         self._db.close()
 
     def _documents(self, query: str, values: Iterable[int] = ()) -> Iterator[tuple[int, Document]]:
@@ -198,6 +242,11 @@ class DocumentFile:
         return found
 
     def _damaged(self, why: str) -> CollectionError:
+        if self.closed:  # SQLite complains of that too
+            return CollectionError(
+                f"{self.path} is closed",
+                "open the collection again; after a change to it, take its documents again",
+            )
         return CollectionError(
             f"{self.path} is damaged: {why}", "see 'nphash info --verify' and restore the file from a copy"
         )

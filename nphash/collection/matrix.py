@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from nphash.collection.documents import checked
 from nphash.corpus import Document, Matrix
 from nphash.errors import InputError
 from nphash.text.vectorizer import Vectorizer
@@ -84,7 +85,7 @@ def weighed(
         if not holds_counts(documents):
             given = select_columns(documents, vectorizer.vocabulary_)
         documents = matrix_documents(documents)
-    stream, start = iter(documents), 0
+    stream, start = checked(documents), 0
     while block := list(islice(stream, at_once)):
         if given is None:
             yield block, vectorizer.transform([document.text for document in block])

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from types import EllipsisType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from nphash.checks import check_count
 from nphash.codes import Codes, unpack
 from nphash.collection.reranking import Reranker
 from nphash.collection.segments import Segments
@@ -18,7 +20,7 @@ from nphash.errors import InputError
 if TYPE_CHECKING:
     from nphash.index import HammingIndex
 
-__all__ = ["Explanation", "Hit", "SearchSettings", "Searcher", "candidates", "order"]
+__all__ = ["Explanation", "Hit", "SearchSettings", "Searcher", "as_queries", "candidates", "chosen", "order"]
 
 MIN_CANDIDATES = 2_000  # reading and weighing so many documents takes about 0.05 s
 CANDIDATES_PER_HIT = 10
@@ -34,7 +36,7 @@ class SearchSettings:
     Parameters
     ----------
     k
-        Results a query; None for all (useful with `radius`).
+        Results a query; None for all of them, every document where no `radius` is given.
     radius
         Only documents whose code differs in at most so many bits.
     rerank
@@ -51,14 +53,16 @@ class SearchSettings:
 
     def check(self) -> None:
         """Raise `InputError` for settings that ask for nothing."""
-        if self.k is not None and self.k < 1:
-            raise InputError(f"k is {self.k}, but at least 1 is needed", "ask for one result or more")
-        if self.radius is not None and self.radius < 0:
-            raise InputError(f"radius is {self.radius}", "give 0 or more differing bits")
-        if self.candidates is not None and self.candidates < (self.k or 1):
-            raise InputError(
-                f"candidates is {self.candidates}, fewer than the k={self.k} results", "give k or more"
-            )
+        if self.k is not None:
+            check_count(self.k, "k", hint="ask for one result or more, or None for all")
+        if self.radius is not None:
+            check_count(self.radius, "radius", least=0, hint="give 0 or more differing bits")
+        if self.candidates is not None:
+            check_count(self.candidates, "candidates", hint="give k or more")
+            if self.candidates < (self.k or 1):
+                raise InputError(
+                    f"candidates is {self.candidates}, fewer than the k={self.k} results", "give k or more"
+                )
 
     @property
     def n_candidates(self) -> int | None:
@@ -68,6 +72,42 @@ class SearchSettings:
         if not self.rerank:
             return self.k
         return self.candidates or max(CANDIDATES_PER_HIT * self.k, MIN_CANDIDATES)
+
+
+def chosen(settings: SearchSettings | None, k: int | EllipsisType | None) -> SearchSettings:
+    """Return settings that can be used, with `k` in place of theirs unless it is ``...``.
+
+    Raises
+    ------
+    InputError
+        If they ask for nothing, or are no settings.
+
+    Examples
+    --------
+    >>> chosen(SearchSettings(5, rerank=False), 3)
+    SearchSettings(k=3, radius=None, rerank=False, candidates=None)
+    """
+    settings = SearchSettings() if settings is None else settings
+    if not isinstance(settings, SearchSettings):
+        raise InputError(f"settings is {settings!r}", "give a nphash.collection.SearchSettings or None")
+    if not isinstance(k, EllipsisType):
+        settings = replace(settings, k=k)
+    settings.check()
+    return settings
+
+
+def as_queries(texts: Iterable[str]) -> list[str]:
+    """Return queries as a list, from whatever gives them once.
+
+    Raises
+    ------
+    InputError
+        For one string, or nothing that gives any.
+    """
+    if isinstance(texts, (str, bytes)) or not isinstance(texts, Iterable):
+        what = "one string" if isinstance(texts, (str, bytes)) else repr(texts)
+        raise InputError(f"texts is {what}, but a list of queries is needed", "write search([text])")
+    return list(texts)
 
 
 @dataclass(frozen=True)

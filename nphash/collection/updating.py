@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -114,10 +114,13 @@ def _new_rows(block: list[Document], segments: Segments, added: _Added, on_dupli
     return keep
 
 
-def remove(collection: Collection, ids: Sequence[str], ignore_missing: bool) -> int:
+def remove(collection: Collection, ids: Iterable[str], ignore_missing: bool) -> int:
     """Do the work of `Collection.remove`."""
     if isinstance(ids, str):
         raise InputError("ids is one string, but a list of ids is needed", "write remove([id])")
+    ids = list(ids)
+    if strange := [id_ for id_ in ids if not isinstance(id_, str)]:
+        raise InputError(f"the id {strange[0]!r} is no string", "ids are strings; nothing was removed")
     with _state(collection) as (change, manifest, segments):
         found = segments.positions_of(list(dict.fromkeys(ids)))
         missing = [id_ for id_ in ids if id_ not in found]

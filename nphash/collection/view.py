@@ -44,7 +44,7 @@ class Documents:
         InputError
             If there is no such document.
         """
-        found = self._segments.positions_of([id_])
+        found = self._segments.positions_of([id_]) if isinstance(id_, str) else {}
         if not found:
             raise InputError(
                 f"the collection has no document {id_!r}", "ids are case-sensitive; see a search's results"

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
+from nphash.checks import is_count
 from nphash.corpus.shards import Shards
 from nphash.errors import InputError, InputTypeError
 
@@ -148,17 +149,6 @@ def check_labels(y: Any, n: int, *, required: bool, name: str) -> Any:
     if y.dtype.kind == "f" and not np.isfinite(y).all():
         raise InputError("y contains NaN or infinity (inf)", "give every document a class")
     return y
-
-
-def is_count(value: Any) -> bool:
-    """Return whether a setting is a whole number from 1 on.
-
-    Examples
-    --------
-    >>> is_count(3), is_count(0), is_count(2.5), is_count(True)
-    (True, False, False, False)
-    """
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and bool(value >= 1)
 
 
 def seed_from(random_state: Any) -> int:
