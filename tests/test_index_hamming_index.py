@@ -196,6 +196,8 @@ def test_a_saved_index_is_the_same_after_loading(tmp_path, bits, mmap, kind):
     assert again.ids.tolist() == index.ids.tolist()
     assert results(again, codes[:3], 47) == results(index, codes[:3], 47)
     assert [path.name for path in tmp_path.iterdir()] == ["index"]
+    HammingIndex(9).save(tmp_path / "index")  # under one that is mapped from it
+    assert results(again, codes[:3], 47) == results(index, codes[:3], 47)
 
 
 def test_an_empty_index_can_be_saved(tmp_path):

@@ -6,7 +6,7 @@ which way is cheapest: the NumPy scan (`scan_numpy`), one of the compiled scans 
 in `nphash.kernels.popcount_scan` and `nphash.kernels.bit_sliced`) or buckets (`multi_index`).
 All give distance and position packed into one number (`keys`), whose order is the order of the
 results, so that parts found in any way are merged by sorting. `joins` search an index with its
-own codes; `files` keep it.
+own codes. `contents` are what an index is without its searches; `files` keep it.
 """
 
 from nphash.index.hamming_index import HammingIndex

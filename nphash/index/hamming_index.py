@@ -1,35 +1,33 @@
-"""The index as its users see it. Rows stand in `table`, how a search is carried out in `engine`."""
+"""The index as its users see it. What is in it stands in `contents`, how a search goes in `engine`."""
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from nphash.codes import Codes, as_words, check_codes, check_n_bits
-from nphash.errors import CollectionError, InputError
-from nphash.index import files, joins, keys
-from nphash.index.engine import Engine
+from nphash.checks import check_count
+from nphash.codes import Codes, as_words, check_codes
+from nphash.errors import InputError
+from nphash.index import joins, keys
+from nphash.index.contents import Contents, Names
 from nphash.index.joins import Progress
 from nphash.index.planner import Plan
 from nphash.index.rows import Rows, Words
-from nphash.index.table import Table
 
 __all__ = ["HammingIndex"]
 
 Distances = npt.NDArray[np.int32]
 Offsets = npt.NDArray[np.int64]
-Names = npt.NDArray[Any]
 
 
-class HammingIndex:
+class HammingIndex(Contents):
     """Exact search of binary codes by Hamming distance.
 
     Results are ordered by (distance, insertion order), whatever the strategy and the number of
     threads. Several Python threads may search, add and remove at once: a search sees the index
-    as it was when the search began.
+    as it was when the search began. An index can be saved, pickled and copied.
 
     Parameters
     ----------
@@ -56,72 +54,6 @@ class HammingIndex:
     ([[1, 2]], [[2, 0]])
     """
 
-    def __init__(self, n_bits: int, threads: int | None = None, strategy: str = "auto") -> None:
-        self.n_bits = check_n_bits(n_bits)
-        self._table = Table(self.n_bits)
-        self._engine = Engine(strategy, threads)
-        self.threads, self.strategy = self._engine.threads, strategy
-
-    def __len__(self) -> int:
-        return self._table.rows.n_allowed
-
-    def __repr__(self) -> str:
-        return f"<HammingIndex of {len(self):,} codes, {self.n_bits} bits>"
-
-    @property
-    def ids(self) -> Names:
-        """Ids of all codes in insertion order: int64, or strings as objects."""
-        return self._table.names(self._table.rows)
-
-    @property
-    def codes(self) -> Codes:
-        """All codes in insertion order, a copy, uint8 of shape (len(index), bytes)."""
-        rows = self._table.rows
-        return rows.at(self._table.positions(rows)).view(np.uint8)
-
-    def add(self, codes: Codes, ids: Any = None) -> None:
-        """Append codes: all of them or, after an error, none.
-
-        Parameters
-        ----------
-        codes
-            uint8 of shape (n, bytes).
-        ids
-            A name for each: integers or strings, different from each other and from those in
-            the index; by default the numbers 0, 1, 2, ... in order of insertion.
-
-        Raises
-        ------
-        InputError
-            For codes of another width or type, and for ids that cannot be used.
-
-        Examples
-        --------
-        >>> index = HammingIndex(8)
-        >>> index.add(np.zeros((2, 8), np.uint8), ids=["a", "b"])
-        >>> index.ids.tolist()
-        ['a', 'b']
-        """
-        self._table.add(codes, ids)
-
-    def remove(self, ids: Any) -> None:
-        """Remove the codes with these ids: all of them or, after an error, none.
-
-        Raises
-        ------
-        InputError
-            For an id that is not in the index, or given twice.
-
-        Examples
-        --------
-        >>> index = HammingIndex(8)
-        >>> index.add(np.zeros((3, 8), np.uint8))
-        >>> index.remove([0, 1])
-        >>> index.ids.tolist()
-        [2]
-        """
-        self._table.remove(ids)
-
     def search(self, codes: Codes, k: int = 10, *, where: Any = None) -> tuple[Distances, Names]:
         """Return the ``k`` nearest codes of each query.
 
@@ -130,7 +62,7 @@ class HammingIndex:
         codes
             Queries, uint8 of shape (Q, bytes).
         k
-            How many; if the index has fewer, all of them are returned.
+            How many; if the index has fewer, all of them are returned: ``len(index)`` asks for all.
         where
             Search only these: a list of ids, or a boolean mask over the codes in insertion order.
 
@@ -225,8 +157,25 @@ class HammingIndex:
     def search_self(self, k: int = 10, *, progress: Progress | None = None) -> tuple[Distances, Names]:
         """Return the ``k`` nearest *other* codes of every code: the neighbour graph.
 
-        Parameters and errors are those of `search` and `self_join`. Rows are in insertion order
-        (`ids`); there are min(k, len(index) - 1) columns.
+        Parameters
+        ----------
+        k
+            How many; if there are fewer others, all of them are returned.
+        progress
+            As for `self_join`.
+
+        Returns
+        -------
+        distances
+            int32 of shape (len(index), min(k, len(index) - 1)), ascending in each row; rows are in
+            insertion order, as `ids` is.
+        ids
+            int64, or strings as objects, of the same shape.
+
+        Raises
+        ------
+        InputError
+            For ``k`` below 1, or an empty index.
 
         Examples
         --------
@@ -245,6 +194,23 @@ class HammingIndex:
     def explain(self, queries: int | Codes = 1, k: int = 10) -> Plan:
         """Return what a search with these, or so many, queries would do, and why.
 
+        Parameters
+        ----------
+        queries
+            How many there are, or the queries themselves, uint8 of shape (Q, bytes).
+        k
+            As for `search`.
+
+        Returns
+        -------
+        Plan
+            Says why as ``str(plan)``; has the name of the ``strategy`` and the estimated ``costs`` of each.
+
+        Raises
+        ------
+        InputError
+            As `search`.
+
         Examples
         --------
         >>> index = HammingIndex(64, strategy="numpy")
@@ -253,7 +219,10 @@ class HammingIndex:
         numpy: asked for
         """
         rows = self._not_empty(self._table.rows, None)
-        n_queries = queries if isinstance(queries, int) else len(check_codes(queries, self.n_bits))
+        if isinstance(queries, (int, np.integer)):
+            n_queries = check_count(queries, "queries", least=0, hint="give their number, or codes")
+        else:
+            n_queries = len(check_codes(queries, self.n_bits))
         return self._engine.plan(rows, n_queries, min(_check_k(k), rows.n_allowed))
 
     def build(self) -> int:
@@ -269,58 +238,6 @@ class HammingIndex:
         """
         self._engine.build(self._not_empty(self._table.rows, None))
         return self._engine.buckets.nbytes if self._engine.buckets else 0
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the index to one file, completely or not at all; an existing file is replaced.
-
-        Raises
-        ------
-        CollectionError
-            If the file cannot be written. The old one, if any, is then still there.
-        """
-        with self._table.lock:
-            facts = {"n_bits": self.n_bits, "next_number": self._table.ids.next_number}
-            arrays = self._table.arrays()
-            arrays.update({name: [array] for name, array in self._engine.arrays().items()})
-            files.write(path, facts, arrays)
-
-    @classmethod
-    def load(
-        cls,
-        path: str | os.PathLike[str],
-        mmap: bool = True,
-        *,
-        verify: bool = True,
-        threads: int | None = None,
-        strategy: str = "auto",
-    ) -> HammingIndex:
-        """Open a file written by `save`.
-
-        Parameters
-        ----------
-        path
-            The file.
-        mmap
-            Map it into memory: opening is immediate and processes share the pages. The file is
-            never changed; codes added later stay in memory until `save`.
-        verify
-            Compare the content with its checksums, which reads the file once.
-        threads, strategy
-            As for `HammingIndex`.
-
-        Raises
-        ------
-        CollectionError
-            If the file is missing, no index, of a newer format, truncated or altered.
-        """
-        facts, arrays = files.read(path, mmap, verify)
-        index = cls(facts["n_bits"], threads, strategy)
-        try:
-            index._table = Table.from_arrays(index.n_bits, arrays, facts["next_number"])
-        except (InputError, KeyError) as error:
-            raise CollectionError(f"{os.fspath(path)} is damaged ({error})", "build it again") from error
-        index._engine.restore(arrays)
-        return index
 
     def _prepare(self, codes: Codes, where: Any) -> tuple[Words, Rows]:
         queries = as_words(check_codes(codes, self.n_bits))
@@ -339,12 +256,9 @@ class HammingIndex:
         return rows
 
 
-def _check_k(k: Any, name: str = "k", least: int = 1, usual: int = 10) -> int:
-    if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or k < least:
-        problem = f"{name} is {k!r}, but a whole number of at least {least} is needed"
-        raise InputError(problem, f"{usual} is usual")
-    return int(k)
+def _check_k(k: Any) -> int:
+    return check_count(k, "k", hint="10 is usual; len(index) gives all")
 
 
 def _check_radius(radius: Any) -> int:
-    return _check_k(radius, "radius", least=0, usual=2)
+    return check_count(radius, "radius", least=0, hint="2 is usual")
