@@ -6,6 +6,10 @@ class is also the built-in exception a caller would expect (``ValueError`` for b
 
 from __future__ import annotations
 
+import sys
+from functools import cache
+from typing import Any
+
 __all__ = [
     "CollectionError",
     "CorpusError",
@@ -68,6 +72,28 @@ class CollectionError(NphashError, OSError):
 
 class NotFittedError(NphashError, ValueError, AttributeError):
     """A hasher was asked for codes before it was fitted."""
+
+
+def not_fitted(problem: str, hint: str = "call fit() first") -> NotFittedError:
+    """Return a `NotFittedError`; where scikit-learn is in use, one that is its exception of that name too.
+
+    Its pipelines look for that. The error can be pickled, and is read back in either case.
+
+    Examples
+    --------
+    >>> not_fitted("this Doc2Hash is not fitted yet").hint
+    'call fit() first'
+    """
+    exceptions = sys.modules.get("sklearn.exceptions")
+    return (_joint(exceptions.NotFittedError) if exceptions else NotFittedError)(problem, hint)
+
+
+@cache
+def _joint(theirs: Any) -> type[NotFittedError]:
+    def reduce(self: NotFittedError) -> tuple[Any, ...]:
+        return not_fitted, (self.problem, self.hint)
+
+    return type("NotFittedError", (NotFittedError, theirs), {"__reduce__": reduce})
 
 
 class UsageError(NphashError):

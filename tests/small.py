@@ -32,7 +32,8 @@ def unit_rows(X):
 def quick(method, **params):
     """A hasher by its method's name that fits in a moment, whatever the method."""
     hasher = hashers.create(method)
-    wanted = {"hidden": (8,), "training__epochs": 2, **QUICK.get(method, {}), "n_bits": 8, **params}
+    few = {} if "training" in params else {"training__epochs": 2}
+    wanted = {"hidden": (8,), **few, **QUICK.get(method, {}), "n_bits": 8, **params}
     known = hasher.get_params()
     return hasher.set_params(**{name: value for name, value in wanted.items() if name in known})
 

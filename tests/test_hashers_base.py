@@ -115,6 +115,50 @@ def test_set_params_changes_arguments_and_fields_of_groups():
         hasher.set_params(training__epoch=3)
 
 
+def test_set_params_sets_a_group_before_its_fields():
+    training = Training(batch_size=7)
+    for params in (
+        {"training__epochs": 3, "training": training},
+        {"training": training, "training__epochs": 3},
+    ):
+        assert FirstWords().set_params(**params).training == Training(epochs=3, batch_size=7)
+    assert FirstWords(training=training).set_params(training__epochs=3, training=None).training == Training(
+        epochs=3
+    )
+
+
+def test_set_params_sets_nothing_when_a_name_is_unknown():
+    hasher = FirstWords()
+    with pytest.raises(InputError, match=r"no parameter 'bits'"):
+        hasher.set_params(n_bits=9, bits=3)
+    assert hasher.n_bits == 4
+
+
+def test_bits_changed_after_fit_are_told():
+    hasher = FirstWords(4).fit(X)
+    for change in (hasher.set_params(n_bits=6), Doc2Hash(8, hidden=(4,), training=Training(epochs=1)).fit(X)):
+        change.n_bits = 6
+        for call in (change.transform, change.decision_function, change.get_feature_names_out):
+            with pytest.raises(
+                InputError, match=r"n_bits is 6, but this \w+ has learned [48] bits: call fit"
+            ):
+                call(X)
+    assert hasher.fit(X).transform(X).shape == (12, 8)
+    assert hasher.n_bits_ == 6
+
+
+def test_partial_fit_keeps_to_its_bits():
+    hasher = Doc2Hash(8, hidden=(4,), training=Training(epochs=1), random_state=0).partial_fit(X)
+    assert hasher.n_bits_ == 8
+    with pytest.raises(InputError, match=r"n_bits is 6, but this Doc2Hash has learned 8 bits"):
+        hasher.set_params(n_bits=6).partial_fit(X)
+
+
+def test_labels_without_their_documents_are_refused():
+    with pytest.raises(InputError, match=r"y_valid is given without X_valid"):
+        FirstWords().fit(X, y, y_valid=y[:3])
+
+
 def test_a_constructor_only_stores():
     hasher = FirstWords("many", training="long")
     assert hasher.get_params() == {"n_bits": "many", "training": "long", "flag": False}
@@ -123,6 +167,12 @@ def test_a_constructor_only_stores():
 def test_repr_shows_what_differs_from_the_defaults():
     assert repr(FirstWords()) == "FirstWords()"
     assert repr(FirstWords(8, flag=True)) == "FirstWords(n_bits=8, flag=True)"
+    assert repr(FirstWords(int("4"), flag=bool(0))) == "FirstWords()"
+    assert repr(FirstWords(4.0, flag=0)) == "FirstWords(n_bits=4.0, flag=0)"
+    assert repr(FirstWords(np.arange(2))) == "FirstWords(n_bits=array([0, 1]))"
+    assert (
+        repr(FirstWords((1, np.arange(2)), flag=None)) == "FirstWords(n_bits=(1, array([0, 1])), flag=None)"
+    )
 
 
 def test_feature_names_are_one_a_byte():

@@ -102,6 +102,7 @@ def test_codes_are_those_of_the_loaded_hasher(method, labels, tmp_path):
     hashers.save(hasher, tmp_path)
     same = hashers.load(tmp_path)
     assert same.get_params() == hasher.get_params()
+    assert repr(same) == repr(hasher)
     assert np.array_equal(same.transform(X), codes)
     assert same.decision_function(X).tobytes() == hasher.decision_function(X).tobytes()
 

@@ -7,7 +7,6 @@ import small
 from nphash import hashers
 from nphash.corpus import Shards
 from nphash.errors import InputError, UnsupportedError
-from nphash.hashers import Training
 
 X, y = small.documents(90, 40)
 SYSTEMS = ["doc2hash", "doc2hash-s", "nash", "nash-n", "nash-dn", "nash-dn-s", "vdsh", "vdsh-s", "vdsh-sp"]
@@ -69,7 +68,7 @@ def test_schedules_stand_at_the_number_of_calls_and_stay_at_their_end():
         seen.append(epoch)
         return 0.001
 
-    hasher = quick("doc2hash", training=Training(epochs=2, batch_size=45, learning_rate=rate))
+    hasher = quick("doc2hash", training__epochs=2, training__batch_size=45, training__learning_rate=rate)
     for _ in range(3):
         hasher.partial_fit(X)
     assert [epoch for epoch in seen if epoch][-5:] == [0.5, 1.0, 1.5, 2.0, 2.5]

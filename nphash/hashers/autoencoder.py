@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +32,9 @@ from nphash.losses import bound_loss, supervised_loss
 from nphash.ops import dense, dropout_mask
 from nphash.schedules import Schedule, ScheduleLike, as_schedule
 from nphash.threads import count_threads, cut, run_blocks, single_threaded_blas
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 __all__ = [
     "TARGETS",
@@ -217,7 +220,7 @@ class VariationalHasher(Hasher):
                 f"labels.weight is {self._labels.weight}", "it must be 0 or more from first to last"
             )
 
-    def partial_fit(self, X: Any, y: Any = None) -> Any:
+    def partial_fit(self, X: Any, y: Any = None) -> Self:
         """Go over some documents once, from where the last call stood; the first call begins.
 
         Each call is an epoch of ``training`` over its own documents: temperature, weights and learning
@@ -241,9 +244,12 @@ class VariationalHasher(Hasher):
         Raises
         ------
         InputError
-            As `fit`; also for classes that are new, and where ``training.average`` is set.
+            As `fit`; also for new classes, other `n_bits`, and where ``training.average`` is set.
         """
+        if self.__sklearn_is_fitted__():
+            self._check_fitted()
         partial_fit(self, X, y)
+        self.n_bits_ = self.n_bits
         return self
 
     def _fit(self, X: Any, y: Any, **options: Any) -> None:

@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from nphash.codes import Codes, check_n_bits
 from nphash.corpus.shards import Shards, blocks_of
-from nphash.errors import InputError, NotFittedError
+from nphash.errors import InputError, not_fitted
 from nphash.hashers.inputs import check_documents, check_labels
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 __all__ = ["Hasher", "unchanged_on_error"]
 
@@ -55,6 +57,8 @@ class Hasher:
         Length of a code.
     n_features_in_ : int
         Number of words (columns) seen in `fit`.
+    n_bits_ : int
+        Number of bits learned in `fit`.
     """
 
     # Grouped settings: constructor arguments that are None or a frozen dataclass of this type.
@@ -66,6 +70,7 @@ class Hasher:
     out_of_core = False  # whether `fit` can learn from `nphash.corpus.Shards`
     holds_out = True  # whether an epoch is chosen by documents held out, if it has epochs and none are given
     n_features_in_: int
+    n_bits_: int
 
     # ------------------------------------------------------------------ what a system implements
 
@@ -88,7 +93,7 @@ class Hasher:
         y_valid: Any = None,
         callback: Any = None,
         checkpoint: Any = None,
-    ) -> Any:
+    ) -> Self:
         """Learn to hash documents like the rows of `X`.
 
         An error or Ctrl-C leaves the hasher as it was, with what an earlier fit has learned.
@@ -106,10 +111,10 @@ class Hasher:
             Documents on which the best epoch is chosen. Iterative systems hold some of `X` out
             when none are given; others need none.
         callback
-            Called with a `Progress` after each step of an iterative system.
+            Called with a `Progress` after each step of an iterative system; others never call it.
         checkpoint
             Folder in which an iterative system keeps its state after an epoch, and from which an
-            interrupted fit goes on.
+            interrupted fit goes on. Systems without epochs, such as ITQ, make no use of it.
 
         Returns
         -------
@@ -124,13 +129,15 @@ class Hasher:
             On Ctrl-C when a checkpoint was kept.
         """
         check_n_bits(self.n_bits)
+        if y_valid is not None and X_valid is None:
+            raise InputError("y_valid is given without X_valid", "give the documents of these labels too")
         X = self._check_fitting(X, minimum_rows=2)
         y = check_labels(y, X.shape[0], required=self.supervised, name=type(self).__name__)
         if X_valid is not None:
             X_valid = check_documents(X_valid, self, n_features=X.shape[1], name="X_valid")
             y_valid = check_labels(y_valid, X_valid.shape[0], required=False, name="y_valid")
         with unchanged_on_error(self):
-            self.n_features_in_ = X.shape[1]
+            self.n_features_in_, self.n_bits_ = X.shape[1], self.n_bits
             self._fit(X, y, X_valid=X_valid, y_valid=y_valid, callback=callback, checkpoint=checkpoint)
         return self
 
@@ -145,32 +152,53 @@ class Hasher:
         return check_documents(X, self, **expected)
 
     def decision_function(self, X: Any) -> Array:
-        """Return the real-valued bits before thresholding, float, shape (n_documents, n_bits).
+        """Return the real-valued bits before thresholding.
+
+        Parameters
+        ----------
+        X
+            Documents as in `fit`, over the same words; `nphash.corpus.Shards` for any system.
+
+        Returns
+        -------
+        ndarray of float, shape (n_documents, n_bits)
+            A bit is one where it is above zero.
 
         Raises
         ------
         NotFittedError
             Before `fit`.
         InputError
-            If `X` has another number of words than the documents of `fit`, or cannot be used.
+            If `X` has another number of words than the documents of `fit`, or cannot be used; if
+            `n_bits` was changed since.
         """
-        if not self.__sklearn_is_fitted__():
-            raise self._not_fitted()
+        self._check_fitted()
         X = check_documents(X, self, n_features=self.n_features_in_)
         decisions = [self._decision(block) for block in blocks_of(X)]
         return decisions[0] if len(decisions) == 1 else np.concatenate(decisions)
 
     def transform(self, X: Any) -> Codes:
-        """Return the packed codes of documents, uint8, shape (n_documents, 8 * ceil(n_bits / 64)).
+        """Return the packed codes of documents.
 
-        Any system takes `nphash.corpus.Shards` here, and reads some thousand rows at a time.
+        Parameters
+        ----------
+        X
+            Documents as in `fit`, over the same words. Any system takes `nphash.corpus.Shards` here, and
+            reads some thousand rows at a time. A document without any word gets a code too, the same
+            for all of them, which says nothing: ``np.diff(X.indptr) == 0`` finds them in a CSR matrix.
+
+        Returns
+        -------
+        ndarray of uint8, shape (n_documents, 8 * ceil(n_bits / 64))
+            Eight bits a byte, as `nphash.codes.unpack` reads them.
 
         Raises
         ------
         NotFittedError
             Before `fit`.
         InputError
-            If `X` has another number of words than the documents of `fit`, or cannot be used.
+            If `X` has another number of words than the documents of `fit`, or cannot be used; if
+            `n_bits` was changed since.
         """
         from nphash.codes import pack
 
@@ -207,20 +235,32 @@ class Hasher:
         settings = getattr(self, group)
         return self._groups[group]() if settings is None else settings
 
-    def set_params(self, **params: Any) -> Any:
-        """Set constructor arguments, or fields of grouped settings as ``group__name``; return this hasher.
+    def set_params(self, **params: Any) -> Self:
+        """Set constructor arguments, or fields of grouped settings as ``group__name``.
+
+        Parameters
+        ----------
+        **params
+            Any of those that `get_params` returns. A whole group is set before its fields, in any order.
+
+        Returns
+        -------
+        Hasher
+            This hasher.
 
         Raises
         ------
         InputError
-            For a name that is no parameter; lists those there are.
+            For a name that is no parameter; lists those there are. Nothing is set then.
         """
         known = self.get_params()
-        for name, value in params.items():
-            if name not in known:
-                who, choice = type(self).__name__, ", ".join(sorted(known))
-                raise InputError(f"{who} has no parameter {name!r}", f"there are {choice}")
+        unknown = [name for name in params if name not in known]
+        if unknown:
+            who, choice = type(self).__name__, ", ".join(sorted(known))
+            raise InputError(f"{who} has no parameter {unknown[0]!r}", f"there are {choice}")
+        for name in sorted(params, key=lambda name: "__" in name):  # whole groups before their fields
             group, _, field = name.partition("__")
+            value = params[name]
             if field:
                 value = dataclasses.replace(self._settings(group), **{field: value})
             setattr(self, group, value)
@@ -230,21 +270,20 @@ class Hasher:
         """Return the names of the columns of `transform`: one a byte of the packed code."""
         from nphash.codes import n_bytes
 
-        if not self.__sklearn_is_fitted__():
-            raise self._not_fitted()
+        self._check_fitted()
         prefix = type(self).__name__.lower()
         return np.array([f"{prefix}{i}" for i in range(n_bytes(self.n_bits))], dtype=object)
 
-    def _not_fitted(self) -> NotFittedError:
-        # Where scikit-learn is in use, its pipelines look for an exception of its own class.
-        exceptions = sys.modules.get("sklearn.exceptions")
-        cls = (
-            type("NotFittedError", (NotFittedError, exceptions.NotFittedError), {})
-            if exceptions
-            else NotFittedError
-        )
-        error: NotFittedError = cls(f"this {type(self).__name__} is not fitted yet", "call fit() first")
-        return error
+    def _check_fitted(self) -> None:
+        who = type(self).__name__
+        if not self.__sklearn_is_fitted__():
+            raise not_fitted(f"this {who} is not fitted yet")
+        learned = getattr(self, "n_bits_", self.n_bits)  # files of before may not say
+        if learned != self.n_bits:
+            raise InputError(
+                f"n_bits is {self.n_bits!r}, but this {who} has learned {learned} bits",
+                f"call fit() again, or set n_bits={learned}",
+            )
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "n_features_in_")
@@ -264,6 +303,15 @@ class Hasher:
         changed = {
             name: value
             for name, value in self.get_params(deep=False).items()
-            if value is not defaults[name].default
+            if not _same(value, defaults[name].default)
         }
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in changed.items())})"
+
+
+def _same(value: Any, default: Any) -> bool:
+    if value is default:
+        return True
+    try:
+        return type(value) is type(default) and bool(value == default)
+    except ValueError:  # arrays have no one answer
+        return False

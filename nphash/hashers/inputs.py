@@ -69,6 +69,11 @@ def check_documents(
 def _as_csr(X: Any, name: str) -> Any:
     if not scipy.sparse.issparse(X):
         X = _as_dense(X, name)
+    if X.ndim != 2:
+        raise InputError(
+            f"Expected 2D array, got {'scalar' if X.ndim == 0 else f'{X.ndim}D'} array instead: {name}",
+            "Reshape your data to (n_documents, n_words), for one document X.reshape(1, -1)",
+        )
     if X.dtype.kind == "c":
         raise InputError(f"Complex data not supported: {name} is {X.dtype}", "give real word weights")
     dtype = np.float64 if X.dtype == np.float64 else np.float32
@@ -83,7 +88,13 @@ def _as_csr(X: Any, name: str) -> Any:
 
 
 def _as_dense(X: Any, name: str) -> Any:
-    X = np.asarray(X)
+    try:
+        X = np.asarray(X)
+    except ValueError:  # rows of different lengths
+        raise InputError(
+            f"{name} is no table of numbers: its rows differ in length or depth",
+            "give every document a weight for every word, or a sparse matrix",
+        ) from None
     if X.dtype.kind in "OUS":
         try:
             X = X.astype(np.float64)
@@ -92,11 +103,6 @@ def _as_dense(X: Any, name: str) -> Any:
                 f"{name} holds something that is no number ({error}): argument must be a string or a number",
                 "turn texts into word weights with nphash.Vectorizer",
             ) from None
-    if X.ndim != 2:
-        raise InputError(
-            f"Expected 2D array, got {'scalar' if X.ndim == 0 else f'{X.ndim}D'} array instead: {name}",
-            "Reshape your data to (n_documents, n_words), for one document X.reshape(1, -1)",
-        )
     return X
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nphash.errors import InputError, NotFittedError
+from nphash.errors import InputError, not_fitted
 from nphash.text.counting import count_blocks, join_blocks
 from nphash.text.settings import VectorizerSettings
 from nphash.text.tokenizer import make_tokenizer
@@ -328,7 +328,7 @@ class Vectorizer:
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "vocabulary_"):
-            raise NotFittedError("the vectorizer has no vocabulary yet", "call fit first")
+            raise not_fitted("the vectorizer has no vocabulary yet", "call fit first")
 
     def _count(self, texts: Iterable[str]) -> Iterator[Counts]:
         self._check_fitted()
