@@ -1,3 +1,7 @@
+import json
+from dataclasses import asdict
+
+import numpy as np
 import pytest
 
 from nphash.errors import InputError
@@ -25,8 +29,33 @@ def test_unknown_preset():
         ({"max_words": 0}, "max_words is 0, but at least 1 is needed: None keeps all"),
         ({"weighting": "count"}, "'count' is no weighting: choose one of binary"),
         ({"pattern": "("}, "not a regular expression"),
+        ({"min_documents": 1.5}, "min_documents is 1.5, but a whole number"),
+        ({"min_documents": True}, "min_documents is True"),
+        ({"max_words": "a"}, "max_words is 'a', but a whole number"),
+        ({"max_share": "a"}, "max_share is 'a'"),
+        ({"max_share": True}, "max_share is True"),
+        ({"stop_words": None}, "stop_words is None: give .* a list of words"),
+        ({"stop_words": 5}, "stop_words is 5"),
+        ({"stop_words": ["the", 5]}, "stop_words is .'the', 5."),
+        ({"pattern": None}, "pattern is None"),
+        ({"pattern": ["a"]}, "pattern is .'a'."),
+        ({"weighting": None}, "None is no weighting"),
+        ({"weighting": ["tf"]}, "is no weighting"),
     ],
 )
 def test_values_out_of_range(values, message):
     with pytest.raises(InputError, match=message):
         VectorizerSettings(**values)
+
+
+def test_stop_words_may_be_a_list_or_a_path(tmp_path):
+    assert VectorizerSettings(stop_words=["the", "of"]) == VectorizerSettings(stop_words=("the", "of"))
+    assert VectorizerSettings(stop_words={"b", "a"}).stop_words == ("a", "b")
+    assert VectorizerSettings(stop_words=tmp_path / "x").stop_words == str(tmp_path / "x")
+    assert hash(VectorizerSettings(stop_words=["the"])) == hash(VectorizerSettings(stop_words=("the",)))
+
+
+def test_numbers_of_numpy_are_numbers():
+    settings = VectorizerSettings(min_documents=np.int64(2), max_share=np.float32(0.5), max_words=np.int32(7))
+    assert settings == VectorizerSettings(min_documents=2, max_share=0.5, max_words=7)
+    assert json.loads(json.dumps(asdict(settings)))["min_documents"] == 2

@@ -1,7 +1,7 @@
 import pytest
 
-from nphash.errors import CorpusError
-from nphash.text.stop_words import parse_stop_words, stop_words
+from nphash.errors import CorpusError, InputError
+from nphash.text.stop_words import as_source, parse_stop_words, stop_words
 from nphash.text.tokenizer import tokenize
 
 
@@ -39,3 +39,10 @@ def test_unreadable_file_is_named(tmp_path, make):
         make(path)
     with pytest.raises(CorpusError, match=r"words.txt' cannot be read .*one word a line"):
         stop_words(str(path))
+
+
+def test_words_that_are_given_are_lower_case_too():
+    assert stop_words(("Der", " die ", "für")) == {"der", "die", "für"}
+    assert as_source(["Der"]) == ("Der",) and as_source("english") == "english" and as_source([]) == ()
+    with pytest.raises(InputError, match="stop_words is 5"):
+        as_source(5)

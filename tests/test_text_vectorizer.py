@@ -195,3 +195,11 @@ def test_blocks_are_the_rows_of_fit_transform(small_blocks):
 def test_blocks_before_fit():
     with pytest.raises(NotFittedError):
         next(Vectorizer().transform_blocks(["gold"]))
+
+
+def test_stop_words_of_ones_own_survive_the_file():
+    vectorizer = Vectorizer(VectorizerSettings(stop_words=["Wheat"])).fit(["the wheat ships", "gold"])
+    assert vectorizer.vocabulary_ == ["gold", "ships", "the"]
+    again = Vectorizer.from_json(json.loads(json.dumps(vectorizer.to_json())))
+    assert again.settings == vectorizer.settings
+    assert again.fit(["the wheat ships", "gold"]).vocabulary_ == ["gold", "ships", "the"]

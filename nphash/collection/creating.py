@@ -83,12 +83,14 @@ class CreateSettings:
         given, who = isinstance(documents, Matrix), type(hasher).__name__
         if self.out_of_core and given:
             raise InputError(
-                "a matrix is read into memory as a whole", "give texts, or leave --out-of-core out"
+                "a matrix is read into memory as a whole",
+                "give texts, or leave --out-of-core (out_of_core) out",
             )
         if self.out_of_core and not hasher.out_of_core:
             raise InputError(
                 f"{who} needs the word weights in memory",
-                "take a method that learns from the disk (doc2hash, nash, vdsh), or leave --out-of-core out",
+                "take a method that learns from the disk (doc2hash, nash, vdsh), "
+                "or leave --out-of-core (out_of_core) out",
             )
         if self.out_of_core is not None or given:
             return (0 if self.out_of_core else None), None
@@ -96,7 +98,8 @@ class CreateSettings:
             return counts_limit(), None
         return 2 * counts_limit(), InputError(  # what fits into half of the memory may well fit into all
             f"{who} needs the word weights in memory, and they are too large for this machine's",
-            "take a method that learns from the disk (doc2hash, nash, vdsh), or try with --in-memory",
+            "take a method that learns from the disk (doc2hash, nash, vdsh), "
+            "or try with --in-memory (out_of_core=False)",
         )
 
     def check(self) -> None:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Collection
 from dataclasses import dataclass
+from numbers import Real
+from typing import Any
 
+from nphash.checks import check_count
 from nphash.errors import InputError
+from nphash.text.stop_words import as_source
 from nphash.text.tokenizer import WORD, make_tokenizer
 from nphash.text.weighting import WEIGHTINGS
 
@@ -23,7 +29,8 @@ class VectorizerSettings:
     pattern
         A name of `nphash.text.tokenizer.PATTERNS` or a regular expression.
     stop_words
-        ``"english"``, ``"none"`` or the path of a file with one word a line.
+        ``"english"``, ``"none"``, the path of a file with one word a line, or a list of words, which is
+        kept as a tuple.
     min_documents
         Keep words that at least so many documents hold. None: 3, or 1 for fewer than 50 documents.
     max_share
@@ -37,7 +44,7 @@ class VectorizerSettings:
     Raises
     ------
     InputError
-        For a value out of range.
+        For a value of another type or out of range.
 
     Examples
     --------
@@ -46,21 +53,29 @@ class VectorizerSettings:
     """
 
     pattern: str = WORD
-    stop_words: str = "english"
+    stop_words: str | os.PathLike[str] | Collection[str] = "english"
     min_documents: int | None = None
     max_share: float | None = None
     max_words: int | None = 10_000
     weighting: str = "tfidf"
 
     def __post_init__(self) -> None:
+        if not isinstance(self.pattern, str):
+            raise InputError(
+                f"pattern is {self.pattern!r}", "give a name or a regular expression as a string"
+            )
         make_tokenizer(self.pattern)
-        if self.min_documents is not None and self.min_documents < 1:
-            raise InputError(f"min_documents is {self.min_documents}, but at least 1 is needed")
-        if self.max_share is not None and not 0 < self.max_share <= 1:
-            raise InputError(f"max_share is {self.max_share}, but a share is above 0 and at most 1")
-        if self.max_words is not None and self.max_words < 1:
-            raise InputError(f"max_words is {self.max_words}, but at least 1 is needed", "None keeps all")
-        if self.weighting not in WEIGHTINGS:
+        plain: dict[str, Any] = {"stop_words": as_source(self.stop_words)}
+        if self.min_documents is not None:
+            hint = "None suits the number of documents"
+            plain["min_documents"] = check_count(self.min_documents, "min_documents", hint=hint)
+        if self.max_share is not None:
+            plain["max_share"] = _check_share(self.max_share)
+        if self.max_words is not None:
+            plain["max_words"] = check_count(self.max_words, "max_words", hint="None keeps all")
+        for name, value in plain.items():  # as JSON gives them back
+            object.__setattr__(self, name, value)
+        if not isinstance(self.weighting, str) or self.weighting not in WEIGHTINGS:
             raise InputError(f"{self.weighting!r} is no weighting", f"choose one of {', '.join(WEIGHTINGS)}")
 
     @classmethod
@@ -79,3 +94,12 @@ class VectorizerSettings:
         if name not in presets:
             raise InputError(f"{name!r} is no preset", f"choose one of {', '.join(presets)}")
         return presets[name]
+
+
+def _check_share(share: Any) -> float:
+    if not isinstance(share, Real) or isinstance(share, bool) or not 0 < float(share) <= 1:
+        raise InputError(
+            f"max_share is {share!r}, but a share is above 0 and at most 1",
+            "give a number such as 0.8, or None",
+        )
+    return float(share)

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict
 from itertools import repeat
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nphash.errors import InputError, not_fitted
+from nphash.errors import InputError
+from nphash.text.conventions import Conventions, checked
 from nphash.text.counting import count_blocks, join_blocks
 from nphash.text.settings import VectorizerSettings
 from nphash.text.tokenizer import make_tokenizer
 from nphash.text.vocabulary import Vocabulary, learn, select, survey
 from nphash.text.weighting import Counts, Statistics, weigh
 
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
 __all__ = ["Vectorizer", "VectorizerSettings"]
 
 
-class Vectorizer:
+class Vectorizer(Conventions):
     """Turn texts into rows of word weights.
 
     Parameters
@@ -52,39 +56,7 @@ class Vectorizer:
     def __init__(self, settings: VectorizerSettings | None = None) -> None:
         self.settings = VectorizerSettings() if settings is None else settings
 
-    def __repr__(self) -> str:
-        given = ", ".join(
-            f"{field.name}={getattr(self.settings, field.name)!r}"
-            for field in fields(self.settings)
-            if getattr(self.settings, field.name) != field.default
-        )
-        return f"Vectorizer(VectorizerSettings({given}))" if given else "Vectorizer()"
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return ``settings`` and, with `deep`, each of them as ``settings__name``."""
-        each = {
-            f"settings__{field.name}": getattr(self.settings, field.name) for field in fields(self.settings)
-        }
-        return {"settings": self.settings, **(each if deep else {})}
-
-    def set_params(self, **params: Any) -> Vectorizer:
-        """Set ``settings``, or single ones as ``settings__name``; return this vectorizer.
-
-        Raises
-        ------
-        InputError
-            If there is no such parameter, or its value is out of range.
-        """
-        unknown = sorted(params.keys() - self.get_params().keys())
-        if unknown:
-            names = ", ".join(self.get_params())
-            raise InputError(f"the vectorizer has no parameter {unknown[0]!r}", f"there are {names}")
-        settings = params.pop("settings", self.settings)
-        given = {name.removeprefix("settings__"): value for name, value in params.items()}
-        self.settings = replace(VectorizerSettings() if settings is None else settings, **given)
-        return self
-
-    def fit(self, texts: Iterable[str], y: None = None) -> Vectorizer:
+    def fit(self, texts: Iterable[str], y: Any = None) -> Self:
         """Learn the vocabulary and document frequencies in one pass; memory follows the distinct words.
 
         Raises
@@ -95,7 +67,7 @@ class Vectorizer:
         self._learn(texts, keep=False)
         return self
 
-    def fit_transform(self, texts: Iterable[str], y: None = None) -> Any:
+    def fit_transform(self, texts: Iterable[str], y: Any = None) -> Any:
         """Do `fit` and `transform` while reading ``texts`` only once: it may be a generator.
 
         Returns
@@ -154,7 +126,7 @@ class Vectorizer:
         >>> [rows_of(block).shape for block in blocks]
         [(2, 3)]
         """
-        found, columns = survey(texts, self.settings, keep)
+        found, columns = survey(texts, checked(self.settings), keep)
         self._set(found)
 
         def rows_of(block: Counts) -> Any:
@@ -247,7 +219,7 @@ class Vectorizer:
         self._check_fitted()
         return Statistics(self.document_frequency_, self.n_documents_, self.mean_length_)
 
-    def refit_frequencies(self, counts: Any) -> Vectorizer:
+    def refit_frequencies(self, counts: Any) -> Self:
         """Take document frequencies and sizes from other counts of the same vocabulary.
 
         For protocols that choose the words on one set of documents and weigh them on another.
@@ -285,7 +257,7 @@ class Vectorizer:
         }
 
     @classmethod
-    def from_json(cls, state: dict[str, Any]) -> Vectorizer:
+    def from_json(cls, state: dict[str, Any]) -> Self:
         """Rebuild a fitted vectorizer from `to_json`'s dict.
 
         Raises
@@ -315,7 +287,7 @@ class Vectorizer:
         return vectorizer
 
     def _learn(self, texts: Iterable[str], keep: bool) -> list[Counts]:
-        found, blocks = learn(texts, self.settings, keep)
+        found, blocks = learn(texts, checked(self.settings), keep)
         self._set(found)
         return blocks
 
@@ -325,10 +297,6 @@ class Vectorizer:
         self.n_documents_ = found.n_documents
         self.mean_length_ = found.mean_length
         self._number: dict[str, int] = {}
-
-    def _check_fitted(self) -> None:
-        if not hasattr(self, "vocabulary_"):
-            raise not_fitted("the vectorizer has no vocabulary yet", "call fit first")
 
     def _count(self, texts: Iterable[str]) -> Iterator[Counts]:
         self._check_fitted()

@@ -12,7 +12,7 @@ import numpy as np
 from nphash.errors import InputError
 from nphash.text.counting import count_blocks
 from nphash.text.settings import SMALL_CORPUS, VectorizerSettings
-from nphash.text.stop_words import stop_words
+from nphash.text.stop_words import as_source, stop_words
 from nphash.text.tokenizer import make_tokenizer
 from nphash.text.weighting import Array, Counts
 
@@ -85,7 +85,7 @@ def survey(
         As `learn`.
     """
     number: defaultdict[str, int] = defaultdict(count().__next__)
-    stopped = [number[word] for word in sorted(stop_words(settings.stop_words))]
+    stopped = [number[word] for word in sorted(stop_words(as_source(settings.stop_words)))]
     look_up = number.__getitem__
     words = make_tokenizer(settings.pattern)
     document_frequency = np.zeros(0, np.int64)
