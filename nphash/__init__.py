@@ -5,32 +5,42 @@ Public names load on first use (PEP 562): ``import nphash`` imports neither NumP
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nphash._version import __version__
+from nphash.exports import on_first_use
 
 if TYPE_CHECKING:
     from nphash.collection import Collection
     from nphash.hashers.doc2hash import Doc2Hash
+    from nphash.hashers.nphash import NpHash
+    from nphash.hashers.settings import Training
     from nphash.index import HammingIndex
-    from nphash.text.vectorizer import Vectorizer
+    from nphash.text.vectorizer import Vectorizer, VectorizerSettings
 
-_HOMES = {
-    "Collection": "nphash.collection",
-    "Doc2Hash": "nphash.hashers.doc2hash",
-    "HammingIndex": "nphash.index",
-    "Vectorizer": "nphash.text.vectorizer",
-}
+__all__ = [
+    "Collection",
+    "Doc2Hash",
+    "HammingIndex",
+    "NpHash",
+    "Training",
+    "Vectorizer",
+    "VectorizerSettings",
+    "__version__",
+]
 
-__all__ = ["Collection", "Doc2Hash", "HammingIndex", "Vectorizer", "__version__"]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'nphash' has no attribute {name!r}")
-    from importlib import import_module
-
-    return getattr(import_module(_HOMES[name]), name)
+__getattr__ = on_first_use(
+    "nphash",
+    {
+        "Collection": "nphash.collection",
+        "Doc2Hash": "nphash.hashers.doc2hash",
+        "HammingIndex": "nphash.index",
+        "NpHash": "nphash.hashers.nphash",
+        "Training": "nphash.hashers.settings",
+        "Vectorizer": "nphash.text.vectorizer",
+        "VectorizerSettings": "nphash.text.settings",
+    },
+)
 
 
 def __dir__() -> list[str]:

@@ -17,7 +17,18 @@ MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path not in SCRIPTS)
 
 # Lowest first; a module may import from its own level (without a cycle) and from those before it.
 LEVELS = [
-    {"errors", "_version", "checks", "checksums", "disk", "pool", "background", "threads", "kernels"},
+    {
+        "errors",
+        "_version",
+        "checks",
+        "checksums",
+        "disk",
+        "exports",
+        "pool",
+        "background",
+        "threads",
+        "kernels",
+    },
     {
         "ops",
         "gumbel",

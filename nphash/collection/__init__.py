@@ -15,8 +15,22 @@ replaces ``manifest.json``; a process killed at any instant, or a full disk, lea
 or the new one. Nothing in the directory is a pickle, and all names in the manifest are relative.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from nphash.collection.collection import Collection
 from nphash.collection.searching import Explanation, Hit, SearchSettings
 from nphash.collection.view import Documents
+from nphash.exports import on_first_use
 
-__all__ = ["Collection", "Documents", "Explanation", "Hit", "SearchSettings"]
+if TYPE_CHECKING:
+    from nphash.collection.creating import CreateSettings
+
+__all__ = ["Collection", "CreateSettings", "Documents", "Explanation", "Hit", "SearchSettings"]
+
+__getattr__ = on_first_use("nphash.collection", {"CreateSettings": "nphash.collection.creating"})
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
