@@ -249,7 +249,6 @@ class VariationalHasher(Hasher):
         if self.__sklearn_is_fitted__():
             self._check_fitted()
         partial_fit(self, X, y)
-        self.n_bits_ = self.n_bits
         return self
 
     def _fit(self, X: Any, y: Any, **options: Any) -> None:

@@ -64,6 +64,7 @@ def _one_pass(hasher: VariationalHasher, X: Any, y: Any, settings: Training) -> 
     hasher.params_ = hasher.ready(state.params, X)
     done = {
         "n_features_in_": X.shape[1],
+        "n_bits_": hasher.n_bits,
         "optimiser_": state.optimiser,
         "seed_": seed,
         "history_": state.history,
