@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nphash.errors import InputError
+from nphash.scalars import is_count
 
 __all__ = [
     "MAX_BITS",
@@ -46,8 +47,8 @@ def check_n_bits(n_bits: int) -> int:
     >>> check_n_bits(40)
     40
     """
-    if isinstance(n_bits, bool) or not isinstance(n_bits, (int, np.integer)) or not 1 <= n_bits <= MAX_BITS:
-        raise InputError(f"bits is {n_bits!r}, but codes have 1 to {MAX_BITS} bits", "32 or 64 are usual")
+    if not is_count(n_bits) or n_bits > MAX_BITS:
+        raise InputError(f"n_bits is {n_bits!r}, but codes have 1 to {MAX_BITS} bits", "32 or 64 are usual")
     return int(n_bits)
 
 
@@ -68,7 +69,7 @@ def pack(bits: npt.ArrayLike) -> Codes:
     Parameters
     ----------
     bits
-        Array of shape (n, n_bits), boolean or of zeros and ones.
+        Array of shape (n, n_bits), boolean or of zeros and ones. The bits of real values are ``a > 0``.
 
     Returns
     -------
@@ -78,7 +79,8 @@ def pack(bits: npt.ArrayLike) -> Codes:
     Raises
     ------
     InputError
-        If ``bits`` is not two-dimensional.
+        If ``bits`` is not two-dimensional, has no columns or more than 4096, or holds anything but zeros
+        and ones.
 
     Examples
     --------
@@ -92,9 +94,18 @@ def pack(bits: npt.ArrayLike) -> Codes:
             "reshape a single code to (1, n_bits)",
         )
     codes = np.zeros((bits.shape[0], n_bytes(check_n_bits(bits.shape[1]))), dtype=np.uint8)
-    packed = np.packbits(bits.astype(bool, copy=False), axis=1)
+    packed = np.packbits(bits if bits.dtype == bool else _truth(bits), axis=1)
     codes[:, : packed.shape[1]] = packed
     return codes
+
+
+def _truth(bits: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    # Signs, reals and NaN are all true: taken for bits they would be ones, silently.
+    ones: npt.NDArray[np.bool_] = bits == 1
+    wrong = ~(ones | (bits == 0))
+    if wrong.any():
+        raise InputError(f"bits hold {bits[wrong].tolist()[0]!r}, but only 0 and 1 are packed", "give a > 0")
+    return ones
 
 
 def unpack(codes: Codes, n_bits: int) -> npt.NDArray[np.bool_]:
@@ -164,11 +175,18 @@ def as_words(codes: Codes) -> Words:
 def hamming_distances(queries: Codes, database: Codes) -> npt.NDArray[np.int64]:
     """Return all Hamming distances, shape (n_queries, n_database): the obvious form, for small inputs.
 
+    Raises
+    ------
+    InputError
+        If either is no array of codes, or both are not of the same width.
+
     Examples
     --------
     >>> hamming_distances(pack([[1, 1, 0]]), pack([[1, 1, 0], [0, 0, 1]]))
     array([[0, 3]])
     """
+    n_bits = 8 * np.shape(database)[-1] if np.ndim(database) else 0  # of whole words, without padding
+    queries, database = check_codes(queries, n_bits), check_codes(database, n_bits)
     difference = queries[:, None, :] ^ database[None, :, :]  # (n_queries, n_database, n_bytes)
     distances: npt.NDArray[np.int64] = np.bitwise_count(difference).sum(axis=2, dtype=np.int64)
     return distances

@@ -9,8 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from nphash.errors import InputError
+from nphash.scalars import is_number
 
-__all__ = ["Constant", "Exponential", "Linear", "Schedule", "ScheduleLike", "as_schedule"]
+__all__ = ["Constant", "Exponential", "Linear", "Schedule", "ScheduleLike", "as_schedule", "schedule_ends"]
 
 Schedule = Callable[[float], float]
 ScheduleLike = float | tuple[float, float] | Schedule
@@ -30,7 +31,7 @@ class Constant:
 
     def __call__(self, epoch: float) -> float:
         """Return the value after ``epoch`` epochs."""
-        return self.value
+        return float(self.value)  # a NumPy number would turn float32 arrays into float64
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,8 @@ class Linear:
     def __call__(self, epoch: float) -> float:
         """Return the value after ``epoch`` epochs."""
         if epoch >= self.epochs:  # also for epochs = 0
-            return self.stop
-        return self.start + (self.stop - self.start) * epoch / self.epochs
+            return float(self.stop)
+        return float(self.start + (self.stop - self.start) * epoch / self.epochs)
 
 
 @dataclass(frozen=True)
@@ -72,26 +73,48 @@ class Exponential:
 
     def __call__(self, epoch: float) -> float:
         """Return the value after ``epoch`` epochs."""
-        return max(self.floor, self.start * float(self.rate**epoch))
+        return float(max(self.floor, self.start * self.rate**epoch))
 
 
-def as_schedule(value: ScheduleLike, epochs: float) -> Schedule:
+def as_schedule(value: ScheduleLike, epochs: float, name: str = "the schedule") -> Schedule:
     """Return a schedule: a number stays the same, a pair (start, stop) is a line over ``epochs`` epochs.
 
     Raises
     ------
     InputError
-        If ``value`` is neither number, pair nor schedule.
+        If ``value``, called ``name`` in the message, is neither finite number, pair nor schedule.
 
     Examples
     --------
     >>> as_schedule((1.0, 0.5), epochs=10)(5)
     0.75
     """
-    if isinstance(value, (int, float)):
+    if is_number(value):
         return Constant(float(value))
-    if isinstance(value, (tuple, list)) and len(value) == 2:
+    if isinstance(value, (tuple, list)) and len(value) == 2 and all(map(is_number, value)):
         return Linear(float(value[0]), float(value[1]), epochs)
     if callable(value):
         return value
-    raise InputError(f"{value!r} is no schedule", "give a number or a pair (start, stop)")
+    raise InputError(f"{name} is {value!r}", "give a finite number, a pair (start, stop) or a schedule")
+
+
+def schedule_ends(value: ScheduleLike, epochs: float, name: str) -> tuple[float, float]:
+    """Return the first and last value of a schedule over ``epochs`` epochs: what can be checked of it.
+
+    Raises
+    ------
+    InputError
+        If ``value``, called ``name`` in the message, is no schedule, or gives what is no finite number.
+
+    Examples
+    --------
+    >>> schedule_ends((1.0, 0.3), epochs=20, name="temperature")
+    (1.0, 0.3)
+    """
+    schedule = as_schedule(value, epochs, name)
+    first, last = schedule(0.0), schedule(float(epochs))
+    if not (is_number(first) and is_number(last)):
+        raise InputError(
+            f"{name} goes from {first!r} to {last!r} in {epochs} epochs", "its values must be finite numbers"
+        )
+    return float(first), float(last)

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from nphash.errors import InputError
 from nphash.pool import Call, end_calls, pool_of
+from nphash.scalars import is_count
 
 __all__ = ["blas_libraries", "count_threads", "cut", "run_blocks", "run_tasks", "single_threaded_blas"]
 
@@ -30,13 +31,13 @@ def count_threads(threads: int | None = None) -> int:
     Parameters
     ----------
     threads
-        A positive number, or None for the ``NPHASH_THREADS`` environment variable and, without
+        A whole number from 1 on, or None for the ``NPHASH_THREADS`` environment variable and, without
         it, the number of processors this process may run on.
 
     Raises
     ------
     InputError
-        For a number below 1.
+        For anything else.
 
     Examples
     --------
@@ -48,16 +49,17 @@ def count_threads(threads: int | None = None) -> int:
         if not setting:
             affinity = getattr(os, "sched_getaffinity", None)  # Linux only
             return len(affinity(0)) if affinity else os.cpu_count() or 1
-        if not setting.isdigit():
+        if not setting.isdecimal():
             raise InputError(
                 f"NPHASH_THREADS is {setting!r}, not a number", "unset it or give a positive number"
             )
         threads = int(setting)
-    if threads < 1:
+    if not is_count(threads):
         raise InputError(
-            f"threads is {threads}, but at least 1 is needed", "leave it out to use every processor"
+            f"threads is {threads!r}, but a whole number of at least 1 is needed",
+            "leave it out to use every processor",
         )
-    return threads
+    return int(threads)
 
 
 def cut(n: int, size: int) -> list[tuple[int, int]]:

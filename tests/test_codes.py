@@ -99,5 +99,37 @@ def test_ones_behind_the_last_bit_are_refused():
 def test_bits_need_two_dimensions():
     with pytest.raises(InputError, match="1 dimensions"):
         codes.pack([1, 0, 1])
-    with pytest.raises(InputError, match="bits is 0"):
+    with pytest.raises(InputError, match="n_bits is 0"):
         codes.pack(np.zeros((2, 0)))
+
+
+@pytest.mark.parametrize(
+    ("bits", "wrong"),
+    [
+        ([[-1, 1]], "-1"),
+        ([[0.3, 1.0]], "0.3"),
+        ([[1.0, np.nan]], "nan"),
+        ([["0", "1"]], "'0'"),
+        ([[None]], "None"),
+    ],
+)
+def test_what_is_neither_zero_nor_one_is_no_bit(bits, wrong):
+    # Taken for a truth value, each of them is a one.
+    with pytest.raises(InputError, match=f"bits hold {wrong}, .*give a > 0"):
+        codes.pack(bits)
+
+
+@pytest.mark.parametrize("dtype", [bool, np.uint8, np.int64, np.float32, object])
+def test_zeros_and_ones_of_any_dtype_are_bits(dtype, rng):
+    bits = rng.random((9, 70)) < 0.5
+    assert np.array_equal(codes.pack(bits.astype(dtype)), codes.pack(bits))
+
+
+@pytest.mark.parametrize(
+    "wrong", [3, [1, 2], np.zeros((2, 3), np.uint8), np.zeros((2, 8)), np.zeros((1, 16), np.uint8)]
+)
+def test_distances_of_what_is_no_code_are_refused(wrong):
+    packed = codes.pack([[1, 0]])
+    for queries, database in ((packed, wrong), (wrong, packed)):
+        with pytest.raises(InputError, match=r"n_bits is 0|codes are"):
+            codes.hamming_distances(queries, database)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from nphash.errors import InputError, InputTypeError
-from nphash.hashers.inputs import check_documents, check_labels, is_count, seed_from
+from nphash.hashers.inputs import check_documents, check_labels, seed_from
 
 weights = arrays(
     np.float64,
@@ -140,7 +140,3 @@ def test_random_states_become_one_number():
 def test_anything_else_is_no_random_state(random_state):
     with pytest.raises(InputError, match=r"random_state is"):
         seed_from(random_state)
-
-
-def test_a_count_is_a_whole_number_from_one_on():
-    assert [is_count(v) for v in (1, np.int32(4), 0, -1, 2.0, True, None, "1")] == [True, True] + [False] * 6

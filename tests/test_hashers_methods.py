@@ -162,3 +162,29 @@ def test_unusual_documents_give_finite_codes(method, unusual):
     labels = np.arange(x.shape[0]) % 3
     hasher = small.quick(method, n_bits=8, random_state=0).fit(x, labels)
     assert np.isfinite(hasher.decision_function(x)).all()
+
+
+def _numeric(method):
+    """Names of the parameters that are numbers or schedules, and what makes NumPy's scalars of them."""
+    for name, value in small.quick(method).get_params().items():
+        of_numpy = {int: np.int64, float: np.float32}
+        if type(value) in of_numpy:
+            yield name, of_numpy[type(value)](value)
+        elif isinstance(value, tuple) and name != "hidden":
+            yield name, tuple(map(np.float32, value))
+
+
+@pytest.mark.parametrize("method", OURS)
+def test_what_is_no_sensible_number_is_refused_by_the_name_of_the_parameter(method):
+    for name, _ in _numeric(method):
+        for wrong in ("a", np.nan, np.inf, -1, True, []):
+            hasher = small.quick(method, **{name: wrong})
+            with pytest.raises(InputError, match=name.rpartition("__")[2]):
+                hasher.fit(X, y).transform(X)
+
+
+@pytest.mark.parametrize("method", OURS)
+def test_parameters_may_be_numbers_of_numpy(method):
+    same = dict(_numeric(method))
+    codes = small.quick(method, **{**same, "random_state": np.int64(0)}).fit(X, y).transform(X)
+    assert codes.shape == (X.shape[0], 8)

@@ -211,7 +211,7 @@ def test_saved_and_loaded_with_its_settings(tmp_path):
         ({"similarity": Similarity(neighbours=0)}, "similarity.neighbours"),
         ({"similarity": Similarity(rounds=0)}, "similarity.rounds"),
         ({"similarity": Similarity(weight=-1)}, "similarity.weight"),
-        ({"similarity": Similarity(teacher_temperature=0)}, "temperature of similarity"),
+        ({"similarity": Similarity(teacher_temperature=0)}, "similarity.teacher_temperature is 0"),
     ],
 )
 def test_settings_that_cannot_be(params, message):

@@ -26,6 +26,7 @@ LEVELS = [
         "exports",
         "pool",
         "background",
+        "scalars",
         "threads",
         "kernels",
     },

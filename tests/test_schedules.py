@@ -1,10 +1,12 @@
 import dataclasses
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nphash.schedules import Constant, Exponential, Linear
+from nphash.errors import InputError
+from nphash.schedules import Constant, Exponential, Linear, as_schedule, schedule_ends
 
 epochs = st.floats(0, 1000)
 
@@ -48,3 +50,27 @@ def test_schedules_are_values(schedule):
     assert schedule == dataclasses.replace(schedule)
     with pytest.raises(dataclasses.FrozenInstanceError):
         schedule.start = 0
+
+
+@pytest.mark.parametrize("number", [np.int64(0), np.float32(0.5), np.float64(2), 3, 0.5])
+def test_numbers_of_numpy_are_schedules_that_give_python_floats(number):
+    # GridSearchCV hands them over; float64 from a schedule would turn arrays of float32 into float64.
+    for schedule in (as_schedule(number, 5), as_schedule((number, number), 5), Exponential(number, 1.0)):
+        assert schedule(2.0) == number
+        assert type(schedule(2.0)) is float
+
+
+@pytest.mark.parametrize(
+    "value", [True, np.True_, "0.1", None, np.nan, np.inf, (1, 2, 3), (True, 1), ("a", "b")]
+)
+def test_anything_else_is_no_schedule(value):
+    with pytest.raises(InputError, match=r"kl_weight is .*give a finite number"):
+        as_schedule(value, 5, "kl_weight")
+
+
+def test_ends_of_a_schedule_are_checked():
+    assert schedule_ends((1, 0.5), 5, "noise") == (1.0, 0.5)
+    assert schedule_ends(lambda epoch: np.float32(2 * epoch), 5, "noise") == (0.0, 10.0)
+    for wrong in (lambda epoch: np.nan, lambda epoch: "1", Linear(1.0, np.inf, 5)):
+        with pytest.raises(InputError, match="noise goes from"):
+            schedule_ends(wrong, 5, "noise")

@@ -6,6 +6,7 @@ import threading
 import time
 import warnings
 
+import numpy as np
 import pytest
 
 from nphash.background import Background
@@ -153,8 +154,16 @@ def test_count_threads(monkeypatch):
     monkeypatch.setenv("NPHASH_THREADS", "many")
     with pytest.raises(InputError, match="many"):
         count_threads()
-    with pytest.raises(InputError, match="at least 1"):
-        count_threads(0)
+    monkeypatch.setenv("NPHASH_THREADS", "²")  # a digit, but no number
+    with pytest.raises(InputError, match="²"):
+        count_threads()
+    for threads in (0, -1, 1.5, "2", True):
+        with pytest.raises(InputError, match=f"threads is {threads!r}.*at least 1"):
+            count_threads(threads)
+
+
+def test_threads_may_be_a_number_of_numpy():
+    assert type(count_threads(np.int64(2))) is int
 
 
 def test_blas_guards_nest_and_restore():

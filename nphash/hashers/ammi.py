@@ -42,6 +42,7 @@ from nphash.hashers.lsi import project
 from nphash.hashers.training import Batch, Data, Params, Training, train
 from nphash.hashers.validation import held_out_rows, precision_validator, subset
 from nphash.ops import sigmoid, softplus, sparse_dense
+from nphash.scalars import is_number
 from nphash.threads import count_threads
 
 __all__ = ["AMMI", "bit_entropy", "markov_entropy"]
@@ -263,7 +264,7 @@ class AMMI(LinearHasher):
         if not isinstance(training, Training):
             raise InputError(f"training is {training!r}", "give a nphash.hashers.Training or None")
         training.check()
-        if not 0 <= self.entropy_weight < np.inf:
+        if not is_number(self.entropy_weight) or self.entropy_weight < 0:
             raise InputError(f"entropy_weight is {self.entropy_weight!r}", "give 0 or more; 3 is usual")
         if self.start not in ("itq", "random"):
             raise InputError(f"start is {self.start!r}", 'give "itq" or "random"')

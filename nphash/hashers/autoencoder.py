@@ -23,14 +23,15 @@ from nphash.engines import create_engine
 from nphash.errors import InputError
 from nphash.hashers.base import Hasher
 from nphash.hashers.heads import Labels, classify, start_head, targets
-from nphash.hashers.inputs import is_count, seed_from
+from nphash.hashers.inputs import seed_from
 from nphash.hashers.networks import encoder, glorot, layers, log_unigram
 from nphash.hashers.partial import forget, partial_fit
 from nphash.hashers.training import Batch, Data, Params, Training, train
 from nphash.hashers.validation import held_out_rows, precision_validator, subset
 from nphash.losses import bound_loss, supervised_loss
 from nphash.ops import dense, dropout_mask
-from nphash.schedules import Schedule, ScheduleLike, as_schedule
+from nphash.scalars import is_count, is_number
+from nphash.schedules import Schedule, ScheduleLike, as_schedule, schedule_ends
 from nphash.threads import count_threads, cut, run_blocks, single_threaded_blas
 
 if TYPE_CHECKING:
@@ -123,9 +124,8 @@ class VariationalHasher(Hasher):
     def _schedule(self, value: ScheduleLike) -> Schedule:
         return as_schedule(value, self._training.epochs)
 
-    def _ends(self, value: ScheduleLike) -> tuple[float, float]:
-        schedule = self._schedule(value)
-        return schedule(0.0), schedule(float(self._training.epochs))
+    def _lowest(self, value: ScheduleLike, name: str) -> float:
+        return min(schedule_ends(value, self._training.epochs, name))
 
     def _start(self, rng: np.random.Generator, n_hidden: int, target: Any) -> Params:
         """Return the first weights of everything behind the encoder."""
@@ -203,21 +203,21 @@ class VariationalHasher(Hasher):
             raise InputError(
                 f"hidden is {hidden!r}", "give the widths of one or more layers, such as (500, 500)"
             )
-        if not isinstance(self.dropout, (int, float)) or not 0 <= self.dropout < 1:
+        if not is_number(self.dropout) or not 0 <= self.dropout < 1:
             raise InputError(
                 f"dropout is {self.dropout!r}", "give the share of units left out, from 0 to below 1"
             )
         if self.target not in TARGETS:
             raise InputError(f"target is {self.target!r}", f"give one of {', '.join(TARGETS)}")
         self._training.check()
-        if not all(0 <= weight < np.inf for weight in self._ends(self.kl_weight)):
-            raise InputError(f"kl_weight is {self.kl_weight}", "it must be 0 or more from first to last")
+        if self._lowest(self.kl_weight, "kl_weight") < 0:
+            raise InputError(f"kl_weight is {self.kl_weight!r}", "it must be 0 or more from first to last")
         if not isinstance(self._labels, Labels):
             raise InputError(f"labels is {self._labels!r}", "give a nphash.hashers.Labels or None")
         self._labels.check()
-        if not all(0 <= weight < np.inf for weight in self._ends(self._labels.weight)):
+        if self._lowest(self._labels.weight, "labels.weight") < 0:
             raise InputError(
-                f"labels.weight is {self._labels.weight}", "it must be 0 or more from first to last"
+                f"labels.weight is {self._labels.weight!r}", "it must be 0 or more from first to last"
             )
 
     def partial_fit(self, X: Any, y: Any = None) -> Self:

@@ -117,10 +117,10 @@ class Doc2Hash(VariationalHasher):
 
     def _check_params(self) -> None:
         super()._check_params()
-        if self.sampling not in SAMPLING:
+        if self.sampling not in tuple(SAMPLING):  # what cannot be hashed is compared as well
             raise InputError(f"sampling is {self.sampling!r}", f"give one of {', '.join(SAMPLING)}")
-        if not min(self._ends(self.temperature)) > 0:
-            raise InputError(f"temperature is {self.temperature}", "it must be above 0 from first to last")
+        if self._lowest(self.temperature, "temperature") <= 0:
+            raise InputError(f"temperature is {self.temperature!r}", "it must be above 0 from first to last")
 
     def sample(self, a: Array, noise: Array, temperature: float) -> tuple[Array, Back]:
         """Draw bits (B, L) of logits; a method, so that a gradient check can put another in its place."""

@@ -14,9 +14,9 @@ import numpy.typing as npt
 import scipy.sparse
 
 from nphash.errors import InputError
-from nphash.hashers.inputs import is_count
 from nphash.losses import cross_entropy, logistic_loss
 from nphash.ops import dense, relu
+from nphash.scalars import is_count
 from nphash.schedules import Linear, ScheduleLike
 
 __all__ = ["Labels", "classify", "start_head", "targets"]

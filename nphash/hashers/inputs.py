@@ -11,7 +11,7 @@ from nphash.checks import is_count
 from nphash.corpus.shards import Shards
 from nphash.errors import InputError, InputTypeError
 
-__all__ = ["check_documents", "check_labels", "is_count", "seed_from"]
+__all__ = ["check_documents", "check_labels", "seed_from"]
 
 # Models calculate in float32, where squares of larger weights overflow.
 LARGEST = 1e15

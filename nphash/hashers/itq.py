@@ -23,6 +23,7 @@ from nphash.errors import InputError
 from nphash.hashers.inputs import seed_from
 from nphash.hashers.linear import LinearHasher
 from nphash.hashers.lsi import fit_lsi, normalise_rows, project
+from nphash.scalars import is_count
 from nphash.threads import count_threads, single_threaded_blas
 
 __all__ = ["ITQ", "rotation"]
@@ -116,8 +117,8 @@ class ITQ(LinearHasher):
         self.threads = threads
 
     def _fit(self, X: Any, y: Any, **options: Any) -> None:
-        if self.iterations < 0:
-            raise InputError(f"iterations is {self.iterations}", "give 0 or more; 50 are usual")
+        if not is_count(self.iterations, 0):
+            raise InputError(f"iterations is {self.iterations!r}", "give 0 or more; 50 are usual")
         seed = seed_from(self.random_state)
         components = fit_lsi(X, self.n_bits, seed).components  # (V, d)
         rows = normalise_rows(project(X, components, count_threads(self.threads)))  # (n, d)

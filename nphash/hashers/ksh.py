@@ -32,11 +32,12 @@ import scipy.linalg
 from nphash.errors import InputError
 from nphash.hashers.base import Hasher
 from nphash.hashers.heads import targets
-from nphash.hashers.inputs import is_count, seed_from
+from nphash.hashers.inputs import seed_from
 from nphash.hashers.linear import product_in_blocks
 from nphash.hashers.lsi import fit_lsi, fix_signs, normalise_rows, project
 from nphash.ops import tanh
 from nphash.relevance import relevance
+from nphash.scalars import is_count
 from nphash.threads import count_threads, single_threaded_blas
 
 __all__ = ["KSH", "Residual", "smooth_objective"]

@@ -198,8 +198,8 @@ class NashN(Nash):
 
     def _check_params(self) -> None:
         super()._check_params()
-        if not all(0 <= scale < np.inf for scale in self._ends(self.noise)):
-            raise InputError(f"noise is {self.noise}", "it must be 0 or more from first to last")
+        if self._lowest(self.noise, "noise") < 0:
+            raise InputError(f"noise is {self.noise!r}", "it must be 0 or more from first to last")
 
     def noisy(self, params: Params, h: Array, code: Array, batch: Batch) -> tuple[Array, BackNoise]:
         """Return the code with noise: z' = z + sigma e, whose gradient is the code's."""

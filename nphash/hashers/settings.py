@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import isfinite
 
 from nphash.engines import ENGINES
 from nphash.errors import InputError
-from nphash.hashers.inputs import is_count
-from nphash.schedules import ScheduleLike, as_schedule
+from nphash.scalars import check_positive, is_count, is_number
+from nphash.schedules import ScheduleLike, schedule_ends
 
 __all__ = ["Similarity", "Training"]
 
@@ -24,7 +23,8 @@ class Training:
     batch_size
         Documents a step.
     learning_rate
-        Adam's step size: a number, a pair (first, last) for a line over the epochs, or a schedule.
+        Adam's step size: a number, a pair (first, last) for a line over the epochs, or a schedule. Positive
+        at first; a line may end at 0.
     clip_norm
         Gradients are scaled down to this global norm; None leaves them.
     average
@@ -65,16 +65,22 @@ class Training:
             raise InputError(
                 f"batch_size is {self.batch_size!r}", "give a whole number, 1 or more; 100 is usual"
             )
-        if not as_schedule(self.learning_rate, self.epochs)(0.0) > 0:
+        first, last = schedule_ends(self.learning_rate, self.epochs, "learning_rate")
+        if not (first > 0 and last >= 0):  # a last rate of 0 is reached when the last step is done
             raise InputError(
-                f"learning_rate is {self.learning_rate}", "give a positive number; 0.001 is usual"
+                f"learning_rate is {self.learning_rate!r}",
+                "it must be positive at first and not negative at last; 0.001 is usual",
             )
-        if self.average is not None and not 0 < self.average < 1:
+        if self.clip_norm is not None and not (is_number(self.clip_norm) and self.clip_norm > 0):
+            raise InputError(f"clip_norm is {self.clip_norm!r}", "give a positive number, or None")
+        if self.average is not None and not (is_number(self.average) and 0 < self.average < 1):
             raise InputError(f"average is {self.average!r}", "give a share between 0 and 1, or None")
         if self.patience is not None and not is_count(self.patience):
             raise InputError(f"patience is {self.patience!r}", "give 1 or more epochs, or None")
-        if not 0 <= self.validation_share < 1:
-            raise InputError(f"validation_share is {self.validation_share}", "give a share from 0 to below 1")
+        if not (is_number(self.validation_share) and 0 <= self.validation_share < 1):
+            raise InputError(
+                f"validation_share is {self.validation_share!r}", "give a share from 0 to below 1"
+            )
         if self.dtype not in ("float32", "float64"):
             raise InputError(f"dtype is {self.dtype!r}", 'give "float32" or "float64"')
         if self.engine not in ENGINES:
@@ -131,9 +137,7 @@ class Similarity:
         for name in ("neighbours", "edges", "eigenmap", "rounds", "lsi", "graph_lsi"):
             if not is_count(getattr(self, name)):
                 raise InputError(f"similarity.{name} is {getattr(self, name)!r}", "give 1 or more")
-        if not (isfinite(self.penalty) and self.penalty > 0):
-            raise InputError(f"similarity.penalty is {self.penalty!r}", "give a positive number; 10 is usual")
-        if not (isfinite(self.weight) and self.weight >= 0):
+        if not (is_number(self.weight) and self.weight >= 0):
             raise InputError(f"similarity.weight is {self.weight!r}", "give 0 or more")
-        if not (self.teacher_temperature > 0 and self.code_temperature > 0):
-            raise InputError("a temperature of similarity is not positive", "0.05 and 0.3 are usual")
+        for name in ("penalty", "teacher_temperature", "code_temperature"):
+            check_positive(getattr(self, name), f"similarity.{name}")

@@ -29,10 +29,11 @@ import scipy.sparse
 
 from nphash.errors import InputError
 from nphash.hashers.heads import targets
-from nphash.hashers.inputs import is_count, seed_from
+from nphash.hashers.inputs import seed_from
 from nphash.hashers.itq import rotation
 from nphash.hashers.linear import LinearHasher
 from nphash.hashers.lsi import fit_lsi, normalise_rows, project
+from nphash.scalars import check_positive, is_count
 from nphash.threads import count_threads, single_threaded_blas
 
 __all__ = ["SHTTM", "ridge", "tag_step", "tags_objective"]
@@ -215,8 +216,7 @@ class SHTTM(LinearHasher):
 
     def _check(self) -> None:
         for name in ("absent", "alpha", "gamma", "penalty"):
-            if not 0 < getattr(self, name) < np.inf:
-                raise InputError(f"{name} is {getattr(self, name)!r}", "give a positive number")
+            check_positive(getattr(self, name), name)
         if not is_count(self.iterations):
             raise InputError(f"iterations is {self.iterations!r}", "give 1 or more; 10 are usual")
 

@@ -33,14 +33,15 @@ import numpy.typing as npt
 from nphash.codes import pack
 from nphash.errors import InputError
 from nphash.hashers.base import Hasher
-from nphash.hashers.inputs import is_count, seed_from
+from nphash.hashers.inputs import seed_from
 from nphash.hashers.linear import product_in_blocks
 from nphash.hashers.rbm import pretrain, scale_to_counts
 from nphash.hashers.training import Batch, Data, Params, Training, train
 from nphash.hashers.validation import held_out_rows, precision_validator, subset
 from nphash.losses import reconstruction
 from nphash.ops import dense, sigmoid, sparse_dense
-from nphash.schedules import ScheduleLike, as_schedule
+from nphash.scalars import check_positive, is_count
+from nphash.schedules import ScheduleLike, as_schedule, schedule_ends
 from nphash.threads import single_threaded_blas
 
 __all__ = ["StackedRBM"]
@@ -206,12 +207,13 @@ class StackedRBM(Hasher):
             raise InputError(f"hidden is {hidden!r}", "give the widths of one or more layers, as (500, 500)")
         if not is_count(self.words):
             raise InputError(f"words is {self.words!r}", "give 1 or more; 2000 are usual")
-        if self.pretraining_epochs < 0 or not self.pretraining_rate > 0:
+        if not is_count(self.pretraining_epochs, 0):
             raise InputError(
-                f"pretraining has {self.pretraining_epochs} epochs at rate {self.pretraining_rate}",
-                "give 0 or more epochs and a positive rate; 5 at 0.02 are usual",
+                f"pretraining_epochs is {self.pretraining_epochs!r}",
+                "give 0 or more; 5 is usual",
             )
-        if not all(0 <= self._noise(epoch) < np.inf for epoch in (0.0, float(training.epochs))):
+        check_positive(self.pretraining_rate, "pretraining_rate", "give a positive number; 0.02 is usual")
+        if min(schedule_ends(self.noise, training.epochs, "noise")) < 0:
             raise InputError(f"noise is {self.noise!r}", "it must be 0 or more from first to last")
 
     def _validator(self, X: Any, y: Any, X_valid: Any, y_valid: Any) -> Any:

@@ -23,9 +23,10 @@ import numpy.typing as npt
 from nphash.errors import InputError
 from nphash.hashers.approximate import neighbours_of_any_number
 from nphash.hashers.eigenmap import laplacian_eigenmap
-from nphash.hashers.inputs import is_count, seed_from
+from nphash.hashers.inputs import seed_from
 from nphash.hashers.linear import LinearHasher
 from nphash.hashers.neighbours import knn_graph
+from nphash.scalars import check_positive, is_count
 from nphash.threads import count_threads, cut, run_blocks
 
 __all__ = ["SelfTaughtHashing", "linear_classifiers"]
@@ -88,8 +89,7 @@ class SelfTaughtHashing(LinearHasher):
     def _fit(self, X: Any, y: Any, **options: Any) -> None:
         if not is_count(self.neighbours):
             raise InputError(f"neighbours is {self.neighbours!r}", "give 1 or more; 25 are usual")
-        if not 0 < self.C < np.inf:
-            raise InputError(f"C is {self.C!r}", "give a positive number; 0.1 is usual")
+        check_positive(self.C, "C", "give a positive number; 0.1 is usual")
         if X.shape[0] <= self.n_bits:
             raise InputError(
                 f"{X.shape[0]} sample(s) are too few for {self.n_bits} bits of self-taught hashing",

@@ -1,0 +1,52 @@
+"""What counts as a number among parameters: Python's and NumPy's, as GridSearchCV gives them; no bool."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from typing import Any, TypeGuard
+
+from nphash.errors import InputError
+
+__all__ = ["check_positive", "is_count", "is_number"]
+
+
+def is_number(value: Any) -> TypeGuard[float]:
+    """Return whether a setting is a real number, neither infinite nor NaN.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> is_number(0.1), is_number(np.float32(0.1)), is_number(True), is_number("1"), is_number(np.inf)
+    (True, True, False, False, False)
+    """
+    return isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def is_count(value: Any, least: int = 1) -> TypeGuard[int]:
+    """Return whether a setting is a whole number, ``least`` or more.
+
+    Examples
+    --------
+    >>> is_count(3), is_count(0), is_count(2.5), is_count(True)
+    (True, False, False, False)
+    """
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool) and int(value) >= least
+
+
+def check_positive(value: Any, name: str, hint: str = "give a positive number") -> float:
+    """Return a positive number as a Python float, in whose products float32 arrays stay float32.
+
+    Raises
+    ------
+    InputError
+        For anything else; says what ``name`` is.
+
+    Examples
+    --------
+    >>> check_positive(2, "temperature")
+    2.0
+    """
+    if not is_number(value) or not value > 0:
+        raise InputError(f"{name} is {value!r}", hint)
+    return float(value)

@@ -1,0 +1,34 @@
+"""Which parameters are numbers."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from nphash.errors import InputError
+from nphash.scalars import check_positive, is_count, is_number
+
+
+def test_numbers_of_python_and_numpy_are_numbers():
+    for value in (0, -1.5, Fraction(1, 3), np.int64(0), np.float32(0.1), np.float16(1), np.uint8(3)):
+        assert is_number(value), value
+
+
+@pytest.mark.parametrize(
+    "value", [True, np.True_, "1", None, np.nan, -np.inf, np.float32("inf"), 1j, np.ones(1), (1.0,)]
+)
+def test_everything_else_is_none(value):
+    assert not is_number(value)
+    assert not is_count(value)
+
+
+def test_a_count_is_a_whole_number_from_one_on():
+    assert [is_count(v) for v in (1, np.int32(4), 0, -1, 2.0, True, None, "1")] == [True, True] + [False] * 6
+    assert [is_count(v, 0) for v in (0, 1, -1, 0.0, False)] == [True, True, False, False, False]
+
+
+def test_a_positive_number_becomes_a_python_float():
+    assert type(check_positive(np.float32(0.5), "temperature")) is float
+    for value in (0, -1.0, np.nan, np.inf, "1", True, None):
+        with pytest.raises(InputError, match="temperature is"):
+            check_positive(value, "temperature")
