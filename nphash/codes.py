@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nphash.errors import InputError
-from nphash.scalars import is_count
+from nphash.scalars import is_count, ones_of
 
 __all__ = [
     "MAX_BITS",
@@ -94,18 +94,9 @@ def pack(bits: npt.ArrayLike) -> Codes:
             "reshape a single code to (1, n_bits)",
         )
     codes = np.zeros((bits.shape[0], n_bytes(check_n_bits(bits.shape[1]))), dtype=np.uint8)
-    packed = np.packbits(bits if bits.dtype == bool else _truth(bits), axis=1)
+    packed = np.packbits(ones_of(bits, "the array of bits", "give a > 0"), axis=1)
     codes[:, : packed.shape[1]] = packed
     return codes
-
-
-def _truth(bits: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
-    # Signs, reals and NaN are all true: taken for bits they would be ones, silently.
-    ones: npt.NDArray[np.bool_] = bits == 1
-    wrong = ~(ones | (bits == 0))
-    if wrong.any():
-        raise InputError(f"bits hold {bits[wrong].tolist()[0]!r}, but only 0 and 1 are packed", "give a > 0")
-    return ones
 
 
 def unpack(codes: Codes, n_bits: int) -> npt.NDArray[np.bool_]:

@@ -20,7 +20,8 @@ import numpy.typing as npt
 
 from nphash.codes import Codes, as_words, check_codes, unpack
 from nphash.errors import InputError
-from nphash.relevance import n_labelled, relevance, relevance_blocks
+from nphash.relevance import read_labels, relevance, relevance_blocks
+from nphash.scalars import is_count
 from nphash.ties import Floats, Ranking, precision, rank_by_score, tie_groups
 from nphash.ties import figures as figures_of
 
@@ -53,7 +54,8 @@ def precision_at_k(
     query_codes, database_codes
         Codes, uint8, of shape (Q, bytes) and (N, bytes).
     y_query, y_database
-        Labels: class vectors, or indicator matrices (dense or sparse) of the same labels.
+        Labels: class vectors, or indicator matrices (dense or sparse) of zeros and ones of the same
+        labels. A dense column is a class vector, as in ``fit``.
     n_bits
         Bits of a code.
     k
@@ -62,7 +64,7 @@ def precision_at_k(
     Raises
     ------
     InputError
-        For ``k`` below 1, codes of the wrong width, or labels that do not match the codes.
+        For ``k`` below 1, codes of the wrong width, labels that cannot be read or do not match the codes.
 
     Examples
     --------
@@ -143,14 +145,14 @@ def retrieval_by_similarity(
     >>> figures["precision"], figures["precision_worst"], figures["precision_best"]
     (0.75, 0.5, 1.0)
     """
-    given = similarities if callable(similarities) else np.asarray(similarities)
-    rows = given if callable(given) else lambda start, stop: given[start:stop]
-    shape = n_labelled(y_query), n_labelled(y_database)
+    rows = similarities if callable(similarities) else _rows_of(similarities)
+    y_query, y_database = read_labels(y_query, "y_query"), read_labels(y_database, "y_database")
+    shape = y_query.shape[0], y_database.shape[0]
     relevant = relevance_blocks(y_query, y_database)
     figures = []
     for start, stop in _blocks(*shape, k):
         scores = rows(start, stop)
-        scores = np.asarray(scores.toarray() if hasattr(scores, "toarray") else scores, dtype=np.float64)
+        scores = _array(scores.toarray() if hasattr(scores, "toarray") else scores, np.float64)
         wanted = (stop - start, shape[1])
         if scores.shape != wanted or np.isnan(scores).any():
             raise InputError(
@@ -160,6 +162,28 @@ def retrieval_by_similarity(
             )
         figures.append(figures_of(rank_by_score(scores, relevant(start, stop)), k))
     return _average(figures)
+
+
+def _rows_of(similarities: Any) -> Callable[[int, int], Any]:
+    if hasattr(similarities, "toarray"):
+        raise InputError(
+            f"similarities are a sparse {type(similarities).__name__}, but an array or a function is needed",
+            "give similarities.toarray(), or a function of start and stop that returns these rows",
+        )
+    scores = _array(similarities)  # large, so that only a block at a time becomes float64
+    if scores.ndim != 2:
+        raise InputError(
+            f"similarities have shape {scores.shape}, but one row for each query is needed",
+            "reshape those of a single query to (1, n_documents)",
+        )
+    return lambda start, stop: scores[start:stop]
+
+
+def _array(scores: Any, dtype: Any = None) -> npt.NDArray[Any]:
+    try:
+        return np.asarray(scores, dtype=dtype)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"similarities are no numbers ({error})", "give an array of real numbers") from None
 
 
 def code_statistics(codes: Codes, n_bits: int) -> dict[str, Any]:
@@ -208,7 +232,7 @@ def code_statistics(codes: Codes, n_bits: int) -> dict[str, Any]:
 
 
 def _blocks(n_queries: int, n_database: int, k: int) -> Iterator[tuple[int, int]]:
-    if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or k < 1:
+    if not is_count(k):
         raise InputError(f"k is {k!r}, but a whole number of at least 1 is needed", "100 is usual")
     if not n_queries or not n_database:
         raise InputError(
@@ -225,7 +249,8 @@ def _rank_codes(
     """Yield the tie groups, one for each distance 0 to ``n_bits``, of a block of queries at a time."""
     queries = as_words(check_codes(query_codes, n_bits))
     database = as_words(check_codes(database_codes, n_bits))
-    shapes = (len(queries), len(database)), (n_labelled(y_query), n_labelled(y_database))
+    y_query, y_database = read_labels(y_query, "y_query"), read_labels(y_database, "y_database")
+    shapes = (len(queries), len(database)), (y_query.shape[0], y_database.shape[0])
     if shapes[0] != shapes[1]:
         raise InputError(
             f"there are codes of {shapes[0][0]} queries and {shapes[0][1]} documents, "

@@ -1,4 +1,7 @@
-"""What counts as a number among parameters: Python's and NumPy's, as GridSearchCV gives them; no bool."""
+"""What counts as a number among parameters: Python's and NumPy's, as GridSearchCV gives them; no bool.
+
+And which arrays hold zeros and ones alone: any other number is true as well, which is seldom meant.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import Any, TypeGuard
 
 from nphash.errors import InputError
 
-__all__ = ["check_positive", "is_count", "is_number"]
+__all__ = ["check_positive", "is_count", "is_number", "ones_of"]
 
 
 def is_number(value: Any) -> TypeGuard[float]:
@@ -50,3 +53,26 @@ def check_positive(value: Any, name: str, hint: str = "give a positive number") 
     if not is_number(value) or not value > 0:
         raise InputError(f"{name} is {value!r}", hint)
     return float(value)
+
+
+def ones_of(values: Any, name: str, hint: str) -> Any:
+    """Return where an array of zeros and ones is one, as an array of bool; one of bool as it is.
+
+    Raises
+    ------
+    InputError
+        If anything else is in it: signs, shares, NaN, None, words; says what, and in what.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> ones_of(np.array([0.0, 1.0]), "y", "give 0 and 1")
+    array([False,  True])
+    """
+    if values.dtype == bool:
+        return values
+    ones = values == 1
+    wrong = ~(ones | (values == 0))
+    if wrong.any():
+        raise InputError(f"{name} holds {values[wrong].tolist()[0]!r}, which is neither 0 nor 1", hint)
+    return ones

@@ -115,7 +115,7 @@ def test_bits_need_two_dimensions():
 )
 def test_what_is_neither_zero_nor_one_is_no_bit(bits, wrong):
     # Taken for a truth value, each of them is a one.
-    with pytest.raises(InputError, match=f"bits hold {wrong}, .*give a > 0"):
+    with pytest.raises(InputError, match=f"holds {wrong}, .*give a > 0"):
         codes.pack(bits)
 
 

@@ -103,12 +103,12 @@ def test_all_zero_rows_are_documents():
 
 
 def test_labels_are_a_vector_or_an_indicator_matrix():
-    assert check_labels([1, 2], 2, required=True, name="y").tolist() == [1, 2]
-    assert check_labels([["a"], ["b"]], 2, required=True, name="y").tolist() == ["a", "b"]
-    indicator = check_labels([[1, 0], [1, 1]], 2, required=True, name="y")
+    assert check_labels([1, 2], 2, required=True).tolist() == [1, 2]
+    assert check_labels([["a"], ["b"]], 2, required=True).tolist() == ["a", "b"]
+    indicator = check_labels([[1, 0], [1, 1]], 2, required=True)
     assert indicator.dtype == bool and indicator.toarray().tolist() == [[True, False], [True, True]]
-    assert check_labels(scipy.sparse.eye(2), 2, required=False, name="y").format == "csr"
-    assert check_labels(None, 2, required=False, name="y") is None
+    assert check_labels(scipy.sparse.eye(2), 2, required=False).format == "csr"
+    assert check_labels(None, 2, required=False) is None
 
 
 @pytest.mark.parametrize(
@@ -119,12 +119,21 @@ def test_labels_are_a_vector_or_an_indicator_matrix():
         (np.zeros((2, 2, 2)), "shape"),
         (3, "shape"),
         ([1.0, np.nan], "NaN or infinity"),
+        ([None, None], "no class for document 0"),
+        (-np.ones((2, 3)), "neither 0 nor 1"),
         (scipy.sparse.eye(3), "3 labels for 2 documents"),
     ],
 )
 def test_unusable_labels_are_refused(y, message):
     with pytest.raises(InputError, match=message):
-        check_labels(y, 2, required=True, name="KSH")
+        check_labels(y, 2, required=True)
+
+
+def test_messages_name_the_hasher_and_the_argument():
+    with pytest.raises(InputError, match="ndarray requires y"):
+        check_labels(None, 2, np.ones(1), required=True)
+    with pytest.raises(InputError, match="y_valid has 3 labels for 2 documents"):
+        check_labels([1, 2, 3], 2, required=False, name="y_valid")
 
 
 def test_random_states_become_one_number():

@@ -61,7 +61,8 @@ def test_it_learns_from_parts():
     assert distances[alike].mean() < distances[~alike].mean() - 0.5
 
 
-def test_schedules_stand_at_the_number_of_calls_and_stay_at_their_end():
+def test_schedules_stand_at_the_number_of_calls_and_stay_at_their_end(monkeypatch):
+    monkeypatch.setattr(Training, "check", lambda training: None)  # it asks the schedule for both ends
     seen = []
 
     def rate(epoch):
@@ -71,7 +72,7 @@ def test_schedules_stand_at_the_number_of_calls_and_stay_at_their_end():
     hasher = quick("doc2hash", training__epochs=2, training__batch_size=45, training__learning_rate=rate)
     for _ in range(3):
         hasher.partial_fit(X)
-    assert [epoch for epoch in seen if epoch][-5:] == [0.5, 1.0, 1.5, 2.0, 2.5]
+    assert seen == [0.0, 0.5, 1.0, 1.5, 2.0, 2.5]
     assert hasher._schedule((1.0, 0.5))(2.5) == 0.5
 
 

@@ -135,7 +135,7 @@ def test_bad_input_names_what_is_wrong():
     with pytest.raises(InputError, match="labels of 1 and 2"):
         metrics.retrieval(codes, [1], codes, [1, 2], 2)
     with pytest.raises(InputError, match="two class vectors or two indicators"):
-        metrics.retrieval(codes, [1, 2], codes, [[1], [0]], 2)
+        metrics.retrieval(codes, [1, 2], codes, [[1, 0], [0, 1]], 2)
     with pytest.raises(InputError, match="0 queries"):
         metrics.retrieval(codes[:0], [], codes, [1, 2], 2)
     with pytest.raises(InputError, match="100 bits need"):
@@ -146,3 +146,25 @@ def test_bad_input_names_what_is_wrong():
         metrics.retrieval_by_similarity([[1.0, np.nan]], [1], [1, 2])
     with pytest.raises(InputError, match=r"shape \(1, 2\)"):
         metrics.retrieval_by_similarity([[1.0, 2.0]], [1], [1, 2, 3])
+    with pytest.raises(InputError, match=r"y_query contains NaN"):
+        metrics.precision_at_k(codes, [1, np.nan], codes, [1, 2], 2)
+    with pytest.raises(InputError, match=r"y_query has shape"):
+        metrics.precision_at_k(codes, 1, codes, [1, 2], 2)
+
+
+def test_similarities_of_another_kind_are_refused_with_what_is_expected():
+    for wrong, message in (
+        (csr_array([[0.9, 0.1]]), "sparse csr_array.*a function of start and stop"),
+        ([0.9, 0.1], r"shape \(2,\).*reshape"),
+        (0.9, r"shape \(\)"),
+        ([["a", "b"]], "no numbers"),
+        ([[1.0], [1.0, 2.0]], "no numbers"),
+    ):
+        with pytest.raises(InputError, match=message):
+            metrics.retrieval_by_similarity(wrong, [1], [1, 2])
+
+
+def test_labels_in_a_column_are_labels_in_a_row(rng):
+    codes, y = pack(rng.random((60, 16)) < 0.5), rng.integers(0, 3, 60)
+    expected = metrics.precision_at_k(codes[:20], y[:20], codes, y, 16, 10)
+    assert metrics.precision_at_k(codes[:20], y[:20, None], codes, y[:, None], 16, 10) == expected

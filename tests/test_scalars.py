@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nphash.errors import InputError
-from nphash.scalars import check_positive, is_count, is_number
+from nphash.scalars import check_positive, is_count, is_number, ones_of
 
 
 def test_numbers_of_python_and_numpy_are_numbers():
@@ -32,3 +32,18 @@ def test_a_positive_number_becomes_a_python_float():
     for value in (0, -1.0, np.nan, np.inf, "1", True, None):
         with pytest.raises(InputError, match="temperature is"):
             check_positive(value, "temperature")
+
+
+def test_arrays_of_zeros_and_ones():
+    truth = np.array([True, False])
+    assert ones_of(truth, "y", "") is truth
+    for same in (
+        np.array([1, 0]),
+        np.array([1.0, -0.0]),
+        np.array([True, 0], object),
+        np.array([1, 0], np.uint8),
+    ):
+        assert ones_of(same, "y", "").tolist() == [True, False]
+    for wrong in (-1, 0.5, np.nan, None, "1"):
+        with pytest.raises(InputError, match=f"y holds {wrong!r}, which is neither 0 nor 1: give other"):
+            ones_of(np.array([1, wrong], object), "y", "give other")

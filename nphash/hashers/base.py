@@ -132,7 +132,7 @@ class Hasher:
         if y_valid is not None and X_valid is None:
             raise InputError("y_valid is given without X_valid", "give the documents of these labels too")
         X = self._check_fitting(X, minimum_rows=2)
-        y = check_labels(y, X.shape[0], required=self.supervised, name=type(self).__name__)
+        y = check_labels(y, X.shape[0], self, required=self.supervised)
         if X_valid is not None:
             X_valid = check_documents(X_valid, self, n_features=X.shape[1], name="X_valid")
             y_valid = check_labels(y_valid, X_valid.shape[0], required=False, name="y_valid")

@@ -16,6 +16,7 @@ import scipy.sparse
 from nphash.errors import InputError
 from nphash.losses import cross_entropy, logistic_loss
 from nphash.ops import dense, relu
+from nphash.relevance import number_classes
 from nphash.scalars import is_count
 from nphash.schedules import Linear, ScheduleLike
 
@@ -73,12 +74,7 @@ def targets(y: Any) -> tuple[Any, int]:
         if y.nnz == 0:
             raise InputError("no document has a label", "a supervised system learns from labels")
         return y, y.shape[1]
-    try:
-        classes, numbers = np.unique(y, return_inverse=True)
-    except TypeError:
-        raise InputError(
-            "y mixes classes of kinds that cannot be compared", "give numbers or strings"
-        ) from None
+    classes, numbers = number_classes(y)
     if len(classes) < 2:
         raise InputError(
             f"y has one class only ({classes[0]!r})", "a supervised system needs two or more to tell apart"

@@ -10,6 +10,7 @@ import scipy.sparse
 from nphash.checks import is_count
 from nphash.corpus.shards import Shards
 from nphash.errors import InputError, InputTypeError
+from nphash.relevance import read_labels
 
 __all__ = ["check_documents", "check_labels", "seed_from"]
 
@@ -128,32 +129,40 @@ def _check_weights(X: Any, name: str, who: str) -> None:
         )
 
 
-def check_labels(y: Any, n: int, *, required: bool, name: str) -> Any:
-    """Return labels as a vector of classes (n,) or an indicator CSR matrix (n, n_labels), or None.
+def check_labels(y: Any, n: int, hasher: Any = None, *, required: bool, name: str = "y") -> Any:
+    """Return labels of ``n`` documents as a vector of classes (n,) or an indicator CSR matrix (n, n_labels).
+
+    Parameters
+    ----------
+    y
+        As `nphash.relevance.read_labels` takes them; None stays None.
+    n
+        How many documents there are.
+    hasher
+        Whose name the messages use.
+    required
+        Whether None is an error.
+    name
+        What the argument is called in messages.
 
     Raises
     ------
     InputError
-        If labels are missing where they are needed, or their number is not that of the documents.
+        If labels are missing where they are needed, cannot be read, or are not as many as the documents.
     """
     if y is None:
         if required:
+            who = type(hasher).__name__ if hasher is not None else "the hasher"
             raise InputError(
-                f"{name} requires y to be passed, but the target y is None", "it learns from labels: give y"
+                f"{who} requires y to be passed, but the target {name} is None",
+                "it learns from labels: give y",
             )
         return None
-    if not scipy.sparse.issparse(y):
-        y = np.asarray(y)
-        if y.ndim == 2 and y.shape[1] == 1:
-            y = y[:, 0]
-        if y.ndim == 0 or y.ndim > 2:
-            raise InputError(f"y has shape {y.shape}", "give a vector of classes or an indicator matrix")
+    y = read_labels(y, name)
     if y.shape[0] != n:
-        raise InputError(f"y has {y.shape[0]} labels for {n} documents", "give one row of labels a document")
-    if scipy.sparse.issparse(y) or y.ndim == 2:
-        return scipy.sparse.csr_matrix(y, dtype=bool)
-    if y.dtype.kind == "f" and not np.isfinite(y).all():
-        raise InputError("y contains NaN or infinity (inf)", "give every document a class")
+        raise InputError(
+            f"{name} has {y.shape[0]} labels for {n} documents", "give one row of labels a document"
+        )
     return y
 
 
