@@ -11,7 +11,7 @@ from typing import Any, TypeGuard
 
 from nphash.errors import InputError
 
-__all__ = ["check_positive", "is_count", "is_number", "ones_of"]
+__all__ = ["check_count", "check_positive", "is_count", "is_number", "ones_of"]
 
 
 def is_number(value: Any) -> TypeGuard[float]:
@@ -35,6 +35,27 @@ def is_count(value: Any, least: int = 1) -> TypeGuard[int]:
     (True, False, False, False)
     """
     return isinstance(value, numbers.Integral) and not isinstance(value, bool) and int(value) >= least
+
+
+def check_count(value: Any, name: str, least: int = 1, hint: str = "") -> int:
+    """Return a whole number from `least` on as an int.
+
+    Raises
+    ------
+    InputError
+        For anything else; `name` is what the argument is called, `hint` what to give.
+
+    Examples
+    --------
+    >>> check_count(0, "k", hint="10 is usual")
+    Traceback (most recent call last):
+    nphash.errors.InputError: k is 0, but at least 1 is needed: 10 is usual
+    """
+    if not is_count(value, least):
+        whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+        needed = f"at least {least}" if whole else f"a whole number of at least {least}"
+        raise InputError(f"{name} is {value!r}, but {needed} is needed", hint)
+    return int(value)
 
 
 def check_positive(value: Any, name: str, hint: str = "give a positive number") -> float:

@@ -7,6 +7,7 @@ import small
 from nphash import hashers
 from nphash.corpus import Shards
 from nphash.errors import InputError, UnsupportedError
+from nphash.hashers import Training
 
 X, y = small.documents(90, 40)
 SYSTEMS = ["doc2hash", "doc2hash-s", "nash", "nash-n", "nash-dn", "nash-dn-s", "vdsh", "vdsh-s", "vdsh-sp"]

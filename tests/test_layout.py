@@ -20,7 +20,6 @@ LEVELS = [
     {
         "errors",
         "_version",
-        "checks",
         "checksums",
         "disk",
         "exports",

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nphash.errors import InputError
-from nphash.scalars import check_positive, is_count, is_number, ones_of
+from nphash.scalars import check_count, check_positive, is_count, is_number, ones_of
 
 
 def test_numbers_of_python_and_numpy_are_numbers():
@@ -47,3 +47,24 @@ def test_arrays_of_zeros_and_ones():
     for wrong in (-1, 0.5, np.nan, None, "1"):
         with pytest.raises(InputError, match=f"y holds {wrong!r}, which is neither 0 nor 1: give other"):
             ones_of(np.array([1, wrong], object), "y", "give other")
+
+
+def test_check_count_returns_an_int():
+    assert type(check_count(np.uint8(3), "k")) is int
+    assert check_count(0, "radius", least=0) == 0
+
+
+@pytest.mark.parametrize(
+    "value, says",
+    [
+        (0, "k is 0, but at least 1 is needed: 10 is usual"),
+        (1.5, "k is 1.5, but a whole number of at least 1 is needed: 10 is usual"),
+        (None, "k is None, but a whole number"),
+        ("3", "k is '3', but a whole number"),
+        (True, "k is True, but a whole number"),
+    ],
+)
+def test_check_count_says_what_is_needed(value, says):
+    with pytest.raises(InputError) as caught:
+        check_count(value, "k", hint="10 is usual")
+    assert str(caught.value).startswith(says)

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
-from nphash.checks import is_count
 from nphash.corpus.shards import Shards
 from nphash.errors import InputError, InputTypeError
 from nphash.relevance import read_labels

@@ -24,8 +24,8 @@ from nphash import schedules
 from nphash.disk import flush, flush_folder, replace_text, writing
 from nphash.errors import CollectionError, InputError, NotFittedError
 from nphash.hashers.base import Hasher
-from nphash.hashers.inputs import is_count
 from nphash.hashers.methods import create, find, method_of
+from nphash.scalars import is_count
 
 __all__ = ["load", "save"]
 

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nphash.checks import check_count
 from nphash.codes import Codes, as_words, check_codes
 from nphash.errors import InputError
 from nphash.index import joins, keys
@@ -15,6 +14,7 @@ from nphash.index.contents import Contents, Names
 from nphash.index.joins import Progress
 from nphash.index.planner import Plan
 from nphash.index.rows import Rows, Words
+from nphash.scalars import check_count
 
 __all__ = ["HammingIndex"]
 
