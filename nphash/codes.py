@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nphash.arguments import is_count, ones_of
 from nphash.errors import InputError
-from nphash.scalars import is_count, ones_of
 
 __all__ = [
     "MAX_BITS",

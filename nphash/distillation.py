@@ -9,6 +9,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from nphash.arguments import check_positive
+from nphash.errors import InputError
 from nphash.ops import Array, log_softmax
 
 __all__ = ["similarity_distillation"]
@@ -34,6 +36,16 @@ def similarity_distillation(z: Array, P: Array, temperature: float) -> tuple[flo
     tuple
         Mean loss in nats a document; ``back()`` returns dz.
 
+    Raises
+    ------
+    InputError
+        If ``P`` is not (B, B), or the temperature is no positive number.
+
+    References
+    ----------
+    Hinton & Roweis (2002), Stochastic Neighbor Embedding.
+    Hinton, Vinyals & Dean (2015), Distilling the Knowledge in a Neural Network.
+
     Examples
     --------
     >>> z = np.array([[1.0, 1.0], [1.0, 1.0], [-1.0, 1.0]])
@@ -42,7 +54,12 @@ def similarity_distillation(z: Array, P: Array, temperature: float) -> tuple[flo
     >>> round(loss, 4), back().shape
     (0.4399, (3, 2))
     """
+    temperature = check_positive(temperature, "temperature")
     n, n_bits = z.shape
+    if P.shape != (n, n):
+        raise InputError(
+            f"P has shape {P.shape}, but {n} codes need {(n, n)}", "give a row for each document"
+        )
     scores = z @ z.T / z.dtype.type(n_bits * temperature)  # (B, B)
     np.fill_diagonal(scores, -np.inf)  # a document is not its own neighbour
     log_q, _ = log_softmax(scores)  # (B, B)

@@ -14,6 +14,14 @@ Departures from the printed paper: its Gumbel sample lacks the outer minus (it m
 a positive h, where the network's output is that logarithm itself, up to a constant: the logits.
 
 Shapes: B documents of a batch, L bits, K categories.
+
+References
+----------
+Maddison, Tarlow & Minka (2014), A* Sampling: the Gumbel-max trick.
+Jang, Gu & Poole (2017), Categorical Reparameterization with Gumbel-Softmax.
+Maddison, Mnih & Teh (2017), The Concrete Distribution: A Continuous Relaxation of Discrete Random Variables.
+Bengio, Leonard & Courville (2013), Estimating or Propagating Gradients Through Stochastic Neurons for
+Conditional Computation: straight-through.
 """
 
 from __future__ import annotations
@@ -22,6 +30,7 @@ from typing import Any
 
 import numpy as np
 
+from nphash.arguments import check_positive
 from nphash.ops import Array, Back, sigmoid, softmax
 
 __all__ = [
@@ -120,12 +129,22 @@ def gumbel_softmax(logits: Array, noise: Array, temperature: float) -> tuple[Arr
     tuple
         y of shape (B, L, K); ``back(dy)`` returns dlogits.
 
+    Raises
+    ------
+    InputError
+        For a temperature that is no positive number.
+
+    References
+    ----------
+    Jang, Gu & Poole (2017); Maddison, Mnih & Teh (2017).
+
     Examples
     --------
     >>> y, back = gumbel_softmax(np.zeros((1, 1, 2)), np.zeros((1, 1, 2)), 0.5)
     >>> y, back(np.array([[[1.0, 0.0]]]))
     (array([[[0.5, 0.5]]]), array([[[ 0.5, -0.5]]]))
     """
+    temperature = check_positive(temperature, "temperature")
     y, softmax_back = softmax((logits + noise) / temperature)  # (B, L, K)
     return y, lambda dy: softmax_back(dy) / temperature
 
@@ -135,12 +154,18 @@ def gumbel_softmax_jacobian(y: Array, temperature: float) -> Array:
 
     For its output y of shape (B, L, K) the Jacobian has shape (B, L, K, K).
 
+    Raises
+    ------
+    InputError
+        For a temperature that is no positive number.
+
     Examples
     --------
     >>> gumbel_softmax_jacobian(np.array([[[0.5, 0.5]]]), 1.0)
     array([[[[ 0.25, -0.25],
              [-0.25,  0.25]]]])
     """
+    temperature = check_positive(temperature, "temperature")
     identity = np.eye(y.shape[-1], dtype=y.dtype)  # (K, K)
     jacobian: Array = y[..., :, None] * (identity - y[..., None, :]) / temperature  # (B, L, K, K)
     return jacobian
@@ -150,7 +175,11 @@ def straight_through_gumbel(logits: Array, noise: Array, temperature: float) -> 
     """One-hot sample forward (equation 7), gradient of the relaxed sample backward (equation 8).
 
     The forward pass is a step function, so no numeric derivative agrees with ``back``: it is the
-    one of `gumbel_softmax` at the same logits and noise, by construction.
+    one of `gumbel_softmax` at the same logits and noise, by construction. So are the errors.
+
+    References
+    ----------
+    Jang, Gu & Poole (2017), section 2.2.
 
     Examples
     --------
@@ -191,18 +220,28 @@ def relaxed_bits(logits: Array, noise: Array, temperature: float) -> tuple[Array
     tuple
         z in (0, 1) of shape (B, L); ``back(dz)`` returns da.
 
+    Raises
+    ------
+    InputError
+        For a temperature that is no positive number.
+
+    References
+    ----------
+    Maddison, Mnih & Teh (2017), appendix B: the binary case.
+
     Examples
     --------
     >>> z, back = relaxed_bits(np.zeros((1, 1)), np.zeros((1, 1)), 0.5)
     >>> z, back(np.ones((1, 1)))
     (array([[0.5]]), array([[0.5]]))
     """
+    temperature = check_positive(temperature, "temperature")
     z, sigmoid_back = sigmoid((logits + noise) / temperature)  # (B, L)
     return z, lambda dz: sigmoid_back(dz) / temperature
 
 
 def straight_through_bits(logits: Array, noise: Array, temperature: float) -> tuple[Array, Back]:
-    """Hard bits forward, z = [a + noise > 0], gradient of `relaxed_bits` backward.
+    """Hard bits forward, z = [a + noise > 0], gradient and errors of `relaxed_bits`.
 
     Examples
     --------
@@ -229,6 +268,11 @@ def straight_through_bernoulli(logits: Array, uniform: Array) -> tuple[Array, Ba
     -------
     tuple
         z in {0, 1} of shape (B, L); ``back(dz)`` returns da.
+
+    References
+    ----------
+    Bengio, Leonard & Courville (2013).
+    Shen et al. (2018), NASH: Toward End-to-End Neural Architecture for Generative Semantic Hashing.
 
     Examples
     --------

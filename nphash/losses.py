@@ -1,4 +1,4 @@
-"""The losses: word likelihood, the bound, divergences from the prior, classification.
+"""The losses: word likelihood, the bound, classification; and the divergences of `nphash.divergences`.
 
 Each returns ``(loss, back)``. The loss is a Python float, the mean over the documents of the batch,
 summed in float64 whatever the dtype; ``back(dloss=1.0)`` returns gradients by the rule of `nphash.ops`
@@ -7,21 +7,30 @@ summed in float64 whatever the dtype; ``back(dloss=1.0)`` returns gradients by t
 Departures from the printed paper: in equation 1 the softmax's denominator sums over all words w_j; in
 equations 2 and 3 the decoder is p_theta(x|z) and the encoder q_phi(z|x) throughout; the prior of
 equation 4 is a product of categorical probabilities; equation 10 is read as the logistic loss of
-sigmoid(eta_j^T z). Divergences are sums over bits of each bit's own distribution, unlike the published
-code, which takes one softmax over the logits of all bits (`pooled_categorical_kl`, for replication).
+sigmoid(eta_j^T z).
 
-Shapes: B documents of a batch, V words, L bits, K categories, C labels.
+Shapes: B documents of a batch, V words, L bits, C labels.
+
+References
+----------
+Zhang & Zhu (2019), Doc2hash: Learning Discrete Latent Variables for Documents Retrieval: the equations.
+Kingma & Welling (2014), Auto-Encoding Variational Bayes: the bound.
+Higgins et al. (2017), beta-VAE: Learning Basic Visual Concepts with a Constrained Variational Framework:
+the weight of the divergence.
+Miao, Yu & Blunsom (2016), Neural Variational Inference for Text Processing: the likelihood of words.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from nphash.ops import Array, log_softmax, sigmoid, softplus
+from nphash.arguments import check_csr
+from nphash.divergences import bernoulli_kl, categorical_kl, gaussian_kl, pooled_categorical_kl
+from nphash.errors import InputError
+from nphash.ops import Array, BackScalar, log_softmax, sigmoid, softplus
 
 __all__ = [
     "bernoulli_kl",
@@ -37,7 +46,6 @@ __all__ = [
     "supervised_loss",
 ]
 
-BackScalar = Callable[..., Array]
 BackScalars = Callable[..., tuple[float, ...]]
 
 
@@ -52,12 +60,17 @@ def reconstruction(scores: Array, target: Any) -> tuple[float, BackScalar]:
     scores
         Decoder scores s = z W + b, array of shape (B, V).
     target
-        SciPy CSR matrix or array of shape (B, V): the weights t of the words (binary, counts or TF-IDF).
+        SciPy CSR matrix or CSR array of shape (B, V): the weights t of the words (binary, counts or TF-IDF).
 
     Returns
     -------
     tuple
         Mean loss in nats a document; ``back()`` returns dscores.
+
+    Raises
+    ------
+    InputError
+        If ``target`` is no CSR matrix of the scores' shape.
 
     Examples
     --------
@@ -66,6 +79,8 @@ def reconstruction(scores: Array, target: Any) -> tuple[float, BackScalar]:
     >>> round(loss, 4), back()
     (0.6931, array([[ 0.5, -0.5]]))
     """
+    check_csr(target, "target")
+    _check_shapes("target", target.shape, scores.shape, scores)
     shift = scores.max(axis=1, keepdims=True)  # (B, 1), so that no exponential overflows
     e = np.exp(scores - shift)  # (B, V)
     total = e.sum(axis=1, dtype=np.float64)  # (B,)
@@ -82,6 +97,15 @@ def reconstruction(scores: Array, target: Any) -> tuple[float, BackScalar]:
         return dscores
 
     return float(loss), back
+
+
+def _check_shapes(name: str, given: tuple[int, ...], wanted: tuple[int, ...], scores: Array) -> None:
+    # What broadcasts gives a loss and gradients too, of something else.
+    if given != wanted:
+        raise InputError(
+            f"{name} has shape {given}, but scores of shape {scores.shape} need {wanted}",
+            "give a row of scores, and what they should be, for each document",
+        )
 
 
 def _canonical(target: Any) -> Any:
@@ -121,132 +145,6 @@ def bound_loss(reconstruction: float, kl: float, kl_weight: float = 1.0) -> tupl
     return reconstruction + kl_weight * kl, lambda dloss=1.0: (dloss, kl_weight * dloss)
 
 
-def categorical_kl(logits: Array, prior: Array | None = None) -> tuple[float, BackScalar]:
-    """Eq. (4)  KL(q || p) = sum over bits of sum_k q_k log(q_k / p_k),  q = softmax(logits) for each bit.
-
-    With D the divergence of one bit, its gradient is dlogits_k = q_k (log(q_k / p_k) - D).
-
-    Parameters
-    ----------
-    logits
-        Array of shape (B, L, K).
-    prior
-        Probabilities p, array that broadcasts to (B, L, K), all positive; uniform (1 / K) if None.
-
-    Returns
-    -------
-    tuple
-        Mean divergence in nats a document; ``back()`` returns dlogits.
-
-    Examples
-    --------
-    >>> loss, back = categorical_kl(np.array([[[0.0, 0.0]]]))
-    >>> loss, back()
-    (0.0, array([[[0., 0.]]]))
-    """
-    log_q, _ = log_softmax(logits)  # (B, L, K)
-    q = np.exp(log_q)
-    log_p = -math.log(logits.shape[-1]) if prior is None else np.log(prior).astype(logits.dtype)
-    log_ratio = log_q - log_p  # (B, L, K)
-    divergence = (q * log_ratio).sum(axis=-1, keepdims=True)  # (B, L, 1)
-    n = len(logits)
-
-    def back(dloss: float = 1.0) -> Array:
-        dlogits: Array = q * (log_ratio - divergence) * logits.dtype.type(dloss / n)
-        return dlogits
-
-    return float(divergence.sum(dtype=np.float64)) / n, back
-
-
-def pooled_categorical_kl(logits: Array) -> tuple[float, BackScalar]:
-    """Divergence as in Doc2hash's published code: one softmax w over the L K logits of all bits.
-
-    It is sum_j w_j log(K w_j), with the minimum -log L: for bits of equal mass the sum over bits of
-    `categorical_kl` divided by L, less log L. So a weight of 2 there is 2 / L a bit here. Only for
-    replication.
-
-    Examples
-    --------
-    >>> loss, back = pooled_categorical_kl(np.zeros((1, 4, 2)))
-    >>> round(loss, 4)  # -log 4
-    -1.3863
-    """
-    n, _, n_categories = logits.shape
-    log_w, _ = log_softmax(logits.reshape(n, -1))  # (B, L K)
-    w = np.exp(log_w)
-    entropy = -(w * log_w).sum(axis=1, keepdims=True)  # (B, 1)
-
-    def back(dloss: float = 1.0) -> Array:
-        dlogits: Array = w * (log_w + entropy) * logits.dtype.type(dloss / n)  # (B, L K)
-        return dlogits.reshape(logits.shape)
-
-    return float(-entropy.sum(dtype=np.float64)) / n + float(np.log(n_categories)), back
-
-
-def bernoulli_kl(logits: Array, prior: float = 0.5) -> tuple[float, BackScalar]:
-    """Divergence of bits with one logit each from Bernoulli(prior): sum p log(p/r) + (1-p) log((1-p)/(1-r)).
-
-    Equal to `categorical_kl` for two categories. The gradient is p (1 - p) (a - logit(prior)).
-
-    Parameters
-    ----------
-    logits
-        a, array of shape (B, L).
-    prior
-        r, the probability of a one, in (0, 1).
-
-    Returns
-    -------
-    tuple
-        Mean divergence in nats a document; ``back()`` returns da.
-
-    Examples
-    --------
-    >>> loss, back = bernoulli_kl(np.array([[0.0, 50.0]]))
-    >>> round(loss, 4)  # no cost for a fair bit, log 2 for a certain one
-    0.6931
-    """
-    p, sigmoid_back = sigmoid(logits)  # (B, L)
-    prior_logit = logits.dtype.type(np.log(prior) - np.log1p(-prior))
-    # KL = p (a - logit r) - log(1 + e^a) - log(1 - r), which needs no log of a small p
-    each = p * (logits - prior_logit) - softplus(logits)[0] - logits.dtype.type(np.log1p(-prior))  # (B, L)
-    n = len(logits)
-
-    def back(dloss: float = 1.0) -> Array:
-        return sigmoid_back((logits - prior_logit) * logits.dtype.type(dloss / n))
-
-    return float(each.sum(dtype=np.float64)) / n, back
-
-
-def gaussian_kl(mu: Array, log_variance: Array) -> tuple[float, Callable[..., tuple[Array, Array]]]:
-    """Divergence of N(mu, exp(log_variance)) from N(0, 1): sum (mu^2 + e^lv - 1 - lv) / 2.
-
-    Parameters
-    ----------
-    mu, log_variance
-        Arrays of shape (B, L).
-
-    Returns
-    -------
-    tuple
-        Mean divergence in nats a document; ``back()`` returns (dmu, dlog_variance).
-
-    Examples
-    --------
-    >>> loss, back = gaussian_kl(np.array([[2.0]]), np.array([[0.0]]))
-    >>> loss, back()
-    (2.0, (array([[2.]]), array([[0.]])))
-    """
-    excess = np.expm1(log_variance)  # (B, L) e^lv - 1, exact near 0
-    n = len(mu)
-
-    def back(dloss: float = 1.0) -> tuple[Array, Array]:
-        scale = mu.dtype.type(dloss / n)
-        return scale * mu, scale / 2 * excess
-
-    return float((mu * mu + excess - log_variance).sum(dtype=np.float64)) / (2 * n), back
-
-
 def supervised_loss(bound: float, classification: float, alpha: float) -> tuple[float, BackScalars]:
     """Eq. (9)  loss = L_bound + alpha L_dis: the bound and the label head, alpha being a constant.
 
@@ -276,13 +174,24 @@ def logistic_loss(scores: Array, labels: Array) -> tuple[float, BackScalar]:
     tuple
         Mean loss in nats a document; ``back()`` returns dscores.
 
+    Raises
+    ------
+    InputError
+        If the shapes differ, ``labels`` are sparse, or some are outside 0 to 1.
+
     Examples
     --------
     >>> loss, back = logistic_loss(np.zeros((1, 2)), np.array([[1, 0]]))
     >>> round(loss, 4), back()
     (1.3863, array([[-0.5,  0.5]]))
     """
-    y = np.asarray(labels, dtype=scores.dtype)  # (B, C)
+    _check_shapes("labels", np.shape(labels), scores.shape, scores)
+    if hasattr(labels, "toarray"):
+        raise InputError(f"labels are a {type(labels).__name__}", "give labels.toarray()")
+    labels = np.asarray(labels)
+    if labels.dtype.kind != "b" and not (labels.min(initial=0) >= 0 and labels.max(initial=1) <= 1):
+        raise InputError("labels are not all between 0 and 1", "give 1 for a label, 0 for none")
+    y = labels.astype(scores.dtype, copy=False)  # (B, C)
     each = softplus(scores)[0] - y * scores  # (B, C)
     n = len(scores)
 
@@ -301,12 +210,17 @@ def cross_entropy(scores: Array, classes: Array) -> tuple[float, BackScalar]:
     scores
         Array of shape (B, C).
     classes
-        Integers of shape (B,), each below C.
+        Integers of shape (B,), each from 0 to C - 1.
 
     Returns
     -------
     tuple
         Mean loss in nats a document; ``back()`` returns dscores.
+
+    Raises
+    ------
+    InputError
+        For classes of another shape, that are no integers, or outside 0 to C - 1.
 
     Examples
     --------
@@ -314,6 +228,11 @@ def cross_entropy(scores: Array, classes: Array) -> tuple[float, BackScalar]:
     >>> round(loss, 4), back()
     (0.6931, array([[-0.5,  0.5]]))
     """
+    classes = np.asarray(classes)
+    _check_shapes("classes", classes.shape, scores.shape[:-1], scores)
+    highest = scores.shape[-1] - 1
+    if classes.dtype.kind not in "iu" or classes.min(initial=0) < 0 or classes.max(initial=0) > highest:
+        raise InputError(f"classes are not all integers from 0 to {highest}", "number the classes from 0")
     log_p, _ = log_softmax(scores)  # (B, C)
     n = len(scores)
     rows = np.arange(n)

@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nphash.arguments import is_count
 from nphash.codes import Codes, as_words, check_codes, unpack
 from nphash.errors import InputError
 from nphash.relevance import read_labels, relevance, relevance_blocks
-from nphash.scalars import is_count
 from nphash.ties import Floats, Ranking, precision, rank_by_score, tie_groups
 from nphash.ties import figures as figures_of
 

@@ -19,6 +19,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nphash.arguments import check_csr, is_number
+from nphash.errors import InputError
+
 __all__ = [
     "Array",
     "Back",
@@ -42,6 +45,7 @@ FEW_WEIGHTS = 1_000
 Array = npt.NDArray[Any]
 Back = Callable[[Array], Array]
 Backs = Callable[[Array], tuple[Array, ...]]
+BackScalar = Callable[..., Array]  # of a loss: its gradient by it is 1 unless given
 
 
 def dense(x: Array, W: Array, b: Array) -> tuple[Array, Backs]:
@@ -77,7 +81,7 @@ def sparse_dense(X: Any, W: Array, b: Array, threads: int | None = 1) -> tuple[A
     Parameters
     ----------
     X
-        SciPy CSR matrix or array of shape (B, V).
+        SciPy CSR matrix or CSR array of shape (B, V).
     W, b
         Arrays of shapes (V, H) and (H,).
     threads
@@ -88,6 +92,11 @@ def sparse_dense(X: Any, W: Array, b: Array, threads: int | None = 1) -> tuple[A
     tuple
         h of shape (B, H); ``back(dh)`` returns (dW, db), dW dense.
 
+    Raises
+    ------
+    InputError
+        If ``X`` is no CSR matrix, or has not as many columns as ``W`` has rows.
+
     Examples
     --------
     >>> from scipy.sparse import csr_array
@@ -95,6 +104,12 @@ def sparse_dense(X: Any, W: Array, b: Array, threads: int | None = 1) -> tuple[A
     >>> h
     array([[0., 2.]])
     """
+    check_csr(X, "X")
+    if X.shape[1:] != W.shape[:1]:
+        raise InputError(
+            f"X has shape {X.shape} and W {W.shape}, but a column of X is needed for each row of W",
+            "weigh the documents with the vocabulary that W was made for",
+        )
 
     def product() -> Array:
         if X.nnz <= FEW_WEIGHTS:
@@ -187,6 +202,10 @@ def softplus(x: Array) -> tuple[Array, Back]:
 def dropout(x: Array, mask: Array) -> tuple[Array, Back]:
     """Inverted dropout: y = x * mask, for a mask of `dropout_mask`. When encoding, leave it out.
 
+    References
+    ----------
+    Srivastava et al. (2014), Dropout: A Simple Way to Prevent Neural Networks from Overfitting.
+
     Examples
     --------
     >>> y, back = dropout(np.ones(2), np.array([0.0, 1.25]))
@@ -201,11 +220,18 @@ def dropout_mask(
 ) -> Array:
     """Draw a dropout mask: 0 with probability ``rate``, else 1 / (1 - rate), so that the mean is 1.
 
+    Raises
+    ------
+    InputError
+        For a rate outside 0 to below 1.
+
     Examples
     --------
     >>> sorted({float(value) for value in dropout_mask(np.random.default_rng(0), (100,), 0.2)})
     [0.0, 1.25]
     """
+    if not (is_number(rate) and 0 <= rate < 1):
+        raise InputError(f"rate is {rate!r}", "give the share of units left out, from 0 to below 1")
     mask: Array = (rng.random(shape, dtype=np.float32) >= rate).astype(dtype)
     mask /= 1 - rate
     return mask
@@ -245,6 +271,10 @@ def log_softmax(x: Array) -> tuple[Array, Back]:
 
 def gaussian_sample(mu: Array, log_variance: Array, noise: Array) -> tuple[Array, Backs]:
     """Reparameterised normal draw: y = mu + exp(log_variance / 2) * noise, noise ~ N(0, 1).
+
+    References
+    ----------
+    Kingma & Welling (2014), Auto-Encoding Variational Bayes.
 
     Examples
     --------

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nphash.arguments import ones_of
 from nphash.errors import InputError
-from nphash.scalars import ones_of
 
 __all__ = [
     "RelevantBlock",

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from nphash.arguments import is_number
 from nphash.errors import InputError
-from nphash.scalars import is_number
 
 __all__ = ["Constant", "Exponential", "Linear", "Schedule", "ScheduleLike", "as_schedule", "schedule_ends"]
 

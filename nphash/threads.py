@@ -12,9 +12,9 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from nphash.arguments import is_count
 from nphash.errors import InputError
 from nphash.pool import Call, end_calls, pool_of
-from nphash.scalars import is_count
 
 __all__ = ["blas_libraries", "count_threads", "cut", "run_blocks", "run_tasks", "single_threaded_blas"]
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from nphash.distillation import similarity_distillation
+from nphash.errors import InputError
 from nphash.gradcheck import assert_gradients
 
 
@@ -52,3 +53,14 @@ def test_float32_stays_float32():
     loss, back = similarity_distillation(rng.normal(size=(5, 4)).astype(np.float32), P, 0.3)
     assert back().dtype == np.float32
     assert np.isfinite(loss)
+
+
+def test_a_teacher_of_another_shape_and_temperatures_that_cannot_be_are_refused():
+    z = np.ones((3, 2), np.float32)
+    for P in (np.ones(3), np.ones((3, 1)), np.ones((2, 2))):
+        with pytest.raises(InputError, match=r"P has shape .* need \(3, 3\)"):
+            similarity_distillation(z, P, 0.3)
+    for temperature in (0, -1.0, np.nan, "1"):
+        with pytest.raises(InputError, match="temperature is"):
+            similarity_distillation(z, np.ones((3, 3), np.float32), temperature)
+    assert similarity_distillation(z, np.ones((3, 3), np.float32), np.float64(0.3))[1]().dtype == np.float32

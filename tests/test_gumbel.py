@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from scipy import sparse, stats
 
 from nphash import gumbel, losses, ops
+from nphash.errors import InputError
 
 FEW = settings(deadline=None, max_examples=25)
 seeds = st.integers(0, 2**32 - 1)
@@ -172,3 +173,29 @@ def test_cold_temperatures_do_not_overflow():
     z, back = gumbel.relaxed_bits(logits, noise, 1e-3)
     assert z.tolist() == [[1.0, 0.0]]
     assert np.isfinite(back(np.ones((1, 2)))).all()
+
+
+SAMPLES = [
+    (gumbel.gumbel_softmax, (2, 3, 2)),
+    (gumbel.straight_through_gumbel, (2, 3, 2)),
+    (gumbel.relaxed_bits, (2, 3)),
+    (gumbel.straight_through_bits, (2, 3)),
+]
+
+
+@pytest.mark.parametrize(("sample", "shape"), SAMPLES)
+@pytest.mark.parametrize("temperature", [0.5, np.float32(0.5), np.float64(0.5), np.int64(1)])
+def test_the_temperature_leaves_the_dtype_as_it_is(sample, shape, temperature):
+    logits = np.ones(shape, np.float32)
+    z, back = sample(logits, logits, temperature)
+    assert z.dtype == back(z).dtype == np.float32
+    assert gumbel.gumbel_softmax_jacobian(z, temperature).dtype == np.float32
+
+
+@pytest.mark.parametrize("temperature", [0, -0.5, np.nan, np.inf, "1", True])
+def test_a_temperature_is_above_zero(temperature):
+    for sample, shape in SAMPLES:
+        with pytest.raises(InputError, match="temperature is"):
+            sample(np.ones(shape), np.zeros(shape), temperature)
+    with pytest.raises(InputError, match="temperature is"):
+        gumbel.gumbel_softmax_jacobian(np.ones((1, 1, 2)), temperature)

@@ -6,6 +6,7 @@ from hypothesis.extra import numpy as hnp
 from scipy import sparse
 
 from nphash import ops
+from nphash.errors import InputError
 from nphash.kernels import sparse as kernels
 
 LARGE = np.array([[-1e4, -800.0, 0.0, 800.0, 1e4]])
@@ -40,6 +41,23 @@ def test_sparse_layer_takes_documents_in_another_dtype(rng):
     X = sparse.csr_array(np.eye(3, dtype=np.float32))
     h, back = ops.sparse_dense(X, rng.normal(size=(3, 2)), np.zeros(2))
     assert h.dtype == back(h)[0].dtype == np.float64
+
+
+@pytest.mark.parametrize("few", [0, 1000])
+@pytest.mark.parametrize("make", [sparse.csc_matrix, sparse.csc_array, sparse.coo_array, np.asarray])
+def test_documents_in_another_format_are_refused(rng, make, few, monkeypatch):
+    # The arrays of a square CSC matrix would be read as its transpose.
+    monkeypatch.setattr(ops, "FEW_WEIGHTS", few)
+    with pytest.raises(InputError, match=r"X is a .*csr_array\(X\)"):
+        ops.sparse_dense(make(rng.random((3, 3))), np.eye(3), np.zeros(3))
+
+
+@pytest.mark.parametrize("few", [0, 1000])
+def test_documents_need_a_word_for_each_row_of_weights(rng, few, monkeypatch):
+    monkeypatch.setattr(ops, "FEW_WEIGHTS", few)
+    for words in (2, 4):
+        with pytest.raises(InputError, match=r"X has shape .* and W \(3, 3\)"):
+            ops.sparse_dense(sparse.csr_array(rng.random((3, words))), np.eye(3), np.zeros(3))
 
 
 @settings(deadline=None)
@@ -100,6 +118,12 @@ def test_dropout_masks_repeat_with_their_seed():
     first, second = (ops.dropout_mask(np.random.default_rng(3), (5, 6), 0.5) for _ in range(2))
     assert np.array_equal(first, second)
     assert (ops.dropout_mask(np.random.default_rng(3), (5, 6), 0.0) == 1).all()
+
+
+@pytest.mark.parametrize("rate", [1, 1.5, -0.1, np.nan, "0.1", True])
+def test_a_share_left_out_is_below_one(rng, rate):
+    with pytest.raises(InputError, match="rate is"):
+        ops.dropout_mask(rng, (2, 3), rate)
 
 
 def test_gaussian_sample_has_its_mean_and_variance(rng):

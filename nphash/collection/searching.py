@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from nphash.arguments import check_count
 from nphash.codes import Codes, unpack
 from nphash.collection.reranking import Reranker
 from nphash.collection.segments import Segments
 from nphash.corpus import Document
 from nphash.errors import InputError
-from nphash.scalars import check_count
 
 if TYPE_CHECKING:
     from nphash.index import HammingIndex

@@ -161,7 +161,7 @@ def _losses() -> list[Case]:
     return [
         Case(losses.l2_penalty, lambda rng: (rng.normal(size=(V, L)), 0.13)),
         Case(losses.categorical_kl, _normal(B, L, K)),
-        Case(losses.categorical_kl, prior, ("prior",), name="losses.categorical_kl (prior)"),
+        Case(losses.categorical_kl, prior, ("prior",), name="divergences.categorical_kl (prior)"),
         Case(losses.pooled_categorical_kl, _normal(B, L, K)),
         Case(losses.bernoulli_kl, lambda rng: (rng.normal(size=(B, L)), 0.3)),
         Case(losses.gaussian_kl, lambda rng: (rng.normal(size=(B, L)), rng.normal(size=(B, L)))),

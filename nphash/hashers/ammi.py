@@ -33,6 +33,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from nphash.arguments import is_number
 from nphash.codes import pack
 from nphash.errors import InputError
 from nphash.hashers.inputs import seed_from
@@ -42,7 +43,6 @@ from nphash.hashers.lsi import project
 from nphash.hashers.training import Batch, Data, Params, Training, train
 from nphash.hashers.validation import held_out_rows, precision_validator, subset
 from nphash.ops import sigmoid, softplus, sparse_dense
-from nphash.scalars import is_number
 from nphash.threads import count_threads
 
 __all__ = ["AMMI", "bit_entropy", "markov_entropy"]

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse
 
+from nphash.arguments import is_count, is_number
 from nphash.codes import pack
 from nphash.corpus.shards import Shards, rows_where
 from nphash.engine import Engine
@@ -30,7 +31,6 @@ from nphash.hashers.training import Batch, Data, Params, Training, train
 from nphash.hashers.validation import held_out_rows, precision_validator, subset
 from nphash.losses import bound_loss, supervised_loss
 from nphash.ops import dense, dropout_mask
-from nphash.scalars import is_count, is_number
 from nphash.schedules import Schedule, ScheduleLike, as_schedule, schedule_ends
 from nphash.threads import count_threads, cut, run_blocks, single_threaded_blas
 

@@ -13,11 +13,11 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse
 
+from nphash.arguments import is_count
 from nphash.errors import InputError
 from nphash.losses import cross_entropy, logistic_loss
 from nphash.ops import dense, relu
 from nphash.relevance import number_classes
-from nphash.scalars import is_count
 from nphash.schedules import Linear, ScheduleLike
 
 __all__ = ["Labels", "classify", "start_head", "targets"]

@@ -19,11 +19,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nphash.arguments import is_count
 from nphash.errors import InputError
 from nphash.hashers.inputs import seed_from
 from nphash.hashers.linear import LinearHasher
 from nphash.hashers.lsi import fit_lsi, normalise_rows, project
-from nphash.scalars import is_count
 from nphash.threads import count_threads, single_threaded_blas
 
 __all__ = ["ITQ", "rotation"]

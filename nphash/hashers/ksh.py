@@ -29,6 +29,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.linalg
 
+from nphash.arguments import is_count
 from nphash.errors import InputError
 from nphash.hashers.base import Hasher
 from nphash.hashers.heads import targets
@@ -37,7 +38,6 @@ from nphash.hashers.linear import product_in_blocks
 from nphash.hashers.lsi import fit_lsi, fix_signs, normalise_rows, project
 from nphash.ops import tanh
 from nphash.relevance import relevance
-from nphash.scalars import is_count
 from nphash.threads import count_threads, single_threaded_blas
 
 __all__ = ["KSH", "Residual", "smooth_objective"]

@@ -21,11 +21,11 @@ from typing import Any
 import numpy as np
 
 from nphash import schedules
+from nphash.arguments import is_count
 from nphash.disk import flush, flush_folder, replace_text, writing
 from nphash.errors import CollectionError, InputError, NotFittedError
 from nphash.hashers.base import Hasher
 from nphash.hashers.methods import create, find, method_of
-from nphash.scalars import is_count
 
 __all__ = ["load", "save"]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from nphash.arguments import check_positive, is_count, is_number
 from nphash.engines import ENGINES
 from nphash.errors import InputError
-from nphash.scalars import check_positive, is_count, is_number
 from nphash.schedules import ScheduleLike, schedule_ends
 
 __all__ = ["Similarity", "Training"]

@@ -27,13 +27,13 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse
 
+from nphash.arguments import check_positive, is_count
 from nphash.errors import InputError
 from nphash.hashers.heads import targets
 from nphash.hashers.inputs import seed_from
 from nphash.hashers.itq import rotation
 from nphash.hashers.linear import LinearHasher
 from nphash.hashers.lsi import fit_lsi, normalise_rows, project
-from nphash.scalars import check_positive, is_count
 from nphash.threads import count_threads, single_threaded_blas
 
 __all__ = ["SHTTM", "ridge", "tag_step", "tags_objective"]

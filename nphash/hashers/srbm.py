@@ -30,6 +30,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from nphash.arguments import check_positive, is_count
 from nphash.codes import pack
 from nphash.errors import InputError
 from nphash.hashers.base import Hasher
@@ -40,7 +41,6 @@ from nphash.hashers.training import Batch, Data, Params, Training, train
 from nphash.hashers.validation import held_out_rows, precision_validator, subset
 from nphash.losses import reconstruction
 from nphash.ops import dense, sigmoid, sparse_dense
-from nphash.scalars import check_positive, is_count
 from nphash.schedules import ScheduleLike, as_schedule, schedule_ends
 from nphash.threads import single_threaded_blas
 

@@ -20,13 +20,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nphash.arguments import check_positive, is_count
 from nphash.errors import InputError
 from nphash.hashers.approximate import neighbours_of_any_number
 from nphash.hashers.eigenmap import laplacian_eigenmap
 from nphash.hashers.inputs import seed_from
 from nphash.hashers.linear import LinearHasher
 from nphash.hashers.neighbours import knn_graph
-from nphash.scalars import check_positive, is_count
 from nphash.threads import count_threads, cut, run_blocks
 
 __all__ = ["SelfTaughtHashing", "linear_classifiers"]

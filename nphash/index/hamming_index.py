@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nphash.arguments import check_count
 from nphash.codes import Codes, as_words, check_codes
 from nphash.errors import InputError
 from nphash.index import joins, keys
@@ -14,7 +15,6 @@ from nphash.index.contents import Contents, Names
 from nphash.index.joins import Progress
 from nphash.index.planner import Plan
 from nphash.index.rows import Rows, Words
-from nphash.scalars import check_count
 
 __all__ = ["HammingIndex"]
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import Any
 
+from nphash.arguments import check_count
 from nphash.errors import InputError
-from nphash.scalars import check_count
 from nphash.text.stop_words import as_source
 from nphash.text.tokenizer import WORD, make_tokenizer
 from nphash.text.weighting import WEIGHTINGS

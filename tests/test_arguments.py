@@ -1,12 +1,13 @@
-"""Which parameters are numbers."""
+"""Which arguments are numbers, zeros and ones, CSR matrices."""
 
 from fractions import Fraction
 
 import numpy as np
 import pytest
+import scipy.sparse
 
+from nphash.arguments import check_count, check_csr, check_positive, is_count, is_number, ones_of
 from nphash.errors import InputError
-from nphash.scalars import check_count, check_positive, is_count, is_number, ones_of
 
 
 def test_numbers_of_python_and_numpy_are_numbers():
@@ -68,3 +69,11 @@ def test_check_count_says_what_is_needed(value, says):
     with pytest.raises(InputError) as caught:
         check_count(value, "k", hint="10 is usual")
     assert str(caught.value).startswith(says)
+
+
+def test_csr_is_told_by_its_format():
+    check_csr(scipy.sparse.csr_matrix((2, 3)), "X")
+    check_csr(scipy.sparse.csr_array((2, 3)), "X")
+    for wrong in (scipy.sparse.csc_array((3, 3)), np.eye(3), [[1.0]], None):
+        with pytest.raises(InputError, match=f"X is a {type(wrong).__name__}"):
+            check_csr(wrong, "X")

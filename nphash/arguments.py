@@ -1,6 +1,7 @@
-"""What counts as a number among parameters: Python's and NumPy's, as GridSearchCV gives them; no bool.
+"""What arguments may be: Python's and NumPy's numbers, zeros and ones, documents in CSR format.
 
-And which arrays hold zeros and ones alone: any other number is true as well, which is seldom meant.
+GridSearchCV hands over NumPy's numbers, which are no ``int`` or ``float``. True is a number to Python, and
+any number a truth value: both are seldom meant.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Any, TypeGuard
 
 from nphash.errors import InputError
 
-__all__ = ["check_count", "check_positive", "is_count", "is_number", "ones_of"]
+__all__ = ["check_count", "check_csr", "check_positive", "is_count", "is_number", "ones_of"]
 
 
 def is_number(value: Any) -> TypeGuard[float]:
@@ -56,6 +57,26 @@ def check_count(value: Any, name: str, least: int = 1, hint: str = "") -> int:
         needed = f"at least {least}" if whole else f"a whole number of at least {least}"
         raise InputError(f"{name} is {value!r}, but {needed} is needed", hint)
     return int(value)
+
+
+def check_csr(X: Any, name: str) -> None:
+    """Raise unless ``X`` is in CSR format: the arrays of a CSC matrix, read as CSR, are its transpose.
+
+    Raises
+    ------
+    InputError
+        For anything else; says what ``name`` is.
+
+    Examples
+    --------
+    >>> from scipy.sparse import csr_array
+    >>> check_csr(csr_array([[0.0, 2.0]]), "X")
+    """
+    if getattr(X, "format", None) != "csr":
+        raise InputError(
+            f"{name} is a {type(X).__name__}, but a CSR matrix or CSR array of SciPy is needed",
+            f"give scipy.sparse.csr_array({name})",
+        )
 
 
 def check_positive(value: Any, name: str, hint: str = "give a positive number") -> float:
