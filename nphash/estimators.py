@@ -8,18 +8,29 @@ closed form, the same for every estimator, and is left out.)
 
 An objective is f itself, ``values, back = objective(z)``: values of shape (S,) for S codes or relaxed
 codes of shape (S, L), and ``back(dvalues)`` of shape (S, L). Every estimator takes logits of shape (L,), an
-objective and S rows of noise, and returns S independent estimates of shape (S, L).
+objective and S rows of noise, and returns S independent estimates of shape (S, L). `nphash.assessment` judges
+them; what it holds can be had from here as well.
 
 Shapes: S draws, L bits, V words.
+
+References
+----------
+Williams (1992), Simple Statistical Gradient-Following Algorithms for Connectionist Reinforcement Learning.
+Bengio, Leonard & Courville (2013), Estimating or Propagating Gradients Through Stochastic Neurons for
+Conditional Computation.
+Jang, Gu & Poole (2017), Categorical Reparameterization with Gumbel-Softmax.
+Maddison, Mnih & Teh (2017), The Concrete Distribution: A Continuous Relaxation of Discrete Random Variables.
+Yin & Zhou (2019), ARM: Augment-REINFORCE-Merge Gradient for Stochastic Binary Networks.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
+from nphash.arguments import is_count
+from nphash.assessment import Estimate, Quality, assess, moments
 from nphash.errors import InputError
 from nphash.gumbel import relaxed_bits, straight_through_bernoulli, straight_through_bits
 from nphash.ops import Array, Back, log_softmax, sigmoid
@@ -53,7 +64,7 @@ def all_codes(n_bits: int) -> Array:
     Raises
     ------
     InputError
-        For more than 14 bits.
+        For anything but 1 to 14 bits.
 
     Examples
     --------
@@ -63,7 +74,7 @@ def all_codes(n_bits: int) -> Array:
            [1., 0.],
            [1., 1.]])
     """
-    if not 1 <= n_bits <= MAX_EXACT_BITS:
+    if not is_count(n_bits) or n_bits > MAX_EXACT_BITS:
         raise InputError(
             f"all codes of {n_bits} bits were asked for, but 1 to {MAX_EXACT_BITS} bits are possible",
             "the exact gradient adds up 2**bits terms: study fewer bits",
@@ -76,6 +87,18 @@ def exact_gradient(logits: Array, objective: Objective) -> tuple[float, Array]:
     """Return E[f(z)] and its gradient with respect to the logits, summed over all codes.
 
     With q(z) = prod_i p_i^z_i (1 - p_i)^(1 - z_i) the gradient is sum_z q(z) f(z) (z - p).
+
+    Parameters
+    ----------
+    logits
+        a, array of shape (L,).
+    objective
+        f, a function of codes.
+
+    Returns
+    -------
+    tuple
+        The expectation, a float, and its gradient, array of shape (L,).
 
     Raises
     ------
@@ -105,6 +128,24 @@ def straight_through(logits: Array, objective: Objective, uniform: Array) -> Arr
     One backward pass through f. Biased wherever f is not linear in each bit. With ``uniform`` 0.5
     throughout it is the deterministic form, which does not even sample.
 
+    Parameters
+    ----------
+    logits
+        a, array of shape (L,).
+    objective
+        f, a function of codes.
+    uniform
+        Draws from [0, 1), array of shape (S, L).
+
+    Returns
+    -------
+    numpy.ndarray
+        One estimate for each row of noise, shape (S, L).
+
+    References
+    ----------
+    Bengio, Leonard & Courville (2013).
+
     Examples
     --------
     >>> straight_through(np.zeros(1), quadratic(np.array([0.0])), np.array([[0.2], [0.8]]))
@@ -122,6 +163,31 @@ def gumbel_softmax(logits: Array, objective: Objective, noise: Array, temperatur
     The gradient is that of E[f(relaxed z)], without bias for that, and biased for E[f(z)]: less
     so for a lower temperature, at the price of a larger variance.
 
+    Parameters
+    ----------
+    logits
+        a, array of shape (L,).
+    objective
+        f, a function of codes.
+    noise
+        Logistic noise, array of shape (S, L).
+    temperature
+        tau > 0.
+
+    Returns
+    -------
+    numpy.ndarray
+        One estimate for each row of noise, shape (S, L).
+
+    Raises
+    ------
+    InputError
+        For a temperature that is no positive number.
+
+    References
+    ----------
+    Jang, Gu & Poole (2017); Maddison, Mnih & Teh (2017).
+
     Examples
     --------
     >>> gumbel_softmax(np.zeros(1), quadratic(np.array([0.0])), np.zeros((1, 1)), temperature=0.5)
@@ -134,6 +200,31 @@ def gumbel_softmax(logits: Array, objective: Objective, noise: Array, temperatur
 
 def straight_through_gumbel(logits: Array, objective: Objective, noise: Array, temperature: float) -> Array:
     """Estimate by hard bits forward and the relaxed derivative backward: Doc2hash's estimator.
+
+    Parameters
+    ----------
+    logits
+        a, array of shape (L,).
+    objective
+        f, a function of codes.
+    noise
+        Logistic noise, array of shape (S, L).
+    temperature
+        tau > 0.
+
+    Returns
+    -------
+    numpy.ndarray
+        One estimate for each row of noise, shape (S, L).
+
+    Raises
+    ------
+    InputError
+        For a temperature that is no positive number.
+
+    References
+    ----------
+    Jang, Gu & Poole (2017), section 2.2.
 
     Examples
     --------
@@ -149,6 +240,26 @@ def reinforce(logits: Array, objective: Objective, uniform: Array, baseline: flo
     """Estimate by the score function: (f(z) - baseline) d log q(z) / da = (f(z) - baseline) (z - p).
 
     Unbiased for any baseline that does not depend on the draw; needs f only, not its derivative.
+
+    Parameters
+    ----------
+    logits
+        a, array of shape (L,).
+    objective
+        f, a function of codes.
+    uniform
+        Draws from [0, 1), array of shape (S, L).
+    baseline
+        What is taken from f, such as its mean: the less is left, the smaller the variance.
+
+    Returns
+    -------
+    numpy.ndarray
+        One estimate for each row of noise, shape (S, L).
+
+    References
+    ----------
+    Williams (1992).
 
     Examples
     --------
@@ -166,7 +277,25 @@ def reinforce(logits: Array, objective: Objective, uniform: Array, baseline: flo
 def arm(logits: Array, objective: Objective, uniform: Array) -> Array:
     """Estimate by augment-REINFORCE-merge: (f([u > sigmoid(-a)]) - f([u < sigmoid(a)])) (u - 1/2).
 
-    Unbiased, from two evaluations of f on codes that share their noise (Yin & Zhou, 2019).
+    Unbiased, from two evaluations of f on codes that share their noise.
+
+    Parameters
+    ----------
+    logits
+        a, array of shape (L,).
+    objective
+        f, a function of codes.
+    uniform
+        Draws from [0, 1), array of shape (S, L).
+
+    Returns
+    -------
+    numpy.ndarray
+        One estimate for each row of noise, shape (S, L).
+
+    References
+    ----------
+    Yin & Zhou (2019).
 
     Examples
     --------
@@ -183,7 +312,7 @@ def arm(logits: Array, objective: Objective, uniform: Array) -> Array:
 
 
 def quadratic(target: Array) -> Objective:
-    """Return the toy objective f(z) = sum_i (z_i - target_i)^2.
+    """Return the toy objective f(z) = sum_i (z_i - target_i)^2, for a target of shape (L,).
 
     Examples
     --------
@@ -219,99 +348,3 @@ def document_loss(W: Array, b: Array, target: Array) -> Objective:
         return -log_p @ target, lambda d: back(-d[:, None] * target) @ W.T
 
     return objective
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A figure with its 95 % confidence interval."""
-
-    value: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
-class Quality:
-    """How good an estimator is, relative to the size of the exact gradient.
-
-    Attributes
-    ----------
-    bias
-        ||E[g] - exact|| / ||exact||.
-    variance
-        E||g - E[g]||^2 / ||exact||^2.
-    mean_squared_error
-        E||g - exact||^2 / ||exact||^2, which is bias^2 + variance.
-    cosine
-        Mean cosine between one estimate and the exact gradient.
-    cosine_of_mean
-        Cosine between the mean estimate and the exact gradient: what many draws would reach.
-    """
-
-    bias: Estimate
-    variance: Estimate
-    mean_squared_error: Estimate
-    cosine: Estimate
-    cosine_of_mean: Estimate
-
-
-def assess(estimates: Array, exact: Array, rng: np.random.Generator, resamples: int = 200) -> Quality:
-    """Compare estimates with the exact gradient, with bootstrap confidence intervals.
-
-    Parameters
-    ----------
-    estimates
-        Independent estimates, shape (S, L), S at least 2.
-    exact
-        The exact gradient, shape (L,), not zero.
-    rng
-        Draws the bootstrap samples.
-    resamples
-        How many of them.
-
-    Examples
-    --------
-    >>> rng = np.random.default_rng(0)
-    >>> quality = assess(np.array([1.0, 0.0]) + rng.normal(size=(4000, 2)), np.array([1.0, 0.0]), rng)
-    >>> quality.bias.low < 0.05, round(quality.variance.value)
-    (True, 2)
-    """
-    if len(estimates) < 2 or not np.any(exact):
-        raise InputError(
-            f"{len(estimates)} estimates and a gradient of norm {np.linalg.norm(exact):g} cannot be compared",
-            "give at least 2 estimates and a gradient that is not zero",
-        )
-    figures = _figures(estimates, exact)
-    draws = rng.integers(0, len(estimates), (resamples, len(estimates)))
-    spread = np.array([_figures(estimates[rows], exact, True) for rows in draws])  # (resamples, 5)
-    low, high = np.quantile(spread, (0.025, 0.975), axis=0)
-    return Quality(*(Estimate(*map(float, row)) for row in zip(figures, low, high, strict=True)))
-
-
-def moments(estimates: Array, exact: Array) -> tuple[float, float, float, float]:
-    """Return squared bias, variance, mean cosine and cosine of the mean, not relative to anything.
-
-    The mean of S draws lies variance / S (squared) beside the expectation. This is subtracted, so
-    that the squared bias is right on average, and may be negative for an unbiased estimator.
-
-    Examples
-    --------
-    >>> moments(np.array([[1.0, 0.0], [3.0, 0.0]]), np.array([1.0, 0.0]))
-    (0.0, 2.0, 1.0, 1.0)
-    """
-    mean = estimates.mean(axis=0)  # (L,)
-    variance = float(((estimates - mean) ** 2).sum()) / (len(estimates) - 1)
-    squared_bias = float(((mean - exact) ** 2).sum()) - variance / len(estimates)
-    size, tiny = float(np.linalg.norm(exact)), float(np.finfo(np.float64).tiny)
-    cosine = float(np.mean(estimates @ exact / np.maximum(np.linalg.norm(estimates, axis=1) * size, tiny)))
-    return squared_bias, variance, cosine, float(mean @ exact) / max(float(np.linalg.norm(mean)) * size, tiny)
-
-
-def _figures(estimates: Array, exact: Array, resampled: bool = False) -> Array:
-    square = float(exact @ exact)
-    squared_bias, variance, cosine, cosine_of_mean = moments(estimates, exact)
-    if resampled:  # a bootstrap sample lies as far again from the sample as that from the expectation
-        squared_bias -= variance / len(estimates)
-    bias = np.sqrt(max(0.0, squared_bias))
-    error = (squared_bias + variance) / square
-    return np.array([bias / np.sqrt(square), variance / square, error, cosine, cosine_of_mean])

@@ -52,7 +52,7 @@ LEVELS = [
         "profile",
         "text",
     },
-    {"corpus", "gradcheck", "index", "estimators"},
+    {"corpus", "gradcheck", "index", "assessment", "estimators"},
     {"hashers"},
     {"collection"},
     {"distributed", "report", "lessons", "study"},
