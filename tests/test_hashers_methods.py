@@ -188,3 +188,13 @@ def test_parameters_may_be_numbers_of_numpy(method):
     same = dict(_numeric(method))
     codes = small.quick(method, **{**same, "random_state": np.int64(0)}).fit(X, y).transform(X)
     assert codes.shape == (X.shape[0], 8)
+
+
+@pytest.mark.parametrize("method", OURS)
+def test_every_attribute_of_a_fitted_hasher_is_documented(method):
+    hasher = small.quick(method).fit(X, y)
+    attributes = hasher.__doc__.partition("Attributes\n")[2]
+    learned = [name for name in vars(hasher) if name.endswith("_")]
+    assert "n_features_in_" in learned
+    for name in learned:
+        assert name in attributes, name

@@ -171,6 +171,10 @@ class AMMI(LinearHasher):
         Loss, both entropies and validation figure of every epoch.
     best_epoch_ : int
         The epoch whose weights were kept.
+    n_iter_ : int
+        Epochs done.
+    n_features_in_ : int
+        Number of words (columns) seen in `fit`.
 
     References
     ----------

@@ -9,7 +9,10 @@ give the same samples, loss and gradients.
 Where this departs from the printed paper and the published code:
 
 * the KL divergence is summed over bits, each against its own fair prior (the published code takes
-  one softmax over all 2L logits, which divides it by L);
+  one softmax over all 2L logits, which divides it by L), and its weight is 0.1 a bit (there 2 for all
+  bits together, which is 2 / L a bit);
+* the decoder reads bits as signs 2z - 1, by L x V weights, so that its bias stays the mean (there as
+  one-hot pairs, by 2L x V weights);
 * dropout is off when documents are encoded (the published code leaves it on);
 * the temperature falls over epochs, not steps (there it reaches its floor within the first epoch);
 * the best epoch is chosen on held-out documents, not on the test set;
@@ -50,9 +53,9 @@ class Doc2Hash(VariationalHasher):
     dropout
         Share of the last hidden layer's units left out of a training step.
     sampling
-        ``"straight-through"``: the decoder sees 0 or 1, the gradient is the relaxed sample's
-        (the paper's Eq. 7 forward, Eq. 8 backward). ``"relaxed"``: the decoder sees the relaxed
-        sample.
+        ``"straight-through"``: bits are 0 or 1, the gradient is the relaxed sample's (the paper's
+        Eq. 7 forward, Eq. 8 backward). ``"relaxed"``: they lie between. The decoder sees them as
+        signs 2z - 1.
     temperature
         A number, a pair (first, last) for a line over the epochs, or a schedule.
     kl_weight
@@ -76,6 +79,10 @@ class Doc2Hash(VariationalHasher):
         Loss, reconstruction, KL and validation figure of every epoch.
     best_epoch_ : int
         The epoch whose weights were kept.
+    n_iter_ : int
+        Epochs done.
+    n_features_in_ : int
+        Number of words (columns) seen in `fit`.
 
     References
     ----------
@@ -168,6 +175,8 @@ class Doc2HashS(Doc2Hash):
         As in `Doc2Hash`, with ``W_y1 (L, H), b_y1, W_y2 (H, C), b_y2`` of the classifier.
     n_labels_ : int
         The number C of labels.
+    history_, best_epoch_, n_iter_, n_features_in_
+        As in `Doc2Hash`.
 
     References
     ----------

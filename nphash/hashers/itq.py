@@ -91,6 +91,8 @@ class ITQ(LinearHasher):
         W, the rotated singular vectors.
     thresholds_ : ndarray of shape (n_bits,)
         t, the rotated mean of the normalised training documents.
+    n_features_in_ : int
+        Number of words (columns) seen in `fit`.
 
     References
     ----------

@@ -72,12 +72,15 @@ class Nash(VariationalHasher):
     Attributes
     ----------
     params_ : dict of str to ndarray
-        ``W_1, b_1, ...`` encoder, ``W_a (H, L), b_a`` logits, ``W_s (L, V), b_s`` decoder; for
-        NASH-DN also ``W_n (H, L), b_n``, the logarithm of the noise's variance.
+        ``W_1, b_1, ...`` encoder, ``W_a (H, L), b_a`` logits, ``W_s (L, V), b_s`` decoder.
     history_ : list of dict
         Loss, reconstruction, KL and validation figure of every epoch.
     best_epoch_ : int
         The epoch whose weights were kept.
+    n_iter_ : int
+        Epochs done.
+    n_features_in_ : int
+        Number of words (columns) seen in `fit`.
 
     References
     ----------
@@ -161,6 +164,11 @@ class NashN(Nash):
     noise
         Standard deviation on codes of signs: number, pair or schedule.
 
+    Attributes
+    ----------
+    params_, history_, best_epoch_, n_iter_, n_features_in_
+        As in `Nash`.
+
     References
     ----------
     Shen et al. (2018), NASH: Toward End-to-End Neural Architecture for Generative Semantic Hashing.
@@ -216,6 +224,14 @@ class NashDN(Nash):
     n_bits, hidden, dropout, sampling, kl_weight, target, training, random_state, threads
         As in `Nash`.
 
+    Attributes
+    ----------
+    params_ : dict of str to ndarray
+        As in `Nash`, with ``W_n (H, L), b_n`` of the logarithm of the noise's variance. ``W_a, b_a`` give
+        logits, as everywhere but in `Vdsh`, whose variance is called ``W_l, b_l``.
+    history_, best_epoch_, n_iter_, n_features_in_
+        As in `Nash`.
+
     References
     ----------
     Shen et al. (2018), NASH: Toward End-to-End Neural Architecture for Generative Semantic Hashing.
@@ -256,6 +272,15 @@ class NashDNS(NashDN):
         As in `Nash`, with the input as target.
     labels
         Weight and width of the classifier.
+
+    Attributes
+    ----------
+    params_ : dict of str to ndarray
+        As in `NashDN`, with ``W_y1 (L, H), b_y1, W_y2 (H, C), b_y2`` of the classifier.
+    n_labels_ : int
+        The number C of labels.
+    history_, best_epoch_, n_iter_, n_features_in_
+        As in `Nash`.
 
     References
     ----------

@@ -104,6 +104,12 @@ class NpHash(Doc2Hash):
         Loss, its terms and validation figure of every epoch.
     best_epoch_ : int
         The epoch whose weights were kept.
+    n_iter_ : int
+        Epochs done.
+    n_features_in_ : int
+        Number of words (columns) seen in `fit`.
+    n_epochs_ : int
+        Epochs that fit the number of documents, for ``training=None``.
 
     Examples
     --------

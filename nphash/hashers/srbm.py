@@ -82,6 +82,10 @@ class StackedRBM(Hasher):
         Loss and validation figure of every epoch of fine-tuning.
     best_epoch_ : int
         The epoch whose weights were kept.
+    n_iter_ : int
+        Epochs done.
+    n_features_in_ : int
+        Number of words (columns) seen in `fit`.
 
     References
     ----------

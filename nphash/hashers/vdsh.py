@@ -62,12 +62,17 @@ class Vdsh(VariationalHasher):
     Attributes
     ----------
     params_ : dict of str to ndarray
-        ``W_1, b_1, ...`` encoder, ``W_a (H, L), b_a`` means, ``W_l (H, L), b_l`` log-variances,
+        ``W_1, b_1, ...`` encoder, ``W_a (H, L), b_a`` means (in the other systems these are logits: the
+        name is that of the values whose signs are the codes), ``W_l (H, L), b_l`` log-variances,
         ``W_s (L, V), b_s`` decoder, ``median (L,)`` thresholds.
     history_ : list of dict
         Loss, reconstruction, KL and validation figure of every epoch.
     best_epoch_ : int
         The epoch whose weights were kept.
+    n_iter_ : int
+        Epochs done.
+    n_features_in_ : int
+        Number of words (columns) seen in `fit`.
 
     References
     ----------
@@ -170,6 +175,15 @@ class VdshS(Vdsh):
     labels
         Weight and width of the classifier. The published one is linear: ``Labels(hidden=None)``.
 
+    Attributes
+    ----------
+    params_ : dict of str to ndarray
+        As in `Vdsh`, with ``W_y1 (L, H), b_y1, W_y2 (H, C), b_y2`` of the classifier.
+    n_labels_ : int
+        The number C of labels.
+    history_, best_epoch_, n_iter_, n_features_in_
+        As in `Vdsh`.
+
     References
     ----------
     Chaidaroon & Fang (2017), Variational Deep Semantic Hashing for Text Documents.
@@ -227,7 +241,9 @@ class VdshSP(VdshS):
     Attributes
     ----------
     params_ : dict of str to ndarray
-        As in `Vdsh`; the private code has ``W_v1, b_v1, ...``, ``W_va, b_va`` and ``W_vl, b_vl``.
+        As in `VdshS`; the private code has ``W_v1, b_v1, ...``, ``W_va, b_va`` and ``W_vl, b_vl``.
+    n_labels_, history_, best_epoch_, n_iter_, n_features_in_
+        As in `VdshS`.
 
     References
     ----------
