@@ -179,6 +179,20 @@ def test_a_first_save_that_fails_leaves_no_model(fitted, tmp_path, monkeypatch):
         save(fitted, tmp_path / "file" / "model")
 
 
+def test_a_model_that_is_replaced_while_it_is_read_is_read_again(fitted, folder, monkeypatch):
+    other, _ = fit()
+    read, calls = persistence._array, []
+
+    def replaced(*args):
+        calls.append(args)
+        if len(calls) == 2:
+            save(other, folder)
+        return read(*args)
+
+    monkeypatch.setattr(persistence, "_array", replaced)
+    assert np.array_equal(load(folder).transform(X), other.transform(X))
+
+
 def test_a_model_saved_before_there_were_editions_is_read(fitted, folder):
     damage_json(lambda about: about.pop("edition"))(folder)
     assert np.array_equal(load(folder).transform(X), fitted.transform(X))

@@ -210,7 +210,19 @@ def _create(method: str, params: dict[str, Any]) -> Hasher:
 
 
 def load(folder: Path | str, *, mmap: bool = True) -> Hasher:
-    """Return the hasher saved in a folder, its arrays memory-mapped unless `mmap` is off.
+    """Return the hasher saved in a folder.
+
+    Parameters
+    ----------
+    folder
+        Written by `save`.
+    mmap
+        Map arrays into memory instead of reading them. Another model may be saved there meanwhile.
+
+    Returns
+    -------
+    Hasher
+        Of the class that was saved, with its parameters and all it has learned.
 
     Raises
     ------
@@ -218,6 +230,16 @@ def load(folder: Path | str, *, mmap: bool = True) -> Hasher:
         If the folder holds no model, one of a newer format, or damaged files.
     """
     folder = Path(folder)
+    while True:
+        edition = _edition_in(folder)
+        try:
+            return _load(folder, mmap)
+        except CollectionError:
+            if _edition_in(folder) == edition:  # else a new model took the place of the one being read
+                raise
+
+
+def _load(folder: Path, mmap: bool) -> Hasher:
     try:
         about = _about(folder)
         if about["format"] > FORMAT:
