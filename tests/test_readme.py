@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -50,13 +52,55 @@ def run_example(what: str, names: dict[str, object]) -> None:
 
 
 def test_python_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import nphash
+
     names: dict[str, object] = {}
-    run_example("HammingIndex", names)
+    run_example("vectorizer.fit_transform(texts)", names)
     assert names["distances"].shape == (1, 3)  # type: ignore[attr-defined]
-    before = names["codes"]
+    before = nphash.Doc2Hash(n_bits=16, random_state=0).fit_transform(names["X"])
     monkeypatch.chdir(tmp_path)
     run_example("vectorize(", names)
     assert (names["codes"] == before).all()  # type: ignore[attr-defined]
+
+
+def test_the_first_example_finds_what_it_shows(capsys: pytest.CaptureFixture[str]) -> None:
+    run_example("vectorizer.fit_transform(texts)", {})
+    found = [line.partition(" ")[2] for line in capsys.readouterr().out.splitlines()]
+    text = README.read_text(encoding="utf-8")
+    shown = re.findall(r"^    \d+ (.+)$", text[text.index("print(distance, texts[i])") :], flags=re.M)[:3]
+    # Which of the whales comes first hangs on the last digits of this machine's arithmetic.
+    assert len(found) == len(shown) == 3 and all("whale" in line for line in found + shown)
+
+
+def test_what_the_examples_keep_is_what_they_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names: dict[str, Any] = {}
+    run_example("vectorizer.fit_transform(texts)", names)
+    before, distances = names["hasher"], names["distances"]
+    monkeypatch.chdir(tmp_path)
+    run_example("to_json()", names)
+    assert names["hasher"] is not before
+    codes = names["hasher"].transform(names["vectorizer"].transform(["a whale asleep in the sea"]))
+    assert (names["index"].search(codes, k=3)[0] == distances).all()
+
+
+def test_the_search_over_parameters_runs() -> None:
+    names: dict[str, Any] = {}
+    run_example("vectorizer.fit_transform(texts)", names)
+    run_example("GridSearchCV(", names)
+    search = names["search"]
+    assert search.best_params_.keys() == {"doc2hash__n_bits", "doc2hash__training__epochs"}
+    assert search.best_score_ > 0.9
+
+
+def test_the_table_names_what_there_is() -> None:
+    text = README.read_text(encoding="utf-8")
+    table = text[text.index("``nphash.``") : text.index("Corpora larger than memory")]
+    rows = [line.partition("  ")[0] for line in table.splitlines()[2:] if line.startswith("``")]
+    names = [name for row in rows for name in re.findall(r"``([\w.]+)``", row)]
+    assert len(names) > 15
+    for name in names:
+        module, _, attribute = f"nphash.{name}".rpartition(".")
+        assert getattr(importlib.import_module(module), attribute) is not None
 
 
 def test_gradient_example_runs() -> None:

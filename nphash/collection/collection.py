@@ -19,6 +19,7 @@ from nphash.errors import CollectionError
 
 if TYPE_CHECKING:
     from nphash.collection.creating import CreateSettings
+    from nphash.collection.updating import AddReport
     from nphash.corpus import Matrix
     from nphash.hashers import Hasher
 
@@ -256,7 +257,7 @@ class Collection(Opened):
 
     # ------------------------------------------------------------------ change
 
-    def add(self, documents: Iterable[Document] | Matrix, *, on_duplicate: str = "error") -> Any:
+    def add(self, documents: Iterable[Document] | Matrix, *, on_duplicate: str = "error") -> AddReport:
         """Encode documents and store them; all of them or, on any error, none.
 
         Parameters

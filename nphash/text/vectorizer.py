@@ -59,10 +59,22 @@ class Vectorizer(Conventions):
     def fit(self, texts: Iterable[str], y: Any = None) -> Self:
         """Learn the vocabulary and document frequencies in one pass; memory follows the distinct words.
 
+        Parameters
+        ----------
+        texts
+            Strings, one a document; read once.
+        y
+            Not used; pipelines of scikit-learn give it.
+
+        Returns
+        -------
+        Vectorizer
+            This vectorizer.
+
         Raises
         ------
         InputError
-            When no document or no word is left, or an item is not a string.
+            When no document or no word is left, an item is not a string, or the settings are none.
         """
         self._learn(texts, keep=False)
         return self
@@ -150,10 +162,16 @@ class Vectorizer(Conventions):
     def transform(self, texts: Iterable[str]) -> Any:
         """Return the weights of the vocabulary's words in each text; other words are left out.
 
+        Parameters
+        ----------
+        texts
+            Strings, read once.
+
         Returns
         -------
         scipy.sparse.csr_matrix
-            float32 of shape (n_texts, n_words); a text without any known word is an empty row.
+            float32 of shape (n_texts, n_words); a text without any known word is an empty row, whose code
+            says nothing: ``X.getnnz(axis=1) == 0`` finds them.
 
         Raises
         ------
