@@ -37,6 +37,30 @@ def test_first_wrong_report_is_marked():
     assert "first wrong operation" in gradcheck.format_text(reports)
 
 
+@pytest.mark.parametrize(
+    ("function", "x"),
+    [
+        (lambda x: (np.maximum(x, 0), lambda dy: 5 * dy), np.zeros(4)),
+        (lambda x: (np.sin(1e6 * x), lambda dy: 0 * dy), np.ones(4)),
+    ],
+    ids=["at a kink", "too steep"],
+)
+def test_a_check_that_compared_nothing_fails(function, x):
+    (report,) = gradcheck.check(function, x)
+    assert report.verdict == "kinks only" and not gradcheck.passed([report])
+    with pytest.raises(AssertionError, match="choose other arguments"):
+        gradcheck.assert_gradients(function, x)
+
+
+def test_what_could_not_be_judged_is_not_the_first_wrong_one(monkeypatch):
+    cases = [
+        gradcheck.Case(scaled(2.0), lambda rng: (np.ones(2),), name="f"),
+        gradcheck.Case(ops.relu, lambda rng: (np.zeros(2),)),
+    ]
+    reports = gradcheck.run(cases=cases)
+    assert [(report.verdict, report.first) for report in reports] == [("kinks only", False), ("wrong", True)]
+
+
 def test_assert_gradients(rng):
     gradcheck.assert_gradients(
         ops.dense, rng.normal(size=(2, 3)), rng.normal(size=(3, 2)), rng.normal(size=2)

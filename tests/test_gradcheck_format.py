@@ -27,6 +27,16 @@ def test_text_has_one_line_for_each_parameter_and_a_summary():
     assert gradcheck.format_text([]).splitlines()[-1].startswith("all 0")
 
 
+def test_the_summary_counts_what_could_not_be_judged_apart():
+    ok, wrong, kinks = (Report("f", "x", verdict, seed=4) for verdict in ("ok", "wrong", "kinks only"))
+    summary = gradcheck.format.summary
+    assert summary([ok]) == "the gradient agrees with central differences (seed 4)"
+    assert summary([kinks]) == "no gradient could be judged (seed 4)"
+    assert summary([ok, kinks, ok]).startswith("2 of 3 gradients agree with central differences, 1 could not")
+    assert summary([wrong, kinks]) == "1 of 2 gradients wrong, 1 could not be judged; rerun with seed 4"
+    assert "choose other arguments" in gradcheck.format_text([kinks])
+
+
 def test_curve_survives_errors_of_zero_and_infinity():
     report = Report(
         "f", "x", "ok", sweep=((0.1, 0.0), (0.01, float("inf")), (0.001, float("nan")), (1e-4, 1.0))

@@ -12,7 +12,16 @@ def only(reports):
     return report
 
 
-@pytest.mark.parametrize(("args", "said"), [((np.arange(3),), "integer"), ((3.0,), "float"), ((), "none")])
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        ((np.arange(3),), "integer arrays have no derivative"),
+        ((3.0,), r"argument 1: float.*np\.array\(3\.0\)"),
+        ((2,), r"np\.array\(2\.0\)"),
+        (([1.0, 2.0],), r"argument 1: list.*np\.array\(argument 1, dtype=float\)"),
+        ((), "none"),
+    ],
+)
 def test_nothing_to_differentiate(args, said):
     with pytest.raises(InputError, match=said):
         gradcheck.check(lambda *x: (1.0, lambda d: d), *args)

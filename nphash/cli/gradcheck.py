@@ -90,7 +90,8 @@ def _check(names: tuple[str, ...], options: dict[str, Any]) -> None:
         gradcheck.write_page(reports, output)
         note(f"written: {output}")
     if not gradcheck.passed(reports):
-        note("nphash: a gradient is wrong")
+        wrong = any(report.wrong for report in reports)
+        note(f"nphash: a gradient {'is wrong' if wrong else 'could not be judged'}")
         sys.exit(WRONG_GRADIENT)
 
 

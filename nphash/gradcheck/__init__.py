@@ -167,7 +167,7 @@ def assert_gradients(
     Raises
     ------
     AssertionError
-        With the table of reports.
+        With the table of reports; also if of some argument no entry could be judged.
 
     Examples
     --------
@@ -181,7 +181,7 @@ def assert_gradients(
 
 def _mark_first(reports: list[Report]) -> list[Report]:
     for i, report in enumerate(reports):
-        if not report.passed:
+        if report.wrong:
             return [*reports[:i], replace(report, first=True), *reports[i + 1 :]]
     return reports
 

@@ -89,7 +89,7 @@ def _draw_errors(axes: Any, rows: Sequence[Report]) -> None:
             axes.plot(report.tolerance, y, "|", color="#666666", markersize=8)
     axes.set_yticks(range(len(rows)), [_row(report) for report in rows], fontsize=7)
     for label, report in zip(axes.get_yticklabels(), rows, strict=True):
-        label.set_color("black" if report.passed else COLOURS["wrong"])
+        label.set_color(COLOURS["wrong"] if report.wrong else "black")
     axes.set_ylim(len(rows) - 0.5, -0.5)  # backward order from the top
     axes.set(xscale="log", xlim=(_LEAST / 3, 30), xlabel="relative error (| tolerance)")
     _powers(axes.xaxis, range(-16, 1, 2))

@@ -14,6 +14,7 @@ from nphash.gradcheck.report import Report
 
 __all__ = [
     "HEADER",
+    "NOT_JUDGED",
     "STRAIGHT_THROUGH",
     "cells",
     "fold",
@@ -35,6 +36,8 @@ STRAIGHT_THROUGH = (
     "with is the differentiable path it belongs to: the relaxed sample y or, in a whole model, z0 + y - y0 "
     "with z0 and y0 held fixed"
 )
+
+NOT_JUDGED = "no entry could be judged, as each lies at a kink or bends too strongly: choose other arguments"
 
 
 def fold(reports: Iterable[Report]) -> list[Report]:
@@ -141,6 +144,8 @@ def cells(report: Report) -> tuple[str, ...]:
 
 def remarks(report: Report) -> list[str]:
     """Return what is to be said of a report beside its figures."""
+    if not report.judged:
+        return [NOT_JUDGED]
     if report.passed:
         return [report.note] if report.note else []
     text = [f"likely cause: {report.cause} ({report.evidence})"] if report.cause else []
@@ -157,13 +162,21 @@ def summary(reports: list[Report]) -> str:
     Examples
     --------
     >>> summary([Report("f", "x", "ok", seed=3)])
-    'all 1 gradients agree with central differences (seed 3)'
+    'the gradient agrees with central differences (seed 3)'
+    >>> summary([Report("f", "x", "ok"), Report("f", "y", "kinks only")])
+    '1 of 2 gradients agrees with central differences, 1 could not be judged (seed 0)'
     """
-    wrong = sum(not report.passed for report in reports)
-    seed = reports[0].seed if reports else 0
+    n, seed = len(reports), reports[0].seed if reports else 0
+    wrong = sum(report.wrong for report in reports)
+    open_ = sum(not report.judged for report in reports)
+    unknown = f", {open_} could not be judged" if open_ else ""
     if wrong:
-        return f"{wrong} of {len(reports)} gradients wrong; rerun with seed {seed}"
-    return f"all {len(reports)} gradients agree with central differences (seed {seed})"
+        return f"{wrong} of {n} gradients wrong{unknown}; rerun with seed {seed}"
+    if n and open_ == n:
+        return f"no gradient could be judged (seed {seed})"
+    right = f"{n - open_} of {n} gradients" if open_ else f"all {n} gradients" if n != 1 else "the gradient"
+    verb = "agrees" if n - open_ == 1 else "agree"
+    return f"{right} {verb} with central differences{unknown} (seed {seed})"
 
 
 def _line(row: tuple[str, ...], widths: list[int]) -> str:

@@ -104,7 +104,7 @@ def _colours() -> str:
 def _section(operation: str, reports: list[Report]) -> str:
     passed = all(report.passed for report in reports)
     telling = [report.verdict for report in reports if report.verdict != "ok"]
-    verdict = next((report.verdict for report in reports if not report.passed), (*telling, "ok")[0])
+    verdict = next((report.verdict for report in reports if report.wrong), (*telling, "ok")[0])
     equation = f" Eq. {reports[0].equation}" if reports[0].equation else ""
     formula = f" <code>{escape(reports[0].formula)}</code>" if reports[0].formula else ""
     title = f"<b>{escape(operation)}{equation}</b>{formula}"
@@ -137,7 +137,7 @@ def _table(reports: list[Report]) -> str:
 def _texts(reports: list[Report]) -> list[str]:
     texts = []
     for report in reports:
-        kind = "note" if report.passed else "cause wrong"
+        kind = "cause wrong" if report.wrong else "note"
         texts += [
             f'<p class="{kind}">{escape(f"{report.parameter}: {text}")}</p>' for text in remarks(report)
         ]

@@ -188,9 +188,23 @@ def _parameters(given: dict[str, Any], constants: Sequence[str]) -> dict[str, Ar
         kinds = ", ".join(f"{key}: {_kind(value)}" for key, value in given.items()) or "none"
         raise InputError(
             f"no argument can be differentiated ({kinds}), but a floating-point array is needed",
-            "integer arrays have no derivative: convert with .astype(float)",
+            _way_out(given, constants),
         )
     return params
+
+
+def _way_out(given: dict[str, Any], constants: Sequence[str]) -> str:
+    """Return what to do where no argument has a gradient."""
+    for key, value in given.items():
+        if isinstance(value, (float, int)):
+            return f"numbers are constants: for the derivative by {key} give np.array({float(value)!r})"
+        if isinstance(value, (list, tuple)):
+            return f"give an array, np.array({key}, dtype=float)"
+    if any(_is_float(given[name]) for name in constants):
+        return "leave an array out of constants"
+    if any(isinstance(value, np.ndarray) for value in given.values()):
+        return "integer arrays have no derivative: convert with .astype(float)"
+    return "give one"
 
 
 def from_model(model: Model) -> list[Problem]:

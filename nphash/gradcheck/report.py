@@ -66,12 +66,22 @@ class Report:
 
     @property
     def passed(self) -> bool:
-        """Whether nothing speaks against this gradient."""
-        return self.verdict not in ("wrong", "invalid")
+        """Whether entries were compared and agree."""
+        return not self.wrong and self.judged
+
+    @property
+    def wrong(self) -> bool:
+        """Whether something speaks against this gradient."""
+        return self.verdict in ("wrong", "invalid")
+
+    @property
+    def judged(self) -> bool:
+        """Whether any entry could be compared: at a kink there is no derivative that could agree."""
+        return self.verdict != "kinks only"
 
 
 def passed(reports: list[Report]) -> bool:
-    """Return whether every report is free of errors.
+    """Return whether every gradient was compared and found right.
 
     Examples
     --------

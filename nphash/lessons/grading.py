@@ -135,8 +135,8 @@ def _grade(part: Part, function: Function, path: Path, seed: int) -> Grade:
         reports = tuple(_gradients(part, function, args))
         for report in reports:
             if not report.passed:
-                of = f"gradient of {report.parameter}: {report.evidence}"
-                return _wrong(part, known or report.cause, of, reports)
+                of = f"gradient of {report.parameter}: {report.evidence or report.verdict}"
+                return _wrong(part, known or report.cause or "not judged", of, reports)
         if known:  # what the checker does not see
             return _wrong(part, known, "right for dloss = 1, but not for another number", reports)
     return Grade(part.name, "right", reports=reports)
