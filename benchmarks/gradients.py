@@ -66,7 +66,11 @@ def full_check() -> dict[str, Any]:
         "entries": sum(record["entries"] for record in records),
         "operations": len({record["operation"] for record in records if "." in record["operation"]}),
         "methods": len(
-            {record["operation"] for record in records if not set(".:") & set(record["operation"])}
+            {
+                record["operation"].partition(" (")[0]
+                for record in records
+                if not set(".:") & set(record["operation"])
+            }
         ),
     }
 

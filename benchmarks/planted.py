@@ -109,6 +109,24 @@ PLANTED = [
         "logits.dtype), lambda dz: dz",
         "activation derivative missing",
     ),
+    # forward, where a step has no derivative that would show it
+    ("gumbel.straight_through_bits", "logits + noise > 0", "logits - noise > 0", "noise" + APPLIED),
+    ("gumbel.straight_through_bits", "logits + noise > 0", "logits + noise < 0", "sample turned round"),
+    ("gumbel.straight_through_bits", "logits + noise > 0", "logits > 0", "noise" + APPLIED),
+    ("gumbel.straight_through_bernoulli", "p > uniform", "p < uniform", "sample turned round"),
+    ("gumbel.straight_through_bernoulli", "p > uniform", "p > 0.5", None),
+    (
+        "gumbel.straight_through_gumbel",
+        "max_one_hot(logits, noise)",
+        "max_one_hot(logits, -noise)",
+        "noise" + APPLIED,
+    ),
+    (
+        "gumbel.straight_through_gumbel",
+        "max_one_hot(logits, noise)",
+        "max_one_hot(-logits, -noise)",
+        None,
+    ),
     # losses
     ("losses.reconstruction", "scale = dloss / len(scores)", "scale = dloss", "sum instead of mean"),
     (

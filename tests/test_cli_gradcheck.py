@@ -49,6 +49,25 @@ def test_the_list_has_all_that_can_be_checked_and_says_why_others_cannot():
         assert name not in names and f"{name} has no gradient: {reason}" in result.err
 
 
+def test_kernels_are_checked_or_it_is_said_why_not(monkeypatch):
+    names = {record["operation"] for record in jsonl(run("gradcheck", "vdsh").out)}
+    assert {"vdsh", "vdsh (sigmoid, no dropout)", "vdsh (kernels)"} <= names
+    monkeypatch.setattr("nphash.hashers.checking_kernels.COMPILED", False)
+    result = run("gradcheck", "relu")
+    assert result.code == 0 and "the kernels are not checked" in result.err
+
+
+def test_what_could_not_be_judged_is_3_and_not_called_wrong(monkeypatch):
+    from nphash.gradcheck import check
+
+    monkeypatch.setattr(
+        "nphash.gradcheck.run", lambda *_: check(lambda x: (np.abs(x), lambda dy: dy), np.zeros(2))
+    )
+    result = run("gradcheck", "--format", "table")
+    assert result.code == 3
+    assert "a gradient could not be judged" in result.err and "WRONG" not in result.out
+
+
 def test_an_unknown_name():
     result = run("gradcheck", "densee")
     assert result.code == 1 and "did you mean dense" in result.err
@@ -64,7 +83,9 @@ def test_a_method_without_gradient():
 def test_a_method_with_its_operations_and_terms():
     records = jsonl(run("gradcheck", "nash").out)
     operations = list(dict.fromkeys(record["operation"] for record in records))
-    assert operations[-3:] == ["nash: reconstruction", "nash: KL", "nash"]
+    of_method = [name for name in operations if name.startswith("nash")]
+    assert of_method[:3] == ["nash: reconstruction", "nash: KL", "nash"]
+    assert of_method[3:] == [f"nash (deterministic){term}" for term in (": reconstruction", ": KL", "")]
     assert operations.index("losses.reconstruction") < operations.index("ops.sparse_dense")
     assert {record["verdict"] for record in records} == {"ok", "straight-through"}
     assert {record["seed"] for record in records} == {0}

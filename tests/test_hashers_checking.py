@@ -11,17 +11,18 @@ from nphash import gradcheck
 from nphash.gradcheck import Settings
 from nphash.hashers import METHODS, autoencoder, checking, vdsh
 from nphash.hashers.base import Hasher
-from nphash.hashers.checking import WITHOUT_GRADIENT, models, operations
+from nphash.hashers.checking import VARIANTS, WITHOUT_GRADIENT, models, operations
 from nphash.hashers.doc2hash import Doc2Hash
 from nphash.hashers.nash import NashDN
+from nphash.hashers.nphash import NpHash
 
 QUICK = Settings(sweep=False)
 OWN = [name for name in METHODS if METHODS[name].startswith("nphash.")]  # tests add some of their own
 TRAINED = [name for name in OWN if name not in WITHOUT_GRADIENT]
 
 
-def only(name):
-    (model,) = models(0, [name])
+def only(title):
+    (model,) = (model for model in models(0, [title.partition(" (")[0]]) if model.name == title)
     return model
 
 
@@ -38,7 +39,8 @@ def wrong(name):
 
 
 def test_every_method_is_checked_or_has_no_gradient():
-    assert [model.name for model in models(0)] == TRAINED
+    assert [model.name for model in models(0) if model.name not in VARIANTS] == TRAINED
+    assert {model.name for model in models(0)} == {*TRAINED, *VARIANTS}
     assert set(WITHOUT_GRADIENT) < set(OWN)
 
 
@@ -47,7 +49,7 @@ def test_whatever_has_a_loss_is_checked():
         assert not hasattr(checking.create(name), "loss")
 
 
-@pytest.mark.parametrize("name", TRAINED)
+@pytest.mark.parametrize("name", [*TRAINED, *VARIANTS])
 def test_a_system_is_right(name):
     reports = checked(name)
     assert gradcheck.passed(reports), gradcheck.format_text(reports)
@@ -102,6 +104,8 @@ def test_the_loss_is_the_weighted_sum_of_its_terms(name):
     weights, *_ = np.linalg.lstsq(basis, flat(whole), rcond=None)
     np.testing.assert_allclose(basis @ weights, flat(whole), atol=1e-10)
     assert (np.abs(weights) > 1e-3).all()  # the middle of training: no schedule is at zero
+    # Nor is a weight one, or to leave it out would be right; AMMI's H(Z|Y), the first, has none.
+    assert (np.abs(weights[1:] - 1) > 1e-3).all()
 
 
 def test_the_operations_of_a_system_are_found_by_running_it():
@@ -115,7 +119,7 @@ def test_the_operations_of_a_system_are_found_by_running_it():
 
 
 def test_a_name_brings_along_its_operations_in_backward_order():
-    reports = gradcheck.run(["ammi"], 0, models(0, ["ammi"]), operations())
+    reports = gradcheck.run(["ammi"], 0, models(0), operations())
     titles = list(dict.fromkeys(report.operation for report in reports))
     assert titles == [
         "ammi.markov_entropy",
@@ -181,6 +185,46 @@ def test_noise_drawn_anew(monkeypatch):
         vdsh, "drawn", lambda draw, rng, shape, dtype: np.random.default_rng().normal(size=shape)
     )
     assert "noise redrawn" in wrong("vdsh").values()
+
+
+def test_a_weight_left_out(monkeypatch):
+    right = NpHash._distil
+
+    def unweighted(self, code, batch):
+        weight, loss, back = right(self, code, batch)
+        return weight, loss, lambda dloss: back(1.0)
+
+    monkeypatch.setattr(NpHash, "_distil", unweighted)
+    causes = wrong("nphash")
+    assert {operation for operation, _ in causes} == {"nphash"}
+    assert causes["nphash", "W_a"] == "distillation not applied the same way"
+
+
+def test_a_branch_that_only_other_settings_take(monkeypatch):
+    right = vdsh.sigmoid
+    monkeypatch.setattr(vdsh, "sigmoid", lambda x: (right(x)[0], lambda dy: dy))
+    assert not wrong("vdsh")
+    assert {"W_l", "b_l"} <= {parameter for _, parameter in wrong("vdsh (sigmoid, no dropout)")}
+
+
+def test_a_name_brings_along_its_other_settings():
+    reports = gradcheck.run(["nash"], 0, models(0), operations())
+    assert {"nash", "nash (deterministic)"} <= {report.operation for report in reports}
+    assert not [report for report in reports if report.operation.startswith("nash-n")]
+    (only_one,) = {
+        report.operation.partition(":")[0]
+        for report in gradcheck.run(["vdsh-s (linear, one class)"], 0, models(0), operations())
+        if "." not in report.operation
+    }
+    assert only_one == "vdsh-s (linear, one class)"
+
+
+@pytest.mark.slow
+def test_no_seed_puts_all_entries_at_a_kink():
+    for seed in range(20, 25):
+        for model in models(seed, ["nphash", "doc2hash", "vdsh-sp"]):
+            reports = gradcheck.check_model(model, Settings(seed=seed, sweep=False))
+            assert gradcheck.passed(reports), gradcheck.format_text(reports)
 
 
 def test_models_need_no_fit():

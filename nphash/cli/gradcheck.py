@@ -53,10 +53,12 @@ def command(names: tuple[str, ...], exercise: Path | None, **options: Any) -> No
     """Check every hand-written gradient against finite differences.
 
     NAMES are operations, modules or methods (see --list); without any, everything is checked: each
-    operation alone, in backward order, then the whole loss of each method with its noise held fixed,
-    its terms apart. One line for each operation and parameter: its worst entry, the gradient by
-    formula and by differences, and their relative error; a method whose gradients are all right takes
-    one line if no NAMES are given. The exit code is 3 if a gradient is wrong, or an exercise not right.
+    operation alone, in backward order, then the whole loss of each method with its noise held fixed, its
+    terms apart, also with other settings and, "(kernels)", as the engine that trains computes it in
+    float32. One line for each operation and parameter: its worst entry, the gradient by formula and by
+    differences, and their relative error; a method whose gradients are all right takes one line if no
+    NAMES are given. The exit code is 3 if a gradient is wrong or could not be judged, or an exercise not
+    right.
     """
     if exercise is not None:
         if names or options["curve"] or options["list_names"] or options["output"]:
@@ -72,14 +74,16 @@ def command(names: tuple[str, ...], exercise: Path | None, **options: Any) -> No
 
 def _check(names: tuple[str, ...], options: dict[str, Any]) -> None:
     from nphash import gradcheck
-    from nphash.hashers import checking
+    from nphash.hashers import checking, checking_kernels
 
     output: Path | None = options["output"]
     if output is not None:
         _refuse(output, options["force"])
     _explain_missing(names)
     seed = options["seed"]
-    reports = gradcheck.run(names or None, seed, checking.models(seed), checking.operations())
+    kernels = checking_kernels.models(seed)
+    models = [*checking.models(seed), *kernels]
+    reports = gradcheck.run(names or None, seed, models, checking.operations())
     if chosen_format(options["form"]) == "jsonl":
         click.echo(gradcheck.format_jsonl(reports))
     else:
@@ -89,6 +93,8 @@ def _check(names: tuple[str, ...], options: dict[str, Any]) -> None:
     if output is not None:
         gradcheck.write_page(reports, output)
         note(f"written: {output}")
+    if not kernels:
+        note(checking_kernels.NOT_COMPILED)
     if not gradcheck.passed(reports):
         wrong = any(report.wrong for report in reports)
         note(f"nphash: a gradient {'is wrong' if wrong else 'could not be judged'}")
@@ -125,13 +131,14 @@ def _curves(reports: list[Report]) -> None:
 
 
 def _list() -> None:
-    from nphash.hashers import METHODS, checking
+    from nphash.hashers import METHODS, checking, checking_kernels
 
     for name in dict.fromkeys(case.title for case in checking.operations()):
         click.echo(name)
+    others = (*checking.VARIANTS, *checking_kernels.KERNELS)
     for name in METHODS:
         if name not in checking.WITHOUT_GRADIENT:
-            click.echo(name)
+            click.echo("\n".join([name, *(title for title in others if title.partition(" (")[0] == name)]))
     for name, reason in checking.WITHOUT_GRADIENT.items():
         note(f"{name} has no gradient: {reason}")
 

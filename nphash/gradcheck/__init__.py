@@ -191,14 +191,14 @@ def _chosen(
 ) -> tuple[list[Case], list[Model]]:
     """Return the cases and models that are meant by names."""
     aliases = {case.title: _aliases(case.title) for case in cases}
-    known = set().union(*aliases.values(), (model.name for model in models))
+    known = set().union(*aliases.values(), *(_aliases(model.name) for model in models))
     for name in names:
         if name not in known:
             near = difflib.get_close_matches(name, sorted(known), n=3)
             listed = "'nphash gradcheck --list' prints what there is"
             hint = f"did you mean {' or '.join(near)}? {listed}" if near else listed
             raise InputError(f"there is no operation or model {name!r} to check", hint)
-    chosen = [model for model in models if model.name in names]
+    chosen = [model for model in models if _aliases(model.name) & set(names)]
     within = {title for model in chosen for title in model.operations}
     return [case for case in cases if case.title in within or aliases[case.title] & set(names)], chosen
 

@@ -9,7 +9,7 @@ Shapes: B documents of a batch, V words, L bits, K categories, C labels.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from scipy import sparse
 
 from nphash import distillation, gumbel, losses, ops
 from nphash.gradcheck.problem import Problem, from_function
+from nphash.gradcheck.samples import Hard
 
 __all__ = ["Case", "operations"]
 
@@ -41,6 +42,8 @@ class Case:
         Names of floating-point arrays that have no gradient.
     relaxed
         For a straight-through operation, the differentiable one whose gradient it borrows.
+    hard
+        For a straight-through operation, what it returns, made of what the differentiable one returns.
     name
         How reports call it; the function's own name with its module if empty.
     """
@@ -49,6 +52,7 @@ class Case:
     draw: Callable[[Rng], tuple[Any, ...]]
     constants: tuple[str, ...] = ()
     relaxed: Function | None = None
+    hard: Hard | None = None
     name: str = ""
 
     @property
@@ -60,7 +64,8 @@ class Case:
     def problem(self, seed: int, dtype: Any = np.float64, function: Function | None = None) -> Problem:
         """Return the problem for one seed; ``function`` may stand in for the real one."""
         args = [_as_type(value, dtype) for value in self.draw(np.random.default_rng(seed))]
-        return from_function(function or self.function, args, self.constants, self.title, self.relaxed)
+        found = from_function(function or self.function, args, self.constants, self.title, self.relaxed)
+        return replace(found, hard=self.hard)
 
 
 def _as_type(value: Any, dtype: Any) -> Any:
@@ -138,18 +143,22 @@ def _samples() -> list[Case]:
     def relaxed_bernoulli(logits: Any, uniform: Any) -> tuple[Any, Any]:
         return ops.sigmoid(logits)
 
+    def largest(y: Any, constants: Any) -> Any:
+        return y.argmax(axis=-1)[..., None] == np.arange(K)
+
     noise = ("noise",)
     return [
         Case(gumbel.gumbel_softmax, many, noise),
-        Case(gumbel.straight_through_gumbel, many, noise, relaxed=gumbel.gumbel_softmax),
+        Case(gumbel.straight_through_gumbel, many, noise, gumbel.gumbel_softmax, hard=largest),
         Case(gumbel.logit_difference, _normal(B, L, 2)),
         Case(gumbel.relaxed_bits, one, noise),
-        Case(gumbel.straight_through_bits, one, noise, relaxed=gumbel.relaxed_bits),
+        Case(gumbel.straight_through_bits, one, noise, gumbel.relaxed_bits, lambda y, constants: y > 0.5),
         Case(
             gumbel.straight_through_bernoulli,
             lambda rng: (rng.normal(size=(B, L)), rng.random((B, L))),
             ("uniform",),
             relaxed=relaxed_bernoulli,
+            hard=lambda p, constants: p > constants["uniform"],
         ),
     ]
 

@@ -13,6 +13,7 @@ from nphash.gradcheck.findings import Findings
 from nphash.gradcheck.numeric import Array, Derivative, central_difference, derivative
 from nphash.gradcheck.problem import Evaluate, Problem, Settings
 from nphash.gradcheck.report import Report
+from nphash.gradcheck.samples import wrong_sample
 from nphash.gradcheck.trial import Trial, try_out
 
 __all__ = ["check_problem"]
@@ -30,6 +31,8 @@ def check_problem(problem: Problem, settings: Settings) -> list[Report]:
         trial = try_out(problem, settings.seed)
         if isinstance(trial, Report):
             return [trial]
+        if not trial.complaint:
+            trial = replace(trial, complaint=wrong_sample(problem, trial.out))
         return [_check_parameter(problem, trial, name, settings) for name in problem.params]
 
 

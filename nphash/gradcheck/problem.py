@@ -12,6 +12,7 @@ import numpy as np
 
 from nphash.errors import InputError
 from nphash.gradcheck.numeric import Array
+from nphash.gradcheck.samples import Hard
 
 __all__ = ["Model", "Problem", "Settings", "equation_of", "from_function", "from_model"]
 
@@ -97,8 +98,9 @@ class Model:
 class Problem:
     """A function of named arrays with named gradients: what the checker works on.
 
-    ``relaxed`` is the differentiable function whose gradient a straight-through function borrows;
-    ``vary(name, value)`` is the same function with another value of a constant.
+    ``relaxed`` is the differentiable function whose gradient a straight-through function borrows, ``hard``
+    makes the straight-through value of the relaxed one; ``vary(name, value)`` is the same function with
+    another value of a constant.
     """
 
     name: str
@@ -108,6 +110,7 @@ class Problem:
     equation: str = ""
     formula: str = ""
     relaxed: Evaluate | None = None
+    hard: Hard | None = None
     terms: dict[str, Evaluate] = field(default_factory=dict)
     vary: Callable[[str, Any], Evaluate] | None = None
 

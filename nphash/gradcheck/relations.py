@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import permutations
-from typing import Any
 
 import numpy as np
 
 from nphash.gradcheck.factors import factors, floats, sizes
 from nphash.gradcheck.findings import EXACT, Findings, Suspicion, multiple, same
 from nphash.gradcheck.numeric import Array
+from nphash.gradcheck.samples import other_values
 
 __all__ = [
     "another_constant",
@@ -190,7 +190,7 @@ def another_constant(f: Findings) -> Suspicion:
     if f.problem.vary is None or len(f.a) < 2:
         return None
     for name, value in f.problem.constants.items():
-        for what, other in _other_values(value):
+        for what, other in other_values(value):
             try:
                 found = f.numeric_of(f.problem.vary(name, other))
             except Exception:  # a value the function cannot take cannot be the cause
@@ -198,20 +198,6 @@ def another_constant(f: Findings) -> Suspicion:
             if np.isfinite(found).all() and same(found, f.a):
                 return f"{name} not applied the same way", f"the gradient is right for {name} = {what}"
     return None
-
-
-def _other_values(value: Any) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, np.ndarray) and np.issubdtype(value.dtype, np.floating):
-        yield "0", np.zeros_like(value)
-        yield f"-{'itself'}", -value
-        yield "its mean", np.full_like(value, value.mean())
-    elif hasattr(value, "tocsr"):
-        binary = value.copy()
-        binary.data = np.ones_like(binary.data)
-        yield "its non-zero entries as ones", binary
-    elif isinstance(value, float):
-        yield from ((f"{other:g}", other) for other in (0.5, 1.0, 0.0, 2.0) if other != value)
-        yield "its reciprocal", 1 / value if value else 1.0
 
 
 def another_function(f: Findings) -> Suspicion:

@@ -36,7 +36,7 @@ from nphash.hashers.nphash import NpHash
 from nphash.hashers.training import Batch, Params
 from nphash.ops import sigmoid, sparse_dense
 
-__all__ = ["WITHOUT_GRADIENT", "models", "operations"]
+__all__ = ["VARIANTS", "WITHOUT_GRADIENT", "models", "operations"]
 
 # How the other systems find their codes: there is no gradient that could be wrong.
 WITHOUT_GRADIENT = {
@@ -54,8 +54,18 @@ SMALL = {
     "labels__hidden": 5,
     "pretraining_epochs": 1,
     "similarity__lsi": 7,
+    "similarity__weight": 3.0,  # by default it would be 1 at so few bits, and leaving it out be right
     "start": "random",
     "training__dtype": "float64",
+}
+
+# What settings other than the defaults compute, most of them as published: models of their own.
+VARIANTS: dict[str, dict[str, Any]] = {
+    "nphash (no dropout)": {"dropout": 0.0},
+    "doc2hash (relaxed)": {"sampling": "relaxed"},
+    "nash (deterministic)": {"sampling": "deterministic"},
+    "vdsh (sigmoid, no dropout)": {"variance": "sigmoid", "dropout": 0.0},
+    "vdsh-s (linear, one class)": {"labels__hidden": None},
 }
 
 Loss = Callable[[Params], tuple[float, Callable[[], Params]]]
@@ -91,11 +101,13 @@ def models(seed: int = 0, names: Sequence[str] | None = None) -> list[Model]:
     seed
         Draws documents, weights and noise.
     names
-        Which of `METHODS`; others are passed over. All if None.
+        Which of `METHODS`, each with its `VARIANTS`; others are passed over. All if None.
 
     Examples
     --------
-    >>> model, = models(names=["doc2hash"])
+    >>> model, relaxed = models(names=["doc2hash"])
+    >>> relaxed.name
+    'doc2hash (relaxed)'
     >>> list(model.terms), model.operations[:2]
     (['reconstruction', 'KL'], ('ops.sparse_dense', 'ops.relu'))
     >>> gradcheck.passed(gradcheck.check_model(model))
@@ -107,67 +119,93 @@ def models(seed: int = 0, names: Sequence[str] | None = None) -> list[Model]:
     for name in chosen:
         if name in special:
             found.append(special[name](name, seed))
-        elif isinstance(hasher := small(name), VariationalHasher):
-            found.append(_variational(name, hasher, seed))
+        elif isinstance(small(name), VariationalHasher):
+            titles = [title for title in VARIANTS if title.partition(" (")[0] == name]
+            found += [_variational(title, seed) for title in (name, *titles)]
     return found
 
 
-def small(name: str) -> Any:
-    """Return an unfitted hasher of a few units, in float64."""
+def small(title: str, **settings: Any) -> Any:
+    """Return an unfitted hasher of a few units, in float64: a method, or one of its `VARIANTS`."""
+    name = title.partition(" (")[0]
     hasher: Any = create(name)
     known = hasher.get_params()
     sizes = {key: value for key, value in SMALL.items() if key in known}
     if name == "nphash":
         sizes["hidden"] = (6,)  # its encoder has one layer
     hasher.n_labels_ = C
-    return hasher.set_params(**sizes)
+    return hasher.set_params(**{**sizes, **VARIANTS.get(title, {}), **settings})
 
 
-def documents(seed: int) -> Any:
+def documents(seed: int, n_words: int = V) -> Any:
     """Return word counts, CSR (B, V), without an empty document."""
-    counts = np.random.default_rng(seed).poisson(0.6, (B, V)).astype(np.float64)
+    counts = np.random.default_rng(seed).poisson(0.6, (B, n_words)).astype(np.float64)
     counts[:, 0] += 1
     return scipy.sparse.csr_matrix(counts)
 
 
-def batches(hasher: Any, X: Any, seed: int, context: Any = None) -> Iterator[Batch]:
+def batches(
+    hasher: Any, X: Any, seed: int, context: Any = None, engine: Engine | None = None
+) -> Iterator[Batch]:
     """Yield the same batch for ever, with the same noise; schedules stand at the middle of training."""
-    y = scipy.sparse.csr_matrix(np.random.default_rng(seed).integers(0, 2, (B, C)).astype(np.float64))
-    labels = y if hasher.supervised else None
+    labels = _labels(hasher, np.random.default_rng(seed)) if hasher.supervised else None
     middle = hasher._settings("training").epochs / 2
     for _ in count():
         rng = np.random.default_rng([seed, 1])
-        yield Batch(X, X, labels, rng, middle, np.arange(B), context)
+        yield Batch(X, X, labels, rng, middle, np.arange(B), context, engine or Engine())
+
+
+def _labels(hasher: Any, rng: np.random.Generator) -> Any:
+    # Several for each document; one where the classifier is linear, so that both losses are checked.
+    if hasher._settings("labels").hidden is None:
+        return rng.integers(0, C, B)
+    return scipy.sparse.csr_matrix(rng.integers(0, 2, (B, C)).astype(np.float64))
 
 
 # ---------------------------------------------------------------------- variational systems
 
 
-def _variational(name: str, hasher: Any, seed: int) -> Model:
-    X = documents(seed)
-    context = _alike(X, seed) if isinstance(hasher, NpHash) else None
-    params = hasher.start_params(X, X, seed, context)
-    constants = {key: params.pop(key) for key in ("V_u",) if key in params}  # these are no parameters
+def _variational(title: str, seed: int) -> Model:
+    hasher, X = small(title), documents(seed)
+    context = alike(X, seed) if isinstance(hasher, NpHash) else None
+    params, constants = first_weights(hasher, X, seed, context)
 
     def model(hasher: Any) -> Model:
-        parts = _parts(hasher, batches(hasher, X, seed, context), constants)
+        parts = parts_of(hasher, batches(hasher, X, seed, context), constants)
         whole = parts.pop("loss")
         used = _operations_of(lambda: whole(params)[1]())
-        return Model(name, params, whole, parts, operations=used, formula=_formula(parts))
+        return Model(title, params, whole, parts, operations=used, formula=_formula(parts))
 
-    real = model(hasher)
-    if not hasattr(hasher, "sample"):
-        return real
-    stand_in = small(name)
-    stand_in.sample = (
+    real, other = model(hasher), stand_in(small(title))
+    return real if other is None else Model(**{**vars(real), "smooth": model(other)})
+
+
+def first_weights(hasher: Any, X: Any, seed: int, context: Any) -> tuple[Params, Params]:
+    """Return a hasher's first weights, and the arrays among them that are no parameters.
+
+    Biases are moved away from zero: where no unit before it is active, a unit would stand at its kink.
+    """
+    rng, params = np.random.default_rng([seed, 3]), hasher.start_params(X, X, seed, context)
+    constants = {key: params.pop(key) for key in ("V_u",) if key in params}
+    for array in params.values():
+        if array.ndim == 1:
+            array += 0.3 * rng.normal(size=array.shape)
+    return params, constants
+
+
+def stand_in(hasher: Any) -> Any:
+    """Return a hasher with a differentiable sample in place of a straight-through one; None without one."""
+    if not hasattr(hasher, "sample") or getattr(hasher, "sampling", "") == "relaxed":
+        return None
+    hasher.sample = (
         straight_through_surrogate(straight_through_bernoulli, lambda a, uniform: sigmoid(a))
         if isinstance(hasher, Nash)
         else straight_through_surrogate(straight_through_bits, relaxed_bits)
     )
-    return Model(**{**vars(real), "smooth": model(stand_in)})
+    return hasher
 
 
-def _alike(X: Any, seed: int) -> Alike:
+def alike(X: Any, seed: int) -> Alike:
     """Return made-up neighbours, teacher and coordinates: few documents have no graph."""
     rng = np.random.default_rng([seed, 2])
     teacher = normalise_rows(rng.normal(size=(B, 5)))
@@ -180,7 +218,7 @@ def _formula(parts: dict[str, Loss]) -> str:
     return " + ".join([first, *(f"{weights[other]} {other}" for other in others)])
 
 
-def _parts(hasher: Any, same: Iterator[Batch], constants: Params) -> dict[str, Loss]:
+def parts_of(hasher: Any, same: Iterator[Batch], constants: Params) -> dict[str, Loss]:
     """Return the whole loss under ``"loss"``, and each of its terms without its weight."""
 
     def latent(params: Params) -> tuple[Batch, Any, Any]:
@@ -194,7 +232,7 @@ def _parts(hasher: Any, same: Iterator[Batch], constants: Params) -> dict[str, L
     def reconstruction(params: Params) -> tuple[float, Callable[[], Params]]:
         batch, z, back_latent = latent(params)
         target = hasher._with_neighbour(batch) if isinstance(hasher, NpHash) else batch.target
-        value, back_decoder = Engine().decode(z.decoded, params["W_s"], params["b_s"], target)
+        value, back_decoder = batch.engine.decode(z.decoded, params["W_s"], params["b_s"], target)
 
         def back() -> Params:
             dz, dW_s, db_s = back_decoder()
