@@ -29,6 +29,10 @@ def _large_scores(rng: Rng) -> tuple[Any, ...]:
     return (rng.normal(size=(B, V)) + 1000,)
 
 
+def _rows_apart(rng: Rng) -> tuple[Any, ...]:
+    return (rng.normal(size=(B, V)) + 1000 * np.arange(B)[:, None],)
+
+
 def _softmax_over(x: Array, axis: int | None) -> Array:
     e = np.exp(x - x.max())
     result: Array = e / e.sum(axis=axis, keepdims=True)
@@ -105,12 +109,15 @@ def _without_softmax(scores: Array, counts: Array) -> tuple[Any, Any]:
 
 
 _OVERFLOW = "exp(1000) is infinite: subtract the largest score of each row first, softmax does not change"
+_ONE_MAXIMUM = (
+    "a row far below the largest score of the batch is exp(-1000) = 0 throughout: axis=1, keepdims=True"
+)
 
 _EXERCISE_1 = (
     Part(
         "softmax",
         _rows,
-        (_scores, _large_scores),
+        (_scores, _large_scores, _rows_apart),
         (
             Mistake("softmax over the wrong axis", lambda scores: _softmax_over(scores, 0)),
             Mistake("softmax over the wrong axis", lambda s: _shifted_rows(s, 0)),
@@ -118,10 +125,12 @@ _EXERCISE_1 = (
             Mistake("one sum over the whole batch", lambda s: _shifted_rows(s, None)),
             Mistake("not divided by the sum", lambda scores: np.exp(scores)),
             Mistake("not divided by the sum", lambda s: np.exp(s - s.max(axis=1, keepdims=True))),
+            Mistake("maximum of the whole batch", lambda scores: _softmax_over(scores, 1)),
             Mistake("log-probabilities, not probabilities", lambda scores: ops.log_softmax(scores)[0]),
         ),
         advice={
             "not finite": _OVERFLOW,
+            "maximum of the whole batch": _ONE_MAXIMUM,
             "softmax over the wrong axis": "each row is a document, and its probabilities add up to 1",
             "one sum over the whole batch": "each row is a document, and its probabilities add up to 1",
         },
@@ -132,6 +141,7 @@ _EXERCISE_1 = (
         (
             lambda rng: _with_counts(rng.normal(size=(B, V)), rng),
             lambda rng: _with_counts(1000 * rng.normal(size=(B, V)), rng),
+            lambda rng: _with_counts(_rows_apart(rng)[0], rng),
         ),
         (
             Mistake("target mass forgotten", _one_word_a_document),
@@ -149,7 +159,7 @@ _EXERCISE_1 = (
         constants=("counts",),
         advice={
             "not finite": "log(softmax) is -infinity where softmax rounds to 0: compute the logarithm of the "
-            "sum instead, log softmax = s - max - log(sum(exp(s - max)))",
+            "sum instead, log softmax = s - max - log(sum(exp(s - max))), with the max of each row",
             "target mass forgotten": "the normaliser is subtracted once for every word of the document, so "
             "softmax is multiplied by their number T",
             "mean over the words too": "add up the words of a document; the mean is over documents",
