@@ -103,7 +103,7 @@ def _check_shapes(name: str, given: tuple[int, ...], wanted: tuple[int, ...], sc
     # What broadcasts gives a loss and gradients too, of something else.
     if given != wanted:
         raise InputError(
-            f"{name} has shape {given}, but scores of shape {scores.shape} need {wanted}",
+            f"the shape of {name} is {given}, but scores of shape {scores.shape} need {wanted}",
             "give a row of scores, and what they should be, for each document",
         )
 

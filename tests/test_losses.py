@@ -72,7 +72,7 @@ def test_a_target_in_another_format_is_refused(make, rng):
 
 def test_a_target_of_another_shape_is_refused(rng):
     for shape in ((2, 4), (3, 3), (1, 4)):
-        with pytest.raises(InputError, match=r"target has shape .* need \(3, 4\)"):
+        with pytest.raises(InputError, match=r"shape of target is .* need \(3, 4\)"):
             losses.reconstruction(rng.normal(size=(3, 4)), sparse.csr_array(shape))
 
 
@@ -133,8 +133,8 @@ def test_label_losses_of_certain_scores_stay_finite():
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        (np.ones(4), r"labels has shape \(4,\), but .* need \(4, 1\)"),
-        (np.ones((1, 1)), "labels has shape"),
+        (np.ones(4), r"shape of labels is \(4,\), but .* need \(4, 1\)"),
+        (np.ones((1, 1)), "shape of labels"),
         (sparse.csr_array(np.ones((4, 1))), r"give labels\.toarray"),
         (np.array([[1], [-1], [1], [-1]]), "between 0 and 1"),
         (np.array([[0], [2], [0], [0]]), "between 0 and 1"),
@@ -149,8 +149,8 @@ def test_labels_that_would_give_the_loss_of_something_else_are_refused(labels, m
 @pytest.mark.parametrize(
     ("classes", "message"),
     [
-        (np.zeros((3, 1), int), r"classes has shape \(3, 1\), but .* need \(3,\)"),
-        (np.array([0, 1]), "classes has shape"),
+        (np.zeros((3, 1), int), r"shape of classes is \(3, 1\), but .* need \(3,\)"),
+        (np.array([0, 1]), "shape of classes"),
         (np.array([0, -1, 1]), "integers from 0 to 1"),
         (np.array([0, 2, 1]), "integers from 0 to 1"),
         (np.array([0.0, 1.0, 1.0]), "integers from 0 to 1"),
