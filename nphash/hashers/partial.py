@@ -46,7 +46,7 @@ def _one_pass(hasher: VariationalHasher, X: Any, y: Any, settings: Training) -> 
     begun = hasher.__sklearn_is_fitted__()
     X = hasher._check_fitting(X, n_features=hasher.n_features_in_ if begun else None)
     X = X.astype(settings.dtype, copy=False)
-    y, learned = _labels(hasher, check_labels(y, X.shape[0], required=hasher.supervised, name="y"))
+    y, learned = _labels(hasher, check_labels(y, X.shape[0], hasher, required=hasher.supervised))
     seed = getattr(hasher, "seed_", None)
     seed = seed_from(hasher.random_state) if seed is None else seed
     target = hasher._target(X)
