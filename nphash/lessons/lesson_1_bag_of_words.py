@@ -161,7 +161,7 @@ print(format_text(reports))
 print(format_curve(reports[0], width=30))
 
 # %% [markdown]
-# Now break it. The commonest slip is to forget that a document has T words, not one: p - t in place of
+# Now break it. It is easily forgotten that a document has T words, not one: p - t in place of
 # T p - t. (For classification, where T = 1, it is the same.) The checker does not only see that
 # something is wrong:
 

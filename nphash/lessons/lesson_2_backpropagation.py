@@ -135,7 +135,8 @@ print(f"loss {forward}, all gradients backward {backward}, all by differences {n
 # Branches
 # --------
 # If a value is used twice, its gradient is the sum of what comes back from both uses: for f(u(x), v(x)) the
-# chain rule has one term for each. Nothing else in backpropagation is so often forgotten.
+# chain rule has one term for each. A forgotten term is hard to see: all shapes are right, and the loss may
+# fall all the same.
 #
 # Supervised Doc2hash is such a case. The code z of a document has two readers: the decoder, which predicts
 # the words, and a classifier, which predicts the labels. With L_bound the loss of the words (lesson 4),
@@ -182,7 +183,7 @@ print(format_text(check(two_readers, *given, constants=("words", "labels"))))
 
 
 # %% [markdown]
-# And with one branch forgotten, the commonest mistake:
+# And with one branch forgotten:
 
 
 # %%
@@ -228,8 +229,11 @@ print("log(1 + x^2): right")
 # Things to break
 # ---------------
 # * db = dy: the shape gives it away. And db = dy.mean(axis=0)?
-# * relu with dy * (y >= 0): which entries are wrong, and why does a single check not always show it?
-# * Write `h += 1` between the layers of the encoder: what does the checker say about changed arguments?
+# * relu with dy * (y >= 0), y being the output: whose derivative is that? And with dy * (x >= 0), which
+#   passes: at which x does it differ from x > 0, and why can no difference tell the two apart there?
+# * Write `x += 1` at the top of the encoder: what does the checker say about changed arguments?
+# * Write `h += 1` behind its relu: that passes, as h is no argument. Now let back of relu keep the output,
+#   y = np.maximum(x, 0) and dy * (y > 0), which is as right by itself. What is wrong now, and why?
 #
 # Exercise
 # --------

@@ -61,7 +61,8 @@ for eta in (0.021, 0.019, 0.002):
 #     mhat = m / (1 - beta1^t),    vhat = v / (1 - beta2^t)
 #
 # are free of the bias. How much does it matter? Without the correction the first step is
-# (1 - beta1) g / sqrt((1 - beta2) g^2) = 0.1 / sqrt(0.001) = 3.2 times eta, and later ones are larger still:
+# (1 - beta1) g / sqrt((1 - beta2) g^2) = 0.1 / sqrt(0.001) = 3.2 times eta, and the next ones are larger
+# still:
 
 # %%
 t = np.arange(1, 3001)

@@ -109,14 +109,15 @@ print(f"expected {figures['precision']:.4f}")
 # Choosing on the test set
 # ------------------------
 # Training has epochs, and one has to be chosen. If it is chosen by the test figure, the maximum of many noisy
-# numbers is reported. Suppose all m epochs are equally good and their measured figures scatter with
-# standard deviation sigma. The maximum then lies above the truth by about sigma sqrt(2 log m):
+# numbers is reported. Suppose all m epochs are equally good and their measured figures scatter
+# independently, normally, with standard deviation sigma. The maximum then lies above the truth, on average
+# by at most sigma sqrt(2 log m), and by less for small m:
 
 # %%
 for m in (1, 10, 100):
     maxima = rng.normal(size=(20_000, m)).max(axis=1)
     bound = np.sqrt(2 * np.log(m))
-    print(f"best of {m:3}: {maxima.mean():.2f} sigma too high (sqrt(2 log m) = {bound:.2f})")
+    print(f"best of {m:3}: {maxima.mean():.2f} sigma too high (at most sqrt(2 log m) = {bound:.2f})")
 
 # %% [markdown]
 # Settings tried and seeds drawn count as well: 20 settings, 3 seeds, 100 epochs is m = 6000. How it looks in
@@ -171,10 +172,10 @@ draw(
 )
 
 # %% [markdown]
-# That is less than sigma sqrt(2 log 12) would be (about 0.1 with 50 queries): the epochs of one run are
-# measured with the same queries, so their figures rise and fall together, and only their differences
-# scatter. It grows with everything that is tried: settings and seeds are less alike than epochs. But it
-# has one sign only.
+# That is far less than twelve independent figures would give (1.6 sigma, about 0.08 with 50 queries): the
+# epochs of one run are measured with the same queries, so their figures rise and fall together, and only
+# their differences scatter. It grows with everything that is tried: settings and seeds are less alike than
+# epochs. But it has one sign only.
 #
 # The remedy: choose by other documents than those that are reported. Then the error of the report has mean
 # zero, whatever m is.
@@ -230,8 +231,7 @@ print(f"ties of one by up to {max(pairs[1][1] - pairs[1][0] for pairs in ties.va
 # %% [markdown]
 # And the same method in two papers, TMC with 128 bits: NASH has 0.8078 in the protocol of that group (all
 # documents split at random, vocabulary learned with the test documents), while a *stronger* form of it,
-# NASH-DN, has 0.6325 in the table of the Doc2hash paper, which takes it over from another split of the
-# same data. So:
+# NASH-DN, has 0.6325 in the table of the Doc2hash paper, on another split of the same data. So:
 #
 # * never compare figures across protocols: split, vocabulary, which labels count, what is in the database;
 # * the published Doc2hash code chooses the best of 100 epochs on the test set, and encodes with dropout on:
