@@ -18,10 +18,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nphash.arguments import is_count
+from nphash.arguments import check_count
 from nphash.codes import Codes, as_words, check_codes, unpack
 from nphash.errors import InputError
 from nphash.relevance import read_labels, relevance, relevance_blocks
+from nphash.threads import cut
 from nphash.ties import Floats, Ranking, precision, rank_by_score, tie_groups
 from nphash.ties import figures as figures_of
 
@@ -231,16 +232,14 @@ def code_statistics(codes: Codes, n_bits: int) -> dict[str, Any]:
     }
 
 
-def _blocks(n_queries: int, n_database: int, k: int) -> Iterator[tuple[int, int]]:
-    if not is_count(k):
-        raise InputError(f"k is {k!r}, but a whole number of at least 1 is needed", "100 is usual")
+def _blocks(n_queries: int, n_database: int, k: int) -> list[tuple[int, int]]:
+    check_count(k, "k", hint="100 is usual")
     if not n_queries or not n_database:
         raise InputError(
             f"there are {n_queries} queries and {n_database} documents in the database",
             "retrieval can be measured with at least one of each",
         )
-    rows = max(1, _BLOCK // n_database)
-    return ((start, min(start + rows, n_queries)) for start in range(0, n_queries, rows))
+    return cut(n_queries, max(1, _BLOCK // n_database))
 
 
 def _rank_codes(

@@ -288,3 +288,8 @@ def test_an_error_of_the_fit_takes_the_shards_away_too(tmp_path):
     with pytest.raises(InputError, match="no"):
         create(tmp_path, documents(20), Failing(16), out_of_core=True)
     assert not (tmp_path / "c").exists()
+
+
+def test_the_name_of_a_method_is_no_hasher(tmp_path):
+    with pytest.raises(InputError, match=r"hasher is 'doc2hash'.*create\(\"doc2hash\"\)"):
+        Collection.create(tmp_path / "c", "doc2hash", [])

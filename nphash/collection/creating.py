@@ -156,6 +156,10 @@ def create(
     callback: Any = None,
 ) -> None:
     """Do the work of `Collection.create`; its parameters and errors are described there."""
+    from nphash.hashers import Hasher
+
+    if not isinstance(hasher, Hasher):
+        raise InputError(f"hasher is {hasher!r}", 'give a hasher, such as nphash.hashers.create("doc2hash")')
     settings = settings or CreateSettings()
     settings.check()
     limit = settings.limit(hasher, documents)

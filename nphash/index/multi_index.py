@@ -22,7 +22,7 @@ from nphash.index.keys import Keys
 from nphash.index.rows import Rows, Words
 from nphash.kernels import multi_index as kernel
 from nphash.kernels.multi_index import Buckets
-from nphash.threads import run_blocks
+from nphash.threads import cut, run_blocks
 
 __all__ = ["MultiIndex", "arrays", "build", "extended", "from_arrays", "nearest", "within"]
 
@@ -61,7 +61,7 @@ def build(rows: Rows, threads: int, start: int = 0) -> MultiIndex:
         np.empty((m, n), np.uint32),
         np.empty((m, n * rows.n_words), np.uint64),
     )
-    run_blocks(lambda j, _: kernel.fill_buckets(flat, buckets, j), [(j, j + 1) for j in range(m)], threads)
+    run_blocks(lambda j, _: kernel.fill_buckets(flat, buckets, j), cut(m, 1), threads)
     return MultiIndex(((start, buckets),), rows.n)
 
 
@@ -99,7 +99,7 @@ def nearest(
             work[start:stop] = np.where(failed, kernel.OVER_BUDGET, work[start:stop] + spent)
         out[start:stop] = best
 
-    run_blocks(one_tile, _tiles(len(queries)), threads)
+    run_blocks(one_tile, cut(len(queries), _TILE), threads)
     return out, work
 
 
@@ -119,7 +119,7 @@ def within(
                 elif earlier is not None:
                     found[q] = None if part is None else np.sort(np.concatenate([earlier, part]))
 
-    run_blocks(one_tile, _tiles(len(queries)), threads)
+    run_blocks(one_tile, cut(len(queries), _TILE), threads)
     return found
 
 
@@ -139,10 +139,6 @@ def _within_segment(
         if not done:
             room *= 4  # one query alone did not fit
     return parts
-
-
-def _tiles(n: int) -> list[tuple[int, int]]:
-    return [(start, min(start + _TILE, n)) for start in range(0, n, _TILE)]
 
 
 def arrays(index: MultiIndex) -> dict[str, npt.NDArray[Any]]:

@@ -18,7 +18,7 @@ from nphash.index import keys as packed
 from nphash.index.keys import Keys
 from nphash.index.rows import Rows, Words
 from nphash.kernels import bit_sliced, popcount_scan, top_k
-from nphash.threads import run_blocks
+from nphash.threads import cut, run_blocks
 
 __all__ = ["SAMPLE", "Work", "nearest", "within"]
 
@@ -201,7 +201,7 @@ def _divided(
             raise
 
     try:
-        results = run_blocks(guarded, [(i, i + 1) for i in range(len(jobs))], threads)
+        results = run_blocks(guarded, cut(len(jobs), 1), threads)
     finally:
         stopped.now = True
     return [(*queries, results[i * len(ranges) : (i + 1) * len(ranges)]) for i, queries in enumerate(tiles)]
