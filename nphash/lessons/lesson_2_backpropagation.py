@@ -203,7 +203,8 @@ print(format_text(check(one_reader_forgotten, *given, constants=("words", "label
 #
 # Descending
 # ----------
-# With the gradients a few lines train both readers. The words' loss and the labels' loss fall together.
+# With the gradients a few lines train both readers. Both losses fall, but not in every step: they share z,
+# and what helps the one may cost the other something.
 
 # %%
 history = []

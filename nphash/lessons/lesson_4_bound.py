@@ -108,7 +108,7 @@ draw("lesson_4_bound.png", both, "step", "nats")
 # ("collapse").
 #
 # In which unit is beta? The likelihood is multiplied by the mass of the targets (lesson 1): about 100 for
-# the counts of a page, about 6 for a TF-IDF row of length 1. So the same beta means something else for
+# the counts of a page, 5 or 6 for a TF-IDF row of length 1. So the same beta means something else for
 # other targets. Here the same document, its counts scaled:
 
 # %%

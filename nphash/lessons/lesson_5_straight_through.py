@@ -4,9 +4,8 @@
 #
 # Lesson 3 made a smooth stand-in of a drawn bit. There is a second way, older and bolder: draw hard bits
 # forward, and pretend backward that they had been soft. The paper says that Gumbel-softmax "produces
-# low-variance biased gradients" and does better than straight-through, Eq. (5). No framework can check
-# such a sentence, since none knows the true gradient. For codes of a few bits we do: it is a sum over all
-# codes.
+# low-variance biased gradients" and does better than straight-through, Eq. (5). To check such a sentence
+# one has to know the true gradient. For codes of a few bits we do: it is a sum over all codes.
 
 # %%
 import numpy as np

@@ -3,8 +3,8 @@
 # ======================
 #
 # A gradient says in which direction the loss grows, and nothing about how far to go against it. This lesson
-# builds the optimiser that practically everything is trained with (Kingma & Ba, 2015), in the order in which
-# its problems turn up: scale, noise, and a bias at the start.
+# builds the optimiser that all networks of this package are trained with, Adam (Kingma & Ba, 2015), in the
+# order in which its problems turn up: scale, noise, and a bias at the start.
 
 # %%
 import numpy as np

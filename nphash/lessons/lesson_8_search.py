@@ -184,11 +184,12 @@ for n_bits in (8, 16, 32, 64, 128):
     print(f"{n_bits:4}  {distinct:15}  {np.mean(sizes):10.0f}")
 
 # %% [markdown]
-# More bits spread documents out, but never completely: even at 128 bits dozens are tied. Learned
-# codes tie more than random ones, as similar documents get *equal* codes, on purpose. Two things follow.
-# For searching: take the codes' candidates and order them by something finer, such as the TF-IDF cosine; that
-# is what `nphash search` does. For measuring: a precision at 100 depends on the order of ties, so it has to
-# say which order it means. That is the next lesson.
+# More bits spread documents out, but slowly: even at 128 bits dozens are tied. Learned codes are not
+# uniform: similar documents get *equal* codes, on purpose, and unlike ones may be farther apart than chance
+# would put them. The groups differ in size, but ties there are. Two things follow. For searching: take the
+# codes' candidates and order them by something finer, such as the TF-IDF cosine; that is what `nphash search`
+# does. For measuring: a precision at 100 depends on the order of ties, so it has to say which order it
+# means. That is the next lesson.
 #
 # Things to break
 # ---------------
