@@ -173,8 +173,8 @@ class AMMI(LinearHasher):
         The epoch whose weights were kept.
     n_iter_ : int
         Epochs done.
-    n_features_in_ : int
-        Number of words (columns) seen in `fit`.
+    n_features_in_, n_bits_ : int
+        Words (columns) and bits at the last `fit`.
 
     References
     ----------

@@ -81,8 +81,8 @@ class Doc2Hash(VariationalHasher):
         The epoch whose weights were kept.
     n_iter_ : int
         Epochs done.
-    n_features_in_ : int
-        Number of words (columns) seen in `fit`.
+    n_features_in_, n_bits_ : int
+        Words (columns) and bits at the last `fit`.
 
     References
     ----------
@@ -175,7 +175,7 @@ class Doc2HashS(Doc2Hash):
         As in `Doc2Hash`, with ``W_y1 (L, H), b_y1, W_y2 (H, C), b_y2`` of the classifier.
     n_labels_ : int
         The number C of labels.
-    history_, best_epoch_, n_iter_, n_features_in_
+    history_, best_epoch_, n_iter_, n_features_in_, n_bits_
         As in `Doc2Hash`.
 
     References

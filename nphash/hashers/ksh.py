@@ -129,8 +129,8 @@ class KSH(Hasher):
         a_j as columns.
     thresholds_ : ndarray of shape (n_bits,)
         Mean similarities times components.
-    n_features_in_ : int
-        Number of words (columns) seen in `fit`.
+    n_features_in_, n_bits_ : int
+        Words (columns) and bits at the last `fit`.
 
     References
     ----------

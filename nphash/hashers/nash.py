@@ -79,8 +79,8 @@ class Nash(VariationalHasher):
         The epoch whose weights were kept.
     n_iter_ : int
         Epochs done.
-    n_features_in_ : int
-        Number of words (columns) seen in `fit`.
+    n_features_in_, n_bits_ : int
+        Words (columns) and bits at the last `fit`.
 
     References
     ----------
@@ -166,7 +166,7 @@ class NashN(Nash):
 
     Attributes
     ----------
-    params_, history_, best_epoch_, n_iter_, n_features_in_
+    params_, history_, best_epoch_, n_iter_, n_features_in_, n_bits_
         As in `Nash`.
 
     References
@@ -229,7 +229,7 @@ class NashDN(Nash):
     params_ : dict of str to ndarray
         As in `Nash`, with ``W_n (H, L), b_n`` of the logarithm of the noise's variance. ``W_a, b_a`` give
         logits, as everywhere but in `Vdsh`, whose variance is called ``W_l, b_l``.
-    history_, best_epoch_, n_iter_, n_features_in_
+    history_, best_epoch_, n_iter_, n_features_in_, n_bits_
         As in `Nash`.
 
     References
@@ -279,7 +279,7 @@ class NashDNS(NashDN):
         As in `NashDN`, with ``W_y1 (L, H), b_y1, W_y2 (H, C), b_y2`` of the classifier.
     n_labels_ : int
         The number C of labels.
-    history_, best_epoch_, n_iter_, n_features_in_
+    history_, best_epoch_, n_iter_, n_features_in_, n_bits_
         As in `Nash`.
 
     References

@@ -106,8 +106,8 @@ class NpHash(Doc2Hash):
         The epoch whose weights were kept.
     n_iter_ : int
         Epochs done.
-    n_features_in_ : int
-        Number of words (columns) seen in `fit`.
+    n_features_in_, n_bits_ : int
+        Words (columns) and bits at the last `fit`.
     n_epochs_ : int
         Epochs that fit the number of documents, for ``training=None``.
 

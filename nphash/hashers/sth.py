@@ -59,8 +59,8 @@ class SelfTaughtHashing(LinearHasher):
         Weights of the classifiers.
     thresholds_ : ndarray of shape (n_bits,)
         Minus their biases.
-    n_features_in_ : int
-        Number of words (columns) seen in `fit`.
+    n_features_in_, n_bits_ : int
+        Words (columns) and bits at the last `fit`.
 
     References
     ----------

@@ -71,8 +71,8 @@ class Vdsh(VariationalHasher):
         The epoch whose weights were kept.
     n_iter_ : int
         Epochs done.
-    n_features_in_ : int
-        Number of words (columns) seen in `fit`.
+    n_features_in_, n_bits_ : int
+        Words (columns) and bits at the last `fit`.
 
     References
     ----------
@@ -181,7 +181,7 @@ class VdshS(Vdsh):
         As in `Vdsh`, with ``W_y1 (L, H), b_y1, W_y2 (H, C), b_y2`` of the classifier.
     n_labels_ : int
         The number C of labels.
-    history_, best_epoch_, n_iter_, n_features_in_
+    history_, best_epoch_, n_iter_, n_features_in_, n_bits_
         As in `Vdsh`.
 
     References
@@ -242,7 +242,7 @@ class VdshSP(VdshS):
     ----------
     params_ : dict of str to ndarray
         As in `VdshS`; the private code has ``W_v1, b_v1, ...``, ``W_va, b_va`` and ``W_vl, b_vl``.
-    n_labels_, history_, best_epoch_, n_iter_, n_features_in_
+    n_labels_, history_, best_epoch_, n_iter_, n_features_in_, n_bits_
         As in `VdshS`.
 
     References
