@@ -185,7 +185,7 @@ def is_change(event, arguments):
         flags = arguments[2]
         return isinstance(flags, int) and bool(flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT))
     if event == "sqlite3.connect":
-        return not str(arguments[0]).startswith("file:")  # that is how documents are read
+        return not os.fsdecode(arguments[0]).startswith("file:")  # that is how documents are read
     return event in CHANGES
 
 
