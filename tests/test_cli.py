@@ -66,10 +66,11 @@ def real(tmp_path):
 def test_search_loads_neither_numba_nor_more_of_scipy_than_sparse(real):
     """On the way of a real model: what a one-shot search may cost."""
     program = (
-        "import sys\nfrom nphash.cli import main\n"
+        "import sys, scipy.sparse\nloaded = set(sys.modules)\nfrom nphash.cli import main\n"
         f"try: main(['search', {real!r}, 'gold mine', '-k', '2'])\n"
         "except SystemExit as leave: code = leave.code\n"
-        "heavy = {'numba', 'scipy.linalg', 'scipy.stats', 'scipy.io', 'sklearn'} & set(sys.modules)\n"
+        "known = {'numba', 'scipy.linalg', 'scipy.stats', 'scipy.io', 'sklearn'}\n"
+        "heavy = known & set(sys.modules) - loaded\n"
         "print(code, sorted(heavy), file=sys.stderr)\n"
     )
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
