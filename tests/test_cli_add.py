@@ -53,3 +53,61 @@ def test_a_broken_corpus_adds_nothing(path, tmp_path, text, says):
     before = files(path)
     fails(1, "add", path, source, says=["bad.jsonl", says, "hint"])
     assert files(path) == before
+
+
+def test_another_file_of_the_same_name_replaces_and_loses_nothing(path, tmp_path):
+    for folder, texts in (
+        ("one", ["gold ore", "wheat", "silver"]),
+        ("two", ["gold ore", "corn", "bank", "loans"]),
+    ):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "notes.txt").write_text("\n".join(texts) + "\n", encoding="utf-8")
+    assert run("add", path, tmp_path / "one" / "notes.txt").code == 0
+    before, other = files(path), tmp_path / "two" / "notes.txt"
+    for choice in ("error", "skip", "replace"):
+        says = ["'notes.txt:2' already, with another text", "file name and line", "--id-prefix", "--id-field"]
+        fails(1, "add", path, other, "--if-exists", choice, says=says)
+        assert files(path) == before
+    assert "4 added" in run("add", path, other, "--id-prefix", "two/").err
+    assert [d.id for d in contents(path)[0][-2:]] == ["two/notes.txt:3", "two/notes.txt:4"]
+
+
+def test_a_prefix_is_a_name_by_which_to_skip_and_replace(path):
+    named = ("add", path, "-", "--id-prefix", "monday ")
+    assert run(*named, stdin="gold\nwheat\n").code == 0
+    assert "1 added, 1 of them replaced" in run(*named, "--if-exists", "replace", stdin="silver\n").err
+    assert {d.id: d.text for d in contents(path)[0][30:]} == {
+        "monday stdin:1": "silver",
+        "monday stdin:2": "wheat",
+    }
+    assert "1 added" in run("add", path, "-", stdin="gold\n").err
+    fails(1, "add", path, "-", stdin="silver\n", says=["'stdin:1' already, with another text", "--id-prefix"])
+
+
+def test_the_same_file_again_can_be_skipped(path, tmp_path):
+    source = tmp_path / "a.txt"
+    source.write_text("gold\nwheat\n", encoding="utf-8")
+    run("add", path, source)
+    source.write_text("gold\nwheat\nore\n", encoding="utf-8")
+    assert "1 added, 2 skipped" in run("add", path, source, "--if-exists", "skip").err
+
+
+def test_paths_in_a_folder_are_ids(path, tmp_path):
+    folder = tmp_path / "texts"
+    folder.mkdir()
+    (folder / "a.txt").write_text("gold", encoding="utf-8")
+    run("add", path, folder)
+    (folder / "a.txt").write_text("wheat", encoding="utf-8")
+    assert "1 of them replaced" in run("add", path, folder, "--if-exists", "replace").err
+
+
+def test_rows_of_a_matrix_have_ids_that_are_made_up(path, tmp_path):
+    words = tmp_path / "words"
+    words.write_text("gold\nwheat\n", encoding="utf-8")
+    source = tmp_path / "x.svm"
+    for content in ("1 1:1\n", "1 2:1\n"):
+        source.write_text(content, encoding="utf-8")
+        result = run("add", path, source, "--vocabulary", words, "--if-exists", "replace")
+    assert result.code == 1 and "with another text" in result.err
+    assert run("add", path, source, "--vocabulary", words, "--id-prefix", "new ").code == 0
+    assert contents(path)[0][-1].id == "new x.svm:1"

@@ -25,7 +25,7 @@ from nphash.corpus import Document
 from nphash.disk import flush
 from nphash.errors import CollectionError, InputError
 
-__all__ = ["DocumentFile", "DocumentWriter", "checked"]
+__all__ = ["DocumentFile", "DocumentWriter", "checked", "storable"]
 
 T = TypeVar("T")
 
@@ -45,7 +45,7 @@ def _crc(id_: str, text: str, labels: str, split: str) -> int:
     return zlib.crc32("\0".join((id_, text, labels, split)).encode("utf-8", "surrogatepass"))
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
     """Return `text` without lone surrogates, which UTF-8 and so SQLite cannot hold."""
     return text.encode("utf-8", "replace").decode("utf-8")
 
@@ -121,7 +121,7 @@ class DocumentWriter:
 
     def write(self, document: Document) -> None:
         """Append one document."""
-        id_, text = _storable(document.id), _storable(document.text)
+        id_, text = storable(document.id), storable(document.text)
         labels = json.dumps(document.labels)
         crc = _crc(id_, text, labels, document.split)
         row = (self.n_documents, id_, labels, document.split, crc, text)
@@ -192,7 +192,7 @@ class DocumentFile:
 
     def rows_of(self, ids: Sequence[str]) -> dict[str, int]:
         """Return the row of each of `ids` that is in this file."""
-        given = {_storable(id_): id_ for id_ in ids}
+        given = {storable(id_): id_ for id_ in ids}
         found: dict[str, int] = {}
         for batch in _batches(list(given)):
             marks = ",".join("?" * len(batch))

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nphash.collection.changes import Change, changing
-from nphash.collection.documents import DocumentWriter
+from nphash.collection.documents import DocumentWriter, storable
 from nphash.collection.files import writing
 from nphash.collection.manifest import Manifest, SegmentFiles
 from nphash.collection.matrix import weighed
@@ -90,10 +90,11 @@ def add(collection: Collection, documents: Iterable[Document] | Matrix, on_dupli
 def _new_rows(block: list[Document], segments: Segments, added: _Added, on_duplicate: str) -> list[int]:
     """Return which documents of `block` are to be added, and count what happens to the others."""
     taken = segments.positions_of([document.id for document in block])
+    _refuse_chance(block, taken, segments)
     keep = []
     for row, document in enumerate(block):
         again = document.id in added.ids
-        if again and on_duplicate != "skip":
+        if again and (on_duplicate != "skip" or document.made_up):
             raise InputError(
                 f"two new documents have the id {document.id!r}", "give every document its own id"
             )
@@ -104,7 +105,8 @@ def _new_rows(block: list[Document], segments: Segments, added: _Added, on_dupli
             if on_duplicate == "error":
                 raise InputError(
                     f"the collection has a document {document.id!r} already",
-                    "nothing was added; skip or replace such documents with --if-exists (on_duplicate)",
+                    "nothing was added; skip or replace such documents with --if-exists (on_duplicate), "
+                    "or add them under other ids with --id-prefix",
                 )
             added.replaced.append(taken[document.id])
             added.report.replaced += 1
@@ -112,6 +114,26 @@ def _new_rows(block: list[Document], segments: Segments, added: _Added, on_dupli
         keep.append(row)
     added.report.added += len(keep)
     return keep
+
+
+def _refuse_chance(block: list[Document], taken: dict[str, int], segments: Segments) -> None:
+    """Refuse ids made from file name and line that another text has: to skip or replace would lose one.
+
+    Raises
+    ------
+    InputError
+        For the first of them.
+    """
+    doubtful = [document for document in block if document.made_up and document.id in taken]
+    texts = segments.texts_at([taken[document.id] for document in doubtful])
+    for document, text in zip(doubtful, texts, strict=True):
+        if storable(document.text) != text:
+            raise InputError(
+                f"the collection has a document {document.id!r} already, with another text; ids like this "
+                "are made from file name and line, where documents have none",
+                "nothing was added; add them under other ids with --id-prefix, name the field of their ids "
+                "with --id-field, or remove the old ones first",
+            )
 
 
 def remove(collection: Collection, ids: Iterable[str], ignore_missing: bool) -> int:

@@ -41,11 +41,13 @@ def make_document(
     text = _find(fields, options.text_field, "--text-field", where)
     if not isinstance(text, str):
         raise _wrong_type(where, options.text_field, text, "a string")
+    given_id = _id(fields, where, options)
     return Document(
-        _id(fields, where, options) or made_up_id,
+        given_id or made_up_id,
         text,
         _labels(fields, where, options),
         _split(fields, where, options),
+        made_up=not given_id,
     )
 
 

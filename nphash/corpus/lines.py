@@ -30,4 +30,4 @@ def read(source: str, options: ReadOptions) -> Iterator[Document]:
             labels = clean_labels(_labels.findall(text))
             text = _labels.sub("", text).strip()
         if text or labels:
-            yield Document(f"{name}:{number}", text, labels)
+            yield Document(f"{name}:{number}", text, labels, made_up=True)

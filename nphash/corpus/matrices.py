@@ -75,7 +75,8 @@ def finish(X: Any, source: str, options: ReadOptions, vocabulary: list[str] | No
     X = X.astype(np.float32)
     X.eliminate_zeros()
     name, n = stem(source), X.shape[0]
-    return Matrix(X, [f"{name}:{row}" for row in range(1, n + 1)], [()] * n, [""] * n, vocabulary)
+    ids = [f"{name}:{row}" for row in range(1, n + 1)]
+    return Matrix(X, ids, [()] * n, [""] * n, vocabulary, made_up=True)
 
 
 def checked_csr(X: Any, source: str) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,9 @@ class Document:
         Zero or more names.
     split
         ``"train"``, ``"test"``, ``"valid"`` or whatever the input says; empty where it says nothing.
+    made_up
+        Whether the reader made the id from file name and line: another file may give the same one to another
+        text. It is not stored, and two documents may differ in it and be equal.
 
     Examples
     --------
@@ -37,6 +40,7 @@ class Document:
     text: str
     labels: tuple[str, ...] = ()
     split: str = ""
+    made_up: bool = field(default=False, compare=False, repr=False)
 
 
 @dataclass
@@ -52,6 +56,8 @@ class Matrix:
         One a row, as in `Document`.
     vocabulary
         One word a column, or None where the input has no words.
+    made_up
+        Whether the reader made the ids, as in `Document`.
     """
 
     X: Any
@@ -59,6 +65,7 @@ class Matrix:
     labels: list[tuple[str, ...]]
     splits: list[str]
     vocabulary: list[str] | None = None
+    made_up: bool = False
 
 
 @dataclass(frozen=True)
