@@ -43,7 +43,7 @@ def test_marked_documents_of_a_corpus_are_asked(path, tmp_path):
 def test_unmarked_documents_are_all_asked(path, tmp_path):
     result = run("evaluate", path, write_jsonl(tmp_path / "q.jsonl", documents(6, start=28)))
     assert jsonl(result.out)[0]["n_queries"] == 6
-    assert "2 queries have the id of a document in the collection" in result.err
+    assert "2 queries are documents of the collection, each left out" in result.err
 
 
 def test_it_is_always_the_hamming_order(path, tmp_path, monkeypatch):
@@ -63,6 +63,10 @@ def test_labels_are_needed(path, tmp_path):
     collection.remove([f"d{i}" for i in range(30)])
     run("add", collection.path, queries)
     fails(1, "evaluate", collection.path, says=["has a label", "hint"])
+    collection.remove(["a"])
+    collection.close()
+    for arguments in ([], [write_jsonl(tmp_path / "l.jsonl", documents(3))]):
+        fails(1, "evaluate", tmp_path / "second" / "c", *arguments, says=["is empty", "hint"])
 
 
 def test_unlabelled_queries_are_left_out(path, tmp_path):
@@ -78,3 +82,38 @@ def test_labels_of_another_kind_are_said(path, tmp_path):
     queries.write_text('{"id": "x", "text": "gold", "labels": "elsewhere"}\n', encoding="utf-8")
     result = run("evaluate", path, queries)
     assert "no query shares a label" in result.err and jsonl(result.out)[0]["precision"] == 0
+
+
+def test_a_query_does_not_find_itself(path, tmp_path):
+    """Whether it is in the collection or not: the figures are those before it was added."""
+    corpus = write_jsonl(tmp_path / "all.jsonl", documents(30) + documents(1, start=40, split="test"))
+    before = jsonl(run("evaluate", path, corpus, "-k", "10").out)[0]
+    run("add", path, write_jsonl(tmp_path / "test.jsonl", documents(1, start=40, split="test")))
+    result = run("evaluate", path, corpus, "-k", "10")
+    after = jsonl(result.out)[0]
+    for name in ("precision", "precision_by_order", "recall", "map", "ndcg", "precision_radius_2"):
+        assert after[name] == pytest.approx(before[name]), name
+    assert "1 query is a document of the collection, each left out" in result.err
+
+
+def test_a_line_of_another_file_is_another_document(path, tmp_path):
+    for folder, text in (("one", "gold"), ("two", "wheat")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "q.txt").write_text(f"__label__metal {text}\n", encoding="utf-8")
+    run("add", path, tmp_path / "one" / "q.txt")
+    assert "are documents" not in (other := run("evaluate", path, tmp_path / "two" / "q.txt")).err
+    assert "is a document" not in other.err
+    assert "1 query is a document" in run("evaluate", path, tmp_path / "one" / "q.txt").err
+
+
+def test_progress_is_shown_on_a_terminal(path, monkeypatch):
+    from collecting import Stream, streams
+
+    from nphash.cli.evaluate import _progress
+
+    err = Stream(tty=True)
+    with streams(Stream(), Stream(), err):
+        show = _progress(quiet=False)
+        assert _progress(quiet=True) is None
+        show(7, 7)
+    assert err.text() == "\rasked: 7 of 7 queries\n"

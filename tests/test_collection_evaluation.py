@@ -3,7 +3,7 @@ import pytest
 from collecting import documents, opened
 
 from nphash.codes import hamming_distances
-from nphash.collection.evaluation import Sample, cosine_of_own, evaluate, evaluate_own
+from nphash.collection.evaluation import Sample, cosine_of_own, evaluate, evaluate_own, own_numbers
 from nphash.corpus import Document
 from nphash.errors import InputError
 from nphash.metrics import retrieval, retrieval_by_similarity
@@ -93,3 +93,22 @@ def test_labels_are_needed(tmp_path):
         collection.remove(["a"])
         with pytest.raises(InputError, match="one document"):
             evaluate_own(collection)
+
+
+def test_queries_that_are_documents_leave_themselves_out(tmp_path):
+    with opened(tmp_path, n=24) as collection:
+        collection.remove(["d2"])
+        docs = [*collection.documents, *documents(2, start=60)]
+        codes = collection.encode([d.text for d in docs])
+        own = own_numbers(collection, docs)
+        assert own.tolist() == [*range(23), -1, -1]
+        calls = []
+        labels = [d.labels for d in docs]
+        found = evaluate(collection, codes[:23], labels[:23], 7, own[:23], lambda *now: calls.append(now))
+        expected = {**evaluate_own(collection, 7).figures}
+        del expected["precision_random"]
+        assert found.figures == pytest.approx(expected) and calls[-1] == (23, 23)
+        every = evaluate(collection, codes, labels, 7, own).figures
+        outside = evaluate(collection, codes[23:], labels[23:], 7).figures
+        for name in ("precision", "recall", "map"):
+            assert every[name] == pytest.approx((23 * found.figures[name] + 2 * outside[name]) / 25)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from nphash.cli.joining import join_progress
 from nphash.cli.options import (
     Sectioned,
     Whole,
@@ -56,7 +58,13 @@ ROWS = {
 @collection_argument
 @click.argument("queries", required=False)
 @k_option(100, "Rank at which precision, recall and NDCG are taken.  [default: 100]")
-@click.option("--sample", type=Whole(min=1), default=1000, show_default=True, help="Queries without QUERIES.")
+@click.option(
+    "--sample",
+    type=Whole(min=1),
+    default=1000,
+    show_default=True,
+    help="Documents to ask where there are no QUERIES.",
+)
 @click.option("--seed", type=Whole(min=0), default=0, show_default=True, help="Draws the sample.")
 @format_option
 @threads_option
@@ -66,8 +74,9 @@ def command(directory: Path, queries: str | None, k: int, reading: ReadOptions, 
     """Measure how well codes find documents with the same labels.
 
     QUERIES is a corpus with labels; if it marks documents as test, only those are asked. Without
-    QUERIES a sample of the collection's own documents is asked, each leaving itself out (the model
-    has learned from them, so the figures flatter it a little).
+    QUERIES a sample of the collection's own documents is asked (the model has learned from them, so
+    the figures flatter it a little). A query that is a document of the collection, by its id, is left
+    out of what it may find.
 
     It is always the order of Hamming distance that is measured, without reranking. A document is
     relevant if it shares a label with the query; documents at the same distance count with their
@@ -79,7 +88,9 @@ def command(directory: Path, queries: str | None, k: int, reading: ReadOptions, 
     use_threads(options["threads"])
     with open_collection(directory) as collection:
         if queries is None:
-            result = evaluate_own(collection, k, Sample(options["sample"], options["seed"]))
+            result = evaluate_own(
+                collection, k, Sample(options["sample"], options["seed"]), _progress(options["quiet"])
+            )
         else:
             result = _evaluate_queries(collection, queries, k, reading, options["quiet"])
         statistics = code_statistics(collection.codes, collection.n_bits)
@@ -110,27 +121,32 @@ def _evaluate_queries(
     import numpy as np
 
     from nphash.collection.creating import HELD_OUT
-    from nphash.collection.evaluation import evaluate
+    from nphash.collection.evaluation import evaluate, own_numbers
     from nphash.collection.matrix import weighed
     from nphash.corpus import Matrix
 
     documents = read(source, reading)
     if not isinstance(documents, Matrix):
         documents = counted(documents, "queries read", quiet)
-    codes, labels, marked, known = [], [], [], 0
+    codes, labels, marked, own = [], [], [], []
     for block, X in weighed(documents, collection.vectorizer, AT_ONCE):
         codes.append(collection.hasher.transform(X))
         labels += [document.labels for document in block]
         marked += [document.split.lower() in HELD_OUT for document in block]
-        known += len(collection.segments.positions_of([document.id for document in block]))
+        own.append(own_numbers(collection, block))
     chosen = np.array(marked) if any(marked) else np.ones(len(labels), dtype=bool)
     if any(marked):
         note(f"{sum(marked):,} of {len(labels):,} documents are marked test and asked", quiet)
-    elif known:
-        note(f"{known:,} queries have the id of a document in the collection and may find themselves", quiet)
-    return evaluate(
-        collection, np.concatenate(codes)[chosen], [labels[i] for i in np.flatnonzero(chosen).tolist()], k
-    )
+    asked_labels = [labels[i] for i in np.flatnonzero(chosen).tolist()]
+    themselves = np.concatenate(own)[chosen]
+    if known := int((themselves >= 0).sum()):
+        are = "query is a document" if known == 1 else "queries are documents"
+        note(f"{known:,} {are} of the collection, each left out of what it may find", quiet)
+    return evaluate(collection, np.concatenate(codes)[chosen], asked_labels, k, themselves, _progress(quiet))
+
+
+def _progress(quiet: bool) -> Callable[[int, int], None] | None:
+    return join_progress(quiet, "asked: {:,} of {:,} queries")
 
 
 def _show(record: dict[str, Any], form: str) -> None:

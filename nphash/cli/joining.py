@@ -20,8 +20,10 @@ __all__ = ["documents_in_order", "join_progress"]
 AT_ONCE = 1000
 
 
-def join_progress(quiet: bool) -> Callable[[int, int], None] | None:
-    """Return a callback that shows on a terminal how many documents were compared, or None."""
+def join_progress(
+    quiet: bool, shows: str = "compared: {:,} of {:,} documents"
+) -> Callable[[int, int], None] | None:
+    """Return a callback that shows on a terminal how much of all was done, or None."""
     if quiet or not sys.stderr.isatty():
         return None
     shown = time.monotonic()
@@ -32,7 +34,7 @@ def join_progress(quiet: bool) -> Callable[[int, int], None] | None:
         if now - shown > SECONDS_BETWEEN_UPDATES or done == total:
             shown = now
             end = "\n" if done == total else ""
-            click.echo(f"\rcompared: {done:,} of {total:,} documents{end}", err=True, nl=False)
+            click.echo(f"\r{shows.format(done, total)}{end}", err=True, nl=False)
 
     return show
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,19 +10,21 @@ import numpy as np
 import numpy.typing as npt
 
 from nphash.codes import Codes, hamming_distances, n_bytes
-from nphash.corpus import label_matrix
+from nphash.collection.documents import storable
+from nphash.corpus import Document, label_matrix
 from nphash.errors import InputError
-from nphash.relevance import relevance_blocks
+from nphash.relevance import RelevantBlock, relevance_blocks
 from nphash.ties import Ranking, figures, rank_by_score, tie_groups
 
 if TYPE_CHECKING:
     from nphash.collection.collection import Collection
 
-__all__ = ["Evaluation", "Sample", "cosine_of_own", "evaluate", "evaluate_own"]
+__all__ = ["Evaluation", "Sample", "cosine_of_own", "evaluate", "evaluate_own", "own_numbers"]
 
 PAIRS_AT_ONCE = 1 << 19  # (query, document) pairs compared at once; 8 bytes each for up to 64 bits
 
-Ranker = Callable[[npt.NDArray[np.int64], npt.NDArray[np.bool_]], Ranking]
+Numbers = npt.NDArray[np.int64]
+Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,12 @@ class Evaluation:
 
 
 def evaluate(
-    collection: Collection, codes: Codes, labels: Sequence[tuple[str, ...]], k: int = 100
+    collection: Collection,
+    codes: Codes,
+    labels: Sequence[tuple[str, ...]],
+    k: int = 100,
+    own: Numbers | None = None,
+    progress: Progress | None = None,
 ) -> Evaluation:
     """Measure queries from outside against all documents of a collection.
 
@@ -63,25 +70,47 @@ def evaluate(
         Labels of the queries; those without any are left out.
     k
         At most the number of documents.
+    own
+        `own_numbers` of the queries: each leaves itself out. None: no query is a document.
+    progress
+        Called with how many queries were measured, and of how many.
 
     Raises
     ------
     InputError
         If no query, or no document, has a label.
     """
-    from nphash.metrics import retrieval
-
     labelled = np.array([bool(of_one) for of_one in labels], dtype=bool)
     if not labelled.any():
         raise InputError(
             "no query has a label", "name the field that holds labels, e.g. --label-field topics"
         )
-    own = _own_labels(collection)
-    y, names = label_matrix(own)
+    y, names = label_matrix(_own_labels(collection))
     y_query, _ = label_matrix([of_one for of_one in labels if of_one], names)
-    k = min(k, len(collection))
-    found = retrieval(codes[labelled], y_query, collection.codes, y, collection.n_bits, k)
+    own = np.full(len(codes), -1) if own is None else own
+    asked = _Asked(own[labelled], relevance_blocks(y_query, y), _by_distance(collection, codes[labelled]))
+    k = max(1, min(k, len(collection) - int((asked.own >= 0).any())))
+    found = _averages(_figures(collection, asked, k, progress))
+    del found["precision_random"]
     return Evaluation(found, int(labelled.sum()), len(collection), k, int((~labelled).sum()))
+
+
+def own_numbers(collection: Collection, queries: Sequence[Document]) -> Numbers:
+    """Return for each query its number among the documents of a collection, or -1 if it is none of them.
+
+    A query is the document with its id; where the reader made that up, only if the text is the same.
+    """
+    found = collection.segments.positions_of([query.id for query in queries])
+    there = [row for row, query in enumerate(queries) if query.id in found]
+    positions = np.array([found[queries[row].id] for row in there], dtype=np.int64)
+    texts = collection.segments.texts_at(positions.tolist())
+    numbers = np.full(len(queries), -1, dtype=np.int64)
+    for row, number, text in zip(
+        there, np.searchsorted(collection.segments.live_positions(), positions).tolist(), texts, strict=True
+    ):
+        if not queries[row].made_up or storable(queries[row].text) == text:
+            numbers[row] = number
+    return numbers
 
 
 @dataclass(frozen=True)
@@ -103,7 +132,9 @@ class Sample:
     labels: Sequence[tuple[str, ...]] | None = None
 
 
-def evaluate_own(collection: Collection, k: int = 100, sample: Sample | None = None) -> Evaluation:
+def evaluate_own(
+    collection: Collection, k: int = 100, sample: Sample | None = None, progress: Progress | None = None
+) -> Evaluation:
     """Measure a sample of the collection's own documents, each against all others.
 
     The figures are those of `evaluate` and ``precision_random``: the precision of a random order.
@@ -113,15 +144,9 @@ def evaluate_own(collection: Collection, k: int = 100, sample: Sample | None = N
     InputError
         If there are no two documents with labels.
     """
-    codes = collection.codes
-    n_groups = collection.n_bits + 2  # one for each distance, and a last one for the query itself
-
-    def rank(rows: npt.NDArray[np.int64], hit: npt.NDArray[np.bool_]) -> Ranking:
-        distances = hamming_distances(codes[rows], codes)
-        distances[np.arange(len(rows)), rows] = n_groups - 1
-        return tie_groups(distances, hit, n_groups)
-
-    return _leave_one_out(collection, rank, k, sample or Sample(), within_2=True)
+    rows, relevant = _sampled(collection, sample or Sample())
+    asked = _Asked(rows, relevant, _by_distance(collection, collection.codes[rows]))
+    return _leave_one_out(collection, asked, k, progress)
 
 
 def cosine_of_own(collection: Collection, k: int = 100, sample: Sample | None = None) -> Evaluation:
@@ -135,16 +160,45 @@ def cosine_of_own(collection: Collection, k: int = 100, sample: Sample | None = 
     X = vectorizer.counts(document.text for document in collection.documents).astype(np.float32)
     X.data = tfidf(X, vectorizer.statistics)
     transposed = X.T.tocsr()
+    rows, relevant = _sampled(collection, sample or Sample())
 
-    def rank(rows: npt.NDArray[np.int64], hit: npt.NDArray[np.bool_]) -> Ranking:
-        scores = (X[rows] @ transposed).toarray()
-        scores[np.arange(len(rows)), rows] = -1.0
+    def rank(block: slice, own: Numbers, hit: npt.NDArray[np.bool_]) -> Ranking:
+        scores = (X[rows[block]] @ transposed).toarray()
+        scores[np.arange(len(own)), own] = -1.0
         return rank_by_score(scores, hit)
 
-    return _leave_one_out(collection, rank, k, sample or Sample())
+    found = _leave_one_out(collection, _Asked(rows, relevant, rank), k)
+    del found.figures["precision_radius_2"]  # groups are similarities here
+    return found
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """Queries to measure, each with the number of the document that it is itself, or -1.
+
+    ``rank`` is given a block of them, their own numbers, and what is relevant, (block, n_documents).
+    """
+
+    own: Numbers
+    relevant: RelevantBlock
+    rank: Callable[[slice, Numbers, npt.NDArray[np.bool_]], Ranking]
+
+
+def _by_distance(collection: Collection, queries: Codes) -> Any:
+    codes, n_groups = collection.codes, collection.n_bits + 2  # one a distance, a last one for itself
+
+    def rank(block: slice, own: Numbers, hit: npt.NDArray[np.bool_]) -> Ranking:
+        distances = hamming_distances(queries[block], codes)
+        itself = np.flatnonzero(own >= 0)
+        distances[itself, own[itself]] = n_groups - 1
+        return tie_groups(distances, hit, n_groups)
+
+    return rank
 
 
 def _own_labels(collection: Collection) -> list[tuple[str, ...]]:
+    if not len(collection):
+        raise InputError(f"the collection {collection.path} is empty", "add documents to it first")
     labels = collection.segments.labels()
     if not any(labels):
         raise InputError(
@@ -154,10 +208,8 @@ def _own_labels(collection: Collection) -> list[tuple[str, ...]]:
     return labels
 
 
-def _leave_one_out(
-    collection: Collection, rank: Ranker, k: int, sample: Sample, within_2: bool = False
-) -> Evaluation:
-    """Average figures over sampled queries; the query itself stands last and counts as not relevant."""
+def _sampled(collection: Collection, sample: Sample) -> tuple[Numbers, RelevantBlock]:
+    """Return the numbers of the documents to ask, and what is relevant to them."""
     labels = _own_labels(collection) if sample.labels is None else list(sample.labels)
     labelled = np.flatnonzero([bool(of_one) for of_one in labels])
     if len(labels) < 2:
@@ -166,21 +218,44 @@ def _leave_one_out(
         drawn = np.random.default_rng(sample.seed).choice(labelled, sample.size, replace=False)
         labelled = np.sort(drawn)
     y, _ = label_matrix(labels)
-    relevant = relevance_blocks(y[labelled], y)
-    n, k = len(labels), min(k, len(labels) - 1)
+    return labelled, relevance_blocks(y[labelled], y)
+
+
+def _leave_one_out(
+    collection: Collection, asked: _Asked, k: int, progress: Progress | None = None
+) -> Evaluation:
+    n, k = len(collection), min(k, len(collection) - 1)
+    found = _averages(_figures(collection, asked, k, progress))
+    return Evaluation(found, len(asked.own), n - 1, k)
+
+
+def _figures(
+    collection: Collection, asked: _Asked, k: int, progress: Progress | None
+) -> Iterator[dict[str, npt.NDArray[Any]]]:
+    """Yield the figures of blocks of queries; a query itself stands last and counts as not relevant."""
+    n, total = len(collection), len(asked.own)
     step = max(1, PAIRS_AT_ONCE // (n * (n_bytes(collection.n_bits) // 8)))
-    blocks: list[dict[str, npt.NDArray[Any]]] = []
-    for start in range(0, labelled.size, step):
-        rows = labelled[start : start + step]
-        hit = relevant(start, start + len(rows)).copy()
-        hit[np.arange(len(rows)), rows] = False
-        ranking = rank(rows, hit)
-        blocks.append({**figures(ranking, k), "precision_random": hit.sum(axis=1) / (n - 1)})
-        if within_2:
-            near, good = ranking.total[:, :3].sum(axis=1), ranking.relevant[:, :3].sum(axis=1)
-            blocks[-1]["precision_radius_2"] = good / np.maximum(near, 1)
+    for start in range(0, total, step):
+        block = slice(start, min(start + step, total))
+        own = asked.own[block]
+        hit = asked.relevant(block.start, block.stop).copy()
+        itself = np.flatnonzero(own >= 0)
+        hit[itself, own[itself]] = False
+        ranking = asked.rank(block, own, hit)
+        near, good = ranking.total[:, :3].sum(axis=1), ranking.relevant[:, :3].sum(axis=1)
+        yield {
+            **figures(ranking, k),
+            "precision_radius_2": good / np.maximum(near, 1),
+            "precision_random": hit.sum(axis=1) / (n - (own >= 0)),
+        }
+        if progress is not None:
+            progress(block.stop, total)
+
+
+def _averages(blocks: Iterable[dict[str, npt.NDArray[Any]]]) -> dict[str, float]:
+    every = list(blocks)
     averages = {}
-    for name in blocks[0]:
-        values = np.concatenate([block[name] for block in blocks])
+    for name in every[0]:
+        values = np.concatenate([block[name] for block in every])
         averages[name] = float(np.nanmean(values)) if not np.isnan(values).all() else float("nan")
-    return Evaluation(averages, int(labelled.size), n - 1, k)
+    return averages
