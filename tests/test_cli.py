@@ -208,3 +208,23 @@ def test_shell_completion():
         [sys.executable, "-c", program], capture_output=True, text=True, env=words, check=False
     )
     assert "plain,search" in found.stdout
+
+
+@pytest.mark.parametrize("closed", [[1], [2], [1, 2], [0, 1, 2]])
+def test_closed_standard_streams_stop_nothing(tmp_path, real, closed):
+    corpus = tmp_path / "t.txt"
+    corpus.write_text("gold mine\nwheat ships\ngold ore\n" * 4, encoding="utf-8")
+    commands = [
+        ["fit", corpus, "-o", tmp_path / "new", "--method", "itq", "--bits", "2"],
+        ["info", real],
+        ["encode", real, corpus],
+        ["encode", real, corpus, "-o", tmp_path / "codes.npy"],
+        ["search", real, "gold"],
+    ]
+    for command in commands:
+        arguments = [*PROGRAM, *map(str, command)]
+        done = subprocess.run(arguments, preexec_fn=lambda: [os.close(one) for one in closed], check=False)
+        assert done.returncode == 0, command
+    assert (tmp_path / "codes.npy").exists()
+    with Collection.open(tmp_path / "new") as collection:
+        assert len(collection) == 12 and collection.verify() == []

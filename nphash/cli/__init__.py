@@ -152,7 +152,15 @@ def _complain(problem: str, hint: str = "") -> None:
 
 
 def _make_output_safe() -> None:
-    """Let no character stop the output: pipes carry UTF-8, terminals what they can show."""
+    """Let no character stop the output: pipes carry UTF-8, terminals what they can show.
+
+    Where there is no output (a daemon, ``>&-``, ``pythonw``) a stream is None: it goes nowhere then. Opened
+    first of all, it also keeps the number of a standard stream from a file of ours.
+    """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            setattr(sys, name, os.fdopen(nowhere, "w", encoding="utf-8"))
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
