@@ -97,3 +97,12 @@ def test_a_full_disk_or_a_bad_line_leaves_the_old_file(path, source, tmp_path, m
 
 def test_npy_needs_a_file(path, source):
     fails(2, "encode", path, source, "--format", "npy", says="needs -o FILE")
+
+
+def test_a_dash_is_standard_output(path, source, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    plain = run("encode", path, source).out
+    assert run("encode", path, source, "-o", "-").out == plain != ""
+    assert run("encode", path, source, "-o", "-", "--format", "csv").out.startswith("id,code\n")
+    fails(2, "encode", path, source, "-o", "-", "--format", "npy", says="-o FILE")
+    assert not (tmp_path / "-").exists()

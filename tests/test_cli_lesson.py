@@ -22,10 +22,10 @@ def test_a_solution_is_not_overwritten(tmp_path):
     assert run("lesson", 2, "-o", tmp_path).code == 0
     exercise = tmp_path / LESSONS[1].exercise
     exercise.write_text("my solution", encoding="utf-8")
-    fails(1, "lesson", 2, "-o", tmp_path, says=["is there already", "--force"])
+    fails(1, "lesson", 2, "-o", tmp_path, says=["exists already", "--force"])
     assert exercise.read_text(encoding="utf-8") == "my solution"
     (tmp_path / LESSONS[1].file).unlink()
-    fails(1, "lesson", 2, "-o", tmp_path, says=["is there already"])
+    fails(1, "lesson", 2, "-o", tmp_path, says=["exists already"])
     assert not (tmp_path / LESSONS[1].file).exists()  # nothing is copied unless everything can be
     assert run("lesson", 2, "-o", tmp_path, "--force").code == 0
     assert "EXERCISE = 2" in exercise.read_text(encoding="utf-8")

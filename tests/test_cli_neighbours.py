@@ -57,9 +57,15 @@ def test_npz(path, tmp_path):
         for i in range(30)
     }
     assert found == expected(path, 2)
-    fails(2, "neighbours", path, "-o", output, says="exists")
+    fails(1, "neighbours", path, "-o", output, says=["exists already", "--force"])
     assert run("neighbours", path, "-k", 5, "-o", output, "--force", "-q").err == ""
     assert sorted(p.name for p in tmp_path.iterdir()) == ["c", "graph.npz"]
+
+
+def test_a_dash_is_standard_output(path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert run("neighbours", path, "-k", 1, "-o", "-").out == run("neighbours", path, "-k", 1).out != ""
+    assert not (tmp_path / "-").exists()
 
 
 def test_table_and_csv(path):

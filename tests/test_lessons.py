@@ -130,7 +130,7 @@ def test_copying_all_into_one_folder(tmp_path):
     for lesson in LESSONS:
         copy_lesson(lesson.number, tmp_path)
     assert len(list(tmp_path.iterdir())) == 18
-    with pytest.raises(InputError, match="is there already"):
+    with pytest.raises(InputError, match="exists already"):
         copy_lesson(4, tmp_path)
     for source in FOLDER.glob("*_[0-9]_*.py"):
         ast.parse((tmp_path / source.name).read_text(encoding="utf-8"))

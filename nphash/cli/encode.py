@@ -19,7 +19,7 @@ from nphash.cli.options import (
     threads_option,
     use_threads,
 )
-from nphash.cli.output import Writer, note_wordless
+from nphash.cli.output import Writer, note_wordless, output_file, refuse_existing
 from nphash.cli.progress import counted
 
 if TYPE_CHECKING:
@@ -51,13 +51,12 @@ def command(directory: Path, corpus: str, output: Path | None, reading: ReadOpti
     jsonl and csv hold id and code; the code is text, in hex or, with --bits, as zeros and ones. npy is
     the array of packed codes, uint8 (n, 8 * ceil(bits / 64)), in the order of the corpus.
     """
-    from nphash.errors import CollectionError
-
+    output = output_file(output)
     form = options["form"] or _form(output)
     if form == "npy" and output is None:
         raise click.UsageError("--format npy needs -o FILE.")
-    if output is not None and output.exists() and not options["force"]:
-        raise CollectionError(f"{output} exists already", "choose another file, or overwrite it with --force")
+    if output is not None:
+        refuse_existing(output, options["force"])
     use_threads(options["threads"])
     with open_collection(directory) as collection:
         blocks = _encode(collection, corpus, reading, options["quiet"])

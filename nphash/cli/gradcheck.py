@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nphash.cli.options import Whole
-from nphash.cli.output import chosen_format, note
+from nphash.cli.output import chosen_format, note, refuse_existing
 
 if TYPE_CHECKING:
     from nphash.gradcheck import Report
@@ -102,12 +102,10 @@ def _check(names: tuple[str, ...], options: dict[str, Any]) -> None:
 
 
 def _refuse(output: Path, force: bool) -> None:
-    from nphash.errors import InputError
     from nphash.gradcheck.page import check_target
 
     check_target(output)
-    if output.exists() and not force:
-        raise InputError(f"{output} exists already", "choose another file, or overwrite it with --force")
+    refuse_existing(output, force)
 
 
 def _explain_missing(names: tuple[str, ...]) -> None:

@@ -19,7 +19,15 @@ from nphash.cli.options import (
     threads_option,
     use_threads,
 )
-from nphash.cli.output import Writer, chosen_format, echo_table, format_option, note
+from nphash.cli.output import (
+    Writer,
+    chosen_format,
+    echo_table,
+    format_option,
+    note,
+    output_file,
+    refuse_existing,
+)
 from nphash.errors import UsageError
 
 __all__ = ["command"]
@@ -31,7 +39,7 @@ FIELDS = ("id", "rank", "neighbour", "distance")
 @collection_argument
 @k_option(10, "Neighbours a document.  [default: 10]")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write a .npz file instead.")
-@click.option("--force", is_flag=True, help="Replace an existing file.")
+@click.option("--force", is_flag=True, help="Overwrite the file that is there.")
 @format_option
 @threads_option
 @quiet_option
@@ -43,10 +51,13 @@ def command(
     On standard output one record a pair: id, rank, neighbour, distance. A .npz file holds the
     arrays ids (n), neighbours (n, k: rows of ids) and distances (n, k).
     """
-    if output is not None and output.suffix != ".npz":
-        raise UsageError(f"{output} does not end in .npz", "name a .npz file, or leave -o out for JSON lines")
-    if output is not None and output.exists() and not force:
-        raise UsageError(f"{output} exists", "choose another name or give --force")
+    output = output_file(output)
+    if output is not None:
+        if output.suffix != ".npz":
+            raise UsageError(
+                f"{output} does not end in .npz", "name a .npz file, or leave -o out for JSON lines"
+            )
+        refuse_existing(output, force)
     use_threads(threads)
     with open_collection(directory) as collection:
         if len(collection) < 2:

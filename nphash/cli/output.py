@@ -8,11 +8,13 @@ import json
 import math
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import IO, Any
 
 import click
 
 from nphash.cli.display import table, use_color
+from nphash.errors import InputError
 
 __all__ = [
     "FORMATS",
@@ -23,6 +25,8 @@ __all__ = [
     "many",
     "note",
     "note_wordless",
+    "output_file",
+    "refuse_existing",
 ]
 
 FORMATS = ("table", "jsonl", "csv")
@@ -66,6 +70,17 @@ def note_wordless(number: int, quiet: bool = False, of_them: bool = False) -> No
         hold, codes = ("holds", "its code says") if number == 1 else ("hold", "their codes say")
         what = f"{number:,} of them" if of_them else many(number, "document")
         note(f"{what} {hold} no word of the vocabulary: {codes} nothing", quiet)
+
+
+def output_file(given: Path | None) -> Path | None:
+    """Return the file to write, None for standard output: ``-`` is that too."""
+    return None if given == Path("-") else given
+
+
+def refuse_existing(output: Path, force: bool) -> None:
+    """Raise `InputError` for a file that is there, unless it may be overwritten."""
+    if output.exists() and not force:
+        raise InputError(f"{output} exists already", "choose another file, or overwrite it with --force")
 
 
 class Writer:

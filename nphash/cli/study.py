@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from nphash.cli.options import Whole, quiet_option
-from nphash.cli.output import Writer, chosen_format, format_option, note
+from nphash.cli.output import Writer, chosen_format, format_option, note, refuse_existing
 
 __all__ = ["command"]
 
@@ -71,5 +71,4 @@ def _refuse(output: Path, force: bool) -> None:
     if output.suffix.lower() not in (".png", ".svg", ".pdf"):
         raise InputError(f"{output} is no picture", "name a file .png, .svg or .pdf")
     require_matplotlib()
-    if output.exists() and not force:
-        raise InputError(f"{output} exists already", "choose another file, or overwrite it with --force")
+    refuse_existing(output, force)

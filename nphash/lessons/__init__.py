@@ -97,7 +97,9 @@ def copy_lesson(number: int, folder: Path | str, force: bool = False) -> list[Pa
     targets = [folder / lesson.file, folder / lesson.exercise]
     for target in targets:
         if target.exists() and not force:
-            raise InputError(f"{target} is there already", "name another folder, or --force replaces it")
+            raise InputError(
+                f"{target} exists already", "choose another folder, or overwrite it with --force"
+            )
     folder.mkdir(parents=True, exist_ok=True)
     for target in targets:
         shutil.copyfile(FOLDER / target.name, target)
