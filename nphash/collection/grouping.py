@@ -1,0 +1,170 @@
+"""Groups of documents with nearly the same code, and what their texts say about them.
+
+A code of few bits is shared by documents that are merely about the same, so a group is no group of copies
+until its texts are compared: by TF-IDF cosine as in a search, where equal texts count 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nphash.codes import as_words
+from nphash.collection.reranking import Reranker
+
+if TYPE_CHECKING:
+    from nphash.collection.collection import Collection
+
+__all__ = ["Likeness", "code_groups", "groups_of", "likeness", "text_groups"]
+
+AT_ONCE = 1_000  # documents whose texts are in memory; a larger group is compared as a whole
+PAIRS_AT_ONCE = 1 << 21  # similarities in memory, 12 bytes each
+ROUNDING = 1e-9
+
+Positions = npt.NDArray[np.int64]
+Progress = Callable[[int, int], None]
+
+
+def code_groups(collection: Collection, radius: int, progress: Progress | None = None) -> list[Positions]:
+    """Return the positions of documents with codes that differ in at most `radius` bits, group by group.
+
+    A document belongs to a group if it is that near to any other of it. Each ascends; ordered by their first.
+    """
+    if not len(collection):
+        return []
+    if radius:
+        first, second, _ = collection.index.self_join(radius, progress=progress)
+        return groups_of(first, second)
+    # Of n equal codes only n - 1 pairs are needed, and a join gives all of them.
+    live = collection.segments.live_positions()
+    _, code = np.unique(as_words(collection.codes), axis=0, return_inverse=True)
+    order = np.argsort(code.ravel(), kind="stable")
+    same = np.diff(code.ravel()[order]) == 0
+    return groups_of(live[order[:-1][same]], live[order[1:][same]])
+
+
+def groups_of(first: npt.NDArray[Any], second: npt.NDArray[Any]) -> list[Positions]:
+    """Return the connected groups that pairs of positions make; each ascending, ordered by their first.
+
+    Examples
+    --------
+    >>> [group.tolist() for group in groups_of(np.array([7, 1, 3]), np.array([9, 3, 5]))]
+    [[1, 3, 5], [7, 9]]
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    positions, numbers = np.unique(np.concatenate([first, second]), return_inverse=True)
+    if not len(positions):
+        return []
+    pairs = numbers[: len(first)], numbers[len(first) :]
+    graph = coo_array((np.ones(len(first), np.int8), pairs), shape=(len(positions),) * 2)
+    _, group = connected_components(graph, directed=False)
+    order = np.argsort(group, kind="stable")
+    cuts = np.flatnonzero(np.diff(group[order])) + 1
+    return sorted(np.split(positions[order].astype(np.int64), cuts), key=lambda members: int(members[0]))
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """How like the texts of groups are, one entry a document, group after group.
+
+    Attributes
+    ----------
+    similarity
+        With the first of the group, float64, 1 where the texts are equal.
+    same_text
+        Whether another of the group has the same text, character by character.
+    """
+
+    similarity: npt.NDArray[np.float64]
+    same_text: npt.NDArray[np.bool_]
+
+
+def likeness(collection: Collection, groups: list[Positions], progress: Progress | None = None) -> Likeness:
+    """Compare the texts of each group with its first, a thousand at a time."""
+    if not groups:
+        return Likeness(np.zeros(0), np.zeros(0, dtype=bool))
+    sizes = [len(group) for group in groups]
+    positions = np.concatenate(groups)
+    firsts = np.repeat([group[0] for group in groups], sizes)
+    reranker, texts_at = Reranker(collection.vectorizer), collection.segments.texts_at
+    similarity, keys = np.zeros(len(positions)), np.zeros(len(positions), dtype=np.int64)
+    for start in range(0, len(positions), AT_ONCE):
+        block = slice(start, start + AT_ONCE)
+        texts = texts_at(positions[block].tolist())
+        different, number = np.unique(firsts[block], return_inverse=True)
+        beginnings = texts_at(different.tolist())
+        cosine = _rows(reranker, texts).multiply(_rows(reranker, beginnings)[number]).sum(axis=1)
+        equal = [text == beginnings[i] for text, i in zip(texts, number.tolist(), strict=True)]
+        similarity[block] = np.where(equal, 1.0, np.clip(np.asarray(cosine).ravel(), 0.0, 1.0))
+        keys[block] = [hash(text) for text in texts]
+        if progress is not None:
+            progress(min(start + AT_ONCE, len(positions)), len(positions))
+    group = np.repeat(np.arange(len(groups)), sizes)
+    pairs = np.stack([group, keys], axis=1)
+    _, of_text, counts = np.unique(pairs, axis=0, return_inverse=True, return_counts=True)
+    return Likeness(similarity, counts[of_text.ravel()] > 1)
+
+
+def text_groups(
+    collection: Collection, groups: list[Positions], least: float, progress: Progress | None = None
+) -> list[Positions]:
+    """Return the parts of groups whose texts have a similarity of at least `least`.
+
+    A document belongs to a part if it is that similar to any other of it.
+    """
+    reranker = Reranker(collection.vectorizer)
+    pairs = [(np.zeros(0, np.int64), np.zeros(0, np.int64))]
+    done, total = 0, sum(map(len, groups))
+    for positions, group in _batches(groups):
+        texts = collection.segments.texts_at(positions.tolist())
+        leaders: dict[tuple[int, str], int] = {}  # the first of equal texts stands for them
+        leader = np.array(
+            [leaders.setdefault(key, i) for i, key in enumerate(zip(group.tolist(), texts, strict=True))]
+        )
+        copies = leader != np.arange(len(leader))
+        pairs.append((positions[leader[copies]], positions[copies]))
+        alone = np.array(list(leaders.values()))
+        rows = _rows(reranker, [texts[i] for i in alone.tolist()])
+        pairs += [(positions[alone[i]], positions[alone[j]]) for i, j in _alike(rows, group[alone], least)]
+        done += len(positions)
+        if progress is not None:
+            progress(done, total)
+    first, second = (np.concatenate([pair[side] for pair in pairs]) for side in (0, 1))
+    return groups_of(first, second)
+
+
+def _batches(groups: list[Positions]) -> Iterator[tuple[Positions, Positions]]:
+    """Yield positions and the numbers of their groups: of some small groups together, or of a large one."""
+    start, size = 0, 0
+    for stop, group in enumerate(groups, start=1):
+        size += len(group)
+        if size >= AT_ONCE or stop == len(groups):
+            some = groups[start:stop]
+            yield np.concatenate(some), np.repeat(np.arange(len(some)), [len(one) for one in some])
+            start, size = stop, 0
+
+
+def _alike(rows: Any, group: Positions, least: float) -> Iterator[tuple[Positions, Positions]]:
+    """Yield (row, later row) of the same group with at least a cosine, a block of rows at a time."""
+    step = max(1, PAIRS_AT_ONCE // rows.shape[0])
+    for start in range(0, rows.shape[0], step):
+        cosines = rows[start : start + step] @ rows[start:].T
+        cosines.data[cosines.data < least - ROUNDING] = 0.0
+        cosines.eliminate_zeros()
+        first, second = (numbers.astype(np.int64) + start for numbers in cosines.nonzero())
+        found = (first < second) & (group[first] == group[second])
+        yield first[found], second[found]
+
+
+def _rows(reranker: Reranker, texts: list[str]) -> Any:
+    from scipy.sparse import csr_matrix
+
+    counts = reranker.rows(texts)
+    shape = len(texts), len(reranker.vectorizer.vocabulary_)
+    return csr_matrix((counts.data, counts.indices, counts.indptr), shape=shape)
