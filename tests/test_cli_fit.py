@@ -9,7 +9,7 @@ import pytest
 from collecting import contents, documents, fails, files, fresh, jsonl, run, write_jsonl
 
 from nphash.collection import Collection
-from nphash.hashers import Hasher, training
+from nphash.hashers import Hasher
 
 SMALL = ["-p", "hidden=8", "--bits", "16", "--method", "doc2hash"]
 
@@ -145,11 +145,7 @@ def test_methods_and_parameters_that_do_not_exist(corpus, tmp_path, options, say
 @pytest.fixture
 def eager(monkeypatch):
     """Checkpoints after every epoch."""
-    name = "SECONDS_BETWEEN_CHECKPOINTS"
-    modules = [module for module in sys.modules.values() if hasattr(module, name)]
-    for module in modules:
-        monkeypatch.setattr(module, name, 0.0)
-    return modules
+    monkeypatch.setattr("nphash.hashers.checkpoint.WRITING_SHARE", 1e9)
 
 
 def test_ctrl_c_keeps_a_checkpoint_and_resume_ends_with_the_same_bytes(corpus, tmp_path, monkeypatch, eager):
@@ -232,9 +228,7 @@ def test_a_folder_in_the_way_of_the_checkpoint_stays(corpus, tmp_path):
 def test_a_killed_fit_goes_on_to_the_same_bytes(corpus, tmp_path):
     """kill -9 in the middle of training, then --resume, in processes of their own."""
     program = (
-        f"import sys; import {training.__name__} as t\n"
-        "for m in list(sys.modules.values()):\n"
-        "    if hasattr(m, 'SECONDS_BETWEEN_CHECKPOINTS'): m.SECONDS_BETWEEN_CHECKPOINTS = 0.0\n"
+        "import sys; from nphash.hashers import checkpoint; checkpoint.WRITING_SHARE = 1e9\n"
         "from nphash.cli import main; main(sys.argv[1:])\n"
     )
     command = [
@@ -262,6 +256,22 @@ def test_a_killed_fit_goes_on_to_the_same_bytes(corpus, tmp_path):
     subprocess.run([*command, "-o", str(tmp_path / "whole")], check=True)
     assert weights(target) == weights(tmp_path / "whole")
     assert len(contents(target)[0]) == 120
+
+
+def test_a_fit_that_is_terminated_leaves_no_directory_and_goes_on(corpus, tmp_path, monkeypatch, eager):
+    """SIGTERM, which a system sends as it shuts down, is Ctrl-C to a fit."""
+
+    def terminate(self, progress):
+        if progress.epoch == 3:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr("nphash.cli.progress.FitProgress.__call__", terminate)
+    command, target = ["fit", corpus, *SMALL, "--epochs", "4", "-o", tmp_path / "c"], tmp_path / "c"
+    fails(130, *command, says=["interrupted in epoch 3", "--resume"])
+    assert not target.exists() and signal.getsignal(signal.SIGTERM) is before
+    monkeypatch.undo()
+    assert run(*command, "--resume").code == 0
 
 
 def test_same_seed_same_bytes_for_any_number_of_threads(corpus, tmp_path):

@@ -49,6 +49,36 @@ def test_a_new_state_replaces_the_old_one_as_a_whole(tmp_path, monkeypatch):
     assert checkpoint.load().epoch == 3
 
 
+def test_states_are_written_as_often_as_it_takes_little_of_the_time(tmp_path, monkeypatch):
+    now = 100.0
+    monkeypatch.setattr("nphash.hashers.checkpoint.time.monotonic", lambda: now)
+    monkeypatch.setattr("nphash.hashers.checkpoint.FIRST_WRITING", (0.1, 1e9))  # due after 2 s
+    checkpoint, written = Checkpoint(tmp_path, "key"), []
+
+    def two_seconds(file, **arrays):
+        nonlocal now
+        now += 2.0
+        written.append(now)
+
+    monkeypatch.setattr(np, "savez", two_seconds)
+    for _ in range(900):  # epochs of a tenth of a second
+        now += 0.1
+        checkpoint.save_if_due(state())
+    assert len(written) == 3 and checkpoint.epoch == 3
+    np.testing.assert_allclose(np.diff(written), [42.0, 42.0], atol=0.15)
+
+
+def test_a_small_state_is_written_within_a_second(tmp_path, monkeypatch):
+    now = 100.0
+    monkeypatch.setattr("nphash.hashers.checkpoint.time.monotonic", lambda: now)
+    checkpoint = Checkpoint(tmp_path, "key")
+    checkpoint.save_if_due(state())
+    assert checkpoint.load() is None
+    now += 1.0
+    checkpoint.save_if_due(state())
+    assert checkpoint.load().epoch == 3
+
+
 def test_delete_removes_file_and_empty_folder_only(tmp_path):
     checkpoint = Checkpoint(tmp_path / "own", "key")
     checkpoint.delete()  # nothing there: nothing to do

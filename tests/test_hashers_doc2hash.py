@@ -18,7 +18,7 @@ from nphash import Doc2Hash
 from nphash.codes import unpack
 from nphash.errors import InputError, Interrupted
 from nphash.gumbel import gumbel_noise, gumbel_softmax, relaxed_bits, straight_through_gumbel
-from nphash.hashers import Labels, Training, doc2hash, training
+from nphash.hashers import Labels, Training, doc2hash
 from nphash.hashers.doc2hash import Doc2HashS
 from nphash.losses import categorical_kl, cross_entropy, reconstruction
 from nphash.ops import dense
@@ -242,7 +242,7 @@ def test_a_documents_code_does_not_depend_on_its_company():
 
 @pytest.mark.parametrize(("epoch", "step"), [(1, 2), (2, 4), (3, 1), (4, 3)])
 def test_after_ctrl_c_a_fit_goes_on_to_the_same_bytes(epoch, step, tmp_path, monkeypatch):
-    monkeypatch.setattr(training, "SECONDS_BETWEEN_CHECKPOINTS", 0)
+    monkeypatch.setattr("nphash.hashers.checkpoint.WRITING_SHARE", 1e9)
     settings = Training(epochs=4, batch_size=16)
 
     def interrupt(progress):
@@ -261,8 +261,8 @@ KILLED = """
 import os, signal, sys
 import small
 from nphash import Doc2Hash
-from nphash.hashers import Training, training
-training.SECONDS_BETWEEN_CHECKPOINTS = 0
+from nphash.hashers import Training, checkpoint
+checkpoint.WRITING_SHARE = 1e9
 X, y = small.documents()
 def kill(progress):
     if (progress.epoch, progress.step) == (3, 2):

@@ -10,7 +10,7 @@ import small
 from nphash import gumbel, hashers
 from nphash.engine import Engine
 from nphash.errors import InputError, Interrupted
-from nphash.hashers import Training, doc2hash, training
+from nphash.hashers import Training, doc2hash
 from nphash.hashers import nphash as method
 from nphash.hashers.nphash import NpHash, Similarity
 from nphash.metrics import precision_at_k
@@ -98,7 +98,7 @@ def test_without_labels_the_last_epoch_is_kept_and_all_documents_are_learned_fro
 
 
 def test_goes_on_after_an_interruption(tmp_path, monkeypatch):
-    monkeypatch.setattr(training, "SECONDS_BETWEEN_CHECKPOINTS", 0.0)
+    monkeypatch.setattr("nphash.hashers.checkpoint.WRITING_SHARE", 1e9)
 
     def interrupt(progress):
         if progress.epoch == 2:

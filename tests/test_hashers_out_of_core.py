@@ -12,7 +12,6 @@ from nphash import hashers
 from nphash.corpus import Shards
 from nphash.corpus.shards import WINDOW
 from nphash.errors import CorpusError, InputError, Interrupted
-from nphash.hashers import training
 
 X, y = small.documents(240, 40)
 X = X.astype(np.float32)
@@ -84,7 +83,7 @@ def test_it_learns_as_much_from_many_shards(many):
 
 @pytest.mark.parametrize("epoch", [1, 2])
 def test_an_interrupted_fit_goes_on_to_the_same_weights(many, tmp_path, monkeypatch, epoch):
-    monkeypatch.setattr(training, "SECONDS_BETWEEN_CHECKPOINTS", 0)
+    monkeypatch.setattr("nphash.hashers.checkpoint.WRITING_SHARE", 1e9)
 
     def stop(progress):
         if (progress.epoch, progress.step) == (epoch + 1, 2):

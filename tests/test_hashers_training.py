@@ -6,7 +6,7 @@ import scipy.sparse
 import small
 
 from nphash.errors import InputError, Interrupted
-from nphash.hashers import Training, training
+from nphash.hashers import Training
 from nphash.hashers.doc2hash import Doc2Hash
 from nphash.hashers.training import Data, train
 from nphash.postponed import Postponed
@@ -188,7 +188,7 @@ def interrupt_at(epoch, step):
 
 @pytest.mark.parametrize(("epoch", "step"), [(1, 1), (1, 3), (2, 2), (3, 1), (6, 3)])
 def test_an_interrupted_fit_goes_on_to_the_same_weights(epoch, step, tmp_path, monkeypatch):
-    monkeypatch.setattr(training, "SECONDS_BETWEEN_CHECKPOINTS", 0)
+    monkeypatch.setattr("nphash.hashers.checkpoint.WRITING_SHARE", 1e9)
     settings = Training(epochs=6, batch_size=10, learning_rate=0.05)
     figures = [0.1, 0.5, 0.2, 0.6, 0.3, 0.4]
     whole = fit(settings, validator=validator_of(figures))
@@ -213,7 +213,7 @@ def test_an_interrupted_fit_goes_on_to_the_same_weights(epoch, step, tmp_path, m
 
 
 def test_a_fit_that_patience_had_ended_stays_ended(tmp_path, monkeypatch):
-    monkeypatch.setattr(training, "SECONDS_BETWEEN_CHECKPOINTS", 0)
+    monkeypatch.setattr("nphash.hashers.checkpoint.WRITING_SHARE", 1e9)
     settings = Training(epochs=9, batch_size=10, patience=1)
     with pytest.raises(Interrupted):
         fit(settings, validator=validator_of([0.5, 0.1]), checkpoint=tmp_path, callback=interrupt_at(2, 3))
@@ -227,18 +227,21 @@ def test_without_a_checkpoint_ctrl_c_goes_through():
         fit(callback=interrupt_at(2, 1))
 
 
-def test_states_are_not_written_more_often_than_every_few_seconds(tmp_path, monkeypatch):
-    saved = []
-    monkeypatch.setattr(training.Checkpoint, "save", lambda self, state: saved.append(state.epoch))
-    fit(checkpoint=tmp_path)
-    assert saved == []
-    monkeypatch.setattr(training, "SECONDS_BETWEEN_CHECKPOINTS", 0)
-    fit(checkpoint=tmp_path)
-    assert saved == [1, 2, 3]
+def test_an_interruption_while_the_first_state_is_written_leaves_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr("nphash.hashers.checkpoint.WRITING_SHARE", 1e9)
+
+    def interrupted(file, **arrays):
+        file.write(b"half of it")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(np, "savez", interrupted)
+    with pytest.raises(Interrupted, match="no epoch had been kept"):
+        fit(checkpoint=tmp_path / "kept")
+    assert not (tmp_path / "kept").exists()
 
 
 def test_a_checkpoint_of_other_documents_or_settings_is_not_taken_up(tmp_path, monkeypatch):
-    monkeypatch.setattr(training, "SECONDS_BETWEEN_CHECKPOINTS", 0)
+    monkeypatch.setattr("nphash.hashers.checkpoint.WRITING_SHARE", 1e9)
     with pytest.raises(Interrupted):
         fit(checkpoint=tmp_path, callback=interrupt_at(2, 1))
     with pytest.raises(InputError, match=r"other documents or settings"):
@@ -248,7 +251,7 @@ def test_a_checkpoint_of_other_documents_or_settings_is_not_taken_up(tmp_path, m
 
 
 def test_averaged_weights_are_those_that_are_judged_and_resume_to_the_same_bytes(tmp_path, monkeypatch):
-    monkeypatch.setattr(training, "SECONDS_BETWEEN_CHECKPOINTS", 0.0)
+    monkeypatch.setattr("nphash.hashers.checkpoint.WRITING_SHARE", 1e9)
     settings = Training(epochs=8, batch_size=5, learning_rate=0.05, average=0.9)
     whole = fit(settings)
     assert (whole.best["w"] == whole.average["w"]).all()
@@ -282,7 +285,7 @@ def test_what_is_put_off_is_summed_over_a_limited_number_of_steps(monkeypatch):
     monkeypatch.setattr(Postponed, "_table", lambda self: counts.append(self.now) or table(self))
 
     def weights(limit):
-        monkeypatch.setattr(training, "STEPS_PUT_OFF", limit)
+        monkeypatch.setattr("nphash.hashers.training.STEPS_PUT_OFF", limit)
         counts.clear()
         how = Training(epochs=2, batch_size=2, engine="numba")
         return Doc2Hash(8, hidden=(4,), training=how, random_state=0).fit(x, X_valid=x[:1]).params_

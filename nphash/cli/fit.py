@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import shlex
 import shutil
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -122,9 +123,19 @@ def command(corpus: str, output: Path, reading: ReadOptions, **options: Any) -> 
     settings = CreateSettings(
         _vectorizer(options), options["validation"], options["force"], out_of_core=options["out_of_core"]
     )
-    with _profiled(progress, options):
+    with _terminable(), _profiled(progress, options):
         collection = fit_collection(corpus, output, hasher, reading, settings, progress, options["resume"])
     note(f"search it: nphash search {output} {_example_query(collection)}", options["quiet"])
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Let SIGTERM do what Ctrl-C does: the checkpoint is kept, the half-made directory goes."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

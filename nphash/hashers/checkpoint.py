@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +27,13 @@ __all__ = ["Checkpoint", "State", "fingerprint"]
 
 Arrays = dict[str, npt.NDArray[Any]]
 
+# Of a fit's time, writing states may take so much: what an interruption can cost is then twenty times what a
+# state costs to write, a fraction of a second for a small vocabulary and some seconds for a large one.
+WRITING_SHARE = 0.05
+
+# What the first state is taken to cost, until one has been written: seconds, and bytes a second.
+FIRST_WRITING = (0.01, 2e8)
+
 
 @dataclass
 class State:
@@ -38,6 +46,16 @@ class State:
     best: Arrays = field(default_factory=dict)
     best_epoch: int = 0
     history: list[dict[str, float]] = field(default_factory=list)
+
+
+_GROUPS = ("params", "optimiser", "average", "best")
+
+
+def _estimate(state: State) -> float:
+    """Return the seconds that writing a state may take on an ordinary disk."""
+    start, rate = FIRST_WRITING
+    n_bytes = sum(array.nbytes for name in _GROUPS for array in getattr(state, name).values())
+    return start + float(n_bytes) / rate
 
 
 def fingerprint(settings: str, parts: Iterable[Any]) -> str:
@@ -70,15 +88,30 @@ class Checkpoint:
         Made when the first state is saved.
     key
         The fit's `fingerprint`.
+
+    Attributes
+    ----------
+    epoch
+        Epochs done in the state that was saved or loaded last; 0 before.
     """
 
     def __init__(self, folder: Path | str, key: str) -> None:
         self.folder = Path(folder)
         self.key = key
         self.path = self.folder / "checkpoint.npz"
+        self.epoch = 0
+        self._seconds: float | None = None  # that the last writing took
+        self._saved = time.monotonic()
+
+    def save_if_due(self, state: State) -> None:
+        """Write the state if that takes little of the time that has passed since the last one."""
+        seconds = _estimate(state) if self._seconds is None else self._seconds
+        if (time.monotonic() - self._saved) * WRITING_SHARE >= seconds:
+            self.save(state)
 
     def save(self, state: State) -> None:
         """Write the state beside the old one, then put it in its place."""
+        start = time.monotonic()
         self.folder.mkdir(parents=True, exist_ok=True)
         about = {
             "key": self.key,
@@ -86,7 +119,7 @@ class Checkpoint:
             "best_epoch": state.best_epoch,
             "history": state.history,
         }
-        groups = {name: getattr(state, name) for name in ("params", "optimiser", "average", "best")}
+        groups = {name: getattr(state, name) for name in _GROUPS}
         arrays = {
             f"{group}/{name}": array for group, named in groups.items() for name, array in named.items()
         }
@@ -96,6 +129,8 @@ class Checkpoint:
             file.flush()
             os.fsync(file.fileno())
         new.replace(self.path)
+        self.epoch, self._saved = state.epoch, time.monotonic()
+        self._seconds = self._saved - start
 
     def load(self) -> State | None:
         """Return the saved state, or None where there is none.
@@ -125,6 +160,7 @@ class Checkpoint:
         for name, array in arrays.items():
             group, _, key = name.partition("/")
             getattr(state, group)[key] = array
+        self.epoch = state.epoch
         return state
 
     def delete(self) -> None:

@@ -31,9 +31,6 @@ __all__ = ["Batch", "Data", "Model", "Params", "Progress", "Scale", "Training", 
 Params = dict[str, npt.NDArray[Any]]
 Validator = Callable[[Params], tuple[str, float]]
 
-# Between two checkpoints: writing the weights of a large vocabulary takes about 0.2 s.
-SECONDS_BETWEEN_CHECKPOINTS = 10.0
-
 # The average of weights is moved once in so many steps, by as much as it would have moved in all of them:
 # reading and writing a vocabulary's weights costs as much as Adam.
 STEPS_BETWEEN_AVERAGES = 8
@@ -95,10 +92,12 @@ def train(
     except KeyboardInterrupt:
         if kept is None:
             raise
+        if not kept.epoch:
+            kept.delete()  # of half a state
         raise Interrupted(
             f"interrupted in epoch {min(loop.state.epoch + 1, settings.epochs)} of {settings.epochs}",
-            f"the state after epoch {loop.saved_epoch} is kept in {kept.folder}"
-            if loop.saved_epoch
+            f"the state after epoch {kept.epoch} is kept in {kept.folder}"
+            if kept.epoch
             else "no epoch had been kept yet; begin again",
         ) from None
     if kept is not None and keep:
@@ -162,7 +161,6 @@ class _Loop:
     ) -> None:
         self.model, self.data, self.validator, self.settings = model, data, validator, settings
         self.seed, self.state, self.callback = seed, state, callback
-        self.saved_epoch = state.epoch
         self.adam = Adam(max_norm=settings.clip_norm, threads=threads)
         self.engine = create_engine(settings.engine, settings.dtype, threads)
         self.profile = self.engine.profile
@@ -178,7 +176,6 @@ class _Loop:
         _restore(self.adam, state.optimiser)
         if self.settings.average is not None:
             self.average = {name: array.copy() for name, array in (state.average or params).items()}
-        last_saved = time.monotonic()
         while state.epoch < self.settings.epochs and not self._patience_is_over():
             terms = self._epoch(params)
             judged = params if self.average is None else self.average
@@ -187,9 +184,8 @@ class _Loop:
             state.epoch += 1
             state.params, state.optimiser = params, _moments(self.adam)
             state.average = self.average or {}
-            if kept is not None and time.monotonic() - last_saved >= SECONDS_BETWEEN_CHECKPOINTS:
-                kept.save(state)
-                self.saved_epoch, last_saved = state.epoch, time.monotonic()
+            if kept is not None:
+                kept.save_if_due(state)
             self._report(judged, self.steps, terms)
 
     def _epoch(self, params: Params) -> dict[str, float]:
