@@ -1,5 +1,6 @@
 import os
 
+import numpy as np
 import pytest
 from corpora import failure, folder, texts, words, write
 from hypothesis import given, settings
@@ -27,10 +28,10 @@ def plant(root, files):
 )
 def test_round_trip(contents):
     with folder() as root:
-        source = plant(root, {f"class-{group}/{name}.txt": text for (group, name), text in contents.items()})
+        source = plant(root, {f"{group}-class/{name}.txt": text for (group, name), text in contents.items()})
         found = list(read(source, OPTIONS))
     expected = [
-        Document(f"class-{group}/{name}.txt", text, (f"class-{group}",))
+        Document(f"{group}-class/{name}.txt", text, (f"{group}-class",))
         for (group, name), text in contents.items()
     ]
     assert sorted(found, key=lambda document: document.id) == sorted(
@@ -80,7 +81,10 @@ def test_links_in_circles_and_pipes_are_left_alone(tmp_path):
     (tmp_path / "a" / "linked").symlink_to(tmp_path / "a" / "1")
     (tmp_path / "a" / "nowhere").symlink_to(tmp_path / "missing")
     os.mkfifo(tmp_path / "pipe")
-    assert [document.id for document in read(source, OPTIONS)] == ["a/1", "a/linked"]
+    told = []
+    options = ReadOptions(tell=told.append)
+    assert [document.id for document in read(source, options)] == ["a/1", "a/linked"]
+    assert told == ["left out 3 links to folders or to nothing, or special files: loop, nowhere, pipe"]
 
 
 def test_packed_files_are_unpacked(tmp_path):
@@ -96,8 +100,42 @@ def test_other_encoding(tmp_path):
     assert "--encoding latin-1" in message
 
 
-def test_files_that_are_no_text(tmp_path):
-    assert "is no text file (it has zero bytes)" in failure(read, plant(tmp_path, {"a/1": b"a\0b"}), OPTIONS)
+PACKED = np.random.default_rng(0).bytes(3000)
+
+
+def test_files_that_are_no_text_are_left_out_and_told(tmp_path):
+    binary = {
+        "a/0.bin": b"a\0b",
+        "a/1.pdf": b"%PDF-1.7 ASCII",
+        "a/2.Z": PACKED.replace(b"\0", b""),
+        "b/3": PACKED,
+    }
+    source = plant(tmp_path, {**binary, "b/4.txt": "a text"})
+    told = []
+    options = ReadOptions(tell=told.append)
+    assert [document.id for document in read(source, options)] == ["b/4.txt"]
+    assert told == ["left out 4 files that are not text: 0.bin, 1.pdf, 2.Z, ..."]
+    (tmp_path / "b" / "4.txt").unlink()
+    assert list(read(source, ReadOptions(max_document_bytes=100, tell=told.append))) == []
+
+
+def test_what_was_left_out_is_logged_in_python(tmp_path, caplog):
+    assert len(list(read(plant(tmp_path, {"a/0.bin": b"a\0b", "b/3": "x"}), OPTIONS))) == 1
+    assert caplog.messages == ["left out 1 file that is not text: 0.bin"]
+
+
+def test_utf_16_without_its_encoding_is_no_case_of_no_text(tmp_path):
+    source = plant(tmp_path, {"a/1": "wheat".encode("utf-16")})
+    assert "try --encoding utf-16" in failure(read, source, OPTIONS)
+    assert next(read(source, ReadOptions(encoding="utf-16"))).text == "wheat"
+
+
+@pytest.mark.parametrize("name", ["train.jsonl", "a.CSV", "b.tsv.gz"])
+def test_a_folder_of_corpora_is_no_corpus(tmp_path, name):
+    source = plant(tmp_path, {name: "x", "notes.txt": "y"})
+    message = failure(read, source, OPTIONS)
+    assert f"holds {name}, a file of many documents" in message and str(tmp_path / name) in message
+    assert len(list(read(source, ReadOptions(input_format="folder")))) == 2
 
 
 def test_files_that_are_too_long(tmp_path):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from nphash.cli.output import note
 
 if TYPE_CHECKING:
     from nphash.collection import Collection
@@ -138,12 +140,20 @@ def reader_options(function: Command) -> Command:
         given = {name: values.pop(name) for name in _READER_NAMES}
         if given["columns"] is not None:
             given["columns"] = tuple(name.strip() for name in given["columns"].split(","))
-        reading = ReadOptions(**{name: value for name, value in given.items() if value is not None})
+        reading = ReadOptions(
+            **{name: value for name, value in given.items() if value is not None},
+            tell=partial(_tell, quiet=values.get("quiet", False)),
+        )
         return function(*args, reading=reading, **values)
 
     for option in reversed(_READER_OPTIONS):
         command = option(command)
     return command
+
+
+def _tell(message: str, quiet: bool) -> None:
+    """Say what was left out of a corpus, where the count of documents may stand on the terminal."""
+    note(("\r" if sys.stderr.isatty() else "") + message, quiet)
 
 
 def collection_argument(function: Command) -> Command:

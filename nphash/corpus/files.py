@@ -15,9 +15,15 @@ from typing import IO, cast
 from nphash.corpus.records import ReadOptions, show
 from nphash.errors import CorpusError
 
-__all__ = ["decode", "numbered_lines", "open_bytes", "peek_standard_input", "translate_errors"]
+__all__ = ["decode", "is_text", "numbered_lines", "open_bytes", "peek_standard_input", "translate_errors"]
 
 _GZIP = b"\x1f\x8b"
+_PDF = b"%PDF-"  # the one kind of file that may be ASCII throughout and yet no text
+
+_UTF_16 = {b"\xff\xfe", b"\xfe\xff"}
+
+# Bytes that no encoding of text uses for letters, and a text hardly ever holds; packed data does everywhere.
+_CONTROLS = bytes(set(range(32)) - set(b"\b\t\n\v\f\r\x1a\x1b"))
 
 
 @contextmanager
@@ -123,7 +129,8 @@ def numbered_lines(source: str | Path, options: ReadOptions) -> Generator[tuple[
             try:
                 line = raw.decode(options.encoding)
             except UnicodeDecodeError as error:
-                raise _not_decodable(source, raw, error, options, number, offset) from error
+                readable = is_text(raw + stream.read(2**16))
+                raise _not_decodable(source, raw, error, options, number, offset, readable) from error
             offset += len(raw)
             yield number, line.removeprefix("\ufeff").rstrip("\r\n") if number == 1 else line.rstrip("\r\n")
 
@@ -160,7 +167,22 @@ def decode(raw: bytes, source: str | Path, options: ReadOptions) -> str:
         return raw.decode(options.encoding).removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
-        raise _not_decodable(source, raw, error, options, line, 0) from error
+        raise _not_decodable(source, raw, error, options, line, 0, is_text(raw)) from error
+
+
+def is_text(raw: bytes) -> bool:
+    r"""Tell whether bytes look like a text, if perhaps one of another encoding.
+
+    Examples
+    --------
+    >>> is_text("caf\xe9".encode("latin-1")), is_text(b"\x89PNG\r\n\x1a\n\0\0\0\r"), is_text(b"%PDF-1.7")
+    (True, False, False)
+    """
+    if raw[:2] in _UTF_16:
+        return True
+    head = raw[: 2**16]
+    n_controls = len(head) - len(head.translate(None, _CONTROLS))
+    return not raw.startswith(_PDF) and b"\0" not in raw and 100 * n_controls <= len(head)
 
 
 def _check_encoding(encoding: str) -> str:
@@ -187,9 +209,10 @@ def _not_decodable(
     options: ReadOptions,
     line: int,
     offset: int,
+    readable: bool,
 ) -> CorpusError:
-    hint = "give its encoding, for example --encoding latin-1"
-    if raw[:2] in {b"\xff\xfe", b"\xfe\xff"} and offset == 0:
+    hint = "give its encoding, for example --encoding latin-1" if readable else "this looks like no text file"
+    if raw[:2] in _UTF_16 and offset == 0:
         hint = "it begins like UTF-16: try --encoding utf-16"
     return CorpusError(
         f"{show(source)}, line {line}: byte 0x{raw[error.start]:02x} at offset {offset + error.start} "

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import logging
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,9 @@ class ReadOptions:
         First column number in svmlight files: ``"0"``, ``"1"``, or ``"auto"``: 1 unless a 0 occurs.
     max_document_bytes
         A longer line or file is refused instead of being read into memory.
+    tell
+        Is given a line about what was left out, such as files of a folder that are not text. The default
+        logs it as a warning.
 
     Examples
     --------
@@ -106,6 +110,9 @@ class ReadOptions:
     columns: tuple[str, ...] = ()
     index_base: str = "auto"
     max_document_bytes: int = 64 * 2**20
+    tell: Callable[[str], None] = field(
+        default=logging.getLogger("nphash").warning, repr=False, compare=False
+    )
 
 
 class UniqueIds:
