@@ -4,7 +4,7 @@ from collecting import Stream, streams
 
 from nphash.cli import options
 from nphash.corpus import FORMATS, Matrix, ReadOptions
-from nphash.errors import CorpusError
+from nphash.errors import CorpusError, UsageError
 
 
 def test_input_formats_are_those_of_the_readers():
@@ -21,7 +21,38 @@ def test_reader_options_arrive_as_one():
     seen = []
     command.main(["--text-field", "body", "--columns", "a, b", "--other", "x"], standalone_mode=False)
     command.main([], standalone_mode=False)
-    assert seen == [(ReadOptions(text_field="body", columns=("a", "b")), "x"), (ReadOptions(), None)]
+    command.main(["--text-field", "a", "--text-field", "b"], standalone_mode=False)
+    assert seen == [
+        (ReadOptions(text_field="body", columns=("a", "b")), "x"),
+        (ReadOptions(), None),
+        (ReadOptions(text_field=("a", "b")), None),
+    ]
+
+
+@pytest.mark.parametrize(
+    "source, option, value",
+    [
+        ("a.jsonl", "columns", ("text",)),
+        ("a.jsonl", "vocabulary", "words.txt"),
+        ("a.txt", "text_field", ("title", "body")),
+        ("a.csv", "index_base", "0"),
+        ("a.svm", "on_bad_record", "skip"),
+    ],
+)
+def test_options_that_say_nothing_about_a_source_are_refused(tmp_path, source, option, value):
+    (tmp_path / source).write_text("", encoding="utf-8")
+    with pytest.raises(UsageError, match=f"--{option.replace('_', '-')} is not for "):
+        options.read(str(tmp_path / source), ReadOptions(**{option: value}))
+
+
+def test_what_was_left_out_is_said_unless_quiet(tmp_path):
+    from collecting import run
+
+    source = tmp_path / "a.jsonl"
+    source.write_text('{"text": "wheat"}\n{}\n{"text": "ships"}\n', encoding="utf-8")
+    command = ["fit", source, "--method", "sign", "--force", "-o", tmp_path / "c", "--on-bad-record", "skip"]
+    assert "left out 1 document that cannot be used: " in run(*command).err
+    assert run(*command, "-q").err == ""
 
 
 @pytest.mark.parametrize(

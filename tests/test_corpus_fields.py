@@ -3,6 +3,7 @@ from corpora import failure
 
 from nphash.corpus.fields import make_document
 from nphash.corpus.records import Document, ReadOptions
+from nphash.errors import CorpusError
 
 
 def make(fields, **options):
@@ -33,6 +34,17 @@ def test_only_the_text_is_needed():
 )
 def test_forms_of_labels(fields, labels):
     assert make({"text": "t", **fields}).labels == labels
+
+
+def test_several_texts_are_joined_by_a_blank_line():
+    fields = {"title": "Wheat", "body": "Ships carry it.", "note": ""}
+    assert make(fields, text_field=("title", "note", "body")).text == "Wheat\n\nShips carry it."
+    with pytest.raises(CorpusError, match="no field 'text'"):
+        make(fields, text_field=("title", "text"))
+
+
+def test_blanks_around_a_split_do_not_count():
+    assert make({"text": "t", "split": " test\t"}).split == "test"
 
 
 def test_other_names():

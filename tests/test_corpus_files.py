@@ -144,3 +144,13 @@ def test_whole_files():
     assert "f, line 3: byte 0xff at offset 4" in failure(decode, b"a\nb\n\xff", "f", OPTIONS)
     assert "f is longer than 2 bytes" in failure(decode, b"abc", "f", ReadOptions(max_document_bytes=2))
     assert "longer than 64 MiB" in failure(decode, bytes(2**26 + 1), "f", OPTIONS)
+
+
+@pytest.mark.parametrize(
+    "content", [b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", b"GIF89a\x90\0\x1e\n", b"%PDF\n\xe2\xe3\0"]
+)
+@pytest.mark.parametrize("packed", [False, True])
+def test_no_encoding_is_proposed_for_what_is_no_text(tmp_path, content, packed):
+    source = write(tmp_path / "a.txt", content, packed)
+    message = failure(numbered_lines, source, ReadOptions())
+    assert "this looks like no text file" in message and "latin-1" not in message

@@ -84,7 +84,7 @@ def test_links_in_circles_and_pipes_are_left_alone(tmp_path):
     told = []
     options = ReadOptions(tell=told.append)
     assert [document.id for document in read(source, options)] == ["a/1", "a/linked"]
-    assert told == ["left out 3 links to folders or to nothing, or special files: loop, nowhere, pipe"]
+    assert told == ["left out 3 links to folders or to nothing, or special files: loop; nowhere; pipe"]
 
 
 def test_packed_files_are_unpacked(tmp_path):
@@ -114,7 +114,7 @@ def test_files_that_are_no_text_are_left_out_and_told(tmp_path):
     told = []
     options = ReadOptions(tell=told.append)
     assert [document.id for document in read(source, options)] == ["b/4.txt"]
-    assert told == ["left out 4 files that are not text: 0.bin, 1.pdf, 2.Z, ..."]
+    assert told == ["left out 4 files that are not text: 0.bin; 1.pdf; 2.Z; ..."]
     (tmp_path / "b" / "4.txt").unlink()
     assert list(read(source, ReadOptions(max_document_bytes=100, tell=told.append))) == []
 
@@ -136,6 +136,15 @@ def test_a_folder_of_corpora_is_no_corpus(tmp_path, name):
     message = failure(read, source, OPTIONS)
     assert f"holds {name}, a file of many documents" in message and str(tmp_path / name) in message
     assert len(list(read(source, ReadOptions(input_format="folder")))) == 2
+
+
+def test_files_that_cannot_be_used_are_left_out_on_request(tmp_path):
+    source = plant(tmp_path, {"a/1": b"caf\xe9", "a/2": "x" * 50, "b": "fine"})
+    assert "or leave such files out with --on-bad-record skip" in failure(read, source, OPTIONS)
+    told = []
+    options = ReadOptions(on_bad_record="skip", max_document_bytes=10, tell=told.append)
+    assert [document.id for document in read(source, options)] == ["b"]
+    assert len(told) == 1 and told[0].startswith("left out 2 documents that cannot be used: ")
 
 
 def test_files_that_are_too_long(tmp_path):

@@ -71,3 +71,14 @@ def test_bad_lines_are_named(tmp_path, line, problem):
     assert "a.jsonl, line 2" in message
     assert problem in message
     assert len(message) < 400
+
+
+def test_lines_that_cannot_be_used_are_left_out_on_request(tmp_path):
+    lines = b'{"id": 1, "text": "a"}\n{"id": 2, "text": null}\n{"id": 1, "text": "b"}\n'
+    lines += b'{broken\n"\xff"\n{"text": "c"}\n'
+    source = write(tmp_path / "a.jsonl", lines)
+    told = []
+    options = ReadOptions(on_bad_record="skip", tell=told.append)
+    assert [document.text for document in read(source, options)] == ["a", "c"]
+    assert told[0].startswith("left out 4 documents that cannot be used: ") and "line 2" in told[0]
+    assert "line 2" in failure(read, source, ReadOptions(tell=told.append)) and len(told) == 1

@@ -43,3 +43,11 @@ def test_fasttext_labels(tmp_path, line, text, labels):
 def test_blank_lines_are_skipped_but_counted(monkeypatch):
     standard_input(monkeypatch, b"\n  \nx\r\n\ny\n")
     assert [document.id for document in read("-", OPTIONS)] == ["stdin:3", "stdin:5"]
+
+
+def test_lines_of_another_encoding_are_left_out_on_request(tmp_path):
+    source = write(tmp_path / "a.txt", b"one\ntw\xf6\nthree\n")
+    told = []
+    options = ReadOptions(on_bad_record="skip", tell=told.append)
+    assert [document.id for document in read(source, options)] == ["a.txt:1", "a.txt:3"]
+    assert len(told) == 1 and "line 2: byte 0xf6 at offset 6 is not utf-8" in told[0]

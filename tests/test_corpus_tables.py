@@ -88,3 +88,33 @@ def test_an_unclosed_quote_does_not_read_without_end(tmp_path):
 def test_column_names_given_twice(tmp_path):
     source = write(tmp_path / "a.csv", "x,y\n")
     assert "two columns are named 'text'" in failure(read, source, ReadOptions(columns=("text", "text")))
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("suffix", ["csv", "tsv"])
+def test_the_header_tells_what_separates_cells(tmp_path, delimiter, suffix):
+    cells = [["id", "text", "label"], ["1", '"a, b; c | d\t."', "x"]]
+    source = write(tmp_path / f"a.{suffix}", "".join(delimiter.join(row) + "\n" for row in cells))
+    assert list(read(source, OPTIONS)) == [Document("1", "a, b; c | d\t.", ("x",))]
+
+
+def test_a_header_without_the_text_tells_its_columns(tmp_path):
+    message = failure(read, write(tmp_path / "a.csv", "id;body\n1;x, y\n"), OPTIONS)
+    assert "no field 'text' (it has id, body)" in message
+    message = failure(read, write(tmp_path / "b.csv", "id,a;b;c\n1,x\n"), OPTIONS)
+    assert "no field 'text' (it has id, a;b;c)" in message
+
+
+def test_named_columns_tell_what_separates_cells(tmp_path):
+    source = write(tmp_path / "a.csv", "7;x\n8;y, z\n")
+    found = list(read(source, ReadOptions(columns=("id", "text"))))
+    assert found == [Document("7", "x"), Document("8", "y, z")]
+
+
+def test_rows_that_cannot_be_used_are_left_out_on_request(tmp_path):
+    source = write(tmp_path / "a.csv", "id,text\n1,x\n1,y\n2\n3,z\n")
+    told = []
+    options = ReadOptions(on_bad_record="skip", tell=told.append)
+    assert [document.id for document in read(source, options)] == ["1", "3"]
+    assert len(told) == 1 and told[0].startswith("left out 2 documents that cannot be used: ")
+    assert "line 3: the id '1'" in told[0] and "line 4 has 1 cells" in told[0]

@@ -59,13 +59,25 @@ _READER_OPTIONS = (
         type=click.Choice(INPUT_FORMATS),
         help=f"{', '.join(INPUT_FORMATS)}.  [default: by the suffix]",
     ),
-    click.option("--text-field", metavar="NAME", help="Field or column of the text.  [default: text]"),
+    click.option(
+        "--text-field",
+        metavar="NAME",
+        multiple=True,
+        help="Field or column of the text; given several times, these are joined.  [default: text]",
+    ),
     click.option("--id-field", metavar="NAME", help="Field or column of the id.  [default: id]"),
     click.option("--label-field", metavar="NAME", help="Field or column of labels.  [default: labels]"),
     click.option(
-        "--split-field", metavar="NAME", help="Field that says train, valid, test.  [default: split]"
+        "--split-field",
+        metavar="NAME",
+        help="Field that says train, valid (also validation, val, dev, cv) or test.  [default: split]",
     ),
     click.option("--encoding", metavar="NAME", help="Encoding of text files.  [default: utf-8]"),
+    click.option(
+        "--on-bad-record",
+        type=click.Choice(["error", "skip"]),
+        help="Stop at a document that cannot be used, or leave it out.  [default: error]",
+    ),
     click.option("--columns", metavar="A,B,...", help="Column names of a CSV or TSV file without a header."),
     click.option("--vocabulary", metavar="FILE", help="Words of a matrix, one a line."),
     click.option(
@@ -79,10 +91,22 @@ _READER_NAMES = (
     "label_field",
     "split_field",
     "encoding",
+    "on_bad_record",
     "columns",
     "vocabulary",
     "index_base",
 )
+
+
+_FIELDS = ("jsonl", "csv", "tsv")
+_TEXTS = (*_FIELDS, "lines", "folder")
+_ONLY_FOR = {
+    **dict.fromkeys(("text_field", "id_field", "label_field", "split_field"), _FIELDS),
+    "on_bad_record": _TEXTS,
+    "columns": ("csv", "tsv"),
+    "vocabulary": ("svmlight", "npz", "mtx", "uci", "mat"),
+    "index_base": ("svmlight",),
+}
 
 
 _READER = "Reading the corpus"
@@ -138,6 +162,7 @@ def reader_options(function: Command) -> Command:
         from nphash.corpus import ReadOptions
 
         given = {name: values.pop(name) for name in _READER_NAMES}
+        given["text_field"] = _one_or_several(given["text_field"])
         if given["columns"] is not None:
             given["columns"] = tuple(name.strip() for name in given["columns"].split(","))
         reading = ReadOptions(
@@ -149,6 +174,10 @@ def reader_options(function: Command) -> Command:
     for option in reversed(_READER_OPTIONS):
         command = option(command)
     return command
+
+
+def _one_or_several(names: tuple[str, ...]) -> str | tuple[str, ...] | None:
+    return names if len(names) > 1 else next(iter(names), None)
 
 
 def _tell(message: str, quiet: bool) -> None:
@@ -196,12 +225,36 @@ def open_collection(directory: Path) -> Collection:
 
 
 def read(source: str, reading: ReadOptions) -> Iterator[Document] | Matrix:
-    """Return the documents of a source as a stream, or the matrix it holds."""
+    """Return the documents of a source as a stream, or the matrix it holds.
+
+    Raises
+    ------
+    UsageError
+        For an option that says nothing about this kind of source.
+    """
     from nphash.corpus import detect_format, is_matrix, read_documents, read_matrix
 
-    if is_matrix(detect_format(source, reading)):
+    name = detect_format(source, reading)
+    _check_options(name, reading)
+    if is_matrix(name):
         return read_matrix(source, reading)
     return read_documents(source, reading)
+
+
+def _check_options(name: str, reading: ReadOptions) -> None:
+    """Refuse options that would be accepted and ignored."""
+    from nphash.corpus import ReadOptions
+    from nphash.errors import UsageError
+
+    usual = ReadOptions()
+    for option in _READER_NAMES:
+        wanted = _ONLY_FOR.get(option)
+        if wanted is None or getattr(reading, option) == getattr(usual, option):
+            continue
+        if name not in wanted:
+            raise UsageError(
+                f"--{option.replace('_', '-')} is not for {name}", f"it is for {', '.join(wanted)}"
+            )
 
 
 def read_from_arguments(given: tuple[str, ...]) -> Iterator[str]:

@@ -38,9 +38,8 @@ def make_document(
     >>> make_document({"text": "a b", "label": "x"}, "f.jsonl, line 1", "f.jsonl:1", ReadOptions())
     Document(id='f.jsonl:1', text='a b', labels=('x',), split='')
     """
-    text = _find(fields, options.text_field, "--text-field", where)
-    if not isinstance(text, str):
-        raise _wrong_type(where, options.text_field, text, "a string")
+    names = (options.text_field,) if isinstance(options.text_field, str) else options.text_field
+    text = "\n\n".join(filter(None, (_text(fields, name, where) for name in names)))
     given_id = _id(fields, where, options)
     return Document(
         given_id or made_up_id,
@@ -49,6 +48,13 @@ def make_document(
         _split(fields, where, options),
         made_up=not given_id,
     )
+
+
+def _text(fields: Mapping[str, object], name: str, where: str) -> str:
+    text = _find(fields, name, "--text-field", where)
+    if not isinstance(text, str):
+        raise _wrong_type(where, name, text, "a string")
+    return text
 
 
 def _find(fields: Mapping[str, object], name: str, option: str, where: str, default: str = "") -> object:
@@ -89,7 +95,7 @@ def _split(fields: Mapping[str, object], where: str, options: ReadOptions) -> st
     value = _find(fields, options.split_field, "--split-field", where, _DEFAULTS.split_field)
     if value is not None and not isinstance(value, str):
         raise _wrong_type(where, options.split_field, value, "a string")
-    return value or ""
+    return (value or "").strip()
 
 
 def _wrong_type(where: str, name: str, value: object, wanted: str) -> CorpusError:

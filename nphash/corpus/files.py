@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, cast
 
+from nphash.corpus.left_out import LeftOut
 from nphash.corpus.records import ReadOptions, show
 from nphash.errors import CorpusError
 
@@ -106,11 +107,14 @@ def peek_standard_input() -> bytes:
     return head
 
 
-def numbered_lines(source: str | Path, options: ReadOptions) -> Generator[tuple[int, str], None, None]:
+def numbered_lines(
+    source: str | Path, options: ReadOptions, left_out: LeftOut | None = None
+) -> Generator[tuple[int, str], None, None]:
     r"""Yield (line number from 1, line without its end) of a text file.
 
     Lines end with ``\n`` or ``\r\n``. A byte order mark is left out. A caller that may stop before
-    the end closes the generator, and with it the file.
+    the end closes the generator, and with it the file. A line that does not fit the encoding is left out
+    where ``left_out`` takes it.
 
     Raises
     ------
@@ -129,8 +133,12 @@ def numbered_lines(source: str | Path, options: ReadOptions) -> Generator[tuple[
             try:
                 line = raw.decode(options.encoding)
             except UnicodeDecodeError as error:
-                readable = is_text(raw + stream.read(2**16))
-                raise _not_decodable(source, raw, error, options, number, offset, readable) from error
+                readable = is_text(raw + cast(io.BufferedReader, stream).peek(2**16))
+                wrong = _not_decodable(source, raw, error, options, number, offset, readable)
+                offset += len(raw)
+                with (left_out or LeftOut(options)).unusable():
+                    raise wrong from error
+                continue
             offset += len(raw)
             yield number, line.removeprefix("\ufeff").rstrip("\r\n") if number == 1 else line.rstrip("\r\n")
 

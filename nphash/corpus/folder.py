@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from nphash.corpus.files import decode, is_text, open_bytes, translate_errors
+from nphash.corpus.left_out import LeftOut
 from nphash.corpus.records import Document, ReadOptions
 from nphash.errors import CorpusError
 
@@ -15,8 +16,6 @@ __all__ = ["read"]
 
 _SPLIT = re.compile(r"(?:.*[-_.])?(train|test|valid|validation|cv)", re.IGNORECASE)
 _CORPUS = re.compile(r"[^.].*\.(jsonl|ndjson|csv|tsv)(\.gz)?", re.IGNORECASE)
-
-NAMED = 3  # of what is left out
 
 
 def read(source: str, options: ReadOptions) -> Iterator[Document]:
@@ -44,7 +43,7 @@ def read(source: str, options: ReadOptions) -> Iterator[Document]:
     has_splits = bool(tops) and all(_SPLIT.fullmatch(top) for top in tops)
     if options.input_format is None:
         _check_kind(root)
-    not_text, odd = _LeftOut(options.tell), _LeftOut(options.tell)
+    not_text, odd, bad = LeftOut(options), LeftOut(options), LeftOut(options)
     for path in _files(root, odd):
         parts = path.relative_to(root).parts
         split = ""
@@ -54,37 +53,20 @@ def read(source: str, options: ReadOptions) -> Iterator[Document]:
             split = found.group(1).lower() if found else ""
             split = "valid" if split in {"validation", "cv"} else split
             classes = classes[1:]
-        with open_bytes(path) as stream:
-            raw = stream.read(options.max_document_bytes + 1)
-        text = _text(raw, path, options)
-        if text is None:
-            not_text.add(path)
-        else:
-            yield Document("/".join(parts), text, classes[:1], split)
+        usable = None
+        with bad.unusable():
+            text = _text(path, options)
+            if text is None:
+                not_text.add(path.name)
+            else:
+                usable = Document("/".join(parts), text, classes[:1], split)
+        if usable is not None:
+            yield usable
     not_text.tell("file that is not text", "files that are not text")
     odd.tell(
         "link to a folder or to nothing, or special file", "links to folders or to nothing, or special files"
     )
-
-
-class _LeftOut:
-    """Counts what is left out, and keeps the first names."""
-
-    def __init__(self, tell: Callable[[str], None]) -> None:
-        self._tell = tell
-        self._names: list[str] = []
-        self._count = 0
-
-    def add(self, path: Path) -> None:
-        self._count += 1
-        if len(self._names) < NAMED:
-            self._names.append(path.name)
-
-    def tell(self, one: str, several: str) -> None:
-        if self._count:
-            more = ", ..." if self._count > len(self._names) else ""
-            what = one if self._count == 1 else several
-            self._tell(f"left out {self._count:,} {what}: {', '.join(self._names)}{more}")
+    bad.tell()
 
 
 def _check_kind(root: Path) -> None:
@@ -97,18 +79,21 @@ def _check_kind(root: Path) -> None:
         )
 
 
-def _text(raw: bytes, path: Path, options: ReadOptions) -> str | None:
+def _text(path: Path, options: ReadOptions) -> str | None:
     """Return the text of a file, None if it is none."""
+    with open_bytes(path) as stream:
+        raw = stream.read(options.max_document_bytes + 1)
     try:
         text = decode(raw, path, options)
-    except CorpusError:
+    except CorpusError as error:
         if is_text(raw):
-            raise
+            hint = f"{error.hint}; or leave such files out with --on-bad-record skip"
+            raise CorpusError(error.problem, hint) from error
         return None
     return None if "\0" in text or text.startswith("%PDF-") else text
 
 
-def _files(folder: Path, odd: _LeftOut) -> Iterator[Path]:
+def _files(folder: Path, odd: LeftOut) -> Iterator[Path]:
     """Walk regular files: links to folders could go in circles, pipes would wait for ever."""
     with translate_errors(folder):
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
@@ -120,4 +105,4 @@ def _files(folder: Path, odd: _LeftOut) -> Iterator[Path]:
         elif entry.is_file():
             yield Path(entry.path)
         else:
-            odd.add(Path(entry.path))
+            odd.add(entry.name)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from nphash.corpus.fields import make_document
 from nphash.corpus.files import numbered_lines
+from nphash.corpus.left_out import LeftOut
 from nphash.corpus.records import Document, ReadOptions, UniqueIds, show, stem
 from nphash.errors import CorpusError
 
@@ -21,15 +22,20 @@ def read(source: str, options: ReadOptions) -> Iterator[Document]:
     CorpusError
         Naming file and line, for broken JSON, a missing or unusable field, or a repeated id.
     """
-    ids, name = UniqueIds(source), stem(source)
-    for number, line in numbered_lines(source, options):
+    ids, name, left_out = UniqueIds(source), stem(source), LeftOut(options)
+    for number, line in numbered_lines(source, options, left_out):
         if not line.strip():
             continue
         where = f"{show(source)}, line {number}"
-        fields = _parse(line, where)
-        document = make_document(fields, where, f"{name}:{number}", options)
-        ids.add(document.id, number)
-        yield document
+        usable = None
+        with left_out.unusable():
+            fields = _parse(line, where)
+            document = make_document(fields, where, f"{name}:{number}", options)
+            ids.add(document.id, number)
+            usable = document
+        if usable is not None:
+            yield usable
+    left_out.tell()
 
 
 def _parse(line: str, where: str) -> dict[str, object]:

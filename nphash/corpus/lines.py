@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from nphash.corpus.files import numbered_lines
+from nphash.corpus.left_out import LeftOut
 from nphash.corpus.records import Document, ReadOptions, clean_labels, stem
 
 __all__ = ["read"]
@@ -22,8 +23,8 @@ def read(source: str, options: ReadOptions) -> Iterator[Document]:
     CorpusError
         When the file cannot be read or decoded.
     """
-    name = stem(source)
-    for number, line in numbered_lines(source, options):
+    name, left_out = stem(source), LeftOut(options)
+    for number, line in numbered_lines(source, options, left_out):
         text = line.strip()
         labels: tuple[str, ...] = ()
         if _LABEL in text:
@@ -31,3 +32,4 @@ def read(source: str, options: ReadOptions) -> Iterator[Document]:
             text = _labels.sub("", text).strip()
         if text or labels:
             yield Document(f"{name}:{number}", text, labels, made_up=True)
+    left_out.tell()

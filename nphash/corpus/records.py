@@ -78,8 +78,9 @@ class ReadOptions:
     input_format
         A name in `nphash.corpus.FORMATS`; None goes by the file's suffix.
     text_field, id_field, label_field, split_field
-        Names of JSON fields or CSV columns. The text must be there. The others may be missing
-        as long as they have their default name; ``"labels"`` then also finds ``"label"``.
+        Names of JSON fields or CSV columns. The text must be there; several names, as a tuple, give their
+        texts with a blank line between. The others may be missing as long as they have their default
+        name; ``"labels"`` then also finds ``"label"``.
     encoding
         Of text files.
     vocabulary
@@ -90,6 +91,9 @@ class ReadOptions:
         First column number in svmlight files: ``"0"``, ``"1"``, or ``"auto"``: 1 unless a 0 occurs.
     max_document_bytes
         A longer line or file is refused instead of being read into memory.
+    on_bad_record
+        ``"error"`` stops at a document that cannot be used (broken JSON, no text, a repeated id, bytes of
+        another encoding); ``"skip"`` leaves it out. Only for texts.
     tell
         Is given a line about what was left out, such as files of a folder that are not text. The default
         logs it as a warning.
@@ -101,7 +105,7 @@ class ReadOptions:
     """
 
     input_format: str | None = None
-    text_field: str = "text"
+    text_field: str | tuple[str, ...] = "text"
     id_field: str = "id"
     label_field: str = "labels"
     split_field: str = "split"
@@ -110,6 +114,7 @@ class ReadOptions:
     columns: tuple[str, ...] = ()
     index_base: str = "auto"
     max_document_bytes: int = 64 * 2**20
+    on_bad_record: str = "error"
     tell: Callable[[str], None] = field(
         default=logging.getLogger("nphash").warning, repr=False, compare=False
     )
