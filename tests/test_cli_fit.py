@@ -71,6 +71,15 @@ def test_presets(corpus, tmp_path):
         assert collection.vectorizer.settings.max_words == 9
 
 
+def test_words_that_the_limit_cuts_off_are_said(corpus, tmp_path):
+    assert "most frequent" not in run("fit", corpus, "-o", tmp_path / "a", "--method", "sign").err
+    result = run("fit", corpus, "-o", tmp_path / "b", "--method", "sign", "--max-words", "9")
+    with Collection.open(tmp_path / "a") as collection:
+        n_words = len(collection.vectorizer.vocabulary_)
+    assert f"kept the 9 most frequent of {n_words} words (--max-words)" in result.err
+    assert jsonl(run("info", tmp_path / "b").out)[0]["words_cut_off"] == n_words - 9
+
+
 def test_standard_input_and_other_fields(tmp_path):
     lines = "".join(f'{{"key": "k{i}", "body": "gold ore {i}", "class": "a"}}\n' for i in range(5))
     fields = ["--id-field", "key", "--text-field", "body", "--label-field", "class"]

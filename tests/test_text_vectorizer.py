@@ -203,3 +203,10 @@ def test_stop_words_of_ones_own_survive_the_file():
     again = Vectorizer.from_json(json.loads(json.dumps(vectorizer.to_json())))
     assert again.settings == vectorizer.settings
     assert again.fit(["the wheat ships", "gold"]).vocabulary_ == ["gold", "ships", "the"]
+
+
+def test_a_state_without_the_number_of_candidates_can_be_read():
+    state = Vectorizer(VectorizerSettings(max_words=1)).fit(["gold gold ships"]).to_json()
+    assert Vectorizer.from_json(state).n_candidates_ == 2
+    del state["n_candidates"]
+    assert Vectorizer.from_json(state).n_candidates_ == 1

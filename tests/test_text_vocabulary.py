@@ -33,6 +33,15 @@ def test_the_most_frequent_words_are_kept_and_ties_go_by_alphabet():
     assert words_of(texts, max_words=3) == ["x", "y", "z"]
 
 
+def test_how_many_words_might_have_been_kept():
+    texts = ["x x x z y", "z y b"]
+    for most in (1, 4, None):
+        settings = VectorizerSettings(**{**PLAIN.__dict__, "max_words": most})
+        assert learn(texts, settings)[0].n_candidates == 4
+    settings = VectorizerSettings(**{**PLAIN.__dict__, "max_words": 1, "min_documents": 2})
+    assert learn(texts, settings)[0].n_candidates == 2
+
+
 def test_stop_words_go_before_anything_is_counted():
     found, _ = learn(["the ship and the sea"], VectorizerSettings())
     assert (found.words, found.mean_length) == (["sea", "ship"], 2.0)

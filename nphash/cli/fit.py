@@ -264,6 +264,9 @@ def summary(collection: Collection) -> list[str]:
         are = "is" if corpus["n_held_out"] == 1 else "are"
         held_out = many(corpus["n_held_out"], "document")
         lines.append(f"{held_out} {are} marked test: neither learned from nor stored")
+    kept, n_words = len(collection.vectorizer.vocabulary_), collection.vectorizer.n_candidates_
+    if n_words > kept:
+        lines.append(f"kept the {kept:,} most frequent of {n_words:,} words (--max-words)")
     outcome = ""
     if fit.get("best_epoch"):
         figures = {
@@ -272,7 +275,7 @@ def summary(collection: Collection) -> list[str]:
         shown = ", ".join(f"validation {name} {value:.4g}" for name, value in figures.items())
         outcome = f"; best epoch {fit['best_epoch']} of {fit['epochs']}" + (f", {shown}" if shown else "")
     lines.append(
-        f"{many(len(collection), 'document')}, {many(len(collection.vectorizer.vocabulary_), 'word')}, "
+        f"{many(len(collection), 'document')}, {many(kept, 'word')}, "
         f"{collection.n_bits} bits{outcome}; {fit['seconds']:.0f} s -> {collection.path}"
     )
     return lines

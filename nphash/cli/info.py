@@ -70,7 +70,7 @@ def _verify(directory: Path) -> list[str]:
 
 def describe_collection(collection: Collection) -> dict[str, Any]:
     """Return what is in a collection, by name."""
-    manifest, count = collection.manifest, len(collection)
+    manifest, vectorizer, count = collection.manifest, collection.vectorizer, len(collection)
     sizes = {name: manifest.files[name].size for name in manifest.named_files()}
     code_bytes = sum(sizes[segment.codes] for segment in manifest.segments)
     text_bytes = sum(sizes[segment.documents] for segment in manifest.segments)
@@ -84,7 +84,8 @@ def describe_collection(collection: Collection) -> dict[str, Any]:
         "removed, still stored": manifest.n_removed,
         "different codes": collection.distinct_codes(),
         "bits": manifest.n_bits,
-        "words": len(collection.vectorizer.vocabulary_),
+        "words": len(vectorizer.vocabulary_),
+        "words cut off": vectorizer.n_candidates_ - len(vectorizer.vocabulary_),
         "method": manifest.method,
         "parameters": " ".join(f"{name}={value}" for name, value in parameters.items()),
         "corpus": manifest.corpus.get("source", ""),

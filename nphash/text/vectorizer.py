@@ -42,6 +42,9 @@ class Vectorizer(Conventions):
         Number of training documents.
     mean_length_ : float
         Mean number of counted words in a training document.
+    n_candidates_ : int
+        Number of words within the limits of document frequency: more than were kept, if ``max_words`` cut
+        some off.
 
     Examples
     --------
@@ -272,6 +275,7 @@ class Vectorizer(Conventions):
             "document_frequency": self.document_frequency_.tolist(),
             "n_documents": self.n_documents_,
             "mean_length": self.mean_length_,
+            "n_candidates": self.n_candidates_,
         }
 
     @classmethod
@@ -289,6 +293,8 @@ class Vectorizer(Conventions):
             frequency = np.array(state["document_frequency"], dtype=np.int64)
             vectorizer.n_documents_ = int(state["n_documents"])
             vectorizer.mean_length_ = float(state["mean_length"])
+            # not known of what the first versions wrote
+            vectorizer.n_candidates_ = int(state.get("n_candidates", frequency.size))
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             if isinstance(error, InputError):
                 raise
@@ -314,6 +320,7 @@ class Vectorizer(Conventions):
         self.document_frequency_ = found.document_frequency
         self.n_documents_ = found.n_documents
         self.mean_length_ = found.mean_length
+        self.n_candidates_ = found.n_candidates
         self._number: dict[str, int] = {}
 
     def _count(self, texts: Iterable[str]) -> Iterator[Counts]:

@@ -33,12 +33,15 @@ class Vocabulary:
         Number of documents read.
     mean_length
         Mean number of kept words in a document, repetitions included.
+    n_candidates
+        Number of words within the limits of document frequency, before ``max_words`` cut the rarest off.
     """
 
     words: list[str]
     document_frequency: Array
     n_documents: int
     mean_length: float
+    n_candidates: int
 
 
 def learn(
@@ -100,7 +103,7 @@ def survey(
             keep(block)
     if n_documents == 0:
         raise InputError("there is no document to learn words from", "give at least one text")
-    chosen = _choose(list(number), document_frequency, frequency, n_documents, settings)
+    chosen, n_candidates = _choose(list(number), document_frequency, frequency, n_documents, settings)
     columns = np.full(len(number), -1, np.int32)
     columns[chosen] = np.arange(len(chosen))
     names = list(number)
@@ -109,6 +112,7 @@ def survey(
         document_frequency[chosen],
         n_documents,
         float(frequency[chosen].sum()) / n_documents,
+        n_candidates,
     )
     return vocabulary, columns
 
@@ -125,8 +129,8 @@ def _choose(
     frequency: Array,
     n_documents: int,
     settings: VectorizerSettings,
-) -> Array:
-    """Return the numbers of the kept words, in the words' code-point order."""
+) -> tuple[Array, int]:
+    """Return the numbers of the kept words, in the words' code-point order, and how many might have been."""
     small = n_documents < SMALL_CORPUS
     least, share = settings.min_documents, settings.max_share
     least = (1 if small else 3) if least is None else least
@@ -144,7 +148,7 @@ def _choose(
     if settings.max_words is not None and len(ordered) > settings.max_words:
         by_frequency = np.argsort(-frequency[ordered], kind="stable")[: settings.max_words]
         ordered = [ordered[at] for at in np.sort(by_frequency)]
-    return np.array(ordered, dtype=np.int64)
+    return np.array(ordered, dtype=np.int64), len(kept)
 
 
 def select(block: Counts, columns: Array) -> Counts:
