@@ -253,7 +253,7 @@ def test_targets_that_must_not_be_written_to(tmp_path):
     path = fresh(tmp_path)
     with pytest.raises(CollectionError, match="exists already") as caught:
         check_target(path, force=False)
-    assert "--force" in caught.value.hint
+    assert "CreateSettings(force=True)" in caught.value.hint
     check_target(path, force=True)
     check_target(tmp_path / "new", force=False)
     (tmp_path / "file").write_text("x", encoding="utf-8")

@@ -258,7 +258,7 @@ def test_what_is_large_for_the_memory_goes_to_the_disk_by_itself(tmp_path, monke
 
 def test_what_is_too_large_for_a_hasher_that_needs_it_in_memory_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr("nphash.collection.creating.counts_limit", lambda: 100)
-    with pytest.raises(InputError, match=r"SignHash needs .* too large .*doc2hash.*--in-memory"):
+    with pytest.raises(InputError, match=r"SignHash needs .* too large .*doc2hash.*out_of_core=False"):
         create(tmp_path, documents(20), SignHash(16))
     assert not (tmp_path / "c").exists()
     with create(tmp_path, documents(20), SignHash(16), out_of_core=False) as collection:

@@ -33,7 +33,7 @@ def test_a_taken_id_adds_nothing(tmp_path):
     before = files(collection.path)
     with pytest.raises(InputError, match="has a document 'd3' already") as caught:
         collection.add([*documents(2, start=50), documents(1, start=3)[0]])
-    assert "--if-exists" in caught.value.hint
+    assert "with on_duplicate" in caught.value.hint
     assert files(collection.path) == before and len(collection) == 30
 
 

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 import click
 
 from nphash._version import __version__
+from nphash.cli.wording import in_words_of
 from nphash.errors import NphashError
 
 __all__ = ["COMMANDS", "cli", "main"]
@@ -66,11 +67,16 @@ class LazyGroup(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; a reader that went away is told apart before click makes it exit code 1."""
+        """Run the command; let its errors name its options, and tell a reader that went away apart."""
         try:
             return super().invoke(ctx)
-        except BrokenPipeError as error:
+        except BrokenPipeError as error:  # click would make it exit code 1
             raise _ReaderGone from error
+        except NphashError as error:
+            command = self.get_command(ctx, ctx.invoked_subcommand or "")
+            if command is not None:
+                in_words_of(command, error)
+            raise
 
 
 class _ReaderGone(Exception):

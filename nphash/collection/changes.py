@@ -150,7 +150,7 @@ def check_target(folder: Path, force: bool) -> None:
             if not force:
                 raise CollectionError(
                     f"{folder} exists already",
-                    "choose another directory, or replace it with --force (CreateSettings(force=True))",
+                    "choose another directory, or replace it with CreateSettings(force=True)",
                 )
             _refuse_foreign_manifest(folder)
         elif not is_leftover(folder):

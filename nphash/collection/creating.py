@@ -84,13 +84,12 @@ class CreateSettings:
         if self.out_of_core and given:
             raise InputError(
                 "a matrix is read into memory as a whole",
-                "give texts, or leave --out-of-core (out_of_core) out",
+                "give texts, or leave out_of_core out",
             )
         if self.out_of_core and not hasher.out_of_core:
             raise InputError(
                 f"{who} needs the word weights in memory",
-                "take a method that learns from the disk (doc2hash, nash, vdsh), "
-                "or leave --out-of-core (out_of_core) out",
+                "take a method that learns from the disk (doc2hash, nash, vdsh), or leave out_of_core out",
             )
         if self.out_of_core is not None or given:
             return (0 if self.out_of_core else None), None
@@ -98,8 +97,7 @@ class CreateSettings:
             return counts_limit(), None
         return 2 * counts_limit(), InputError(  # what fits into half of the memory may well fit into all
             f"{who} needs the word weights in memory, and they are too large for this machine's",
-            "take a method that learns from the disk (doc2hash, nash, vdsh), "
-            "or try with --in-memory (out_of_core=False)",
+            "take a method that learns from the disk (doc2hash, nash, vdsh), or try with out_of_core=False",
         )
 
     def check(self) -> None:
@@ -232,6 +230,11 @@ def _fit(
     callback: Any,
 ) -> None:
     y = label_matrix(intake.labels)[0] if any(intake.labels) else None
+    if y is None and hasher.supervised:
+        raise InputError(
+            f"{type(hasher).__name__} learns from labels, but no document has one",
+            "name the field that holds them with label_field, or take a method that needs none",
+        )
     options = {"callback": callback, "checkpoint": settings.checkpoint}
     if valid.any() and not valid.all() and "training" in hasher.get_params(deep=False):
         y_train, y_valid = (None, None) if y is None else (y[~valid], y[valid])

@@ -105,8 +105,8 @@ def _new_rows(block: list[Document], segments: Segments, added: _Added, on_dupli
             if on_duplicate == "error":
                 raise InputError(
                     f"the collection has a document {document.id!r} already",
-                    "nothing was added; skip or replace such documents with --if-exists (on_duplicate), "
-                    "or add them under other ids with --id-prefix",
+                    "nothing was added; skip or replace such documents with on_duplicate, or add them under "
+                    "other ids with id_prefix",
                 )
             added.replaced.append(taken[document.id])
             added.report.replaced += 1
@@ -150,7 +150,7 @@ def remove(collection: Collection, ids: Iterable[str], ignore_missing: bool) -> 
             more = f" and {len(missing) - 1} more of those given" if len(missing) > 1 else ""
             raise InputError(
                 f"the collection has no document {missing[0]!r}{more}",
-                "nothing was removed; pass over such ids with --ignore-missing (ignore_missing=True)",
+                "nothing was removed; pass over such ids with ignore_missing=True",
             )
         if found:
             with writing(collection.path):
