@@ -72,10 +72,6 @@ def test_right_is_0(solution):
         ("import nothing_of_this_name\n", ["line 1", "ModuleNotFoundError"]),
         ("EXERCISE = 3\n1 / 0\n", ["line 2", "ZeroDivisionError"]),
         ("import sys\nsys.exit(0)\n", ["ends the program itself"]),
-        ("x = 1\n", ["which exercise"]),
-        ("EXERCISE = 'three'\n", ["which exercise"]),
-        ("EXERCISE = 99\n", ["exercise 99", "1 to 9"]),
-        ("", ["which exercise"]),
         ("\0", ["not Python"]),
     ],
 )
@@ -83,6 +79,22 @@ def test_a_file_that_cannot_be_graded_is_3(tmp_path, text, says):
     path = tmp_path / "mine.py"
     path.write_text(text, encoding="utf-8")
     fails(3, "gradcheck", "--exercise", path, says=says)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("x = 1\n", ["which exercise"]),
+        ("EXERCISE = 'three'\n", ["which exercise"]),
+        ("EXERCISE = 99\n", ["exercise 99", "1 to 9"]),
+        ("", ["which exercise", "'nphash lesson N'"]),
+    ],
+)
+def test_a_file_that_is_no_exercise_is_wrong_usage(tmp_path, text, says):
+    path = tmp_path / "mine.py"
+    path.write_text(text, encoding="utf-8")
+    names = ["exercise_1_bag_of_words.py", "exercise_9_measuring.py"]
+    fails(2, "gradcheck", "--exercise", path, says=[*says, *names])
 
 
 def test_a_file_in_another_encoding(tmp_path):

@@ -127,7 +127,7 @@ def main(file: str, seed: int, told: str, first: int, wrong: list[str]) -> None:
                 tell(grade=asdict(grade))
             tell(finished=True)
         except ExerciseError as error:
-            tell(error=[error.problem, error.hint])
+            tell(error=[error.problem, error.hint, error.exit_code])
         except OSError as error:
             tell(error=[f"{error.filename or file}: {error.strerror}", "give the file with your solution"])
         except KeyboardInterrupt:

@@ -101,7 +101,9 @@ def student_of(path: Path | str) -> Student:
     student = read_student(path)
     if student.number not in _HOMES:
         raise ExerciseError(
-            f"{student.path} says it is exercise {student.number}", f"there are 1 to {len(LESSONS)}"
+            f"{student.path} says it is exercise {student.number}",
+            f"there are 1 to {len(LESSONS)}: {LESSONS[0].exercise} to {LESSONS[-1].exercise}",
+            exit_code=2,
         )
     return student
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from nphash.errors import InputError
+from nphash.lessons import LESSONS
 
 __all__ = ["ExerciseError", "Student", "own_output", "read_student", "where"]
 
@@ -23,7 +24,9 @@ _NUMBER = "EXERCISE"
 class ExerciseError(InputError):
     """A file that cannot be graded at all: says in which line and why."""
 
-    exit_code = 3
+    def __init__(self, problem: str, hint: str = "", exit_code: int = 3) -> None:
+        super().__init__(problem, hint)
+        self.exit_code = exit_code  # 2 for a file that is none of the exercises: the wrong one was given
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,9 @@ def read_student(path: Path | str) -> Student:
     if type(number) is not int:
         raise ExerciseError(
             f"{path} does not say which exercise it is",
-            f"keep the line {_NUMBER} = ... of the file that `nphash lesson` copied",
+            f"the exercises are {LESSONS[0].exercise} to {LESSONS[-1].exercise}, as 'nphash lesson N' copies "
+            f"them; keep their line {_NUMBER} = ...",
+            exit_code=2,
         )
     functions = {name: value for name, value in names.items() if callable(value)}
     return Student(path, number, functions, _blanks(tree))
