@@ -16,6 +16,7 @@ ROOT = Path(__file__).parent.parent
 
 __all__ = [
     "command_help",
+    "command_names",
     "equation_rows",
     "equations",
     "estimator_answer",
@@ -115,6 +116,26 @@ def waiting() -> str:
         for name, times in named.items()
     ]
     return simple_table([["what", "median, s", "spread, s"], *rows])
+
+
+def command_names() -> list[str]:
+    """Return all commands in the order of ``nphash --help``, for a group its subcommands.
+
+    Examples
+    --------
+    >>> "fit" in command_names(), "study estimators" in command_names()
+    (True, True)
+    """
+    import click
+
+    from nphash.cli import COMMANDS, cli
+
+    context, names = click.Context(cli), []
+    for name in COMMANDS:
+        command = cli.get_command(context, name)
+        subcommands = list(command.commands) if isinstance(command, click.Group) else []
+        names += [f"{name} {subcommand}" for subcommand in subcommands] or [name]
+    return names
 
 
 def command_help(*commands: str) -> str:

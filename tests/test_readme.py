@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).parent.parent
@@ -128,9 +129,47 @@ def test_two_set_up_commands_are_single_lines() -> None:
     assert lines[1].endswith("pytest")
 
 
-def test_names_of_commands_exist() -> None:
-    from nphash.cli import cli
+def test_every_command_has_its_help() -> None:
+    from benchmarks.tables import command_names
+    from nphash.cli import COMMANDS
 
-    with_help = re.findall(r"^``nphash (\w+) --help``", README.read_text(encoding="utf-8"), flags=re.M)
-    assert set(with_help) <= set(cli.list_commands(None))  # type: ignore[arg-type]
-    assert {"fit", "search", "demo"} <= set(with_help)
+    with_help = re.findall(r"^``nphash ([\w ]*)--help``", README.read_text(encoding="utf-8"), flags=re.M)
+    assert [name.strip() for name in with_help] == ["", *command_names()]
+    assert {name.split()[0] for name in command_names()} == set(COMMANDS)
+
+
+def test_environment_variables_are_those_of_the_code() -> None:
+    sources = (path.read_text(encoding="utf-8") for path in (ROOT / "nphash").rglob("*.py"))
+    read = {name for text in sources for name in re.findall(r"""environ(?:\.get\(|\[)"(\w+)""", text)}
+    table = re.findall(r"^``([A-Z]+_[A-Z_]+)``", README.read_text(encoding="utf-8"), flags=re.M)
+    assert set(table) == read - {"TERM"}
+
+
+def test_names_of_splits_are_those_of_the_code() -> None:
+    from nphash.collection.creating import HELD_OUT, VALIDATION
+
+    text = README.read_text(encoding="utf-8")
+    row = text[text.index("``split``   ") :].partition("====")[0].partition("all others")[0]
+    assert set(re.findall(r"``(\w+)``", row)) == {"split", "evaluate", *HELD_OUT, *VALIDATION}
+
+
+def test_parameters_among_the_letters_are_those_of_the_code() -> None:
+    from nphash.hashers import create
+
+    X, y = np.random.default_rng(0).poisson(0.3, (30, 40)), np.arange(30) % 3
+    known: set[str] = set()
+    for method in ("nphash", "doc2hash-s", "nash-dn", "vdsh"):
+        known |= create(method, n_bits=8, random_state=0, training__epochs=1).fit(X, y).params_.keys()
+    text = README.read_text(encoding="utf-8")
+    table = text[text.index("letter       ") : text.index("Checking gradients\n")]
+    named = set(re.findall(r"\b[WbV]_\w+", table))
+    assert len(named) > 12 and named <= known
+    assert {name for name in known if not name.endswith("2")} - {"median"} <= named
+
+
+def test_the_check_of_the_project_finds_its_two_commands() -> None:
+    """`.ci/run` takes them from here by these patterns."""
+    lines = README.read_text(encoding="utf-8").splitlines()
+    for pattern in ("pytest", "nphash demo"):
+        (line,) = [line for line in lines if re.fullmatch(f"    python3 -m venv .*{pattern}", line)]
+        assert line.count(".venv") >= 3

@@ -106,7 +106,7 @@ def _new_rows(block: list[Document], segments: Segments, added: _Added, on_dupli
                 raise InputError(
                     f"the collection has a document {document.id!r} already",
                     "nothing was added; skip or replace such documents with on_duplicate, or add them under "
-                    "other ids with id_prefix",
+                    "other ids (--id-prefix)",
                 )
             added.replaced.append(taken[document.id])
             added.report.replaced += 1
