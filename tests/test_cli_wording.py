@@ -8,7 +8,7 @@ from nphash.cli.fit import command as fit
 from nphash.cli.wording import in_words_of
 from nphash.collection import Collection
 from nphash.corpus import Document
-from nphash.errors import CorpusError, InputError
+from nphash.errors import CorpusError, InputError, UsageError
 from nphash.hashers import create
 
 
@@ -28,6 +28,7 @@ from nphash.hashers import create
         (InputError("'max_share'", "a/max_share max_share.txt max_share-2 my_max_share"), None, None),
         (InputError("clip_norm is 0", "on_duplicate, epochs"), None, None),
         (CorpusError("max_share of NpHash", ""), None, None),
+        (UsageError("no parameter 'x'", "there are n_bits, learning_rate"), None, None),
         (CorpusError("NpHash is not UTF-8", ""), None, None),
     ],
 )

@@ -6,7 +6,7 @@ import re
 
 import click
 
-from nphash.errors import InputError, NphashError
+from nphash.errors import InputError, NphashError, UsageError
 
 __all__ = ["in_words_of"]
 
@@ -34,6 +34,8 @@ def in_words_of(command: click.Command, error: NphashError) -> None:
     >>> error.problem
     '--learning-rate is -1.0'
     """
+    if isinstance(error, UsageError):  # raised by the command line itself, in its own words
+        return
     given = [option for parameter in command.params for option in parameter.opts + parameter.secondary_opts]
     names = {option[2:].replace("-", "_"): option for option in given if "-" in option[2:]}
     names |= {name: option for name, option in _OPTIONS.items() if option in given}
