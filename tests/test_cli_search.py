@@ -26,7 +26,8 @@ def test_json_lines_in_a_pipe(path):
     ]
     assert records[0]["labels"] == ["metal"] and records[0]["query"] == QUERY
     assert records[0]["similarity"] == pytest.approx(hits[0].similarity, abs=1e-6)
-    assert list(records[0]) == ["query", "rank", "id", "distance", "similarity", "labels", "snippet"]
+    fields = ["query", "rank", "id", "distance", "similarity", "labels", "unknown_words", "snippet"]
+    assert list(records[0]) == fields and records[0]["unknown_words"] == []
 
 
 def test_a_table_on_a_terminal(path, monkeypatch):
@@ -117,10 +118,36 @@ def test_whole_texts(tmp_path):
 
 
 def test_unknown_words_are_told(path):
-    result = run("search", path, "xyzzy", "-k", "1")
-    assert result.code == 0 and len(jsonl(result.out)) == 1
-    assert "no word of 'xyzzy' is known" in result.err
+    for form in ("jsonl", "csv"):
+        result = run("search", path, "the xyzzy", "gold", "of", "-k", "1", "--format", form)
+        assert result.code == 0 and len(result.out.splitlines()) == 1 + (form == "csv")
+        assert result.err == (
+            "note: no word of 'the xyzzy' is known (the is a stop word), so nothing is found\n"
+            "note: no word of 'of' is known (of is a stop word), so nothing is found\n"
+        )
     assert run("search", path, "xyzzy", "-k", "1", "-q").err == ""
+    table = run("search", path, "xyzzy", "--radius", "3", "--format", "table")
+    assert table.out == "xyzzy\n  no document\n" and "no word of 'xyzzy' is known, so" in table.err
+
+
+def test_some_unknown_words(path):
+    result = run("search", path, "the gold of Whales, krill", "-k", "2")
+    assert [record["unknown_words"] for record in jsonl(result.out)] == [["whales", "krill"]] * 2
+    assert result.err == ""
+    table = run("search", path, "the gold of Whales, krill", "gold", "-k", "2", "--format", "table")
+    assert table.err == "note: not known: whales, krill\n"
+
+
+def test_a_document_without_a_known_word_is_like_none(path):
+    run("add", path, "-", stdin="xyzzy\n")
+    result = run("search", path, "--like", "stdin:1")
+    assert (result.code, result.out) == (0, "") and "no word of 'like stdin:1' is known" in result.err
+
+
+def test_an_empty_collection_is_told(path):
+    run("remove", path, *(f"d{i}" for i in range(30)))
+    result = run("search", path, QUERY)
+    assert (result.code, result.out) == (0, "") and result.err == f"note: the collection {path} is empty\n"
 
 
 def test_documents_cannot_drive_the_terminal(tmp_path):

@@ -106,12 +106,13 @@ def _show_quality(collection: Collection) -> None:
 
 def _show_answers(collection: Collection) -> None:
     color, columns = display.use_color(), display.terminal_width()
-    from nphash.cli.search import HitTable, query_words
+    from nphash.cli.search import HitTable
+    from nphash.cli.words import query_words
 
     for query, hits in zip(QUERIES, collection.search(QUERIES, k=SHOWN), strict=True):
         click.echo()
         click.echo(_bold(query) if color else query)
-        for line in HitTable(hits, query_words(collection, query), columns, color).lines():
+        for line in HitTable(hits, query_words(collection, query).known, columns, color).lines():
             click.echo(line)
 
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -22,13 +22,14 @@ from nphash.cli.options import (
     use_threads,
 )
 from nphash.cli.output import Writer, chosen_format, format_option, note
+from nphash.cli.words import QueryWords, query_words
 
 if TYPE_CHECKING:
     from nphash.collection import Collection, Hit, SearchSettings
 
-__all__ = ["HitTable", "command", "query_words"]
+__all__ = ["HitTable", "command"]
 
-FIELDS = ("query", "rank", "id", "distance", "similarity", "labels", "snippet")
+FIELDS = ("query", "rank", "id", "distance", "similarity", "labels", "unknown_words", "snippet")
 SNIPPET = 200  # columns, where there is no terminal to fill
 AT_ONCE = 64
 NUMBERS = 18  # columns of rank, distance and similarity
@@ -58,6 +59,9 @@ def command(
     The documents with the nearest codes are candidates; they are ordered by TF-IDF cosine of their
     text with the query's (column sim), because a short query makes a poor code. --no-rerank shows
     the order of the codes (column dist: differing bits).
+
+    Words that are not in the collection's vocabulary are told. A query of such words and stop words
+    alone finds nothing.
     """
     if like and queries:
         raise click.UsageError("Give QUERIES or --like, not both.")
@@ -70,7 +74,10 @@ def command(
     with open_collection(directory) as collection:
         form = chosen_format(options["output_format"])
         show = _show_table if form == "table" else _show_records
-        show(collection, _answers(collection, queries, like, settings, options["quiet"]), form, options)
+        if not len(collection):
+            note(f"note: the collection {directory} is empty", options["quiet"])
+        answers = _answers(collection, queries, like, settings)
+        show(collection, _noted(answers, form, options["quiet"]), form, options)
 
 
 def _settings(options: dict[str, Any]) -> SearchSettings:
@@ -85,52 +92,60 @@ def _settings(options: dict[str, Any]) -> SearchSettings:
     return settings
 
 
-Answer = tuple[
-    str, str, "list[Hit]", Any
-]  # what was asked, its text, results, its code if it is not the text's
+class _Answer(NamedTuple):
+    """What a query found."""
+
+    asked: str
+    text: str
+    words: QueryWords
+    hits: list[Hit]
+    code: Any = None  # where it is not the text's
 
 
 def _answers(
-    collection: Collection,
-    queries: tuple[str, ...],
-    like: tuple[str, ...],
-    settings: SearchSettings,
-    quiet: bool,
-) -> Iterator[Answer]:
+    collection: Collection, queries: tuple[str, ...], like: tuple[str, ...], settings: SearchSettings
+) -> Iterator[_Answer]:
+    """Yield the answers; a query without a known word has the code of an empty document, and so no hits."""
     for id_ in like:
         code = collection.segments.codes_at([collection.documents.position(id_)])
-        yield (
-            f"like {id_}",
-            collection.documents[id_].text,
-            collection.search_like(id_, settings=settings),
-            code,
-        )
+        text = collection.documents[id_].text
+        words = query_words(collection, text)
+        hits = collection.search_like(id_, settings=settings) if words.known else []
+        yield _Answer(f"like {id_}", text, words, hits, code)
     if like:
         return
     texts = read_from_arguments(queries)
     # Lines of a pipe are answered as they come: its writer may be waiting for the answer.
     at_once = AT_ONCE if queries and queries != ("-",) else 1
-    asked = 0
     while block := list(islice(texts, at_once)):
-        asked += len(block)
-        for text, hits in zip(block, collection.search(block, settings=settings), strict=True):
-            if not collection.vectorizer.encode_text(text)[0].size:
-                shown = display.fit_width(display.clean(text), 40)
-                note(f"note: no word of {shown!r} is known, so its neighbours mean nothing", quiet)
-            yield text, text, hits, None
-    if not asked:
+        words_of = [query_words(collection, text) for text in block]
+        known = [text for text, words in zip(block, words_of, strict=True) if words.known]
+        found = iter(collection.search(known, settings=settings))
+        for text, words in zip(block, words_of, strict=True):
+            yield _Answer(text, text, words, next(found) if words.known else [])
+
+
+def _noted(answers: Iterator[_Answer], form: str, quiet: bool) -> Iterator[_Answer]:
+    """Pass answers on, and say which words are not known; records name them, unless there are none."""
+    any_query = False
+    for answer in answers:
+        any_query = True
+        message = answer.words.note(answer.asked)
+        if message and (form == "table" or not answer.words.known):
+            note(message, quiet)
+        yield answer
+    if not any_query:
         note("note: there was no query on standard input", quiet)
 
 
 def _show_records(
-    collection: Collection, answers: Iterator[Answer], form: str, options: dict[str, Any]
+    collection: Collection, answers: Iterator[_Answer], form: str, options: dict[str, Any]
 ) -> None:
     fields = [*FIELDS[:-1], "text"] if options["full_text"] else list(FIELDS)
     if options["explain"]:
         fields += ["shared_words", "differing_bits"]
     writer = Writer(form, fields)
-    for asked, text, hits, code in answers:
-        words = query_words(collection, text)
+    for asked, text, words, hits, code in answers:
         for hit in hits:
             record: dict[str, Any] = {
                 "query": asked,
@@ -139,11 +154,12 @@ def _show_records(
                 "distance": hit.distance,
                 "similarity": round(hit.similarity, 6),
                 "labels": list(hit.document.labels),
+                "unknown_words": words.unknown,
             }
             if options["full_text"]:
                 record["text"] = hit.document.text
             else:
-                record["snippet"] = display.snippet(hit.document.text, words, SNIPPET)
+                record["snippet"] = display.snippet(hit.document.text, words.known, SNIPPET)
             if options["explain"]:
                 why = collection.explain(text, hit.id, code)
                 record["shared_words"] = {word: round(part, 4) for word, part in why.shared_words}
@@ -152,19 +168,19 @@ def _show_records(
 
 
 def _show_table(
-    collection: Collection, answers: Iterator[Answer], form: str, options: dict[str, Any]
+    collection: Collection, answers: Iterator[_Answer], form: str, options: dict[str, Any]
 ) -> None:
     color, columns = display.use_color(), display.terminal_width()
-    for number, (asked, text, hits, code) in enumerate(answers):
+    for number, (asked, text, words, hits, code) in enumerate(answers):
         if number:
             click.echo()
         heading = display.fit_width(display.clean(asked), columns)
         click.echo(f"\x1b[1m{heading}\x1b[0m" if color else heading)
         if not hits:
-            radius = options["radius"]
+            radius = options["radius"] if words.known and len(collection) else None
             click.echo("  no document" + (f" within {radius} bits" if radius is not None else ""))
             continue
-        lines = HitTable(hits, query_words(collection, text), columns, color).lines()
+        lines = HitTable(hits, words.known, columns, color).lines()
         click.echo(next(lines))
         for hit, line in zip(hits, lines, strict=True):
             click.echo(line)
@@ -174,16 +190,6 @@ def _show_table(
                 bits = " ".join(map(str, why.differing_bits)) or "none"
                 click.echo(display.fit_width(f"      shared words: {shared}", columns))
                 click.echo(display.fit_width(f"      differing bits: {bits}", columns))
-
-
-def query_words(collection: Collection, text: str) -> list[str]:
-    """Return the words of a query that the collection knows, in order, at most 50."""
-    from nphash.text.tokenizer import tokenize
-
-    known = collection.vectorizer
-    columns = known.encode_text(text)[0].tolist()
-    vocabulary = {known.vocabulary_[column] for column in columns}
-    return [word for word in dict.fromkeys(tokenize(text, known.settings.pattern)) if word in vocabulary][:50]
 
 
 class HitTable:
