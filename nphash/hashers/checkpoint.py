@@ -27,9 +27,9 @@ __all__ = ["Checkpoint", "State", "fingerprint"]
 
 Arrays = dict[str, npt.NDArray[Any]]
 
-# Of a fit's time, writing states may take so much: what an interruption can cost is then twenty times what a
+# Of a fit's time, writing states may take so much: what an interruption can cost is then thirty times what a
 # state costs to write, a fraction of a second for a small vocabulary and some seconds for a large one.
-WRITING_SHARE = 0.05
+WRITING_SHARE = 0.03
 
 # What the first state is taken to cost, until one has been written: seconds, and bytes a second.
 FIRST_WRITING = (0.01, 2e8)
