@@ -3,6 +3,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -62,6 +63,46 @@ def test_options_reach_the_hasher_and_the_vectorizer(corpus, tmp_path):
         assert len(collection.vectorizer.vocabulary_) == 20
         assert 20 < collection.manifest.corpus["n_validation"] < 55
         assert collection.manifest.corpus["source"] == str(corpus)
+
+
+@pytest.mark.parametrize(
+    "options, says",
+    [
+        (["--validation", "0.2"], "method nphash has no --validation"),
+        (["--validation", "0.2", "--method", "itq"], "method itq has no --validation"),
+        (["--bits", "16", "-p", "n_bits=8"], "--bits and -p n_bits both set n_bits"),
+        (["--epochs", "3", "-p", "training__epochs=4"], "--epochs and -p training__epochs both set"),
+        (["--seed", "1", "-p", "random_state=2"], "--seed and -p random_state both set"),
+        (["-q", "-v"], "contradict each other"),
+    ],
+)
+def test_options_that_would_be_ignored_are_refused(corpus, tmp_path, options, says):
+    fails(2, "fit", corpus, "-o", tmp_path / "c", *options, says=says)
+    assert not (tmp_path / "c").exists()
+
+
+def test_what_a_fit_that_keeps_its_last_epoch_says(corpus, tmp_path):
+    command = ["fit", corpus, "-o", tmp_path / "c", "-p", "hidden=8", "--epochs", "2"]
+    result = run(*command)
+    assert "; 2 epochs; " in result.err and "best epoch" not in result.err
+    [record] = jsonl(run("info", tmp_path / "c").out)
+    assert record["epochs"] == 2 and "best_epoch" not in record and "fit_epoch" not in record
+
+
+def test_codes_that_are_all_alike_are_told(tmp_path):
+    alike = [replace(document, text="gold ore") for document in documents(60)]
+    corpus = write_jsonl(tmp_path / "c.jsonl", alike)
+    result = run("fit", corpus, "-o", tmp_path / "c", "--method", "sign", "--max-share", "1")
+    assert "60 documents have only 1 different code, " in result.err and "try other --bits" in result.err
+    assert "32 bits, 1 different code; " in result.err
+    result = run("fit", corpus, "-o", tmp_path / "d", *SMALL, "--epochs", "1", "--max-share", "1")
+    assert "try other --bits, --epochs or --learning-rate" in result.err
+
+
+def test_few_codes_are_no_fault_where_there_are_only_a_few(tmp_path):
+    corpus = write_jsonl(tmp_path / "c.jsonl", documents(120))
+    result = run("fit", corpus, "-o", tmp_path / "c", "--method", "sign", "--bits", "3")
+    assert "have only" not in result.err and "3 bits, " in result.err
 
 
 def test_presets(corpus, tmp_path):

@@ -17,5 +17,10 @@ def test_parameters_of_one():
     assert run("methods", "doc2hash", "--format", "csv").out.startswith("parameter,type,default\n")
 
 
+def test_epochs_that_follow_the_corpus_say_so():
+    records = {record["parameter"]: record for record in jsonl(run("methods", "nphash").out)}
+    assert records["training__epochs"]["default"] == "by corpus size"
+
+
 def test_an_unknown_one():
     fails(1, "methods", "doc3hash", says=["no method 'doc3hash'", "doc2hash"])

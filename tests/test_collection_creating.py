@@ -103,6 +103,14 @@ def test_doc2hash_goes_the_whole_way(tmp_path):
         np.testing.assert_array_equal(collection.hasher.transform(X), collection.codes)
 
 
+def test_no_epoch_is_called_best_where_the_last_is_kept(tmp_path):
+    hasher = nphash.NpHash(8, hidden=(8,), training=Training(epochs=2), random_state=0)
+    with Collection.create(tmp_path / "c", hasher, documents(60)) as collection:
+        fit = collection.manifest.fit
+        assert fit["epochs"] == 2 and "best_epoch" not in fit and "epoch" not in fit["figures"]
+        assert fit["figures"]["loss"] > 0
+
+
 def test_same_seed_same_bytes(tmp_path):
     for name in "ab":
         hasher = nphash.Doc2Hash(8, hidden=(4,), training=Training(epochs=1), random_state=3)

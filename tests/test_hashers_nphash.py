@@ -187,10 +187,22 @@ def test_epochs_fit_the_number_of_documents(n, epochs, monkeypatch):
     assert hasher._training.average == 0.998
 
 
+def test_other_settings_leave_the_number_of_epochs_to_the_documents(monkeypatch, tmp_path):
+    hasher = hashers.create("nphash", n_bits=8, training__batch_size=50, training__learning_rate=0.01)
+    assert hasher.get_params()["training__epochs"] is None
+    monkeypatch.setattr(method.Doc2Hash, "_fit", lambda self, X, y, **options: None)
+    hasher._fit(scipy.sparse.csr_matrix((10_000, 3)), None)
+    assert (hasher._training.epochs, hasher._training.learning_rate) == (18, 0.01)
+    with pytest.raises(InputError, match="epochs is None"):
+        hashers.create("doc2hash", training__epochs=None)._check_params()
+
+
 def test_given_training_stays():
     hasher = NpHash(8, training=Training(epochs=3))
     hasher.n_epochs_ = 50
     assert hasher._training == Training(epochs=3)
+    hasher.set_params(training__batch_size=50, training__epochs=None)
+    assert hasher._training == Training(epochs=50, batch_size=50)
     assert hashers.create("nphash", training__epochs=7).training == Training(epochs=7, average=0.998)
 
 

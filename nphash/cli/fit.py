@@ -36,22 +36,39 @@ if TYPE_CHECKING:
 
 __all__ = ["command", "fit_collection", "summary"]
 
+# Shown in the help; the options themselves are None where they are not given.
+DEFAULT_BITS = 32
+DEFAULT_VALIDATION = 0.1
+
+# Options that are short for a parameter of the method: their last words.
+_PARAMETERS = {
+    "bits": "n_bits",
+    "seed": "random_state",
+    "threads": "threads",
+    "epochs": "epochs",
+    "batch_size": "batch_size",
+    "learning_rate": "learning_rate",
+}
+
 _HASHER_OPTIONS = (
     click.option("--method", default="nphash", show_default=True, help="See 'nphash methods'."),
-    click.option("--bits", type=Whole(1, 4096), default=32, show_default=True, help="Length of a code."),
-    click.option("--epochs", type=Whole(min=1), help="Passes over the documents."),
+    click.option("--bits", type=Whole(1, 4096), help="Length of a code.  [default: 32]"),
+    click.option(
+        "--epochs",
+        type=Whole(min=1),
+        help="Passes over the documents.  [default: by corpus size with nphash]",
+    ),
     click.option("--batch-size", type=Whole(min=1), help="Documents a step."),
     click.option("--learning-rate", type=float, help="Step size of Adam."),
-    click.option("--seed", type=Whole(min=0), default=0, show_default=True, help="Same seed, same codes."),
+    click.option("--seed", type=Whole(min=0), help="Same seed, same codes.  [default: 0]"),
     click.option(
         "-p", "parameters", metavar="NAME=VALUE", multiple=True, help="Any parameter of the method."
     ),
     click.option(
         "--validation",
         type=click.FloatRange(0, 1, max_open=True),
-        default=0.1,
-        show_default=True,
-        help="Share of documents that choose the best epoch, if none are marked valid (not with nphash).",
+        help="Share of documents that choose the best epoch, if none are marked valid; not with nphash.  "
+        "[default: 0.1]",
     ),
 )
 _WORD_OPTIONS = (
@@ -61,11 +78,15 @@ _WORD_OPTIONS = (
     click.option(
         "--weighting", type=click.Choice(["tfidf", "tf", "binary", "bm25"]), help="[default: tfidf]"
     ),
-    click.option("--min-documents", type=Whole(min=1), help="Drop words in fewer documents.  [default: 3]"),
+    click.option(
+        "--min-documents",
+        type=Whole(min=1),
+        help="Drop words in fewer documents.  [default: 3; below 50 documents 1]",
+    ),
     click.option(
         "--max-share",
         type=click.FloatRange(0, 1, min_open=True),
-        help="Drop words in a larger share of documents.  [default: 0.8]",
+        help="Drop words in a larger share of documents.  [default: 0.8; below 50 documents 1]",
     ),
     click.option("--max-words", type=Whole(min=1), help="Most frequent words to keep.  [default: 10000]"),
     click.option("--stop-words", metavar="NAME|FILE", help="english, none, or a file.  [default: english]"),
@@ -117,11 +138,16 @@ def command(corpus: str, output: Path, reading: ReadOptions, **options: Any) -> 
     """
     from nphash.collection.creating import CreateSettings
 
+    if options["quiet"] and options["verbose"]:
+        raise click.UsageError("-q and -v contradict each other.")
     hasher = _hasher(options)
     use_threads(options["threads"])
     progress = FitProgress(options["quiet"], options["verbose"])
     settings = CreateSettings(
-        _vectorizer(options), options["validation"], options["force"], out_of_core=options["out_of_core"]
+        _vectorizer(options),
+        _validation(hasher, options),
+        options["force"],
+        out_of_core=options["out_of_core"],
     )
     with _terminable(), _profiled(progress, options):
         collection = fit_collection(corpus, output, hasher, reading, settings, progress, options["resume"])
@@ -174,22 +200,35 @@ def _hasher(options: dict[str, Any]) -> Hasher:
         hint = f"did you mean {near[0]}?" if near else f"choose one of {', '.join(METHODS)}"
         raise UsageError(f"--method {method}: there is no such method", hint)
     known = parameter_types(method)
-    values = {"n_bits": options["bits"]}
-    values |= {
-        name: options[given]
-        for given, name in (("seed", "random_state"), ("threads", "threads"))
-        if name in known
-    }
-    for option in ("epochs", "batch_size", "learning_rate"):
-        if options[option] is not None:
-            name = next((full for full in known if full.split("__")[-1] == option), None)
-            if name is None:
-                raise UsageError(
-                    f"method {method} has no --{option.replace('_', '-')}",
-                    "'nphash methods' lists its parameters",
-                )
-            values[name] = options[option]
-    return create(method, **{**values, **parse(method, options["parameters"])})
+    values = {"n_bits": DEFAULT_BITS, **({"random_state": 0} if "random_state" in known else {})}
+    parsed = parse(method, options["parameters"])
+    for option, short in _PARAMETERS.items():
+        if options[option] is None:
+            continue
+        name = next((full for full in known if full.split("__")[-1] == short), None)
+        if name is None and option != "threads":  # these count for everything
+            raise UsageError(
+                f"method {method} has no --{option.replace('_', '-')}",
+                "'nphash methods' lists its parameters",
+            )
+        if name in parsed:
+            raise UsageError(
+                f"--{option.replace('_', '-')} and -p {name} both set {name}", "give one of them"
+            )
+        values |= {name: options[option]} if name else {}
+    return create(method, **{**values, **parsed})
+
+
+def _validation(hasher: Hasher, options: dict[str, Any]) -> float:
+    """Return the share of documents that choose an epoch, if the method has epochs to choose from."""
+    from nphash.errors import UsageError
+
+    given = options["validation"]
+    if given and not (hasher.holds_out and "training" in hasher.get_params(deep=False)):
+        raise UsageError(
+            f"method {options['method']} has no --validation", "it holds no documents out to choose an epoch"
+        )
+    return DEFAULT_VALIDATION if given is None else float(given)
 
 
 def _vectorizer(options: dict[str, Any]) -> VectorizerSettings:
@@ -267,15 +306,28 @@ def summary(collection: Collection) -> list[str]:
     kept, n_words = len(collection.vectorizer.vocabulary_), collection.vectorizer.n_candidates_
     if n_words > kept:
         lines.append(f"kept the {kept:,} most frequent of {n_words:,} words (--max-words)")
-    outcome = ""
-    if fit.get("best_epoch"):
-        figures = {
-            name: value for name, value in fit["figures"].items() if name.startswith("P@") or name == "bound"
-        }
-        shown = ", ".join(f"validation {name} {value:.4g}" for name, value in figures.items())
-        outcome = f"; best epoch {fit['best_epoch']} of {fit['epochs']}" + (f", {shown}" if shown else "")
+    distinct, n = collection.distinct_codes(), len(collection)
+    if 2 * distinct < min(n, 2**collection.n_bits):
+        ways = "--bits, --epochs or --learning-rate" if fit.get("epochs") else "--bits"
+        lines.append(
+            f"the {many(n, 'document')} have only {many(distinct, 'different code')}, and search cannot tell "
+            f"those with the same one apart: try other {ways}"
+        )
     lines.append(
-        f"{many(len(collection), 'document')}, {many(kept, 'word')}, "
-        f"{collection.n_bits} bits{outcome}; {fit['seconds']:.0f} s -> {collection.path}"
+        f"{many(n, 'document')}, {many(kept, 'word')}, {collection.n_bits} bits, "
+        f"{many(distinct, 'different code')}{_outcome(fit)}; {fit['seconds']:.0f} s -> {collection.path}"
     )
     return lines
+
+
+def _outcome(fit: dict[str, Any]) -> str:
+    """Return how many epochs there were, and which was chosen by what figure."""
+    if not fit.get("epochs"):
+        return ""
+    if not fit.get("best_epoch"):
+        return f"; {many(fit['epochs'], 'epoch')}"
+    figures = {
+        name: value for name, value in fit["figures"].items() if name.startswith("P@") or name == "bound"
+    }
+    shown = "".join(f", validation {name} {value:.4g}" for name, value in figures.items())
+    return f"; best epoch {fit['best_epoch']} of {fit['epochs']}{shown}"

@@ -102,9 +102,14 @@ def describe_collection(collection: Collection) -> dict[str, Any]:
     fit = manifest.fit
     if fit:
         described["fit seconds"] = fit.get("seconds", 0)
-    if fit.get("best_epoch"):
-        described["best epoch"] = f"{fit['best_epoch']} of {fit['epochs']}"
-        described |= {f"fit {name}": round(value, 4) for name, value in fit.get("figures", {}).items()}
+    if fit.get("epochs"):
+        chosen = (
+            fit.get("best_epoch") and "epoch" not in fit["figures"]
+        )  # first versions kept the epoch there
+        described |= {"best epoch": f"{fit['best_epoch']} of {fit['epochs']}"} if chosen else {}
+        described |= {} if chosen else {"epochs": fit["epochs"]}
+        figures = {name: value for name, value in fit["figures"].items() if name != "epoch"}
+        described |= {f"fit {name}": round(value, 4) for name, value in figures.items()}
     return described
 
 

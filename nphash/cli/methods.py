@@ -43,10 +43,14 @@ def _parameters(method: str) -> list[dict[str, Any]]:
 
     defaults = create(method).get_params()
     return [
-        {"parameter": name, "type": type_name(kind), "default": _shown(defaults[name])}
+        {"parameter": name, "type": type_name(kind), "default": _shown(name, defaults[name])}
         for name, kind in parameter_types(method).items()
     ]
 
 
-def _shown(value: Any) -> str:
+def _shown(name: str, value: Any) -> str:
+    from nphash.cli.parameters import EPOCHS
+
+    if name == EPOCHS and value is None:
+        return "by corpus size"
     return ",".join(map(str, value)) if isinstance(value, (tuple, list)) else str(value)

@@ -14,6 +14,9 @@ from nphash.errors import UsageError
 __all__ = ["convert", "parameter_types", "parse"]
 
 
+EPOCHS = "training__epochs"
+
+
 def parse(method: str, pairs: Sequence[str]) -> dict[str, Any]:
     """Return constructor arguments from ``NAME=VALUE`` texts.
 
@@ -77,6 +80,8 @@ def parameter_types(method: str) -> dict[str, Any]:
             found[name] = hints.get(name, Any)
         else:
             found[name] = typing.get_type_hints(_settings_class(hints[group])).get(field, Any)
+    if defaults.get_params().get(EPOCHS) is not None:  # None is only for a method that finds a number itself
+        found[EPOCHS] = int
     return {name: kind for name, kind in found.items() if not _is_group(name, found)}
 
 

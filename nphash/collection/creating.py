@@ -274,10 +274,11 @@ def _plain(value: Any) -> Any:
 
 
 def _outcome(hasher: Hasher) -> dict[str, Any]:
-    """Return what an iterative hasher says of its fit: best epoch and its figures."""
+    """Return what an iterative hasher says of its fit: epochs, the best one if it was chosen, figures."""
     history = getattr(hasher, "history_", None)
     best = getattr(hasher, "best_epoch_", None)
     if not history or not best:
         return {}
     figures = {name: value for name, value in history[best - 1].items() if isinstance(value, (int, float))}
-    return {"epochs": len(history), "best_epoch": best, "figures": figures}
+    chosen = figures.pop("epoch", None) is None  # the last epoch is kept where nothing judges them
+    return {"epochs": len(history), **({"best_epoch": best} if chosen else {}), "figures": figures}

@@ -112,20 +112,15 @@ class VariationalHasher(Hasher):
     n_labels_: int
 
     @property
-    def _training(self) -> Training:
-        training: Training = self._settings("training")
-        return training
-
-    @property
     def _labels(self) -> Labels:
         labels: Labels = self._settings("labels") if self.supervised else Labels()
         return labels
 
     def _schedule(self, value: ScheduleLike) -> Schedule:
-        return as_schedule(value, self._training.epochs)
+        return as_schedule(value, self._training.n_epochs)
 
     def _lowest(self, value: ScheduleLike, name: str) -> float:
-        return min(schedule_ends(value, self._training.epochs, name))
+        return min(schedule_ends(value, self._training.n_epochs, name))
 
     def _start(self, rng: np.random.Generator, n_hidden: int, target: Any) -> Params:
         """Return the first weights of everything behind the encoder."""
@@ -170,7 +165,7 @@ class VariationalHasher(Hasher):
 
     def bound(self, params: Params, x: Any, target: Any, engine: Engine | None = None) -> float:
         """Return the mean bound a document at the codes as they are stored: no noise, no dropout."""
-        total, epochs, engine = 0.0, float(self._training.epochs), engine or Engine()
+        total, epochs, engine = 0.0, float(self._training.n_epochs), engine or Engine()
         for start, stop in cut(x.shape[0], JUDGED_ROWS):
             batch = Batch(x[start:stop], target[start:stop], None, None, epochs, engine=engine)
             total -= self.loss(params, batch)[0]["loss"] * (stop - start)

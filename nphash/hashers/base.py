@@ -24,6 +24,8 @@ from nphash.hashers.inputs import check_documents, check_labels
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from nphash.hashers.settings import Training
+
 __all__ = ["Hasher", "unchanged_on_error"]
 
 Array = npt.NDArray[Any]
@@ -234,6 +236,11 @@ class Hasher:
     def _settings(self, group: str) -> Any:
         settings = getattr(self, group)
         return self._groups[group]() if settings is None else settings
+
+    @property
+    def _training(self) -> Training:
+        training: Training = self._settings("training")
+        return training
 
     def set_params(self, **params: Any) -> Self:
         """Set constructor arguments, or fields of grouped settings as ``group__name``.

@@ -149,7 +149,7 @@ def batches(
 ) -> Iterator[Batch]:
     """Yield the same batch for ever, with the same noise; schedules stand at the middle of training."""
     labels = _labels(hasher, np.random.default_rng(seed)) if hasher.supervised else None
-    middle = hasher._settings("training").epochs / 2
+    middle = hasher._training.n_epochs / 2
     for _ in count():
         rng = np.random.default_rng([seed, 1])
         yield Batch(X, X, labels, rng, middle, np.arange(B), context, engine or Engine())

@@ -26,6 +26,7 @@ Letters: B batch, V vocabulary, H hidden units, L bits, n documents, d LSI dimen
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -89,7 +90,8 @@ class NpHash(Doc2Hash):
     similarity
         Rounds, graph, teacher and their weights.
     training
-        Epochs, batch size, learning rate, ... With None the epochs fit the number of documents.
+        Epochs, batch size, learning rate, ... With None, or None for the epochs, these fit the number of
+        documents.
     random_state
         None, a number, a NumPy Generator or RandomState.
     threads
@@ -109,7 +111,7 @@ class NpHash(Doc2Hash):
     n_features_in_, n_bits_ : int
         Words (columns) and bits at the last `fit`.
     n_epochs_ : int
-        Epochs that fit the number of documents, for ``training=None``.
+        Epochs that fit the number of documents, for where none are given.
 
     Examples
     --------
@@ -120,7 +122,7 @@ class NpHash(Doc2Hash):
     """
 
     _groups: ClassVar[dict[str, Callable[[], Any]]] = {
-        "training": lambda: Training(epochs=USUAL_EPOCHS, average=0.998),
+        "training": lambda: Training(epochs=None, average=0.998),
         "similarity": Similarity,
     }
     target = "input"
@@ -161,9 +163,9 @@ class NpHash(Doc2Hash):
     @property
     def _training(self) -> Training:
         training: Training = self._settings("training")
-        if self.training is not None or not hasattr(self, "n_epochs_"):
+        if not isinstance(training, Training) or training.epochs is not None:
             return training
-        return Training(epochs=self.n_epochs_, average=training.average)
+        return replace(training, epochs=getattr(self, "n_epochs_", USUAL_EPOCHS))
 
     def _check_params(self) -> None:
         super()._check_params()
@@ -174,7 +176,8 @@ class NpHash(Doc2Hash):
         self._settings("similarity").check()
 
     def _fit(self, X: Any, y: Any, **options: Any) -> None:
-        steps = -(-X.shape[0] // Training().batch_size)
+        self._check_params()
+        steps = -(-X.shape[0] // self._training.batch_size)
         fewest, most = (-(-total // steps) for total in STEPS)
         self.n_epochs_ = int(np.clip(np.clip(USUAL_EPOCHS, fewest, most), *EPOCHS))
         super()._fit(X, y, **options)

@@ -19,7 +19,7 @@ class Training:
     Parameters
     ----------
     epochs
-        Passes over the documents.
+        Passes over the documents. None is for `NpHash` alone: as many as suit their number.
     batch_size
         Documents a step.
     learning_rate
@@ -47,7 +47,7 @@ class Training:
     100
     """
 
-    epochs: int = 20
+    epochs: int | None = 20
     batch_size: int = 100
     learning_rate: ScheduleLike = 1e-3
     clip_norm: float | None = None
@@ -57,6 +57,13 @@ class Training:
     dtype: str = "float32"
     engine: str = "auto"
 
+    @property
+    def n_epochs(self) -> int:
+        """The number of `epochs`, once it is known."""
+        if self.epochs is None:
+            raise InputError("epochs is None", "give a whole number, 1 or more")
+        return self.epochs
+
     def check(self) -> None:
         """Raise `InputError` for settings with which nothing can be learned."""
         if not is_count(self.epochs):
@@ -65,7 +72,7 @@ class Training:
             raise InputError(
                 f"batch_size is {self.batch_size!r}", "give a whole number, 1 or more; 100 is usual"
             )
-        first, last = schedule_ends(self.learning_rate, self.epochs, "learning_rate")
+        first, last = schedule_ends(self.learning_rate, self.n_epochs, "learning_rate")
         if not (first > 0 and last >= 0):  # a last rate of 0 is reached when the last step is done
             raise InputError(
                 f"learning_rate is {self.learning_rate!r}",

@@ -160,11 +160,10 @@ class StackedRBM(Hasher):
         return {"loss": loss}, back
 
     def _noise(self, epoch: float) -> float:
-        training: Training = self._settings("training")
-        return as_schedule(self.noise, training.epochs)(epoch)
+        return as_schedule(self.noise, self._training.n_epochs)(epoch)
 
     def _fit(self, X: Any, y: Any, **options: Any) -> None:
-        training: Training = self._settings("training")
+        training = self._training
         self._check(training)
         seed = seed_from(self.random_state)
         X_valid, y_valid = options["X_valid"], options["y_valid"]
@@ -217,7 +216,7 @@ class StackedRBM(Hasher):
                 "give 0 or more; 5 is usual",
             )
         check_positive(self.pretraining_rate, "pretraining_rate", "give a positive number; 0.02 is usual")
-        if min(schedule_ends(self.noise, training.epochs, "noise")) < 0:
+        if min(schedule_ends(self.noise, training.n_epochs, "noise")) < 0:
             raise InputError(f"noise is {self.noise!r}", "it must be 0 or more from first to last")
 
     def _validator(self, X: Any, y: Any, X_valid: Any, y_valid: Any) -> Any:

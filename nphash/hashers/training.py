@@ -95,7 +95,7 @@ def train(
         if not kept.epoch:
             kept.delete()  # of half a state
         raise Interrupted(
-            f"interrupted in epoch {min(loop.state.epoch + 1, settings.epochs)} of {settings.epochs}",
+            f"interrupted in epoch {min(loop.state.epoch + 1, settings.n_epochs)} of {settings.n_epochs}",
             f"the state after epoch {kept.epoch} is kept in {kept.folder}"
             if kept.epoch
             else "no epoch had been kept yet; begin again",
@@ -176,7 +176,7 @@ class _Loop:
         _restore(self.adam, state.optimiser)
         if self.settings.average is not None:
             self.average = {name: array.copy() for name, array in (state.average or params).items()}
-        while state.epoch < self.settings.epochs and not self._patience_is_over():
+        while state.epoch < self.settings.n_epochs and not self._patience_is_over():
             terms = self._epoch(params)
             judged = params if self.average is None else self.average
             with self.profile.measure("validation"):
@@ -202,7 +202,7 @@ class _Loop:
         rng = np.random.default_rng([self.seed, epoch])
         x = self.data.x
         order = x.shuffled(rng) if isinstance(x, Shards) else rng.permutation(n)
-        rate = as_schedule(self.settings.learning_rate, self.settings.epochs)
+        rate = as_schedule(self.settings.learning_rate, self.settings.n_epochs)
         ahead = LookAhead(x.shape[1]) if self.engine.name == "numba" else None
         sums: dict[str, float] = {}
         for step, (batch, batch_rate) in enumerate(self._batches(order, rate, ahead)):
@@ -295,7 +295,7 @@ class _Loop:
     def _report(self, params: Params, step: int, terms: dict[str, float]) -> None:
         if self.callback is None:
             return
-        state, epochs = self.state, self.settings.epochs
+        state, epochs = self.state, self.settings.n_epochs
         epochs_done = state.epoch + (step / self.steps if step < self.steps else 0)
         seconds = time.monotonic() - self.start
         share = (epochs_done - self.epochs_before) / (epochs - self.epochs_before)
