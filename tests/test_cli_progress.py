@@ -1,4 +1,5 @@
 import logging
+import re
 
 import numpy as np
 import pytest
@@ -33,6 +34,16 @@ def test_a_bar_on_a_terminal(monkeypatch):
     text = shown(tty=True)
     assert "2/2" in text and "loss 12.35" in text and "P@100 0.25" in text and "1:15 left" in text
     assert text.endswith("\n")
+
+
+@pytest.mark.parametrize("columns", [30, 60, 80, 100, 111, 200])
+def test_the_bar_fits_the_terminal(monkeypatch, columns):
+    monkeypatch.setattr(progress, "SECONDS_BETWEEN_UPDATES", -1)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    lines = re.sub(r"\x1b\[[^a-zA-Z]*[a-zA-Z]", "", shown(tty=True)).replace("\n", "\r").split("\r")
+    assert max(map(len, lines)) < columns
+    assert any("2/2" in line for line in lines)
+    assert any("KL 0.346, P@100 0.25 (best epoch 1), 1:15 left" in line for line in lines) == (columns > 80)
 
 
 @pytest.mark.parametrize("tty, quiet", [(False, False), (True, True), (False, True)])

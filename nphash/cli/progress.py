@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import shutil
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -20,6 +21,10 @@ __all__ = ["FitProgress", "counted", "describe"]
 T = TypeVar("T")
 
 SECONDS_BETWEEN_UPDATES = 0.1
+
+# Of the bar, in characters: on a terminal of so many columns the longer one leaves room for all figures.
+WIDTHS = (10, 24)
+WIDE = 110
 
 
 def counted(items: Iterable[T], what: str, quiet: bool = False) -> Iterator[T]:
@@ -39,6 +44,10 @@ def counted(items: Iterable[T], what: str, quiet: bool = False) -> Iterator[T]:
 
 def describe(progress: Progress) -> str:
     """Return losses and validation figure of a fit in a few words."""
+    return ", ".join(_figures(progress))
+
+
+def _figures(progress: Progress) -> list[str]:
     parts = [f"loss {progress.terms['loss']:.4g}"]
     parts += [
         f"{name} {value:.3g}" for name, value in progress.terms.items() if name.lower() in {"kl", "label"}
@@ -47,7 +56,23 @@ def describe(progress: Progress) -> str:
         parts.append(
             f"{progress.validation_name} {progress.validation:.4g} (best epoch {progress.best_epoch})"
         )
-    return ", ".join(parts)
+    return parts
+
+
+def _fitting(progress: Progress, room: int) -> str:
+    """Return epoch, figures and time left in so many characters; the least of the figures go first."""
+    figures = _figures(progress)
+    left = [f"{_clock(progress.seconds_left)} left"] if math.isfinite(progress.seconds_left) else []
+    while True:
+        text = f"{progress.epoch}/{progress.epochs}  {', '.join(figures + left)}"
+        if len(text) <= room or not figures:
+            return text[: max(room, 0)]
+        figures.pop(1 if len(figures) > 2 else 0)
+
+
+def _columns() -> int:
+    """Return how many characters of a line the terminal shows without beginning another."""
+    return shutil.get_terminal_size().columns - 1
 
 
 class _Stages(logging.Handler):
@@ -60,6 +85,7 @@ class _Stages(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         text = record.getMessage()
+        text = text[: _columns()] if self.in_place else text
         if not self.in_place:
             click.echo(text, err=True)
             return
@@ -146,7 +172,7 @@ class FitProgress:
                 file=sys.stderr,
                 show_eta=False,  # the fit's own estimate is shown: it knows of resumed epochs
                 item_show_func=lambda text: text,
-                width=24,
+                width=WIDTHS[_columns() >= WIDE],
             )
         done = (progress.epoch - 1) * progress.steps + progress.step
         step, self._done = done - self._done, done
@@ -154,8 +180,8 @@ class FitProgress:
         self._bar.pos += step
         if now - self._drawn > SECONDS_BETWEEN_UPDATES or done >= progress.epochs * progress.steps:
             self._drawn = now
-            left = f", {_clock(progress.seconds_left)} left" if math.isfinite(progress.seconds_left) else ""
-            self._bar.current_item = f"{progress.epoch}/{progress.epochs}  {describe(progress)}{left}"
+            room = _columns() - self._bar.width - len("fit  []  100%  ")
+            self._bar.current_item = _fitting(progress, room)
             self._bar.render_progress()
 
 
