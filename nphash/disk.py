@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,6 +14,7 @@ from nphash.errors import CollectionError
 __all__ = ["FULL", "cannot_write", "flush", "flush_folder", "replace_text", "writing"]
 
 FULL = "the disk is full"
+_SHORT = re.compile(r"\d+ requested and \d+ written")
 NOT_ALLOWED = "no permission to write there"
 
 
@@ -57,7 +59,8 @@ def writing(folder: Path) -> Iterator[None]:
     except CollectionError:
         raise
     except OSError as error:
-        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        # NumPy has no number for it: "152000 requested and 38880 written"
+        if error.errno in {errno.ENOSPC, errno.EDQUOT} or _SHORT.fullmatch(str(error)):
             problem = FULL
         elif error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
             problem = NOT_ALLOWED

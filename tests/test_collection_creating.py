@@ -91,6 +91,11 @@ def test_without_labels_there_is_no_y(tmp_path):
     assert hasher.seen[1] is None
 
 
+def test_a_corpus_that_is_all_marked_test(tmp_path):
+    with pytest.raises(InputError, match=r"all documents \(7\) are marked test, and those are held out"):
+        create(tmp_path, documents(7, split="test"))
+
+
 def test_doc2hash_goes_the_whole_way(tmp_path):
     seen = []
     hasher = nphash.Doc2Hash(16, hidden=(8,), training=Training(epochs=2), random_state=0)

@@ -43,6 +43,7 @@ def test_flush_changes_nothing(tmp_path):
             OSError(errno.ENOSPC, "No space left on device"),
             "the disk is full: nothing was changed; make room",
         ),
+        (OSError("152000 requested and 38880 written"), "the disk is full: nothing was changed; make room"),
         (PermissionError(errno.EACCES, "Permission denied"), "no permission to write there: .* owner"),
         (OSError(errno.EIO, "Input/output error"), "Input/output error: nothing was changed"),
     ],

@@ -1,10 +1,12 @@
 """The state of a fit on disk."""
 
+import errno
+
 import numpy as np
 import pytest
 import scipy.sparse
 
-from nphash.errors import InputError
+from nphash.errors import CollectionError, InputError
 from nphash.hashers.checkpoint import Checkpoint, State, fingerprint
 
 
@@ -47,6 +49,18 @@ def test_a_new_state_replaces_the_old_one_as_a_whole(tmp_path, monkeypatch):
     with pytest.raises(OSError, match=r"no space left"):
         checkpoint.save(later)
     assert checkpoint.load().epoch == 3
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.npz"]
+
+
+def test_a_full_disk_is_told_and_nothing_is_left_of_a_first_state(tmp_path, monkeypatch):
+    def full_disk(file, **arrays):
+        file.write(b"half of it")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(np, "savez", full_disk)
+    with pytest.raises(CollectionError, match="the disk is full"):
+        Checkpoint(tmp_path / "kept", "key").save(state())
+    assert not (tmp_path / "kept").exists()
 
 
 def test_states_are_written_as_often_as_it_takes_little_of_the_time(tmp_path, monkeypatch):

@@ -23,6 +23,7 @@ def test_unknown_preset():
     ("values", "message"),
     [
         ({"min_documents": 0}, "min_documents is 0"),
+        ({"pattern": "vdhs"}, "there is no token pattern 'vdhs': did you mean vdsh"),
         ({"max_share": 0.0}, "max_share is 0.0"),
         ({"max_share": 1.01}, "max_share is 1.01"),
         ({"max_share": float("nan")}, "max_share is nan"),

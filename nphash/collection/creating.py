@@ -201,10 +201,18 @@ def _read(
     with DocumentWriter(path) as writer:
         texts = intake.take(given, writer)  # type: ignore[arg-type]
         shards, limit, beyond = spill
-        if limit is None:
-            X = vectorizer.fit_transform(texts)
-        else:
-            X = vectorize(texts, vectorizer, shards, limit, beyond=beyond)
+        try:
+            if limit is None:
+                X = vectorizer.fit_transform(texts)
+            else:
+                X = vectorize(texts, vectorizer, shards, limit, beyond=beyond)
+        except InputError as error:
+            if intake.ids or not intake.n_held_out:
+                raise
+            raise InputError(
+                f"all documents ({intake.n_held_out:,}) are marked test, and those are held out",
+                "mark those to learn from train, or none at all",
+            ) from error
     if matrix is not None and not holds_counts(matrix):
         X = select_columns(matrix, vectorizer.vocabulary_)[intake.rows]
     if X.shape[0] < 2:

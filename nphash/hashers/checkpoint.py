@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nphash.corpus.shards import Shards
+from nphash.disk import writing
 from nphash.errors import InputError
 
 __all__ = ["Checkpoint", "State", "fingerprint"]
@@ -110,9 +111,14 @@ class Checkpoint:
             self.save(state)
 
     def save(self, state: State) -> None:
-        """Write the state beside the old one, then put it in its place."""
+        """Write the state beside the old one, then put it in its place.
+
+        Raises
+        ------
+        CollectionError
+            If the disk is full or cannot be written; the old state stays.
+        """
         start = time.monotonic()
-        self.folder.mkdir(parents=True, exist_ok=True)
         about = {
             "key": self.key,
             "epoch": state.epoch,
@@ -124,11 +130,17 @@ class Checkpoint:
             f"{group}/{name}": array for group, named in groups.items() for name, array in named.items()
         }
         new = self.path.with_suffix(".new")
-        with new.open("wb") as file:
-            np.savez(file, about=np.array(json.dumps(about)), **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(self.path)
+        try:
+            with writing(self.folder):
+                self.folder.mkdir(parents=True, exist_ok=True)
+                with new.open("wb") as file:
+                    np.savez(file, about=np.array(json.dumps(about)), **arrays)
+                    file.flush()
+                    os.fsync(file.fileno())
+                new.replace(self.path)
+        except BaseException:
+            self._tidy()
+            raise
         self.epoch, self._saved = state.epoch, time.monotonic()
         self._seconds = self._saved - start
 
@@ -166,6 +178,10 @@ class Checkpoint:
     def delete(self) -> None:
         """Remove the state, and the folder if nothing else is in it."""
         self.path.unlink(missing_ok=True)
+        self._tidy()
+
+    def _tidy(self) -> None:
+        """Remove what is half written, and the folder if nothing else is in it."""
         self.path.with_suffix(".new").unlink(missing_ok=True)
         if self.folder.is_dir() and not any(self.folder.iterdir()):
             self.folder.rmdir()

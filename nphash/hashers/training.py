@@ -92,8 +92,6 @@ def train(
     except KeyboardInterrupt:
         if kept is None:
             raise
-        if not kept.epoch:
-            kept.delete()  # of half a state
         raise Interrupted(
             f"interrupted in epoch {min(loop.state.epoch + 1, settings.n_epochs)} of {settings.n_epochs}",
             f"the state after epoch {kept.epoch} is kept in {kept.folder}"

@@ -10,6 +10,7 @@ such as Thai, keep each run between spaces as one word: segment such text first.
 
 from __future__ import annotations
 
+import difflib
 import re
 import unicodedata
 from collections.abc import Callable
@@ -59,7 +60,7 @@ def tokenize(text: str, pattern: str = WORD) -> list[str]:
     Raises
     ------
     InputError
-        For a pattern that is no regular expression, or has capturing groups.
+        For a pattern that is no regular expression, has capturing groups, or is nearly one of the names.
 
     Examples
     --------
@@ -88,6 +89,9 @@ def make_tokenizer(pattern: str = WORD) -> Callable[[str], list[str]]:
     if pattern == WORD:
         return _unicode_words
     source = PATTERNS.get(pattern, pattern)
+    near = difflib.get_close_matches(pattern, PATTERNS, n=1) if pattern.isalpha() else []
+    if near and pattern not in PATTERNS:  # as an expression it would find this one word alone
+        raise InputError(f"there is no token pattern {pattern!r}", f"did you mean {near[0]}?")
     try:
         compiled = re.compile(source)
     except (re.error, RecursionError, OverflowError) as error:
