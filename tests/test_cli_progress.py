@@ -79,6 +79,17 @@ def test_stages_before_the_first_step():
     assert stages(tty=False) == stages(tty=True, quiet=True) == ""
 
 
+@pytest.mark.parametrize("tty", [True, False])
+@pytest.mark.parametrize("quiet", [True, False])
+def test_a_warning_stays(tty, quiet):
+    err = Stream(tty=tty)
+    with streams(Stream(), Stream(), err), progress.FitProgress(quiet) as callback:
+        callback(state())
+        logging.getLogger("nphash.hashers.checkpoint").warning("the disk is full")
+        callback(state(epoch=2))
+    assert ("the disk is full\n" in err.text()) == (not quiet)
+
+
 def test_the_level_of_the_log_is_given_back():
     log = logging.getLogger("nphash")
     before = log.level, list(log.handlers)

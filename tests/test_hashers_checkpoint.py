@@ -63,6 +63,23 @@ def test_a_full_disk_is_told_and_nothing_is_left_of_a_first_state(tmp_path, monk
     assert not (tmp_path / "kept").exists()
 
 
+def test_a_fit_goes_on_where_its_state_cannot_be_written(tmp_path, monkeypatch, caplog):
+    tries = []
+
+    def full_disk(file, **arrays):
+        tries.append(file)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(np, "savez", full_disk)
+    monkeypatch.setattr("nphash.hashers.checkpoint.WRITING_SHARE", 1e9)
+    checkpoint = Checkpoint(tmp_path / "kept", "key")
+    checkpoint.save_if_due(state())
+    checkpoint.save_if_due(state())
+    assert len(tries) == 1 and checkpoint.epoch == 0
+    [message] = caplog.messages
+    assert "the disk is full; the fit goes on" in message
+
+
 def test_states_are_written_as_often_as_it_takes_little_of_the_time(tmp_path, monkeypatch):
     now = 100.0
     monkeypatch.setattr("nphash.hashers.checkpoint.time.monotonic", lambda: now)

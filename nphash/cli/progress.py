@@ -76,19 +76,22 @@ def _columns() -> int:
 
 
 class _Stages(logging.Handler):
-    """Shows what a fit logs before its first step: in one line of a terminal, or a line each."""
+    """Shows what a fit logs: stages before its first step in one line of a terminal, all else a line each."""
 
-    def __init__(self, in_place: bool) -> None:
+    def __init__(self, in_place: bool, quiet: bool) -> None:
         super().__init__(logging.INFO)
         self.in_place = in_place
+        self.quiet = quiet
         self.width = 0  # of the line that stands on the terminal, unfinished
 
     def emit(self, record: logging.LogRecord) -> None:
         text = record.getMessage()
-        text = text[: _columns()] if self.in_place else text
-        if not self.in_place:
-            click.echo(text, err=True)
+        if self.quiet:
             return
+        if not self.in_place or record.levelno > logging.INFO:
+            click.echo(f"\r{text}" if self.in_place else text, err=True)
+            return
+        text = text[: _columns()]
         click.echo(f"\r{text.ljust(self.width)}", err=True, nl=False)
         self.width = max(self.width, len(text))
 
@@ -123,15 +126,15 @@ class FitProgress:
         self._bar: Any = None
         self._done = 0
         self._drawn = 0.0
-        self._stages = _Stages(in_place=self.draw)
+        self._stages = _Stages(self.draw, quiet)
         self._level = logging.NOTSET
 
     def __enter__(self) -> FitProgress:
+        log = logging.getLogger("nphash")
+        self._level = log.level
         if self.draw or self.verbose:
-            log = logging.getLogger("nphash")
-            self._level = log.level
             log.setLevel(logging.INFO)
-            log.addHandler(self._stages)
+        log.addHandler(self._stages)
         return self
 
     def __exit__(

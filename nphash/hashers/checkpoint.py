@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import time
 from collections.abc import Iterable
@@ -22,9 +23,11 @@ import numpy.typing as npt
 
 from nphash.corpus.shards import Shards
 from nphash.disk import writing
-from nphash.errors import InputError
+from nphash.errors import CollectionError, InputError
 
 __all__ = ["Checkpoint", "State", "fingerprint"]
+
+_log = logging.getLogger(__name__)
 
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -103,12 +106,22 @@ class Checkpoint:
         self.epoch = 0
         self._seconds: float | None = None  # that the last writing took
         self._saved = time.monotonic()
+        self._writable = True
 
     def save_if_due(self, state: State) -> None:
-        """Write the state if that takes little of the time that has passed since the last one."""
+        """Write the state if that takes little of the time that has passed since the last one.
+
+        Where it cannot be written, as on a full disk, that is logged and not tried again: a fit may end well
+        without it.
+        """
         seconds = _estimate(state) if self._seconds is None else self._seconds
-        if (time.monotonic() - self._saved) * WRITING_SHARE >= seconds:
+        if not self._writable or (time.monotonic() - self._saved) * WRITING_SHARE < seconds:
+            return
+        try:
             self.save(state)
+        except CollectionError as error:
+            self._writable = False
+            _log.warning("%s; the fit goes on, but no further epoch is kept", error.problem)
 
     def save(self, state: State) -> None:
         """Write the state beside the old one, then put it in its place.
