@@ -70,7 +70,7 @@ def test_errors_of_a_fit_name_its_options(tmp_path):
 def test_a_collection_in_the_way(tmp_path):
     path, corpus = fresh(tmp_path), corpus_of(tmp_path, documents(3))
     fails(1, "fit", corpus, "-o", path, says="or replace it with --force\n")
-    fails(1, "add", path, corpus, says="skip or replace such documents with --if-exists\n")
+    fails(1, "add", path, corpus, says="such documents with --if-exists, or add them under other ids")
     fails(1, "remove", path, "nobody", says="pass over such ids with --ignore-missing\n")
 
 

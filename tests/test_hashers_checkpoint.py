@@ -83,6 +83,7 @@ def test_a_fit_goes_on_where_its_state_cannot_be_written(tmp_path, monkeypatch, 
 def test_states_are_written_as_often_as_it_takes_little_of_the_time(tmp_path, monkeypatch):
     now = 100.0
     monkeypatch.setattr("nphash.hashers.checkpoint.time.monotonic", lambda: now)
+    monkeypatch.setattr("nphash.hashers.checkpoint.WRITING_SHARE", 0.05)
     monkeypatch.setattr("nphash.hashers.checkpoint.FIRST_WRITING", (0.1, 1e9))  # due after 2 s
     checkpoint, written = Checkpoint(tmp_path, "key"), []
 
