@@ -2,6 +2,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 
@@ -343,3 +344,12 @@ def test_a_matrix_without_words_is_asked_by_a_document(tmp_path):
     result = run("fit", corpus, "-o", tmp_path / "c", "--method", "sign")
     assert f"search it: nphash search {tmp_path / 'c'} --like m.svm:1" in result.err
     assert run("search", tmp_path / "c", "--like", "m.svm:1", "-k", "1").code == 0
+
+
+def test_a_fit_may_run_in_any_thread(corpus, tmp_path):
+    results = []
+    fit = ["fit", corpus, "-o", tmp_path / "c", "--method", "sign", "--bits", "16"]
+    thread = threading.Thread(target=lambda: results.append(run(*fit).code))
+    thread.start()
+    thread.join(60)
+    assert results == [0]

@@ -6,6 +6,7 @@ import difflib
 import shlex
 import shutil
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -157,6 +158,9 @@ def command(corpus: str, output: Path, reading: ReadOptions, **options: Any) -> 
 @contextmanager
 def _terminable() -> Iterator[None]:
     """Let SIGTERM do what Ctrl-C does: the checkpoint is kept, the half-made directory goes."""
+    if threading.current_thread() is not threading.main_thread():  # only that one hears of signals
+        yield
+        return
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
