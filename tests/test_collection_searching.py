@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from nphash.codes import hamming_distances, pack
 from nphash.collection.searching import (
+    MAX_CANDIDATES,
     MIN_CANDIDATES,
     TIES_BOUND,
     SearchSettings,
@@ -17,11 +18,13 @@ from nphash.index import HammingIndex
 
 
 def test_number_of_candidates():
-    assert SearchSettings(10).n_candidates == MIN_CANDIDATES
-    assert SearchSettings(1000).n_candidates == 10_000
-    assert SearchSettings(10, candidates=12).n_candidates == 12
-    assert SearchSettings(10, rerank=False).n_candidates == 10
-    assert SearchSettings(None).n_candidates is None
+    assert SearchSettings(10).n_candidates(30) == MIN_CANDIDATES == 2_000
+    assert SearchSettings(10).n_candidates(30_000) == 3_000
+    assert SearchSettings(10).n_candidates(10**6) == MAX_CANDIDATES == 5_000
+    assert SearchSettings(1000).n_candidates(30) == 10_000
+    assert SearchSettings(10, candidates=12).n_candidates(10**6) == 12
+    assert SearchSettings(10, rerank=False).n_candidates(10**6) == 10
+    assert SearchSettings(None).n_candidates(10**6) is None
 
 
 @given(st.lists(st.integers(0, 6), min_size=1, max_size=40).map(sorted), st.integers(1, 45), st.booleans())

@@ -42,7 +42,11 @@ NUMBERS = 18  # columns of rank, distance and similarity
 @k_option(None, "Results a query.  [default: 10, or all with --radius]")
 @click.option("--radius", type=Whole(min=0), help="Only codes that differ in at most so many bits.")
 @click.option("--no-rerank", is_flag=True, help="Order by Hamming distance alone.")
-@click.option("--candidates", type=Whole(min=1), help="Nearest codes to rerank.  [default: 10 k, >= 2000]")
+@click.option(
+    "--candidates",
+    type=Whole(min=1),
+    help="Nearest codes to rerank.  [default: a tenth, 2000 to 5000, >= 10 k]",
+)
 @click.option("--explain", is_flag=True, help="Show shared words and differing bits.")
 @click.option("--full-text", is_flag=True, help="Whole texts instead of snippets in jsonl and csv.")
 @format_option
@@ -58,7 +62,8 @@ def command(
 
     The documents with the nearest codes are candidates; they are ordered by TF-IDF cosine of their
     text with the query's (column sim), because a short query makes a poor code. --no-rerank shows
-    the order of the codes (column dist: differing bits).
+    the order of the codes (column dist: differing bits). Similar documents with far codes are found
+    by more --candidates, which take longer.
 
     Words that are not in the collection's vocabulary are told. A query of such words and stop words
     alone finds nothing.
