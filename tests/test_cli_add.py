@@ -1,5 +1,11 @@
+import threading
+
 import pytest
 from collecting import contents, documents, fails, files, fresh, jsonl, run, write_jsonl
+
+from nphash.collection import Collection
+from nphash.collection.files import write_lock
+from nphash.corpus import Document
 
 
 @pytest.fixture
@@ -111,3 +117,23 @@ def test_rows_of_a_matrix_have_ids_that_are_made_up(path, tmp_path):
     assert result.code == 1 and "with another text" in result.err
     assert run("add", path, source, "--vocabulary", words, "--id-prefix", "new ").code == 0
     assert contents(path)[0][-1].id == "new x.svm:1"
+
+
+def test_writers_at_once_can_wait_for_each_other(path):
+    """In threads: the lock belongs to a descriptor, and each opens its own."""
+
+    def add(number):
+        with Collection.open(path) as collection:
+            collection.add([Document(f"n{number}", "gold")], wait=60)
+
+    with write_lock(path):
+        fails(1, "add", path, "-", stdin="gold\n", says=["another process", "--wait"])
+        fails(1, "remove", path, "d1", "--wait", "0.1", says="another process")
+        threads = [threading.Thread(target=add, args=[number]) for number in range(6)]
+        for thread in threads:
+            thread.start()
+    for thread in threads:
+        thread.join()
+    assert {d.id for d in contents(path)[0][30:]} == {f"n{number}" for number in range(6)}
+    assert run("add", path, "-", "--wait", "1", stdin="gold\n").code == 0
+    assert run("remove", path, "d1", "--compact", "--wait", "1").code == 0

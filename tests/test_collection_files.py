@@ -5,6 +5,8 @@ import pathlib
 import sqlite3
 import subprocess
 import sys
+import threading
+import time
 
 import pytest
 from hypothesis import given
@@ -125,3 +127,24 @@ def test_a_killed_process_gives_its_lock_back(tmp_path):
 def test_no_lock_where_nothing_can_be_written(tmp_path):
     with pytest.raises(CollectionError, match="cannot write"), files.write_lock(tmp_path / "missing"):
         pass
+
+
+def test_a_writer_can_wait_for_another(tmp_path):
+    held, events = threading.Event(), []
+
+    def other():
+        with files.write_lock(tmp_path):
+            held.set()
+            time.sleep(0.3)
+            events.append("other")
+
+    writer = threading.Thread(target=other)
+    writer.start()
+    held.wait()
+    for seconds in (0.0, 0.06, float("nan")):
+        with pytest.raises(CollectionError, match="another process"), files.write_lock(tmp_path, seconds):
+            pass
+    with files.write_lock(tmp_path, 60):
+        events.append("waited")
+    writer.join()
+    assert events == ["other", "waited"]

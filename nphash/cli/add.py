@@ -18,6 +18,7 @@ from nphash.cli.options import (
     reader_options,
     threads_option,
     use_threads,
+    wait_option,
 )
 from nphash.cli.output import many, note, note_wordless
 from nphash.cli.progress import counted
@@ -39,6 +40,7 @@ __all__ = ["command"]
     help="What to do with a document whose id is in the collection.",
 )
 @click.option("--id-prefix", metavar="TEXT", help="Put TEXT before each id.")
+@wait_option
 @threads_option
 @reader_options
 @quiet_option
@@ -47,6 +49,7 @@ def command(
     corpus: str,
     if_exists: str,
     id_prefix: str | None,
+    wait: float,
     threads: int | None,
     reading: ReadOptions,
     quiet: bool,
@@ -68,7 +71,7 @@ def command(
             documents = counted(documents, "documents read", quiet)
         if id_prefix is not None:
             documents = _prefixed(documents, id_prefix)
-        report = collection.add(documents, on_duplicate=if_exists)
+        report = collection.add(documents, on_duplicate=if_exists, wait=wait)
         said = [f"{report.added:,} added"]
         said += [f"{report.replaced:,} of them replaced older ones"] if report.replaced else []
         said += [f"{report.skipped:,} skipped"] if report.skipped else []

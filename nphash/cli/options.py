@@ -29,6 +29,7 @@ __all__ = [
     "reader_options",
     "threads_option",
     "use_threads",
+    "wait_option",
 ]
 
 Command = Callable[..., Any]
@@ -195,6 +196,17 @@ def quiet_option(function: Command) -> Command:
     return click.option("-q", "--quiet", is_flag=True, help="Say nothing on standard error but errors.")(
         function
     )
+
+
+def wait_option(function: Command) -> Command:
+    """Add ``--wait``."""
+    return click.option(
+        "--wait",
+        metavar="SECONDS",
+        type=click.FloatRange(min=0),
+        default=0.0,
+        help="Wait so long while another process is changing the collection.  [default: 0]",
+    )(function)
 
 
 def threads_option(function: Command) -> Command:

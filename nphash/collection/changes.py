@@ -92,16 +92,16 @@ class Change:
 
 
 @contextmanager
-def changing(folder: Path) -> Iterator[tuple[Change, Manifest]]:
+def changing(folder: Path, wait: float = 0.0) -> Iterator[tuple[Change, Manifest]]:
     """Hold the write lock and yield a change and the state it starts from; on any error the state stays.
 
     Raises
     ------
     CollectionError
-        If another process holds the lock, or writing fails.
+        If another process holds the lock after `wait` seconds, or writing fails.
     """
     read_manifest(folder)  # no lock file in a directory that is not a collection
-    with write_lock(folder):
+    with write_lock(folder, wait):
         manifest = read_manifest(folder)
         tidy(folder, manifest)
         change = Change(folder, manifest.generation + 1)

@@ -257,7 +257,9 @@ class Collection(Opened):
 
     # ------------------------------------------------------------------ change
 
-    def add(self, documents: Iterable[Document] | Matrix, *, on_duplicate: str = "error") -> AddReport:
+    def add(
+        self, documents: Iterable[Document] | Matrix, *, on_duplicate: str = "error", wait: float = 0.0
+    ) -> AddReport:
         """Encode documents and store them; all of them or, on any error, none.
 
         Parameters
@@ -266,7 +268,9 @@ class Collection(Opened):
             Documents, read once; or a matrix.
         on_duplicate
             What happens to a document whose id is taken: ``"error"``, ``"skip"`` it, or ``"replace"``
-            the old one by it.
+            the old one by it. An id that a reader made up is always an error if the text is another.
+        wait
+            Seconds to wait while another process is writing.
 
         Returns
         -------
@@ -283,12 +287,14 @@ class Collection(Opened):
         from nphash.collection.updating import add
 
         self._check_open()
-        report = add(self, documents, on_duplicate)
+        report = add(self, documents, on_duplicate, wait)
         self._reopen()
         return report
 
-    def remove(self, ids: Iterable[str], *, ignore_missing: bool = False) -> int:
+    def remove(self, ids: Iterable[str], *, ignore_missing: bool = False, wait: float = 0.0) -> int:
         """Remove documents by id and return how many; the text stays in its file until `compact`.
+
+        `wait` is for another writer, as in `add`.
 
         Raises
         ------
@@ -299,16 +305,16 @@ class Collection(Opened):
         from nphash.collection.updating import remove
 
         self._check_open()
-        count = remove(self, ids, ignore_missing)
+        count = remove(self, ids, ignore_missing, wait)
         self._reopen()
         return count
 
-    def compact(self) -> None:
-        """Rewrite the collection as one segment without the removed documents."""
+    def compact(self, *, wait: float = 0.0) -> None:
+        """Rewrite the collection as one segment without the removed documents; `wait` as in `add`."""
         from nphash.collection.updating import compact
 
         self._check_open()
-        compact(self)
+        compact(self, wait)
         self._reopen()
 
     def verify(self) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +25,9 @@ __all__ = [
     "write_lock",
     "writing",
 ]
+
+
+SECONDS_BETWEEN_TRIES = 0.05
 
 
 @dataclass(frozen=True)
@@ -88,27 +92,37 @@ def writing(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def write_lock(folder: Path) -> Iterator[None]:
+def write_lock(folder: Path, wait: float = 0.0) -> Iterator[None]:
     """Hold the right to change a collection; the system gives it back when the process ends, however it ends.
 
     Raises
     ------
     CollectionError
-        At once, if another process holds it.
+        If another process holds it, and still does after `wait` seconds.
     """
     path = folder / "lock"
     with writing(folder):
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        try:
-            _lock(descriptor)
-        except OSError:
-            raise CollectionError(
-                f"another process is changing the collection {folder}", "try again when it has finished"
-            ) from None
+        until = time.monotonic() + wait
+        while not _locked(descriptor):
+            if not time.monotonic() < until:
+                raise CollectionError(
+                    f"another process is changing the collection {folder}",
+                    "try again when it has finished; add and remove can wait for it (--wait SECONDS)",
+                )
+            time.sleep(SECONDS_BETWEEN_TRIES)
         yield
     finally:
         os.close(descriptor)
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        _lock(descriptor)
+    except OSError:
+        return False
+    return True
 
 
 def _lock(descriptor: int) -> None:

@@ -57,11 +57,13 @@ class _Added:
     replaced: list[int] = field(default_factory=list)
 
 
-def add(collection: Collection, documents: Iterable[Document] | Matrix, on_duplicate: str) -> AddReport:
+def add(
+    collection: Collection, documents: Iterable[Document] | Matrix, on_duplicate: str, wait: float
+) -> AddReport:
     """Do the work of `Collection.add`."""
     if on_duplicate not in ON_DUPLICATE:
         raise InputError(f"on_duplicate is {on_duplicate!r}", f"choose one of {', '.join(ON_DUPLICATE)}")
-    with _state(collection) as (change, manifest, segments):
+    with _state(collection, wait) as (change, manifest, segments):
         added = _Added()
         with DocumentWriter(change.path("documents", ".sqlite")) as writer:
             for block, X in weighed(documents, collection.vectorizer, AT_ONCE):
@@ -136,14 +138,14 @@ def _refuse_chance(block: list[Document], taken: dict[str, int], segments: Segme
             )
 
 
-def remove(collection: Collection, ids: Iterable[str], ignore_missing: bool) -> int:
+def remove(collection: Collection, ids: Iterable[str], ignore_missing: bool, wait: float) -> int:
     """Do the work of `Collection.remove`."""
     if isinstance(ids, str):
         raise InputError("ids is one string, but a list of ids is needed", "write remove([id])")
     ids = list(ids)
     if strange := [id_ for id_ in ids if not isinstance(id_, str)]:
         raise InputError(f"the id {strange[0]!r} is no string", "ids are strings; nothing was removed")
-    with _state(collection) as (change, manifest, segments):
+    with _state(collection, wait) as (change, manifest, segments):
         found = segments.positions_of(list(dict.fromkeys(ids)))
         missing = [id_ for id_ in ids if id_ not in found]
         if missing and not ignore_missing:
@@ -160,9 +162,9 @@ def remove(collection: Collection, ids: Iterable[str], ignore_missing: bool) -> 
     return len(found)
 
 
-def compact(collection: Collection) -> None:
+def compact(collection: Collection, wait: float) -> None:
     """Do the work of `Collection.compact`."""
-    with _state(collection) as (change, manifest, segments):
+    with _state(collection, wait) as (change, manifest, segments):
         _merge(change, manifest, segments, first=0)
 
 
@@ -216,9 +218,9 @@ def _set_removed(
 
 
 @contextmanager
-def _state(collection: Collection) -> Iterator[tuple[Change, Manifest, Segments]]:
+def _state(collection: Collection, wait: float = 0.0) -> Iterator[tuple[Change, Manifest, Segments]]:
     """Yield a change and the newest state, which may be newer than the one `collection` has open."""
-    with changing(collection.path) as (change, manifest):
+    with changing(collection.path, wait) as (change, manifest):
         if manifest.model != collection.manifest.model:
             raise CollectionError(
                 f"the collection {collection.path} was replaced by another one meanwhile", "open it again"
