@@ -87,7 +87,7 @@ print(out.tolist())
 def test_a_change_of_any_kernel_makes_all_anew(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # else the programs would import what is here
     shutil.copytree(Path(_jit.__file__).parent.parent, tmp_path / "nphash", ignore=WITHOUT_CACHE)
-    folder = {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    folder = {"NUMBA_CACHE_DIR": str(tmp_path / "cache"), "NUMBA_DISABLE_JIT": "0", "NPHASH_CACHE": "1"}
 
     def compiled():
         assert run(RECTIFY, **folder).stdout.strip() == "[0.0, 2.0]"
