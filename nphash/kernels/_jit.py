@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from functools import cache
-from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
+
+from nphash.kernels._cache import keep_safely
 
 __all__ = ["jit"]
 
@@ -45,28 +45,9 @@ def jit(fastmath: bool | set[str] = False, inline: bool = False) -> Callable[[F]
             options["inline"] = "always"
         if _use_cache:
             try:
-                return cast(F, _stamped(numba.jit(cache=True, **options)(function)))
+                return cast(F, keep_safely(numba.jit(cache=True, **options)(function)))
             except RuntimeError:  # Numba found no writable folder for its cache
                 pass
         return cast(F, numba.jit(**options)(function))
 
     return decorate
-
-
-def _stamped(kernel: Any) -> Any:
-    # A cached kernel is as old as the file it stands in, says Numba; but others are copied into it, from
-    # other files of this folder. So that a change of any of them counts, all are part of its age.
-    file = getattr(getattr(kernel, "_cache", None), "_cache_file", None)
-    if file is not None and hasattr(file, "_source_stamp"):
-        file._source_stamp = (file._source_stamp, _age_of_all())
-    return kernel
-
-
-@cache
-def _age_of_all() -> tuple[tuple[str, int, int], ...]:
-    try:
-        with os.scandir(Path(__file__).parent) as entries:
-            files = [(entry.name, entry.stat()) for entry in entries if entry.name.endswith(".py")]
-    except OSError:  # not a folder: Numba's own stamp has to do
-        return ()
-    return tuple(sorted((name, about.st_mtime_ns, about.st_size) for name, about in files))
