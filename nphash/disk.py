@@ -11,7 +11,7 @@ from pathlib import Path
 
 from nphash.errors import CollectionError
 
-__all__ = ["FULL", "cannot_write", "flush", "flush_folder", "replace_text", "writing"]
+__all__ = ["FULL", "cannot_write", "flush", "flush_folder", "is_full", "replace_text", "writing"]
 
 FULL = "the disk is full"
 _SHORT = re.compile(r"\d+ requested and \d+ written")
@@ -45,6 +45,17 @@ def replace_text(path: Path, text: str) -> None:
     flush_folder(path.parent)
 
 
+def is_full(error: OSError) -> bool:
+    """Return whether an error says that there is no room; NumPy's has no number for it, only words.
+
+    Examples
+    --------
+    >>> is_full(OSError("152000 requested and 38880 written")), is_full(OSError(errno.EACCES, "denied"))
+    (True, False)
+    """
+    return error.errno in {errno.ENOSPC, errno.EDQUOT} or _SHORT.fullmatch(str(error)) is not None
+
+
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
     """Turn what a full disk or a missing permission raises into one sentence about `folder`.
@@ -59,8 +70,7 @@ def writing(folder: Path) -> Iterator[None]:
     except CollectionError:
         raise
     except OSError as error:
-        # NumPy has no number for it: "152000 requested and 38880 written"
-        if error.errno in {errno.ENOSPC, errno.EDQUOT} or _SHORT.fullmatch(str(error)):
+        if is_full(error):
             problem = FULL
         elif error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
             problem = NOT_ALLOWED

@@ -108,9 +108,14 @@ def test_an_interrupted_writer_leaves_no_shards(tmp_path):
     refused(tmp_path / "s", f"holds no shards: it has no {MANIFEST}")
 
 
-def test_a_full_disk_is_told_in_a_sentence(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "error",
+    [OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), OSError("152000 requested and 38880 written")],
+    ids=["by the system", "by NumPy"],
+)
+def test_a_full_disk_is_told_in_a_sentence(tmp_path, monkeypatch, error):
     def full(*_, **__):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        raise error
 
     monkeypatch.setattr(shard_files.np, "save", full)
     with pytest.raises(CorpusError, match=r"disk is full.*make room"):

@@ -7,7 +7,6 @@ a row) and ``.data.npy`` (float32, positive). It is written last: without it the
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nphash.checksums import sha256_of
+from nphash.disk import FULL, is_full
 from nphash.errors import CorpusError, InputError
 
 __all__ = [
@@ -89,8 +89,8 @@ def writing(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            problem = "the disk is full"
+        if is_full(error):
+            problem = FULL
             hint = (
                 "word weights take about 8 bytes a word and document, and twice that for a while; make room"
             )

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
+from nphash.arguments import is_count
 from nphash.corpus.shards import Shards
 from nphash.errors import InputError, InputTypeError
 from nphash.relevance import read_labels
@@ -180,11 +181,7 @@ def seed_from(random_state: Any) -> int:
     """
     if random_state is None:
         return int(np.random.SeedSequence().generate_state(1, np.uint64)[0] >> np.uint64(1))
-    if (
-        isinstance(random_state, (int, np.integer))
-        and not isinstance(random_state, bool)
-        and random_state >= 0
-    ):
+    if is_count(random_state, 0):
         return int(random_state)
     if isinstance(random_state, np.random.Generator):
         return int(random_state.integers(2**63))

@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Collection
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any
 
-from nphash.arguments import check_count
+from nphash.arguments import check_count, is_number
 from nphash.errors import InputError
 from nphash.text.stop_words import as_source
 from nphash.text.tokenizer import WORD, make_tokenizer
@@ -97,7 +96,7 @@ class VectorizerSettings:
 
 
 def _check_share(share: Any) -> float:
-    if not isinstance(share, Real) or isinstance(share, bool) or not 0 < float(share) <= 1:
+    if not is_number(share) or not 0 < share <= 1:
         raise InputError(
             f"max_share is {share!r}, but a share is above 0 and at most 1",
             "give a number such as 0.8, or None",
