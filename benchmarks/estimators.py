@@ -4,7 +4,7 @@
     python -m benchmarks.estimators table    # prints what was measured
 
 ``nphash study estimators`` at a larger size: 10 bits, and a Doc2hash on the docstrings of NumPy and SciPy.
-Problems, estimators and intervals are those of `nphash.study`.
+Problems, estimators and intervals are those of `nphash.teaching.study`.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import time
 import click
 
 from benchmarks.records import RESULTS, environment, read, write
-from nphash.study import Findings, StudySettings, answer, format_table
-from nphash.study import run as measure
+from nphash.teaching.study import Findings, StudySettings, answer, format_table
+from nphash.teaching.study import run as measure
 
 RESULT = RESULTS / "estimators.json"
 SETTINGS = StudySettings(

@@ -23,7 +23,7 @@ from benchmarks.records import RESULTS, environment, read, write
 from nphash import gradcheck
 from nphash.gradcheck import Settings
 from nphash.gradcheck.check import check_problem
-from nphash.hashers.checking import operations
+from nphash.gradcheck.models import operations
 
 RESULT = RESULTS / "gradients.json"
 UNNAMED = "not to be told from the figures"

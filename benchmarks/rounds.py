@@ -23,9 +23,9 @@ from benchmarks.records import DATA, RESULTS, environment, read, write
 from benchmarks.tables import simple_table
 from nphash.corpus.protocol import prepare
 from nphash.hashers import Similarity
-from nphash.hashers.alike import rounds
-from nphash.hashers.lsi import fit_lsi, normalise_rows, project
-from nphash.hashers.neighbours import top_cosine
+from nphash.hashers.neighbours.exact import top_cosine
+from nphash.hashers.neighbours.lsi import fit_lsi, normalise_rows, project
+from nphash.hashers.neighbours.rounds import rounds
 
 RESULT = RESULTS / "rounds.json"
 NEIGHBOURS = (25, 100)

@@ -31,7 +31,7 @@ from benchmarks.records import RESULTS, read, write
 from benchmarks.search_common import ARXIV, make_codes, race, reading, timed
 from benchmarks.search_scale import PEERS, approximate, billion, growth
 from nphash.codes import Codes
-from nphash.index import HammingIndex
+from nphash.search import HammingIndex
 
 RESULT = RESULTS / "search.json"
 

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from nphash.codes import Codes
-from nphash.index import HammingIndex
-from nphash.threads import run_tasks
+from nphash.core.threads import run_tasks
+from nphash.search import HammingIndex
 
 __all__ = ["ARXIV", "make_codes", "numpy_nearest", "race", "random_codes", "reading", "timed"]
 

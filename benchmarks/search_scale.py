@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks.search_common import make_codes, numpy_nearest, race, random_codes, timed
 from nphash.codes import Codes, as_words
-from nphash.index import HammingIndex
+from nphash.search import HammingIndex
 
 __all__ = ["PEERS", "approximate", "billion", "growth"]
 

@@ -81,7 +81,7 @@ def lesson_of(equation: int) -> str:
     >>> lesson_of(1)
     '1'
     """
-    from nphash.lessons import LESSONS
+    from nphash.teaching.lessons import LESSONS
 
     return ", ".join(str(lesson.number) for lesson in LESSONS if equation in lesson.equations)
 
@@ -94,7 +94,7 @@ def gradient_checks() -> str:
 
 def estimator_answer() -> str:
     """Return what the study of `benchmarks.estimators` makes of the paper's sentence, as a literal block."""
-    from nphash.study import answer
+    from nphash.teaching.study import answer
 
     lines = answer(records.read(estimators.RESULT)["problems"]).splitlines()
     return "::\n\n" + "\n".join(f"   {line}".rstrip() for line in lines)

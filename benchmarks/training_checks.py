@@ -48,8 +48,8 @@ def main() -> None:
 
 def gradients_of(hasher: Any, params: Params, x: Any, engine: str, dtype: Any) -> Params:
     """Return the gradients of a batch by name, in float64."""
-    from nphash.engines import create_engine
-    from nphash.hashers.training import Batch
+    from nphash.engine.select import create_engine
+    from nphash.hashers.training.trainer import Batch
 
     own = {name: array.astype(dtype) for name, array in params.items()}
     x, rng = x.astype(dtype), np.random.default_rng(0)
@@ -72,9 +72,9 @@ def errors(hasher: Any, params: Params, x: Any) -> dict[str, dict[str, float]]:
 
 def trained(hasher: Any, X: Any, steps: int) -> Params:
     """Return the weights after so many steps of Adam."""
-    from nphash.adam import Adam
-    from nphash.engines import create_engine
-    from nphash.hashers.training import Batch
+    from nphash.engine.select import create_engine
+    from nphash.hashers.training.trainer import Batch
+    from nphash.nn.optim import Adam
 
     params, adam = hasher.start_params(X, X, 0), Adam(1e-3)
     engine = create_engine("numba", threads=1)
@@ -94,8 +94,8 @@ def trained(hasher: Any, X: Any, steps: int) -> Params:
 @click.option("--steps", default="0,300")
 def gradients(words: int, bits: str, steps: str) -> None:
     """Compare every tensor's gradient with float64."""
+    from nphash.core.threads import single_threaded_blas
     from nphash.hashers.doc2hash import Doc2Hash
-    from nphash.threads import single_threaded_blas
 
     X = zipf_documents(4_000, words)
     found = []
@@ -116,10 +116,10 @@ def one_step() -> None:
     """Do a first step and print its seconds; `first-step` runs this in processes of their own."""
     X = scipy.sparse.random(200, 3_000, 0.01, format="csr", dtype=np.float32, random_state=0)
     start = time.perf_counter()
-    from nphash.adam import Adam
-    from nphash.engines import create_engine
+    from nphash.engine.select import create_engine
     from nphash.hashers.doc2hash import Doc2Hash
-    from nphash.hashers.training import Batch
+    from nphash.hashers.training.trainer import Batch
+    from nphash.nn.optim import Adam
 
     hasher, adam = Doc2Hash(64), Adam()
     params, engine = hasher.start_params(X, X, 0), create_engine("auto", threads=1)

@@ -44,12 +44,12 @@ Step = Callable[[Order, int], float]
 
 def nphash_step(X: Any, bits: int, threads: int, engine: str = "auto") -> Step:
     """Return this package's step."""
-    from nphash.adam import Adam
-    from nphash.ahead import LookAhead
-    from nphash.engines import create_engine
+    from nphash.core.threads import single_threaded_blas
+    from nphash.engine.look_ahead import LookAhead
+    from nphash.engine.select import create_engine
     from nphash.hashers.doc2hash import Doc2Hash
-    from nphash.hashers.training import Batch
-    from nphash.threads import single_threaded_blas
+    from nphash.hashers.training.trainer import Batch
+    from nphash.nn.optim import Adam
 
     hasher = Doc2Hash(bits, hidden=(HIDDEN, HIDDEN), dropout=DROPOUT, kl_weight=KL_WEIGHT, temperature=1.0)
     params, adam = hasher.start_params(X, X, 0), Adam(RATE, threads=threads)

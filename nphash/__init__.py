@@ -8,14 +8,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nphash._version import __version__
-from nphash.exports import on_first_use
+from nphash.core.lazy_imports import on_first_use
 
 if TYPE_CHECKING:
     from nphash.collection import Collection
     from nphash.hashers.doc2hash import Doc2Hash
     from nphash.hashers.nphash import NpHash
-    from nphash.hashers.settings import Training
-    from nphash.index import HammingIndex
+    from nphash.hashers.training.settings import Training
+    from nphash.search import HammingIndex
     from nphash.text.vectorizer import Vectorizer, VectorizerSettings
 
 __all__ = [
@@ -34,9 +34,9 @@ __getattr__ = on_first_use(
     {
         "Collection": "nphash.collection",
         "Doc2Hash": "nphash.hashers.doc2hash",
-        "HammingIndex": "nphash.index",
+        "HammingIndex": "nphash.search",
         "NpHash": "nphash.hashers.nphash",
-        "Training": "nphash.hashers.settings",
+        "Training": "nphash.hashers.training.settings",
         "Vectorizer": "nphash.text.vectorizer",
         "VectorizerSettings": "nphash.text.settings",
     },

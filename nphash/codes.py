@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nphash.arguments import is_count, ones_of
+from nphash.core.arguments import is_count, ones_of
 from nphash.errors import InputError
 
 __all__ = [

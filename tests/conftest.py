@@ -5,7 +5,7 @@ import signal
 import numpy as np
 import pytest
 
-from nphash.threads import single_threaded_blas
+from nphash.core.threads import single_threaded_blas
 
 
 def pytest_configure(config):

@@ -1,4 +1,4 @@
-"""The package keeps its shape: imports point downwards, Numba stays in kernels, nothing prints or pickles."""
+"""The package keeps its shape: imports point downwards, Numba in one package, nothing prints or pickles."""
 
 from __future__ import annotations
 
@@ -12,50 +12,22 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "nphash"
 # Lessons and exercises are scripts for students, not modules; tests/test_lessons.py runs them.
-SCRIPTS = tuple(PACKAGE.glob("lessons/lesson_*.py")) + tuple(PACKAGE.glob("lessons/exercise_*.py"))
+SCRIPTS = tuple(PACKAGE.glob("teaching/lessons/lesson_*.py")) + tuple(
+    PACKAGE.glob("teaching/lessons/exercise_*.py")
+)
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path not in SCRIPTS)
 
-# Lowest first; a module may import from its own level (without a cycle) and from those before it.
-LEVELS = [
-    {
-        "errors",
-        "_version",
-        "checksums",
-        "disk",
-        "exports",
-        "pool",
-        "background",
-        "arguments",
-        "threads",
-        "kernels",
-    },
-    {
-        "ops",
-        "gumbel",
-        "losses",
-        "adam",
-        "ahead",
-        "schedules",
-        "codes",
-        "relevance",
-        "ties",
-        "metrics",
-        "distillation",
-        "divergences",
-        "documents",
-        "engine",
-        "engines",
-        "compiled",
-        "lazy",
-        "machine",
-        "postponed",
-        "profile",
-        "text",
-    },
-    {"corpus", "gradcheck", "index", "assessment", "estimators"},
+# The rooms, lowest first: a module imports from its own room (without a cycle) and from those before it.
+ROOMS = [
+    {"errors", "_version"},
+    {"core"},
+    {"codes"},
+    {"nn", "text"},
+    {"metrics"},
+    {"search", "engine", "corpus"},
     {"hashers"},
-    {"collection"},
-    {"distributed", "report", "lessons", "study"},
+    {"gradcheck", "collection"},
+    {"teaching"},
     {"cli"},
     {"__init__", "__main__"},
 ]
@@ -70,7 +42,7 @@ def name_of(path: Path) -> str:
 
 def level(module: str) -> int:
     part = module.split(".")[1] if "." in module else "__init__"
-    return next(i for i, names in enumerate(LEVELS) if part in names)
+    return next(i for i, names in enumerate(ROOMS) if part in names)
 
 
 def imports(path: Path) -> list[tuple[str, bool]]:
@@ -128,10 +100,11 @@ def test_no_import_cycles() -> None:
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_foreign_imports(path: Path) -> None:
+    own = name_of(path)
     for target, inside in imports(path):
         package = target.split(".")[0]
         if package in {"numba", "llvmlite"}:
-            assert "kernels" in path.parts, f"{path} imports {package}"
+            assert own.startswith("nphash.core.jit"), f"{path} imports {package}"
         if package in OPTIONAL:
             assert inside, f"{path} imports the optional {package} at module level"
         elif package not in RUNTIME:
@@ -141,7 +114,7 @@ def test_foreign_imports(path: Path) -> None:
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_files_stay_short(path: Path) -> None:
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= 350
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 500
 
 
 def test_a_test_file_for_each_module() -> None:
@@ -150,14 +123,15 @@ def test_a_test_file_for_each_module() -> None:
         parts = path.relative_to(PACKAGE).with_suffix("").parts
         if parts[-1] in {"__init__", "__main__", "_version"}:
             continue
-        name = "_".join(part.strip("_") for part in parts)
-        if not (ROOT / "tests" / f"test_{name}.py").exists():
-            missing.append(f"test_{name}.py")
+        *rooms, name = (part.strip("_") for part in parts)
+        test = ROOT / "tests" / Path(*rooms) / f"test_{name}.py"
+        if not test.exists():
+            missing.append(str(test))
     assert not missing
 
 
 @pytest.mark.parametrize(
-    "module", ["nphash", "nphash.cli", "nphash.index", "nphash.text.tokenizer", "nphash.ops"]
+    "module", ["nphash", "nphash.cli", "nphash.search", "nphash.text.tokenizer", "nphash.nn.ops"]
 )
 def test_import_does_not_load_numba(module: str) -> None:
     program = f"import sys, {module}; print(sorted({{'numba', 'sklearn'}} & set(sys.modules)))"

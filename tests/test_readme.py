@@ -35,7 +35,7 @@ def test_every_equation_of_the_paper_has_one_function() -> None:
 
 def test_every_equation_is_derived_in_a_lesson() -> None:
     from benchmarks.tables import equation_rows, equations, lesson_of
-    from nphash.lessons import FOLDER, find_lesson
+    from nphash.teaching.lessons import FOLDER, find_lesson
 
     table = equations()
     for number, function, _ in equation_rows():

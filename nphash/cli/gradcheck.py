@@ -74,7 +74,8 @@ def command(names: tuple[str, ...], exercise: Path | None, **options: Any) -> No
 
 def _check(names: tuple[str, ...], options: dict[str, Any]) -> None:
     from nphash import gradcheck
-    from nphash.hashers import checking, checking_kernels
+    from nphash.gradcheck import kernels as checking_kernels
+    from nphash.gradcheck import models as checking
 
     output: Path | None = options["output"]
     if output is not None:
@@ -110,7 +111,7 @@ def _refuse(output: Path, force: bool) -> None:
 
 def _explain_missing(names: tuple[str, ...]) -> None:
     from nphash.errors import InputError
-    from nphash.hashers.checking import WITHOUT_GRADIENT
+    from nphash.gradcheck.models import WITHOUT_GRADIENT
 
     for name in names:
         if name in WITHOUT_GRADIENT:
@@ -129,7 +130,9 @@ def _curves(reports: list[Report]) -> None:
 
 
 def _list() -> None:
-    from nphash.hashers import METHODS, checking, checking_kernels
+    from nphash.gradcheck import kernels as checking_kernels
+    from nphash.gradcheck import models as checking
+    from nphash.hashers import METHODS
 
     for name in dict.fromkeys(case.title for case in checking.operations()):
         click.echo(name)
@@ -142,8 +145,8 @@ def _list() -> None:
 
 
 def _grade(file: Path, seed: int, seconds: float | None, form: str | None) -> None:
-    from nphash.lessons.apart import SECONDS, grade_apart
-    from nphash.lessons.exercises import all_right, format_grades, format_grades_jsonl
+    from nphash.teaching.exercises import all_right, format_grades, format_grades_jsonl
+    from nphash.teaching.isolation import SECONDS, grade_apart
 
     grades = grade_apart(file, seed, SECONDS if seconds is None else seconds)
     click.echo((format_grades_jsonl if chosen_format(form) == "jsonl" else format_grades)(grades))

@@ -115,7 +115,7 @@ def describe_collection(collection: Collection) -> dict[str, Any]:
 
 def describe_system() -> dict[str, Any]:
     """Return versions, processor, threads and linear algebra library, by name."""
-    from nphash.threads import blas_libraries, count_threads
+    from nphash.core.threads import blas_libraries, count_threads
 
     found: dict[str, Any] = {
         "nphash": __version__,
@@ -150,7 +150,7 @@ def _processor() -> str:
 def _cache_folder() -> str:
     """Return where Numba keeps compiled kernels: a folder beside the package, if that can be written."""
     given = os.environ.get("NUMBA_CACHE_DIR")
-    beside = Path(__file__).parent.parent / "kernels"
+    beside = Path(__file__).parent.parent / "core" / "jit"
     if given:
         return given
     return (

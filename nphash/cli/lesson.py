@@ -28,7 +28,7 @@ def command(number: int, output: Path, force: bool) -> None:
     Run the lesson with 'python FILE', or cell by cell in an editor that knows '# %%'. Fill in the exercise
     and grade it with 'nphash gradcheck --exercise FILE'.
     """
-    from nphash.lessons import copy_lesson
+    from nphash.teaching.lessons import copy_lesson
 
     lesson, exercise = copy_lesson(number, output, force=force)
     click.echo(str(lesson))

@@ -17,7 +17,7 @@ def command(output_format: str | None) -> None:
     Nine scripts lead from counting words to a searchable code, each with the derivations, cells to run and
     an exercise. 'nphash lesson N -o FOLDER' copies one out.
     """
-    from nphash.lessons import LESSONS
+    from nphash.teaching.lessons import LESSONS
 
     form = chosen_format(output_format)
     records = [

@@ -152,7 +152,7 @@ def _convert_tuple(text: str, kinds: tuple[Any, ...]) -> tuple[Any, ...]:
 
 def _convert_schedule(text: str) -> Any:
     """Return a schedule written as a call with numbers: ``Linear(0, 30, epochs=5)``."""
-    from nphash import schedules
+    from nphash.nn import schedules
 
     classes = {name.lower(): getattr(schedules, name) for name in SCHEDULES}
     try:

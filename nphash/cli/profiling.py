@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from nphash.cli.output import Writer, chosen_format, echo_table, note
 
 if TYPE_CHECKING:
-    from nphash.hashers.progress import Progress
-    from nphash.machine import Limits
+    from nphash.engine.roofline import Limits
+    from nphash.hashers.training.progress import Progress
 
 __all__ = ["show_profile"]
 
@@ -36,8 +36,8 @@ def show_profile(
     if first is None or last is None:
         note(f"no profile: {method} does not learn by steps, or was stopped before the first", quiet)
         return
-    from nphash.hashers.costs import model_bytes
-    from nphash.machine import measure_limits
+    from nphash.engine.costs import model_bytes
+    from nphash.engine.roofline import measure_limits
 
     assert last.scale is not None
     limits = measure_limits(model_bytes(last.params), last.scale.threads)
@@ -61,7 +61,7 @@ def _steps(progress: Progress) -> int:
 
 def _rows(first: Progress, last: Progress, limits: Limits) -> list[dict[str, Any]]:
     """Return the parts, the slowest first, then what is in no part, then the whole."""
-    from nphash.hashers.costs import least_work
+    from nphash.engine.costs import least_work
 
     assert last.scale is not None
     steps = _steps(last) - _steps(first)

@@ -40,8 +40,8 @@ def estimators(
     gradient is a sum over all codes. Bias and variance are relative to its size, with 95 % intervals;
     what they say about the paper's sentence stands below. It takes less than a minute.
     """
-    from nphash import study
-    from nphash.study.answering import draw, records
+    from nphash.teaching import study
+    from nphash.teaching.study.answering import draw, records
 
     if output is not None:
         _refuse(output, force)

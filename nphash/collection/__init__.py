@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from nphash.collection.collection import Collection
 from nphash.collection.searching import Explanation, Hit, SearchSettings
 from nphash.collection.view import Documents
-from nphash.exports import on_first_use
+from nphash.core.lazy_imports import on_first_use
 
 if TYPE_CHECKING:
     from nphash.collection.creating import CreateSettings

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from nphash.collection.files import record, write_lock, writing
 from nphash.collection.manifest import MANIFEST, Manifest, read_manifest, write_manifest
-from nphash.disk import flush, flush_folder
+from nphash.core.disk import flush, flush_folder
 from nphash.errors import CollectionError
 
 __all__ = ["Change", "changing", "creating", "is_leftover"]

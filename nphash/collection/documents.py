@@ -21,8 +21,8 @@ from types import TracebackType
 from typing import TypeVar
 
 from nphash.collection.files import writing
+from nphash.core.disk import flush
 from nphash.corpus import Document
-from nphash.disk import flush
 from nphash.errors import CollectionError, InputError
 
 __all__ = ["DocumentFile", "DocumentWriter", "checked", "storable"]

@@ -13,8 +13,8 @@ from nphash.codes import Codes, hamming_distances, n_bytes
 from nphash.collection.documents import storable
 from nphash.corpus import Document, label_matrix
 from nphash.errors import InputError
-from nphash.relevance import RelevantBlock, relevance_blocks
-from nphash.ties import Ranking, figures, rank_by_score, tie_groups
+from nphash.metrics.relevance import RelevantBlock, relevance_blocks
+from nphash.metrics.ties import Ranking, figures, rank_by_score, tie_groups
 
 if TYPE_CHECKING:
     from nphash.collection.collection import Collection
@@ -34,7 +34,7 @@ class Evaluation:
     Attributes
     ----------
     figures
-        By name, as `nphash.metrics.retrieval` returns them.
+        By name, as `nphash.metrics.retrieval.retrieval` returns them.
     n_queries, n_documents
         How many queries were asked, and of how many documents.
     k

@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 
-from nphash import disk
-from nphash.checksums import sha256_of
+from nphash.core import disk
+from nphash.core.checksums import sha256_of
 from nphash.errors import CollectionError
 
 __all__ = [
@@ -76,7 +76,7 @@ def check_name(name: object) -> str:
 
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
-    """Do `nphash.disk.writing`, for what SQLite says of the disk too.
+    """Do `nphash.core.disk.writing`, for what SQLite says of the disk too.
 
     Raises
     ------

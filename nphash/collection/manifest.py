@@ -15,7 +15,7 @@ from typing import Any
 
 from nphash._version import __version__
 from nphash.collection.files import FileRecord, check_name, record
-from nphash.disk import replace_text
+from nphash.core.disk import replace_text
 from nphash.errors import CollectionError, InputError
 
 __all__ = ["FORMAT_VERSION", "MANIFEST", "Manifest", "SegmentFiles", "read_manifest", "write_manifest"]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from nphash.hashers import Hasher
-    from nphash.index import HammingIndex
+    from nphash.search import HammingIndex
 
 __all__ = ["Opened"]
 
@@ -98,7 +98,7 @@ class Opened:
     @cached_property
     def index(self) -> HammingIndex:
         """Exact Hamming index over all documents; its ids are positions, see `Documents.position`."""
-        from nphash.index import HammingIndex
+        from nphash.search import HammingIndex
 
         index = HammingIndex(self.n_bits)
         for codes in self.segments.codes:

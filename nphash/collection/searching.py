@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from nphash.arguments import check_count
 from nphash.codes import Codes, unpack
 from nphash.collection.reranking import Reranker
 from nphash.collection.segments import Segments
+from nphash.core.arguments import check_count
 from nphash.corpus import Document
 from nphash.errors import InputError
 
 if TYPE_CHECKING:
-    from nphash.index import HammingIndex
+    from nphash.search import HammingIndex
 
 __all__ = ["Explanation", "Hit", "SearchSettings", "Searcher", "as_queries", "candidates", "chosen", "order"]
 

@@ -15,8 +15,8 @@ import numpy.typing as npt
 from nphash.codes import Codes, n_bytes
 from nphash.collection.documents import DocumentFile
 from nphash.collection.manifest import Manifest, SegmentFiles
+from nphash.core.disk import flush
 from nphash.corpus import Document
-from nphash.disk import flush
 from nphash.errors import CollectionError
 
 __all__ = ["Segments", "load_array", "save_array"]

@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nphash.checksums import sha256_of
-from nphash.disk import FULL, is_full
+from nphash.core.checksums import sha256_of
+from nphash.core.disk import FULL, is_full
 from nphash.errors import CorpusError, InputError
 
 __all__ = [

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from nphash import distillation, gumbel, losses, ops
 from nphash.gradcheck.problem import Problem, from_function
 from nphash.gradcheck.samples import Hard
+from nphash.nn import distillation, gumbel, losses, ops
 
 __all__ = ["Case", "operations"]
 

@@ -24,7 +24,7 @@ def straight_through_surrogate(hard: Sample, relaxed: Sample) -> Sample:
     Parameters
     ----------
     hard, relaxed
-        Such as `nphash.gumbel.straight_through_bits` and `nphash.gumbel.relaxed_bits`; called alike.
+        Such as `nphash.nn.gumbel.straight_through_bits` and `nphash.nn.gumbel.relaxed_bits`; called alike.
 
     Returns
     -------
@@ -34,7 +34,7 @@ def straight_through_surrogate(hard: Sample, relaxed: Sample) -> Sample:
     Examples
     --------
     >>> import numpy as np
-    >>> from nphash.gumbel import relaxed_bits, straight_through_bits
+    >>> from nphash.nn.gumbel import relaxed_bits, straight_through_bits
     >>> sample = straight_through_surrogate(straight_through_bits, relaxed_bits)
     >>> noise = np.zeros(1)
     >>> sample(np.array([0.5]), noise, 1.0)[0], sample(np.array([0.6]), noise, 1.0)[0].round(3)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nphash.exports import on_first_use
+from nphash.core.lazy_imports import on_first_use
 from nphash.hashers.base import Hasher
-from nphash.hashers.heads import Labels
 from nphash.hashers.methods import METHODS, create, describe, find, method_of
+from nphash.hashers.parts.heads import Labels
 from nphash.hashers.persistence import load, save
-from nphash.hashers.settings import Similarity
-from nphash.hashers.training import Progress, Training
+from nphash.hashers.training.settings import Similarity
+from nphash.hashers.training.trainer import Progress, Training
 
 if TYPE_CHECKING:
     from nphash.hashers.ammi import AMMI

@@ -16,23 +16,23 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse
 
-from nphash.arguments import is_count, is_number
 from nphash.codes import pack
+from nphash.core.arguments import is_count, is_number
+from nphash.core.threads import count_threads, cut, run_blocks, single_threaded_blas
 from nphash.corpus.shards import Shards, rows_where
-from nphash.engine import Engine
-from nphash.engines import create_engine
+from nphash.engine.base import Engine
+from nphash.engine.select import create_engine
 from nphash.errors import InputError
 from nphash.hashers.base import Hasher
-from nphash.hashers.heads import Labels, classify, start_head, targets
 from nphash.hashers.inputs import seed_from
-from nphash.hashers.networks import encoder, glorot, layers, log_unigram
-from nphash.hashers.partial import forget, partial_fit
-from nphash.hashers.training import Batch, Data, Params, Training, train
-from nphash.hashers.validation import held_out_rows, precision_validator, subset
-from nphash.losses import bound_loss, supervised_loss
-from nphash.ops import dense, dropout_mask
-from nphash.schedules import Schedule, ScheduleLike, as_schedule, schedule_ends
-from nphash.threads import count_threads, cut, run_blocks, single_threaded_blas
+from nphash.hashers.parts.heads import Labels, classify, start_head, targets
+from nphash.hashers.parts.networks import encoder, glorot, layers, log_unigram
+from nphash.hashers.training.partial import forget, partial_fit
+from nphash.hashers.training.trainer import Batch, Data, Params, Training, train
+from nphash.hashers.training.validation import held_out_rows, precision_validator, subset
+from nphash.nn.losses import bound_loss, supervised_loss
+from nphash.nn.ops import dense, dropout_mask
+from nphash.nn.schedules import Schedule, ScheduleLike, as_schedule, schedule_ends
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -24,7 +24,7 @@ from nphash.hashers.inputs import check_documents, check_labels
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from nphash.hashers.settings import Training
+    from nphash.hashers.training.settings import Training
 
 __all__ = ["Hasher", "unchanged_on_error"]
 

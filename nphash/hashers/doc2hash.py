@@ -3,7 +3,7 @@
 Each bit is a categorical variable with two categories, sampled by the Gumbel-max trick and
 trained through its Gumbel-softmax relaxation. Two categories depend only on the difference
 a = a_1 - a_0 of their logits, and the difference of two Gumbel draws is one logistic draw, so the
-model here has one logit a bit; `nphash.gumbel` holds the paper's form, and a test shows that both
+model here has one logit a bit; `nphash.nn.gumbel` holds the paper's form, and a test shows that both
 give the same samples, loss and gradients.
 
 Where this departs from the printed paper and the published code:
@@ -28,13 +28,13 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from nphash.errors import InputError
-from nphash.gumbel import logistic_noise, relaxed_bits, straight_through_bits
 from nphash.hashers.autoencoder import BackLatent, Latent, VariationalHasher, drawn, slowing
-from nphash.hashers.heads import Labels
-from nphash.hashers.training import Batch, Params, Training
-from nphash.losses import bernoulli_kl
-from nphash.ops import Array, Back
-from nphash.schedules import ScheduleLike
+from nphash.hashers.parts.heads import Labels
+from nphash.hashers.training.trainer import Batch, Params, Training
+from nphash.nn.gumbel import logistic_noise, relaxed_bits, straight_through_bits
+from nphash.nn.losses import bernoulli_kl
+from nphash.nn.ops import Array, Back
+from nphash.nn.schedules import ScheduleLike
 
 __all__ = ["Doc2Hash", "Doc2HashS"]
 

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
-from nphash.arguments import is_count
+from nphash.core.arguments import is_count
 from nphash.corpus.shards import Shards
 from nphash.errors import InputError, InputTypeError
-from nphash.relevance import read_labels
+from nphash.metrics.relevance import read_labels
 
 __all__ = ["check_documents", "check_labels", "seed_from"]
 
@@ -135,7 +135,7 @@ def check_labels(y: Any, n: int, hasher: Any = None, *, required: bool, name: st
     Parameters
     ----------
     y
-        As `nphash.relevance.read_labels` takes them; None stays None.
+        As `nphash.metrics.relevance.read_labels` takes them; None stays None.
     n
         How many documents there are.
     hasher

@@ -19,12 +19,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nphash.arguments import is_count
+from nphash.core.arguments import is_count
+from nphash.core.threads import count_threads, single_threaded_blas
 from nphash.errors import InputError
 from nphash.hashers.inputs import seed_from
-from nphash.hashers.linear import LinearHasher
-from nphash.hashers.lsi import fit_lsi, normalise_rows, project
-from nphash.threads import count_threads, single_threaded_blas
+from nphash.hashers.neighbours.lsi import fit_lsi, normalise_rows, project
+from nphash.hashers.parts.linear import LinearHasher
 
 __all__ = ["ITQ", "rotation"]
 

@@ -29,16 +29,16 @@ import numpy as np
 import numpy.typing as npt
 import scipy.linalg
 
-from nphash.arguments import is_count
+from nphash.core.arguments import is_count
+from nphash.core.threads import count_threads, single_threaded_blas
 from nphash.errors import InputError
 from nphash.hashers.base import Hasher
-from nphash.hashers.heads import targets
 from nphash.hashers.inputs import seed_from
-from nphash.hashers.linear import product_in_blocks
-from nphash.hashers.lsi import fit_lsi, fix_signs, normalise_rows, project
-from nphash.ops import tanh
-from nphash.relevance import relevance
-from nphash.threads import count_threads, single_threaded_blas
+from nphash.hashers.neighbours.lsi import fit_lsi, fix_signs, normalise_rows, project
+from nphash.hashers.parts.heads import targets
+from nphash.hashers.parts.linear import product_in_blocks
+from nphash.metrics.relevance import relevance
+from nphash.nn.ops import tanh
 
 __all__ = ["KSH", "Residual", "smooth_objective"]
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from nphash.errors import InputError
 from nphash.hashers.inputs import seed_from
-from nphash.hashers.linear import LinearHasher
+from nphash.hashers.parts.linear import LinearHasher
 
 __all__ = ["LSH"]
 

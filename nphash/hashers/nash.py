@@ -22,14 +22,14 @@ from typing import Any, ClassVar
 import numpy as np
 
 from nphash.errors import InputError
-from nphash.gumbel import straight_through_bernoulli
 from nphash.hashers.autoencoder import BackLatent, Latent, VariationalHasher, drawn, slowing
-from nphash.hashers.heads import Labels
-from nphash.hashers.networks import encoder, glorot
-from nphash.hashers.training import Batch, Params, Training
-from nphash.losses import bernoulli_kl
-from nphash.ops import Array, Back, dense, gaussian_sample
-from nphash.schedules import ScheduleLike
+from nphash.hashers.parts.heads import Labels
+from nphash.hashers.parts.networks import encoder, glorot
+from nphash.hashers.training.trainer import Batch, Params, Training
+from nphash.nn.gumbel import straight_through_bernoulli
+from nphash.nn.losses import bernoulli_kl
+from nphash.nn.ops import Array, Back, dense, gaussian_sample
+from nphash.nn.schedules import ScheduleLike
 
 __all__ = ["Nash", "NashDN", "NashDNS", "NashN"]
 

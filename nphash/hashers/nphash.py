@@ -7,7 +7,7 @@ Six ideas, none of which needs labels:
 * the neighbours come from a Laplacian eigenmap of the graph of similar documents, where chains of
   small steps count, not from direct similarity;
 * rounds: where a document lies in the eigenmap is predicted from its words, the graph is made again with
-  what was predicted, and so on (`nphash.hashers.alike`);
+  what was predicted, and so on (`nphash.hashers.neighbours.rounds`);
 * distillation: within a batch, codes are as near as a teacher says, cosine in the predicted coordinates;
 * the encoder reads LSI and predicted coordinates, not words: it cannot learn its documents by heart, and
   new ones get codes as good as theirs;
@@ -31,20 +31,20 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from nphash.distillation import similarity_distillation
-from nphash.engine import Engine
+from nphash.engine.base import Engine
 from nphash.errors import InputError, UnsupportedError
 from nphash.hashers.doc2hash import Doc2Hash
-from nphash.hashers.networks import INPUT_LENGTH, layers, normalise_rows
-from nphash.hashers.settings import Similarity
-from nphash.hashers.training import Batch, Params, Training
-from nphash.hashers.validation import precision_validator
-from nphash.losses import bound_loss
-from nphash.ops import Array, dropout, softmax, sparse_dense
-from nphash.schedules import ScheduleLike
+from nphash.hashers.parts.networks import INPUT_LENGTH, layers, normalise_rows
+from nphash.hashers.training.settings import Similarity
+from nphash.hashers.training.trainer import Batch, Params, Training
+from nphash.hashers.training.validation import precision_validator
+from nphash.nn.distillation import similarity_distillation
+from nphash.nn.losses import bound_loss
+from nphash.nn.ops import Array, dropout, softmax, sparse_dense
+from nphash.nn.schedules import ScheduleLike
 
 if TYPE_CHECKING:
-    from nphash.hashers.alike import Alike
+    from nphash.hashers.neighbours.rounds import Alike
 
 __all__ = ["NpHash", "Similarity"]
 
@@ -193,7 +193,7 @@ class NpHash(Doc2Hash):
         return {name: array.astype(self._training.dtype) for name, array in {**params, "V_u": V_u}.items()}
 
     def _context(self, X: Any, seed: int) -> Alike:
-        from nphash.hashers.alike import find_alike
+        from nphash.hashers.neighbours.rounds import find_alike
 
         return find_alike(X, self._settings("similarity"), seed, self.threads)
 
@@ -226,7 +226,7 @@ class NpHash(Doc2Hash):
 
     def ready(self, params: Params, X: Any) -> Params:
         """Return weights with ``W_g (V, L)``, by which words tell the bits of encoder and decoder."""
-        from nphash.hashers.regression import ridge
+        from nphash.hashers.neighbours.ridge import ridge
 
         bits = np.sign(self._logits(params, X)).astype(np.int8)  # (n, L)
         some = [bits[:, i : i + BITS_AT_ONCE] for i in range(0, self.n_bits, BITS_AT_ONCE)]

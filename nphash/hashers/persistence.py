@@ -20,12 +20,12 @@ from typing import Any
 
 import numpy as np
 
-from nphash import schedules
-from nphash.arguments import is_count
-from nphash.disk import flush, flush_folder, replace_text, writing
+from nphash.core.arguments import is_count
+from nphash.core.disk import flush, flush_folder, replace_text, writing
 from nphash.errors import CollectionError, InputError, NotFittedError
 from nphash.hashers.base import Hasher
 from nphash.hashers.methods import create, find, method_of
+from nphash.nn import schedules
 
 __all__ = ["load", "save"]
 
@@ -188,7 +188,7 @@ def _plain(value: Any) -> Any:
         return value
     raise InputError(
         f"{value!r} cannot be saved without pickle",
-        "give a number, a pair (first, last) or a schedule of nphash.schedules",
+        "give a number, a pair (first, last) or a schedule of nphash.nn.schedules",
     )
 
 

@@ -27,14 +27,14 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse
 
-from nphash.arguments import check_positive, is_count
+from nphash.core.arguments import check_positive, is_count
+from nphash.core.threads import count_threads, single_threaded_blas
 from nphash.errors import InputError
-from nphash.hashers.heads import targets
 from nphash.hashers.inputs import seed_from
 from nphash.hashers.itq import rotation
-from nphash.hashers.linear import LinearHasher
-from nphash.hashers.lsi import fit_lsi, normalise_rows, project
-from nphash.threads import count_threads, single_threaded_blas
+from nphash.hashers.neighbours.lsi import fit_lsi, normalise_rows, project
+from nphash.hashers.parts.heads import targets
+from nphash.hashers.parts.linear import LinearHasher
 
 __all__ = ["SHTTM", "ridge", "tag_step", "tags_objective"]
 

@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nphash.core.threads import count_threads
 from nphash.hashers.base import Hasher
 from nphash.hashers.inputs import seed_from
-from nphash.hashers.lsi import fit_lsi, project
-from nphash.threads import count_threads
+from nphash.hashers.neighbours.lsi import fit_lsi, project
 
 __all__ = ["SpectralHashing", "modes"]
 

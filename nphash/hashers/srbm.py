@@ -30,19 +30,19 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from nphash.arguments import check_positive, is_count
 from nphash.codes import pack
+from nphash.core.arguments import check_positive, is_count
+from nphash.core.threads import single_threaded_blas
 from nphash.errors import InputError
 from nphash.hashers.base import Hasher
 from nphash.hashers.inputs import seed_from
-from nphash.hashers.linear import product_in_blocks
-from nphash.hashers.rbm import pretrain, scale_to_counts
-from nphash.hashers.training import Batch, Data, Params, Training, train
-from nphash.hashers.validation import held_out_rows, precision_validator, subset
-from nphash.losses import reconstruction
-from nphash.ops import dense, sigmoid, sparse_dense
-from nphash.schedules import ScheduleLike, as_schedule, schedule_ends
-from nphash.threads import single_threaded_blas
+from nphash.hashers.parts.linear import product_in_blocks
+from nphash.hashers.parts.rbm import pretrain, scale_to_counts
+from nphash.hashers.training.trainer import Batch, Data, Params, Training, train
+from nphash.hashers.training.validation import held_out_rows, precision_validator, subset
+from nphash.nn.losses import reconstruction
+from nphash.nn.ops import dense, sigmoid, sparse_dense
+from nphash.nn.schedules import ScheduleLike, as_schedule, schedule_ends
 
 __all__ = ["StackedRBM"]
 

@@ -20,14 +20,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nphash.arguments import check_positive, is_count
+from nphash.core.arguments import check_positive, is_count
+from nphash.core.threads import count_threads, cut, run_blocks
 from nphash.errors import InputError
-from nphash.hashers.approximate import neighbours_of_any_number
-from nphash.hashers.eigenmap import laplacian_eigenmap
 from nphash.hashers.inputs import seed_from
-from nphash.hashers.linear import LinearHasher
-from nphash.hashers.neighbours import knn_graph
-from nphash.threads import count_threads, cut, run_blocks
+from nphash.hashers.neighbours.approximate import neighbours_of_any_number
+from nphash.hashers.neighbours.eigenmap import laplacian_eigenmap
+from nphash.hashers.neighbours.exact import knn_graph
+from nphash.hashers.parts.linear import LinearHasher
 
 __all__ = ["SelfTaughtHashing", "linear_classifiers"]
 
@@ -133,7 +133,7 @@ def linear_classifiers(X: Any, bits: Array, C: float, seed: int, threads: int | 
     array([[ 1.],
            [-1.]])
     """
-    from nphash.kernels.svm import squared_hinge
+    from nphash.hashers.parts.svm import squared_hinge
 
     n, n_words = X.shape
     data = X.data.astype(np.float64)

@@ -21,14 +21,14 @@ import numpy as np
 
 from nphash.errors import InputError
 from nphash.hashers.autoencoder import BackLatent, Latent, VariationalHasher, drawn, slowing
-from nphash.hashers.heads import Labels
 from nphash.hashers.nash import normal_noise
-from nphash.hashers.networks import encoder, glorot, layers
-from nphash.hashers.training import Batch, Params, Training
-from nphash.hashers.validation import MOST_DATABASE, subset
-from nphash.losses import gaussian_kl
-from nphash.ops import Array, dense, gaussian_sample, sigmoid
-from nphash.schedules import ScheduleLike
+from nphash.hashers.parts.heads import Labels
+from nphash.hashers.parts.networks import encoder, glorot, layers
+from nphash.hashers.training.trainer import Batch, Params, Training
+from nphash.hashers.training.validation import MOST_DATABASE, subset
+from nphash.nn.losses import gaussian_kl
+from nphash.nn.ops import Array, dense, gaussian_sample, sigmoid
+from nphash.nn.schedules import ScheduleLike
 
 __all__ = ["Vdsh", "VdshS", "VdshSP"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nphash.exports import on_first_use
+from nphash.core.lazy_imports import on_first_use
 
 if TYPE_CHECKING:
     from nphash.text.vectorizer import Vectorizer, VectorizerSettings

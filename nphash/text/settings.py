@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from nphash.arguments import check_count, is_number
+from nphash.core.arguments import check_count, is_number
 from nphash.errors import InputError
 from nphash.text.stop_words import as_source
 from nphash.text.tokenizer import WORD, make_tokenizer

@@ -1,0 +1,1 @@
+"""What every other room stands on: arguments, files, threads, compiled functions."""

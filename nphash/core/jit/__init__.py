@@ -1,0 +1,1 @@
+"""The only package that imports Numba and LLVM: compiled functions, their cache, emitted instructions."""

@@ -1,0 +1,119 @@
+"""The losses of `nphash.gradcheck.models` once more, as training computes them: by kernels, in float32.
+
+A gradient by the kernels is compared with differences of the equations in float64, at the same numbers. Terms
+apart give their gradients as arrays; of the whole loss the gradient is what Adam's first moment has grown by,
+since the update of a weight matrix computes its gradient itself, block by block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from nphash.engine.compiled import COMPILED, CompiledEngine
+from nphash.gradcheck import Model
+from nphash.gradcheck.models import (
+    alike,
+    batches,
+    documents,
+    first_weights,
+    parts_of,
+    small,
+    stand_in,
+)
+from nphash.hashers.neighbours.rounds import Alike
+from nphash.hashers.training.trainer import Params
+from nphash.nn.optim import Adam
+
+__all__ = ["KERNELS", "NOT_COMPILED", "models"]
+
+# Codes of signs, whose sums are looked up, behind one dense layer and behind a sparse one; codes of numbers.
+KERNELS = {f"{name} (kernels)": name for name in ("nphash", "doc2hash", "vdsh")}
+NOT_COMPILED = "the kernels are not checked: Numba compiles nothing (NUMBA_DISABLE_JIT), so none trains"
+
+N_BITS = 8  # the fewest for which sums are looked up
+N_WORDS = 517  # a tile of words that fills whole vectors, and five words that do not
+
+Loss = Callable[[Params], tuple[float, Callable[[], Params]]]
+
+
+def models(seed: int = 0, names: Sequence[str] | None = None) -> list[Model]:
+    """Return the models of `KERNELS`, with parameters in float32; none where nothing is compiled.
+
+    Parameters
+    ----------
+    seed
+        Draws documents, weights and noise.
+    names
+        Which methods; others are passed over. All if None.
+
+    Examples
+    --------
+    >>> [model.name for model in models(names=["vdsh", "itq"])] if COMPILED else ["vdsh (kernels)"]
+    ['vdsh (kernels)']
+    """
+    if not COMPILED:
+        return []
+    return [_model(title, seed) for title, name in KERNELS.items() if names is None or name in names]
+
+
+def _model(title: str, seed: int) -> Model:
+    name = KERNELS[title]
+    X = documents(seed, N_WORDS)
+    context = alike(X, seed) if name == "nphash" else None
+    weights, constants = first_weights(small(name, n_bits=N_BITS), X, seed, context)
+    params = {key: array.astype(np.float32) for key, array in weights.items()}
+
+    def parts(hasher: Any, dtype: Any, engine: Any = None) -> dict[str, Loss]:
+        own = None if context is None else _as_type(context, dtype)
+        same = batches(hasher, X.astype(dtype), seed, own, engine)
+        return parts_of(hasher, same, {key: array.astype(dtype) for key, array in constants.items()})
+
+    def model(hasher: Any) -> Model:
+        kernels = parts(hasher, np.float32, CompiledEngine())
+        kernels["loss"] = _through_adam(kernels["loss"])
+        equations = parts(hasher, np.float64)
+        terms = {key: _by_dtype(kernels[key], equations[key]) for key in kernels}
+        return Model(title, params, terms.pop("loss"), terms, formula="float32, against float64 equations")
+
+    other = stand_in(small(name, n_bits=N_BITS))
+    real = model(small(name, n_bits=N_BITS))
+    return real if other is None else Model(**{**vars(real), "smooth": model(other)})
+
+
+def _as_type(context: Alike, dtype: Any) -> Alike:
+    return Alike(
+        context.target.astype(dtype),
+        context.neighbours,
+        context.teacher.astype(dtype),
+        context.V_u.astype(dtype),
+    )
+
+
+def _by_dtype(kernels: Loss, equations: Loss) -> Loss:
+    """Return a loss that is computed by the kernels where the parameters are float32."""
+
+    def loss(params: Params) -> tuple[float, Callable[[], Params]]:
+        single = next(iter(params.values())).dtype == np.float32
+        return (kernels if single else equations)(params)
+
+    return loss
+
+
+def _through_adam(loss: Loss) -> Loss:
+    """Return a loss whose gradients are taken from the moments after a step of Adam."""
+
+    def through(params: Params) -> tuple[float, Callable[[], Params]]:
+        value, back = loss(params)
+
+        def moments() -> Params:
+            adam = Adam(beta1=0.0)  # the first moment is the gradient itself
+            adam.step({key: array.copy() for key, array in params.items()}, back())
+            adam.settle()
+            return adam.m
+
+        return value, moments
+
+    return through

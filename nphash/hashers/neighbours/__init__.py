@@ -1,0 +1,1 @@
+"""Graphs of similar documents and what is learned from them."""

@@ -1,0 +1,150 @@
+"""Settings in groups: how long and how fast a hasher learns, which documents it takes for alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nphash.core.arguments import check_positive, is_count, is_number
+from nphash.engine.select import ENGINES
+from nphash.errors import InputError
+from nphash.nn.schedules import ScheduleLike, schedule_ends
+
+__all__ = ["Similarity", "Training"]
+
+
+@dataclass(frozen=True)
+class Training:
+    """How long and how fast a hasher learns.
+
+    Parameters
+    ----------
+    epochs
+        Passes over the documents. None is for `NpHash` alone: as many as suit their number.
+    batch_size
+        Documents a step.
+    learning_rate
+        Adam's step size: a number, a pair (first, last) for a line over the epochs, or a schedule. Positive
+        at first; a line may end at 0.
+    clip_norm
+        Gradients are scaled down to this global norm; None leaves them.
+    average
+        Codes come from a running average of the weights that keeps this share a step (0.998: about
+        the last 500 steps); None for the weights themselves.
+    patience
+        Stop after so many epochs without a better validation figure; None runs all epochs.
+    validation_share
+        Share of the documents held out to choose the best epoch when none are given. Below 100
+        documents none are held out and the last epoch is kept.
+    dtype
+        ``"float32"``, or ``"float64"`` for studies of precision.
+    engine
+        ``"numba"``, kernels for float32; ``"numpy"``, the equations as they are written; ``"auto"``, the
+        first where it can be had. Both give the same weights up to rounding.
+
+    Examples
+    --------
+    >>> Training(epochs=5).batch_size
+    100
+    """
+
+    epochs: int | None = 20
+    batch_size: int = 100
+    learning_rate: ScheduleLike = 1e-3
+    clip_norm: float | None = None
+    average: float | None = None
+    patience: int | None = None
+    validation_share: float = 0.1
+    dtype: str = "float32"
+    engine: str = "auto"
+
+    @property
+    def n_epochs(self) -> int:
+        """The number of `epochs`, once it is known."""
+        if self.epochs is None:
+            raise InputError("epochs is None", "give a whole number, 1 or more")
+        return self.epochs
+
+    def check(self) -> None:
+        """Raise `InputError` for settings with which nothing can be learned."""
+        if not is_count(self.epochs):
+            raise InputError(f"epochs is {self.epochs!r}", "give a whole number, 1 or more")
+        if not is_count(self.batch_size):
+            raise InputError(
+                f"batch_size is {self.batch_size!r}", "give a whole number, 1 or more; 100 is usual"
+            )
+        first, last = schedule_ends(self.learning_rate, self.n_epochs, "learning_rate")
+        if not (first > 0 and last >= 0):  # a last rate of 0 is reached when the last step is done
+            raise InputError(
+                f"learning_rate is {self.learning_rate!r}",
+                "it must be positive at first and not negative at last; 0.001 is usual",
+            )
+        if self.clip_norm is not None and not (is_number(self.clip_norm) and self.clip_norm > 0):
+            raise InputError(f"clip_norm is {self.clip_norm!r}", "give a positive number, or None")
+        if self.average is not None and not (is_number(self.average) and 0 < self.average < 1):
+            raise InputError(f"average is {self.average!r}", "give a share between 0 and 1, or None")
+        if self.patience is not None and not is_count(self.patience):
+            raise InputError(f"patience is {self.patience!r}", "give 1 or more epochs, or None")
+        if not (is_number(self.validation_share) and 0 <= self.validation_share < 1):
+            raise InputError(
+                f"validation_share is {self.validation_share!r}", "give a share from 0 to below 1"
+            )
+        if self.dtype not in ("float32", "float64"):
+            raise InputError(f"dtype is {self.dtype!r}", 'give "float32" or "float64"')
+        if self.engine not in ENGINES:
+            raise InputError(f"engine is {self.engine!r}", f"give one of {', '.join(ENGINES)}")
+        if self.engine == "numba" and self.dtype != "float32":
+            raise InputError(f"engine is 'numba' with {self.dtype}", 'give engine="numpy" for float64')
+
+
+@dataclass(frozen=True)
+class Similarity:
+    """How documents that are alike are found, and how much that counts.
+
+    Parameters
+    ----------
+    neighbours
+        From how many near documents one is drawn to be rebuilt.
+    edges
+        Edges of each document in the graph that the eigenmap is made from.
+    eigenmap
+        Coordinates of the eigenmap.
+    penalty
+        Of the ridge regression that predicts them from words: how many documents have to agree before a
+        word is believed.
+    rounds
+        How often graph, eigenmap and regression are made anew, at most.
+    lsi
+        LSI dimensions that the encoder reads beside the predicted coordinates.
+    graph_lsi
+        How many of them are in the first graph.
+    weight
+        Weight of the distillation for codes of 32 bits; it grows with their length from 16 bits on.
+    teacher_temperature, code_temperature
+        Of the two distributions over a batch.
+
+    Examples
+    --------
+    >>> Similarity(weight=0).neighbours
+    25
+    """
+
+    neighbours: int = 25
+    edges: int = 6
+    eigenmap: int = 48
+    penalty: float = 10.0
+    rounds: int = 8
+    lsi: int = 256
+    graph_lsi: int = 64
+    weight: float = 2.0
+    teacher_temperature: float = 0.05
+    code_temperature: float = 0.3
+
+    def check(self) -> None:
+        """Raise `InputError` for settings that cannot be."""
+        for name in ("neighbours", "edges", "eigenmap", "rounds", "lsi", "graph_lsi"):
+            if not is_count(getattr(self, name)):
+                raise InputError(f"similarity.{name} is {getattr(self, name)!r}", "give 1 or more")
+        if not (is_number(self.weight) and self.weight >= 0):
+            raise InputError(f"similarity.weight is {self.weight!r}", "give 0 or more")
+        for name in ("penalty", "teacher_temperature", "code_temperature"):
+            check_positive(getattr(self, name), f"similarity.{name}")

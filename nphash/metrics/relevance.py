@@ -1,0 +1,197 @@
+"""Which documents count as relevant to a query: those that share at least one label with it.
+
+Labels are a vector with one class for each document, or an indicator matrix (documents x labels)
+with any number of labels, dense or sparse. `read_labels` reads them, for metrics and for every fit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nphash.core.arguments import ones_of
+from nphash.errors import InputError
+
+__all__ = [
+    "RelevantBlock",
+    "n_labelled",
+    "number_classes",
+    "read_labels",
+    "relevance",
+    "relevance_blocks",
+]
+
+RelevantBlock = Callable[[int, int], npt.NDArray[np.bool_]]
+
+
+def read_labels(y: Any, name: str = "y") -> Any:
+    """Return labels as a vector of classes (n,) or as an indicator, a bool `scipy.sparse.csr_matrix` (n, C).
+
+    Parameters
+    ----------
+    y
+        A vector of classes, of shape (n,) or a dense column (n, 1); or an indicator of zeros and ones or
+        bool, dense (n, C) or sparse. A sparse column is an indicator of one label.
+    name
+        What the argument is called in messages.
+
+    Raises
+    ------
+    InputError
+        For another shape, a class that is missing (None, NaN) or infinite, or an indicator that holds
+        anything but 0 and 1.
+
+    Examples
+    --------
+    >>> read_labels([["a"], ["b"]])
+    array(['a', 'b'], dtype='<U1')
+    >>> read_labels([[1, 0], [1, 1]]).toarray()
+    array([[ True, False],
+           [ True,  True]])
+    """
+    if not hasattr(y, "tocsr"):
+        try:
+            y = np.asarray(y)
+        except ValueError:  # rows of different lengths are no array
+            raise InputError(f"{name} holds lists of different lengths", _INDICATOR) from None
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = y[:, 0]
+    if y.ndim == 1 and isinstance(y, np.ndarray):
+        _check_classes(y, name)
+        return y
+    if y.ndim == 2:
+        return _indicator(y, name)
+    raise InputError(f"{name} has shape {y.shape}", "give a vector of classes or an indicator matrix")
+
+
+_INDICATOR = "for several labels a document give an indicator of 0 and 1, one column a label"
+
+
+def _check_classes(y: npt.NDArray[Any], name: str) -> None:
+    hint = "give every document a class"
+    if y.dtype.kind == "f" and not np.isfinite(y).all():
+        raise InputError(f"{name} contains NaN or infinity (inf)", hint)
+    if y.dtype.kind == "O":
+        try:
+            missing = [row for row, label in enumerate(y) if label is None or label != label]
+        except (TypeError, ValueError):  # what cannot be compared with itself is no class either
+            raise InputError(f"{name} holds what is no class", "give numbers or strings") from None
+        if missing:
+            raise InputError(f"{name} has no class for document {missing[0]}: {y[missing[0]]!r}", hint)
+
+
+def _indicator(y: Any, name: str) -> Any:
+    from scipy.sparse import csr_matrix
+
+    hint = f"for one class a document give a vector, {_INDICATOR}"
+    if isinstance(y, np.ndarray):
+        return csr_matrix(ones_of(y, name, hint))
+    y = y.tocsr()
+    ones = ones_of(y.data, name, hint)
+    indicator = csr_matrix((ones, y.indices, y.indptr), shape=y.shape)
+    if not ones.all():  # a stored zero is no label
+        indicator = indicator.copy()
+        indicator.eliminate_zeros()
+    return indicator
+
+
+def number_classes(y: npt.NDArray[Any], name: str = "y") -> tuple[npt.NDArray[Any], npt.NDArray[np.intp]]:
+    """Return the classes in their sorted order and the number of each document's class.
+
+    Raises
+    ------
+    InputError
+        If classes of different kinds cannot be compared.
+
+    Examples
+    --------
+    >>> number_classes(np.array([7, 3, 7]))
+    (array([3, 7]), array([1, 0, 1]))
+    """
+    try:
+        return np.unique(y, return_inverse=True)
+    except TypeError:
+        raise InputError(
+            f"{name} mixes classes of kinds that cannot be compared", "give numbers or strings"
+        ) from None
+
+
+def relevance(y_query: Any, y_database: Any) -> npt.NDArray[np.bool_]:
+    """Return for every query and document whether they share a label, shape (n_queries, n_database).
+
+    Raises
+    ------
+    InputError
+        If the two sides are not both class vectors or both indicators of the same labels, or cannot be
+        read (`read_labels`).
+
+    Examples
+    --------
+    >>> relevance([0, 1], [1, 1, 0])
+    array([[False, False,  True],
+           [ True,  True, False]])
+    >>> relevance([[1, 0, 1]], [[0, 1, 0], [0, 0, 1]])  # indicators: three labels
+    array([[False,  True]])
+    """
+    return relevance_blocks(y_query, y_database)(0, n_labelled(y_query))
+
+
+def n_labelled(y: Any) -> int:
+    """Return for how many documents ``y`` holds labels.
+
+    Examples
+    --------
+    >>> n_labelled([0, 1, 1])
+    3
+    """
+    return int(read_labels(y).shape[0])
+
+
+def relevance_blocks(y_query: Any, y_database: Any) -> RelevantBlock:
+    """Return a function that gives `relevance` for the queries ``start`` to ``stop`` only.
+
+    It lets metrics go through many queries without a queries x documents matrix in memory.
+
+    Raises
+    ------
+    InputError
+        As `relevance`.
+
+    Examples
+    --------
+    >>> block = relevance_blocks([0, 1, 2], [2, 1])
+    >>> block(1, 3)
+    array([[False,  True],
+           [ True, False]])
+    """
+    query, database = read_labels(y_query, "y_query"), read_labels(y_database, "y_database")
+    if query.ndim == database.ndim == 1:
+        return _same_class(query, database)
+    if query.ndim == database.ndim and query.shape[1] == database.shape[1]:
+        return _shared_label(query.astype(np.float32), database.astype(np.float32))
+    raise InputError(
+        f"labels of the queries have shape {query.shape} and of the database {database.shape}, "
+        "but two class vectors or two indicators of the same labels are needed",
+        "make both with the same list of label names",
+    )
+
+
+def _same_class(query: npt.NDArray[Any], database: npt.NDArray[Any]) -> RelevantBlock:
+    # Strings compare slowly, so classes are numbered once. 2 * 10^6 labels take about a second.
+    _, numbers = number_classes(np.concatenate([query, database]), "y_query or y_database")
+    few = numbers.astype(np.int32)
+    query, database = few[: len(query)], few[len(query) :]
+    return lambda start, stop: np.equal(query[start:stop, None], database[None, :])
+
+
+def _shared_label(query: Any, database: Any) -> RelevantBlock:
+    # Sparse times dense costs (labels a document has) x (queries): much less than a dense product.
+    def block(start: int, stop: int) -> npt.NDArray[np.bool_]:
+        wanted = query[start:stop].toarray().T  # (n_labels, stop - start)
+        shared: npt.NDArray[np.bool_] = (database @ wanted).T > 0  # (stop - start, n_database)
+        return shared
+
+    return block

@@ -1,0 +1,1 @@
+"""The equations: operations, losses, samples, schedules and Adam, in NumPy and SciPy alone."""

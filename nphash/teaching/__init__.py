@@ -1,0 +1,1 @@
+"""Lessons, exercises and their grading, the study of gradient estimators."""

@@ -1,0 +1,51 @@
+"""Exercise 7: the loss of Doc2hash and its gradients by every parameter.
+
+Fill in the blanks (`...` and `raise NotImplementedError`), keep the names, then
+
+    nphash gradcheck --exercise exercise_7_doc2hash.py
+
+which runs this file and checks each parameter. Lesson 7 has the model; here the bits are the relaxed
+ones, so that the whole loss can be differentiated. The operations are those of the lessons:
+`out, back = op(...)`. Shapes: B documents, V words, H hidden units, L bits.
+"""
+
+import numpy as np
+
+from nphash.nn.gumbel import relaxed_bits
+from nphash.nn.losses import bernoulli_kl
+from nphash.nn.ops import dense, log_softmax, relu
+
+EXERCISE = 7
+
+
+def word_loss(scores, x):
+    """Return the mean of -sum x log softmax(scores) and the way back, given."""
+    log_p, back_log = log_softmax(scores)
+    return -(x * log_p).sum() / len(x), lambda dloss: back_log(-dloss * x / len(x))
+
+
+def loss(params, x, noise, temperature, kl_weight):
+    """Return words + kl_weight * KL and the way back.
+
+    params holds W_1 (V, H), b_1, W_a (H, L), b_a, W_s (L, V), b_s. The encoder is
+    a = relu(x W_1 + b_1) W_a + b_a, the bits are relaxed_bits(a, noise, temperature), and the
+    decoder sees their signs 2z - 1: scores = (2z - 1) W_s + b_s.
+    `back(dloss)` returns a dictionary with the gradient of each parameter, by the same names.
+    """
+    h, back_hidden = dense(x, params["W_1"], params["b_1"])
+    h, back_relu = relu(h)
+    a, back_a = ...
+    z, back_z = ...
+    scores, back_s = ...
+    words, back_words = word_loss(scores, x)
+    kl, back_kl = bernoulli_kl(a)
+
+    def back(dloss):
+        raise NotImplementedError
+
+    return words + kl_weight * kl, back
+
+
+def encode(params, x):
+    """Return the bits that are stored, (B, L) of booleans: no noise, no temperature."""
+    return ...

@@ -1,0 +1,350 @@
+"""Gradient estimators for random bits, beside the exact gradient they estimate.
+
+The bits z of one document are independent, z_i = 1 with probability p_i = sigmoid(a_i), and the bound
+holds an expectation over them, E_q(z)[f(z)], where f is the reconstruction loss. For up to 14 bits the
+expectation is a sum over all codes, so its gradient with respect to the logits a is known exactly, and
+every estimator can be judged: its bias, its variance, its direction. (The divergence in the bound has a
+closed form, the same for every estimator, and is left out.)
+
+An objective is f itself, ``values, back = objective(z)``: values of shape (S,) for S codes or relaxed
+codes of shape (S, L), and ``back(dvalues)`` of shape (S, L). Every estimator takes logits of shape (L,), an
+objective and S rows of noise, and returns S independent estimates of shape (S, L). `nphash.teaching.study.assessment` judges
+them; what it holds can be had from here as well.
+
+Shapes: S draws, L bits, V words.
+
+References
+----------
+Williams (1992), Simple Statistical Gradient-Following Algorithms for Connectionist Reinforcement Learning.
+Bengio, Leonard & Courville (2013), Estimating or Propagating Gradients Through Stochastic Neurons for
+Conditional Computation.
+Jang, Gu & Poole (2017), Categorical Reparameterization with Gumbel-Softmax.
+Maddison, Mnih & Teh (2017), The Concrete Distribution: A Continuous Relaxation of Discrete Random Variables.
+Yin & Zhou (2019), ARM: Augment-REINFORCE-Merge Gradient for Stochastic Binary Networks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from nphash.core.arguments import is_count
+from nphash.errors import InputError
+from nphash.nn.gumbel import relaxed_bits, straight_through_bernoulli, straight_through_bits
+from nphash.nn.ops import Array, Back, log_softmax, sigmoid
+from nphash.teaching.study.assessment import Estimate, Quality, assess, moments
+
+__all__ = [
+    "MAX_EXACT_BITS",
+    "Estimate",
+    "Objective",
+    "Quality",
+    "all_codes",
+    "arm",
+    "assess",
+    "document_loss",
+    "exact_gradient",
+    "gumbel_softmax",
+    "moments",
+    "quadratic",
+    "reinforce",
+    "straight_through",
+    "straight_through_gumbel",
+]
+
+Objective = Callable[[Array], tuple[Array, Back]]
+
+MAX_EXACT_BITS = 14
+
+
+def all_codes(n_bits: int) -> Array:
+    """Return every code of ``n_bits`` bits, zeros and ones of shape (2**n_bits, n_bits).
+
+    Raises
+    ------
+    InputError
+        For anything but 1 to 14 bits.
+
+    Examples
+    --------
+    >>> all_codes(2)
+    array([[0., 0.],
+           [0., 1.],
+           [1., 0.],
+           [1., 1.]])
+    """
+    if not is_count(n_bits) or n_bits > MAX_EXACT_BITS:
+        raise InputError(
+            f"all codes of {n_bits} bits were asked for, but 1 to {MAX_EXACT_BITS} bits are possible",
+            "the exact gradient adds up 2**bits terms: study fewer bits",
+        )
+    numbers = np.arange(2**n_bits)[:, None]  # (2**L, 1)
+    return (numbers >> np.arange(n_bits)[::-1] & 1).astype(np.float64)  # (2**L, L)
+
+
+def exact_gradient(logits: Array, objective: Objective) -> tuple[float, Array]:
+    """Return E[f(z)] and its gradient with respect to the logits, summed over all codes.
+
+    With q(z) = prod_i p_i^z_i (1 - p_i)^(1 - z_i) the gradient is sum_z q(z) f(z) (z - p).
+
+    Parameters
+    ----------
+    logits
+        a, array of shape (L,).
+    objective
+        f, a function of codes.
+
+    Returns
+    -------
+    tuple
+        The expectation, a float, and its gradient, array of shape (L,).
+
+    Raises
+    ------
+    InputError
+        For more than 14 bits.
+
+    Examples
+    --------
+    >>> value, gradient = exact_gradient(np.zeros(2), quadratic(np.array([0.0, 1.0])))
+    >>> value, gradient  # raising a bit by its probability costs where the target is 0
+    (1.0, array([ 0.25, -0.25]))
+    """
+    p, _ = sigmoid(logits)  # (L,)
+    total, gradient = 0.0, np.zeros_like(p)
+    codes = all_codes(p.size)  # (2**L, L)
+    for z in np.array_split(codes, max(1, len(codes) // 2048)):  # f may need V numbers a code
+        q = np.prod(np.where(z == 1, p, 1 - p), axis=1)  # (block,)
+        weighted = q * objective(z)[0]  # (block,)
+        total += float(weighted.sum())
+        gradient += weighted @ (z - p)  # (L,)
+    return total, gradient
+
+
+def straight_through(logits: Array, objective: Objective, uniform: Array) -> Array:
+    """Estimate by the straight-through Bernoulli sample of NASH: z = [p > u], dz/dp := 1.
+
+    One backward pass through f. Biased wherever f is not linear in each bit. With ``uniform`` 0.5
+    throughout it is the deterministic form, which does not even sample.
+
+    Parameters
+    ----------
+    logits
+        a, array of shape (L,).
+    objective
+        f, a function of codes.
+    uniform
+        Draws from [0, 1), array of shape (S, L).
+
+    Returns
+    -------
+    numpy.ndarray
+        One estimate for each row of noise, shape (S, L).
+
+    References
+    ----------
+    Bengio, Leonard & Courville (2013).
+
+    Examples
+    --------
+    >>> straight_through(np.zeros(1), quadratic(np.array([0.0])), np.array([[0.2], [0.8]]))
+    array([[0.5],
+           [0. ]])
+    """
+    z, sample_back = straight_through_bernoulli(np.broadcast_to(logits, uniform.shape), uniform)  # (S, L)
+    values, back = objective(z)  # (S,)
+    return sample_back(back(np.ones_like(values)))  # (S, L)
+
+
+def gumbel_softmax(logits: Array, objective: Objective, noise: Array, temperature: float) -> Array:
+    """Estimate by relaxed bits forward and backward; ``noise`` is logistic.
+
+    The gradient is that of E[f(relaxed z)], without bias for that, and biased for E[f(z)]: less
+    so for a lower temperature, at the price of a larger variance.
+
+    Parameters
+    ----------
+    logits
+        a, array of shape (L,).
+    objective
+        f, a function of codes.
+    noise
+        Logistic noise, array of shape (S, L).
+    temperature
+        tau > 0.
+
+    Returns
+    -------
+    numpy.ndarray
+        One estimate for each row of noise, shape (S, L).
+
+    Raises
+    ------
+    InputError
+        For a temperature that is no positive number.
+
+    References
+    ----------
+    Jang, Gu & Poole (2017); Maddison, Mnih & Teh (2017).
+
+    Examples
+    --------
+    >>> gumbel_softmax(np.zeros(1), quadratic(np.array([0.0])), np.zeros((1, 1)), temperature=0.5)
+    array([[0.5]])
+    """
+    z, sample_back = relaxed_bits(np.broadcast_to(logits, noise.shape), noise, temperature)  # (S, L)
+    values, back = objective(z)  # (S,)
+    return sample_back(back(np.ones_like(values)))  # (S, L)
+
+
+def straight_through_gumbel(logits: Array, objective: Objective, noise: Array, temperature: float) -> Array:
+    """Estimate by hard bits forward and the relaxed derivative backward: Doc2hash's estimator.
+
+    Parameters
+    ----------
+    logits
+        a, array of shape (L,).
+    objective
+        f, a function of codes.
+    noise
+        Logistic noise, array of shape (S, L).
+    temperature
+        tau > 0.
+
+    Returns
+    -------
+    numpy.ndarray
+        One estimate for each row of noise, shape (S, L).
+
+    Raises
+    ------
+    InputError
+        For a temperature that is no positive number.
+
+    References
+    ----------
+    Jang, Gu & Poole (2017), section 2.2.
+
+    Examples
+    --------
+    >>> straight_through_gumbel(np.zeros(1), quadratic(np.array([0.0])), np.full((1, 1), 1e-9), 0.5)
+    array([[1.]])
+    """
+    z, sample_back = straight_through_bits(np.broadcast_to(logits, noise.shape), noise, temperature)
+    values, back = objective(z)  # (S,)
+    return sample_back(back(np.ones_like(values)))  # (S, L)
+
+
+def reinforce(logits: Array, objective: Objective, uniform: Array, baseline: float = 0.0) -> Array:
+    """Estimate by the score function: (f(z) - baseline) d log q(z) / da = (f(z) - baseline) (z - p).
+
+    Unbiased for any baseline that does not depend on the draw; needs f only, not its derivative.
+
+    Parameters
+    ----------
+    logits
+        a, array of shape (L,).
+    objective
+        f, a function of codes.
+    uniform
+        Draws from [0, 1), array of shape (S, L).
+    baseline
+        What is taken from f, such as its mean: the less is left, the smaller the variance.
+
+    Returns
+    -------
+    numpy.ndarray
+        One estimate for each row of noise, shape (S, L).
+
+    References
+    ----------
+    Williams (1992).
+
+    Examples
+    --------
+    >>> reinforce(np.zeros(1), quadratic(np.array([0.0])), np.array([[0.2], [0.8]]), baseline=0.5)
+    array([[0.25],
+           [0.25]])
+    """
+    p, _ = sigmoid(logits)  # (L,)
+    z = (p > uniform).astype(p.dtype)  # (S, L)
+    values, _ = objective(z)  # (S,)
+    gradient: Array = (values - baseline)[:, None] * (z - p)  # (S, L)
+    return gradient
+
+
+def arm(logits: Array, objective: Objective, uniform: Array) -> Array:
+    """Estimate by augment-REINFORCE-merge: (f([u > sigmoid(-a)]) - f([u < sigmoid(a)])) (u - 1/2).
+
+    Unbiased, from two evaluations of f on codes that share their noise.
+
+    Parameters
+    ----------
+    logits
+        a, array of shape (L,).
+    objective
+        f, a function of codes.
+    uniform
+        Draws from [0, 1), array of shape (S, L).
+
+    Returns
+    -------
+    numpy.ndarray
+        One estimate for each row of noise, shape (S, L).
+
+    References
+    ----------
+    Yin & Zhou (2019).
+
+    Examples
+    --------
+    >>> arm(np.zeros(1), quadratic(np.array([0.0])), np.array([[0.2], [0.9]]))
+    array([[0.3],
+           [0.4]])
+    """
+    p, _ = sigmoid(logits)  # (L,)
+    above = (uniform > sigmoid(-logits)[0]).astype(p.dtype)  # (S, L)
+    below = (uniform < p).astype(p.dtype)  # (S, L)
+    difference = objective(above)[0] - objective(below)[0]  # (S,)
+    gradient: Array = difference[:, None] * (uniform - 0.5)  # (S, L)
+    return gradient
+
+
+def quadratic(target: Array) -> Objective:
+    """Return the toy objective f(z) = sum_i (z_i - target_i)^2, for a target of shape (L,).
+
+    Examples
+    --------
+    >>> values, back = quadratic(np.array([0.5, 0.5]))(np.array([[1.0, 0.0]]))
+    >>> values, back(np.ones(1))
+    (array([0.5]), array([[ 1., -1.]]))
+    """
+
+    def objective(z: Array) -> tuple[Array, Back]:
+        gap = z - target  # (S, L)
+        return (gap * gap).sum(axis=1), lambda d: 2 * d[:, None] * gap
+
+    return objective
+
+
+def document_loss(W: Array, b: Array, target: Array) -> Objective:
+    """Return f(z) = -sum_i t_i log softmax(z W + b)_i: the reconstruction loss of one document by its code.
+
+    Parameters
+    ----------
+    W, b, target
+        Decoder weights of shape (L, V) and (V,), and the document's word weights of shape (V,).
+
+    Examples
+    --------
+    >>> f = document_loss(np.zeros((3, 2)), np.zeros(2), np.array([1.0, 0.0]))
+    >>> f(np.zeros((1, 3)))[0].round(4)
+    array([0.6931])
+    """
+
+    def objective(z: Array) -> tuple[Array, Back]:
+        log_p, back = log_softmax(z @ W + b)  # (S, V)
+        return -log_p @ target, lambda d: back(-d[:, None] * target) @ W.T
+
+    return objective

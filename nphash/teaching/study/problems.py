@@ -1,0 +1,159 @@
+"""What estimators are tried on: two toys, and a small Doc2hash at several points of its training.
+
+Shapes: B documents of a batch, V words, H hidden units, L bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from nphash.corpus import ReadOptions, read_documents
+from nphash.errors import InputError
+from nphash.nn.gumbel import logistic_noise, straight_through_bits
+from nphash.nn.losses import bernoulli_kl, reconstruction
+from nphash.nn.ops import Array, dense, relu, sparse_dense
+from nphash.nn.optim import Adam
+from nphash.teaching.study import estimators
+from nphash.teaching.study.estimators import MAX_EXACT_BITS, Objective, exact_gradient
+from nphash.text.settings import VectorizerSettings
+from nphash.text.vectorizer import Vectorizer
+
+__all__ = ["Instance", "StudySettings", "problems"]
+
+Params = dict[str, Array]
+
+BATCH = 100
+
+
+@dataclass(frozen=True)
+class StudySettings:
+    """How large a study is; the defaults take well under a minute.
+
+    Parameters
+    ----------
+    bits
+        Length of the codes; the exact gradient adds up 2**bits terms.
+    hidden, words
+        Size of the model.
+    draws
+        Estimates of each instance's gradient.
+    instances
+        Documents (or toys) of each problem: intervals are over these.
+    temperatures
+        Of the Gumbel estimators.
+    snapshots
+        Training steps at which the model is studied.
+    corpus
+        What it learns from: ``docstrings:`` with names of packages needs no data.
+
+    Examples
+    --------
+    >>> StudySettings(bits=6).draws
+    400
+    """
+
+    bits: int = 8
+    hidden: int = 50
+    words: int = 500
+    draws: int = 400
+    instances: int = 16
+    temperatures: tuple[float, ...] = (0.1, 0.5, 1.0, 2.0)
+    snapshots: tuple[int, ...] = (0, 100, 1000)
+    corpus: str = "docstrings:numpy"
+
+    def check(self) -> None:
+        """Raise `InputError` for settings that cannot be."""
+        if not 1 <= self.bits <= MAX_EXACT_BITS:
+            raise InputError(
+                f"bits is {self.bits}, but the exact gradient adds up 2**bits terms",
+                f"give 1 to {MAX_EXACT_BITS}",
+            )
+        if self.draws < 2 or self.instances < 2:
+            raise InputError(
+                f"{self.draws} draws of {self.instances} instances have no variance", "give 2 or more of each"
+            )
+
+
+@dataclass(frozen=True)
+class Instance:
+    """One document (or toy): its logits, what is minimised, and the exact value and gradient."""
+
+    logits: Array
+    objective: Objective
+    value: float
+    exact: Array
+
+
+def instance(logits: Array, objective: Objective) -> Instance:
+    """Return the instance with its exact value and gradient."""
+    return Instance(logits, objective, *exact_gradient(logits, objective))
+
+
+def problems(settings: StudySettings, seed: int) -> Iterator[tuple[str, list[Instance]]]:
+    """Yield the toys, then the model at each point of its training."""
+    rng = np.random.default_rng(seed)
+    bits, n = settings.bits, settings.instances
+    near = estimators.quadratic(np.full(bits, 0.45))
+    yield "toy: squared distance to 0.45", [instance(rng.normal(size=bits), near) for _ in range(n)]
+    decoders = [
+        estimators.document_loss(rng.normal(size=(bits, 50)), rng.normal(size=50), rng.random(50))
+        for _ in range(n)
+    ]
+    yield "toy: random decoder", [instance(rng.normal(size=bits), f) for f in decoders]
+    X = documents(settings)
+    for step, params in train(X, settings, seed):
+        chosen = X[rng.choice(X.shape[0], n, replace=False)]
+        W, b, rows = params["W3"], params["b3"], chosen.toarray()
+        found = zip(encode(params, chosen)[0], rows, strict=True)
+        yield f"model after {step} steps", [instance(a, estimators.document_loss(W, b, t)) for a, t in found]
+
+
+def documents(settings: StudySettings) -> Any:
+    """Return TF-IDF rows of the corpus, float64 CSR (n, V)."""
+    texts = [document.text for document in read_documents(settings.corpus, ReadOptions())]
+    words = VectorizerSettings(max_words=settings.words)
+    return Vectorizer(words).fit_transform(texts).astype(np.float64)
+
+
+def encode(params: Params, X: Any) -> tuple[Array, Callable[[Array], Params]]:
+    """Return the logits of documents, (B, L), and the way back."""
+    h, first_back = sparse_dense(X, params["W1"], params["b1"])  # (B, H)
+    h, relu_back = relu(h)
+    logits, second_back = dense(h, params["W2"], params["b2"])  # (B, L)
+
+    def back(dlogits: Array) -> Params:
+        dh, dW2, db2 = second_back(dlogits)
+        dW1, db1 = first_back(relu_back(dh))
+        return {"W1": dW1, "b1": db1, "W2": dW2, "b2": db2}
+
+    return logits, back
+
+
+def train(X: Any, settings: StudySettings, seed: int) -> Iterator[tuple[int, Params]]:
+    """Train Doc2hash with straight-through Gumbel bits and yield its parameters at the snapshots."""
+    rng = np.random.default_rng(seed)
+    widths = (X.shape[1], settings.hidden, settings.bits, X.shape[1])
+    params: Params = {}
+    for layer, (inputs, outputs) in enumerate(pairwise(widths), start=1):
+        params[f"W{layer}"] = rng.uniform(-1, 1, (inputs, outputs)) / np.sqrt(inputs)
+        params[f"b{layer}"] = np.zeros(outputs)
+    frequency = np.asarray(X.sum(axis=0)).reshape(-1)
+    params["b3"] = np.log((frequency + 1) / (frequency + 1).sum())
+    optimiser = Adam(learning_rate=1e-3)
+    for step in range(max(settings.snapshots) + 1):
+        if step in settings.snapshots:
+            yield step, {name: value.copy() for name, value in params.items()}
+        batch = X[np.sort(rng.choice(X.shape[0], min(BATCH, X.shape[0]), replace=False))]
+        logits, encoder_back = encode(params, batch)
+        z, sample_back = straight_through_bits(logits, logistic_noise(rng, logits.shape), 0.5)
+        scores, decoder_back = dense(z, params["W3"], params["b3"])
+        _, loss_back = reconstruction(scores, batch)
+        _, kl_back = bernoulli_kl(logits)
+        dz, dW3, db3 = decoder_back(loss_back())
+        grads = encoder_back(sample_back(dz) + kl_back(0.01))
+        optimiser.step(params, {**grads, "W3": dW3, "b3": db3})

@@ -1,0 +1,139 @@
+import threading
+
+import pytest
+
+from helpers.collecting import contents, documents, fails, files, fresh, jsonl, run, write_jsonl
+from nphash.collection import Collection
+from nphash.collection.files import write_lock
+from nphash.corpus import Document
+
+
+@pytest.fixture
+def path(tmp_path):
+    return fresh(tmp_path)
+
+
+def test_added_documents_are_found(path, tmp_path):
+    new = documents(5, start=30)
+    result = run("add", path, write_jsonl(tmp_path / "new.jsonl", new))
+    assert (result.code, result.out) == (0, "")
+    assert result.err == f"5 added; 35 documents in {path}\n"
+    assert contents(path)[0] == documents(35)
+    assert jsonl(run("search", path, new[2].text, "-k", "1").out)[0]["similarity"] == pytest.approx(1)
+
+
+def test_from_a_pipe(path):
+    assert run("add", path, "-", "-q", stdin='{"id": "a", "text": "gold"}\n').err == ""
+    assert run("add", path, "-", stdin="a line of wheat\n").code == 0
+    assert len(contents(path)[0]) == 32
+
+
+def test_unknown_words_are_told(path):
+    result = run("add", path, "-", stdin='{"id": "a", "text": "xyzzy"}\n')
+    assert "1 of them holds no word of the vocabulary" in result.err
+
+
+def test_ids_that_are_taken(path, tmp_path):
+    source = write_jsonl(tmp_path / "new.jsonl", documents(3, start=28))
+    before = files(path)
+    fails(1, "add", path, source, says=["has a document 'd28' already", "--if-exists"])
+    assert files(path) == before
+    assert "1 added, 2 skipped" in run("add", path, source, "--if-exists", "skip").err
+    assert "3 added, 3 of them replaced older ones" in run("add", path, source, "--if-exists", "replace").err
+    assert len(contents(path)[0]) == 31
+
+
+@pytest.mark.parametrize(
+    "text, says",
+    [
+        ('{"id": "a", "text": "x"}\n{"id": "b", "te', "line 2"),
+        ('{"id": "a", "body": "x"}\n', "line 1"),
+        ('{"id": "a", "text": "x"}\n{"id": "a", "text": "y"}\n', "line 2"),
+        (b'{"id": "a", "text": "\xff"}\n', "line 1"),
+        ("", "no document"),
+    ],
+)
+def test_a_broken_corpus_adds_nothing(path, tmp_path, text, says):
+    source = tmp_path / "bad.jsonl"
+    source.write_bytes(text if isinstance(text, bytes) else text.encode())
+    before = files(path)
+    fails(1, "add", path, source, says=["bad.jsonl", says, "hint"])
+    assert files(path) == before
+
+
+def test_another_file_of_the_same_name_replaces_and_loses_nothing(path, tmp_path):
+    for folder, texts in (
+        ("one", ["gold ore", "wheat", "silver"]),
+        ("two", ["gold ore", "corn", "bank", "loans"]),
+    ):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "notes.txt").write_text("\n".join(texts) + "\n", encoding="utf-8")
+    assert run("add", path, tmp_path / "one" / "notes.txt").code == 0
+    before, other = files(path), tmp_path / "two" / "notes.txt"
+    for choice in ("error", "skip", "replace"):
+        says = ["'notes.txt:2' already, with another text", "file name and line", "--id-prefix", "--id-field"]
+        fails(1, "add", path, other, "--if-exists", choice, says=says)
+        assert files(path) == before
+    assert "4 added" in run("add", path, other, "--id-prefix", "two/").err
+    assert [d.id for d in contents(path)[0][-2:]] == ["two/notes.txt:3", "two/notes.txt:4"]
+
+
+def test_a_prefix_is_a_name_by_which_to_skip_and_replace(path):
+    named = ("add", path, "-", "--id-prefix", "monday ")
+    assert run(*named, stdin="gold\nwheat\n").code == 0
+    assert "1 added, 1 of them replaced" in run(*named, "--if-exists", "replace", stdin="silver\n").err
+    assert {d.id: d.text for d in contents(path)[0][30:]} == {
+        "monday stdin:1": "silver",
+        "monday stdin:2": "wheat",
+    }
+    assert "1 added" in run("add", path, "-", stdin="gold\n").err
+    fails(1, "add", path, "-", stdin="silver\n", says=["'stdin:1' already, with another text", "--id-prefix"])
+
+
+def test_the_same_file_again_can_be_skipped(path, tmp_path):
+    source = tmp_path / "a.txt"
+    source.write_text("gold\nwheat\n", encoding="utf-8")
+    run("add", path, source)
+    source.write_text("gold\nwheat\nore\n", encoding="utf-8")
+    assert "1 added, 2 skipped" in run("add", path, source, "--if-exists", "skip").err
+
+
+def test_paths_in_a_folder_are_ids(path, tmp_path):
+    folder = tmp_path / "texts"
+    folder.mkdir()
+    (folder / "a.txt").write_text("gold", encoding="utf-8")
+    run("add", path, folder)
+    (folder / "a.txt").write_text("wheat", encoding="utf-8")
+    assert "1 of them replaced" in run("add", path, folder, "--if-exists", "replace").err
+
+
+def test_rows_of_a_matrix_have_ids_that_are_made_up(path, tmp_path):
+    words = tmp_path / "words"
+    words.write_text("gold\nwheat\n", encoding="utf-8")
+    source = tmp_path / "x.svm"
+    for content in ("1 1:1\n", "1 2:1\n"):
+        source.write_text(content, encoding="utf-8")
+        result = run("add", path, source, "--vocabulary", words, "--if-exists", "replace")
+    assert result.code == 1 and "with another text" in result.err
+    assert run("add", path, source, "--vocabulary", words, "--id-prefix", "new ").code == 0
+    assert contents(path)[0][-1].id == "new x.svm:1"
+
+
+def test_writers_at_once_can_wait_for_each_other(path):
+    """In threads: the lock belongs to a descriptor, and each opens its own."""
+
+    def add(number):
+        with Collection.open(path) as collection:
+            collection.add([Document(f"n{number}", "gold")], wait=60)
+
+    with write_lock(path):
+        fails(1, "add", path, "-", stdin="gold\n", says=["another process", "--wait"])
+        fails(1, "remove", path, "d1", "--wait", "0.1", says="another process")
+        threads = [threading.Thread(target=add, args=[number]) for number in range(6)]
+        for thread in threads:
+            thread.start()
+    for thread in threads:
+        thread.join()
+    assert {d.id for d in contents(path)[0][30:]} == {f"n{number}" for number in range(6)}
+    assert run("add", path, "-", "--wait", "1", stdin="gold\n").code == 0
+    assert run("remove", path, "d1", "--compact", "--wait", "1").code == 0

@@ -1,0 +1,115 @@
+import logging
+import re
+
+import numpy as np
+import pytest
+
+from helpers.collecting import Stream, streams
+from nphash.cli import progress
+from nphash.hashers import Progress
+
+
+def state(epoch=1, step=1, validation=float("nan"), best=0, left=75.0):
+    terms = {"loss": 12.3456, "reconstruction": 12.0, "KL": 0.3456}
+    return Progress(epoch, 2, step, 5, terms, "P@100", validation, best, 3.0, left, {"W": np.zeros(1)})
+
+
+def shown(tty, quiet=False, verbose=False):
+    err = Stream(tty=tty)
+    with streams(Stream(), Stream(), err), progress.FitProgress(quiet, verbose) as callback:
+        for epoch in (1, 2):
+            for step in range(1, 6):
+                done = epoch == 2 or step == 5
+                callback(state(epoch, step, 0.25 if done else float("nan"), int(done)))
+    return err.text()
+
+
+def test_figures_in_words():
+    assert progress.describe(state()) == "loss 12.35, KL 0.346"
+    assert progress.describe(state(validation=0.81234, best=3)).endswith("P@100 0.8123 (best epoch 3)")
+
+
+def test_a_bar_on_a_terminal(monkeypatch):
+    monkeypatch.setattr(progress, "SECONDS_BETWEEN_UPDATES", 0)
+    text = shown(tty=True)
+    assert "2/2" in text and "loss 12.35" in text and "P@100 0.25" in text and "1:15 left" in text
+    assert text.endswith("\n")
+
+
+@pytest.mark.parametrize("columns", [30, 60, 80, 100, 111, 200])
+def test_the_bar_fits_the_terminal(monkeypatch, columns):
+    monkeypatch.setattr(progress, "SECONDS_BETWEEN_UPDATES", -1)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    lines = re.sub(r"\x1b\[[^a-zA-Z]*[a-zA-Z]", "", shown(tty=True)).replace("\n", "\r").split("\r")
+    assert max(map(len, lines)) < columns
+    assert any("2/2" in line for line in lines)
+    assert any("KL 0.346, P@100 0.25 (best epoch 1), 1:15 left" in line for line in lines) == (columns > 80)
+
+
+@pytest.mark.parametrize("tty, quiet", [(False, False), (True, True), (False, True)])
+def test_silence_elsewhere(tty, quiet):
+    assert shown(tty, quiet) == ""
+
+
+def test_lines_when_asked_for():
+    lines = shown(tty=False, verbose=True).splitlines()
+    assert len(lines) == 2 and lines[0].startswith("epoch 1/2: loss 12.35, KL 0.346, P@100 0.25")
+
+
+def stages(tty, quiet=False, verbose=False):
+    """What is shown of two stages before the first step."""
+    log, err = logging.getLogger("nphash.hashers.neighbours.rounds"), Stream(tty=tty)
+    with streams(Stream(), Stream(), err), progress.FitProgress(quiet, verbose) as callback:
+        log.info("neighbours: LSI of %d documents", 5)
+        log.info("neighbours: round %d", 1)
+        log.debug("nobody wants to know")
+        callback(state())
+    with streams(Stream(), Stream(), err):
+        log.info("after the fit")
+    return err.text()
+
+
+def test_stages_before_the_first_step():
+    lines = ["neighbours: LSI of 5 documents", "neighbours: round 1"]
+    assert stages(tty=False, verbose=True).splitlines() == lines
+    first, second, rest = stages(tty=True).split("\r", 3)[1:]
+    assert first == lines[0]
+    assert second.startswith(lines[1]) and len(second.rstrip("\n")) == len(lines[0])  # nothing of it is left
+    assert second.endswith("\n") and "fit" in rest  # the bar has a line of its own
+    assert stages(tty=False) == stages(tty=True, quiet=True) == ""
+
+
+@pytest.mark.parametrize("tty", [True, False])
+@pytest.mark.parametrize("quiet", [True, False])
+def test_a_warning_stays(tty, quiet):
+    err = Stream(tty=tty)
+    with streams(Stream(), Stream(), err), progress.FitProgress(quiet) as callback:
+        callback(state())
+        logging.getLogger("nphash.hashers.training.checkpoint").warning("the disk is full")
+        callback(state(epoch=2))
+    assert ("the disk is full\n" in err.text()) == (not quiet)
+
+
+def test_the_level_of_the_log_is_given_back():
+    log = logging.getLogger("nphash")
+    before = log.level, list(log.handlers)
+    stages(tty=True)
+    assert (log.level, log.handlers) == before
+
+
+@pytest.mark.parametrize("tty", [True, False])
+def test_counting_passes_items_on(tty, monkeypatch):
+    monkeypatch.setattr(progress, "SECONDS_BETWEEN_UPDATES", 0)
+    err = Stream(tty=tty)
+    with streams(Stream(), Stream(), err):
+        assert list(progress.counted(iter("abc"), "documents read")) == ["a", "b", "c"]
+    assert err.text().endswith("documents read: 3\n") if tty else err.text() == ""
+
+
+def test_the_first_and_last_report_are_kept():
+    callback = progress.FitProgress(quiet=True)
+    assert callback.first is None and callback.last is None
+    fit = [state(step=step) for step in (1, 2, 3)]
+    for told in fit:
+        callback(told)
+    assert callback.first is fit[0] and callback.last is fit[-1]

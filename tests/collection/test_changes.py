@@ -1,0 +1,351 @@
+"""Whatever happens to a writer, a reader finds the old state or the new one."""
+
+import errno
+import operator
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from functools import partial
+
+import pytest
+
+import nphash
+from helpers.collecting import (
+    LeanSignHash,
+    SignHash,
+    contents,
+    die_at,
+    documents,
+    files,
+    fresh,
+    in_child,
+    is_change,
+)
+from nphash.collection import Collection
+from nphash.collection.changes import Change, changing, check_target, creating, is_leftover, tidy
+from nphash.collection.creating import CreateSettings
+from nphash.collection.manifest import MANIFEST, read_manifest
+from nphash.errors import CollectionError, CorpusError, InputError
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+posix = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+
+NEW = documents(5, start=100)
+
+
+def add(path):
+    Collection.open(path).add(NEW)
+
+
+def remove(path):
+    Collection.open(path).remove(["d3", "d4"])
+
+
+def compact(path):
+    Collection.open(path).compact()
+
+
+def replace(path):
+    Collection.create(path, SignHash(16), NEW, CreateSettings(force=True))
+
+
+def replace_out_of_core(path):
+    Collection.create(path, LeanSignHash(16), NEW, CreateSettings(force=True, out_of_core=True))
+
+
+ACTIONS = [add, remove, compact, replace, replace_out_of_core]
+
+
+def state(path):
+    return *contents(path), read_manifest(path).n_removed
+
+
+def prepared(tmp_path):
+    path = fresh(tmp_path)
+    Collection.open(path).remove(["d0"])
+    return path
+
+
+@posix
+@pytest.mark.parametrize("action", ACTIONS)
+def test_killed_at_any_instant_leaves_the_old_or_the_new_state(tmp_path, action):
+    path = prepared(tmp_path)
+    old = state(path)
+    done = tmp_path / "done"
+    Collection.open(path).close()
+    shutil.copytree(path, done)
+    action(done)
+    new = state(done)
+    seen, instant = [], 0
+    while True:
+        instant += 1
+        status = in_child(partial(action, path), die_at(instant))
+        found = state(path)
+        assert found in (old, new), f"killed before change {instant}"
+        seen.append(found == new)
+        if not os.WIFSIGNALED(status):
+            assert status == 0
+            break
+        assert os.WTERMSIG(status) == signal.SIGKILL
+        if found == new:  # only tidying up was left; begin again from the old state
+            shutil.rmtree(path)
+            path = prepared(tmp_path)
+    assert instant > 5
+    assert not seen[0] and seen[-1]
+    with changing(path):  # the next writer sweeps up what the killed ones left
+        pass
+    used = {name.split("/")[0] for name in read_manifest(path).named_files()}
+    assert {p.name for p in path.iterdir()} == used | {MANIFEST, "lock"}
+
+
+@posix
+def test_killed_while_making_the_first_state_leaves_nothing_that_is_in_the_way(tmp_path):
+    path, instant = tmp_path / "c", 0
+    while True:
+        instant += 1
+        status = in_child(lambda: Collection.create(path, SignHash(16), NEW).close(), die_at(instant))
+        if not os.WIFSIGNALED(status):
+            break
+        if (path / MANIFEST).exists():
+            break
+        if path.exists():
+            assert is_leftover(path)
+            with pytest.raises(CollectionError, match="not a collection"):
+                Collection.open(path)
+    assert instant > 5
+    assert len(contents(path)[0]) == 5
+
+
+@posix
+@pytest.mark.parametrize("action", ACTIONS)
+def test_a_disk_that_fills_up_at_any_instant_leaves_the_old_state(tmp_path, action):
+    path = prepared(tmp_path)
+    before, old = files(path), state(path)
+    failures = 0
+    for instant in range(1, 100):
+        reached = []
+
+        def full(number, event, instant=instant, reached=reached):
+            if number == instant:
+                reached.append(event)
+                if event in {"open", "os.mkdir", "os.rename", "sqlite3.connect"}:  # removing needs no room
+                    raise OSError(errno.ENOSPC, "No space left on device")
+
+        def attempt(path=path, reached=reached):
+            try:
+                action(path)
+            except (CollectionError, CorpusError) as error:
+                return 1 if "disk is full" in error.problem else 2
+            return 0 if reached else 3
+
+        status = in_child(attempt, full)
+        assert os.WIFEXITED(status) and os.WEXITSTATUS(status) in {0, 1, 3}, (instant, status)
+        if os.WEXITSTATUS(status) == 3:  # done before so many changes
+            break
+        if os.WEXITSTATUS(status) == 0:  # it was one that may fail; begin again from the old state
+            shutil.rmtree(path)
+            path = prepared(tmp_path)
+            before, old = files(path), state(path)  # the manifest says when it was written
+            continue
+        failures += 1
+        assert state(path) == old
+        assert files(path) == before
+    assert failures >= 3
+
+
+def test_audit_events_are_told_apart():
+    assert is_change("open", ("f", "w", os.O_WRONLY | os.O_CREAT))
+    assert not is_change("open", ("f", "r", os.O_RDONLY))
+    assert not is_change("import", ())
+
+
+@pytest.fixture
+def tiny_disk(tmp_path):
+    """A file system of 400 KB, where the tests may mount one."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=400k", "none", str(folder)], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("no permission to mount a small file system")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="mounts a tmpfs")
+def test_a_really_full_disk(tiny_disk):
+    path = tiny_disk / "c"
+    Collection.create(path, SignHash(16), documents(30)).close()
+    old, before = contents(path), files(path)
+    many = documents(20_000, start=1000)
+    with pytest.raises(CollectionError, match="the disk is full") as caught:
+        Collection.open(path).add(many)
+    assert "nothing was changed" in caught.value.hint
+    assert files(path) == before and contents(path) == old
+    with pytest.raises(CollectionError, match="the disk is full"):
+        Collection.create(tiny_disk / "second", SignHash(16), many)
+    assert not (tiny_disk / "second").exists()
+    with pytest.raises(CollectionError, match="the disk is full"):
+        Collection.create(path, SignHash(16), many, CreateSettings(force=True))
+    assert files(path) == before
+    Collection.open(path).add(documents(10, start=50))
+    assert len(contents(path)[0]) == 40
+
+
+def test_an_error_discards_the_new_files(tmp_path):
+    path = fresh(tmp_path)
+    before = files(path)
+    with pytest.raises(KeyError), changing(path) as (change, _):
+        change.path("codes", ".npy").write_bytes(b"half")
+        change.path("model", "").mkdir()
+        raise KeyError("x")
+    assert files(path) == before
+
+
+def test_ctrl_c_right_after_the_swap_keeps_the_new_state(tmp_path, monkeypatch):
+    path = fresh(tmp_path)
+    monkeypatch.setattr("nphash.collection.changes.tidy", _interrupt_once())
+    with pytest.raises(KeyboardInterrupt):
+        Collection.open(path).remove(["d1"])
+    monkeypatch.undo()
+    assert len(contents(path)[0]) == 29
+
+
+def _interrupt_once():
+    calls = []
+
+    def sweep(folder, manifest):
+        calls.append(1)
+        if len(calls) == 2:  # the first call is before the change
+            raise KeyboardInterrupt
+        tidy(folder, manifest)
+
+    return sweep
+
+
+def test_two_writers_do_not_meet(tmp_path):
+    path = fresh(tmp_path)
+    with changing(path), pytest.raises(CollectionError, match="another process is changing"):
+        Collection.open(path).remove(["d1"])
+    assert len(contents(path)[0]) == 30
+
+
+def test_changing_makes_no_lock_where_there_is_no_collection(tmp_path):
+    with pytest.raises(CollectionError, match="not a collection"), changing(tmp_path):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_names_carry_the_generation(tmp_path):
+    change = Change(tmp_path, 7)
+    assert change.path("codes", ".npy") == tmp_path / "codes-000007.npy"
+
+
+def test_a_scratch_folder_is_gone_after_its_block_and_never_in_the_way(tmp_path):
+    change = Change(tmp_path, 3)
+    with pytest.raises(ValueError), change.scratch("shards") as path:
+        assert path == tmp_path / "shards-000003" and not path.exists()
+        path.mkdir()
+        raise ValueError
+    assert not path.exists() and change.new == []
+    for name in ("shards-000003", "shards-000003.counts"):  # as kill -9 leaves them
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "0.data.npy").touch()
+    assert is_leftover(tmp_path)
+    tidy(tmp_path, None)
+    assert not list(tmp_path.iterdir())
+
+
+def test_targets_that_must_not_be_written_to(tmp_path):
+    path = fresh(tmp_path)
+    with pytest.raises(CollectionError, match="exists already") as caught:
+        check_target(path, force=False)
+    assert "CreateSettings(force=True)" in caught.value.hint
+    check_target(path, force=True)
+    check_target(tmp_path / "new", force=False)
+    (tmp_path / "file").write_text("x", encoding="utf-8")
+    with pytest.raises(CollectionError, match="is a file"):
+        check_target(tmp_path / "file", force=True)
+    (tmp_path / "other").mkdir()
+    check_target(tmp_path / "other", force=False)
+    (tmp_path / "other" / "thesis.tex").write_text("x", encoding="utf-8")
+    for force in (False, True):
+        with pytest.raises(CollectionError, match="is not a collection"):
+            check_target(tmp_path / "other", force)
+    (tmp_path / "other" / MANIFEST).write_text('{"name": "web app"}', encoding="utf-8")
+    with pytest.raises(CollectionError, match="another program"):
+        check_target(tmp_path / "other", force=True)
+
+
+def test_a_damaged_collection_can_be_replaced(tmp_path):
+    path = fresh(tmp_path)
+    (path / MANIFEST).write_text("{", encoding="utf-8")
+    Collection.create(path, SignHash(16), NEW, CreateSettings(force=True)).close()
+    assert len(contents(path)[0]) == 5
+    assert read_manifest(path).generation == 2  # names of the damaged state's files are not used again
+
+
+def test_a_failure_takes_a_new_directory_away_again(tmp_path):
+    with pytest.raises(InputError), creating(tmp_path / "a" / "b", force=False) as change:
+        change.path("codes", ".npy").write_bytes(b"half")
+        raise InputError("x")
+    assert not (tmp_path / "a" / "b").exists()
+
+
+def test_tidying_leaves_other_files_alone(tmp_path):
+    path = fresh(tmp_path)
+    (path / "notes.txt").write_text("mine", encoding="utf-8")
+    (path / "codes-000099.npy").write_bytes(b"left over")
+    Collection.open(path).remove(["d1"])
+    assert (path / "notes.txt").exists()
+    assert not (path / "codes-000099.npy").exists()
+
+
+@pytest.mark.parametrize(
+    "where", ["nphash.collection.manifest.record", "nphash.collection.segments.load_array"]
+)
+def test_a_state_replaced_while_it_is_opened_is_opened_anew(where, tmp_path, monkeypatch):
+    path = prepared(tmp_path)
+    writer = Collection.open(path)
+    read, changes = operator.attrgetter(where.removeprefix("nphash."))(nphash), []
+
+    def read_late(*arguments, **options):
+        if not changes:
+            changes.append(1)
+            writer.add(NEW)
+            writer.compact()  # deletes the files of the state that is being opened
+        return read(*arguments, **options)
+
+    monkeypatch.setattr(where, read_late)
+    with Collection.open(path) as reader:
+        assert len(reader) == 34
+    assert changes
+
+
+@posix
+def test_readers_are_never_disturbed(tmp_path):
+    """One process changes the collection again and again while another opens and searches it."""
+    path = fresh(tmp_path)
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            with Collection.open(path) as writer:
+                for number in range(12):
+                    writer.add(documents(2, start=100 + 2 * number))
+                    writer.remove([f"d{100 + 2 * number}"])
+                writer.compact()
+            status = 0
+        finally:
+            os._exit(status)
+    sizes = []
+    while os.waitpid(child, os.WNOHANG) == (0, 0):
+        with Collection.open(path) as reader:
+            hits = reader.search(["gold mine"], k=5)[0]
+            assert len(hits) == 5 and all(hit.document.text for hit in hits)
+            sizes.append(len(reader))
+    assert sizes and all(30 <= size <= 44 for size in sizes)
+    assert len(contents(path)[0]) == 42

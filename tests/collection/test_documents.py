@@ -1,0 +1,174 @@
+import sqlite3
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from helpers.collecting import documents
+from nphash.collection.documents import DocumentFile, DocumentWriter, checked
+from nphash.corpus import Document
+from nphash.errors import CollectionError, InputError
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
+some = st.lists(st.builds(Document, texts, texts, st.lists(texts, max_size=3).map(tuple), texts), max_size=8)
+
+
+def write(path, docs):
+    with DocumentWriter(path) as writer:
+        for document in docs:
+            writer.write(document)
+    return path
+
+
+@settings(max_examples=40, deadline=None)
+@given(some.map(lambda docs: list({d.id: d for d in docs}.values())))
+def test_what_is_written_is_read(docs):
+    import tempfile
+    from pathlib import Path
+
+    with tempfile.TemporaryDirectory() as folder:
+        file = DocumentFile(write(Path(folder) / "d.sqlite", docs))
+        assert [document for _, document in file] == docs
+        assert file.read(range(len(docs))) == dict(enumerate(docs))
+        assert file.read_texts(range(len(docs))) == {row: d.text for row, d in enumerate(docs)}
+        assert file.rows_of([d.id for d in docs]) == {d.id: row for row, d in enumerate(docs)}
+        assert list(file.labels()) == [(row, d.labels) for row, d in enumerate(docs)]
+        file.close()
+
+
+def test_more_rows_than_one_statement_takes(tmp_path):
+    docs = [Document(f"d{i}", "x") for i in range(1203)]
+    file = DocumentFile(write(tmp_path / "d.sqlite", docs))
+    assert file.read(list(range(1202, -1, -1))) == dict(enumerate(docs))
+    assert len(file.rows_of([f"d{i}" for i in range(2000)])) == 1203
+
+
+def test_lone_surrogates_are_replaced(tmp_path):
+    file = DocumentFile(write(tmp_path / "d.sqlite", [Document("a\ud800", "b\udfff", ("c\ud800",), "")]))
+    assert file.read([0])[0].text == "b?"
+    assert file.rows_of(["a\ud800"]) == {"a\ud800": 0}
+
+
+def test_file_is_a_plain_database(tmp_path):
+    path = write(tmp_path / "d.sqlite", documents(3))
+    db = sqlite3.connect(path)
+    assert db.execute("SELECT count(*) FROM documents WHERE text LIKE '%w%'").fetchone()[0] >= 1
+    assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    db.close()
+
+
+@pytest.mark.parametrize(
+    "column, value", [("text", "other"), ("id", "other"), ("labels", '["x"]'), ("split", "y")]
+)
+def test_altered_rows_are_noticed_when_read(tmp_path, column, value):
+    path = write(tmp_path / "d.sqlite", documents(3))
+    db = sqlite3.connect(path)
+    db.execute(f"UPDATE documents SET {column} = ? WHERE row = 1", (value,))
+    db.commit()
+    db.close()
+    file = DocumentFile(path)
+    assert file.read([0, 2])
+    with pytest.raises(CollectionError, match="row 1 was altered"):
+        file.read([1])
+    with pytest.raises(CollectionError, match="row 1 was altered"):
+        file.read_texts([1])
+
+
+@pytest.mark.parametrize("value", [None, 5, b"bytes"])
+def test_columns_of_another_type_are_damage(tmp_path, value):
+    path = write(tmp_path / "d.sqlite", documents(2))
+    db = sqlite3.connect(path)
+    db.execute("CREATE TABLE other AS SELECT row, id, labels, split, crc, ? AS text FROM documents", (value,))
+    db.execute("DROP TABLE documents")
+    db.execute("ALTER TABLE other RENAME TO documents")
+    db.commit()
+    db.close()
+    with pytest.raises(CollectionError, match="damaged"):
+        DocumentFile(path).read([0])
+
+
+def test_missing_rows_files_and_garbage(tmp_path):
+    path = write(tmp_path / "d.sqlite", documents(3))
+    with pytest.raises(CollectionError, match="row 7 is missing"):
+        DocumentFile(path).read([0, 7])
+    with pytest.raises(CollectionError, match="damaged"):
+        DocumentFile(tmp_path / "no.sqlite")
+    (tmp_path / "bad.sqlite").write_bytes(b"SQLite format 3\0" + b"x" * 5000)
+    with pytest.raises(CollectionError, match="damaged"):
+        DocumentFile(tmp_path / "bad.sqlite").rows_of(["a"])
+    path.write_bytes(path.read_bytes()[:4096])
+    with pytest.raises(CollectionError, match="damaged"):
+        list(DocumentFile(path))
+    with pytest.raises(CollectionError, match="damaged"):
+        list(DocumentFile(path).labels())
+
+
+def test_a_writer_refuses_equal_ids(tmp_path):
+    with pytest.raises(CollectionError, match="UNIQUE"):
+        write(tmp_path / "d.sqlite", [Document("a", "x"), Document("a", "y")])
+
+
+def test_a_writer_says_where_it_cannot_write(tmp_path):
+    with pytest.raises(CollectionError, match="cannot write"):
+        DocumentWriter(tmp_path / "no" / "d.sqlite")
+
+
+def test_an_error_inside_the_block_is_the_one_that_is_raised(tmp_path):
+    with pytest.raises(KeyError), DocumentWriter(tmp_path / "d.sqlite") as writer:
+        writer.write(Document("a", "x"))
+        raise KeyError("reader")
+
+
+def test_a_reader_makes_no_files(tmp_path):
+    path = write(tmp_path / "d.sqlite", documents(3))
+    path.chmod(0o444)
+    list(DocumentFile(path))
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_labels_that_are_no_list(tmp_path):
+    """A row whose CRC is right and whose labels are not JSON: written by something else."""
+    from nphash.collection.documents import _crc
+
+    path = write(tmp_path / "d.sqlite", documents(2))
+    db = sqlite3.connect(path)
+    for labels in ("{", "7"):
+        db.execute(
+            "UPDATE documents SET labels = ?, crc = ? WHERE row = 0", (labels, _crc("d0", "t", labels, ""))
+        )
+        db.execute("UPDATE documents SET text = 't' WHERE row = 0")
+        db.commit()
+        file = DocumentFile(path)
+        assert file.read_texts([0]) == {0: "t"}
+        with pytest.raises(CollectionError, match="damaged"):
+            file.read([0])
+        with pytest.raises(CollectionError, match="damaged"):
+            list(file.labels())
+        file.close()
+    db.close()
+
+
+@pytest.mark.parametrize(
+    "given, says",
+    [
+        ("one text", "documents is 'one text'"),
+        (None, "documents is None"),
+        (5, "documents is 5"),
+        (["a text"], "document 0 is 'a text'"),
+        ([Document("a", "b"), {"id": "c", "text": "d"}], "document 1 is {'id'"),
+        ([Document(1, "b")], r"document 0 is Document\(id=1"),
+        ([Document("a", None)], "document 0 is .* strings"),
+        ([Document("a", "b", "grain")], "labels a tuple"),
+        ([Document("a", "b", (1,))], "labels a tuple"),
+        ([Document("a", "b", None)], "labels a tuple"),
+        (["long " * 99], r"document 0 is 'long .{70,75}\.\.\., but"),
+    ],
+)
+def test_what_is_no_document_is_told(given, says):
+    with pytest.raises(InputError, match=rf"{says}.*write Document\(id, text\)"):
+        list(checked(given))
+
+
+def test_documents_pass_as_they_are():
+    docs = documents(3)
+    assert list(checked(iter(docs))) == docs

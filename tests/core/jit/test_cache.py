@@ -1,0 +1,67 @@
+"""Files of compiled kernels: several writers, and what kernels of before have left."""
+
+import pytest
+
+from nphash.core.jit._cache import KernelFiles
+
+
+@pytest.fixture
+def files(tmp_path):
+    return lambda stamp="now": KernelFiles(str(tmp_path), "mod.kernel-7.py311", stamp)
+
+
+def names(tmp_path):
+    return sorted(path.name for path in tmp_path.iterdir())
+
+
+def test_what_was_kept_is_found_by_its_signature(files, tmp_path):
+    files().save(("float32",), "code for float32")
+    files().save(("float64",), "code for float64")
+    assert files().load(("float32",)) == "code for float32"
+    assert files().load(("float64",)) == "code for float64"
+    assert files().load(("int64",)) is None
+    assert len(names(tmp_path)) == 3  # an index and two files
+
+
+def test_a_version_may_be_kept_again(files, tmp_path):
+    for code in ("one", "two"):
+        files().save(("float32",), code)
+    assert files().load(("float32",)) == "two" and len(names(tmp_path)) == 2
+
+
+@pytest.mark.parametrize("first", ["index", "data"])
+def test_two_writers_at_once_never_leave_the_code_of_one_under_the_signature_of_the_other(files, first):
+    one, other = files(), files()
+    step = {"index": "_save_index", "data": "_save_data"}[first]
+    inner = getattr(one, step)
+
+    def meanwhile(*arguments):
+        other.save(("float64",), "code for float64")
+        inner(*arguments)
+
+    setattr(one, step, meanwhile)
+    one.save(("float32",), "code for float32")
+    for kind in ("float32", "float64"):
+        assert files().load((kind,)) in {f"code for {kind}", None}  # who does not find it compiles again
+    files().save(("float32",), "code for float32")
+    assert files().load(("float32",)) == "code for float32"
+
+
+def test_code_of_an_older_kernel_is_never_taken_and_goes(files, tmp_path):
+    files("before").save(("float32",), "old code")
+    assert files().load(("float32",)) is None
+    seen, new = [], files()
+    inner = new._save_data
+    new._save_data = lambda *arguments: seen.append(files().load(("float32",))) or inner(*arguments)
+    new.save(("float64",), "new code")
+    new.save(("float32",), "new code for float32")
+    assert seen == [None, None]
+    assert files().load(("float32",)) == "new code for float32"
+    assert files("before").load(("float32",)) is None
+    assert len(names(tmp_path)) == 3
+
+
+def test_a_file_that_is_gone_is_compiled_again(files, tmp_path):
+    files().save(("float32",), "code")
+    next(tmp_path.glob("*.nbc")).unlink()
+    assert files().load(("float32",)) is None

@@ -1,0 +1,108 @@
+"""The one decorator: it compiles, releases the GIL, and works where nothing can be cached."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nphash.core.jit import _jit
+from nphash.core.jit._jit import jit
+
+WITHOUT_CACHE = shutil.ignore_patterns("__pycache__")
+PROGRAM = """
+import numpy as np
+from nphash.core.jit import sparse
+print(sparse.csr_times_dense(np.array([0, 1]), np.array([0]), np.array([2.0]), np.ones((1, 3)))[0].tolist())
+"""
+
+
+def add(a, b):
+    return a + b
+
+
+def run(program, **environment):
+    command = [sys.executable, "-c", program]
+    return subprocess.run(
+        command, env={**os.environ, **environment}, capture_output=True, text=True, check=False
+    )
+
+
+def test_a_kernel_gives_what_the_function_gives():
+    kernel = jit()(add)
+    assert kernel(2, 3) == 5
+    np.testing.assert_array_equal(kernel(np.arange(3.0), 1.0), [1, 2, 3])
+
+
+def test_options_reach_the_compiler():
+    kernel = jit(fastmath={"contract"})(add)
+    if not hasattr(kernel, "targetoptions"):
+        pytest.skip("compilation is switched off by NUMBA_DISABLE_JIT")
+    options = kernel.targetoptions
+    assert options["nogil"] and options["nopython"] and options["error_model"] == "numpy"
+    assert options["fastmath"] == {"contract"}
+
+
+def test_no_folder_to_cache_in_is_only_slower(monkeypatch):
+    calls = []
+
+    def refuse(*args, cache=False, **options):
+        calls.append(cache)
+        if cache:
+            raise RuntimeError("cannot cache function: no locator available")
+        return lambda function: function
+
+    monkeypatch.setattr(_jit.numba, "jit", refuse)
+    monkeypatch.setattr(_jit, "_use_cache", True)
+    assert jit()(add)(2, 3) == 5
+    assert calls == [True, False]
+
+
+@pytest.mark.parametrize("environment", [{"NPHASH_CACHE": "0"}, {"NUMBA_DISABLE_JIT": "1"}])
+def test_kernels_run_without_cache_and_without_compilation(environment):
+    done = run(PROGRAM, **environment)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "[2.0, 2.0, 2.0]"
+
+
+def test_the_cache_can_be_switched_off(tmp_path):
+    program = "from nphash.core.jit._jit import jit, _use_cache; print(_use_cache)"
+    assert run(program, NPHASH_CACHE="0").stdout.strip() == "False"
+    assert run(program, NPHASH_CACHE="1").stdout.strip() == "True"
+
+
+RECTIFY = """
+import numpy as np
+from nphash.core.jit import rows
+x = np.array([-1.0, 2.0], dtype=np.float32)
+out = np.empty_like(x)
+rows.rectify(x, out)
+print(out.tolist())
+"""
+
+
+def test_a_change_of_any_kernel_makes_all_anew(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # else the programs would import what is here
+    shutil.copytree(Path(_jit.__file__).parent.parent.parent, tmp_path / "nphash", ignore=WITHOUT_CACHE)
+    folder = {"NUMBA_CACHE_DIR": str(tmp_path / "cache"), "NUMBA_DISABLE_JIT": "0", "NPHASH_CACHE": "1"}
+
+    def compiled():
+        assert run(RECTIFY, **folder).stdout.strip() == "[0.0, 2.0]"
+        return {path.name: path.stat().st_mtime_ns for path in (tmp_path / "cache").rglob("*rectify*.nbc")}
+
+    first = compiled()
+    assert len(first) == 1 and compiled() == first
+    other = tmp_path / "nphash" / "engine" / "kernels" / "sign_tables.py"
+    other.write_text(other.read_text(encoding="utf-8") + "\n", encoding="utf-8")
+    assert compiled() != first
+
+
+def test_no_parallel_kernel():
+    folder = Path(_jit.__file__).parent
+    for path in folder.glob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        assert "parallel=True" not in text.replace("``parallel=True``", ""), path
+        assert "prange" not in text, path

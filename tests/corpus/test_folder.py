@@ -1,0 +1,158 @@
+import os
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from helpers.corpora import failure, folder, texts, words, write
+from nphash.corpus import Document, ReadOptions
+from nphash.corpus.folder import read
+
+OPTIONS = ReadOptions()
+names = words.map(lambda word: word.encode("ascii", "ignore").decode().lower()).filter(bool)
+
+
+def plant(root, files):
+    for path, content in files.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        write(root / path, content)
+    return str(root)
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    st.dictionaries(
+        st.tuples(names, names), texts.filter(lambda t: "\0" not in t and t[:1] != "\ufeff"), max_size=5
+    )
+)
+def test_round_trip(contents):
+    with folder() as root:
+        source = plant(root, {f"{group}-class/{name}.txt": text for (group, name), text in contents.items()})
+        found = list(read(source, OPTIONS))
+    expected = [
+        Document(f"{group}-class/{name}.txt", text, (f"{group}-class",))
+        for (group, name), text in contents.items()
+    ]
+    assert sorted(found, key=lambda document: document.id) == sorted(
+        expected, key=lambda document: document.id
+    )
+
+
+def test_class_is_the_first_subfolder_and_order_is_sorted(tmp_path):
+    source = plant(
+        tmp_path, {"b/2.txt": "x", "b/1.txt": "y", "a/deep/er.txt": "z", "top": "w", ".hidden/q": "no"}
+    )
+    (tmp_path / "b" / ".DS_Store").write_bytes(b"\xff")
+    assert list(read(source, OPTIONS)) == [
+        Document("a/deep/er.txt", "z", ("a",)),
+        Document("b/1.txt", "y", ("b",)),
+        Document("b/2.txt", "x", ("b",)),
+        Document("top", "w"),
+    ]
+
+
+def test_splits_of_20_newsgroups(tmp_path):
+    source = plant(tmp_path, {"20news-bydate-train/sci.med/1": "x", "20news-bydate-test/sci.med/2": "y"})
+    assert [(d.split, d.labels) for d in read(source, OPTIONS)] == [
+        ("test", ("sci.med",)),
+        ("train", ("sci.med",)),
+    ]
+
+
+def test_one_folder_that_is_no_part_means_classes(tmp_path):
+    source = plant(tmp_path, {"train/1": "x", "ships/2": "y"})
+    assert [(d.split, d.labels) for d in read(source, OPTIONS)] == [("", ("ships",)), ("", ("train",))]
+
+
+def test_validation_folders(tmp_path):
+    source = plant(tmp_path, {"cv/a/1": "x", "validation/a/1": "y", "train/1": "z"})
+    assert [(d.split, d.labels) for d in read(source, OPTIONS)] == [
+        ("valid", ("a",)),
+        ("train", ()),
+        ("valid", ("a",)),
+    ]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_links_in_circles_and_pipes_are_left_alone(tmp_path):
+    source = plant(tmp_path, {"a/1": "x"})
+    (tmp_path / "a" / "loop").symlink_to(tmp_path)
+    (tmp_path / "a" / "linked").symlink_to(tmp_path / "a" / "1")
+    (tmp_path / "a" / "nowhere").symlink_to(tmp_path / "missing")
+    os.mkfifo(tmp_path / "pipe")
+    told = []
+    options = ReadOptions(tell=told.append)
+    assert [document.id for document in read(source, options)] == ["a/1", "a/linked"]
+    assert told == ["left out 3 links to folders or to nothing, or special files: loop; nowhere; pipe"]
+
+
+def test_packed_files_are_unpacked(tmp_path):
+    write(tmp_path / "1.txt.gz", "packed", packed=True)
+    assert next(read(str(tmp_path), OPTIONS)) == Document("1.txt.gz", "packed")
+
+
+def test_other_encoding(tmp_path):
+    source = plant(tmp_path, {"a/1": b"caf\xe9"})
+    assert next(read(source, ReadOptions(encoding="latin-1"))).text == "café"
+    message = failure(read, source, OPTIONS)
+    assert f"{tmp_path / 'a' / '1'}, line 1: byte 0xe9 at offset 3 is not utf-8" in message
+    assert "--encoding latin-1" in message
+
+
+PACKED = np.random.default_rng(0).bytes(3000)
+
+
+def test_files_that_are_no_text_are_left_out_and_told(tmp_path):
+    binary = {
+        "a/0.bin": b"a\0b",
+        "a/1.pdf": b"%PDF-1.7 ASCII",
+        "a/2.Z": PACKED.replace(b"\0", b""),
+        "b/3": PACKED,
+    }
+    source = plant(tmp_path, {**binary, "b/4.txt": "a text"})
+    told = []
+    options = ReadOptions(tell=told.append)
+    assert [document.id for document in read(source, options)] == ["b/4.txt"]
+    assert told == ["left out 4 files that are not text: 0.bin; 1.pdf; 2.Z; ..."]
+    (tmp_path / "b" / "4.txt").unlink()
+    assert list(read(source, ReadOptions(max_document_bytes=100, tell=told.append))) == []
+
+
+def test_what_was_left_out_is_logged_in_python(tmp_path, caplog):
+    assert len(list(read(plant(tmp_path, {"a/0.bin": b"a\0b", "b/3": "x"}), OPTIONS))) == 1
+    assert caplog.messages == ["left out 1 file that is not text: 0.bin"]
+
+
+def test_utf_16_without_its_encoding_is_no_case_of_no_text(tmp_path):
+    source = plant(tmp_path, {"a/1": "wheat".encode("utf-16")})
+    assert "try --encoding utf-16" in failure(read, source, OPTIONS)
+    assert next(read(source, ReadOptions(encoding="utf-16"))).text == "wheat"
+
+
+@pytest.mark.parametrize("name", ["train.jsonl", "a.CSV", "b.tsv.gz"])
+def test_a_folder_of_corpora_is_no_corpus(tmp_path, name):
+    source = plant(tmp_path, {name: "x", "notes.txt": "y"})
+    message = failure(read, source, OPTIONS)
+    assert f"holds {name}, a file of many documents" in message and str(tmp_path / name) in message
+    assert len(list(read(source, ReadOptions(input_format="folder")))) == 2
+
+
+def test_files_that_cannot_be_used_are_left_out_on_request(tmp_path):
+    source = plant(tmp_path, {"a/1": b"caf\xe9", "a/2": "x" * 50, "b": "fine"})
+    assert "or leave such files out with --on-bad-record skip" in failure(read, source, OPTIONS)
+    told = []
+    options = ReadOptions(on_bad_record="skip", max_document_bytes=10, tell=told.append)
+    assert [document.id for document in read(source, options)] == ["b"]
+    assert len(told) == 1 and told[0].startswith("left out 2 documents that cannot be used: ")
+
+
+def test_files_that_are_too_long(tmp_path):
+    source = plant(tmp_path, {"a/1": "x" * 50})
+    assert "is longer than 10 bytes" in failure(read, source, ReadOptions(max_document_bytes=10))
+
+
+def test_no_folder(tmp_path):
+    assert "does not exist: check the path" in failure(read, str(tmp_path / "no"), OPTIONS)
+    message = failure(read, write(tmp_path / "file", "x"), OPTIONS)
+    assert "file is no folder: leave out --input-format folder" in message

@@ -1,0 +1,233 @@
+"""Every system that is trained by gradients can be checked, and a mistake in its own code is found."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+import pytest
+
+from nphash import gradcheck
+from nphash.gradcheck import Settings
+from nphash.gradcheck import models as checking
+from nphash.gradcheck.models import VARIANTS, WITHOUT_GRADIENT, models, operations
+from nphash.hashers import METHODS, autoencoder, vdsh
+from nphash.hashers.base import Hasher
+from nphash.hashers.doc2hash import Doc2Hash
+from nphash.hashers.nash import NashDN
+from nphash.hashers.nphash import NpHash
+
+QUICK = Settings(sweep=False)
+OWN = [name for name in METHODS if METHODS[name].startswith("nphash.")]  # tests add some of their own
+TRAINED = [name for name in OWN if name not in WITHOUT_GRADIENT]
+
+
+def only(title):
+    (model,) = (model for model in models(0, [title.partition(" (")[0]]) if model.name == title)
+    return model
+
+
+@functools.cache
+def checked(name):
+    """The reports on a system as it is."""
+    return gradcheck.check_model(only(name), QUICK)
+
+
+def wrong(name):
+    """What is wrong of a system, as {(operation, parameter): cause}."""
+    reports = gradcheck.check_model(only(name), QUICK)
+    return {(report.operation, report.parameter): report.cause for report in reports if not report.passed}
+
+
+def test_every_method_is_checked_or_has_no_gradient():
+    assert [model.name for model in models(0) if model.name not in VARIANTS] == TRAINED
+    assert {model.name for model in models(0)} == {*TRAINED, *VARIANTS}
+    assert set(WITHOUT_GRADIENT) < set(OWN)
+
+
+def test_whatever_has_a_loss_is_checked():
+    for name in WITHOUT_GRADIENT:
+        assert not hasattr(checking.create(name), "loss")
+
+
+@pytest.mark.parametrize("name", [*TRAINED, *VARIANTS])
+def test_a_system_is_right(name):
+    reports = checked(name)
+    assert gradcheck.passed(reports), gradcheck.format_text(reports)
+    assert all(report.verdict != "kinks only" for report in reports)
+
+
+@pytest.mark.slow
+def test_systems_are_right_for_other_documents_and_noise():
+    for model in models(8):  # hidden units that are dead for some documents, others at a kink
+        reports = gradcheck.check_model(model, Settings(seed=8, sweep=False))
+        assert gradcheck.passed(reports), gradcheck.format_text(reports)
+
+
+@pytest.mark.parametrize(
+    "name", ["nphash", "doc2hash", "doc2hash-s", "nash", "nash-n", "nash-dn", "nash-dn-s"]
+)
+def test_straight_through_systems_say_so_and_show_the_difference(name):
+    reports = [report for report in checked(name) if report.operation == name]
+    through = {report.parameter for report in reports if report.verdict == "straight-through"}
+    assert {"W_a", "W_1"} <= through  # what comes before the sample
+    assert not through & {"W_s", "b_s"}  # what comes after it
+    for report in reports:
+        assert ("no numeric gradient by construction" in report.note) == (report.parameter in through)
+
+
+@pytest.mark.parametrize("name", ["vdsh", "vdsh-s", "vdsh-sp", "ammi", "s-rbm", "ksh"])
+def test_smooth_systems_are_differentiated_as_they_are(name):
+    assert only(name).smooth is None
+    assert {report.verdict for report in checked(name)} == {"ok"}
+
+
+def test_terms_stand_apart():
+    assert list(only("doc2hash-s").terms) == ["reconstruction", "KL", "labels"]
+    assert list(only("nphash").terms) == ["reconstruction", "KL", "distillation"]
+    assert list(only("ammi").terms) == ["H(Z|Y)", "H(Z)"]
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_the_loss_is_the_weighted_sum_of_its_terms(name):
+    """Gradients of terms and whole: the latter is a combination of the former."""
+    model = only(name)
+    if not model.terms:
+        return
+    grads = [term(model.params)[1]() for term in model.terms.values()]
+    whole = model.loss(model.params)[1]()
+
+    def flat(gradients):
+        zeros = {key: np.zeros_like(value) for key, value in model.params.items()}
+        return np.concatenate([np.ravel({**zeros, **gradients}[key]) for key in model.params])
+
+    basis = np.stack([flat(gradients) for gradients in grads], axis=1)
+    weights, *_ = np.linalg.lstsq(basis, flat(whole), rcond=None)
+    np.testing.assert_allclose(basis @ weights, flat(whole), atol=1e-10)
+    assert (np.abs(weights) > 1e-3).all()  # the middle of training: no schedule is at zero
+    # Nor is a weight one, or to leave it out would be right; AMMI's H(Z|Y), the first, has none.
+    assert (np.abs(weights[1:] - 1) > 1e-3).all()
+
+
+def test_the_operations_of_a_system_are_found_by_running_it():
+    known = {case.title for case in operations()}
+    for model in models(0):
+        assert model.operations and set(model.operations) <= known
+    assert "divergences.gaussian_kl" in only("vdsh").operations
+    assert "ammi.markov_entropy" in only("ammi").operations
+    assert "distillation.similarity_distillation" in only("nphash").operations
+    assert only("ksh").operations == ("ksh.smooth_objective", "ops.tanh")
+
+
+def test_a_name_brings_along_its_operations_in_backward_order():
+    reports = gradcheck.run(["ammi"], 0, models(0), operations())
+    titles = list(dict.fromkeys(report.operation for report in reports))
+    assert titles == [
+        "ammi.markov_entropy",
+        "ammi.bit_entropy",
+        "ops.softplus",
+        "ops.sigmoid",
+        "ops.sparse_dense",
+        "ammi: H(Z|Y)",
+        "ammi: H(Z)",
+        "ammi",
+    ]
+
+
+# ---------------------------------------------------------------------- planted in the systems' own code
+
+
+def test_a_divergence_with_the_wrong_weight(monkeypatch):
+    right = autoencoder.bound_loss
+
+    def twice(reconstruction, kl, weight=1.0):
+        loss, back = right(reconstruction, kl, weight)
+        return loss, lambda d=1.0: (back(d)[0], 2 * back(d)[1])
+
+    monkeypatch.setattr(autoencoder, "bound_loss", twice)
+    found = wrong("vdsh")
+    assert {operation for operation, _ in found} == {"vdsh"}  # the terms are right, their sum is not
+    assert set(found.values()) == {"KL not applied the same way"}
+
+
+def test_a_factor_forgotten_behind_a_straight_through_sample(monkeypatch):
+    right = Doc2Hash.latent
+
+    def halved(self, params, batch):
+        latent, back = right(self, params, batch)
+        return latent, lambda dcode, ddecoded, dkl: back(dcode / 2, ddecoded / 2, dkl)  # signs 2z - 1
+
+    monkeypatch.setattr(Doc2Hash, "latent", halved)
+    found = wrong("doc2hash")
+    assert ("doc2hash: reconstruction", "W_1") in found and ("doc2hash: KL", "W_1") not in found
+    assert found["doc2hash: reconstruction", "W_a"] == "constant factor"
+    assert found["doc2hash", "W_a"] == "reconstruction not applied the same way"
+    assert not {"W_s", "b_s"} & {parameter for _, parameter in found}
+
+
+def test_a_branch_not_propagated(monkeypatch):
+    right = NashDN.noisy
+
+    def cut(self, params, h, code, batch):
+        noisy, back = right(self, params, h, code, batch)
+
+        def without_dh(ddecoded):
+            dcode, dh, grads = back(ddecoded)
+            return dcode, 0 * dh, grads
+
+        return noisy, without_dh
+
+    monkeypatch.setattr(NashDN, "noisy", cut)
+    assert {parameter for _, parameter in wrong("nash-dn")} == {"W_1", "b_1", "W_2", "b_2"}
+
+
+def test_noise_drawn_anew(monkeypatch):
+    monkeypatch.setattr(
+        vdsh, "drawn", lambda draw, rng, shape, dtype: np.random.default_rng().normal(size=shape)
+    )
+    assert "noise redrawn" in wrong("vdsh").values()
+
+
+def test_a_weight_left_out(monkeypatch):
+    right = NpHash._distil
+
+    def unweighted(self, code, batch):
+        weight, loss, back = right(self, code, batch)
+        return weight, loss, lambda dloss: back(1.0)
+
+    monkeypatch.setattr(NpHash, "_distil", unweighted)
+    causes = wrong("nphash")
+    assert {operation for operation, _ in causes} == {"nphash"}
+    assert causes["nphash", "W_a"] == "distillation not applied the same way"
+
+
+def test_a_branch_that_only_other_settings_take(monkeypatch):
+    right = vdsh.sigmoid
+    monkeypatch.setattr(vdsh, "sigmoid", lambda x: (right(x)[0], lambda dy: dy))
+    assert not wrong("vdsh")
+    assert {"W_l", "b_l"} <= {parameter for _, parameter in wrong("vdsh (sigmoid, no dropout)")}
+
+
+def test_a_name_brings_along_its_other_settings():
+    reports = gradcheck.run(["nash"], 0, models(0), operations())
+    assert {"nash", "nash (deterministic)"} <= {report.operation for report in reports}
+    assert not [report for report in reports if report.operation.startswith("nash-n")]
+    (only_one,) = {
+        report.operation.partition(":")[0]
+        for report in gradcheck.run(["vdsh-s (linear, one class)"], 0, models(0), operations())
+        if "." not in report.operation
+    }
+    assert only_one == "vdsh-s (linear, one class)"
+
+
+@pytest.mark.slow
+def test_no_seed_puts_all_entries_at_a_kink():
+    for seed in range(20, 25):
+        for model in models(seed, ["nphash", "doc2hash", "vdsh-sp"]):
+            reports = gradcheck.check_model(model, Settings(seed=seed, sweep=False))
+            assert gradcheck.passed(reports), gradcheck.format_text(reports)
+
+
+def test_models_need_no_fit():
+    for name in TRAINED:
+        assert isinstance(checking.small(name), Hasher)

@@ -1,0 +1,97 @@
+import numpy as np
+import pytest
+import scipy.sparse
+
+from nphash.errors import InputError
+from nphash.hashers.neighbours.eigenmap import laplacian_eigenmap
+
+
+def ring(n, shift=0):
+    """A cycle of n documents; its Laplacian's eigenvectors are sines."""
+    rows = np.arange(n)
+    W = scipy.sparse.csr_matrix((np.ones(n), (rows, (rows + 1) % n)), shape=(n, n))
+    return (W + W.T).tocsr()
+
+
+def random_graph(rng, n, degree=6):
+    rows = np.repeat(np.arange(n), degree)
+    W = scipy.sparse.csr_matrix(
+        (rng.random(n * degree), (rows, rng.integers(0, n, n * degree))), shape=(n, n)
+    )
+    return (W + W.T).tocsr()
+
+
+def residual(graph, coordinates):
+    """How far scaled=False coordinates are from (D - W) y = mu D y, relative."""
+    D = scipy.sparse.diags_array(np.asarray(graph.sum(axis=1)).ravel())
+    y = coordinates.astype(np.float64)
+    mu = ((D - graph) @ y * y).sum(axis=0) / (D @ y * y).sum(axis=0)
+    return np.abs((D - graph) @ y - mu * (D @ y)).max() / np.abs(y).max(), mu
+
+
+@pytest.mark.parametrize("n", [30, 700])
+def test_solves_the_generalised_eigenproblem(rng, n):
+    graph = random_graph(rng, n)
+    y = laplacian_eigenmap(graph, 5, 0, scaled=False)
+    error, mu = residual(graph, y)
+    assert error < 1e-2 * graph.sum() / n
+    degrees = np.asarray(graph.sum(axis=1)).ravel()
+    N = graph.toarray() / np.sqrt(degrees[:, None] * degrees)
+    np.testing.assert_allclose(mu, 1 - np.linalg.eigvalsh(N)[::-1][1:6], atol=1e-4)
+    np.testing.assert_allclose(y.T @ (degrees[:, None] * y), np.eye(5), atol=1e-3)
+    np.testing.assert_allclose(degrees @ y, 0, atol=1e-2)  # orthogonal to the constant solution
+
+
+def test_scaled_by_eigenvalues(rng):
+    graph = random_graph(rng, 50)
+    plain, scaled = (laplacian_eigenmap(graph, 3, 0, scaled=flag) for flag in (False, True))
+    _, mu = residual(graph, plain)
+    np.testing.assert_allclose(scaled, plain * (1 - mu), rtol=1e-4, atol=1e-6)
+
+
+def test_a_ring_becomes_a_circle():
+    radius = np.linalg.norm(laplacian_eigenmap(ring(60), 2, 0), axis=1)
+    np.testing.assert_allclose(radius, radius[0], rtol=1e-4)
+
+
+@pytest.mark.parametrize("sizes", [(40, 30, 20), (500, 400, 300)])
+def test_pieces_are_told_apart(sizes):
+    graph = scipy.sparse.block_diag([ring(size) for size in sizes]).tocsr()
+    y = laplacian_eigenmap(graph, 4, 0)
+    piece = np.repeat(range(3), sizes)
+    for i in range(3):  # the first two coordinates are constant on each piece ...
+        assert np.ptp(y[piece == i, :2], axis=0).max() < 1e-6
+    centres = np.array([y[piece == i, :2][0] for i in range(3)])
+    gaps = [np.linalg.norm(centres[i] - centres[j]) for i in range(3) for j in range(i)]
+    assert min(gaps) > 0.01  # ... and differ between them
+    assert np.ptp(y[:, 2:], axis=0).min() > 0
+
+
+def test_more_pieces_than_dimensions():
+    graph = scipy.sparse.block_diag([ring(5)] * 30).tocsr()
+    y = laplacian_eigenmap(graph, 4, 0)
+    assert len(np.unique(y.round(6), axis=0)) == 30
+
+
+def test_small_pieces_and_lone_documents_are_at_the_origin():
+    graph = scipy.sparse.block_diag([ring(100), ring(3), scipy.sparse.csr_matrix((2, 2))]).tocsr()
+    y = laplacian_eigenmap(graph, 3, 0)
+    assert (y[:100] != 0).any(axis=1).all()
+    assert (y[100:] == 0).all()
+
+
+@pytest.mark.parametrize("n", [50, 600])
+def test_same_seed_same_bytes(rng, n):
+    graph = random_graph(rng, n)
+    assert laplacian_eigenmap(graph, 4, 1).tobytes() == laplacian_eigenmap(graph, 4, 1).tobytes()
+
+
+def test_too_few_documents():
+    with pytest.raises(InputError, match="8 dimensions need 9"):
+        laplacian_eigenmap(ring(8), 8, 0)
+    assert laplacian_eigenmap(ring(9), 8, 0).shape == (9, 8)
+
+
+def test_no_edges():
+    with pytest.raises(InputError, match="no document has a neighbour"):
+        laplacian_eigenmap(scipy.sparse.csr_matrix((5, 5)), 2, 0)

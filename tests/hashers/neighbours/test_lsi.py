@@ -1,0 +1,139 @@
+import numpy as np
+import pytest
+import scipy.sparse
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nphash.errors import InputError
+from nphash.hashers.neighbours import lsi
+
+
+def documents(rng, n, n_words, dtype=np.float32, share=0.1):
+    dense = rng.random((n, n_words)) * (rng.random((n, n_words)) < share)
+    return scipy.sparse.csr_matrix(dense.astype(dtype))
+
+
+@pytest.mark.parametrize("shape", [(60, 30), (30, 60), (600, 420), (420, 600)])
+@pytest.mark.parametrize("centred", [False, True])
+def test_agrees_with_the_dense_decomposition(rng, shape, centred):
+    X = documents(rng, *shape)
+    result = lsi.fit_lsi(X, 5, 0, centred=centred)
+    dense = X.toarray().astype(np.float64)
+    dense -= dense.mean(axis=0) * centred
+    _, s, vt = np.linalg.svd(dense, full_matrices=False)
+    np.testing.assert_allclose(result.singular_values, s[:5], rtol=1e-4)
+    cosines = np.abs((result.components * vt[:5].T).sum(axis=0))
+    # neighbouring singular values of random matrices are close: compare the subspaces' energy
+    energy = np.linalg.norm(dense @ result.components) ** 2
+    assert energy == pytest.approx((s[:5] ** 2).sum(), rel=1e-4)
+    assert cosines[0] > 0.999
+    assert result.components.dtype == result.mean.dtype == np.float32
+    assert (result.mean != 0).any() == centred
+
+
+def test_components_are_orthonormal_with_fixed_signs(rng):
+    components = lsi.fit_lsi(documents(rng, 600, 500), 20, 3).components
+    np.testing.assert_allclose(components.T @ components, np.eye(20), atol=2e-5)
+    assert (components[np.abs(components).argmax(axis=0), np.arange(20)] > 0).all()
+
+
+@pytest.mark.parametrize("shape", [(80, 50), (600, 450)])
+def test_same_seed_same_bytes(rng, shape):
+    X = documents(rng, *shape)
+    first, second = lsi.fit_lsi(X, 8, 1), lsi.fit_lsi(X, 8, 1)
+    assert first.components.tobytes() == second.components.tobytes()
+    assert first.singular_values.tobytes() == second.singular_values.tobytes()
+
+
+def test_other_seed_same_subspace(rng):
+    X = documents(rng, 600, 450)
+    first, second = lsi.fit_lsi(X, 3, 1), lsi.fit_lsi(X, 3, 2)
+    np.testing.assert_allclose(first.singular_values, second.singular_values, rtol=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(20, 30), (700, 600)])
+def test_a_smaller_rank_gives_fewer_dimensions(rng, shape):
+    left, right = rng.random((shape[0], 3)), rng.random((3, shape[1]))
+    X = scipy.sparse.csr_matrix((left @ right).astype(np.float32))
+    result = lsi.fit_lsi(X, 10, 0)
+    assert result.components.shape == (shape[1], 3)
+    approximation = X @ result.components @ result.components.T
+    np.testing.assert_allclose(approximation, X.toarray(), rtol=1e-3, atol=1e-3)
+
+
+def test_never_more_dimensions_than_documents_or_words(rng):
+    assert lsi.fit_lsi(documents(rng, 12, 40, share=0.9), 100, 0).components.shape == (40, 12)
+    assert lsi.fit_lsi(documents(rng, 40, 12, share=0.9), 100, 0).components.shape == (12, 12)
+
+
+def test_constant_words_do_not_matter_when_centred(rng):
+    X = documents(rng, 50, 20)
+    constant = scipy.sparse.csr_matrix(np.full((50, 1), 3.0, np.float32))
+    result = lsi.fit_lsi(scipy.sparse.hstack([constant, X]).tocsr(), 4, 0, centred=True)
+    np.testing.assert_allclose(result.components[0], 0, atol=1e-5)
+    np.testing.assert_allclose(
+        result.singular_values, lsi.fit_lsi(X, 4, 0, centred=True).singular_values, rtol=1e-4
+    )
+
+
+@pytest.mark.parametrize(
+    ("X", "centred", "words"),
+    [
+        (np.zeros((5, 4)), False, "empty"),
+        (np.ones((5, 4)), True, "the same"),
+        (np.zeros((5, 4)), True, "same"),
+    ],
+)
+def test_nothing_to_learn_from(X, centred, words):
+    with pytest.raises(InputError, match=words):
+        lsi.fit_lsi(scipy.sparse.csr_matrix(X.astype(np.float32)), 2, 0, centred=centred)
+
+
+def test_dims_below_one(rng):
+    with pytest.raises(InputError, match="dims is 0"):
+        lsi.fit_lsi(documents(rng, 5, 4), 0, 0)
+
+
+def test_column_mean(rng):
+    X = documents(rng, 30, 20)
+    np.testing.assert_allclose(lsi.column_mean(X), X.toarray().mean(axis=0), rtol=1e-6)
+
+
+def test_top_eigenvectors_of_a_known_operator(rng):
+    basis = np.linalg.qr(rng.standard_normal((500, 500)))[0]
+    values = np.linspace(1, 0, 500)
+    matrix = (basis * values) @ basis.T
+    found, vectors = lsi.top_eigenvectors(lambda v: matrix @ v, 500, 6, 0, np.float64)
+    np.testing.assert_allclose(found, values[:6], rtol=1e-6)
+    np.testing.assert_allclose(matrix @ vectors, vectors * found, atol=1e-3)
+
+
+def test_top_eigenvectors_of_a_matrix_of_one_value():
+    values, vectors = lsi.top_eigenvectors(lambda v: 2 * v, 500, 3, 0, np.float64)
+    np.testing.assert_allclose(values, 2)
+    np.testing.assert_allclose(2 * vectors, vectors * values)
+
+
+@settings(deadline=None, max_examples=50)
+@given(seed=st.integers(0, 1000), n=st.integers(1, 30), d=st.integers(1, 6))
+def test_normalised_rows_and_signs(seed, n, d):
+    rows = np.random.default_rng(seed).standard_normal((n, d))
+    rows[::3] = 0
+    unit = lsi.normalise_rows(rows)
+    np.testing.assert_allclose(np.linalg.norm(unit, axis=1), (rows != 0).any(axis=1))
+    fixed = lsi.fix_signs(rows)
+    np.testing.assert_array_equal(np.abs(fixed), np.abs(rows))
+    np.testing.assert_array_equal(lsi.fix_signs(-rows), fixed)
+
+
+def test_signs_do_not_hang_on_rounding():
+    vectors = np.array([[-1.0], [1.0 + 1e-9]])
+    assert lsi.fix_signs(vectors)[0, 0] == 1
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_project_does_not_depend_on_company(rng, threads):
+    X, components = documents(rng, 200, 40), rng.standard_normal((40, 7)).astype(np.float32)
+    together = lsi.project(X, components, threads)
+    np.testing.assert_allclose(together, X.toarray() @ components, rtol=1e-4, atol=1e-5)
+    assert lsi.project(X[17], components).tobytes() == together[17].tobytes()

@@ -1,0 +1,75 @@
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import scipy.sparse
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from helpers import small
+from nphash.codes import unpack
+from nphash.errors import InputError
+from nphash.hashers.itq import ITQ, rotation
+from nphash.hashers.neighbours.lsi import fit_lsi, normalise_rows, project
+
+X, y = small.documents(200, 60, topics=4)
+
+
+def error(V, R):
+    return np.linalg.norm(np.where(V @ R > 0, 1, -1) - V @ R)
+
+
+@settings(deadline=None, max_examples=25)
+@given(seed=st.integers(0, 1000), d=st.integers(1, 6), more=st.integers(0, 4))
+def test_the_rotation_has_orthonormal_rows_and_improves(seed, d, more):
+    V = np.random.default_rng(seed).standard_normal((30, d))
+    errors = []
+    for iterations in (0, 1, 5, 20):
+        R = rotation(V, d + more, iterations, seed)
+        assert R.shape == (d, d + more)
+        np.testing.assert_allclose(R @ R.T, np.eye(d), atol=1e-10)
+        errors.append(error(V, R))
+    assert all(later <= earlier + 1e-9 for earlier, later in pairwise(errors))
+
+
+def test_the_linear_form_is_the_two_steps():
+    """Projecting, scaling and rotating one after the other gives the same real-valued bits."""
+    hasher = ITQ(6, random_state=0).fit(X)
+    components = fit_lsi(X, 6, 0).components
+    rows = normalise_rows(project(X, components))
+    mean = rows.mean(axis=0, dtype=np.float64)
+    expected = (rows - mean) @ rotation(rows - mean, 6, 50, 0)
+    np.testing.assert_allclose(hasher.decision_function(X), expected, atol=1e-4)
+
+
+def test_bits_tell_topics_apart():
+    bits = unpack(ITQ(8, random_state=0).fit_transform(X), 8)
+    distance = (bits[:, None] != bits[None]).sum(axis=2)
+    same = y[:, None] == y
+    assert distance[same].mean() < 0.6 * distance[~same].mean()
+
+
+def test_lengths_do_not_matter():
+    hasher = ITQ(8, random_state=0).fit(X)
+    np.testing.assert_array_equal(hasher.transform(X), hasher.transform(X * 7.0))
+
+
+def test_more_bits_than_dimensions():
+    few = X[:10, :5]
+    codes = ITQ(32, random_state=0).fit_transform(few)
+    assert len(np.unique(codes, axis=0)) > 1
+    bits = unpack(codes, 32)
+    assert (bits.any(axis=0) & ~bits.all(axis=0)).mean() > 0.5  # most bits differ somewhere
+
+
+def test_the_same_documents_everywhere_and_empty_ones():
+    # one direction: no error, and equal documents have equal codes
+    codes = ITQ(4, random_state=0).fit_transform(scipy.sparse.csr_matrix(np.ones((9, 4))))
+    assert len(np.unique(codes, axis=0)) == 1
+    with pytest.raises(InputError, match="empty"):
+        ITQ(4).fit(np.zeros((9, 4)))
+
+
+def test_iterations_below_zero():
+    with pytest.raises(InputError, match="iterations"):
+        ITQ(iterations=-1).fit(X)

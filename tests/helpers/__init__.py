@@ -1,0 +1,1 @@
+"""What several test files share; a folder on the path of pytest, not a part of the package."""
