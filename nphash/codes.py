@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nphash.core.arguments import is_count, ones_of
+from nphash.core.typing import Words
 from nphash.errors import InputError
 
 __all__ = [
@@ -29,7 +30,6 @@ __all__ = [
 ]
 
 Codes = npt.NDArray[np.uint8]
-Words = npt.NDArray[np.uint64]
 
 MAX_BITS = 4096
 

@@ -7,17 +7,15 @@ Only the candidates' text is read, so the cost does not grow with the collection
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from nphash.core.typing import Array
 from nphash.text.vectorizer import Vectorizer
 from nphash.text.weighting import Counts, Statistics, tfidf
 
 __all__ = ["Reranker"]
-
-Array = npt.NDArray[Any]
 
 
 class Reranker:

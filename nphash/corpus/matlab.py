@@ -20,11 +20,11 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csc_matrix
 
+from nphash.core.typing import Array
 from nphash.corpus.files import open_bytes
 from nphash.corpus.matrices import MAX_RATIO, SMALL_BYTES, check_claims, checked_csr, foreign_parser
 from nphash.corpus.records import show
 from nphash.errors import CorpusError
-from nphash.text.weighting import Array
 
 __all__ = ["read_variables"]
 

@@ -12,10 +12,10 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import DTypeLike
 
+from nphash.core.typing import Array
 from nphash.corpus.matrices import foreign_parser
 from nphash.corpus.records import show
 from nphash.errors import CorpusError
-from nphash.text.weighting import Array
 
 __all__ = ["check_range", "read_numbers"]
 

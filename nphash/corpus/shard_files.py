@@ -17,10 +17,10 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from nphash.core.checksums import sha256_of
 from nphash.core.disk import FULL, is_full
+from nphash.core.typing import Array
 from nphash.errors import CorpusError, InputError
 
 __all__ = [
@@ -35,7 +35,6 @@ __all__ = [
     "writing",
 ]
 
-Array = npt.NDArray[Any]
 
 AGAIN = "write the shards again"  # what to do about damage
 

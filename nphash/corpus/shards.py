@@ -15,8 +15,8 @@ from threading import Lock
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from nphash.core.typing import Array
 from nphash.corpus.shard_files import (
     AGAIN,
     ENTRIES,
@@ -30,7 +30,6 @@ from nphash.errors import CorpusError
 
 __all__ = ["AT_ONCE", "WINDOW", "Shards", "blocks_of", "count_empty", "rows_where"]
 
-Array = npt.NDArray[Any]
 
 #: So many shards are mapped at a time, and an epoch shuffles their rows together.
 WINDOW = 8

@@ -13,9 +13,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from nphash.core.typing import Array, Back, Backs
 from nphash.engine.timing import Profile
 from nphash.nn.losses import reconstruction
-from nphash.nn.ops import Array, Back, Backs, dense, relu, sparse_dense
+from nphash.nn.ops import dense, relu, sparse_dense
 from nphash.nn.sparse_rows import scale_rows
 
 __all__ = ["BacksOfScalar", "Engine"]

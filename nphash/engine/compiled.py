@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from nphash.core.threads import cut, run_blocks
+from nphash.core.typing import Array, Back, Backs
 from nphash.engine.background import Background
 from nphash.engine.base import BacksOfScalar, Engine
 from nphash.engine.kernels import decoder, decoder_gradient, first_layer
@@ -28,7 +29,6 @@ from nphash.engine.kernels.tiles import Codes, ScoreGradient, tile_width
 from nphash.engine.lazy_gradient import LazyGradient, ProductGradient, RowGradient
 from nphash.engine.timing import Profile
 from nphash.errors import InputError
-from nphash.nn.ops import Array, Back, Backs
 from nphash.nn.sparse_rows import with_entries, with_weights
 
 __all__ = ["COMPILED", "CompiledEngine"]

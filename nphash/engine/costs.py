@@ -8,16 +8,12 @@ multiplications and additions; a weight matrix is read once, whatever the batch.
 from __future__ import annotations
 
 from itertools import count, takewhile
-from typing import Any
 
-import numpy.typing as npt
-
+from nphash.core.typing import Params
 from nphash.engine.roofline import Work
 from nphash.hashers.training.progress import Scale
 
 __all__ = ["least_work", "model_bytes"]
-
-Params = dict[str, npt.NDArray[Any]]
 
 
 def model_bytes(params: Params) -> int:

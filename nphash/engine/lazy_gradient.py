@@ -9,21 +9,18 @@ To everything else it is an array: ``np.asarray(g)`` and arithmetic give the who
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from nphash.core.threads import cut
+from nphash.core.typing import Array, Task
 from nphash.engine.background import Background
 
 __all__ = ["LazyGradient", "ProductGradient", "RowGradient"]
 
-Array = npt.NDArray[Any]
-Task = Callable[[], None]
 
 BLOCK = 1 << 16  # entries of a `ProductGradient` in a block: four arrays of 256 KB in float32
 

@@ -5,22 +5,18 @@ See `nphash.engine.kernels.first_layer` for why and how.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from nphash.core.threads import cut
+from nphash.core.typing import Array, Task
 from nphash.engine.kernels import first_layer
 from nphash.engine.lazy_gradient import RowGradient
 from nphash.errors import InputError
 
 __all__ = ["Postponed"]
 
-Array = npt.NDArray[Any]
-Task = Callable[[], None]
 
 _BLOCKS = 8
 _LEAST = 100  # rows of a block: fewer are done before another thread is awake

@@ -10,8 +10,8 @@ from collections import deque
 
 import numpy as np
 
+from nphash.core.typing import Array
 from nphash.errors import InputError
-from nphash.nn.ops import Array
 
 __all__ = ["STEPS", "LookAhead"]
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from nphash.core.typing import Rng
 from nphash.gradcheck.problem import Problem, from_function
 from nphash.gradcheck.samples import Hard
 from nphash.nn import distillation, gumbel, losses, ops
@@ -22,7 +23,6 @@ from nphash.nn import distillation, gumbel, losses, ops
 __all__ = ["Case", "operations"]
 
 Function = Callable[..., tuple[Any, Any]]
-Rng = np.random.Generator
 
 B, V, L, K, C = 5, 11, 4, 3, 7
 TAU = 0.7

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from nphash.core.typing import Array
 from nphash.gradcheck.diagnose import diagnose
 from nphash.gradcheck.findings import Findings
-from nphash.gradcheck.numeric import Array, Derivative, central_difference, derivative
+from nphash.gradcheck.numeric import Derivative, central_difference, derivative
 from nphash.gradcheck.problem import Evaluate, Problem, Settings
 from nphash.gradcheck.report import Report
 from nphash.gradcheck.samples import wrong_sample

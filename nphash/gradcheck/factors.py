@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from nphash.gradcheck.numeric import Array
+from nphash.core.typing import Array
 from nphash.gradcheck.problem import Problem
 from nphash.gradcheck.trial import Trial
 

@@ -7,7 +7,8 @@ from functools import partial
 
 import numpy as np
 
-from nphash.gradcheck.numeric import Array, derivative
+from nphash.core.typing import Array
+from nphash.gradcheck.numeric import derivative
 from nphash.gradcheck.problem import Evaluate, Problem
 from nphash.gradcheck.trial import Trial
 

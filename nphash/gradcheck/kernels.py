@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from nphash.core.typing import Params
 from nphash.engine.compiled import COMPILED, CompiledEngine
 from nphash.gradcheck import Model
 from nphash.gradcheck.models import (
@@ -24,7 +25,6 @@ from nphash.gradcheck.models import (
     stand_in,
 )
 from nphash.hashers.neighbours.rounds import Alike
-from nphash.hashers.training.trainer import Params
 from nphash.nn.optim import Adam
 
 __all__ = ["KERNELS", "NOT_COMPILED", "models"]

@@ -21,6 +21,7 @@ import numpy as np
 import scipy.sparse
 
 from nphash import gradcheck
+from nphash.core.typing import Params
 from nphash.engine.base import Engine
 from nphash.gradcheck import Case, Model, straight_through_surrogate
 from nphash.hashers.ammi import bit_entropy, markov_entropy
@@ -32,7 +33,7 @@ from nphash.hashers.neighbours.rounds import Alike
 from nphash.hashers.nphash import NpHash
 from nphash.hashers.parts.heads import classify
 from nphash.hashers.parts.networks import normalise_rows
-from nphash.hashers.training.trainer import Batch, Params
+from nphash.hashers.training.trainer import Batch
 from nphash.nn.gumbel import relaxed_bits, straight_through_bernoulli, straight_through_bits
 from nphash.nn.ops import sigmoid, sparse_dense
 

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-__all__ = ["Array", "Derivative", "central_difference", "derivative"]
+from nphash.core.typing import Array
 
-Array = npt.NDArray[Any]
+__all__ = ["Derivative", "central_difference", "derivative"]
 
 
 @dataclass(frozen=True)

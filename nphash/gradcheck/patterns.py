@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from nphash.core.typing import Array
 from nphash.gradcheck.findings import EXACT, Findings, Suspicion, multiple, same
-from nphash.gradcheck.numeric import Array
 
 __all__ = ["elementwise", "one_slice", "right_size_wrong_sign", "softmax_axis", "softmax_sum"]
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from nphash.core.typing import Array
 from nphash.errors import InputError
-from nphash.gradcheck.numeric import Array
 from nphash.gradcheck.samples import Hard
 
 __all__ = ["Model", "Problem", "Settings", "equation_of", "from_function", "from_model"]

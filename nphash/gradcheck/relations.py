@@ -7,9 +7,9 @@ from itertools import permutations
 
 import numpy as np
 
+from nphash.core.typing import Array
 from nphash.gradcheck.factors import factors, floats, sizes
 from nphash.gradcheck.findings import EXACT, Findings, Suspicion, multiple, same
-from nphash.gradcheck.numeric import Array
 from nphash.gradcheck.samples import other_values
 
 __all__ = [

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nphash.gradcheck.numeric import Array
+from nphash.core.typing import Array
 
 if TYPE_CHECKING:
     from nphash.gradcheck.problem import Problem

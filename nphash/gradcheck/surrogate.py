@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from nphash.gradcheck.numeric import Array
+from nphash.core.typing import Array
 
 __all__ = ["straight_through_surrogate"]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from nphash.gradcheck.numeric import Array
+from nphash.core.typing import Array
 from nphash.gradcheck.problem import Problem
 from nphash.gradcheck.report import Report
 

@@ -31,23 +31,22 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
 from nphash.codes import pack
 from nphash.core.arguments import is_number
 from nphash.core.threads import count_threads
+from nphash.core.typing import Array, Params
 from nphash.errors import InputError
 from nphash.hashers.inputs import seed_from
 from nphash.hashers.itq import ITQ
 from nphash.hashers.neighbours.lsi import project
 from nphash.hashers.parts.linear import LinearHasher
-from nphash.hashers.training.trainer import Batch, Data, Params, Training, train
+from nphash.hashers.training.trainer import Batch, Data, Training, train
 from nphash.hashers.training.validation import held_out_rows, precision_validator, subset
 from nphash.nn.ops import sigmoid, softplus, sparse_dense
 
 __all__ = ["AMMI", "bit_entropy", "markov_entropy"]
 
-Array = npt.NDArray[Any]
 
 # Added to every share of a pattern: the logarithm of one that no document has stays finite.
 TINY = 1e-6

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import numpy.typing as npt
 import scipy.sparse
 
 from nphash.codes import pack
 from nphash.core.arguments import is_count, is_number
 from nphash.core.threads import count_threads, cut, run_blocks, single_threaded_blas
+from nphash.core.typing import Array, Params
 from nphash.corpus.shards import Shards, rows_where
 from nphash.engine.base import Engine
 from nphash.engine.select import create_engine
@@ -28,7 +28,7 @@ from nphash.hashers.inputs import seed_from
 from nphash.hashers.parts.heads import Labels, classify, start_head, targets
 from nphash.hashers.parts.networks import encoder, glorot, layers, log_unigram
 from nphash.hashers.training.partial import forget, partial_fit
-from nphash.hashers.training.trainer import Batch, Data, Params, Training, train
+from nphash.hashers.training.trainer import Batch, Data, Training, train
 from nphash.hashers.training.validation import held_out_rows, precision_validator, subset
 from nphash.nn.losses import bound_loss, supervised_loss
 from nphash.nn.ops import dense, dropout_mask
@@ -50,7 +50,6 @@ __all__ = [
     "slowing",
 ]
 
-Array = npt.NDArray[Any]
 
 # Rows encoded at once. Constant, and short blocks are filled up with empty rows: BLAS may round a
 # row differently in products of different height, and a document's code must not depend on the

@@ -14,9 +14,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
 from nphash.codes import Codes, check_n_bits
+from nphash.core.typing import Array
 from nphash.corpus.shards import Shards, blocks_of
 from nphash.errors import InputError, not_fitted
 from nphash.hashers.inputs import check_documents, check_labels
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from nphash.hashers.training.settings import Training
 
 __all__ = ["Hasher", "unchanged_on_error"]
-
-Array = npt.NDArray[Any]
 
 
 @contextmanager

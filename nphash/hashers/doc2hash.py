@@ -27,13 +27,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+from nphash.core.typing import Array, Back, Params
 from nphash.errors import InputError
 from nphash.hashers.autoencoder import BackLatent, Latent, VariationalHasher, drawn, slowing
 from nphash.hashers.parts.heads import Labels
-from nphash.hashers.training.trainer import Batch, Params, Training
+from nphash.hashers.training.trainer import Batch, Training
 from nphash.nn.gumbel import logistic_noise, relaxed_bits, straight_through_bits
 from nphash.nn.losses import bernoulli_kl
-from nphash.nn.ops import Array, Back
 from nphash.nn.schedules import ScheduleLike
 
 __all__ = ["Doc2Hash", "Doc2HashS"]

@@ -17,18 +17,16 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from nphash.core.arguments import is_count
 from nphash.core.threads import count_threads, single_threaded_blas
+from nphash.core.typing import Array
 from nphash.errors import InputError
 from nphash.hashers.inputs import seed_from
 from nphash.hashers.neighbours.lsi import fit_lsi, normalise_rows, project
 from nphash.hashers.parts.linear import LinearHasher
 
 __all__ = ["ITQ", "rotation"]
-
-Array = npt.NDArray[Any]
 
 
 def rotation(V: Array, n_bits: int, iterations: int, seed: int) -> Array:

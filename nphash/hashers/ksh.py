@@ -26,11 +26,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import scipy.linalg
 
 from nphash.core.arguments import is_count
 from nphash.core.threads import count_threads, single_threaded_blas
+from nphash.core.typing import Array
 from nphash.errors import InputError
 from nphash.hashers.base import Hasher
 from nphash.hashers.inputs import seed_from
@@ -41,8 +41,6 @@ from nphash.metrics.relevance import relevance
 from nphash.nn.ops import tanh
 
 __all__ = ["KSH", "Residual", "smooth_objective"]
-
-Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)

@@ -21,14 +21,15 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from nphash.core.typing import Array, Back, Params
 from nphash.errors import InputError
 from nphash.hashers.autoencoder import BackLatent, Latent, VariationalHasher, drawn, slowing
 from nphash.hashers.parts.heads import Labels
 from nphash.hashers.parts.networks import encoder, glorot
-from nphash.hashers.training.trainer import Batch, Params, Training
+from nphash.hashers.training.trainer import Batch, Training
 from nphash.nn.gumbel import straight_through_bernoulli
 from nphash.nn.losses import bernoulli_kl
-from nphash.nn.ops import Array, Back, dense, gaussian_sample
+from nphash.nn.ops import dense, gaussian_sample
 from nphash.nn.schedules import ScheduleLike
 
 __all__ = ["Nash", "NashDN", "NashDNS", "NashN"]

@@ -31,16 +31,17 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from nphash.core.typing import Array, Params
 from nphash.engine.base import Engine
 from nphash.errors import InputError, UnsupportedError
 from nphash.hashers.doc2hash import Doc2Hash
 from nphash.hashers.parts.networks import INPUT_LENGTH, layers, normalise_rows
 from nphash.hashers.training.settings import Similarity
-from nphash.hashers.training.trainer import Batch, Params, Training
+from nphash.hashers.training.trainer import Batch, Training
 from nphash.hashers.training.validation import precision_validator
 from nphash.nn.distillation import similarity_distillation
 from nphash.nn.losses import bound_loss
-from nphash.nn.ops import Array, dropout, softmax, sparse_dense
+from nphash.nn.ops import dropout, softmax, sparse_dense
 from nphash.nn.schedules import ScheduleLike
 
 if TYPE_CHECKING:

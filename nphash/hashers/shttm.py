@@ -24,11 +24,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import scipy.sparse
 
 from nphash.core.arguments import check_positive, is_count
 from nphash.core.threads import count_threads, single_threaded_blas
+from nphash.core.typing import Array
 from nphash.errors import InputError
 from nphash.hashers.inputs import seed_from
 from nphash.hashers.itq import rotation
@@ -37,8 +37,6 @@ from nphash.hashers.parts.heads import targets
 from nphash.hashers.parts.linear import LinearHasher
 
 __all__ = ["SHTTM", "ridge", "tag_step", "tags_objective"]
-
-Array = npt.NDArray[Any]
 
 
 def tags_objective(

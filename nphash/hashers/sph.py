@@ -15,16 +15,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from nphash.core.threads import count_threads
+from nphash.core.typing import Array
 from nphash.hashers.base import Hasher
 from nphash.hashers.inputs import seed_from
 from nphash.hashers.neighbours.lsi import fit_lsi, project
 
 __all__ = ["SpectralHashing", "modes"]
-
-Array = npt.NDArray[Any]
 
 
 def modes(ranges: Array, n_bits: int) -> tuple[Array, Array]:

@@ -28,25 +28,23 @@ from itertools import pairwise
 from typing import Any, ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
 from nphash.codes import pack
 from nphash.core.arguments import check_positive, is_count
 from nphash.core.threads import single_threaded_blas
+from nphash.core.typing import Array, Params
 from nphash.errors import InputError
 from nphash.hashers.base import Hasher
 from nphash.hashers.inputs import seed_from
 from nphash.hashers.parts.linear import product_in_blocks
 from nphash.hashers.parts.rbm import pretrain, scale_to_counts
-from nphash.hashers.training.trainer import Batch, Data, Params, Training, train
+from nphash.hashers.training.trainer import Batch, Data, Training, train
 from nphash.hashers.training.validation import held_out_rows, precision_validator, subset
 from nphash.nn.losses import reconstruction
 from nphash.nn.ops import dense, sigmoid, sparse_dense
 from nphash.nn.schedules import ScheduleLike, as_schedule, schedule_ends
 
 __all__ = ["StackedRBM"]
-
-Array = npt.NDArray[Any]
 
 
 class StackedRBM(Hasher):

@@ -18,10 +18,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from nphash.core.arguments import check_positive, is_count
 from nphash.core.threads import count_threads, cut, run_blocks
+from nphash.core.typing import Array
 from nphash.errors import InputError
 from nphash.hashers.inputs import seed_from
 from nphash.hashers.neighbours.approximate import neighbours_of_any_number
@@ -31,7 +31,6 @@ from nphash.hashers.parts.linear import LinearHasher
 
 __all__ = ["SelfTaughtHashing", "linear_classifiers"]
 
-Array = npt.NDArray[Any]
 
 PASSES = 100
 TOLERANCE = 0.1  # of projected gradients, as in liblinear

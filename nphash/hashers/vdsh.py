@@ -19,15 +19,16 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from nphash.core.typing import Array, Params
 from nphash.errors import InputError
 from nphash.hashers.autoencoder import BackLatent, Latent, VariationalHasher, drawn, slowing
 from nphash.hashers.nash import normal_noise
 from nphash.hashers.parts.heads import Labels
 from nphash.hashers.parts.networks import encoder, glorot, layers
-from nphash.hashers.training.trainer import Batch, Params, Training
+from nphash.hashers.training.trainer import Batch, Training
 from nphash.hashers.training.validation import MOST_DATABASE, subset
 from nphash.nn.losses import gaussian_kl
-from nphash.nn.ops import Array, dense, gaussian_sample, sigmoid
+from nphash.nn.ops import dense, gaussian_sample, sigmoid
 from nphash.nn.schedules import ScheduleLike
 
 __all__ = ["Vdsh", "VdshS", "VdshSP"]

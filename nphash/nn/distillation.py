@@ -10,8 +10,9 @@ from collections.abc import Callable
 import numpy as np
 
 from nphash.core.arguments import check_positive
+from nphash.core.typing import Array
 from nphash.errors import InputError
-from nphash.nn.ops import Array, log_softmax
+from nphash.nn.ops import log_softmax
 
 __all__ = ["similarity_distillation"]
 

@@ -31,7 +31,8 @@ from typing import Any
 import numpy as np
 
 from nphash.core.arguments import check_positive
-from nphash.nn.ops import Array, Back, sigmoid, softmax
+from nphash.core.typing import Array, Back
+from nphash.nn.ops import sigmoid, softmax
 
 __all__ = [
     "gumbel_max",

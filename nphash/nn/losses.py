@@ -28,9 +28,10 @@ from typing import Any
 import numpy as np
 
 from nphash.core.arguments import check_csr
+from nphash.core.typing import Array
 from nphash.errors import InputError
 from nphash.nn.divergences import bernoulli_kl, categorical_kl, gaussian_kl, pooled_categorical_kl
-from nphash.nn.ops import Array, BackScalar, log_softmax, sigmoid, softplus
+from nphash.nn.ops import BackScalar, log_softmax, sigmoid, softplus
 
 __all__ = [
     "bernoulli_kl",

@@ -17,15 +17,12 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from nphash.core.arguments import check_csr, is_number
+from nphash.core.typing import Array, Back, Backs
 from nphash.errors import InputError
 
 __all__ = [
-    "Array",
-    "Back",
-    "Backs",
     "dense",
     "dropout",
     "dropout_mask",
@@ -42,9 +39,6 @@ __all__ = [
 # Up to so many non-zero weights a sparse product needs no kernel.
 FEW_WEIGHTS = 1_000
 
-Array = npt.NDArray[Any]
-Back = Callable[[Array], Array]
-Backs = Callable[[Array], tuple[Array, ...]]
 BackScalar = Callable[..., Array]  # of a loss: its gradient by it is 1 unless given
 
 

@@ -6,7 +6,7 @@ moments freed of their bias towards zero, t the number of steps.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from itertools import chain, zip_longest
@@ -15,15 +15,14 @@ from typing import Any
 import numpy as np
 
 from nphash.core.threads import count_threads, run_tasks
+from nphash.core.typing import Array, Task
 from nphash.engine.background import Background
 from nphash.engine.lazy_gradient import LazyGradient, RowGradient
 from nphash.engine.look_ahead import LookAhead
 from nphash.errors import InputError
-from nphash.nn.ops import Array
 
 __all__ = ["Adam", "adam_step", "global_norm", "moving_average"]
 
-Task = Callable[[], None]
 
 # Steps put off are done by a formula that takes epsilon, freed of the bias, for a constant. In the
 # first steps it is not, so nothing is put off.

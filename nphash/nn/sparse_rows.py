@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from nphash.nn.ops import Array
+from nphash.core.typing import Array
 
 __all__ = ["scale_rows", "with_entries", "with_weights"]
 

@@ -13,19 +13,19 @@ import numpy as np
 import numpy.typing as npt
 
 from nphash.core.threads import count_threads
+from nphash.core.typing import Ints, Words
 from nphash.errors import InputError
 from nphash.search import keys as packed
 from nphash.search import planner, scan_numpy
 from nphash.search.keys import Keys
 from nphash.search.planner import Ledger, Plan, Task
-from nphash.search.rows import Rows, Words
+from nphash.search.rows import Rows
 
 if TYPE_CHECKING:
     from nphash.search.multi_index import MultiIndex
 
 __all__ = ["Engine"]
 
-Ints = npt.NDArray[np.int64]
 Step = Callable[[int], None]
 
 _TRIAL = 16  # queries that multi-index hashing is tried with before it gets the rest

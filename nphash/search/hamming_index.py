@@ -9,12 +9,13 @@ import numpy.typing as npt
 
 from nphash.codes import Codes, as_words, check_codes
 from nphash.core.arguments import check_count
+from nphash.core.typing import Words
 from nphash.errors import InputError
 from nphash.search import joins, keys
 from nphash.search.contents import Contents, Names
 from nphash.search.joins import Progress
 from nphash.search.planner import Plan
-from nphash.search.rows import Rows, Words
+from nphash.search.rows import Rows
 
 __all__ = ["HammingIndex"]
 

@@ -7,13 +7,13 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
+from nphash.core.typing import Ints
 from nphash.search import keys as packed
 from nphash.search.executor import Engine
 from nphash.search.rows import Rows
 
 __all__ = ["Progress", "neighbours", "pairs"]
 
-Ints = npt.NDArray[np.int64]
 Progress = Callable[[int, int], None]
 
 _CHUNK = 4096  # rows that are queries at a time

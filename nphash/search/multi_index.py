@@ -17,16 +17,16 @@ import numpy as np
 import numpy.typing as npt
 
 from nphash.core.threads import cut, run_blocks
+from nphash.core.typing import Ints, Words
 from nphash.search import keys as packed
 from nphash.search import planner
 from nphash.search.kernels import multi_index as kernel
 from nphash.search.kernels.multi_index import Buckets
 from nphash.search.keys import Keys
-from nphash.search.rows import Rows, Words
+from nphash.search.rows import Rows
 
 __all__ = ["MultiIndex", "arrays", "build", "extended", "from_arrays", "nearest", "within"]
 
-Ints = npt.NDArray[np.int64]
 
 _TILE = 64  # queries of one kernel call
 _TAIL = 0.05  # share of rows that the scan may have to look at before they get buckets

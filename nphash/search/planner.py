@@ -23,7 +23,6 @@ __all__ = [
     "STRATEGIES",
     "Ledger",
     "Plan",
-    "Task",
     "build_price",
     "choose",
     "cost",

@@ -11,9 +11,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["ALL", "Allowed", "Rows", "Words"]
+from nphash.core.typing import Words
 
-Words = npt.NDArray[np.uint64]
+__all__ = ["ALL", "Allowed", "Rows"]
+
 Allowed = npt.NDArray[np.uint8]
 
 ALL: Allowed = np.empty(0, np.uint8)  # "every row may be found"

@@ -9,12 +9,12 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from nphash.core.typing import Words
 from nphash.search import keys as packed
 from nphash.search.keys import Keys
 
 __all__ = ["nearest", "within"]
 
-Words = npt.NDArray[np.uint64]
 Allowed = npt.NDArray[np.uint8]
 
 _ROWS = 1 << 15

@@ -12,17 +12,16 @@ from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from nphash.core.threads import cut, run_blocks
+from nphash.core.typing import Ints, Words
 from nphash.search import keys as packed
 from nphash.search.kernels import bit_sliced, popcount_scan, top_k
 from nphash.search.keys import Keys
-from nphash.search.rows import Rows, Words
+from nphash.search.rows import Rows
 
 __all__ = ["SAMPLE", "Work", "nearest", "within"]
 
-Ints = npt.NDArray[np.int64]
 T = TypeVar("T")
 Ranged = tuple[Ints, Keys]  # the query of each result, and its key
 

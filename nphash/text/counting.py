@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
+from nphash.core.typing import Array
 from nphash.errors import InputError
-from nphash.text.weighting import Array, Counts
+from nphash.text.weighting import Counts
 
 __all__ = ["TOKENS_PER_BLOCK", "count_blocks", "join_blocks"]
 

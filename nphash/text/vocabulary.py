@@ -9,12 +9,13 @@ from itertools import count
 
 import numpy as np
 
+from nphash.core.typing import Array
 from nphash.errors import InputError
 from nphash.text.counting import count_blocks
 from nphash.text.settings import SMALL_CORPUS, VectorizerSettings
 from nphash.text.stop_words import as_source, stop_words
 from nphash.text.tokenizer import make_tokenizer
-from nphash.text.weighting import Array, Counts
+from nphash.text.weighting import Counts
 
 __all__ = ["Vocabulary", "learn", "select", "survey"]
 

@@ -11,17 +11,15 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from numba import types
 from numba.core import cgutils
 
 from nphash.core.jit._extending import intrinsic, overload
 from nphash.core.jit.emission import address_of, constant, length_of
 from nphash.core.jit.floats import LANES, FloatEmitter
+from nphash.core.typing import Array
 
 __all__ = ["turn_blocks"]
-
-Array = npt.NDArray[Any]
 
 
 def turn_blocks(source: Array, target: Array) -> None:

@@ -12,15 +12,14 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from llvmlite import ir
 from numba import types
 
 from nphash.core.jit._extending import intrinsic, overload
+from nphash.core.typing import Array
 
 __all__ = ["fetch_row"]
 
-Array = npt.NDArray[Any]
 
 _INDEX = ir.IntType(32)
 _LINE = 64  # bytes that the memory fetches at once

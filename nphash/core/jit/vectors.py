@@ -14,16 +14,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from llvmlite import ir
 from numba import types
 
 from nphash.core.jit._extending import intrinsic, overload
 from nphash.core.jit.emission import BYTES, VectorEmitter, address_of, constant
+from nphash.core.typing import Words
 
 __all__ = ["LANES", "WordEmitter", "exchange", "fill_triple", "has_ternary", "row_of"]
 
-Words = npt.NDArray[np.uint64]
 
 LANES = BYTES // 8  # words of a vector
 _SHIFT = BYTES.bit_length() - 1

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from nphash.core.jit._jit import jit
 from nphash.core.threads import cut, run_blocks
+from nphash.core.typing import Array
 
 __all__ = [
     "BETA1",
@@ -32,7 +31,6 @@ __all__ = [
     "update",
 ]
 
-Array = npt.NDArray[Any]
 
 # A step's settings are an array of nine numbers: what the gradient is multiplied by, learning rate, epsilon,
 # beta1, 1 - beta1, beta2, 1 - beta2, and what frees the moments of their bias, 1 / (1 - beta1^t) and

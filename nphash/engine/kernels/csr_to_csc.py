@@ -6,16 +6,14 @@ transposed batch one word's row can be finished while it is in the cache.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from nphash.core.jit._jit import jit
+from nphash.core.typing import Array
 
 __all__ = ["Entries", "Order", "entries_of", "sort_by_word"]
-
-Array = npt.NDArray[Any]
 
 
 class Entries(NamedTuple):

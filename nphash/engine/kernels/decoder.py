@@ -25,10 +25,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from nphash.core.jit._jit import jit
 from nphash.core.jit.butterfly import turn_blocks
+from nphash.core.typing import Array
 from nphash.engine.kernels.csr_to_csc import Entries
 from nphash.engine.kernels.exponential import exponentials
 from nphash.engine.kernels.relu import add_row, add_scaled, copy_row, scale_row
@@ -37,7 +37,6 @@ from nphash.engine.kernels.tiles import Codes, block_size, matrix, tile
 
 __all__ = ["combine", "forward"]
 
-Array = npt.NDArray[Any]
 
 _MUCH = np.float32(1e30)  # for a sum of exponentials: 10^8 times less than the largest float32
 

@@ -8,12 +8,10 @@ another and does Adam's step on each at once. Products of codes of +-1 are sums 
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
 from nphash.core.jit._jit import jit
+from nphash.core.typing import Array
 from nphash.engine.kernels.adam import update
 from nphash.engine.kernels.relu import add_row, add_scaled, copy_row, set_scaled
 from nphash.engine.kernels.sign_tables import LANES, add_by_pattern, can_look_up, separate
@@ -21,7 +19,6 @@ from nphash.engine.kernels.tiles import Codes, ScoreGradient, block_size, matrix
 
 __all__ = ["fill_bias", "fill_tiles", "update_tiles"]
 
-Array = npt.NDArray[Any]
 
 _GROUP = 8  # tiles between two sweeps of Adam: long runs of memory are faster than short ones
 

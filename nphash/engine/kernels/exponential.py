@@ -14,9 +14,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from nphash.core.jit._jit import jit
+from nphash.core.typing import Array
 
 __all__ = [
     "BIAS",
@@ -30,7 +30,6 @@ __all__ = [
     "exponentials",
 ]
 
-Array = npt.NDArray[Any]
 _F = np.float32
 
 # Public for `nphash.core.jit.floats`, where the same polynomial is written in instructions.

@@ -27,13 +27,11 @@ put off until it is needed (`catch_up`): `fill_table` sums from the last step ba
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
 from nphash.core.jit._jit import jit
 from nphash.core.jit.prefetch import fetch_row
+from nphash.core.typing import Array
 from nphash.engine.kernels.adam import BETA1, BETA2, EPSILON, RATE, REST1, REST2, SCALE, UNBIAS1, UNBIAS2
 from nphash.engine.kernels.csr_to_csc import Entries
 from nphash.engine.kernels.sparse import sum_rows
@@ -50,7 +48,6 @@ __all__ = [
     "update_rows",
 ]
 
-Array = npt.NDArray[Any]
 
 _EARLY = 2  # rows between the hint that one is wanted and its turn
 

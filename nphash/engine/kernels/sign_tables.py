@@ -20,7 +20,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from numba import types
 from numba.core import cgutils
 
@@ -28,6 +27,7 @@ from nphash.core.jit._extending import intrinsic, overload
 from nphash.core.jit._jit import jit
 from nphash.core.jit.emission import ADDRESS, BYTES, address_of, constant, length_of
 from nphash.core.jit.floats import LANES, FloatEmitter
+from nphash.core.typing import Array
 from nphash.engine.kernels.exponential import exponentials
 
 __all__ = [
@@ -42,7 +42,6 @@ __all__ = [
     "sums_for",
 ]
 
-Array = npt.NDArray[Any]
 
 _BITS = 4  # of a pattern
 PATTERNS = 2**_BITS

@@ -6,15 +6,13 @@ words, so both products touch a hundredth of what the dense product would.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numba
 import numpy as np
-import numpy.typing as npt
 
 from nphash.core.jit._jit import jit
 from nphash.core.jit.prefetch import fetch_row
 from nphash.core.threads import count_threads, cut, run_blocks
+from nphash.core.typing import Array
 
 __all__ = [
     "COMPILED",
@@ -26,7 +24,6 @@ __all__ = [
     "take_rows",
 ]
 
-Array = npt.NDArray[Any]
 CSR = tuple[Array, Array, Array]
 """indptr (B + 1,), indices (nnz,) and data (nnz,)."""
 

@@ -5,16 +5,13 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
-
-import numpy.typing as npt
+from typing import NamedTuple
 
 from nphash.core.jit._jit import jit
+from nphash.core.typing import Array
 from nphash.engine.kernels.csr_to_csc import Entries
 
 __all__ = ["Codes", "ScoreGradient", "block_size", "matrix", "tile", "tile_width"]
-
-Array = npt.NDArray[Any]
 
 
 class Codes(NamedTuple):

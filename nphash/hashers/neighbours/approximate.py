@@ -14,16 +14,15 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from nphash.core.threads import count_threads, cut, run_blocks, single_threaded_blas
+from nphash.core.typing import Array
 from nphash.errors import InputError
 from nphash.hashers.neighbours.exact import largest, mean_cosines, top_cosine, unit_parts
 from nphash.hashers.neighbours.lsi import fit_lsi, normalise_rows, project
 
 __all__ = ["approximate_cosine", "neighbours_of_any_number"]
 
-Array = npt.NDArray[Any]
 
 # With so many documents the exact search takes a minute or two on two cores.
 MOST_EXACT = 100_000

@@ -17,17 +17,15 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from scipy.sparse import diags_array
 from scipy.sparse.csgraph import connected_components
 
 from nphash.core.threads import single_threaded_blas
+from nphash.core.typing import Array
 from nphash.errors import InputError
 from nphash.hashers.neighbours.lsi import SMALL, fix_signs, top_eigenvectors
 
 __all__ = ["laplacian_eigenmap"]
-
-Array = npt.NDArray[Any]
 
 
 def laplacian_eigenmap(graph: Any, dims: int, seed: int, *, scaled: bool = True) -> Array:

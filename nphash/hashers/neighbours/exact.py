@@ -13,10 +13,10 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import scipy.sparse
 
 from nphash.core.threads import count_threads, cut, run_blocks, single_threaded_blas
+from nphash.core.typing import Array
 from nphash.errors import InputError
 from nphash.hashers.neighbours.lsi import normalise_rows
 
@@ -30,7 +30,6 @@ __all__ = [
     "unit_rows",
 ]
 
-Array = npt.NDArray[Any]
 
 CANDIDATE_ROWS = 1024  # rows compared with their candidates at once
 

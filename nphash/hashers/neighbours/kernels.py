@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
 from nphash.core.jit._jit import jit
+from nphash.core.typing import Array
 
 __all__ = ["products", "products_with", "top"]
-
-Array = npt.NDArray[Any]
 
 
 @jit()

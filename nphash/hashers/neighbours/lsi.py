@@ -19,17 +19,16 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 
 from nphash.core.threads import single_threaded_blas
+from nphash.core.typing import Array
 from nphash.errors import InputError
 from nphash.hashers.parts.networks import normalise_rows
 from nphash.nn.ops import sparse_dense
 
 __all__ = ["Lsi", "column_mean", "fit_lsi", "fix_signs", "normalise_rows", "project", "top_eigenvectors"]
 
-Array = npt.NDArray[Any]
 
 # Below this size a whole eigendecomposition takes less than 0.1 s, and has no trouble with multiple
 # or zero eigenvalues.

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from nphash.core.typing import Array
 from nphash.hashers.neighbours.lsi import project
-from nphash.nn.ops import Array
 
 __all__ = ["ridge"]
 

@@ -30,13 +30,13 @@ from typing import Any
 
 import numpy as np
 
+from nphash.core.typing import Array
 from nphash.hashers.neighbours.approximate import MOST_EXACT, approximate_cosine
 from nphash.hashers.neighbours.eigenmap import laplacian_eigenmap
 from nphash.hashers.neighbours.exact import knn_graph, top_cosine, top_of_candidates
 from nphash.hashers.neighbours.lsi import fit_lsi, normalise_rows, project
 from nphash.hashers.neighbours.ridge import ridge
 from nphash.hashers.training.settings import Similarity
-from nphash.nn.ops import Array
 
 __all__ = ["Alike", "Round", "find_alike", "rounds"]
 

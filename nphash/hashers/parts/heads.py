@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import scipy.sparse
 
 from nphash.core.arguments import is_count
+from nphash.core.typing import Array, Params
 from nphash.errors import InputError
 from nphash.metrics.relevance import number_classes
 from nphash.nn.losses import cross_entropy, logistic_loss
@@ -21,9 +21,6 @@ from nphash.nn.ops import dense, relu
 from nphash.nn.schedules import Linear, ScheduleLike
 
 __all__ = ["Labels", "classify", "start_head", "targets"]
-
-Array = npt.NDArray[Any]
-Params = dict[str, Array]
 
 
 @dataclass(frozen=True)

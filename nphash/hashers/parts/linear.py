@@ -8,15 +8,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from nphash.core.threads import count_threads, single_threaded_blas
+from nphash.core.typing import Array
 from nphash.hashers.base import Hasher
 from nphash.hashers.neighbours.lsi import project
 
 __all__ = ["LinearHasher", "product_in_blocks"]
 
-Array = npt.NDArray[Any]
 
 # Rows multiplied at once, always so many: BLAS may round a row differently in products of different
 # height, and a document's code must not depend on the documents it is encoded with.

@@ -10,8 +10,8 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from nphash.core.typing import Array, Params
 from nphash.corpus.shards import AT_ONCE
 from nphash.engine.base import Engine
 from nphash.nn.ops import dropout
@@ -19,9 +19,6 @@ from nphash.nn.ops import dropout
 __all__ = ["INPUT_LENGTH", "encoder", "glorot", "layers", "log_unigram", "stretched"]
 
 INPUT_LENGTH = 10.0
-
-Array = npt.NDArray[Any]
-Params = dict[str, Array]
 
 
 def glorot(rng: np.random.Generator, rows: int, columns: int) -> Array:

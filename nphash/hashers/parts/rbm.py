@@ -8,15 +8,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import scipy.sparse
 
+from nphash.core.typing import Array
 from nphash.hashers.parts.networks import log_unigram
 from nphash.nn.ops import dense, sigmoid, softmax, sparse_dense
 
 __all__ = ["contrastive_divergence", "pretrain", "scale_to_counts"]
 
-Array = npt.NDArray[Any]
 
 PRETRAINING_BATCH = 100
 DECAY = 2e-4  # of weights, a step, times the learning rate

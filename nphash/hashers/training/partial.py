@@ -8,12 +8,13 @@ import numpy as np
 import scipy.sparse
 
 from nphash.codes import check_n_bits
+from nphash.core.typing import Params
 from nphash.errors import InputError
 from nphash.hashers.base import unchanged_on_error
 from nphash.hashers.inputs import check_labels, seed_from
 from nphash.hashers.parts.heads import targets
 from nphash.hashers.training.checkpoint import State
-from nphash.hashers.training.trainer import Data, Params, Training, one_pass
+from nphash.hashers.training.trainer import Data, Training, one_pass
 
 if TYPE_CHECKING:
     from nphash.hashers.autoencoder import VariationalHasher

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
-import numpy.typing as npt
+from nphash.core.typing import Params
 
 __all__ = ["Progress", "Scale"]
-
-Params = dict[str, npt.NDArray[Any]]
 
 
 @dataclass(frozen=True)

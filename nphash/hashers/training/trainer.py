@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nphash.core.threads import count_threads, single_threaded_blas
+from nphash.core.typing import Params
 from nphash.corpus.shards import Shards
 from nphash.engine.look_ahead import LookAhead
 from nphash.engine.select import create_engine
@@ -26,9 +27,8 @@ from nphash.hashers.training.settings import Training
 from nphash.nn.optim import Adam, moving_average
 from nphash.nn.schedules import as_schedule
 
-__all__ = ["Batch", "Data", "Model", "Params", "Progress", "Scale", "Training", "one_pass", "train"]
+__all__ = ["Batch", "Data", "Model", "Progress", "Scale", "Training", "one_pass", "train"]
 
-Params = dict[str, npt.NDArray[Any]]
 Validator = Callable[[Params], tuple[str, float]]
 
 # The average of weights is moved once in so many steps, by as much as it would have moved in all of them:

@@ -24,10 +24,10 @@ import numpy.typing as npt
 
 from nphash.core.jit._jit import jit
 from nphash.core.jit.vectors import LANES, exchange, fill_triple
+from nphash.core.typing import Words
 
 __all__ = ["BLOCK", "PER_SINGLE", "PER_TRIPLE", "Layout", "fill", "layout", "table_shape", "transpose"]
 
-Words = npt.NDArray[np.uint64]
 
 BLOCK = 64 * LANES  # codes of a block
 PER_TRIPLE = 10  # vectors in the tables for three bits: 8 carries, 2 sums

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from nphash.core.jit._jit import jit
 from nphash.core.jit.bits import lowest_one, popcount
 from nphash.core.jit.vectors import LANES
+from nphash.core.typing import Ints, Words
 from nphash.search.kernels.adder_tree import n_levels
 from nphash.search.kernels.bit_planes import BLOCK, fill, layout, table_shape, transpose
 from nphash.search.kernels.sliced_block import scan_block
@@ -22,9 +23,7 @@ from nphash.search.kernels.top_k import TopK, take
 
 __all__ = ["Workspace", "nearest", "parities", "within", "workspace"]
 
-Words = npt.NDArray[np.uint64]
 Allowed = npt.NDArray[np.uint8]
-Ints = npt.NDArray[np.int64]
 
 _ALL = np.uint64(2**64 - 1)
 

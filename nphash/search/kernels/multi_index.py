@@ -23,11 +23,10 @@ import numpy.typing as npt
 
 from nphash.core.jit._jit import jit
 from nphash.core.jit.bits import popcount, prefetch
+from nphash.core.typing import Ints, Words
 
 __all__ = ["OVER_BUDGET", "Buckets", "fill_buckets", "nearest", "within"]
 
-Words = npt.NDArray[np.uint64]
-Ints = npt.NDArray[np.int64]
 
 OVER_BUDGET = -1
 _BUFFER_FULL = -2

@@ -13,13 +13,12 @@ import numpy.typing as npt
 
 from nphash.core.jit._jit import jit
 from nphash.core.jit.bits import popcount
+from nphash.core.typing import Ints, Words
 from nphash.search.kernels.top_k import TopK, limit_of, take
 
 __all__ = ["distance", "nearest", "sample_limits", "within"]
 
-Words = npt.NDArray[np.uint64]
 Allowed = npt.NDArray[np.uint8]
-Ints = npt.NDArray[np.int64]
 
 BLOCK = 128
 PART = 16  # of a block, looked at together once more before code by code

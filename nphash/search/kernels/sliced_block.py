@@ -11,19 +11,17 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from llvmlite import ir
 from numba import types
 
 from nphash.core.jit._extending import intrinsic, overload
 from nphash.core.jit.emission import ADDRESS, constant
 from nphash.core.jit.vectors import LANES, WordEmitter, has_ternary, row_of
+from nphash.core.typing import Words
 from nphash.search.kernels.adder_tree import AdderTree, NumpyGates, n_levels
 from nphash.search.kernels.bit_planes import PER_SINGLE, PER_TRIPLE, layout
 
 __all__ = ["scan_block"]
-
-Words = npt.NDArray[np.uint64]
 
 
 def scan_block(

@@ -19,10 +19,10 @@ import numpy as np
 import numpy.typing as npt
 
 from nphash.core.jit._jit import jit
+from nphash.core.typing import Ints
 
 __all__ = ["TopK", "empty", "finish", "limit_of", "take"]
 
-Ints = npt.NDArray[np.int64]
 Keys = npt.NDArray[np.uint64]
 
 _SHIFT = np.uint64(48)  # as in nphash.search.keys

@@ -9,13 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from nphash.core.typing import Array, Rng
 from nphash.nn import gumbel, losses, ops
 from nphash.teaching.grading import Mistake, Part
 
 __all__ = ["PARTS"]
 
-Array = ops.Array
-Rng = np.random.Generator
 
 B, L, K = 5, 4, 3
 TAU = 0.7

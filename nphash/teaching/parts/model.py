@@ -11,15 +11,13 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_array
 
+from nphash.core.typing import Params, Rng
 from nphash.gradcheck import Model
 from nphash.nn import gumbel, losses, ops
 from nphash.teaching.grading import Mistake, Part
 
 __all__ = ["PARTS"]
 
-Array = ops.Array
-Params = dict[str, Array]
-Rng = np.random.Generator
 
 B, V, H, L = 5, 9, 6, 4
 

@@ -6,15 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from nphash.core.typing import Array, Rng
 from nphash.metrics.ties import figures as figures_of
 from nphash.metrics.ties import tie_groups
-from nphash.nn import ops
 from nphash.teaching.grading import Mistake, Part
 
 __all__ = ["PARTS"]
-
-Array = ops.Array
-Rng = np.random.Generator
 
 
 def _hamming(query: Array, codes: Array) -> Array:

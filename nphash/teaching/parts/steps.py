@@ -10,14 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from nphash.nn import ops
+from nphash.core.typing import Array, Rng
 from nphash.nn import optim as adam
 from nphash.teaching.grading import Mistake, Part
 
 __all__ = ["PARTS"]
 
-Array = ops.Array
-Rng = np.random.Generator
 
 L = 4
 

@@ -10,13 +10,12 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_array
 
+from nphash.core.typing import Array, Rng
 from nphash.nn import losses, ops
 from nphash.teaching.grading import Mistake, Part
 
 __all__ = ["PARTS"]
 
-Array = ops.Array
-Rng = np.random.Generator
 
 B, V, I, O = 5, 7, 4, 3  # noqa: E741
 

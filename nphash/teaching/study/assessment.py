@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nphash.core.typing import Array
 from nphash.errors import InputError
-from nphash.nn.ops import Array
 
 __all__ = ["Estimate", "Quality", "assess", "moments"]
 

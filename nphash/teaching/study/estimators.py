@@ -30,9 +30,10 @@ from collections.abc import Callable
 import numpy as np
 
 from nphash.core.arguments import is_count
+from nphash.core.typing import Array, Back
 from nphash.errors import InputError
 from nphash.nn.gumbel import relaxed_bits, straight_through_bernoulli, straight_through_bits
-from nphash.nn.ops import Array, Back, log_softmax, sigmoid
+from nphash.nn.ops import log_softmax, sigmoid
 from nphash.teaching.study.assessment import Estimate, Quality, assess, moments
 
 __all__ = [

@@ -11,8 +11,8 @@ from functools import partial
 
 import numpy as np
 
+from nphash.core.typing import Array
 from nphash.nn.gumbel import logistic_noise
-from nphash.nn.ops import Array
 from nphash.teaching.study import estimators
 from nphash.teaching.study.problems import Instance, StudySettings, problems
 

@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from nphash.core.typing import Array, Params
 from nphash.corpus import ReadOptions, read_documents
 from nphash.errors import InputError
 from nphash.nn.gumbel import logistic_noise, straight_through_bits
 from nphash.nn.losses import bernoulli_kl, reconstruction
-from nphash.nn.ops import Array, dense, relu, sparse_dense
+from nphash.nn.ops import dense, relu, sparse_dense
 from nphash.nn.optim import Adam
 from nphash.teaching.study import estimators
 from nphash.teaching.study.estimators import MAX_EXACT_BITS, Objective, exact_gradient
@@ -25,7 +26,6 @@ from nphash.text.vectorizer import Vectorizer
 
 __all__ = ["Instance", "StudySettings", "problems"]
 
-Params = dict[str, Array]
 
 BATCH = 100
 
