@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_array
 
-from nphash.core.typing import Params, Rng
+from nphash.core.typing import Array, Params, Rng
 from nphash.gradcheck import Model
 from nphash.nn import gumbel, losses, ops
 from nphash.teaching.grading import Mistake, Part
