@@ -55,7 +55,7 @@ import subprocess, sys, tempfile, time
 with tempfile.TemporaryDirectory() as folder:
     command = [word.replace("FOLDER", folder) for word in {words!r}]
     start = time.perf_counter()
-    subprocess.run([sys.executable, *command], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    subprocess.run([sys.executable, *command], check=True, capture_output=True)
     print(time.perf_counter() - start)
 """
 
@@ -92,7 +92,7 @@ def run(program: str, tree: Path) -> float:
 
 
 def compare(program: str, other: Path, rounds: int) -> dict[str, float]:
-    """Run a program with both trees in turn; return medians, and the ratios this / other of neighbours in time."""
+    """Run a program with both trees in turn; return medians, and the ratios this / other of each pair."""
     pairs = []
     for i in range(rounds + 1):  # the first one warms caches up
         order = (other, ROOT) if i % 2 else (ROOT, other)
