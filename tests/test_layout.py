@@ -26,6 +26,7 @@ LEVELS = [
         "pool",
         "background",
         "arguments",
+        "csr",
         "threads",
         "kernels",
     },

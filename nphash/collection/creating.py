@@ -17,7 +17,7 @@ from nphash.collection.changes import Change, creating
 from nphash.collection.documents import DocumentWriter, checked
 from nphash.collection.files import writing
 from nphash.collection.manifest import Manifest, SegmentFiles
-from nphash.collection.matrix import holds_counts, matrix_documents, select_columns
+from nphash.collection.matrix import checked_matrix, holds_counts, matrix_documents, select_columns
 from nphash.collection.segments import save_array
 from nphash.corpus import Document, Matrix, Shards, label_matrix, vectorize
 from nphash.corpus.shards import count_empty, rows_where
@@ -160,6 +160,8 @@ def create(
         raise InputError(f"hasher is {hasher!r}", 'give a hasher, such as nphash.hashers.create("doc2hash")')
     settings = settings or CreateSettings()
     settings.check()
+    if isinstance(documents, Matrix):
+        documents = checked_matrix(documents)
     limit = settings.limit(hasher, documents)
     started = time.monotonic()
     with creating(folder, settings.force) as change, change.scratch("shards") as shards:
