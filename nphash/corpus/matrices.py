@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_matrix, issparse
 
 from nphash.corpus.files import numbered_lines, open_bytes, translate_errors
 from nphash.corpus.records import Matrix, ReadOptions, show, stem
-from nphash.errors import CorpusError
+from nphash.csr import to_csr
+from nphash.errors import CorpusError, InputError
 
 __all__ = [
     "MAX_RATIO",
@@ -82,22 +83,19 @@ def finish(X: Any, source: str, options: ReadOptions, vocabulary: list[str] | No
 def checked_csr(X: Any, source: str) -> Any:
     """Convert an array or sparse matrix that came from a file to CSR.
 
-    The index arrays are checked first: SciPy's conversions, like our kernels, follow an index out of
-    range to wherever it leads.
-
     Raises
     ------
     CorpusError
-        When they are broken.
+        When its index arrays are broken.
     """
-    if hasattr(X, "check_format"):
-        try:
-            X.check_format(full_check=True)
-        except ValueError as error:
-            raise CorpusError(
-                f"{show(source)} is no valid sparse matrix ({error})", "write it again"
-            ) from error
-    return csr_matrix(X)
+    if not issparse(X):
+        return csr_matrix(X)
+    try:
+        return to_csr(X, "the matrix")
+    except InputError as error:
+        raise CorpusError(
+            f"{show(source)} is no valid sparse matrix ({error.problem})", "write it again"
+        ) from error
 
 
 def _check_shape(X: Any, source: str) -> None:
