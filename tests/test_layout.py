@@ -27,6 +27,7 @@ LEVELS = [
         "background",
         "arguments",
         "csr",
+        "frames",
         "threads",
         "kernels",
     },

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from nphash.arguments import is_count
 from nphash.errors import InputError
+from nphash.frames import one_column
 from nphash.index.columns import Column
 
 __all__ = ["Ids"]
@@ -243,6 +244,7 @@ def _as_names(ids: Any) -> npt.NDArray[np.int64] | list[str]:
     """Return ids as int64 numbers or as a list of strings."""
     if isinstance(ids, (str, int, np.integer)):
         ids = [ids]
+    ids = one_column(ids, "ids")
     array = ids if isinstance(ids, np.ndarray) else None
     if array is None:
         ids = list(ids)

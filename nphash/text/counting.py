@@ -10,6 +10,7 @@ import numpy as np
 
 from nphash.csr import to_csr
 from nphash.errors import InputError
+from nphash.frames import one_column
 from nphash.text.weighting import Array, Counts
 
 __all__ = ["TOKENS_PER_BLOCK", "checked_counts", "count_blocks", "join_blocks"]
@@ -49,7 +50,7 @@ def count_blocks(
     Parameters
     ----------
     texts
-        Strings; consumed once.
+        Strings; consumed once. A data frame, dict or array of two dimensions must have one column.
     words
         Cuts a text into words.
     number
@@ -65,7 +66,7 @@ def count_blocks(
     Raises
     ------
     InputError
-        When ``texts`` is one string, or an item of it is not a string.
+        When ``texts`` is one string or a table of several columns, or an item of it is not a string.
 
     Examples
     --------
@@ -77,7 +78,7 @@ def count_blocks(
     if isinstance(texts, (str, bytes)):
         raise InputError("the texts are one single string", "give a list of strings, one a document")
     tokens, lengths = array("i"), array("q")
-    for at, text in enumerate(texts):
+    for at, text in enumerate(one_column(texts, "texts")):
         if not isinstance(text, str):
             raise InputError(
                 f"document {at} is of type {type(text).__name__}, but texts are strings",

@@ -65,7 +65,8 @@ class Vectorizer(Conventions):
         Parameters
         ----------
         texts
-            Strings, one a document; read once.
+            Strings, one a document; read once. Of a data frame, a dict or an array of two dimensions its
+            only column.
         y
             Not used; pipelines of scikit-learn give it.
 
