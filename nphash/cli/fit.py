@@ -266,7 +266,7 @@ def fit_collection(
     documents = read(corpus, reading)
     if not isinstance(documents, Matrix):
         documents = counted(documents, "documents read", quiet)
-    settings = replace(settings, checkpoint=checkpoint, source=corpus)
+    settings = replace(settings, checkpoint=checkpoint, source=corpus, reading=reading)
     try:
         with progress:
             collection = Collection.create(output, hasher, documents, settings, progress)

@@ -19,7 +19,8 @@ from nphash.collection.files import writing
 from nphash.collection.manifest import Manifest, SegmentFiles
 from nphash.collection.matrix import checked_matrix, holds_counts, matrix_documents, select_columns
 from nphash.collection.segments import save_array
-from nphash.corpus import Document, Matrix, Shards, label_matrix, vectorize
+from nphash.corpus import Document, Matrix, ReadOptions, Shards, label_matrix, vectorize
+from nphash.corpus.remembering import remember
 from nphash.corpus.shards import count_empty, rows_where
 from nphash.corpus.spilling import counts_limit
 from nphash.errors import InputError
@@ -54,6 +55,9 @@ class CreateSettings:
         Folder for the state of an interrupted fit.
     source
         Where the documents come from, for the record.
+    reading
+        The options they are read with, for the record: what they say, and what readers found out, counts for
+        documents that come later.
     out_of_core
         Keep the word weights on the disk while fitting, in the directory to be made (about 8 bytes for each
         word of each document, twice that for a while). None does so where they are large for this machine's
@@ -66,6 +70,7 @@ class CreateSettings:
     force: bool = False
     checkpoint: Path | None = None
     source: str = ""
+    reading: ReadOptions | None = None
     out_of_core: bool | None = None
 
     def limit(
@@ -174,6 +179,7 @@ def create(
             manifest = _store(change, hasher, vectorizer, codes, text_path)
             manifest.corpus = {
                 "source": settings.source,
+                **_reading(settings, documents),
                 "weights_given": isinstance(documents, Matrix) and not holds_counts(documents),
                 "n_held_out": intake.n_held_out,
                 "n_validation": int(valid.sum()),
@@ -183,6 +189,16 @@ def create(
             }
             manifest.fit = {"seconds": round(time.monotonic() - started, 2), **_outcome(hasher)}
             change.commit(manifest)
+
+
+def _reading(settings: CreateSettings, documents: Iterable[Document] | Matrix) -> dict[str, Any]:
+    """Return for the record how documents were read, and how many columns without a name they had."""
+    known: dict[str, Any] = {"matrix": isinstance(documents, Matrix)}
+    if settings.reading is not None:
+        known["reading"] = remember(settings.source, settings.reading)
+    if isinstance(documents, Matrix) and documents.vocabulary is None:
+        known["n_columns"] = int(documents.X.shape[1])
+    return known
 
 
 def _read(

@@ -103,13 +103,32 @@ def select_columns(matrix: Matrix, vocabulary: Sequence[str]) -> Any:
     )
 
 
+def _check_width(matrix: Matrix, n_columns: int | None) -> None:
+    """Refuse columns without a name that are not as many as before: they could be any words."""
+    width = matrix.X.shape[1]
+    if n_columns is not None and matrix.vocabulary is None and width != n_columns:
+        raise InputError(
+            f"the matrix has {width} columns, but the collection was made of {n_columns}",
+            "give a matrix of the same columns, or name them (--vocabulary)",
+        )
+
+
 def weighed(
-    documents: Iterable[Document] | Matrix, vectorizer: Vectorizer, at_once: int
+    documents: Iterable[Document] | Matrix, vectorizer: Vectorizer, at_once: int, n_columns: int | None = None
 ) -> Iterator[tuple[list[Document], Any]]:
-    """Yield blocks of documents with their weights, CSR (block, n_words): a matrix's own, or ours."""
+    """Yield blocks of documents with their weights, CSR (block, n_words): a matrix's own, or ours.
+
+    `n_columns` is how many columns without a name the collection was made of.
+
+    Raises
+    ------
+    InputError
+        For what is no document, or a matrix that cannot be used or is of another width.
+    """
     given = None
     if isinstance(documents, Matrix):
         documents = checked_matrix(documents)
+        _check_width(documents, n_columns)
         if not holds_counts(documents):
             given = select_columns(documents, vectorizer.vocabulary_)
         documents = matrix_documents(documents)

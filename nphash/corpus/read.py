@@ -150,7 +150,7 @@ def read_documents(source: str, options: ReadOptions | None = None) -> Iterator[
     ('json', ('json', 'json'))
     """
     options = options or ReadOptions()
-    name = detect_format(source, options)
+    name = options.found["input_format"] = detect_format(source, options)
     if name not in _TEXT_READERS:
         raise CorpusError(
             f"{show(source)} is a matrix ({name}), but texts are needed", "give texts, for example JSON lines"
@@ -174,7 +174,7 @@ def read_matrix(source: str, options: ReadOptions | None = None) -> Matrix:
         Naming the file and, where there is one, the line or entry.
     """
     options = options or ReadOptions()
-    name = detect_format(source, options)
+    name = options.found["input_format"] = detect_format(source, options)
     if name not in _MATRIX_READERS:
         raise CorpusError(
             f"{show(source)} holds texts ({name}), but a matrix is needed", "read it with read_documents"
