@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from nphash.corpus.binary import has_controls, kind_of
 from nphash.corpus.files import decode, is_text, open_bytes, translate_errors
 from nphash.corpus.left_out import LeftOut
 from nphash.corpus.records import Document, ReadOptions
@@ -90,7 +91,8 @@ def _text(path: Path, options: ReadOptions) -> str | None:
             hint = f"{error.hint}; or leave such files out with --on-bad-record skip"
             raise CorpusError(error.problem, hint) from error
         return None
-    return None if "\0" in text or text.startswith("%PDF-") else text
+    no_text = "\0" in text or text.startswith("%PDF-") or kind_of(raw) or has_controls(text)
+    return None if no_text else text
 
 
 def _files(folder: Path, odd: LeftOut) -> Iterator[Path]:
