@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,7 @@ __all__ = [
     "MAX_WORDS",
     "SMALL_BYTES",
     "check_claims",
+    "check_file",
     "checked_csr",
     "finish",
     "foreign_parser",
@@ -154,6 +156,25 @@ def check_claims(source: str, rows: int, columns: int, entries: int, content_byt
         raise CorpusError(
             f"the header of {show(source)} promises {columns} columns, but at most {MAX_WORDS} are possible",
             "check that rows are documents",
+        )
+
+
+def check_file(source: str, what: str) -> None:
+    """Refuse what cannot be read twice: standard input, a pipe, ``<(...)`` of a shell.
+
+    Raises
+    ------
+    CorpusError
+        For anything but a regular file, or what does not exist.
+    """
+    if source == "-":
+        raise CorpusError(f"{what} files cannot be read from standard input", "give a path")
+    with translate_errors(source):
+        mode = Path(source).stat().st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise CorpusError(
+            f"{source} is a pipe or a device, and {what} files cannot be read from one",
+            "write it to a file first, and give its path",
         )
 
 
