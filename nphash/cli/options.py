@@ -260,7 +260,8 @@ def read(
 ) -> Iterator[Document] | Matrix:
     """Return the documents of a source as a stream, or the matrix it holds.
 
-    Where `reading` leaves it open, they are read as those of the collection whose `corpus` is given were.
+    A collection gives its own documents. Where `reading` leaves it open, they are read as those of the
+    collection whose `corpus` is given were.
 
     Raises
     ------
@@ -268,7 +269,11 @@ def read(
         For an option that says nothing about this kind of source.
     """
     from nphash.corpus import detect_format, is_matrix, read_documents, read_matrix
+    from nphash.corpus.own import is_collection
 
+    if reading.input_format is None and is_collection(source):
+        _check_options("a collection", reading)
+        return _stored(Path(source))
     if corpus:
         from nphash.corpus.remembering import recall
 
@@ -278,6 +283,23 @@ def read(
     if is_matrix(name):
         return read_matrix(source, reading)
     return read_documents(source, reading)
+
+
+def _stored(directory: Path) -> Iterator[Document]:
+    """Yield what a collection holds, to fit or search it anew.
+
+    Raises
+    ------
+    CollectionError
+        If it was made of a matrix: its weights are not there any more.
+    """
+    from nphash.errors import CollectionError
+
+    with open_collection(directory) as collection:
+        corpus = collection.manifest.corpus
+        if corpus.get("matrix", corpus.get("weights_given")):
+            raise CollectionError(f"{directory} was made of a matrix and holds no texts", "give the matrix")
+        yield from collection.documents
 
 
 def _check_options(name: str, reading: ReadOptions) -> None:

@@ -101,8 +101,6 @@ class ReadOptions:
         another encoding); ``"skip"`` leaves it out. Only for texts.
     n_columns
         Columns of an svmlight file, whose last ones may not occur; None: as many as do.
-    excluded
-        Folders inside a folder of texts that are not read, such as the collection to be made of it.
     given
         Names of options that were given although they have their default, and so go before what a
         collection remembers of its own reading.
@@ -132,7 +130,6 @@ class ReadOptions:
     max_document_bytes: int = 64 * 2**20
     on_bad_record: str = "error"
     n_columns: int | None = None
-    excluded: tuple[Path, ...] = ()
     given: frozenset[str] = field(default=frozenset(), repr=False, compare=False)
     found: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
     tell: Callable[[str], None] = field(
