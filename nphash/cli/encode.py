@@ -82,11 +82,12 @@ def _encode(
     from nphash.collection.matrix import weighed
     from nphash.corpus import Matrix
 
-    documents = read(corpus, reading)
+    known = collection.manifest.corpus
+    documents, n_columns = read(corpus, reading, known), known.get("n_columns")
     if not isinstance(documents, Matrix):
         documents = counted(documents, "documents read", quiet)
     without = 0
-    for block, X in weighed(documents, collection.vectorizer, AT_ONCE):
+    for block, X in weighed(documents, collection.vectorizer, AT_ONCE, n_columns):
         without += int((np.diff(X.indptr) == 0).sum())
         yield [document.id for document in block], collection.hasher.transform(X)
     note_wordless(without, quiet)

@@ -128,8 +128,8 @@ def command(corpus: str, output: Path, reading: ReadOptions, **options: Any) -> 
     """Learn codes for a corpus and make it a searchable collection.
 
     CORPUS is a file (.jsonl, .csv, .tsv, .txt with one document a line, .svm, .npz, .mtx, .mat,
-    docword.*; also .gz), a folder of text files, - for standard input, or docstrings: for the
-    documentation of the installed Python packages.
+    docword.*; also .gz), a folder of text files, a collection (whose documents are learned from anew),
+    - for standard input, or docstrings: for the documentation of the installed Python packages.
 
     Documents marked test are left out, so that 'nphash evaluate DIR CORPUS' can ask for them.
     Interrupted with Ctrl-C, a fit goes on with --resume.
@@ -266,7 +266,7 @@ def fit_collection(
     documents = read(corpus, reading)
     if not isinstance(documents, Matrix):
         documents = counted(documents, "documents read", quiet)
-    settings = replace(settings, checkpoint=checkpoint, source=corpus)
+    settings = replace(settings, checkpoint=checkpoint, source=corpus, reading=reading)
     try:
         with progress:
             collection = Collection.create(output, hasher, documents, settings, progress)

@@ -17,9 +17,10 @@ from nphash.collection.changes import Change, creating
 from nphash.collection.documents import DocumentWriter, checked
 from nphash.collection.files import writing
 from nphash.collection.manifest import Manifest, SegmentFiles
-from nphash.collection.matrix import holds_counts, matrix_documents, select_columns
+from nphash.collection.matrix import checked_matrix, holds_counts, matrix_documents, select_columns
 from nphash.collection.segments import save_array
-from nphash.corpus import Document, Matrix, Shards, label_matrix, vectorize
+from nphash.corpus import Document, Matrix, ReadOptions, Shards, label_matrix, vectorize
+from nphash.corpus.remembering import remember
 from nphash.corpus.shards import count_empty, rows_where
 from nphash.corpus.spilling import counts_limit
 from nphash.errors import InputError
@@ -54,6 +55,9 @@ class CreateSettings:
         Folder for the state of an interrupted fit.
     source
         Where the documents come from, for the record.
+    reading
+        The options they are read with, for the record: what they say, and what readers found out, counts for
+        documents that come later.
     out_of_core
         Keep the word weights on the disk while fitting, in the directory to be made (about 8 bytes for each
         word of each document, twice that for a while). None does so where they are large for this machine's
@@ -66,6 +70,7 @@ class CreateSettings:
     force: bool = False
     checkpoint: Path | None = None
     source: str = ""
+    reading: ReadOptions | None = None
     out_of_core: bool | None = None
 
     def limit(
@@ -160,6 +165,8 @@ def create(
         raise InputError(f"hasher is {hasher!r}", 'give a hasher, such as nphash.hashers.create("doc2hash")')
     settings = settings or CreateSettings()
     settings.check()
+    if isinstance(documents, Matrix):
+        documents = checked_matrix(documents)
     limit = settings.limit(hasher, documents)
     started = time.monotonic()
     with creating(folder, settings.force) as change, change.scratch("shards") as shards:
@@ -172,6 +179,7 @@ def create(
             manifest = _store(change, hasher, vectorizer, codes, text_path)
             manifest.corpus = {
                 "source": settings.source,
+                **_reading(settings, documents),
                 "weights_given": isinstance(documents, Matrix) and not holds_counts(documents),
                 "n_held_out": intake.n_held_out,
                 "n_validation": int(valid.sum()),
@@ -181,6 +189,16 @@ def create(
             }
             manifest.fit = {"seconds": round(time.monotonic() - started, 2), **_outcome(hasher)}
             change.commit(manifest)
+
+
+def _reading(settings: CreateSettings, documents: Iterable[Document] | Matrix) -> dict[str, Any]:
+    """Return for the record how documents were read, and how many columns without a name they had."""
+    known: dict[str, Any] = {"matrix": isinstance(documents, Matrix)}
+    if settings.reading is not None:
+        known["reading"] = remember(settings.source, settings.reading)
+    if isinstance(documents, Matrix) and documents.vocabulary is None:
+        known["n_columns"] = int(documents.X.shape[1])
+    return known
 
 
 def _read(

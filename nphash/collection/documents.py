@@ -121,10 +121,9 @@ class DocumentWriter:
 
     def write(self, document: Document) -> None:
         """Append one document."""
-        id_, text = storable(document.id), storable(document.text)
+        id_, text, split = (storable(value) for value in (document.id, document.text, document.split))
         labels = json.dumps(document.labels)
-        crc = _crc(id_, text, labels, document.split)
-        row = (self.n_documents, id_, labels, document.split, crc, text)
+        row = (self.n_documents, id_, labels, split, _crc(id_, text, labels, split), text)
         with writing(self.path.parent):
             self._db.execute("INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?)", row)
         self.n_documents += 1

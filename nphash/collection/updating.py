@@ -64,9 +64,9 @@ def add(
     if on_duplicate not in ON_DUPLICATE:
         raise InputError(f"on_duplicate is {on_duplicate!r}", f"choose one of {', '.join(ON_DUPLICATE)}")
     with _state(collection, wait) as (change, manifest, segments):
-        added = _Added()
+        added, n_columns = _Added(), manifest.corpus.get("n_columns")
         with DocumentWriter(change.path("documents", ".sqlite")) as writer:
-            for block, X in weighed(documents, collection.vectorizer, AT_ONCE):
+            for block, X in weighed(documents, collection.vectorizer, AT_ONCE, n_columns):
                 keep = _new_rows(block, segments, added, on_duplicate)
                 if keep:
                     added.codes.append(collection.hasher.transform(X[keep]))

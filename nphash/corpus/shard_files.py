@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from nphash.core.checksums import sha256_of
+from nphash.core.csr import to_csr
 from nphash.core.disk import FULL, is_full
 from nphash.core.typing import Array
 from nphash.errors import CorpusError, InputError
@@ -190,18 +191,17 @@ class ShardWriter:
 
 def _checked(X: Any, n_words: int) -> Any:
     """Return a block as float32 CSR with sorted, unique indices and positive weights only."""
-    from scipy.sparse import csr_matrix  # not at the top: a search imports this module and needs no matrix
+    from scipy.sparse import csr_matrix, issparse  # not at the top: a search needs no matrix
 
-    X = csr_matrix(X)
+    X = to_csr(X, "a block") if issparse(X) else csr_matrix(X)
     if X.shape[1] != n_words:
         raise InputError(f"a block has {X.shape[1]} words, the shards {n_words}", "use one vocabulary")
     if not (np.isfinite(X.data).all() and (X.data >= 0).all() and (X.data <= LARGEST).all()):
         raise InputError(
             "a block has weights that are negative, not finite or enormous", f"they are from 0 to {LARGEST:g}"
         )
-    if not X.has_canonical_format or not X.data.all() or X.dtype != np.float32:
+    if not X.data.all() or X.dtype != np.float32:
         X = X.astype(np.float32, copy=True)
-        X.sum_duplicates()
         X.eliminate_zeros()
     return X
 

@@ -44,8 +44,10 @@ def test_more_rows_than_one_statement_takes(tmp_path):
 
 
 def test_lone_surrogates_are_replaced(tmp_path):
-    file = DocumentFile(write(tmp_path / "d.sqlite", [Document("a\ud800", "b\udfff", ("c\ud800",), "")]))
-    assert file.read([0])[0].text == "b?"
+    file = DocumentFile(
+        write(tmp_path / "d.sqlite", [Document("a\ud800", "b\udfff", ("c\ud800",), "d\ud800")])
+    )
+    assert (file.read([0])[0].text, file.read([0])[0].split) == ("b?", "d?")
     assert file.rows_of(["a\ud800"]) == {"a\ud800": 0}
 
 
