@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers.corpora import DATA, failure, folder, standard_input, write
+from helpers.corpora import failure, folder, standard_input, write
+from helpers.paths import DATA
 from nphash import corpus
 from nphash.corpus import FORMATS, ReadOptions, detect_format, is_matrix, read_documents, read_matrix
 from nphash.corpus.read import _MATRIX_READERS, _TEXT_READERS
