@@ -14,8 +14,9 @@ from collecting import LeanSignHash, SignHash, contents, die_at, documents, file
 
 import nphash
 from nphash.collection import Collection
-from nphash.collection.changes import Change, changing, check_target, creating, is_leftover, tidy
+from nphash.collection.changes import Change, _sweep, changing, check_target, creating, is_leftover
 from nphash.collection.creating import CreateSettings
+from nphash.collection.files import write_lock
 from nphash.collection.manifest import MANIFEST, read_manifest
 from nphash.errors import CollectionError, CorpusError, InputError
 
@@ -197,7 +198,7 @@ def test_an_error_discards_the_new_files(tmp_path):
 
 def test_ctrl_c_right_after_the_swap_keeps_the_new_state(tmp_path, monkeypatch):
     path = fresh(tmp_path)
-    monkeypatch.setattr("nphash.collection.changes.tidy", _interrupt_once())
+    monkeypatch.setattr("nphash.collection.changes._sweep", _interrupt_once())
     with pytest.raises(KeyboardInterrupt):
         Collection.open(path).remove(["d1"])
     monkeypatch.undo()
@@ -207,11 +208,11 @@ def test_ctrl_c_right_after_the_swap_keeps_the_new_state(tmp_path, monkeypatch):
 def _interrupt_once():
     calls = []
 
-    def sweep(folder, manifest):
+    def sweep(folder, names, journal):
         calls.append(1)
         if len(calls) == 2:  # the first call is before the change
             raise KeyboardInterrupt
-        tidy(folder, manifest)
+        _sweep(folder, names, journal)
 
     return sweep
 
@@ -241,12 +242,17 @@ def test_a_scratch_folder_is_gone_after_its_block_and_never_in_the_way(tmp_path)
         path.mkdir()
         raise ValueError
     assert not path.exists() and change.new == []
-    for name in ("shards-000003", "shards-000003.counts"):  # as kill -9 leaves them
+    names = ["shards-000003", "shards-000003.counts"]
+    with write_lock(tmp_path) as journal:
+        journal.write(names)
+    for name in names:  # as kill -9 leaves them
         (tmp_path / name).mkdir()
         (tmp_path / name / "0.data.npy").touch()
     assert is_leftover(tmp_path)
-    tidy(tmp_path, None)
-    assert not list(tmp_path.iterdir())
+    with creating(tmp_path, force=False):
+        assert [path.name for path in tmp_path.iterdir()] == ["lock"]
+    (tmp_path / "shards-000003").mkdir()  # another's: nothing of ours has noted it
+    assert not is_leftover(tmp_path)
 
 
 def test_targets_that_must_not_be_written_to(tmp_path):
@@ -288,10 +294,10 @@ def test_a_failure_takes_a_new_directory_away_again(tmp_path):
 def test_tidying_leaves_other_files_alone(tmp_path):
     path = fresh(tmp_path)
     (path / "notes.txt").write_text("mine", encoding="utf-8")
-    (path / "codes-000099.npy").write_bytes(b"left over")
+    (path / "codes-000099.npy").write_bytes(b"exported by somebody")
     Collection.open(path).remove(["d1"])
     assert (path / "notes.txt").exists()
-    assert not (path / "codes-000099.npy").exists()
+    assert (path / "codes-000099.npy").read_bytes() == b"exported by somebody"
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 
 from nphash.collection import Collection
 from nphash.collection.manifest import read_manifest
-from nphash.collection.segments import Segments, load_array, save_array
+from nphash.collection.segments import Segments
 from nphash.errors import CollectionError
+from nphash.store import load_array, write_array
 
 
 @pytest.fixture
@@ -78,7 +79,7 @@ def test_a_damaged_array_is_an_error_and_allocates_nothing(size, garbage):
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "a.npy"
-        save_array(path, np.zeros((size, 8), np.uint8))
+        write_array(path, np.zeros((size, 8), np.uint8))
         assert load_array(path, np.uint8, (size, 8)).shape == (size, 8)
         data = path.read_bytes()
         for bad in (data[:-1], data[: 64 + len(garbage)], garbage, garbage + data, b""):
@@ -89,7 +90,7 @@ def test_a_damaged_array_is_an_error_and_allocates_nothing(size, garbage):
 
 def test_arrays_that_claim_to_be_something_else(tmp_path):
     path = tmp_path / "a.npy"
-    save_array(path, np.zeros((3, 8), np.uint8))
+    write_array(path, np.zeros((3, 8), np.uint8))
     for dtype, shape in ((np.int64, (3, 8)), (np.uint8, (4, 8)), (np.uint8, (24,))):
         with pytest.raises(CollectionError, match="damaged"):
             load_array(path, dtype, shape)
