@@ -22,6 +22,8 @@ LEVELS = [
         "_version",
         "checksums",
         "disk",
+        "locks",
+        "store",
         "exports",
         "pool",
         "background",

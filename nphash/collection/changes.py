@@ -16,7 +16,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from nphash.checksums import FileRecord, record
+from nphash.checksums import FileRecord, read_whole, record
 from nphash.collection.files import LOCK, Journal, read_journal, write_lock, writing
 from nphash.collection.manifest import (
     MANIFEST,
@@ -369,7 +369,7 @@ def _sweep(folder: Path, names: set[str], journal: Journal | None) -> None:
 def _read(path: Path) -> bytes | None:
     """Return the bytes of a file, None where there is none; what hinders us is raised as such."""
     try:
-        return path.read_bytes()
+        return read_whole(path)
     except FileNotFoundError:
         return None
     except OSError as error:

@@ -215,9 +215,9 @@ def read_manifest(folder: Path) -> tuple[int, list[ShardRecord]]:
     path = folder / MANIFEST
     try:
         about = json.loads(path.read_text(encoding="utf-8"))
-        about = unseal(about) if "checksum" in about else about  # the first versions had none
         if about["format"] > FORMAT:
             raise CorpusError(f"{folder} holds shards of format {about['format']}", "update nphash")
+        about = unseal(about) if "checksum" in about else about  # the first versions had none
         n_words = about["n_words"]
         records = [ShardRecord(**entry) for entry in about["shards"]]
         numbers = [n_words, *(number for record in records for number in (record.rows, record.entries))]
