@@ -18,7 +18,9 @@ from pathlib import Path
 
 from nphash.errors import CollectionError
 
-__all__ = ["folder_lock", "locked"]
+__all__ = ["HELD", "folder_lock", "locked"]
+
+HELD = ".held"  # what the name of a file that stands for a lock ends with
 
 SECONDS_BETWEEN_TRIES = 0.05
 INTERRUPTIONS = 100  # one after the other that are taken for signals
@@ -96,7 +98,7 @@ def _acquire(descriptor: int, path: Path, what: str, until: float) -> Path | Non
     """Take the lock; return the file that stands for it where the system has none."""
     while True:
         taken = _try(descriptor)
-        instead = path.with_name(f"{path.name}.held") if taken is None else None
+        instead = path.with_name(f"{path.name}{HELD}") if taken is None else None
         if taken or (instead and _create(instead)):
             return instead
         if not time.monotonic() < until:

@@ -143,7 +143,7 @@ def test_foreign_imports(path: Path) -> None:
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_files_stay_short(path: Path) -> None:
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= 350
+    assert len(path.read_text(encoding="utf-8").splitlines()) < 500
 
 
 def test_a_test_file_for_each_module() -> None:

@@ -29,6 +29,7 @@ from nphash.collection.manifest import (
 from nphash.collection.opened import State, replaced
 from nphash.disk import cannot_read, flush_folder, new_file, replace_text
 from nphash.errors import CollectionError, DamagedError
+from nphash.locks import HELD
 from nphash.store import write_array
 
 __all__ = ["Change", "changing", "creating", "is_leftover"]
@@ -320,7 +321,7 @@ def is_leftover(folder: Path) -> bool:
     if not there:
         return True
     journal = read_journal(folder)
-    return journal is not None and there <= {LOCK, *journal}
+    return journal is not None and there <= {LOCK, f"{LOCK}{HELD}", *journal}
 
 
 def _begin(folder: Path, generation: int, journal: Journal) -> Change:
