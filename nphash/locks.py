@@ -136,6 +136,13 @@ def _lock(descriptor: int) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
+def _unlock(descriptor: int) -> None:
+    if os.name != "nt":  # which unlocks what is closed
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+
+
 def _create(path: Path) -> bool:
     """Create the file that stands for the lock; one of a process that has ended is taken over."""
     me = {"host": socket.gethostname(), "pid": os.getpid()}
@@ -174,6 +181,8 @@ def _release(descriptor: int, instead: Path | None) -> None:
         if instead is not None:
             with suppress(OSError):
                 instead.unlink()
+        with suppress(OSError):  # also for a child that has not let go of it yet
+            _unlock(descriptor)
         os.close(descriptor)
 
 
