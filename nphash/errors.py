@@ -13,6 +13,7 @@ from typing import Any
 __all__ = [
     "CollectionError",
     "CorpusError",
+    "DamagedError",
     "InputError",
     "InputTypeError",
     "Interrupted",
@@ -82,6 +83,10 @@ class CorpusError(NphashError, ValueError):
 
 class CollectionError(NphashError, OSError):
     """A directory that is no collection, or whose files are missing, altered or of a newer format."""
+
+
+class DamagedError(CollectionError):
+    """Files whose bytes are not those that were written, or that are gone: nothing but a copy helps."""
 
 
 class NotFittedError(NphashError, ValueError, AttributeError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import secrets
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
@@ -18,7 +19,7 @@ from nphash.collection.documents import DocumentWriter, checked
 from nphash.collection.files import writing
 from nphash.collection.manifest import Manifest, SegmentFiles
 from nphash.collection.matrix import checked_matrix, holds_counts, matrix_documents, select_columns
-from nphash.collection.segments import save_array
+from nphash.collection.opened import State
 from nphash.corpus import Document, Matrix, ReadOptions, Shards, label_matrix, vectorize
 from nphash.corpus.remembering import remember
 from nphash.corpus.shards import count_empty, rows_where
@@ -157,8 +158,8 @@ def create(
     documents: Iterable[Document] | Matrix,
     settings: CreateSettings | None = None,
     callback: Any = None,
-) -> None:
-    """Do the work of `Collection.create`; its parameters and errors are described there."""
+) -> State:
+    """Do the work of `Collection.create`, where parameters and errors are described; return the state."""
     from nphash.hashers import Hasher
 
     if not isinstance(hasher, Hasher):
@@ -189,6 +190,8 @@ def create(
             }
             manifest.fit = {"seconds": round(time.monotonic() - started, 2), **_outcome(hasher)}
             change.commit(manifest)
+    assert change.state is not None  # commit has made it
+    return change.state
 
 
 def _reading(settings: CreateSettings, documents: Iterable[Document] | Matrix) -> dict[str, Any]:
@@ -276,11 +279,10 @@ def _store(
 ) -> Manifest:
     from nphash.hashers import method_of, save
 
-    model, codes_path = change.path("model", ""), change.path("codes", ".npy")
-    vectorizer_path = change.path("vectorizer", ".json")
-    save(hasher, model)
-    save_array(codes_path, codes)
-    vectorizer_path.write_text(json.dumps(vectorizer.to_json(), ensure_ascii=False), encoding="utf-8")
+    model = change.path("model", "")
+    change.take(text_path, *save(hasher, model))
+    written = change.write_array("codes", codes)
+    vectorizer_name = change.write_text("vectorizer", json.dumps(vectorizer.to_json(), ensure_ascii=False))
     parameters = {name: _plain(value) for name, value in hasher.get_params().items() if name != "training"}
     return Manifest(
         generation=change.generation,
@@ -290,8 +292,9 @@ def _store(
         corpus={},
         fit={},
         model=model.name,
-        vectorizer=vectorizer_path.name,
-        segments=[SegmentFiles(codes_path.name, text_path.name, len(codes))],
+        vectorizer=vectorizer_name,
+        segments=[SegmentFiles(written, text_path.name, len(codes))],
+        id=secrets.token_hex(16),
     )
 
 

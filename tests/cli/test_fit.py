@@ -265,12 +265,13 @@ def test_resume_without_a_checkpoint_starts_from_the_beginning(corpus, tmp_path)
     assert result.code == 0 and "there is no checkpoint" in result.err
 
 
-def test_a_folder_in_the_way_of_the_checkpoint_stays(corpus, tmp_path):
+@pytest.mark.parametrize("name", ["mine.txt", "mine.npz", "weights.new"])
+def test_a_folder_in_the_way_of_the_checkpoint_stays(corpus, tmp_path, name):
     kept = tmp_path / "c.checkpoint"
     kept.mkdir()
-    (kept / "mine.txt").write_text("x", encoding="utf-8")
+    (kept / name).write_text("x", encoding="utf-8")
     fails(1, "fit", corpus, "-o", tmp_path / "c", "--force", says="in the way")
-    assert (kept / "mine.txt").exists()
+    assert (kept / name).exists()
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from helpers.collecting import documents
 from nphash.collection.documents import DocumentFile, DocumentWriter, checked
 from nphash.corpus import Document
-from nphash.errors import CollectionError, InputError
+from nphash.errors import CollectionError, DamagedError, InputError
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 some = st.lists(st.builds(Document, texts, texts, st.lists(texts, max_size=3).map(tuple), texts), max_size=8)
@@ -93,7 +93,7 @@ def test_missing_rows_files_and_garbage(tmp_path):
     path = write(tmp_path / "d.sqlite", documents(3))
     with pytest.raises(CollectionError, match="row 7 is missing"):
         DocumentFile(path).read([0, 7])
-    with pytest.raises(CollectionError, match="damaged"):
+    with pytest.raises(DamagedError, match=r"no\.sqlite is missing"):
         DocumentFile(tmp_path / "no.sqlite")
     (tmp_path / "bad.sqlite").write_bytes(b"SQLite format 3\0" + b"x" * 5000)
     with pytest.raises(CollectionError, match="damaged"):
