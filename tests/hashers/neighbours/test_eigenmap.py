@@ -1,9 +1,12 @@
 import numpy as np
 import pytest
 import scipy.sparse
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from nphash.errors import InputError
-from nphash.hashers.neighbours.eigenmap import laplacian_eigenmap
+from nphash.hashers.neighbours.eigenmap import knn_graph, laplacian_eigenmap
+from nphash.hashers.neighbours.nearest import top_cosine
 
 
 def ring(n, shift=0):
@@ -95,3 +98,25 @@ def test_too_few_documents():
 def test_no_edges():
     with pytest.raises(InputError, match="no document has a neighbour"):
         laplacian_eigenmap(scipy.sparse.csr_matrix((5, 5)), 2, 0)
+
+
+@settings(deadline=None, max_examples=40)
+@given(seed=st.integers(0, 1000), n=st.integers(3, 20), k=st.integers(1, 6), weighted=st.booleans())
+def test_the_graph_is_symmetric_and_has_every_edge(seed, n, k, weighted):
+    rows = np.random.default_rng(seed).integers(0, 3, (n, 4)).astype(np.float32)  # many equal similarities
+    indices, similarities = top_cosine(rows, k)
+    strongest = knn_graph(indices, similarities, weighted=weighted).toarray()
+    mean = knn_graph(indices, similarities, symmetry="mean", weighted=weighted).toarray()
+    np.testing.assert_array_equal(strongest, strongest.T)
+    np.testing.assert_array_equal(mean, mean.T)
+    directed = np.zeros((n, n))
+    for i in range(n):
+        for j, s in zip(indices[i], similarities[i], strict=True):
+            directed[i, j] = max(s, 0) if weighted else float(s > 0)
+    np.testing.assert_allclose(strongest, np.maximum(directed, directed.T), rtol=1e-6)
+    np.testing.assert_allclose(mean, (directed + directed.T) / 2, rtol=1e-6)
+
+
+def test_unknown_symmetry():
+    with pytest.raises(InputError, match="symmetry"):
+        knn_graph(np.array([[1], [0]]), np.ones((2, 1)), symmetry="min")
