@@ -6,7 +6,7 @@ rotation R being the one that brings it nearest to the corners of the cube,
 
     min over B in {-1, 1}^(n x L) and R R^T = I of  |B - V R|^2,
 
-by turns: B = sign(V R); R = P Q^T from the SVD  V^T B = P S Q^T.
+alternately: B = sign(V R); R = P Q^T from the SVD  V^T B = P S Q^T.
 
 A rotation keeps lengths, so the fitted model is one linear map W = C R of the words (C the singular
 vectors) and L thresholds: bit j is one where (x W)_j / |x W| > t_j.
@@ -63,7 +63,7 @@ class ITQ(LinearHasher):
     n_bits
         Length L of a code, and the number of singular vectors.
     iterations
-        Turns of the rotation.
+        Steps of the alternation.
     random_state
         None, a number, a NumPy Generator or RandomState.
     threads
@@ -75,8 +75,6 @@ class ITQ(LinearHasher):
         W, the rotated singular vectors.
     thresholds_ : ndarray of shape (n_bits,)
         t, the rotated mean of the normalised training documents.
-    n_features_in_, n_bits_ : int
-        Words (columns) and bits at the last `fit`.
 
     References
     ----------

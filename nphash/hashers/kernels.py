@@ -119,11 +119,11 @@ def _largest(scores: Array, first: int, columns: Array, values: Array) -> None:
             score = scores[row, column]
             if column == skip or (found == k and score <= value[k - 1]):
                 continue
-            place = found if found < k else k - 1
-            while place > 0 and value[place - 1] < score:  # ties keep the order of columns
-                value[place], index[place] = value[place - 1], index[place - 1]
-                place -= 1
-            value[place], index[place] = score, column
+            slot = found if found < k else k - 1
+            while slot > 0 and value[slot - 1] < score:  # ties keep the order of columns
+                value[slot], index[slot] = value[slot - 1], index[slot - 1]
+                slot -= 1
+            value[slot], index[slot] = score, column
             found = min(k, found + 1)
 
 
@@ -148,7 +148,7 @@ def squared_hinge(
 
     ``signs`` holds y, one or minus one. ``w`` has V + 1 entries, zeros at the start: the last is the
     weight of a one that each document has besides its words. ``order`` is a permutation of the
-    documents and is shuffled in place. It is over when the projected gradients of a pass differ by less
+    documents and is shuffled in place. Iteration ends when the projected gradients of a pass differ by less
     than ``tolerance``.
     """
     n = indptr.size - 1

@@ -122,8 +122,6 @@ class KSH(Hasher):
         a_j as columns.
     thresholds_ : ndarray of shape (n_bits,)
         Mean similarities times components.
-    n_features_in_, n_bits_ : int
-        Words (columns) and bits at the last `fit`.
 
     References
     ----------
@@ -250,14 +248,14 @@ def _descend(objective: Objective, a: Array, iterations: int, tolerance: float) 
     before, momentum = a, 1.0
     for _ in range(iterations):
         following = (1 + np.sqrt(1 + 4 * momentum**2)) / 2
-        ahead = a + (momentum - 1) / following * (a - before)
-        cost_ahead, back = objective(ahead)
+        probe = a + (momentum - 1) / following * (a - before)
+        cost_probe, back = objective(probe)
         gradient = back()
         squared = float(gradient @ gradient)
         while True:
-            new = ahead - step * gradient
+            new = probe - step * gradient
             new_cost, _ = objective(new)
-            if new_cost <= cost_ahead - step / 2 * squared or step < 1e-12:
+            if new_cost <= cost_probe - step / 2 * squared or step < 1e-12:
                 break
             step /= 2
         before, a, momentum = a, new, following

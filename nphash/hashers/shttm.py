@@ -6,13 +6,13 @@ Y (n x L) and tag vectors U (C x L) that minimise
     sum_ij c_ij (T_ij - y_i u_j)^2 + alpha |U|^2 + gamma |Y - Theta|^2,
 
 c_ij = 1 where document i has tag j, and the smaller `absent` where it has not: a missing tag says less.
-By turns, each is the solution of small linear systems, L equations for each document or tag:
+Alternately, each is the solution of small linear systems, L equations for each document or tag:
 
     y_i = (U^T C_i U + gamma I)^-1 (U^T C_i t_i + gamma theta_i),
     u_j = (Y^T C_j Y + alpha I)^-1  Y^T C_j t_j.
 
 Rotating Y changes nothing above but what its signs keep, so it is rotated as in iterative quantisation,
-and cut at the medians. New documents get codes by ridge regression of the rotated Y on the words.
+and thresholded at the medians. New documents get codes by ridge regression of the rotated Y on the words.
 
 Topics are those of latent semantic indexing (the paper takes LDA): coordinates scaled to length one.
 
@@ -80,7 +80,7 @@ class SHTTM(LinearHasher):
     penalty
         Ridge penalty of the map from words to codes.
     iterations
-        Turns of codes and tag vectors.
+        How often codes and tag vectors are solved for.
     random_state
         None, a number, a NumPy Generator or RandomState.
     threads
@@ -92,8 +92,6 @@ class SHTTM(LinearHasher):
         The map from words to codes.
     thresholds_ : ndarray of shape (n_bits,)
         Medians over the training documents.
-    n_features_in_, n_bits_ : int
-        Words (columns) and bits at the last `fit`.
 
     References
     ----------

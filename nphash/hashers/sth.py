@@ -4,7 +4,7 @@
    approximate for more than 100,000 documents.
    An unsymmetric one is no input for the eigenproblem, and a likely cause of poor published figures.
 2. Laplacian eigenmap: L coordinates in which neighbours are near.
-3. Bits: each coordinate cut at its median, so that every bit is balanced.
+3. Bits: each coordinate thresholded at its median, so that every bit is balanced.
 4. One linear support vector machine (squared hinge) for each bit, from words to bit. All documents, those
    of training too, get the codes the machines predict.
 
@@ -56,8 +56,6 @@ class SelfTaughtHashing(LinearHasher):
         Weights of the classifiers.
     thresholds_ : ndarray of shape (n_bits,)
         Minus their biases.
-    n_features_in_, n_bits_ : int
-        Words (columns) and bits at the last `fit`.
 
     References
     ----------

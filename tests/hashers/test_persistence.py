@@ -9,7 +9,7 @@ import pytest
 from helpers import small
 from nphash import Doc2Hash
 from nphash.errors import CollectionError, InputError, NotFittedError
-from nphash.hashers import Training, load, persistence, save
+from nphash.hashers import NeighbourSettings, Training, load, persistence, save
 from nphash.nn.schedules import Exponential, Linear
 
 X, y = small.documents()
@@ -254,6 +254,18 @@ def test_damaged_models_are_recognised(folder, damage, mmap):
     damage(folder)
     with pytest.raises(CollectionError, match=r"fit it again"):
         load(folder, mmap=mmap)
+
+
+def test_settings_under_their_former_name_are_read(tmp_path):
+    hasher = small.quick("nphash", similarity=NeighbourSettings(rounds=2, lsi=9), random_state=0).fit(X)
+    save(hasher, tmp_path)
+    path = tmp_path / "model.json"
+    text = path.read_text(encoding="utf-8")
+    assert '"NeighbourSettings"' in text
+    path.write_text(text.replace('"NeighbourSettings"', '"Similarity"'), encoding="utf-8")
+    same = load(tmp_path)
+    assert same.similarity == NeighbourSettings(rounds=2, lsi=9)
+    np.testing.assert_array_equal(same.transform(X), hasher.transform(X))
 
 
 def test_a_newer_format_is_named(folder):

@@ -31,15 +31,8 @@ def knn_graph(
 ) -> csr_matrix:
     """Return the symmetric neighbour graph of n documents, CSR (n, n) float32.
 
-    Parameters
-    ----------
-    indices, similarities
-        Neighbours (n, k) of each document. Those of similarity 0 or less are left out.
-    symmetry
-        ``"max"``: an edge where either document names the other. ``"mean"``: half as heavy unless
-        both do.
-    weighted
-        Weigh edges by similarity; otherwise by 1.
+    Neighbours (n, k) of similarity 0 or less are left out. Symmetry ``"max"`` makes an edge where either
+    document names the other, ``"mean"`` one half as heavy unless both do. Edges weigh their similarity, or 1.
 
     Examples
     --------
@@ -60,30 +53,12 @@ def knn_graph(
 
 
 def laplacian_eigenmap(graph: csr_matrix, dims: int, seed: int, *, scaled: bool = True) -> Array:
-    """Return the first non-trivial coordinates of a neighbour graph.
+    """Return the first non-trivial coordinates D^-1/2 U (Lambda), float32 (n, dims), of a neighbour graph.
 
-    Parameters
-    ----------
-    graph
-        W, symmetric, CSR (n, n), with non-negative weights.
-    dims
-        How many coordinates.
-    seed
-        Of the iteration's start vector.
-    scaled
-        Multiply each coordinate by its eigenvalue: directions that vary slowly along the graph
-        weigh more in distances.
-
-    Returns
-    -------
-    numpy.ndarray
-        D^-1/2 U (Lambda), float32, shape (n, dims). Documents without neighbours, and those in
-        pieces smaller than 1 / (2 dims) of the largest, are at the origin.
-
-    Raises
-    ------
-    InputError
-        If no document has a neighbour, or the pieces that count have too few documents.
+    The graph W is symmetric, (n, n), with non-negative weights. ``scaled`` multiplies each coordinate by its
+    eigenvalue: directions that vary slowly along the graph weigh more in distances. Documents without
+    neighbours, and those in pieces smaller than 1 / (2 dims) of the largest, are at the origin. `InputError`
+    is raised if no document has a neighbour, or the pieces that count have too few documents.
 
     Examples
     --------
@@ -94,7 +69,7 @@ def laplacian_eigenmap(graph: csr_matrix, dims: int, seed: int, *, scaled: bool 
     rows, piece = _large_pieces(graph, dims)
     if len(rows) < dims + 1:
         raise InputError(
-            f"{len(rows)} documents hang together, but {dims} dimensions need {dims + 1} or more",
+            f"{len(rows)} documents are connected, but {dims} dimensions need {dims + 1} or more",
             "give more documents, ask for fewer bits or for more neighbours",
         )
     W = graph[rows][:, rows]
@@ -133,7 +108,7 @@ def _constant_on_pieces(root: Array, piece: Array, constant: Array, dims: int, s
     """Return orthonormal eigenvectors of eigenvalue 1 beside the constant one, at most `dims`."""
     pieces = int(piece.max()) + 1
     levels = np.eye(pieces)[:, 1:]
-    if pieces - 1 > dims:  # more than fit: random ones tell all pieces apart a little
+    if pieces - 1 > dims:  # more than fit: random ones separate all pieces a little
         levels = np.random.default_rng([seed, pieces]).standard_normal((pieces, dims))
     vectors = root[:, None] * levels[piece]  # (m, pieces - 1)
     with single_threaded_blas():

@@ -46,23 +46,11 @@ class Lsi(NamedTuple):
 
 
 def fit_lsi(X: csr_matrix, dims: int, seed: int, *, centred: bool = False) -> Lsi:
-    """Return the first right singular vectors of documents.
+    """Return the first right singular vectors of documents X (n, V), fewer if its rank is smaller.
 
-    Parameters
-    ----------
-    X
-        SciPy CSR matrix of shape (n, V).
-    dims
-        How many; there are fewer in the result if the matrix has a smaller rank.
-    seed
-        Of the iteration's start vector.
-    centred
-        Take each word's mean out first (implicitly: X stays sparse).
-
-    Raises
-    ------
-    InputError
-        If nothing is left: all documents are empty or, when centred, the same.
+    ``centred`` takes each word's mean out first (implicitly: X stays sparse). The iteration's start vector is
+    drawn from the seed. `InputError` is raised if nothing is left: all documents are empty or, when centred,
+    the same.
 
     Examples
     --------
@@ -135,18 +123,8 @@ def top_eigenvectors(
 ) -> tuple[Array, Array]:
     """Return the largest eigenvalues (d,) of a symmetric operator, falling, and their vectors (size, d).
 
-    Parameters
-    ----------
-    product
-        The operator applied to a vector of length ``size``.
-    size
-        Number of rows and columns.
-    dims
-        How many eigenpairs, ``size - 1`` at most.
-    seed
-        Of the start vector.
-    dtype
-        Of the iteration.
+    ``product`` is the operator applied to a vector of length ``size``. There are ``size - 1`` eigenpairs at
+    most. The iteration runs in ``dtype``; its start vector is drawn from the seed.
     """
     import scipy.sparse.linalg as solvers  # 60 ms, which encoding a query can do without
 

@@ -6,7 +6,7 @@ coordinates), or both, whose cosines are averaged.
 Among more than 100,000 documents the exact search takes minutes. An inverted file then assigns documents to
 cells around centres (spherical k-means on a sample of their coordinates), and each is compared with those of
 its own cell and of the cells whose centres are nearest to its cell's own: n * probes * n / cells products
-instead of n^2. Neighbours are missed where the coordinates place them far apart: few, but where LSI is poor a
+instead of n^2. Neighbours are missed where the coordinates separate them: few, but where LSI is poor a
 graph is much the worse for it (`nphash.hashers.neighbours.rounds`).
 
 All results are indices (n, k) int32 and similarities (n, k) float32, by falling similarity, then rising
@@ -43,7 +43,7 @@ CANDIDATE_ROWS = 1024  # rows compared with their own candidates at once
 
 MOST_EXACT = 100_000  # documents; with so many the exact search takes a minute or two on two cores
 DIMS = 64  # of LSI, whose coordinates assign documents to cells
-TURNS = 5  # of k-means
+KMEANS_STEPS = 5
 SAMPLE_PER_CELL = 50
 ASSIGNED = 4096  # rows assigned to cells at once
 
@@ -62,19 +62,8 @@ def nearest_by_words(X: csr_matrix, k: int, seed: int, threads: int | None = Non
 def top_cosine(A: Rows | Sequence[Rows], k: int, *, threads: int | None = None) -> Neighbours:
     """Return each row's most similar other rows by cosine, exactly.
 
-    Parameters
-    ----------
-    A
-        Rows, CSR (n, V) or dense (n, d); or a list of such arrays, whose cosines are averaged.
-    k
-        How many neighbours; fewer come back if there are not so many rows.
-    threads
-        How many threads; None for all.
-
-    Raises
-    ------
-    InputError
-        If ``k`` is below 1, or there is one row only.
+    ``A`` are rows, CSR (n, V) or dense (n, d), or a list of such arrays, whose cosines are averaged. Fewer
+    than k come back if there are not so many rows.
 
     Examples
     --------
@@ -205,27 +194,9 @@ def approximate_cosine(
 ) -> Neighbours:
     """Return most of each row's nearest rows by cosine.
 
-    Parameters
-    ----------
-    rows
-        As for `top_cosine`.
-    k
-        How many neighbours; fewer come back if there are not so many rows.
-    seed
-        Of the first centres.
-    by
-        Dense coordinates (n, d) that assign the rows to cells; None for the rows themselves.
-    cells
-        c; None for the square root of n.
-    probes
-        How many cells a row is compared with, its own included: more find more.
-    threads
-        How many threads; None for all.
-
-    Raises
-    ------
-    InputError
-        If ``k``, ``cells`` or ``probes`` is below 1, or there is one row only.
+    Rows are given as for `top_cosine`. They are assigned to cells (None: the square root of n) by dense
+    coordinates (n, d), or by themselves, around centres drawn from the seed; and compared with ``probes``
+    cells, their own included: more find more.
 
     Examples
     --------
@@ -282,7 +253,7 @@ def _centres(unit: Array, cells: int, seed: int) -> Array:
     rows = np.sort(rng.permutation(len(unit))[: cells * SAMPLE_PER_CELL])
     sample = unit[rows]
     centres = sample[np.sort(rng.permutation(len(sample))[:cells])].copy()
-    for _ in range(TURNS):
+    for _ in range(KMEANS_STEPS):
         cell = _nearest_centre(sample, centres, 1)
         for i, own in enumerate(_members(cell, cells)):
             if len(own):  # an empty cell keeps its centre

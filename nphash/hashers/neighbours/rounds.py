@@ -78,18 +78,9 @@ class NeighbourTeacher:
 def neighbour_rounds(
     X: csr_matrix, settings: NeighbourSettings, seed: int, threads: int | None = None
 ) -> NeighbourTeacher:
-    """Return every document's neighbours and its coordinates in the teacher's space.
+    """Return the neighbours of documents X (n, V), rows of length one, and their coordinates as a teacher.
 
-    Parameters
-    ----------
-    X
-        Documents, CSR (n, V), rows of length one.
-    settings
-        Sizes of LSI, graph and eigenmap; number of rounds.
-    seed
-        Of the start vectors of the eigensolvers.
-    threads
-        How many threads; the result is the same for any number.
+    Start vectors of the eigensolvers are drawn from the seed. The result does not depend on the threads.
     """
     n = X.shape[0]
     log.info("neighbours: LSI of %s documents", f"{n:,}")

@@ -60,35 +60,13 @@ def ridge(
 ) -> Array:
     """Return the W that minimises sum_ij weights_ij (X W - Y)_ij^2 + penalty |W|^2, by conjugate gradients.
 
-    For each column of Y that is (X^T X + penalty I) W = X^T Y; no V x V matrix is made.
+    For each column of Y that is (X^T X + penalty I) W = X^T Y, which Hestenes & Stiefel (1952) solve without
+    a V x V matrix, here in the dtype of X, float32 or float64.
 
-    Parameters
-    ----------
-    X
-        Documents, CSR (n, V), float32 or float64.
-    Y
-        What is to be predicted, (n, d); about centred, since there is no constant term.
-    penalty
-        Above 0. For rows of length one, about the number of documents that have to agree before a
-        word's weight is believed.
-    threads
-        How many threads; the result is the same for any number.
-    tolerance
-        Iteration ends when every column's residual is this small beside the first one. Codes do not notice
-        ten times less or more.
-    most_steps
-        The most iterations.
-    weights
-        Of the errors, (n, d); None for 1.
-
-    Returns
-    -------
-    numpy.ndarray
-        W, shape (V, d), in the dtype of X.
-
-    References
-    ----------
-    Hestenes & Stiefel (1952), Methods of Conjugate Gradients for Solving Linear Systems.
+    Y (n, d) should be about centred, since there is no constant term. For rows of length one, the penalty is
+    about the number of documents that have to agree before a word's weight is believed. Iteration ends when
+    every column's residual is ``tolerance`` beside the first one; codes do not notice ten times less or more.
+    ``weights`` (n, d) are those of the errors, None for 1.
 
     Examples
     --------

@@ -234,3 +234,82 @@ def test_wrong_numbers(rng, wrong):
         approximate_cosine(rng.random((5, 2)), **{"k": 1, "seed": 0, **wrong})
     with pytest.raises(InputError, match="among 1 documents"):
         approximate_cosine(rng.random((1, 2)), 1, 0)
+
+
+@settings(deadline=None, max_examples=30)
+@given(seed=st.integers(0, 1000), n=st.integers(2, 60), cells=st.integers(1, 12))
+def test_every_row_is_assigned_to_one_cell_whose_centre_is_nearest(seed, n, cells):
+    rows = np.random.default_rng(seed).standard_normal((n, 4)).astype(np.float32)
+    unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    cells = min(cells, n)
+    members, order = module._inverted_file(unit, cells, seed, 1)
+    assert len(members) == cells
+    np.testing.assert_array_equal(np.sort(np.concatenate(members)), np.arange(n))
+    assert all((np.diff(own) > 0).all() for own in members)
+    np.testing.assert_array_equal(np.sort(order, axis=1), np.tile(np.arange(cells), (cells, 1)))
+    centres = module._centres(unit, cells, seed)
+    np.testing.assert_allclose(np.linalg.norm(centres, axis=1), 1, rtol=1e-5)
+    scores = unit @ centres.T
+    for cell, own in enumerate(members):
+        np.testing.assert_allclose(scores[own, cell], scores[own].max(axis=1), atol=1e-6)
+
+
+@settings(deadline=None, max_examples=30)
+@given(seed=st.integers(0, 1000), probes=st.integers(1, 6), k=st.integers(1, 20))
+def test_candidates_are_the_own_cell_first_and_enough(seed, probes, k):
+    rng = np.random.default_rng(seed)
+    members = module._members(rng.integers(0, 8, 30), 8)
+    order = rng.permutation(8)
+    for home in range(8):
+        candidates = module._candidates(members, home, order, probes, k)
+        own = members[home]
+        np.testing.assert_array_equal(candidates[: len(own)], own)
+        assert len(set(candidates.tolist())) == len(candidates) > k
+
+
+@settings(deadline=None, max_examples=30)
+@given(seed=st.integers(0, 1000), n=st.integers(3, 30), k=st.integers(1, 6), sparse=st.booleans())
+def test_lengths_of_rows_do_not_matter(seed, n, k, sparse):
+    rng = np.random.default_rng(seed)
+    rows, powers = small_rows(seed, n, 5), 2.0 ** rng.integers(-4, 5, n)  # exact in floating point
+    scaled = (rows * powers[:, None]).astype(np.float32)
+    pair = (scipy.sparse.csr_matrix(rows), scipy.sparse.csr_matrix(scaled)) if sparse else (rows, scaled)
+    (first, near), (second, also) = (top_cosine(A, k) for A in pair)
+    np.testing.assert_array_equal(first, second)
+    np.testing.assert_array_equal(near, also)
+
+
+@settings(deadline=None, max_examples=30)
+@given(seed=st.integers(0, 1000), n=st.integers(3, 25), k=st.integers(1, 5))
+def test_without_compiled_kernels_the_neighbours_are_the_same(seed, n, k):
+    A = [scipy.sparse.csr_matrix(small_rows(seed, n, 7)), small_rows(seed + 1, n, 3)]
+    candidates = np.tile(np.arange(n), (n, 1))
+    k = min(k, n - 1)
+    with pytest.MonkeyPatch.context() as patch:
+        found = []
+        for compiled in (True, False):
+            patch.setattr(kernels, "COMPILED", compiled)
+            found.append((top_cosine(A, k), top_of_candidates(A, candidates, k)))
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_allclose(one[1], other[1], atol=1e-6)
+        assert (one[0] == other[0]).mean() > 0.5  # rounding may swap neighbours that are as near
+
+
+def test_similarities_are_symmetric():
+    rows = small_rows(5, 30, 6)
+    indices, similarities = top_cosine(rows, 29)
+    dense = np.zeros((30, 30))
+    np.put_along_axis(dense, indices.astype(np.int64), similarities, axis=1)
+    np.testing.assert_allclose(dense, dense.T, atol=1e-6)
+    assert dense.max() <= 1 + 1e-6
+
+
+@settings(deadline=None, max_examples=30)
+@given(seed=st.integers(0, 1000), n=st.integers(1, 20))
+def test_unit_rows_keep_directions_and_empty_rows(seed, n):
+    rows = small_rows(seed, n, 5)
+    X = scipy.sparse.csr_matrix(rows)
+    unit = module._unit_rows(X).toarray()
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    np.testing.assert_allclose(unit * lengths, rows, atol=1e-5)
+    np.testing.assert_array_equal(X.toarray(), rows)  # what was given stays as it is

@@ -3,8 +3,11 @@
 import numpy as np
 import pytest
 import scipy.sparse
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from helpers import small
+from nphash.hashers import kernels
 from nphash.hashers.neighbours import rounds as module
 from nphash.hashers.neighbours.eigenmap import knn_graph, laplacian_eigenmap
 from nphash.hashers.neighbours.nearest import top_cosine
@@ -124,3 +127,56 @@ def test_the_graph_of_very_many_documents_has_nearly_the_same_edges(monkeypatch)
     assert rough.nnz < 500 * 499 / 4
     # words and eigenmap have nothing in common here, the hardest case, and 30 of 500 is few
     assert exact.multiply(rough > 0).sum() > 0.6 * exact.sum()
+
+
+def a_round(agreement):
+    return module.Round(np.zeros((1, 1)), np.zeros((1, 1)), np.zeros((1, 1)), 1.0, agreement)
+
+
+@settings(deadline=None, max_examples=60)
+@given(agreements=st.lists(st.floats(-1, 1), min_size=1, max_size=9), most=st.integers(1, 9))
+def test_the_last_round_is_the_one_before_the_rule_holds(agreements, most):
+    found = [a_round(agreement) for agreement in agreements]
+    last = module._last_round(iter(found), most)
+    allowed = agreements[0] + module.STOP_ABOVE_FIRST
+    over = [i for i, agreement in enumerate(agreements[:most]) if agreement > allowed]
+    expected = over[0] - 1 if over else min(most, len(agreements)) - 1
+    assert last is found[expected]
+
+
+@settings(deadline=None, max_examples=30)
+@given(seed=st.integers(0, 1000), length=st.floats(0.01, 100))
+def test_rescaled_weights_give_coordinates_as_long_as_those_of_lsi(seed, length):
+    rng = np.random.default_rng(seed)
+    u, predicted = rng.standard_normal((20, 5)), rng.standard_normal((20, 3))
+    predicted *= length / np.linalg.norm(predicted, axis=1).mean()
+    rescaled = module._rescaled(predicted, length, u)  # of words that are documents themselves
+    assert np.linalg.norm(rescaled, axis=1).mean() == pytest.approx(np.linalg.norm(u, axis=1).mean())
+
+
+def test_weights_of_no_length_stay_nothing():
+    assert not module._rescaled(np.zeros((4, 2), np.float32), 0.0, np.ones((3, 2))).any()
+
+
+def test_new_documents_are_mapped_as_those_of_training():
+    found = neighbour_rounds(UNIT, NeighbourSettings(lsi=9, eigenmap=5), seed=0)
+    coordinates = UNIT @ found.V_u[:, 9:]
+    unit = coordinates / np.linalg.norm(coordinates, axis=1, keepdims=True)
+    np.testing.assert_allclose(unit, found.teacher, atol=1e-4)
+    assert found.target is UNIT
+
+
+def test_without_compiled_kernels_the_teacher_is_the_same(monkeypatch):
+    compiled = neighbour_rounds(UNIT, NeighbourSettings(rounds=2), seed=0)
+    monkeypatch.setattr(kernels, "COMPILED", False)
+    plain = neighbour_rounds(UNIT, NeighbourSettings(rounds=2), seed=0)
+    assert (compiled.neighbours == plain.neighbours).mean() > 0.9
+    assert (compiled.teacher * plain.teacher).sum(axis=1).mean() > 0.99
+
+
+def test_the_graph_of_a_round_is_symmetric_with_two_weights():
+    coordinates = np.random.default_rng(0).standard_normal((200, 5)).astype(np.float32)
+    graph = module._graph(UNIT, coordinates, None, NeighbourSettings(edges=4), 0, 1)
+    assert (graph != graph.T).nnz == 0 and not graph.diagonal().any()
+    assert set(np.unique(graph.data)) == {0.5, 1.0}
+    assert (np.asarray((graph > 0).sum(axis=1)) >= 4).all()

@@ -112,3 +112,54 @@ def test_ridge_solves_the_normal_equations(rng, shape, penalty):
 def test_ridge_of_nothing_is_nothing():
     X0 = scipy.sparse.csr_matrix(np.eye(3))
     np.testing.assert_array_equal(ridge(X0, np.zeros((3, 2)), 1.0), 0)
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(0, 999), st.integers(2, 40), st.integers(1, 20), st.sampled_from([0.3, 2.0, 50.0]))
+def test_weighted_errors(seed, n, words, penalty):
+    X, Y = problem(seed, n, words, 2)
+    weights = np.random.default_rng(seed).integers(0, 3, (n, 2))
+    W = ridge(X, Y, penalty, weights=weights, tolerance=1e-9)
+    for j in range(2):
+        c, dense = weights[:, j], X.toarray()
+        expected = np.linalg.solve((dense.T * c) @ dense + penalty * np.eye(words), (dense.T * c) @ Y[:, j])
+        np.testing.assert_allclose(W[:, j], expected, atol=1e-6 * np.abs(expected).max() + 1e-12)
+
+
+def test_errors_without_weight_do_not_count():
+    X, Y = problem(3, 40, 20, 2)
+    weights = np.ones((40, 2))
+    weights[30:] = 0
+    np.testing.assert_allclose(
+        ridge(X, Y, 1.0, weights=weights, tolerance=1e-9),
+        ridge(X[:30], Y[:30], 1.0, tolerance=1e-9),
+        atol=1e-7,
+    )
+
+
+def test_columns_do_not_depend_on_each_other():
+    X, Y = problem(4, 60, 30, 3)
+    together = ridge(X, Y, 2.0, tolerance=1e-8)
+    for j in range(3):
+        np.testing.assert_allclose(
+            ridge(X, Y[:, j : j + 1], 2.0, tolerance=1e-8)[:, 0], together[:, j], atol=1e-7
+        )
+
+
+def test_iteration_ends_at_the_most_steps():
+    X, Y = problem(5, 200, 120, 2)
+    assert not ridge(X, Y, 0.1, most_steps=0).any()
+    exact = ridge(X, Y, 0.1, tolerance=1e-10, most_steps=500)
+    gaps = [np.linalg.norm(ridge(X, Y, 0.1, tolerance=0, most_steps=n) - exact) for n in (1, 5, 20)]
+    assert gaps[2] < gaps[1] < gaps[0]
+
+
+@settings(deadline=None, max_examples=20)
+@given(seed=st.integers(0, 999), n=st.integers(0, 20), width=st.integers(1, 9), columns=st.integers(1, 40))
+def test_blocked_products_are_products_whose_rows_are_independent(seed, n, width, columns):
+    rng = np.random.default_rng(seed)
+    rows, W = rng.standard_normal((n, width)), rng.standard_normal((width, columns))
+    together = product_in_blocks(rows, W)
+    np.testing.assert_allclose(together, rows @ W, atol=1e-12)
+    order = rng.permutation(n)
+    np.testing.assert_array_equal(product_in_blocks(rows[order], W), together[order])
