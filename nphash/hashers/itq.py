@@ -75,6 +75,8 @@ class ITQ(LinearHasher):
         W, the rotated singular vectors.
     thresholds_ : ndarray of shape (n_bits,)
         t, the rotated mean of the normalised training documents.
+    n_features_in_, n_bits_ : int
+        Words (columns) and bits at the last `fit`.
 
     References
     ----------

@@ -122,6 +122,8 @@ class KSH(Hasher):
         a_j as columns.
     thresholds_ : ndarray of shape (n_bits,)
         Mean similarities times components.
+    n_features_in_, n_bits_ : int
+        Words (columns) and bits at the last `fit`.
 
     References
     ----------

@@ -42,6 +42,8 @@ class LSH(LinearHasher):
         Normals of the hyperplanes.
     thresholds_ : ndarray of shape (n_bits,)
         Zeros: the hyperplanes pass through the origin.
+    n_features_in_, n_bits_ : int
+        Words (columns) and bits at the last `fit`.
 
     References
     ----------

@@ -92,6 +92,8 @@ class SHTTM(LinearHasher):
         The map from words to codes.
     thresholds_ : ndarray of shape (n_bits,)
         Medians over the training documents.
+    n_features_in_, n_bits_ : int
+        Words (columns) and bits at the last `fit`.
 
     References
     ----------

@@ -63,6 +63,8 @@ class SpectralHashing(Hasher):
         The box: smallest coordinate of the training documents, and largest less smallest.
     directions_, waves_ : ndarray of shape (n_bits,)
         Direction and number of half waves of each bit.
+    n_features_in_, n_bits_ : int
+        Words (columns) and bits at the last `fit`.
 
     References
     ----------

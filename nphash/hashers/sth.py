@@ -56,6 +56,8 @@ class SelfTaughtHashing(LinearHasher):
         Weights of the classifiers.
     thresholds_ : ndarray of shape (n_bits,)
         Minus their biases.
+    n_features_in_, n_bits_ : int
+        Words (columns) and bits at the last `fit`.
 
     References
     ----------
