@@ -30,7 +30,6 @@ from nphash.hashers.kernels import largest, products, products_with
 from nphash.hashers.neighbours.lsi import fit_lsi
 from nphash.hashers.parts.linear import project
 from nphash.nn.ops import normalise_rows
-from nphash.nn.sparse_rows import with_weights
 
 __all__ = ["approximate_cosine", "nearest_by_words", "top_cosine", "top_of_candidates"]
 
@@ -106,13 +105,14 @@ def _unit_parts(A: Rows | Sequence[Rows]) -> list[Rows]:
 def _unit_rows(X: csr_matrix) -> csr_matrix:
     """Return sparse rows of length one as float32 CSR; empty rows stay empty.
 
-    In float32 throughout, unlike `nphash.nn.sparse_rows.scale_rows`: the rounding decides between neighbours
+    In float32 throughout, unlike `scale_rows` of `nphash.nn`: the rounding decides between neighbours
     that are as near, and codes of a seed keep their bytes.
     """
     X = csr_matrix(X, dtype=np.float32)
     norms = np.sqrt(np.asarray(X.multiply(X).sum(axis=1)).ravel())  # (n,)
     scale = np.divide(1, norms, out=np.zeros_like(norms), where=norms > 0)
-    return with_weights(X, X.data * np.repeat(scale, np.diff(X.indptr)))
+    data = X.data * np.repeat(scale, np.diff(X.indptr))
+    return csr_matrix((data, X.indices, X.indptr), shape=X.shape)
 
 
 def _mean_cosines(parts: list[Rows]) -> Scores:
