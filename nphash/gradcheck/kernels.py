@@ -24,7 +24,7 @@ from nphash.gradcheck.models import (
     small,
     stand_in,
 )
-from nphash.hashers.neighbours.rounds import Alike
+from nphash.hashers.neighbours.rounds import NeighbourTeacher
 from nphash.nn.optim import Adam
 
 __all__ = ["KERNELS", "NOT_COMPILED", "models"]
@@ -83,8 +83,8 @@ def _model(title: str, seed: int) -> Model:
     return real if other is None else Model(**{**vars(real), "smooth": model(other)})
 
 
-def _as_type(context: Alike, dtype: Any) -> Alike:
-    return Alike(
+def _as_type(context: NeighbourTeacher, dtype: Any) -> NeighbourTeacher:
+    return NeighbourTeacher(
         context.target.astype(dtype),
         context.neighbours,
         context.teacher.astype(dtype),

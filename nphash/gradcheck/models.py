@@ -29,13 +29,12 @@ from nphash.hashers.autoencoder import VariationalHasher
 from nphash.hashers.ksh import Residual, smooth_objective
 from nphash.hashers.methods import METHODS, create
 from nphash.hashers.nash import Nash
-from nphash.hashers.neighbours.rounds import Alike
+from nphash.hashers.neighbours.rounds import NeighbourTeacher
 from nphash.hashers.nphash import NpHash
 from nphash.hashers.parts.heads import classify
-from nphash.hashers.parts.networks import normalise_rows
 from nphash.hashers.training.trainer import Batch
 from nphash.nn.gumbel import relaxed_bits, straight_through_bernoulli, straight_through_bits
-from nphash.nn.ops import sigmoid, sparse_dense
+from nphash.nn.ops import normalise_rows, sigmoid, sparse_dense
 
 __all__ = ["VARIANTS", "WITHOUT_GRADIENT", "models", "operations"]
 
@@ -206,11 +205,11 @@ def stand_in(hasher: Any) -> Any:
     return hasher
 
 
-def alike(X: Any, seed: int) -> Alike:
+def alike(X: Any, seed: int) -> NeighbourTeacher:
     """Return made-up neighbours, teacher and coordinates: few documents have no graph."""
     rng = np.random.default_rng([seed, 2])
     teacher = normalise_rows(rng.normal(size=(B, 5)))
-    return Alike(X, rng.integers(0, B, (B, 2)), teacher, rng.normal(size=(X.shape[1], 5)))
+    return NeighbourTeacher(X, rng.integers(0, B, (B, 2)), teacher, rng.normal(size=(X.shape[1], 5)))
 
 
 def _formula(parts: dict[str, Loss]) -> str:

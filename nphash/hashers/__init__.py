@@ -9,7 +9,7 @@ from nphash.hashers.base import Hasher
 from nphash.hashers.methods import METHODS, create, describe, find, method_of
 from nphash.hashers.parts.heads import Labels
 from nphash.hashers.persistence import load, save
-from nphash.hashers.training.settings import Similarity
+from nphash.hashers.training.settings import NeighbourSettings
 from nphash.hashers.training.trainer import Progress, Training
 
 if TYPE_CHECKING:
@@ -41,10 +41,10 @@ __all__ = [
     "NashDN",
     "NashDNS",
     "NashN",
+    "NeighbourSettings",
     "NpHash",
     "Progress",
     "SelfTaughtHashing",
-    "Similarity",
     "SpectralHashing",
     "StackedRBM",
     "Training",

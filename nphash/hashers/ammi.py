@@ -39,8 +39,7 @@ from nphash.core.typing import Array, Params
 from nphash.errors import InputError
 from nphash.hashers.inputs import seed_from
 from nphash.hashers.itq import ITQ
-from nphash.hashers.neighbours.lsi import project
-from nphash.hashers.parts.linear import LinearHasher
+from nphash.hashers.parts.linear import LinearHasher, project
 from nphash.hashers.training.trainer import Batch, Data, Training, train
 from nphash.hashers.training.validation import held_out_rows, precision_validator, subset
 from nphash.nn.ops import sigmoid, softplus, sparse_dense

@@ -35,19 +35,20 @@ from nphash.core.typing import Array, Params
 from nphash.engine.base import Engine
 from nphash.errors import InputError, UnsupportedError
 from nphash.hashers.doc2hash import Doc2Hash
-from nphash.hashers.parts.networks import INPUT_LENGTH, layers, normalise_rows
-from nphash.hashers.training.settings import Similarity
+from nphash.hashers.parts.linear import ridge
+from nphash.hashers.parts.networks import INPUT_LENGTH, layers
+from nphash.hashers.training.settings import NeighbourSettings
 from nphash.hashers.training.trainer import Batch, Training
 from nphash.hashers.training.validation import precision_validator
 from nphash.nn.distillation import similarity_distillation
 from nphash.nn.losses import bound_loss
-from nphash.nn.ops import dropout, softmax, sparse_dense
+from nphash.nn.ops import dropout, normalise_rows, softmax, sparse_dense
 from nphash.nn.schedules import ScheduleLike
 
 if TYPE_CHECKING:
-    from nphash.hashers.neighbours.rounds import Alike
+    from nphash.hashers.neighbours.rounds import NeighbourTeacher
 
-__all__ = ["NpHash", "Similarity"]
+__all__ = ["NeighbourSettings", "NpHash"]
 
 # A fit has at least so many steps, if need be by more epochs, and at most so many by fewer.
 STEPS = (1_500, 12_000)
@@ -124,7 +125,7 @@ class NpHash(Doc2Hash):
 
     _groups: ClassVar[dict[str, Callable[[], Any]]] = {
         "training": lambda: Training(epochs=None, average=0.998),
-        "similarity": Similarity,
+        "similarity": NeighbourSettings,
     }
     target = "input"
     sampling = "straight-through"
@@ -139,7 +140,7 @@ class NpHash(Doc2Hash):
         dropout: float = 0.2,
         temperature: ScheduleLike = (1.0, 0.3),
         kl_weight: ScheduleLike = 0.2,
-        similarity: Similarity | None = None,
+        similarity: NeighbourSettings | None = None,
         training: Training | None = None,
         random_state: Any = None,
         threads: int | None = None,
@@ -172,8 +173,8 @@ class NpHash(Doc2Hash):
         super()._check_params()
         if len(self.hidden) != 1:
             raise InputError(f"hidden is {self.hidden!r}", "this encoder has one layer: give (500,)")
-        if not isinstance(self._settings("similarity"), Similarity):
-            raise InputError(f"similarity is {self.similarity!r}", "give a Similarity or None")
+        if not isinstance(self._settings("similarity"), NeighbourSettings):
+            raise InputError(f"similarity is {self.similarity!r}", "give a NeighbourSettings or None")
         self._settings("similarity").check()
 
     def _fit(self, X: Any, y: Any, **options: Any) -> None:
@@ -193,10 +194,10 @@ class NpHash(Doc2Hash):
         params = layers(rng, (V_u.shape[1], *self.hidden)) | self._start(rng, self.hidden[-1], target)
         return {name: array.astype(self._training.dtype) for name, array in {**params, "V_u": V_u}.items()}
 
-    def _context(self, X: Any, seed: int) -> Alike:
-        from nphash.hashers.neighbours.rounds import find_alike
+    def _context(self, X: Any, seed: int) -> NeighbourTeacher:
+        from nphash.hashers.neighbours.rounds import neighbour_rounds
 
-        return find_alike(X, self._settings("similarity"), seed, self.threads)
+        return neighbour_rounds(X, self._settings("similarity"), seed, self.threads)
 
     def _validator(self, X: Any, y: Any, X_valid: Any, y_valid: Any) -> Any:
         """Return the judge of an epoch: precision of codes read without W_g, which would take too long."""
@@ -227,8 +228,6 @@ class NpHash(Doc2Hash):
 
     def ready(self, params: Params, X: Any) -> Params:
         """Return weights with ``W_g (V, L)``, by which words tell the bits of encoder and decoder."""
-        from nphash.hashers.neighbours.ridge import ridge
-
         bits = np.sign(self._logits(params, X)).astype(np.int8)  # (n, L)
         some = [bits[:, i : i + BITS_AT_ONCE] for i in range(0, self.n_bits, BITS_AT_ONCE)]
         return {**params, "W_g": np.hstack([ridge(X, Y, BITS_PENALTY, self.threads) for Y in some])}
@@ -282,7 +281,7 @@ class NpHash(Doc2Hash):
 
     def _distil(self, code: Array, batch: Batch) -> tuple[float, float, Callable[[float], Array]]:
         """Return the weight of the distillation, its loss and the way back to the codes."""
-        settings: Similarity = self._settings("similarity")
+        settings: NeighbourSettings = self._settings("similarity")
         if batch.context is None or len(code) < 3 or settings.weight == 0:
             return 0.0, 0.0, lambda dloss: np.zeros((), code.dtype)
         t = batch.context.teacher[batch.rows]  # (B, d)

@@ -31,6 +31,9 @@ FILE = "model.json"
 # The only classes a model file can name beside its method's own grouped settings; all have plain fields.
 SCHEDULES = (schedules.Constant, schedules.Linear, schedules.Exponential)
 
+# Names of classes in older model files.
+RENAMED = {"Similarity": "NeighbourSettings", "Labels": "ClassifierSettings"}
+
 
 def save(hasher: Hasher, folder: Path | str) -> list[Path]:
     """Write a fitted hasher into a folder, completely or not at all; a model that is there is replaced.
@@ -122,7 +125,8 @@ def _plain(value: Any) -> Any:
 def _from_plain(value: Any, settings: dict[str, Any]) -> Any:
     """Return a value from JSON; `settings` are the classes it may name."""
     if isinstance(value, dict) and "settings" in value:
-        cls = settings.get(value["settings"])
+        name = value["settings"]
+        cls = settings.get(name) or settings.get(RENAMED.get(name, ""))
         if cls is None:
             raise InputError(f"settings {value['settings']!r} are unknown", "update nphash")
         fields = {name: _from_plain(item, settings) for name, item in value.items() if name != "settings"}

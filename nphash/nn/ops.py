@@ -28,6 +28,7 @@ __all__ = [
     "dropout_mask",
     "gaussian_sample",
     "log_softmax",
+    "normalise_rows",
     "relu",
     "sigmoid",
     "softmax",
@@ -278,3 +279,17 @@ def gaussian_sample(mu: Array, log_variance: Array, noise: Array) -> tuple[Array
     """
     spread = np.exp(log_variance / 2) * noise
     return mu + spread, lambda dy: (dy, dy * spread / 2)
+
+
+def normalise_rows(rows: Array) -> Array:
+    """Return rows of length one; rows of zeros stay zero. For constants: it has no backward pass.
+
+    Examples
+    --------
+    >>> normalise_rows(np.array([[3.0, 4.0], [0.0, 0.0]]))
+    array([[0.6, 0.8],
+           [0. , 0. ]])
+    """
+    norms = np.sqrt(np.einsum("ij,ij->i", rows, rows))[:, None]  # (n, 1)
+    normalised: Array = np.divide(rows, norms, out=np.zeros_like(rows), where=norms > 0)
+    return normalised

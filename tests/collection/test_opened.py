@@ -6,11 +6,11 @@ import os
 import pickle
 import shutil
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
 from helpers.collecting import SignHash, damage, documents, files, fresh, opened
+from helpers.paths import TESTS
 from nphash.collection import Collection
 from nphash.collection.creating import CreateSettings
 from nphash.collection.opened import Opened
@@ -42,7 +42,7 @@ def test_leaving_the_block_closes_it(tmp_path):
         assert len(again.codes) == 6
 
 
-OLD = Path(__file__).parent / "data" / "format_1"  # by version 0.1.0: LSH, 11 words, 8 bits
+OLD = TESTS / "data" / "format_1"  # by version 0.1.0: LSH, 11 words, 8 bits
 
 
 def test_a_collection_of_the_first_format_is_searched_and_changed(tmp_path):

@@ -104,7 +104,7 @@ def test_arrays_that_claim_to_be_something_else(tmp_path):
 
 
 def test_of_a_large_file_only_the_blocks_that_are_read_are_checked(tmp_path, monkeypatch):
-    for name, value in (("checksums.LARGE", 100), ("checksums.BLOCK", 64)):
+    for name, value in (("core.checksums.LARGE", 100), ("core.checksums.BLOCK", 64)):
         monkeypatch.setattr(f"nphash.{name}", value)
     monkeypatch.setattr("nphash.collection.manifest.HASHED_AT_OPEN", 100)
     path = tmp_path / "c"

@@ -12,7 +12,7 @@ from nphash.engine.base import Engine
 from nphash.errors import InputError, Interrupted
 from nphash.hashers import Training, doc2hash
 from nphash.hashers import nphash as method
-from nphash.hashers.nphash import NpHash, Similarity
+from nphash.hashers.nphash import NeighbourSettings, NpHash
 from nphash.metrics.retrieval import precision_at_k
 from nphash.nn import gumbel
 
@@ -41,7 +41,7 @@ def relaxed(monkeypatch):
 
 @pytest.mark.parametrize("weight", [0.0, 1.7])
 def test_gradients_of_the_whole_loss(relaxed, weight):
-    hasher = model(similarity=Similarity(weight=weight, lsi=9, graph_lsi=4, eigenmap=5))
+    hasher = model(similarity=NeighbourSettings(weight=weight, lsi=9, graph_lsi=4, eigenmap=5))
     params, batch = batch_of(hasher, np.array([0, 3, 7, 50, 90]))
     grads = hasher.loss(params, batch)[1]()
     assert set(grads) == set(params) - {"V_u"}  # the LSI components are constants
@@ -82,7 +82,7 @@ def test_neighbours_and_teacher_follow_the_topics():
 
 
 def test_the_encoder_reads_lsi_and_the_teachers_coordinates():
-    hasher = model(similarity=Similarity(lsi=9, eigenmap=5))
+    hasher = model(similarity=NeighbourSettings(lsi=9, eigenmap=5))
     params, batch = batch_of(hasher, np.arange(3))
     assert params["V_u"].shape == (30, 9 + 5)
     place = UNIT @ params["V_u"][:, 9:]
@@ -208,10 +208,10 @@ def test_given_training_stays():
 
 
 def test_saved_and_loaded_with_its_settings(tmp_path):
-    hasher = model(similarity=Similarity(weight=0.5), hidden=(4,)).fit(UNIT)
+    hasher = model(similarity=NeighbourSettings(weight=0.5), hidden=(4,)).fit(UNIT)
     hashers.save(hasher, tmp_path)
     same = hashers.load(tmp_path)
-    assert same.similarity == Similarity(weight=0.5)
+    assert same.similarity == NeighbourSettings(weight=0.5)
     assert (same.transform(UNIT) == hasher.transform(UNIT)).all()
 
 
@@ -221,10 +221,10 @@ def test_saved_and_loaded_with_its_settings(tmp_path):
         ({"hidden": (5, 5)}, "one layer"),
         ({"temperature": (1.0, 0.0)}, "temperature"),
         ({"similarity": 3}, "similarity is 3"),
-        ({"similarity": Similarity(neighbours=0)}, "similarity.neighbours"),
-        ({"similarity": Similarity(rounds=0)}, "similarity.rounds"),
-        ({"similarity": Similarity(weight=-1)}, "similarity.weight"),
-        ({"similarity": Similarity(teacher_temperature=0)}, "similarity.teacher_temperature is 0"),
+        ({"similarity": NeighbourSettings(neighbours=0)}, "similarity.neighbours"),
+        ({"similarity": NeighbourSettings(rounds=0)}, "similarity.rounds"),
+        ({"similarity": NeighbourSettings(weight=-1)}, "similarity.weight"),
+        ({"similarity": NeighbourSettings(teacher_temperature=0)}, "similarity.teacher_temperature is 0"),
     ],
 )
 def test_settings_that_cannot_be(params, message):

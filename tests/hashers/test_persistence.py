@@ -6,17 +6,17 @@ import os
 import shutil
 import threading
 from contextlib import nullcontext, suppress
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from helpers import small
+from helpers.paths import TESTS
 from nphash import Doc2Hash
 from nphash.core import store
 from nphash.core.checksums import seal
 from nphash.errors import CollectionError, DamagedError, InputError, NotFittedError
-from nphash.hashers import Training, load, save
+from nphash.hashers import NeighbourSettings, Training, load, save
 from nphash.nn.schedules import Exponential, Linear
 
 X, y = small.documents()
@@ -194,7 +194,7 @@ def test_a_model_that_is_replaced_while_it_is_read_is_read_again(fitted, folder,
     assert np.array_equal(load(folder).transform(X), other.transform(X))
 
 
-OLD = Path(__file__).parent / "data" / "format_1" / "model"  # by version 0.1.0: LSH, 11 words, 8 bits
+OLD = TESTS / "data" / "format_1" / "model"  # by version 0.1.0: LSH, 11 words, 8 bits
 OLD_CODES = [138, 106, 19, 81, 11, 39, 228, 132, 189, 40, 235]  # of single words
 
 
@@ -367,6 +367,16 @@ def test_damaged_models_are_recognised(folder, damage, mmap):
     damage(folder)
     with pytest.raises(CollectionError, match=r"fit it again"):
         load(folder, mmap=mmap)
+
+
+def test_settings_under_their_former_name_are_read(tmp_path):
+    hasher = small.quick("nphash", similarity=NeighbourSettings(rounds=2, lsi=9), random_state=0).fit(X)
+    save(hasher, tmp_path)
+    damage_json(lambda about: about["params"]["similarity"].update(settings="Similarity"))(tmp_path)
+    assert '"Similarity"' in (tmp_path / "model.json").read_text(encoding="utf-8")
+    same = load(tmp_path)
+    assert same.similarity == NeighbourSettings(rounds=2, lsi=9)
+    np.testing.assert_array_equal(same.transform(X), hasher.transform(X))
 
 
 def test_a_newer_format_is_named(folder):

@@ -143,3 +143,14 @@ def test_a_few_documents_give_the_bits_of_the_kernel(dtype, monkeypatch):
     many, _ = ops.sparse_dense(X, W, b)
     assert few.dtype == many.dtype == dtype
     np.testing.assert_array_equal(few, many)
+
+
+@given(rows=matrices.filter(lambda rows: rows.ndim == 2))
+def test_normalised_rows_have_length_one_or_stay_zero(rows):
+    rows = np.where(np.abs(rows) < 1e-3, 0, rows)
+    kept = rows.copy()
+    unit = ops.normalise_rows(rows)
+    np.testing.assert_allclose(np.linalg.norm(unit, axis=1), (rows != 0).any(axis=1))
+    np.testing.assert_allclose(unit * np.linalg.norm(rows, axis=1, keepdims=True), rows, atol=1e-12)
+    np.testing.assert_array_equal(rows, kept)
+    assert ops.normalise_rows(rows.astype(np.float32)).dtype == np.float32

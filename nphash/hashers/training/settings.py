@@ -1,4 +1,4 @@
-"""Settings in groups: how long and how fast a hasher learns, which documents it takes for alike."""
+"""Settings in groups: how long and how fast a hasher learns, which documents are its neighbours."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from nphash.engine.select import ENGINES
 from nphash.errors import InputError
 from nphash.nn.schedules import ScheduleLike, schedule_ends
 
-__all__ = ["Similarity", "Training"]
+__all__ = ["NeighbourSettings", "Training"]
 
 
 @dataclass(frozen=True)
@@ -97,8 +97,8 @@ class Training:
 
 
 @dataclass(frozen=True)
-class Similarity:
-    """How documents that are alike are found, and how much that counts.
+class NeighbourSettings:
+    """How neighbours of training documents are found, and how much they count.
 
     Parameters
     ----------
@@ -124,7 +124,7 @@ class Similarity:
 
     Examples
     --------
-    >>> Similarity(weight=0).neighbours
+    >>> NeighbourSettings(weight=0).neighbours
     25
     """
 
