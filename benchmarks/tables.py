@@ -1,27 +1,39 @@
-"""The generated parts of README.rst: equations, studies, command help. Nothing there is typed by hand.
+"""Generated parts of README.rst and docs/: tables, figures, command help, code, the picture of the rooms.
 
-python -m cogapp -I . -r README.rst          # write them anew
-python -m cogapp -I . --check README.rst     # fail if they are out of date
+python -m benchmarks.tables            # write all of them anew
+python -m benchmarks.tables --check    # fail if one is out of date
+
+Nothing in these parts is typed by hand: each stands between marks of cogapp, below the lines that make it.
 """
 
 from __future__ import annotations
 
 import ast
 import re
+import sys
+import textwrap
+from importlib import import_module
 from pathlib import Path
 
-from benchmarks import estimators, gradients, records, samplers
+import click
+
+from benchmarks import estimators, gradients, records, rooms, samplers
 
 ROOT = Path(__file__).parent.parent
 
 __all__ = [
+    "code",
     "command_help",
     "command_names",
     "equation_rows",
     "equations",
     "estimator_answer",
+    "generated_pages",
     "gradient_checks",
     "lesson_of",
+    "main",
+    "public_names",
+    "public_summary",
     "sample_comparison",
     "simple_table",
     "waiting",
@@ -48,6 +60,103 @@ def simple_table(rows: list[list[str]]) -> str:
         for row in cells
     ]
     return "\n".join([rule, lines[0], rule, *lines[1:], rule])
+
+
+def code(path: str, *names: str) -> str:
+    """Return functions of a file as they stand there, without their docstrings, as one block of code.
+
+    Parameters
+    ----------
+    path
+        Of the file, from the root of the repository.
+    names
+        Functions by name, methods as ``Class.method``.
+
+    Examples
+    --------
+    >>> print(code("nphash/nn/ops.py", "relu"))  # doctest: +ELLIPSIS
+    .. code-block:: python
+    <BLANKLINE>
+       def relu(x: Array) -> tuple[Array, Back]:
+       ...
+    """
+    text = (ROOT / path).read_text(encoding="utf-8")
+    functions = [_without_docstring(text, _find(ast.parse(text), name)) for name in names]
+    return ".. code-block:: python\n\n" + textwrap.indent("\n\n".join(functions), "   ")
+
+
+def _find(tree: ast.AST, name: str) -> ast.FunctionDef:
+    """Return the definition of ``function`` or ``Class.method`` in a module."""
+    for part in name.split("."):
+        body = getattr(tree, "body", [])
+        tree = next(node for node in body if getattr(node, "name", None) == part)
+    assert isinstance(tree, ast.FunctionDef), f"{name} is no function"
+    return tree
+
+
+def _without_docstring(text: str, function: ast.FunctionDef) -> str:
+    lines = text.splitlines()
+    assert function.end_lineno is not None
+    kept = list(range(function.lineno, function.end_lineno + 1))
+    first = function.body[0]
+    if ast.get_docstring(function) is not None and first.end_lineno is not None:
+        kept = [number for number in kept if not first.lineno <= number <= first.end_lineno]
+    return textwrap.dedent("\n".join(lines[number - 1] for number in kept))
+
+
+# Modules whose ``__all__`` is public, in the order of a fit and a search.
+PUBLIC = [
+    "nphash",
+    "nphash.text",
+    "nphash.corpus",
+    "nphash.corpus.protocol",
+    "nphash.hashers",
+    "nphash.codes",
+    "nphash.search",
+    "nphash.collection",
+    "nphash.metrics",
+    "nphash.gradcheck",
+    "nphash.nn.ops",
+    "nphash.nn.losses",
+    "nphash.nn.divergences",
+    "nphash.nn.distillation",
+    "nphash.nn.gumbel",
+    "nphash.nn.schedules",
+    "nphash.nn.optim",
+    "nphash.errors",
+]
+
+
+def public_names() -> dict[str, list[str]]:
+    """Return what each public module offers; what several offer stands under the first of them.
+
+    Examples
+    --------
+    >>> names = public_names()
+    >>> "Vectorizer" in names["nphash"], "Vectorizer" in names.get("nphash.text", [])
+    (True, False)
+    """
+    seen: set[int] = set()
+    found: dict[str, list[str]] = {}
+    for module_name in PUBLIC:
+        module = import_module(module_name)
+        for name in module.__all__:
+            thing = getattr(module, name)
+            if id(thing) not in seen and f"{module_name}.{name}" not in sys.modules and name != "__version__":
+                seen.add(id(thing))
+                found.setdefault(module_name, []).append(name)
+    return found
+
+
+def public_summary() -> str:
+    """Return for each public module a table of its names, with a page for every name."""
+    parts = []
+    for module, names in public_names().items():
+        doc = (import_module(module).__doc__ or "").strip().split("\n\n")[0].replace("\n", " ")
+        rows = "\n".join(f"   {module}.{name}" for name in names)
+        title = f"{module}\n{'~' * len(module)}"
+        parts.append(f"{title}\n\n{doc}\n\n.. autosummary::\n   :toctree: api\n   :nosignatures:\n\n{rows}")
+    return "\n\n".join(parts)
 
 
 def equation_rows(package: Path = ROOT / "nphash") -> list[tuple[str, str, str]]:
@@ -126,8 +235,6 @@ def command_names() -> list[str]:
     >>> "fit" in command_names(), "study estimators" in command_names()
     (True, True)
     """
-    import click
-
     from nphash.cli import COMMANDS, cli
 
     context, names = click.Context(cli), []
@@ -151,3 +258,28 @@ def command_help(*commands: str) -> str:
         lines = "\n".join(f"   {line}".rstrip() for line in result.output.rstrip().splitlines())
         parts.append(f"``nphash {' '.join(words)}``::\n\n{lines}")
     return "\n\n".join(parts)
+
+
+def generated_pages() -> list[Path]:
+    """Return README.rst and the pages of docs/ that have generated parts."""
+    pages = [ROOT / "README.rst", *sorted((ROOT / "docs").rglob("*.rst"))]
+    return [page for page in pages if "[[[cog" in page.read_text(encoding="utf-8")]
+
+
+@click.command()
+@click.option("--check", is_flag=True, help="Write nothing; exit code 5 if something is out of date.")
+def main(check: bool) -> None:
+    """Write the generated parts of README.rst and docs/ anew."""
+    import cogapp
+
+    pages = [str(page) for page in generated_pages()]
+    status = cogapp.Cog().main(["cog", "-I", str(ROOT), *(["--check"] if check else ["-r"]), *pages])
+    if check:
+        status = status or (0 if rooms.is_current() else 5)
+    else:
+        rooms.write()
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()
