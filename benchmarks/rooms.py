@@ -144,7 +144,7 @@ def draw(imported: dict[str, set[str]] | None = None) -> str:
 
 def _boxes(storeys: list[list[str]], height: int) -> dict[str, tuple[float, float, float]]:
     """Return for each room the middle, the top and the width of its box."""
-    found = {}
+    found: dict[str, tuple[float, float, float]] = {}
     for k, rooms in enumerate(storeys):
         widths = [LETTER * max(len(CONTENTS.get(room, "")), 1.3 * len(room)) + PADDING for room in rooms]
         gap = (WIDTH - 2 * MARGIN - sum(widths)) / len(rooms)

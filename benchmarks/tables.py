@@ -14,6 +14,8 @@ import sys
 import textwrap
 from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
+from types import FunctionType, ModuleType
 
 import click
 
@@ -30,8 +32,11 @@ __all__ = [
     "estimator_answer",
     "generated_pages",
     "gradient_checks",
+    "gradient_of_the_model",
     "lesson_of",
+    "lessons",
     "main",
+    "methods",
     "public_names",
     "public_summary",
     "sample_comparison",
@@ -104,7 +109,31 @@ def _without_docstring(text: str, function: ast.FunctionDef) -> str:
     return textwrap.dedent("\n".join(lines[number - 1] for number in kept))
 
 
-# Modules whose ``__all__`` is public, in the order of a fit and a search.
+# The functions that hold the model's forward and backward pass, for the page of equations and the README.
+MODEL = {
+    "nphash/hashers/doc2hash.py": ["Doc2Hash.latent"],
+    "nphash/hashers/autoencoder.py": ["VariationalHasher.loss"],
+}
+
+
+def gradient_of_the_model() -> str:
+    """Return the forward and backward pass of Doc2hash as they stand in the package."""
+    return "\n\n".join(code(path, *names) for path, names in MODEL.items())
+
+
+def methods() -> str:
+    """Return a table of all methods: name, class, what it is, and what it needs."""
+    from nphash.hashers import METHODS, create, describe
+
+    rows = [["method", "class", "what it is", "labels", "out of core"]]
+    for name in METHODS:
+        hasher = create(name, n_bits=8)
+        marks = ["yes" if mark else "" for mark in (hasher.supervised, hasher.out_of_core)]
+        rows.append([f"``{name}``", f"`nphash.hashers.{type(hasher).__name__}`", describe(name), *marks])
+    return simple_table(rows)
+
+
+# Modules whose ``__all__`` is public, in the order of a fit and a search; after them those of `nphash.nn`.
 PUBLIC = [
     "nphash",
     "nphash.text",
@@ -116,13 +145,6 @@ PUBLIC = [
     "nphash.collection",
     "nphash.metrics",
     "nphash.gradcheck",
-    "nphash.nn.ops",
-    "nphash.nn.losses",
-    "nphash.nn.divergences",
-    "nphash.nn.distillation",
-    "nphash.nn.gumbel",
-    "nphash.nn.schedules",
-    "nphash.nn.optim",
     "nphash.errors",
 ]
 
@@ -138,7 +160,8 @@ def public_names() -> dict[str, list[str]]:
     """
     seen: set[int] = set()
     found: dict[str, list[str]] = {}
-    for module_name in PUBLIC:
+    equations = [name for _, name, _ in iter_modules(import_module("nphash.nn").__path__, "nphash.nn.")]
+    for module_name in [*PUBLIC, *equations]:
         module = import_module(module_name)
         for name in module.__all__:
             thing = getattr(module, name)
@@ -149,14 +172,27 @@ def public_names() -> dict[str, list[str]]:
 
 
 def public_summary() -> str:
-    """Return for each public module a table of its names, with a page for every name."""
+    """Return for each public module a table of its names, with a page for every function and class."""
     parts = []
-    for module, names in public_names().items():
-        doc = (import_module(module).__doc__ or "").strip().split("\n\n")[0].replace("\n", " ")
-        rows = "\n".join(f"   {module}.{name}" for name in names)
-        title = f"{module}\n{'~' * len(module)}"
-        parts.append(f"{title}\n\n{doc}\n\n.. autosummary::\n   :toctree: api\n   :nosignatures:\n\n{rows}")
+    for name, names in public_names().items():
+        module = import_module(name)
+        parts += [f"{name}\n{'~' * len(name)}", _first_paragraph(module)]
+        documented = [each for each in names if _has_a_page(getattr(module, each))]
+        if documented:
+            rows = "\n".join(f"   {name}.{each}" for each in documented)
+            parts.append(f".. autosummary::\n   :toctree: api\n   :nosignatures:\n\n{rows}")
+        others = ", ".join(f"``{name}.{each}``" for each in names if each not in documented)
+        parts += [f"Constants and types: {others}."] if others else []
     return "\n\n".join(parts)
+
+
+def _first_paragraph(module: ModuleType) -> str:
+    return " ".join((module.__doc__ or "").strip().split("\n\n")[0].split())
+
+
+def _has_a_page(thing: object) -> bool:
+    """Return whether its documentation is its own: a constant has that of its type."""
+    return isinstance(thing, (type, FunctionType))
 
 
 def equation_rows(package: Path = ROOT / "nphash") -> list[tuple[str, str, str]]:
@@ -193,6 +229,17 @@ def lesson_of(equation: int) -> str:
     from nphash.teaching.lessons import LESSONS
 
     return ", ".join(str(lesson.number) for lesson in LESSONS if equation in lesson.equations)
+
+
+def lessons() -> str:
+    """Return the table of the lessons: what each is about, how long it takes, and its equations."""
+    from nphash.teaching.lessons import LESSONS
+
+    rows = [["lesson", "about", "minutes", "equations"]]
+    for lesson in LESSONS:
+        numbers = ", ".join(map(str, lesson.equations))
+        rows.append([str(lesson.number), lesson.title, str(lesson.minutes), numbers])
+    return simple_table(rows)
 
 
 def gradient_checks() -> str:

@@ -22,6 +22,9 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # types stand in the signatures' sources and, in words, in the docstrings
 napoleon_google_docstring = False
 napoleon_use_rtype = False
+napoleon_use_ivar = True
+# Types in docstrings are prose, "ndarray of shape (n,)", whose words are no references.
+suppress_warnings = ["ref.python"]
 
 html_theme = "furo"
 html_title = f"nphash {version}"
