@@ -77,6 +77,11 @@ def code(path: str, *names: str) -> str:
     names
         Functions by name, methods as ``Class.method``.
 
+    Raises
+    ------
+    LookupError
+        If there is no such function.
+
     Examples
     --------
     >>> print(code("nphash/nn/ops.py", "relu"))  # doctest: +ELLIPSIS
@@ -93,8 +98,10 @@ def code(path: str, *names: str) -> str:
 def _find(tree: ast.AST, name: str) -> ast.FunctionDef:
     """Return the definition of ``function`` or ``Class.method`` in a module."""
     for part in name.split("."):
-        body = getattr(tree, "body", [])
-        tree = next(node for node in body if getattr(node, "name", None) == part)
+        found = [node for node in getattr(tree, "body", []) if getattr(node, "name", None) == part]
+        if not found:
+            raise LookupError(f"there is no {name}")
+        tree = found[0]
     assert isinstance(tree, ast.FunctionDef), f"{name} is no function"
     return tree
 

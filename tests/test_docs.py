@@ -48,21 +48,10 @@ def test_pages_build_without_a_warning(tmp_path: Path) -> None:
         copy.write_bytes(path.read_bytes())
     for name in ("CHANGELOG.rst", "CONTRIBUTING.rst"):
         (source.parent / name).write_bytes((ROOT / name).read_bytes())
-    command = [
-        sys.executable,
-        "-m",
-        "sphinx",
-        "-W",
-        "--keep-going",
-        "-q",
-        "-b",
-        "html",
-        str(source),
-        str(tmp_path / "out"),
-    ]
+    options = ["-W", "--keep-going", "-q", "-b", "dummy"]  # everything but the writing of files
+    command = [sys.executable, "-m", "sphinx", *options, str(source), str(tmp_path / "out")]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, encoding="utf-8")
     assert done.returncode == 0, done.stderr
-    assert {path.stem for path in PAGES} <= {path.stem for path in (tmp_path / "out").rglob("*.html")}
 
 
 def test_every_command_and_its_help_are_there() -> None:

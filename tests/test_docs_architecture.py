@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import xml.etree.ElementTree as ET
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,7 @@ def picture() -> tuple[set[str], set[tuple[str, str]], dict[str, float]]:
     return set(boxes), arrows, tops
 
 
+@cache
 def imports() -> set[tuple[str, str]]:
     """Return pairs of rooms by the text of import statements alone, without `benchmarks.rooms`."""
     found = set()
