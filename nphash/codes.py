@@ -127,10 +127,16 @@ def check_codes(codes: Any, n_bits: int) -> Codes:
     width = n_bytes(check_n_bits(n_bits))
     codes = np.asarray(codes)
     if codes.dtype != np.uint8 or codes.ndim != 2 or codes.shape[1] != width:
+        hint = "make them with transform() or nphash.codes.pack()"
+        if codes.ndim == 2 and codes.dtype.itemsize == 1 and codes.shape[1] == -(-n_bits // 8) < width:
+            as_bytes = "codes" if codes.dtype == np.uint8 else "codes.view(np.uint8)"
+            hint = f"pad them: np.pad({as_bytes}, [(0, 0), (0, {width - codes.shape[1]})])"
+        elif codes.ndim == 2 and codes.dtype == np.int8 and codes.shape[1] == width:
+            hint = "give their bytes: codes.view(np.uint8)"
         raise InputError(
             f"codes are {codes.dtype} of shape {codes.shape}, "
             f"but {n_bits} bits need uint8 of shape (n, {width})",
-            "make them with transform() or nphash.codes.pack()",
+            hint,
         )
     checked: Codes = np.ascontiguousarray(codes)
     if n_bits % 64:

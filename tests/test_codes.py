@@ -133,3 +133,18 @@ def test_distances_of_what_is_no_code_are_refused(wrong):
     for queries, database in ((packed, wrong), (wrong, packed)):
         with pytest.raises(InputError, match=r"n_bits is 0|codes are"):
             codes.hamming_distances(queries, database)
+
+
+@pytest.mark.parametrize(
+    ("given", "n_bits"),
+    [
+        (np.full((2, 4), 0xF0, np.uint8), 32),
+        (np.full((2, 4), -16, np.int8), 32),
+        (np.full((2, 8), -16, np.int8), 64),
+    ],
+)
+def test_the_hint_for_codes_of_other_programs_is_what_helps(given, n_bits):
+    with pytest.raises(InputError) as caught:
+        codes.check_codes(given, n_bits)
+    remedy = caught.value.hint.partition(": ")[2]
+    assert codes.check_codes(eval(remedy, {"np": np, "codes": given}), n_bits).shape == (2, 8)

@@ -66,7 +66,7 @@ def command(
 
     use_threads(threads)
     with open_collection(directory) as collection:
-        documents = read(corpus, reading)
+        documents = read(corpus, reading, collection.manifest.corpus)
         if not isinstance(documents, Matrix):
             documents = counted(documents, "documents read", quiet)
         if id_prefix is not None:

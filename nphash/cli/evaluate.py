@@ -125,11 +125,12 @@ def _evaluate_queries(
     from nphash.collection.matrix import weighed
     from nphash.corpus import Matrix
 
-    documents = read(source, reading)
+    corpus = collection.manifest.corpus
+    documents, n_columns = read(source, reading, corpus), corpus.get("n_columns")
     if not isinstance(documents, Matrix):
         documents = counted(documents, "queries read", quiet)
     codes, labels, marked, own = [], [], [], []
-    for block, X in weighed(documents, collection.vectorizer, AT_ONCE):
+    for block, X in weighed(documents, collection.vectorizer, AT_ONCE, n_columns):
         codes.append(collection.hasher.transform(X))
         labels += [document.labels for document in block]
         marked += [document.split.lower() in HELD_OUT for document in block]

@@ -46,13 +46,13 @@ class CSR(Protocol):
 
     @property
     def nnz(self) -> int:
-        """Stored entries."""
+        """Return the number of stored entries."""
 
     def __getitem__(self, rows: Any) -> Any:
-        """Some rows."""
+        """Return some rows."""
 
     def astype(self, dtype: Any, copy: bool = ...) -> Any:
-        """Weights of another type."""
+        """Return the same with weights of another type."""
 
 
 MatrixLike: TypeAlias = npt.ArrayLike | CSR  # what a user may give as documents

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, cast
 
+from nphash.corpus.binary import HEAD, check_text
 from nphash.corpus.left_out import LeftOut
 from nphash.corpus.records import ReadOptions, show
 from nphash.errors import CorpusError
@@ -119,10 +120,11 @@ def numbered_lines(
     Raises
     ------
     CorpusError
-        When the file cannot be read, a line is too long, or bytes do not fit the encoding.
+        When the file cannot be read or is no text, a line is too long, or bytes do not fit the encoding.
     """
     name = _check_encoding(options.encoding)
     with open_bytes(source) as stream:
+        check_text(cast(io.BufferedReader, stream).peek(HEAD)[:HEAD], str(source), name)
         if name.startswith(("utf-16", "utf-32")):  # their line ends are not the byte 10
             yield from _wide_lines(stream, source, options)
             return

@@ -7,8 +7,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from nphash.corpus.binary import has_controls, kind_of
 from nphash.corpus.files import decode, is_text, open_bytes, translate_errors
 from nphash.corpus.left_out import LeftOut
+from nphash.corpus.own import is_collection
 from nphash.corpus.records import Document, ReadOptions
 from nphash.errors import CorpusError
 
@@ -21,8 +23,9 @@ _CORPUS = re.compile(r"[^.].*\.(jsonl|ndjson|csv|tsv)(\.gz)?", re.IGNORECASE)
 def read(source: str, options: ReadOptions) -> Iterator[Document]:
     """Yield one document a file, in sorted order; names that begin with a dot are skipped.
 
-    Files that are not text are left out, and so are links to folders or to nothing, pipes and the like:
-    how many there were, and which, is told at the end.
+    Files that are not text are left out, and so are links to folders or to nothing, pipes and the like, and
+    collections, such as the one that is being made of the folder: how many there were, and which, is told
+    at the end.
 
     The id is the path below the folder, with ``/`` on every system. When every subfolder is a
     part of the data (``train`` and ``test``, or ``20news-bydate-train`` ...), the name gives the
@@ -39,12 +42,19 @@ def read(source: str, options: ReadOptions) -> Iterator[Document]:
         if not root.is_dir():
             root.stat()
             raise CorpusError(f"{source} is no folder", "leave out --input-format folder")
-        tops = [entry.name for entry in os.scandir(root) if entry.is_dir() and not entry.name.startswith(".")]
+        tops = [
+            entry.name
+            for entry in os.scandir(root)
+            if entry.is_dir() and not entry.name.startswith(".") and not is_collection(entry.path)
+        ]
+    if is_collection(root):
+        hint = "read what it holds: nphash.Collection.open(path).documents, or give it to 'nphash fit'"
+        raise CorpusError(f"{source} is a collection, not a folder of texts", hint)
     has_splits = bool(tops) and all(_SPLIT.fullmatch(top) for top in tops)
     if options.input_format is None:
         _check_kind(root)
-    not_text, odd, bad = LeftOut(options), LeftOut(options), LeftOut(options)
-    for path in _files(root, odd):
+    not_text, odd, bad, ours = (LeftOut(options) for _ in range(4))
+    for path in _files(root, odd, ours):
         parts = path.relative_to(root).parts
         split = ""
         classes = parts[:-1]
@@ -66,6 +76,7 @@ def read(source: str, options: ReadOptions) -> Iterator[Document]:
     odd.tell(
         "link to a folder or to nothing, or special file", "links to folders or to nothing, or special files"
     )
+    ours.tell("collection", "collections")
     bad.tell()
 
 
@@ -90,10 +101,11 @@ def _text(path: Path, options: ReadOptions) -> str | None:
             hint = f"{error.hint}; or leave such files out with --on-bad-record skip"
             raise CorpusError(error.problem, hint) from error
         return None
-    return None if "\0" in text or text.startswith("%PDF-") else text
+    no_text = "\0" in text or text.startswith("%PDF-") or kind_of(raw) or has_controls(text)
+    return None if no_text else text
 
 
-def _files(folder: Path, odd: LeftOut) -> Iterator[Path]:
+def _files(folder: Path, odd: LeftOut, ours: LeftOut) -> Iterator[Path]:
     """Walk regular files: links to folders could go in circles, pipes would wait for ever."""
     with translate_errors(folder):
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
@@ -101,7 +113,10 @@ def _files(folder: Path, odd: LeftOut) -> Iterator[Path]:
         if entry.name.startswith("."):
             continue
         if entry.is_dir(follow_symlinks=False):
-            yield from _files(Path(entry.path), odd)
+            if is_collection(entry.path):
+                ours.add(entry.name)
+            else:
+                yield from _files(Path(entry.path), odd, ours)
         elif entry.is_file():
             yield Path(entry.path)
         else:

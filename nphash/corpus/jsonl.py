@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import json
+import re
 from collections.abc import Iterator
 
 from nphash.corpus.fields import make_document
@@ -11,7 +13,25 @@ from nphash.corpus.left_out import LeftOut
 from nphash.corpus.records import Document, ReadOptions, UniqueIds, show, stem
 from nphash.errors import CorpusError
 
-__all__ = ["read"]
+__all__ = ["looks_like_json", "read"]
+
+# An object, or an array of objects or strings. Of an array with one item a line there may be no more yet.
+_json = re.compile(r'[\s\ufeff]*(?:\{|\[\s*(?:[{"]|\Z))').match
+
+
+def looks_like_json(head: bytes, encoding: str = "utf-8") -> bool:
+    r"""Return whether the first bytes of a source look like JSON.
+
+    Examples
+    --------
+    >>> [looks_like_json(head) for head in (b'{"text"', b'[\n  {"text"', b"[Music] la la", b"[[wiki link]]")]
+    [True, True, False, False]
+    """
+    try:
+        text = codecs.getincrementaldecoder(encoding)("ignore").decode(head)
+    except (LookupError, ValueError, AttributeError):  # an encoding that there is not: its reader says so
+        text = head.decode("latin-1")
+    return _json(text) is not None
 
 
 def read(source: str, options: ReadOptions) -> Iterator[Document]:
@@ -22,11 +42,14 @@ def read(source: str, options: ReadOptions) -> Iterator[Document]:
     CorpusError
         Naming file and line, for broken JSON, a missing or unusable field, or a repeated id.
     """
-    ids, name, left_out = UniqueIds(source), stem(source), LeftOut(options)
+    ids, name, left_out, first = UniqueIds(source), stem(source), LeftOut(options), True
     for number, line in numbered_lines(source, options, left_out):
         if not line.strip():
             continue
         where = f"{show(source)}, line {number}"
+        if first and line.lstrip().startswith("["):
+            _parse(line, where)  # one large array is no bad record among good ones
+        first = False
         usable = None
         with left_out.unusable():
             fields = _parse(line, where)

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_matrix, issparse
 
+from nphash.core.csr import to_csr
 from nphash.corpus.files import numbered_lines, open_bytes, translate_errors
 from nphash.corpus.records import Matrix, ReadOptions, show, stem
-from nphash.errors import CorpusError
+from nphash.errors import CorpusError, InputError
 
 __all__ = [
     "MAX_RATIO",
     "MAX_WORDS",
     "SMALL_BYTES",
     "check_claims",
+    "check_file",
     "checked_csr",
     "finish",
     "foreign_parser",
@@ -82,22 +85,19 @@ def finish(X: Any, source: str, options: ReadOptions, vocabulary: list[str] | No
 def checked_csr(X: Any, source: str) -> Any:
     """Convert an array or sparse matrix that came from a file to CSR.
 
-    The index arrays are checked first: SciPy's conversions, like our kernels, follow an index out of
-    range to wherever it leads.
-
     Raises
     ------
     CorpusError
-        When they are broken.
+        When its index arrays are broken.
     """
-    if hasattr(X, "check_format"):
-        try:
-            X.check_format(full_check=True)
-        except ValueError as error:
-            raise CorpusError(
-                f"{show(source)} is no valid sparse matrix ({error})", "write it again"
-            ) from error
-    return csr_matrix(X)
+    if not issparse(X):
+        return csr_matrix(X)
+    try:
+        return to_csr(X, "the matrix")
+    except InputError as error:
+        raise CorpusError(
+            f"{show(source)} is no valid sparse matrix ({error.problem})", "write it again"
+        ) from error
 
 
 def _check_shape(X: Any, source: str) -> None:
@@ -156,6 +156,25 @@ def check_claims(source: str, rows: int, columns: int, entries: int, content_byt
         raise CorpusError(
             f"the header of {show(source)} promises {columns} columns, but at most {MAX_WORDS} are possible",
             "check that rows are documents",
+        )
+
+
+def check_file(source: str, what: str) -> None:
+    """Refuse what cannot be read twice: standard input, a pipe, ``<(...)`` of a shell.
+
+    Raises
+    ------
+    CorpusError
+        For anything but a regular file, or what does not exist.
+    """
+    if source == "-":
+        raise CorpusError(f"{what} files cannot be read from standard input", "give a path")
+    with translate_errors(source):
+        mode = Path(source).stat().st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise CorpusError(
+            f"{source} is a pipe or a device, and {what} files cannot be read from one",
+            "write it to a file first, and give its path",
         )
 
 

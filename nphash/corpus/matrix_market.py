@@ -12,7 +12,7 @@ import numpy as np
 from scipy.sparse import coo_matrix, csr_matrix
 
 from nphash.corpus.files import numbered_lines
-from nphash.corpus.matrices import check_claims, finish, unpacked_bytes
+from nphash.corpus.matrices import check_claims, check_file, finish, unpacked_bytes
 from nphash.corpus.numbers import check_range, read_numbers
 from nphash.corpus.records import Matrix, ReadOptions, show
 from nphash.errors import CorpusError
@@ -41,8 +41,7 @@ def read(source: str, options: ReadOptions) -> Matrix:
     CorpusError
         For a file that is not Matrix Market, is damaged, or whose header cannot be true.
     """
-    if source == "-":
-        raise CorpusError("Matrix Market files cannot be read from standard input", "give a path")
+    check_file(source, "Matrix Market")
     plain = replace(options, encoding="latin-1", max_document_bytes=2**20)
     with closing(numbered_lines(source, plain)) as lines:
         header = _header(lines, source)

@@ -7,7 +7,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
 
-from nphash.corpus.files import peek_standard_input, translate_errors
+from nphash.corpus.binary import kind_of
+from nphash.corpus.files import open_bytes, peek_standard_input, translate_errors
+from nphash.corpus.jsonl import looks_like_json
 from nphash.corpus.records import Document, Matrix, ReadOptions, show
 from nphash.errors import CorpusError
 
@@ -72,7 +74,8 @@ def detect_format(source: str, options: ReadOptions | None = None) -> str:
         A path, ``"-"`` for standard input, or ``"docstrings:..."``.
     options
         Its ``input_format`` decides if given; otherwise prefix, folder or suffix do. Standard
-        input is JSON lines when it begins with a brace, otherwise one document a line.
+        input is JSON when it begins like an object or an array of objects or strings, otherwise one
+        document a line.
 
     Raises
     ------
@@ -86,7 +89,8 @@ def detect_format(source: str, options: ReadOptions | None = None) -> str:
     >>> detect_format("any", ReadOptions(input_format="csv"))
     'csv'
     """
-    given = (options or ReadOptions()).input_format
+    options = options or ReadOptions()
+    given = options.input_format
     if given is not None:
         if given not in FORMATS:
             raise CorpusError(f"{given!r} is no input format", f"choose one of {', '.join(FORMATS)}")
@@ -94,7 +98,7 @@ def detect_format(source: str, options: ReadOptions | None = None) -> str:
     if source.startswith("docstrings:"):
         return "docstrings"
     if source == "-":
-        return "jsonl" if peek_standard_input().lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"{" else "lines"
+        return "jsonl" if looks_like_json(peek_standard_input(), options.encoding) else "lines"
     with translate_errors(source):
         if not source:
             raise FileNotFoundError
@@ -105,10 +109,20 @@ def detect_format(source: str, options: ReadOptions | None = None) -> str:
     if name.startswith("docword."):
         return "uci"
     if Path(name).suffix not in _SUFFIXES:
+        _refuse_packed(source)
         raise CorpusError(
             f"the name of {source} does not tell its format", f"give --input-format: {', '.join(FORMATS)}"
         )
     return _SUFFIXES[Path(name).suffix]
+
+
+def _refuse_packed(source: str) -> None:
+    """Say of a packed file that it is to be unpacked; its name tells no format then."""
+    if Path(source).is_file():
+        with open_bytes(source) as stream:
+            kind = kind_of(stream.read(512))
+        if kind is not None:
+            raise CorpusError(f"{source} {kind[0]}", kind[1])
 
 
 def is_matrix(name: str) -> bool:
@@ -150,7 +164,7 @@ def read_documents(source: str, options: ReadOptions | None = None) -> Iterator[
     ('json', ('json', 'json'))
     """
     options = options or ReadOptions()
-    name = detect_format(source, options)
+    name = options.found["input_format"] = detect_format(source, options)
     if name not in _TEXT_READERS:
         raise CorpusError(
             f"{show(source)} is a matrix ({name}), but texts are needed", "give texts, for example JSON lines"
@@ -174,7 +188,7 @@ def read_matrix(source: str, options: ReadOptions | None = None) -> Matrix:
         Naming the file and, where there is one, the line or entry.
     """
     options = options or ReadOptions()
-    name = detect_format(source, options)
+    name = options.found["input_format"] = detect_format(source, options)
     if name not in _MATRIX_READERS:
         raise CorpusError(
             f"{show(source)} holds texts ({name}), but a matrix is needed", "read it with read_documents"

@@ -87,6 +87,11 @@ class ReadOptions:
         File with one word a line for a matrix; UCI files find ``vocab.*`` beside them by themselves.
     columns
         Column names for a CSV or TSV file that has no header line.
+    delimiter
+        What separates the cells of a CSV or TSV file, one character; empty: what fits its first line.
+    quote
+        Whether quotes enclose cells of a CSV or TSV file, or are part of the text. None: they enclose
+        them, but between tabs only where the file shows it.
     index_base
         First column number in svmlight files: ``"0"``, ``"1"``, or ``"auto"``: 1 unless a 0 occurs.
     max_document_bytes
@@ -94,6 +99,13 @@ class ReadOptions:
     on_bad_record
         ``"error"`` stops at a document that cannot be used (broken JSON, no text, a repeated id, bytes of
         another encoding); ``"skip"`` leaves it out. Only for texts.
+    n_columns
+        Columns of an svmlight file, whose last ones may not occur; None: as many as do.
+    given
+        Names of options that were given although they have their default, and so go before what a
+        collection remembers of its own reading.
+    found
+        What a reader guessed is written here: ``input_format``, ``delimiter``, ``quote``, ``index_base``.
     tell
         Is given a line about what was left out, such as files of a folder that are not text. The default
         logs it as a warning.
@@ -112,9 +124,14 @@ class ReadOptions:
     encoding: str = "utf-8"
     vocabulary: str | Path | None = None
     columns: tuple[str, ...] = ()
+    delimiter: str = ""
+    quote: bool | None = None
     index_base: str = "auto"
     max_document_bytes: int = 64 * 2**20
     on_bad_record: str = "error"
+    n_columns: int | None = None
+    given: frozenset[str] = field(default=frozenset(), repr=False, compare=False)
+    found: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
     tell: Callable[[str], None] = field(
         default=logging.getLogger("nphash").warning, repr=False, compare=False
     )

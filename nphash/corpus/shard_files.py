@@ -18,10 +18,13 @@ from typing import Any
 
 import numpy as np
 
-from nphash.core.checksums import sha256_of
-from nphash.core.disk import FULL, is_full
+from nphash.core.checksums import record as record_of
+from nphash.core.checksums import seal, unseal
+from nphash.core.csr import to_csr
+from nphash.core.disk import FULL, is_full, replace_text
+from nphash.core.store import load_array, write_array
 from nphash.core.typing import Array
-from nphash.errors import CorpusError, InputError
+from nphash.errors import CollectionError, CorpusError, DamagedError, InputError
 
 __all__ = [
     "ENTRIES",
@@ -160,8 +163,8 @@ class ShardWriter:
         for kind, array in arrays.items():
             path = _path(self.folder, len(self.records), kind)
             with writing(self.folder):
-                np.save(path, array.astype(KINDS[kind], copy=False), allow_pickle=False)
-                sizes[kind], sha256[kind] = path.stat().st_size, sha256_of(path)
+                written = write_array(path, array.astype(KINDS[kind], copy=False))
+                sizes[kind], sha256[kind] = written.size, written.sha256
         self.records.append(ShardRecord(len(lengths), len(arrays["data"]), sizes, sha256))
 
     def __enter__(self) -> ShardWriter:
@@ -179,29 +182,23 @@ class ShardWriter:
             "n_words": self.n_words,
             "shards": [asdict(record) for record in self.records],
         }
-        new = self.folder / f"{MANIFEST}.new"
         with writing(self.folder):
-            with new.open("w", encoding="utf-8") as file:
-                json.dump(about, file)
-                file.flush()
-                os.fsync(file.fileno())
-            new.replace(self.folder / MANIFEST)
+            replace_text(self.folder / MANIFEST, seal(about))
 
 
 def _checked(X: Any, n_words: int) -> Any:
     """Return a block as float32 CSR with sorted, unique indices and positive weights only."""
-    from scipy.sparse import csr_matrix  # not at the top: a search imports this module and needs no matrix
+    from scipy.sparse import csr_matrix, issparse  # not at the top: a search needs no matrix
 
-    X = csr_matrix(X)
+    X = to_csr(X, "a block") if issparse(X) else csr_matrix(X)
     if X.shape[1] != n_words:
         raise InputError(f"a block has {X.shape[1]} words, the shards {n_words}", "use one vocabulary")
     if not (np.isfinite(X.data).all() and (X.data >= 0).all() and (X.data <= LARGEST).all()):
         raise InputError(
             "a block has weights that are negative, not finite or enormous", f"they are from 0 to {LARGEST:g}"
         )
-    if not X.has_canonical_format or not X.data.all() or X.dtype != np.float32:
+    if not X.data.all() or X.dtype != np.float32:
         X = X.astype(np.float32, copy=True)
-        X.sum_duplicates()
         X.eliminate_zeros()
     return X
 
@@ -219,6 +216,7 @@ def read_manifest(folder: Path) -> tuple[int, list[ShardRecord]]:
         about = json.loads(path.read_text(encoding="utf-8"))
         if about["format"] > FORMAT:
             raise CorpusError(f"{folder} holds shards of format {about['format']}", "update nphash")
+        about = unseal(about) if "checksum" in about else about  # the first versions had none
         n_words = about["n_words"]
         records = [ShardRecord(**entry) for entry in about["shards"]]
         numbers = [n_words, *(number for record in records for number in (record.rows, record.entries))]
@@ -231,7 +229,9 @@ def read_manifest(folder: Path) -> tuple[int, list[ShardRecord]]:
             f"{folder} holds no shards: it has no {MANIFEST}",
             "give a folder that was written to the end, or write it again",
         ) from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except OSError as error:
+        raise CorpusError(f"{path} cannot be read ({error.strerror or error})", "try again") from None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         if isinstance(error, CorpusError):
             raise
         raise CorpusError(f"{path} cannot be read ({error})", AGAIN) from None
@@ -244,8 +244,10 @@ def read_manifest(folder: Path) -> tuple[int, list[ShardRecord]]:
 def _check_size(path: Path, size: int) -> os.stat_result:
     try:
         found = path.stat()
-    except OSError as error:
+    except FileNotFoundError as error:
         raise CorpusError(f"the shard file {path} is missing ({error.strerror})", AGAIN) from None
+    except OSError as error:
+        raise CorpusError(f"the shard file {path} cannot be read ({error.strerror})", "try again") from None
     if found.st_size != size:
         raise CorpusError(f"the shard file {path} has {found.st_size:,} bytes instead of {size:,}", AGAIN)
     return found
@@ -271,7 +273,7 @@ def map_shard(folder: Path, number: int, record: ShardRecord, n_words: int, chec
     changed = [_check_size(path, record.sizes[kind]).st_mtime_ns for kind, path in paths.items()]
     known = (number, *changed) in checked
     for kind, path in paths.items():
-        if not known and sha256_of(path) != record.sha256[kind]:
+        if not known and record_of(path).sha256 != record.sha256[kind]:
             raise CorpusError(f"the shard file {path} is damaged: its checksum differs", AGAIN)
     shard = Shard(**{kind: _array(path, kind, record) for kind, path in paths.items()})
     if not known:
@@ -283,14 +285,12 @@ def map_shard(folder: Path, number: int, record: ShardRecord, n_words: int, chec
 
 
 def _array(path: Path, kind: str, record: ShardRecord) -> Array:
+    shape = (record.rows + 1 if kind == "indptr" else record.entries,)
     try:
-        array = np.load(path, mmap_mode=None if kind == "indptr" else "r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise CorpusError(f"the shard file {path} cannot be read ({error})", AGAIN) from None
-    if array.dtype != KINDS[kind] or array.shape != (
-        record.rows + 1 if kind == "indptr" else record.entries,
-    ):
-        raise CorpusError(f"the shard file {path} holds {array.dtype} {array.shape}", AGAIN)
+        array = load_array(path, KINDS[kind], shape, mmap=kind != "indptr")
+    except CollectionError as error:
+        hint = AGAIN if isinstance(error, DamagedError) else error.hint
+        raise CorpusError(f"the shard file {error.problem}", hint) from None
     return np.asarray(array)  # a plain view: indexing np.memmap is slow
 
 

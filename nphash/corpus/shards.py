@@ -127,7 +127,15 @@ class Shards:
     # ------------------------------------------------------------------ selecting
 
     def where(self, mask: Array) -> Shards:
-        """Return the rows where `mask`, bool of shape (n,), holds; nothing is read."""
+        """Return the rows where `mask`, bool of shape (n,), holds; nothing is read.
+
+        Raises
+        ------
+        IndexError
+            For what is no such mask, such as integers 0 and 1: as an index they would be row numbers.
+        """
+        if not isinstance(mask, np.ndarray) or mask.dtype.kind != "b":
+            raise IndexError("a mask is an array of bool: give mask.astype(bool)")
         rows = self._numbers(mask)
         selected = copy(self)
         selected._rows = rows if self._rows is None else self._rows[rows]

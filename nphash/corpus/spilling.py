@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from nphash.core.store import write_array
 from nphash.corpus.shard_files import ENTRIES, writing
 from nphash.corpus.shards import Shards
 from nphash.text.vectorizer import Vectorizer
@@ -111,7 +112,7 @@ class _Kept:
         with writing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
             for name, array in block._asdict().items():
-                np.save(self.folder / f"{self._n_files}.{name}.npy", array, allow_pickle=False)
+                write_array(self.folder / f"{self._n_files}.{name}.npy", array, flush=False)
         self._n_files += 1
 
     def take(self) -> Iterator[Counts]:

@@ -77,8 +77,10 @@ def _matrix(
     numbers = np.frombuffer(columns, np.int64)
     least, most = int(numbers.min()), int(numbers.max())
     base = int(options.index_base) if options.index_base != "auto" else int(least > 0)
+    options.found["index_base"] = str(base)
     if least < base:
-        raise CorpusError(f"{show(source)} has the index 0, but indices begin at 1", "give --index-base 0")
+        hint = "give --index-base 0; a collection that was made with 1 needs a file that begins there"
+        raise CorpusError(f"{show(source)} has the index 0, but indices begin at 1", hint)
     width = most - base + 1
     if width > MAX_WORDS:
         raise CorpusError(
@@ -87,6 +89,14 @@ def _matrix(
         )
     if options.vocabulary is not None:  # the last words may not occur
         width = max(width, len(read_vocabulary(options.vocabulary, options)))
+    elif options.n_columns is not None:
+        if width > options.n_columns:
+            raise CorpusError(
+                f"{show(source)} has the index {most}, but with indices from {base} on the last of "
+                f"{options.n_columns} columns is {options.n_columns - 1 + base}",
+                "give the words of this file with --vocabulary, or the right --index-base",
+            )
+        width = options.n_columns
     indptr = np.array([0, *accumulate(lengths)], np.int64)
     return csr_matrix((np.frombuffer(values), numbers - base, indptr), shape=(len(lengths), width))
 

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.sparse import coo_matrix
 
 from nphash.corpus.files import numbered_lines
-from nphash.corpus.matrices import check_claims, finish, read_vocabulary, unpacked_bytes
+from nphash.corpus.matrices import check_claims, check_file, finish, read_vocabulary, unpacked_bytes
 from nphash.corpus.numbers import check_range, read_numbers
 from nphash.corpus.records import Matrix, ReadOptions, show
 from nphash.errors import CorpusError
@@ -26,8 +26,7 @@ def read(source: str, options: ReadOptions) -> Matrix:
         Naming file and line: sizes that are not true, triplets that are no whole numbers, numbers
         out of range, a vocabulary of another length.
     """
-    if source == "-":
-        raise CorpusError("UCI files cannot be read from standard input", "give a path")
+    check_file(source, "UCI")
     with closing(numbered_lines(source, options)) as lines:
         rows, columns, entries = (_size(next(lines, (at, ""))[1], at, source) for at in (1, 2, 3))
         check_claims(source, rows, columns, entries, unpacked_bytes(source))

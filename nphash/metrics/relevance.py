@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nphash.core.arguments import ones_of
+from nphash.core.csr import to_csr
 from nphash.errors import InputError
 
 __all__ = [
@@ -89,7 +90,7 @@ def _indicator(y: Any, name: str) -> Any:
     hint = f"for one class a document give a vector, {_INDICATOR}"
     if isinstance(y, np.ndarray):
         return csr_matrix(ones_of(y, name, hint))
-    y = y.tocsr()
+    y = to_csr(y, name)
     ones = ones_of(y.data, name, hint)
     indicator = csr_matrix((ones, y.indices, y.indptr), shape=y.shape)
     if not ones.all():  # a stored zero is no label

@@ -65,7 +65,8 @@ class HammingIndex(Contents):
         k
             How many; if the index has fewer, all of them are returned: ``len(index)`` asks for all.
         where
-            Search only these: a list of ids, or a boolean mask over the codes in insertion order.
+            Search only these: ids, each once, or a mask over the codes in insertion order. Only an array
+            of bool is a mask: one of the integers 0 and 1 is taken for ids, and refused as they repeat.
 
         Returns
         -------

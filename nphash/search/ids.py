@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nphash.core.arguments import is_count
+from nphash.core.frames import one_column
 from nphash.errors import InputError
 from nphash.search.columns import Column
 
@@ -70,6 +72,8 @@ class Ids:
             raise InputError(
                 f"the new ids are {kinds[0]}, but those of this index are {kinds[1]}", "use one kind"
             )
+        if isinstance(names, list):
+            _check_writable(names)
         self._check_new(names)
         return names
 
@@ -185,6 +189,19 @@ class Ids:
         return self._rows
 
 
+def _check_writable(names: Sequence[str]) -> None:
+    """Refuse what no file could keep, before it is in the index."""
+    for name in names:
+        try:
+            name.encode("utf-8")
+        except UnicodeEncodeError:
+            raise InputError(
+                f"id {name!r} holds half of a surrogate pair, which cannot be written as UTF-8",
+                "it may be a file name that is not UTF-8: give another id, for example "
+                "os.fsencode(name).decode('utf-8', 'replace')",
+            ) from None
+
+
 class _Texts:
     """Strings as UTF-8 bytes with the end of each (may be memory-mapped), and a list of later ones."""
 
@@ -227,23 +244,30 @@ def _as_names(ids: Any) -> npt.NDArray[np.int64] | list[str]:
     """Return ids as int64 numbers or as a list of strings."""
     if isinstance(ids, (str, int, np.integer)):
         ids = [ids]
+    ids = one_column(ids, "ids")
     array = ids if isinstance(ids, np.ndarray) else None
     if array is None:
         ids = list(ids)
         texts = sum(isinstance(name, str) for name in ids)
         if texts and texts == len(ids):
             return [str(name) for name in ids]
-        array = np.asarray(ids, dtype=object if texts else None) if ids else np.empty(0, np.int64)
+        if not ids or all(is_count(number, -(2**63)) for number in ids):
+            return _as_numbers(ids)
+        array = np.asarray(ids, dtype=object if texts else None)
     if array.ndim == 1 and array.dtype.kind in "iu":
-        if array.dtype == np.uint64 and array.size and array.max() > np.iinfo(np.int64).max:
-            raise InputError(
-                f"id {array.max()} does not fit into 64 signed bits", "use smaller numbers or strings"
-            )
-        return array.astype(np.int64)
-    names = array.tolist()
+        return _as_numbers(array)
+    names: list[Any] = array.tolist()
     if array.ndim == 1 and array.dtype.kind in "UOT" and all(isinstance(name, str) for name in names):
         return names
     raise InputError(
         f"ids are {array.dtype} of shape {array.shape}, but a list of integers or of strings is needed",
         "NaN, floating-point or mixed ids cannot name a code",
     )
+
+
+def _as_numbers(numbers: Any) -> npt.NDArray[np.int64]:
+    """Return whole numbers, an array or a list, as int64."""
+    largest = max(map(int, numbers), default=0) if isinstance(numbers, list) else numbers.max(initial=0)
+    if largest > np.iinfo(np.int64).max:
+        raise InputError(f"id {largest} does not fit into 64 signed bits", "use smaller numbers or strings")
+    return np.array(numbers, dtype=np.int64)

@@ -89,14 +89,17 @@ class Table:
         Raises
         ------
         InputError
-            If the mask has another length, or a name is not there.
+            If the mask has another length, or a name is not there or given twice, as in a mask of integers.
         """
         with self.lock:
             rows = self.rows
             mask = np.zeros(rows.n, bool)
             given = np.asarray(where)
             if given.dtype != bool:
-                mask[self.ids.positions(where)] = True
+                positions = self.ids.positions(where)
+                mask[positions] = True
+                if np.count_nonzero(mask) < len(positions):
+                    raise _repeated(self.ids.at(positions), rows.n_allowed)
             elif given.shape == (rows.n_allowed,):
                 mask[self.positions(rows)[given]] = True
             else:
@@ -138,3 +141,14 @@ class Table:
             keep[removed] = False
             table.rows = table.rows.restricted(keep)
         return table
+
+
+def _repeated(names: npt.NDArray[Any], n_codes: int) -> InputError:
+    """Return the error of a filter that names an id twice; what looks like a mask is told how to be one."""
+    found, counts = np.unique(names.astype(str), return_counts=True)
+    hint = "name each id once; a mask is an array of bool, one for each code: where=mask.astype(bool)"
+    return InputError(
+        f"the filter names the id {found[counts > 1][0]} more than once ({len(names)} ids are given, and the "
+        f"index holds {n_codes} codes)",
+        hint,
+    )

@@ -4,17 +4,40 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import numpy as np
 
+from nphash.core.csr import to_csr
+from nphash.core.frames import one_column
 from nphash.core.typing import Array
 from nphash.errors import InputError
-from nphash.text.weighting import Counts
+from nphash.text.weighting import Array, Counts
 
-__all__ = ["TOKENS_PER_BLOCK", "count_blocks", "join_blocks"]
+__all__ = ["TOKENS_PER_BLOCK", "checked_counts", "count_blocks", "join_blocks"]
 
 #: A block ends with the document that reaches this many words: a few tens of megabytes of buffers.
 TOKENS_PER_BLOCK = 1 << 20
+
+
+def checked_counts(counts: Any, n_words: int) -> Any:
+    """Return a matrix of counts that came from outside as CSR.
+
+    Raises
+    ------
+    InputError
+        For another number of columns, an index out of range, or what is no sparse matrix.
+    """
+    if getattr(counts, "format", None) is None or counts.ndim != 2:
+        raise InputError(
+            f"the counts are of type {type(counts).__name__}, but a sparse matrix of SciPy is needed",
+            "give what Vectorizer.counts returns",
+        )
+    if counts.shape[1] != n_words:
+        raise InputError(
+            f"the counts have {counts.shape[1]} columns for {n_words} words", "count the same vocabulary"
+        )
+    return to_csr(counts, "the matrix of counts")
 
 
 def count_blocks(
@@ -28,7 +51,7 @@ def count_blocks(
     Parameters
     ----------
     texts
-        Strings; consumed once.
+        Strings; consumed once. A data frame, dict or array of two dimensions must have one column.
     words
         Cuts a text into words.
     number
@@ -44,7 +67,7 @@ def count_blocks(
     Raises
     ------
     InputError
-        When ``texts`` is one string, or an item of it is not a string.
+        When ``texts`` is one string or a table of several columns, or an item of it is not a string.
 
     Examples
     --------
@@ -56,7 +79,7 @@ def count_blocks(
     if isinstance(texts, (str, bytes)):
         raise InputError("the texts are one single string", "give a list of strings, one a document")
     tokens, lengths = array("i"), array("q")
-    for at, text in enumerate(texts):
+    for at, text in enumerate(one_column(texts, "texts")):
         if not isinstance(text, str):
             raise InputError(
                 f"document {at} is of type {type(text).__name__}, but texts are strings",

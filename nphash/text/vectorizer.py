@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from nphash.errors import InputError
 from nphash.text.conventions import Conventions, checked
-from nphash.text.counting import count_blocks, join_blocks
+from nphash.text.counting import checked_counts, count_blocks, join_blocks
 from nphash.text.settings import VectorizerSettings
 from nphash.text.tokenizer import make_tokenizer
 from nphash.text.vocabulary import Vocabulary, learn, select, survey
@@ -65,7 +65,8 @@ class Vectorizer(Conventions):
         Parameters
         ----------
         texts
-            Strings, one a document; read once.
+            Strings, one a document; read once. Of a data frame, a dict or an array of two dimensions its
+            only column.
         y
             Not used; pipelines of scikit-learn give it.
 
@@ -95,7 +96,7 @@ class Vectorizer(Conventions):
         InputError
             As `fit`.
         """
-        return self.weigh(self.fit_counts(texts))
+        return self._weigh(self.fit_counts(texts))
 
     def fit_counts(self, texts: Iterable[str]) -> Any:
         """Do `fit` and `counts` while reading ``texts`` only once.
@@ -147,7 +148,7 @@ class Vectorizer(Conventions):
         def rows_of(block: Counts) -> Any:
             matrix = self._matrix(select(block, columns))
             matrix.sort_indices()
-            return self.weigh(matrix)
+            return self._weigh(matrix)
 
         return rows_of
 
@@ -160,7 +161,7 @@ class Vectorizer(Conventions):
             As `transform`.
         """
         for block in self._count(texts):
-            yield self.weigh(self._matrix(block))
+            yield self._weigh(self._matrix(block))
 
     def transform(self, texts: Iterable[str]) -> Any:
         """Return the weights of the vocabulary's words in each text; other words are left out.
@@ -183,7 +184,7 @@ class Vectorizer(Conventions):
         InputError
             When an item is not a string.
         """
-        return self.weigh(self.counts(texts))
+        return self._weigh(self.counts(texts))
 
     def counts(self, texts: Iterable[str]) -> Any:
         """Return how often each word of the vocabulary occurs in each text.
@@ -207,7 +208,16 @@ class Vectorizer(Conventions):
         -------
         scipy.sparse.csr_matrix
             float32 of the same shape and pattern (the index arrays are shared).
+
+        Raises
+        ------
+        NotFittedError, InputError
+            Before `fit`; for another number of columns, or an index out of range.
         """
+        self._check_fitted()
+        return self._weigh(checked_counts(counts, len(self.vocabulary_)))
+
+    def _weigh(self, counts: Any) -> Any:
         weights = weigh(self.settings.weighting, counts, self.statistics)
         return self._matrix(Counts(weights, counts.indices, counts.indptr))
 
@@ -248,12 +258,11 @@ class Vectorizer(Conventions):
         Raises
         ------
         InputError
-            When ``counts`` has another number of columns.
+            When ``counts`` has another number of columns, or an index out of range.
         """
         self._check_fitted()
+        counts = checked_counts(counts, len(self.vocabulary_))
         n_documents, n_words = counts.shape
-        if n_words != len(self.vocabulary_):
-            raise InputError(f"the counts have {n_words} columns for {len(self.vocabulary_)} words")
         self.document_frequency_ = np.bincount(counts.indices, minlength=n_words).astype(np.int64)
         self.n_documents_ = n_documents
         self.mean_length_ = float(counts.data.sum()) / max(n_documents, 1)

@@ -156,3 +156,15 @@ def test_no_folder(tmp_path):
     assert "does not exist: check the path" in failure(read, str(tmp_path / "no"), OPTIONS)
     message = failure(read, write(tmp_path / "file", "x"), OPTIONS)
     assert "file is no folder: leave out --input-format folder" in message
+
+
+def test_collections_inside_are_left_out_and_one_itself_is_refused(tmp_path):
+    from helpers.collecting import fresh
+
+    write(tmp_path / "train.txt", "wheat")
+    path = fresh(tmp_path)
+    told = []
+    found = list(read(str(tmp_path), ReadOptions(tell=told.append)))
+    assert [document.id for document in found] == ["train.txt"]
+    assert told == [f"left out 1 collection: {path.name}"]
+    assert "is a collection, not a folder of texts" in failure(read, str(path), ReadOptions())

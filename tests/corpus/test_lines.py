@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers.corpora import folder, standard_input, texts, words, write
+from helpers.corpora import failure, folder, standard_input, texts, words, write
 from nphash.corpus import Document, ReadOptions
 from nphash.corpus.lines import read
 
@@ -51,3 +51,10 @@ def test_lines_of_another_encoding_are_left_out_on_request(tmp_path):
     options = ReadOptions(on_bad_record="skip", tell=told.append)
     assert [document.id for document in read(source, options)] == ["a.txt:1", "a.txt:3"]
     assert len(told) == 1 and "line 2: byte 0xf6 at offset 6 is not utf-8" in told[0]
+
+
+@pytest.mark.parametrize("text", ['{"text": "x"}\n', '[\n{"text": "x"}]\n', '\n[{"text": "x"}]\n'])
+def test_json_in_a_text_file_is_asked_about(tmp_path, text):
+    source = write(tmp_path / "a.txt", text)
+    assert "begins like JSON, not like text: give --input-format jsonl" in failure(read, source, OPTIONS)
+    assert len(list(read(source, ReadOptions("lines")))) == text.strip().count("\n") + 1

@@ -141,3 +141,10 @@ def test_any_damage_is_noticed_or_harmless(data):
             assert type(error).__name__ == "CorpusError"
         else:
             assert all(len(one.shape) == 2 for one in found)
+
+
+@pytest.mark.parametrize("starts", [[0, 5, 0], [0, 100_000, 0], [0, -1, 0], [1, 1, 1]])
+def test_column_starts_that_lie_are_an_error(tmp_path, starts):
+    body = whole(0, 0) + whole(*starts) + doubles(1, 1)
+    source = write(tmp_path / "a.mat", file_of(matrix(body, 2, 2, kind=5)))
+    assert "a.mat" in failure(lambda: read(source, "x"))

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers.corpora import DATA, failure, folder, standard_input, write
+from helpers.corpora import failure, folder, standard_input, write
+from helpers.paths import DATA
 from nphash import corpus
 from nphash.corpus import FORMATS, ReadOptions, detect_format, is_matrix, read_documents, read_matrix
 from nphash.corpus.read import _MATRIX_READERS, _TEXT_READERS
@@ -177,3 +178,36 @@ def test_a_refused_file_is_closed_at_once(tmp_path, monkeypatch, name, content):
     assert caught.tb is not None  # the frames are still alive
     assert opened
     assert all(file.closed for file in opened)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('[\n  {\n    "text": "x"\n  }\n]\n', "jsonl"),
+        ('[{"text": "x"}]', "jsonl"),
+        ('["one", "two"]', "jsonl"),
+        ("[\n", "jsonl"),
+        ('  {"text": "x"}', "jsonl"),
+        ("[Music] la la", "lines"),
+        ("[[wiki link]]", "lines"),
+        ("[ ] buy milk", "lines"),
+        ("[1] a reference", "lines"),
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-16-le", "utf-32"])
+def test_json_on_standard_input_is_never_text(monkeypatch, text, expected, encoding):
+    standard_input(monkeypatch, text.encode(encoding))
+    assert detect_format("-", ReadOptions(encoding=encoding)) == expected
+
+
+@pytest.mark.parametrize("array", ['[\n {"text": "x"}\n]\n', '[{"text": "x"}]\n', '["x", "y"]\n'])
+@pytest.mark.parametrize("bad", ["error", "skip"])
+def test_an_array_on_standard_input_is_refused_with_a_remedy(monkeypatch, array, bad):
+    standard_input(monkeypatch, array.encode())
+    assert "jq -c '.[]'" in failure(read_documents, "-", ReadOptions(on_bad_record=bad))
+
+
+def test_utf_16_records_on_standard_input(monkeypatch):
+    standard_input(monkeypatch, '{"text": "wheat"}\n{"text": "gold"}\n'.encode("utf-16"))
+    found = read_documents("-", ReadOptions(encoding="utf-16"))
+    assert [document.text for document in found] == ["wheat", "gold"]

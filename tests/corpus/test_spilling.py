@@ -85,7 +85,7 @@ def test_a_full_disk_is_told_in_a_sentence(tmp_path, monkeypatch):
     def full(*_, **__):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(spilling.np, "save", full)
+    monkeypatch.setattr("nphash.core.store.write_to", full)
     with pytest.raises(CorpusError, match=r"disk is full.*make room"):
         vectorize(TEXTS, Vectorizer(OPEN), tmp_path / "w")
     assert not list(tmp_path.iterdir())

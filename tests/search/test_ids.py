@@ -87,3 +87,15 @@ def test_nothing_changes_by_checking():
     assert ids.n == 1
     with pytest.raises(InputError):
         ids.positions(["b"])
+
+
+@pytest.mark.parametrize("kind", [list, lambda names: np.array(names, object)])
+def test_what_no_file_can_keep_is_no_name(kind):
+    with pytest.raises(InputError, match="half of a surrogate pair"):
+        Ids().check(kind(["b", "caf\udce9.txt"]), 2)
+
+
+def test_numbers_are_checked_one_by_one():
+    with pytest.raises(InputError, match="id 9223372036854775813 does not fit into 64 signed bits"):
+        Ids().check([2**63 + 5, 3], 2)
+    assert Ids().check([np.uint64(7), -(2**63), np.int8(1)], 3).tolist() == [7, -(2**63), 1]

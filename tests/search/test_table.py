@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from nphash.codes import pack
 from nphash.errors import InputError
@@ -79,3 +81,22 @@ def test_running_out_of_memory_while_naming_takes_the_codes_back(table, monkeypa
     table.add(pack([[1, 0, 1, 0]]), ["g"])
     assert table.names(table.rows).tolist() == list("abcdefg")
     assert np.array_equal(table.rows.at(np.array([6])).view(np.uint8), pack([[1, 0, 1, 0]]))
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.integers(0, 1), min_size=3, max_size=9), st.booleans())
+def test_a_mask_of_integers_is_never_read_as_ids(values, as_list):
+    table = Table(4)
+    table.add(pack(np.zeros((len(values), 4), int)), None)
+    mask = np.array(values)
+    with pytest.raises(InputError, match=r"more than once .*where=mask.astype\(bool\)"):
+        table.chosen(values if as_list else mask)
+    assert table.names(table.chosen(mask.astype(bool))).tolist() == np.flatnonzero(mask).tolist()
+
+
+def test_a_filter_names_each_id_once(table):
+    with pytest.raises(InputError, match="the filter names the id a more than once"):
+        table.chosen(["a", "b", "a"])
+    two = Table(4)
+    two.add(pack([[0] * 4, [1] * 4]), None)
+    assert two.names(two.chosen(np.array([1, 0]))).tolist() == [0, 1]  # integers are ids

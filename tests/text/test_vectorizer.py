@@ -210,3 +210,15 @@ def test_a_state_without_the_number_of_candidates_can_be_read():
     assert Vectorizer.from_json(state).n_candidates_ == 2
     del state["n_candidates"]
     assert Vectorizer.from_json(state).n_candidates_ == 1
+
+
+@pytest.mark.parametrize("index", [-1, 3, 2**31 - 1])
+def test_counts_from_outside_are_checked(index):
+    vectorizer = Vectorizer().fit(["wheat ships", "gold"])
+    counts = vectorizer.counts(["wheat gold"])
+    counts.indices[0] = index
+    for call in (vectorizer.weigh, vectorizer.refit_frequencies):
+        with pytest.raises(InputError, match="the matrix of counts has an entry in column"):
+            call(counts)
+        with pytest.raises(InputError, match="the counts are of type ndarray"):
+            call(np.ones((1, 3)))
