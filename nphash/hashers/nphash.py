@@ -233,11 +233,11 @@ class NpHash(Doc2Hash):
         return {**params, "W_g": np.hstack([ridge(X, Y, BITS_PENALTY, self.threads) for Y in some])}
 
     def read_out(self, params: Params, x: Any) -> Array:
-        """Return c a / |a| + (1 - r) g / |g| + r s / |s|, (B, L): the signs are the codes.
+        """Return ``c a / |a| + (1 - r) g / |g| + r s / |s|``, (B, L): the signs are the codes.
 
         a are the encoder's logits, g = x W_g what is usual for these words, s = x W_s^T the decoder's scores:
         log p(x | z) = s z + terms without x or alike for most z, so that their signs are the code that
-        explains the words best. Before `ready`, a / |a| + s / |s|.
+        explains the words best. Before `ready`, ``a / |a| + s / |s|``.
         """
         a: Array = normalise_rows(super().read_out(params, x))  # (B, L)
         s = normalise_rows(self._by_word(x, params["W_s"].T))
