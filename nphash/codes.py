@@ -48,7 +48,11 @@ def check_n_bits(n_bits: int) -> int:
     40
     """
     if not is_count(n_bits) or n_bits > MAX_BITS:
-        raise InputError(f"n_bits is {n_bits!r}, but codes have 1 to {MAX_BITS} bits", "32 or 64 are usual")
+        raise InputError(
+            f"n_bits is {n_bits!r}, but codes have 1 to {MAX_BITS} bits",
+            "32 or 64 are usual",
+            parameter="n_bits",
+        )
     return int(n_bits)
 
 

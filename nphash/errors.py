@@ -1,4 +1,4 @@
-"""Every error a user can meet: what was given, what was expected, what to do next.
+"""Errors that a user can meet: what was given, what was expected, what to do next.
 
 The command line prints such an error as one line and leaves with ``exit_code``; in Python each
 class is also the built-in exception a caller would expect (``ValueError`` for bad data, ...).
@@ -7,6 +7,7 @@ class is also the built-in exception a caller would expect (``ValueError`` for b
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -46,6 +47,9 @@ class NphashError(Exception):
         What was given and what was expected, naming the file, line or argument.
     hint
         What to do next.
+    parameter
+        The name, or names, of Python that the message says and a command line has another one for: it begins
+        the problem, or stands in the hint.
 
     Examples
     --------
@@ -55,11 +59,28 @@ class NphashError(Exception):
 
     exit_code = 1
 
-    def __init__(self, problem: str, hint: str = "") -> None:
+    def __init__(self, problem: str, hint: str = "", parameter: str | tuple[str, ...] = ()) -> None:
         problem, hint = _on_a_screen(problem), _on_a_screen(hint)
         super().__init__(problem, hint)
         self.problem = problem
         self.hint = hint
+        self.parameters = (parameter,) if isinstance(parameter, str) else parameter
+
+    def rename(self, names: Mapping[str, str]) -> None:
+        """Say other names, such as a command's options, for the parameters this error is about.
+
+        Examples
+        --------
+        >>> error = InputError("n_bits is 0", "32 or 64 are usual", parameter="n_bits")
+        >>> error.rename({"n_bits": "--bits"})
+        >>> error.problem
+        '--bits is 0'
+        """
+        for parameter in self.parameters:
+            if parameter in names:
+                if self.problem.startswith(parameter):
+                    self.problem = names[parameter] + self.problem.removeprefix(parameter)
+                self.hint = self.hint.replace(parameter, names[parameter])
 
     def __str__(self) -> str:
         return f"{self.problem}: {self.hint}" if self.hint else self.problem
@@ -108,7 +129,7 @@ def not_fitted(problem: str, hint: str = "call fit() first") -> NotFittedError:
 
 
 @cache
-def _joint(theirs: Any) -> type[NotFittedError]:
+def _joint(theirs: type[Exception]) -> type[NotFittedError]:
     def reduce(self: NotFittedError) -> tuple[Any, ...]:
         return not_fitted, (self.problem, self.hint)
 

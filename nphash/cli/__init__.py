@@ -1,18 +1,24 @@
-"""The ``nphash`` command. A subcommand's module is imported when it runs, so that help is quick."""
+"""The ``nphash`` command. A subcommand's module is imported when it runs, so that help is quick.
+
+For the same reason these modules reach the library as ``nphash.corpus``, ``nphash.hashers``, ... whose packages
+load on first use: ``nphash COMMAND --help`` imports none of them.
+"""
 
 from __future__ import annotations
 
 import difflib
+import io
 import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import click
 
+import nphash
 from nphash._version import __version__
-from nphash.cli.wording import in_words_of
+from nphash.cli.output import note
 from nphash.errors import NphashError
 
 __all__ = ["COMMANDS", "cli", "main"]
@@ -36,6 +42,24 @@ COMMANDS = {
     "methods": "List the hashing methods and their parameters.",
 }
 
+# Commands that share a module with another one.
+_HOMES = {
+    "duplicates": "neighbours:duplicates",
+    "add": "changing:add",
+    "remove": "changing:remove",
+    "lesson": "lessons:lesson",
+}
+
+# Names of Python in messages whose options are not the same with hyphens.
+_OPTIONS = {
+    "CreateSettings(force=True)": "--force",
+    "ignore_missing=True": "--ignore-missing",
+    "n_bits": "--bits",
+    "on_duplicate": "--if-exists",
+    "out_of_core=False": "--in-memory",
+    "random_state": "--seed",
+}
+
 
 class LazyGroup(click.Group):
     """A group that knows its commands by name and imports the one that is asked for."""
@@ -48,7 +72,8 @@ class LazyGroup(click.Group):
         """Import and return a command."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = import_module(f"nphash.cli.{cmd_name}").command
+        module, _, name = _HOMES.get(cmd_name, f"{cmd_name}:command").partition(":")
+        command: click.Command = getattr(import_module(f"nphash.cli.{module}"), name)
         return command
 
     def resolve_command(
@@ -66,8 +91,8 @@ class LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; let its errors name its options, and tell a reader that went away apart."""
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command; let its errors name its options, and distinguish a reader that went away."""
         try:
             return super().invoke(ctx)
         except BrokenPipeError as error:  # click would make it exit code 1
@@ -75,8 +100,20 @@ class LazyGroup(click.Group):
         except NphashError as error:
             command = self.get_command(ctx, ctx.invoked_subcommand or "")
             if command is not None:
-                in_words_of(command, error)
+                error.rename(_names(command))
             raise
+
+
+def _names(command: click.Command) -> dict[str, str]:
+    """Return what a command calls the parameters of Python, and the class of a method."""
+    given = [option for parameter in command.params for option in parameter.opts + parameter.secondary_opts]
+    names = {option[2:].replace("-", "_"): option for option in given}
+    names |= {name: option for name, option in _OPTIONS.items() if option in given}
+    if "--method" in given:
+        names |= {
+            home.partition(":")[2]: f"method {method}" for method, home in nphash.hashers.METHODS.items()
+        }
+    return names
 
 
 class _ReaderGone(Exception):
@@ -126,8 +163,11 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         _forget_stdout()
         code = 0
     except click.ClickException as error:
-        error.show()
         code = error.exit_code
+        said = io.StringIO()
+        error.show(said)
+        note(said.getvalue().rstrip("\n"))
+        _explain_dash(error)
     except (click.Abort, KeyboardInterrupt):
         click.echo("nphash: interrupted", err=True)
         code = 130
@@ -138,8 +178,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         code = 1
         _complain("out of memory", "use fewer words (--max-words), or a smaller corpus")
     except OSError as error:
+        from nphash.core.disk import advice
+
         code = 1
-        _complain(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        _complain(f"{error.filename}: {error.strerror}" if error.filename else str(error), advice(error))
     except Exception as error:
         if os.environ.get("NPHASH_DEBUG"):
             raise
@@ -152,9 +194,18 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def _complain(problem: str, hint: str = "") -> None:
-    click.echo(f"nphash: {' '.join(problem.split())}", err=True)
+    note(f"nphash: {' '.join(problem.split())}")
     if hint:
-        click.echo(f"  hint: {' '.join(hint.split())}", err=True)
+        note(f"  hint: {' '.join(hint.split())}")
+
+
+def _explain_dash(error: click.ClickException) -> None:
+    """Say how words with a leading dash are given to a command that takes any words."""
+    if isinstance(error, click.NoSuchOption) and error.ctx is not None and not error.possibilities:
+        arguments = [one for one in error.ctx.command.params if isinstance(one, click.Argument)]
+        if any(argument.nargs == -1 for argument in arguments):
+            example = f"nphash {error.ctx.info_name} ... -- {error.option_name}"
+            note(f"  hint: words that begin with a dash come last, after --: {example}")
 
 
 def _make_output_safe() -> None:

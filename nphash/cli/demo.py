@@ -7,13 +7,16 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from nphash.cli import display
-from nphash.cli.options import Whole, quiet_option, threads_option, use_threads
-from nphash.cli.output import echo_table
+import nphash
+from nphash.cli.fit import fit_collection
+from nphash.cli.options import Whole, quiet_option, seed_option, threads_option
+from nphash.cli.output import bold, echo_table, terminal_width
+from nphash.cli.progress import FitProgress
+from nphash.cli.search import HitTable, query_words
 
 if TYPE_CHECKING:
     from nphash.collection import Collection
@@ -33,33 +36,30 @@ QUERIES = (
 )
 
 
-@click.command()
+HELP = """Fit on the documentation of this machine's Python packages and answer queries.
+
+The corpus is the documentation strings of the standard library, NumPy, SciPy, Numba and click,
+read from their source files: nothing is downloaded. It takes less than a minute.
+"""
+
+
+@click.command(help=HELP)
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="Keep the collection in this new directory."
 )
 @click.option("--force", is_flag=True, help="Replace the collection that is there.")
 @click.option("--bits", type=Whole(1, 4096), default=BITS, show_default=True, help="Length of a code.")
-@click.option("--seed", type=Whole(min=0), default=0, show_default=True, help="Same seed, same codes.")
+@seed_option("Same seed, same codes.")
 @threads_option
 @quiet_option
-def command(output: Path | None, force: bool, bits: int, seed: int, threads: int | None, quiet: bool) -> None:
-    """Fit on the documentation of this machine's Python packages and answer queries.
-
-    The corpus is the documentation strings of the standard library, NumPy, SciPy, Numba and click,
-    read from their source files: nothing is downloaded. It takes less than a minute.
-    """
-    from nphash.cli.fit import fit_collection
-    from nphash.cli.progress import FitProgress
-    from nphash.collection.creating import CreateSettings
-    from nphash.corpus import ReadOptions
-    from nphash.hashers import create
-
-    use_threads(threads)
+def command(output: Path | None, force: bool, bits: int, seed: int, quiet: bool) -> None:
+    """Run ``nphash demo``."""
     started = time.monotonic()
-    hasher = create("doc2hash", n_bits=bits, random_state=seed, training__epochs=EPOCHS)
+    hasher = nphash.hashers.create("doc2hash", n_bits=bits, random_state=seed, training__epochs=EPOCHS)
     with _directory(output) as directory:
-        settings = CreateSettings(force=force)
-        collection = fit_collection(CORPUS, directory, hasher, ReadOptions(), settings, FitProgress(quiet))
+        reading = nphash.corpus.ReadOptions()
+        settings = nphash.collection.CreateSettings(force=force)
+        collection = fit_collection(CORPUS, directory, hasher, reading, settings, FitProgress(quiet))
         with collection:
             _show_quality(collection)
             _show_answers(collection)
@@ -81,16 +81,16 @@ def _directory(output: Path | None) -> Iterator[Path]:
 
 
 def _show_quality(collection: Collection) -> None:
-    from nphash.collection.evaluation import Sample, cosine_of_own, evaluate_own
+    from nphash.collection import evaluation
 
     labels = collection.segments.labels()
     rows: list[tuple[str, ...]] = [("P@100, 1,000 documents as queries", "same package", "same module")]
     kinds = [
-        Sample(labels=[of_one[:1] for of_one in labels]),
-        Sample(labels=[of_one[1:2] for of_one in labels]),
+        evaluation.Sample(labels=[of_one[:1] for of_one in labels]),
+        evaluation.Sample(labels=[of_one[1:2] for of_one in labels]),
     ]
-    hashed = [evaluate_own(collection, sample=kind).figures for kind in kinds]
-    cosine = [cosine_of_own(collection, sample=kind).figures for kind in kinds]
+    hashed = [evaluation.evaluate_own(collection, sample=kind).figures for kind in kinds]
+    cosine = [evaluation.cosine_of_own(collection, sample=kind).figures for kind in kinds]
     bytes_each = -(-collection.n_bits // 8)
     rows += [
         (
@@ -105,16 +105,7 @@ def _show_quality(collection: Collection) -> None:
 
 
 def _show_answers(collection: Collection) -> None:
-    color, columns = display.use_color(), display.terminal_width()
-    from nphash.cli.search import HitTable
-    from nphash.cli.words import query_words
-
     for query, hits in zip(QUERIES, collection.search(QUERIES, k=SHOWN), strict=True):
-        click.echo()
-        click.echo(_bold(query) if color else query)
-        for line in HitTable(hits, query_words(collection, query).known, columns, color).lines():
+        click.echo(f"\n{bold(query)}")
+        for line in HitTable(hits, query_words(collection, query).known, terminal_width()).lines():
             click.echo(line)
-
-
-def _bold(text: Any) -> str:
-    return f"\x1b[1m{text}\x1b[0m"

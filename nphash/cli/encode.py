@@ -9,18 +9,20 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
+import nphash
 from nphash.cli.options import (
     Sectioned,
     collection_argument,
+    force_option,
     open_collection,
     quiet_option,
     read,
     reader_options,
     threads_option,
-    use_threads,
 )
-from nphash.cli.output import Writer, note_wordless, output_file, refuse_existing
-from nphash.cli.progress import counted
+from nphash.cli.output import RAW_CSV, Writer, note_wordless, output_file, refuse_existing
+from nphash.cli.progress import counted_documents
+from nphash.core.disk import replacing, writing
 
 if TYPE_CHECKING:
     from nphash.codes import Codes
@@ -33,7 +35,14 @@ AT_ONCE = 1_000
 FORMS = ("jsonl", "csv", "npy")
 
 
-@click.command(cls=Sectioned)
+HELP = """Write the codes of a corpus under a collection's model.
+
+jsonl and csv hold id and code; the code is text, in hex or, with --bits, as zeros and ones. npy is
+the array of packed codes, uint8 (n, 8 * ceil(bits / 64)), in the order of the corpus.
+"""
+
+
+@click.command(cls=Sectioned, help=HELP)
 @collection_argument
 @click.argument("corpus")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write (.npy, .jsonl, .csv).")
@@ -41,23 +50,23 @@ FORMS = ("jsonl", "csv", "npy")
 @click.option(
     "--bits", "as_bits", is_flag=True, help="Codes as 0101... (PostgreSQL's bit(n)) instead of hex."
 )
-@click.option("--force", is_flag=True, help="Overwrite the file that is there.")
+@click.option("--raw", is_flag=True, help="CSV cells as they are: none is kept from being a formula.")
+@force_option
 @threads_option
 @reader_options
 @quiet_option
 def command(directory: Path, corpus: str, output: Path | None, reading: ReadOptions, **options: Any) -> None:
-    """Write the codes of a corpus under a collection's model.
-
-    jsonl and csv hold id and code; the code is text, in hex or, with --bits, as zeros and ones. npy is
-    the array of packed codes, uint8 (n, 8 * ceil(bits / 64)), in the order of the corpus.
-    """
+    """Run ``nphash encode``."""
     output = output_file(output)
     form = options["form"] or _form(output)
     if form == "npy" and output is None:
         raise click.UsageError("--format npy needs -o FILE.")
+    if options["raw"]:
+        if form != "csv":
+            raise click.UsageError("--raw is for CSV.")
+        form = RAW_CSV
     if output is not None:
         refuse_existing(output, options["force"])
-    use_threads(options["threads"])
     with open_collection(directory) as collection:
         blocks = _encode(collection, corpus, reading, options["quiet"])
         if output is None:
@@ -77,18 +86,13 @@ def _encode(
     collection: Collection, corpus: str, reading: ReadOptions, quiet: bool
 ) -> Iterator[tuple[list[str], Codes]]:
     """Yield ids and codes by the thousand, and say in the end how many documents had no known word."""
-    import numpy as np
-
-    from nphash.collection.matrix import weighed
-    from nphash.corpus import Matrix
+    from nphash.collection import matrix
 
     known = collection.manifest.corpus
-    documents, n_columns = read(corpus, reading, known), known.get("n_columns")
-    if not isinstance(documents, Matrix):
-        documents = counted(documents, "documents read", quiet)
+    documents = counted_documents(read(corpus, reading, known), quiet)
     without = 0
-    for block, X in weighed(documents, collection.vectorizer, AT_ONCE, n_columns):
-        without += int((np.diff(X.indptr) == 0).sum())
+    for block, X in matrix.weighed(documents, collection.vectorizer, AT_ONCE, known.get("n_columns")):
+        without += int((X.indptr[1:] == X.indptr[:-1]).sum())
         yield [document.id for document in block], collection.hasher.transform(X)
     note_wordless(without, quiet)
 
@@ -109,9 +113,8 @@ def _write_text(
 def _texts(codes: Codes, n_bits: int, as_bits: bool) -> list[str]:
     """Return codes as text: only the bytes that hold bits, without the zeros up to the 64-bit word."""
     if as_bits:
-        from nphash.codes import unpack
-
-        return ["".join("01"[bit] for bit in row) for row in unpack(codes, n_bits).astype(int).tolist()]
+        bits = nphash.codes.unpack(codes, n_bits).astype(int)
+        return ["".join("01"[bit] for bit in row) for row in bits.tolist()]
     return [row.tobytes().hex() for row in codes[:, : -(-n_bits // 8)]]
 
 
@@ -121,13 +124,12 @@ def _write_file(
     """Put a file in place of the target when it is complete."""
     import numpy as np
 
-    from nphash.core.disk import replacing, writing
-    from nphash.core.store import write_to
+    from nphash.core import store
 
     codes = np.concatenate([codes for _, codes in blocks]) if form == "npy" else None
     with writing(output.parent), replacing(output) as raw:
         if codes is not None:
-            write_to(raw, codes)
+            store.write_to(raw, codes)
         else:
             file = io.TextIOWrapper(raw, encoding="utf-8", errors="backslashreplace", newline="\n")
             _write_text(blocks, form, n_bits, as_bits, file)

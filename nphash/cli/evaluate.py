@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from nphash.cli.joining import join_progress
+import nphash
 from nphash.cli.options import (
     Sectioned,
     Whole,
@@ -19,11 +18,11 @@ from nphash.cli.options import (
     quiet_option,
     read,
     reader_options,
+    seed_option,
     threads_option,
-    use_threads,
 )
 from nphash.cli.output import Writer, chosen_format, echo_table, format_option, note
-from nphash.cli.progress import counted
+from nphash.cli.progress import compared, counted_documents
 
 if TYPE_CHECKING:
     from nphash.collection import Collection
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 AT_ONCE = 1_000
+ASKED = "asked: {:,} of {:,} queries"
 
 # Rows of the table: name of the figure, and what it is called there.
 ROWS = {
@@ -54,7 +54,20 @@ ROWS = {
 }
 
 
-@click.command(cls=Sectioned)
+HELP = """Measure how well codes find documents with the same labels.
+
+QUERIES is a corpus with labels; if it marks documents as test, only those are asked. Without
+QUERIES a sample of the collection's own documents is asked (the model has learned from them, so
+the figures flatter it a little). A query that is a document of the collection, by its id, is left
+out of what it may find.
+
+It is always the order of Hamming distance that is measured, without reranking. A document is
+relevant if it shares a label with the query; documents at the same distance count with their
+expected share.
+"""
+
+
+@click.command(cls=Sectioned, help=HELP)
 @collection_argument
 @click.argument("queries", required=False)
 @k_option(100, "Rank at which precision, recall and NDCG are taken.  [default: 100]")
@@ -65,42 +78,30 @@ ROWS = {
     show_default=True,
     help="Documents to ask where there are no QUERIES.",
 )
-@click.option("--seed", type=Whole(min=0), default=0, show_default=True, help="Draws the sample.")
+@seed_option("Draws the sample.")
 @format_option
 @threads_option
 @reader_options
 @quiet_option
 def command(directory: Path, queries: str | None, k: int, reading: ReadOptions, **options: Any) -> None:
-    """Measure how well codes find documents with the same labels.
+    """Run ``nphash evaluate``."""
+    from nphash.collection import evaluation
 
-    QUERIES is a corpus with labels; if it marks documents as test, only those are asked. Without
-    QUERIES a sample of the collection's own documents is asked (the model has learned from them, so
-    the figures flatter it a little). A query that is a document of the collection, by its id, is left
-    out of what it may find.
-
-    It is always the order of Hamming distance that is measured, without reranking. A document is
-    relevant if it shares a label with the query; documents at the same distance count with their
-    expected share.
-    """
-    from nphash.collection.evaluation import Sample, evaluate_own
-    from nphash.metrics.retrieval import code_statistics
-
-    use_threads(options["threads"])
+    quiet = options["quiet"]
     with open_collection(directory) as collection:
         if queries is None:
-            result = evaluate_own(
-                collection, k, Sample(options["sample"], options["seed"]), _progress(options["quiet"])
-            )
+            sample = evaluation.Sample(options["sample"], options["seed"])
+            result = evaluation.evaluate_own(collection, k, sample, compared(quiet, ASKED))
         else:
-            result = _evaluate_queries(collection, queries, k, reading, options["quiet"])
-        statistics = code_statistics(collection.codes, collection.n_bits)
+            result = _evaluate_queries(collection, queries, k, reading, quiet)
+        statistics = nphash.metrics.code_statistics(collection.codes, collection.n_bits)
     if result.n_unlabelled:
         have, were = ("query has", "was") if result.n_unlabelled == 1 else ("queries have", "were")
-        note(f"{result.n_unlabelled:,} {have} no label and {were} left out", options["quiet"])
+        note(f"{result.n_unlabelled:,} {have} no label and {were} left out", quiet)
     if not math.isfinite(result.figures["recall"]):
         note(
             "no query shares a label with a document, so every figure is 0: are the labels of one kind?",
-            options["quiet"],
+            quiet,
         )
     record = {
         "k": result.k,
@@ -120,21 +121,16 @@ def _evaluate_queries(
 ) -> Evaluation:
     import numpy as np
 
-    from nphash.collection.creating import HELD_OUT
-    from nphash.collection.evaluation import evaluate, own_numbers
-    from nphash.collection.matrix import weighed
-    from nphash.corpus import Matrix
+    from nphash.collection import creating, evaluation, matrix
 
     corpus = collection.manifest.corpus
-    documents, n_columns = read(source, reading, corpus), corpus.get("n_columns")
-    if not isinstance(documents, Matrix):
-        documents = counted(documents, "queries read", quiet)
-    codes, labels, marked, own = [], [], [], []
-    for block, X in weighed(documents, collection.vectorizer, AT_ONCE, n_columns):
-        codes.append(collection.hasher.transform(X))
+    documents = counted_documents(read(source, reading, corpus), quiet, "queries read")
+    blocks, labels, marked, own = [], [], [], []
+    for block, X in matrix.weighed(documents, collection.vectorizer, AT_ONCE, corpus.get("n_columns")):
+        blocks.append(collection.hasher.transform(X))
         labels += [document.labels for document in block]
-        marked += [document.split.lower() in HELD_OUT for document in block]
-        own.append(own_numbers(collection, block))
+        marked += [document.split.lower() in creating.HELD_OUT for document in block]
+        own.append(evaluation.own_numbers(collection, block))
     chosen = np.array(marked) if any(marked) else np.ones(len(labels), dtype=bool)
     if any(marked):
         note(f"{sum(marked):,} of {len(labels):,} documents are marked test and asked", quiet)
@@ -143,11 +139,8 @@ def _evaluate_queries(
     if known := int((themselves >= 0).sum()):
         are = "query is a document" if known == 1 else "queries are documents"
         note(f"{known:,} {are} of the collection, each left out of what it may find", quiet)
-    return evaluate(collection, np.concatenate(codes)[chosen], asked_labels, k, themselves, _progress(quiet))
-
-
-def _progress(quiet: bool) -> Callable[[int, int], None] | None:
-    return join_progress(quiet, "asked: {:,} of {:,} queries")
+    codes = np.concatenate(blocks)[chosen]
+    return evaluation.evaluate(collection, codes, asked_labels, k, themselves, compared(quiet, ASKED))
 
 
 def _show(record: dict[str, Any], form: str) -> None:

@@ -9,11 +9,14 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+import nphash
+from nphash.cli.methods import parameter_types, parse
 from nphash.cli.options import (
     WORD_NAMES,
     Sectioned,
@@ -22,10 +25,11 @@ from nphash.cli.options import (
     read,
     reader_options,
     threads_option,
-    use_threads,
 )
 from nphash.cli.output import format_option, many, note, note_wordless
-from nphash.cli.progress import FitProgress, counted
+from nphash.cli.profiling import show_profile
+from nphash.cli.progress import FitProgress, counted_documents
+from nphash.errors import CollectionError, Interrupted, UsageError
 
 if TYPE_CHECKING:
     from nphash.collection import Collection
@@ -104,13 +108,27 @@ def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return add
 
 
-@click.command(cls=Sectioned)
+HELP = """Learn codes for a corpus and make it a searchable collection.
+
+CORPUS is a file (.jsonl, .csv, .tsv, .txt with one document a line, .svm, .npz, .mtx, .mat,
+docword.*; also .gz), a folder of text files, a collection (whose documents are learned from anew),
+- for standard input, or docstrings: for the documentation of the installed Python packages.
+
+Documents marked test are left out, so that 'nphash evaluate DIR CORPUS' can ask for them.
+Interrupted with Ctrl-C, a fit goes on with --resume.
+
+--profile writes on standard output, part by part, how long a step takes, and how long this
+machine would take at the rates it copies memory and multiplies matrices.
+"""
+
+
+@click.command(cls=Sectioned, help=HELP)
 @click.argument("corpus")
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Directory to make.")
 @click.option("--force", is_flag=True, help="Replace the collection, or drop the checkpoint, that is there.")
 @click.option("--resume", is_flag=True, help="Go on with an interrupted fit of the same corpus and options.")
 @_options(*_HASHER_OPTIONS)
-@threads_option
+@partial(threads_option, expose_value=True)
 @_options(*_WORD_OPTIONS)
 @reader_options
 @quiet_option
@@ -121,30 +139,16 @@ def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
     help="Keep word weights on the disk while fitting.  [default: if they are large for this memory]",
 )
 @click.option(
-    "--profile", is_flag=True, help="Tell where the time of a step went, and what this machine allows."
+    "--profile", is_flag=True, help="Show where the time of a step went, and what this machine allows."
 )
 @format_option
 def command(corpus: str, output: Path, reading: ReadOptions, **options: Any) -> None:
-    """Learn codes for a corpus and make it a searchable collection.
-
-    CORPUS is a file (.jsonl, .csv, .tsv, .txt with one document a line, .svm, .npz, .mtx, .mat,
-    docword.*; also .gz), a folder of text files, a collection (whose documents are learned from anew),
-    - for standard input, or docstrings: for the documentation of the installed Python packages.
-
-    Documents marked test are left out, so that 'nphash evaluate DIR CORPUS' can ask for them.
-    Interrupted with Ctrl-C, a fit goes on with --resume.
-
-    --profile writes on standard output, part by part, how long a step takes, and how long this
-    machine would take at the rates it copies memory and multiplies matrices.
-    """
-    from nphash.collection.creating import CreateSettings
-
+    """Run ``nphash fit``."""
     if options["quiet"] and options["verbose"]:
         raise click.UsageError("-q and -v contradict each other.")
     hasher = _hasher(options)
-    use_threads(options["threads"])
     progress = FitProgress(options["quiet"], options["verbose"])
-    settings = CreateSettings(
+    settings = nphash.collection.CreateSettings(
         _vectorizer(options),
         _validation(hasher, options),
         options["force"],
@@ -171,9 +175,6 @@ def _terminable() -> Iterator[None]:
 @contextmanager
 def _profiled(progress: FitProgress, options: dict[str, Any]) -> Iterator[None]:
     """Show the profile, if asked for, of the fit inside the block, also when that is interrupted."""
-    from nphash.cli.profiling import show_profile
-    from nphash.errors import Interrupted
-
     stopped: BaseException | None = None
     try:
         yield
@@ -194,14 +195,10 @@ def _example_query(collection: Collection) -> str:
 
 
 def _hasher(options: dict[str, Any]) -> Hasher:
-    from nphash.cli.parameters import parameter_types, parse
-    from nphash.errors import UsageError
-    from nphash.hashers import METHODS, create
-
-    method = options["method"]
-    if method not in METHODS:
-        near = difflib.get_close_matches(method, METHODS, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"choose one of {', '.join(METHODS)}"
+    method, methods = options["method"], nphash.hashers.METHODS
+    if method not in methods:
+        near = difflib.get_close_matches(method, methods, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"choose one of {', '.join(methods)}"
         raise UsageError(f"--method {method}: there is no such method", hint)
     known = parameter_types(method)
     values = {"n_bits": DEFAULT_BITS, **({"random_state": 0} if "random_state" in known else {})}
@@ -220,13 +217,11 @@ def _hasher(options: dict[str, Any]) -> Hasher:
                 f"--{option.replace('_', '-')} and -p {name} both set {name}", "give one of them"
             )
         values |= {name: options[option]} if name else {}
-    return create(method, **{**values, **parsed})
+    return nphash.hashers.create(method, **{**values, **parsed})
 
 
 def _validation(hasher: Hasher, options: dict[str, Any]) -> float:
     """Return the share of documents that choose an epoch, if the method has epochs to choose from."""
-    from nphash.errors import UsageError
-
     given = options["validation"]
     if given and not (hasher.holds_out and "training" in hasher.get_params(deep=False)):
         raise UsageError(
@@ -236,10 +231,8 @@ def _validation(hasher: Hasher, options: dict[str, Any]) -> float:
 
 
 def _vectorizer(options: dict[str, Any]) -> VectorizerSettings:
-    from nphash.text.vectorizer import VectorizerSettings
-
     given = {name: options[name] for name in WORD_NAMES if name != "preset" and options[name] is not None}
-    return replace(VectorizerSettings.preset(options["preset"]), **given)
+    return replace(nphash.VectorizerSettings.preset(options["preset"]), **given)
 
 
 def fit_collection(
@@ -255,21 +248,16 @@ def fit_collection(
 
     Source and checkpoint in ``settings`` are chosen here.
     """
-    from nphash.collection import Collection
-    from nphash.collection.changes import check_target
-    from nphash.corpus import Matrix
-    from nphash.errors import Interrupted
+    from nphash.collection import changes
 
     quiet = progress.quiet
-    check_target(output, settings.force or resume)
+    changes.check_target(output, settings.force or resume)
     checkpoint = _checkpoint(output, settings.force, resume, quiet)
-    documents = read(corpus, reading)
-    if not isinstance(documents, Matrix):
-        documents = counted(documents, "documents read", quiet)
+    documents = counted_documents(read(corpus, reading), quiet)
     settings = replace(settings, checkpoint=checkpoint, source=corpus, reading=reading)
     try:
         with progress:
-            collection = Collection.create(output, hasher, documents, settings, progress)
+            collection = nphash.Collection.create(output, hasher, documents, settings, progress)
     except Interrupted as error:
         hint = f"{error.hint}; the same command with --resume goes on" if checkpoint.exists() else error.hint
         raise Interrupted(error.problem, hint) from None
@@ -282,8 +270,6 @@ def fit_collection(
 
 def _checkpoint(output: Path, force: bool, resume: bool, quiet: bool) -> Path:
     """Return the folder of the fit's checkpoint, beside its output; use or drop an old one as asked."""
-    from nphash.errors import CollectionError
-
     folder = output.with_name(output.name + ".checkpoint")
     if folder.exists():
         if not (folder.is_dir() and {path.name for path in folder.iterdir()} <= CHECKPOINT_FILES):
@@ -320,10 +306,10 @@ def summary(collection: Collection, output: Path) -> list[str]:
         lines.append(f"kept the {kept:,} most frequent of {n_words:,} words (--max-words)")
     distinct, n = collection.distinct_codes(), len(collection)
     if 2 * distinct < min(n, 2**collection.n_bits):
-        ways = "--bits, --epochs or --learning-rate" if fit.get("epochs") else "--bits"
+        ways = "more --bits" + (", other --epochs or another --learning-rate" if fit.get("epochs") else "")
         lines.append(
             f"the {many(n, 'document')} have only {many(distinct, 'different code')}, and search cannot tell "
-            f"those with the same one apart: try other {ways}"
+            f"those with the same one apart: try {ways}"
         )
     lines.append(
         f"{many(n, 'document')}, {many(kept, 'word')}, {collection.n_bits} bits, "

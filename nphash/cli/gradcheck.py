@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nphash.cli.options import Whole
-from nphash.cli.output import chosen_format, note, refuse_existing
+from nphash.cli.options import force_option, seed_option
+from nphash.cli.output import chosen_format, echo, note, refuse_existing
+from nphash.errors import InputError
 
 if TYPE_CHECKING:
     from nphash.gradcheck import Report
@@ -19,9 +20,21 @@ __all__ = ["WRONG_GRADIENT", "command"]
 WRONG_GRADIENT = 3  # the exit code, so that a script can grade
 
 
-@click.command()
+HELP = """Check every hand-written gradient against finite differences.
+
+NAMES are operations, modules or methods (see --list); without any, everything is checked: each
+operation alone, in backward order, then the whole loss of each method with its noise held fixed, its
+terms alone, also with other settings and, "(kernels)", as the engine that trains computes it in
+float32. One line for each operation and parameter: its worst entry, the gradient by formula and by
+differences, and their relative error; a method whose gradients are all right takes one line if no
+NAMES are given. The exit code is 3 if a gradient is wrong or could not be judged, or an exercise not
+right.
+"""
+
+
+@click.command(help=HELP)
 @click.argument("names", nargs=-1)
-@click.option("--seed", type=Whole(min=0), default=0, show_default=True, help="Draws arguments and entries.")
+@seed_option("Draws arguments and entries.")
 @click.option("--curve", is_flag=True, help="Also draw the error against the step of the differences.")
 @click.option(
     "-o",
@@ -29,7 +42,7 @@ WRONG_GRADIENT = 3  # the exit code, so that a script can grade
     type=click.Path(path_type=Path),
     help="Also write a page with all figures (.html) or a picture (.png); needs matplotlib.",
 )
-@click.option("--force", is_flag=True, help="Overwrite the file that is there.")
+@force_option
 @click.option("--list", "list_names", is_flag=True, help="List what can be checked.")
 @click.option(
     "--exercise",
@@ -50,16 +63,7 @@ WRONG_GRADIENT = 3  # the exit code, so that a script can grade
     help="[default: table on a terminal, jsonl in a pipe]",
 )
 def command(names: tuple[str, ...], exercise: Path | None, **options: Any) -> None:
-    """Check every hand-written gradient against finite differences.
-
-    NAMES are operations, modules or methods (see --list); without any, everything is checked: each
-    operation alone, in backward order, then the whole loss of each method with its noise held fixed, its
-    terms apart, also with other settings and, "(kernels)", as the engine that trains computes it in
-    float32. One line for each operation and parameter: its worst entry, the gradient by formula and by
-    differences, and their relative error; a method whose gradients are all right takes one line if no
-    NAMES are given. The exit code is 3 if a gradient is wrong or could not be judged, or an exercise not
-    right.
-    """
+    """Run ``nphash gradcheck``."""
     if exercise is not None:
         if names or options["curve"] or options["list_names"] or options["output"]:
             raise click.UsageError("--exercise stands alone, with --seed, --time-limit and --format at most.")
@@ -110,7 +114,6 @@ def _refuse(output: Path, force: bool) -> None:
 
 
 def _explain_missing(names: tuple[str, ...]) -> None:
-    from nphash.errors import InputError
     from nphash.gradcheck.models import WITHOUT_GRADIENT
 
     for name in names:
@@ -149,6 +152,6 @@ def _grade(file: Path, seed: int, seconds: float | None, form: str | None) -> No
     from nphash.teaching.isolation import SECONDS, grade_apart
 
     grades = grade_apart(file, seed, SECONDS if seconds is None else seconds)
-    click.echo((format_grades_jsonl if chosen_format(form) == "jsonl" else format_grades)(grades))
+    echo((format_grades_jsonl if chosen_format(form) == "jsonl" else format_grades)(grades))
     if not all_right(grades):
         sys.exit(WRONG_GRADIENT)

@@ -15,6 +15,7 @@ import click
 from nphash._version import __version__
 from nphash.cli.options import open_collection
 from nphash.cli.output import Writer, chosen_format, echo_table, format_option, note
+from nphash.errors import CollectionError
 
 if TYPE_CHECKING:
     from nphash.collection import Collection
@@ -22,18 +23,19 @@ if TYPE_CHECKING:
 __all__ = ["command", "describe_collection", "describe_system"]
 
 
-@click.command()
+HELP = """Show what is in a collection, or what nphash runs on.
+
+Without DIR: versions, processor, threads and linear algebra library, for bug reports. With
+--verify the exit code is 1 if anything in the collection is damaged.
+"""
+
+
+@click.command(help=HELP)
 @click.argument("directory", metavar="[DIR]", required=False, type=click.Path(path_type=Path))
 @click.option("--verify", is_flag=True, help="Check every file and every document of the collection in full.")
 @format_option
 def command(directory: Path | None, verify: bool, output_format: str | None) -> None:
-    """Show what is in a collection, or what nphash runs on.
-
-    Without DIR: versions, processor, threads and linear algebra library, for bug reports. With
-    --verify the exit code is 1 if anything in the collection is damaged.
-    """
-    from nphash.errors import CollectionError
-
+    """Run ``nphash info``."""
     if directory is None:
         if verify:
             raise click.UsageError("--verify needs a collection.")
@@ -54,11 +56,9 @@ def command(directory: Path | None, verify: bool, output_format: str | None) -> 
 
 def _verify(directory: Path) -> list[str]:
     """Return all that is wrong, also where the collection cannot even be opened."""
-    from nphash.collection.manifest import read_manifest
-    from nphash.errors import CollectionError
+    from nphash.collection import manifest
 
-    manifest = read_manifest(directory)
-    problems = manifest.check(directory, everything=True)
+    problems = manifest.read_manifest(directory).check(directory, everything=True)
     if problems:
         return problems
     try:
@@ -115,7 +115,7 @@ def describe_collection(collection: Collection) -> dict[str, Any]:
 
 def describe_system() -> dict[str, Any]:
     """Return versions, processor, threads and linear algebra library, by name."""
-    from nphash.core.threads import blas_libraries, count_threads
+    from nphash.core import threads
 
     found: dict[str, Any] = {
         "nphash": __version__,
@@ -129,8 +129,8 @@ def describe_system() -> dict[str, Any]:
     found["system"] = f"{platform.system()} {platform.release()} {platform.machine()}"
     found["processor"] = _processor()
     found["processors"] = os.cpu_count() or 1
-    found["threads"] = count_threads()
-    libraries = [f"{library.path.name} ({library.get()} threads)" for library in blas_libraries()]
+    found["threads"] = threads.count_threads()
+    libraries = [f"{library.path.name} ({library.get()} threads)" for library in threads.blas_libraries()]
     found["blas"] = ", ".join(libraries) or "not one bundled with NumPy"
     found["kernel cache"] = "off" if os.environ.get("NPHASH_CACHE") == "0" else _cache_folder()
     found["executable"] = sys.executable

@@ -1,56 +1,270 @@
-"""``nphash methods``: the systems and their parameters."""
+"""``nphash methods``: the systems and their parameters; ``-p NAME=VALUE`` as their constructors take it."""
 
 from __future__ import annotations
 
+import ast
+import difflib
+import inspect
+import re
+import types
+import typing
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import click
 
-from nphash.cli.output import Writer, chosen_format, echo_table, format_option
+import nphash
+from nphash.cli.output import bold, chosen_format, format_option, terminal_width, write_records
+from nphash.errors import UsageError
 
-__all__ = ["command"]
+__all__ = ["command", "convert", "parameter_types", "parse", "type_name"]
 
 
-@click.command()
+EPOCHS = "training__epochs"
+
+HELP = """List the hashing methods and their parameters.
+
+With NAME: the parameters of one method with their types, defaults and meaning, as
+'nphash fit --method NAME -p PARAMETER=VALUE' takes them.
+"""
+
+
+@click.command(help=HELP)
 @click.argument("name", required=False)
 @format_option
 def command(name: str | None, output_format: str | None) -> None:
-    """List the hashing methods and their parameters.
-
-    With NAME: the parameters of one method with their types and defaults, as
-    'nphash fit --method NAME -p PARAMETER=VALUE' takes them.
-    """
+    """Run ``nphash methods``."""
     form = chosen_format(output_format)
     records = _methods() if name is None else _parameters(name)
-    if form == "table":
-        rows = [tuple(records[0]), *(tuple(str(value) for value in record.values()) for record in records)]
-        echo_table(rows, [False] * len(rows[0]))
-        return
-    writer = Writer(form, list(records[0]))
-    for record in records:
-        writer.write(record)
+    if form == "table" and name is not None:
+        _describe(records)
+    else:
+        write_records(records, form, list(records[0]), [False] * len(records[0]))
 
 
-def _methods() -> list[dict[str, Any]]:
-    from nphash.hashers import METHODS, describe
-
-    return [{"method": name, "description": describe(name)} for name in METHODS]
+def _methods() -> list[dict[str, str]]:
+    return [{"method": name, "description": nphash.hashers.describe(name)} for name in nphash.hashers.METHODS]
 
 
-def _parameters(method: str) -> list[dict[str, Any]]:
-    from nphash.cli.parameters import parameter_types, type_name
-    from nphash.hashers import create
-
-    defaults = create(method).get_params()
+def _parameters(method: str) -> list[dict[str, str]]:
+    defaults = nphash.hashers.create(method).get_params()
     return [
-        {"parameter": name, "type": type_name(kind), "default": _shown(name, defaults[name])}
+        {
+            "parameter": name,
+            "type": type_name(kind),
+            "default": _shown(name, defaults[name]),
+            "meaning": _meaning(method, name),
+        }
         for name, kind in parameter_types(method).items()
     ]
 
 
-def _shown(name: str, value: Any) -> str:
-    from nphash.cli.parameters import EPOCHS
+def _describe(records: list[dict[str, str]]) -> None:
+    """Write a line for each parameter, and its meaning below it."""
+    for record in records:
+        click.echo(f"{bold(record['parameter'])}  {record['type']}  [default: {record['default']}]")
+        meaning = click.wrap_text(record["meaning"], min(terminal_width(), 100), "    ", "    ")
+        click.echo(meaning or "    (not documented)")
 
+
+def _shown(name: str, value: object) -> str:
     if name == EPOCHS and value is None:
         return "by corpus size"
     return ",".join(map(str, value)) if isinstance(value, (tuple, list)) else str(value)
+
+
+def _meaning(method: str, name: str) -> str:
+    """Return what the docstring of its method, or of its group of settings, says of a parameter."""
+    cls = nphash.hashers.find(method)
+    group, _, field = name.partition("__")
+    owner = _settings_class(typing.get_type_hints(cls.__init__)[group]) if field else cls
+    documented = described_parameters(owner.__doc__ or "")
+    return documented.get(field or name, "")
+
+
+def described_parameters(docstring: str) -> dict[str, str]:
+    """Return what a numpydoc docstring says of each parameter; an empty one (python -OO) says nothing.
+
+    Examples
+    --------
+    >>> described_parameters("A.\\n\\nParameters\\n----------\\nk, l\\n    Of both. More.\\n")
+    {'k': 'Of both. More.', 'l': 'Of both. More.'}
+    """
+    _, _, rest = inspect.cleandoc(docstring).partition("Parameters\n----------\n")
+    section = re.split(r"\n\n[A-Z][\w ]+\n-{3,}", rest)[0]
+    found: dict[str, str] = {}
+    for names, text in re.findall(r"^(\S.*)\n((?:[ \t]+.*\n?|\n)+)", section, re.MULTILINE):
+        meaning = " ".join(text.split()).replace("``", "")
+        found |= {name.strip(): meaning for name in names.partition(" : ")[0].split(",")}
+    return found
+
+
+def parse(method: str, pairs: Sequence[str]) -> dict[str, Any]:
+    """Return constructor arguments from ``NAME=VALUE`` texts.
+
+    Parameters
+    ----------
+    method
+        A name of `nphash.hashers.METHODS`.
+    pairs
+        For grouped settings the name is ``group__name``.
+
+    Raises
+    ------
+    UsageError
+        For an unknown name or a value of the wrong type.
+
+    Examples
+    --------
+    >>> parse("doc2hash", ["dropout=0.1", "hidden=300,300", "training__epochs=5"])
+    {'dropout': 0.1, 'hidden': (300, 300), 'training__epochs': 5}
+    """
+    known = parameter_types(method)
+    values = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        name = name.strip().replace("-", "_")
+        if not equals:
+            raise UsageError(f"-p {pair}: a parameter is given as NAME=VALUE", "for example -p dropout=0.1")
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1) or [
+                full for full in known if full.endswith("__" + name)
+            ]
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+            raise UsageError(f"method {method} has no parameter {name!r}", hint)
+        try:
+            values[name] = convert(text.strip(), known[name])
+        except ValueError:
+            raise UsageError(
+                f"-p {name}={text.strip()}: this is no {type_name(known[name])}",
+                "'nphash methods' lists parameters and defaults",
+            ) from None
+    return values
+
+
+def parameter_types(method: str) -> dict[str, Any]:
+    """Return the type of every parameter of a method, those of grouped settings as ``group__name``.
+
+    Examples
+    --------
+    >>> parameter_types("doc2hash")["training__epochs"]
+    <class 'int'>
+    """
+    cls = nphash.hashers.find(method)
+    hints = typing.get_type_hints(cls.__init__)
+    defaults = cls()
+    found = {}
+    for name in defaults.get_params():
+        group, _, field = name.partition("__")
+        if not field:
+            found[name] = hints.get(name, Any)
+        else:
+            found[name] = typing.get_type_hints(_settings_class(hints[group])).get(field, Any)
+    if defaults.get_params().get(EPOCHS) is not None:  # None is only for a method that finds a number itself
+        found[EPOCHS] = int
+    return {name: kind for name, kind in found.items() if not _is_group(name, found)}
+
+
+def _is_group(name: str, names: Iterable[str]) -> bool:
+    return any(other.startswith(f"{name}__") for other in names)
+
+
+def _settings_class(hint: Any) -> Any:
+    """Return the dataclass in ``Settings | None``."""
+    return next((kind for kind in typing.get_args(hint) if kind is not type(None)), hint)
+
+
+def convert(text: str, kind: Any) -> Any:
+    """Return `text` as a value of a type: number, word, True/False, None, or a tuple of such.
+
+    Raises
+    ------
+    ValueError
+        If it is none.
+
+    Examples
+    --------
+    >>> convert("1,2", tuple[int, ...]), convert("none", int | None), convert("yes", bool)
+    ((1, 2), None, True)
+    """
+    if kind is Any:
+        return convert(text, None | bool | int | float | str)
+    if typing.get_origin(kind) in {typing.Union, types.UnionType}:
+        return _convert_union(text, typing.get_args(kind))
+    if kind is type(None):
+        if text.lower() not in {"none", "null", ""}:
+            raise ValueError(text)
+        return None
+    if kind is bool:
+        if text.lower() not in _WORDS:
+            raise ValueError(text)
+        return _WORDS[text.lower()]
+    if typing.get_origin(kind) is tuple or kind is tuple:
+        return _convert_tuple(text, typing.get_args(kind) or (Any, ...))
+    if typing.get_origin(kind) is Callable:
+        return _convert_schedule(text)
+    if kind in {int, float, str}:
+        return kind(text)
+    raise ValueError(text)
+
+
+_WORDS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+SCHEDULES = ("Constant", "Linear", "Exponential")
+_ORDER = (type(None), bool, int, float)
+
+
+def _convert_union(text: str, kinds: tuple[Any, ...]) -> Any:
+    # What fewer texts stand for comes first: "5" is a number before it is a word.
+    for kind in sorted(kinds, key=lambda kind: (kind is str, _ORDER.index(kind) if kind in _ORDER else 9)):
+        try:
+            return convert(text, kind)
+        except ValueError:
+            continue
+    raise ValueError(text)
+
+
+def _convert_tuple(text: str, kinds: tuple[Any, ...]) -> tuple[Any, ...]:
+    items = [item.strip() for item in text.strip("()[] ").split(",") if item.strip()]
+    if kinds[-1] is ...:
+        return tuple(convert(item, kinds[0]) for item in items)
+    return tuple(convert(item, kind) for item, kind in zip(items, kinds, strict=True))
+
+
+def _convert_schedule(text: str) -> Any:
+    """Return a schedule written as a call with numbers: ``Linear(0, 30, epochs=5)``."""
+    schedules = nphash.nn.schedules
+    classes = {name.lower(): getattr(schedules, name) for name in SCHEDULES}
+    try:
+        call = ast.parse(text, mode="eval").body
+        if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
+            raise ValueError(text)
+        values = [ast.literal_eval(value) for value in call.args]
+        named = {str(value.arg): ast.literal_eval(value.value) for value in call.keywords}
+        return classes[call.func.id.lower()](*values, **named)
+    except (SyntaxError, KeyError, TypeError, RecursionError):
+        raise ValueError(text) from None
+
+
+def type_name(kind: Any) -> str:
+    """Return how messages call a type.
+
+    Examples
+    --------
+    >>> type_name(int | None)
+    'whole number or none'
+    """
+    if typing.get_origin(kind) in {typing.Union, types.UnionType}:
+        parts: list[Any] = [
+            part
+            for part in typing.get_args(kind)
+            if part in _NAMES or typing.get_origin(part) in {tuple, Callable}
+        ]
+        return " or ".join(dict.fromkeys(map(type_name, parts)))
+    if typing.get_origin(kind) is Callable:
+        return "schedule such as Linear(0,1,5)"
+    if typing.get_origin(kind) is tuple:
+        return "list such as 1,2"
+    return _NAMES.get(kind, "value")
+
+
+_NAMES = {int: "whole number", float: "number", bool: "true or false", str: "word", type(None): "none"}

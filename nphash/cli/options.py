@@ -1,16 +1,19 @@
-"""Options that several commands share, and what becomes of them."""
+"""Options that several commands share, and what they give: collections, documents, lines of input."""
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial, wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
 import click
 
-from nphash.cli.output import note
+import nphash
+from nphash.cli.output import begin_line, note
+from nphash.errors import CollectionError, CorpusError, UsageError
 
 if TYPE_CHECKING:
     from nphash.collection import Collection
@@ -21,18 +24,22 @@ __all__ = [
     "Sectioned",
     "Whole",
     "collection_argument",
+    "documents_in_order",
+    "force_option",
     "k_option",
     "open_collection",
     "quiet_option",
     "read",
     "read_from_arguments",
     "reader_options",
+    "seed_option",
     "threads_option",
     "use_threads",
     "wait_option",
 ]
 
-Command = Callable[..., Any]
+Command: TypeAlias = Callable[..., None]
+AnyCommand = TypeVar("AnyCommand", bound=Callable[..., Any])
 
 # Spelled out here, and not taken from nphash.corpus, so that --help does not import the readers; a
 # test compares the two.
@@ -49,94 +56,101 @@ INPUT_FORMATS = (
     "uci",
     "mat",
 )
+_TABLES = ("csv", "tsv")
+_FIELDS = ("jsonl", *_TABLES)
+_TEXTS = (*_FIELDS, "lines", "folder")
+_MATRICES = ("svmlight", "npz", "mtx", "uci", "mat")
 
 # The options of `fit` that say what the words are.
 WORD_NAMES = ("preset", "weighting", "min_documents", "max_share", "max_words", "stop_words", "pattern")
 
+AT_ONCE = 1000  # documents
+
+
+class _ReaderOption(NamedTuple):
+    """An option of readers and the formats that it is for."""
+
+    declaration: str
+    only_for: tuple[str, ...]
+    attributes: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """Return what `ReadOptions` calls it."""
+        return self.declaration.partition("/")[0][2:].replace("-", "_")
+
+
+def _reader(
+    declaration: str, help: str, only_for: tuple[str, ...] = INPUT_FORMATS, **attributes: Any
+) -> _ReaderOption:
+    return _ReaderOption(declaration, only_for, {"help": help, **attributes})
+
+
 _READER_OPTIONS = (
-    click.option(
+    _reader(
         "--input-format",
+        f"{', '.join(INPUT_FORMATS)}.  [default: by the suffix]",
         metavar="NAME",
         type=click.Choice(INPUT_FORMATS),
-        help=f"{', '.join(INPUT_FORMATS)}.  [default: by the suffix]",
     ),
-    click.option(
+    _reader(
         "--text-field",
+        "Field or column of the text; given several times, these are joined.  [default: text]",
+        _FIELDS,
         metavar="NAME",
         multiple=True,
-        help="Field or column of the text; given several times, these are joined.  [default: text]",
     ),
-    click.option("--id-field", metavar="NAME", help="Field or column of the id.  [default: id]"),
-    click.option("--label-field", metavar="NAME", help="Field or column of labels.  [default: labels]"),
-    click.option(
+    _reader("--id-field", "Field or column of the id.  [default: id]", _FIELDS, metavar="NAME"),
+    _reader("--label-field", "Field or column of labels.  [default: labels]", _FIELDS, metavar="NAME"),
+    _reader(
         "--split-field",
+        "Field that says train, valid (also validation, val, dev, cv) or test.  [default: split]",
+        _FIELDS,
         metavar="NAME",
-        help="Field that says train, valid (also validation, val, dev, cv) or test.  [default: split]",
     ),
-    click.option("--encoding", metavar="NAME", help="Encoding of text files.  [default: utf-8]"),
-    click.option(
+    _reader("--encoding", "Encoding of text files.  [default: utf-8]", metavar="NAME"),
+    _reader(
         "--on-bad-record",
+        "Stop at a document that cannot be used, or leave it out.  [default: error]",
+        _TEXTS,
         type=click.Choice(["error", "skip"]),
-        help="Stop at a document that cannot be used, or leave it out.  [default: error]",
     ),
-    click.option("--columns", metavar="A,B,...", help="Column names of a CSV or TSV file without a header."),
-    click.option("--delimiter", metavar="CHARACTER", help="What separates cells, such as ';' or tab."),
-    click.option(
+    _reader("--columns", "Column names of a CSV or TSV file without a header.", _TABLES, metavar="A,B,..."),
+    _reader("--delimiter", "What separates cells, such as ';' or tab.", _TABLES, metavar="CHARACTER"),
+    _reader(
         "--quote/--no-quotes",
+        "Quotes enclose cells, or are text.  [default: they enclose, between tabs if the file shows it]",
+        _TABLES,
         default=None,
-        help="Quotes enclose cells, or are text.  [default: they enclose, between tabs if the file shows it]",
     ),
-    click.option("--vocabulary", metavar="FILE", help="Words of a matrix, one a line."),
-    click.option(
-        "--index-base", type=click.Choice(["auto", "0", "1"]), help="First column in svmlight files."
+    _reader("--vocabulary", "Words of a matrix, one a line.", _MATRICES, metavar="FILE"),
+    _reader(
+        "--index-base",
+        "First column in svmlight files.",
+        ("svmlight",),
+        type=click.Choice(["auto", "0", "1"]),
     ),
 )
-_READER_NAMES = (
-    "input_format",
-    "text_field",
-    "id_field",
-    "label_field",
-    "split_field",
-    "encoding",
-    "on_bad_record",
-    "columns",
-    "delimiter",
-    "quote",
-    "vocabulary",
-    "index_base",
-)
-
-
-_FIELDS = ("jsonl", "csv", "tsv")
-_TEXTS = (*_FIELDS, "lines", "folder")
-_ONLY_FOR = {
-    **dict.fromkeys(("text_field", "id_field", "label_field", "split_field"), _FIELDS),
-    "on_bad_record": _TEXTS,
-    **dict.fromkeys(("columns", "delimiter", "quote"), ("csv", "tsv")),
-    "vocabulary": ("svmlight", "npz", "mtx", "uci", "mat"),
-    "index_base": ("svmlight",),
-}
-
 
 _READER = "Reading the corpus"
 _WORDS = "Words"
-_SECTIONS = dict.fromkeys(_READER_NAMES, _READER) | dict.fromkeys(WORD_NAMES, _WORDS)
+_SECTIONS = {option.name: _READER for option in _READER_OPTIONS} | dict.fromkeys(WORD_NAMES, _WORDS)
 
 
 class Whole(click.IntRange):
-    """A whole number whose bounds are told when they are broken, not in every line of the help."""
+    """A whole number whose bounds are named when they are broken, not in every line of the help."""
 
     name = "whole number"
 
-    def get_metavar(self, *_: Any, **__: Any) -> str:
+    def get_metavar(self, *_: object, **__: object) -> str:
         """Return N; click 8.1 gives the parameter, later versions the context too."""
         return "N"
 
     def _describe_range(self) -> str:
         return ""
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Return the number; one out of bounds is told which there are."""
+    def convert(self, value: str | int, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the number; for one out of bounds the error names them."""
         try:
             number = int(value)
         except ValueError:
@@ -167,30 +181,22 @@ def reader_options(function: Command) -> Command:
     """Add the options of readers to a command, which gets them as one ``reading: ReadOptions``."""
 
     @wraps(function)
-    def command(*args: Any, **values: Any) -> Any:
-        from nphash.corpus import ReadOptions
-
-        given = {name: values.pop(name) for name in _READER_NAMES}
-        given["text_field"] = _one_or_several(given["text_field"])
+    def command(*args: Any, **values: Any) -> None:
+        given = {option.name: values.pop(option.name) for option in _READER_OPTIONS}
+        fields = given["text_field"]
+        given["text_field"] = fields if len(fields) > 1 else next(iter(fields), None)
         given["delimiter"] = _one_character(given["delimiter"])
         if given["columns"] is not None:
             names = tuple(name.strip() for name in given["columns"].split(","))
             given["columns"] = names if any(names) else ()  # --columns "": there is a header again
         given = {name: value for name, value in given.items() if value is not None}
-        reading = ReadOptions(
-            **given,
-            given=frozenset(given),
-            tell=partial(_tell, quiet=values.get("quiet", False)),
-        )
+        report = partial(_report_skipped, quiet=values.get("quiet", False))
+        reading = nphash.corpus.ReadOptions(**given, given=frozenset(given), tell=report)
         return function(*args, reading=reading, **values)
 
     for option in reversed(_READER_OPTIONS):
-        command = option(command)
+        command = click.option(option.declaration, **option.attributes)(command)
     return command
-
-
-def _one_or_several(names: tuple[str, ...]) -> str | tuple[str, ...] | None:
-    return names if len(names) > 1 else next(iter(names), None)
 
 
 def _one_character(delimiter: str | None) -> str | None:
@@ -200,59 +206,69 @@ def _one_character(delimiter: str | None) -> str | None:
     return delimiter
 
 
-def _tell(message: str, quiet: bool) -> None:
-    """Say what was left out of a corpus, where the count of documents may stand on the terminal."""
-    note(("\r" if sys.stderr.isatty() else "") + message, quiet)
+def _report_skipped(message: str, quiet: bool) -> None:
+    """Say what was skipped of a corpus, where the count of documents may stand on the terminal."""
+    if not quiet:
+        begin_line()
+        note(message)
 
 
-def collection_argument(function: Command) -> Command:
+def use_threads(threads: int | None) -> int | None:
+    """Make `threads` the number that everything in this process uses."""
+    if threads is not None:
+        os.environ["NPHASH_THREADS"] = str(threads)
+    return threads
+
+
+def collection_argument(function: AnyCommand) -> AnyCommand:
     """Add the argument DIR, the directory of a collection."""
     return click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))(function)
 
 
-def quiet_option(function: Command) -> Command:
-    """Add ``-q``."""
-    return click.option("-q", "--quiet", is_flag=True, help="Say nothing on standard error but errors.")(
-        function
-    )
-
-
-def wait_option(function: Command) -> Command:
-    """Add ``--wait``."""
-    return click.option(
-        "--wait",
-        metavar="SECONDS",
-        type=click.FloatRange(min=0),
-        default=0.0,
-        help="Wait so long while another process is changing the collection.  [default: 0]",
-    )(function)
-
-
-def threads_option(function: Command) -> Command:
-    """Add ``--threads``."""
-    return click.option("--threads", type=Whole(min=1), help="Worker threads.  [default: one a processor]")(
-        function
-    )
-
-
-def k_option(default: int | None, help: str) -> Callable[[Command], Command]:
+def k_option(default: int | None, help: str) -> Callable[[AnyCommand], AnyCommand]:
     """Add ``-k``."""
     return click.option("-k", type=Whole(min=1), default=default, help=help)
 
 
-def use_threads(threads: int | None) -> None:
-    """Make `threads` the number that everything in this process uses."""
-    if threads is not None:
-        import os
+def threads_option(function: AnyCommand, expose_value: bool = False) -> AnyCommand:
+    """Add ``--threads``, which holds for the whole process; a command gets it only if it is exposed."""
+    return click.option(
+        "--threads",
+        type=Whole(min=1),
+        help="Worker threads.  [default: one a processor]",
+        expose_value=expose_value,
+        callback=lambda ctx, parameter, threads: use_threads(threads),
+    )(function)
 
-        os.environ["NPHASH_THREADS"] = str(threads)
+
+quiet_option = click.option("-q", "--quiet", is_flag=True, help="Say nothing on standard error but errors.")
+force_option = click.option("--force", is_flag=True, help="Overwrite the file that is there.")
+wait_option = click.option(
+    "--wait",
+    metavar="SECONDS",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    help="Wait so long while another process is changing the collection.  [default: 0]",
+)
+
+
+def seed_option(help: str) -> Callable[[AnyCommand], AnyCommand]:
+    """Add ``--seed``, which is 0 where it is not given."""
+    return click.option("--seed", type=Whole(min=0), default=0, show_default=True, help=help)
 
 
 def open_collection(directory: Path) -> Collection:
     """Open a collection for a command."""
-    from nphash.collection import Collection
+    return nphash.Collection.open(directory)
 
-    return Collection.open(directory)
+
+def documents_in_order(collection: Collection, positions: Sequence[int]) -> Iterator[Document]:
+    """Yield the documents at positions of the index, reading a thousand at a time."""
+    for start in range(0, len(positions), AT_ONCE):
+        block = positions[start : start + AT_ONCE]
+        found = collection.segments.documents_at(block)
+        for position in block:
+            yield found[position]
 
 
 def read(
@@ -268,21 +284,18 @@ def read(
     UsageError
         For an option that says nothing about this kind of source.
     """
-    from nphash.corpus import detect_format, is_matrix, read_documents, read_matrix
-    from nphash.corpus.own import is_collection
+    from nphash.corpus import own, remembering
 
-    if reading.input_format is None and is_collection(source):
+    if reading.input_format is None and own.is_collection(source):
         _check_options("a collection", reading)
         return _stored(Path(source))
     if corpus:
-        from nphash.corpus.remembering import recall
-
-        reading = recall(source, reading, corpus)
-    name = detect_format(source, reading)
+        reading = remembering.recall(source, reading, corpus)
+    name = nphash.corpus.detect_format(source, reading)
     _check_options(name, reading)
-    if is_matrix(name):
-        return read_matrix(source, reading)
-    return read_documents(source, reading)
+    if nphash.corpus.is_matrix(name):
+        return nphash.corpus.read_matrix(source, reading)
+    return nphash.corpus.read_documents(source, reading)
 
 
 def _stored(directory: Path) -> Iterator[Document]:
@@ -293,8 +306,6 @@ def _stored(directory: Path) -> Iterator[Document]:
     CollectionError
         If it was made of a matrix: its weights are not there any more.
     """
-    from nphash.errors import CollectionError
-
     with open_collection(directory) as collection:
         corpus = collection.manifest.corpus
         if corpus.get("matrix", corpus.get("weights_given")):
@@ -304,17 +315,14 @@ def _stored(directory: Path) -> Iterator[Document]:
 
 def _check_options(name: str, reading: ReadOptions) -> None:
     """Refuse options that would be accepted and ignored."""
-    from nphash.corpus import ReadOptions
-    from nphash.errors import UsageError
-
-    usual = ReadOptions()
-    for option in _READER_NAMES:
-        wanted = _ONLY_FOR.get(option)
-        if wanted is None or getattr(reading, option) == getattr(usual, option):
+    usual = nphash.corpus.ReadOptions()
+    for option in _READER_OPTIONS:
+        if option.only_for == INPUT_FORMATS or getattr(reading, option.name) == getattr(usual, option.name):
             continue
-        if name not in wanted:
+        if name not in option.only_for:
             raise UsageError(
-                f"--{option.replace('_', '-')} is not for {name}", f"it is for {', '.join(wanted)}"
+                f"--{option.name.replace('_', '-')} is not for {name}",
+                f"it is for {', '.join(option.only_for)}",
             )
 
 
@@ -329,8 +337,6 @@ def read_from_arguments(given: tuple[str, ...]) -> Iterator[str]:
     if given and given != ("-",):
         yield from given
         return
-    from nphash.errors import CorpusError
-
     if sys.stdin is None:
         return
     for number, line in enumerate(iter(sys.stdin.buffer.readline, b""), start=1):

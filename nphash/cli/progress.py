@@ -7,20 +7,27 @@ import math
 import shutil
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from nphash.cli.output import begin_line, note, printable
+
 if TYPE_CHECKING:
+    from nphash.corpus import Document, Matrix
     from nphash.hashers import Progress
 
-__all__ = ["FitProgress", "counted", "describe"]
+__all__ = ["FitProgress", "compared", "counted", "counted_documents", "describe"]
 
 T = TypeVar("T")
 
 SECONDS_BETWEEN_UPDATES = 0.1
+
+# Part of a fit's steps, and the least number, after which the time left is estimated: the first step may
+# compile kernels.
+ENOUGH, LEAST = 0.01, 3
 
 # Of the bar, in characters: on a terminal of so many columns the longer one leaves room for all figures.
 WIDTHS = (10, 24)
@@ -42,6 +49,31 @@ def counted(items: Iterable[T], what: str, quiet: bool = False) -> Iterator[T]:
     click.echo(f"\r{what}: {number:,}", err=True)
 
 
+def counted_documents(
+    documents: Iterator[Document] | Matrix, quiet: bool, what: str = "documents read"
+) -> Iterator[Document] | Matrix:
+    """Count the documents of a stream as they are read; a matrix is read as a whole."""
+    return counted(documents, what, quiet) if isinstance(documents, Iterator) else documents
+
+
+def compared(
+    quiet: bool, shows: str = "compared: {:,} of {:,} documents"
+) -> Callable[[int, int], None] | None:
+    """Return a callback that shows on a terminal how much of all was done, or None."""
+    if quiet or not sys.stderr.isatty():
+        return None
+    shown = time.monotonic()
+
+    def show(done: int, total: int) -> None:
+        nonlocal shown
+        now = time.monotonic()
+        if now - shown > SECONDS_BETWEEN_UPDATES or done == total:
+            shown = now
+            click.echo(f"\r{shows.format(done, total)}", err=True, nl=done == total)
+
+    return show
+
+
 def describe(progress: Progress) -> str:
     """Return losses and validation figure of a fit in a few words."""
     return ", ".join(_figures(progress))
@@ -59,10 +91,10 @@ def _figures(progress: Progress) -> list[str]:
     return parts
 
 
-def _fitting(progress: Progress, room: int) -> str:
+def _fitting(progress: Progress, seconds_left: float, room: int) -> str:
     """Return epoch, figures and time left in so many characters; the least of the figures go first."""
     figures = _figures(progress)
-    left = [f"{_clock(progress.seconds_left)} left"] if math.isfinite(progress.seconds_left) else []
+    left = [f"{_clock(seconds_left)} left"] if math.isfinite(seconds_left) else []
     while True:
         text = f"{progress.epoch}/{progress.epochs}  {', '.join(figures + left)}"
         if len(text) <= room or not figures:
@@ -85,11 +117,12 @@ class _Stages(logging.Handler):
         self.width = 0  # of the line that stands on the terminal, unfinished
 
     def emit(self, record: logging.LogRecord) -> None:
-        text = record.getMessage()
+        text = printable(record.getMessage())
         if self.quiet:
             return
         if not self.in_place or record.levelno > logging.INFO:
-            click.echo(f"\r{text}" if self.in_place else text, err=True)
+            begin_line()
+            note(text)
             return
         text = text[: _columns()]
         click.echo(f"\r{text.ljust(self.width)}", err=True, nl=False)
@@ -173,19 +206,32 @@ class FitProgress:
                 length=progress.epochs * progress.steps,
                 label="fit",
                 file=sys.stderr,
-                show_eta=False,  # the fit's own estimate is shown: it knows of resumed epochs
+                show_eta=False,  # ours is shown: it knows of resumed epochs, and leaves compiling out
                 item_show_func=lambda text: text,
                 width=WIDTHS[_columns() >= WIDE],
             )
-        done = (progress.epoch - 1) * progress.steps + progress.step
+        done = _steps(progress)
         step, self._done = done - self._done, done
         now = time.monotonic()
         self._bar.pos += step
         if now - self._drawn > SECONDS_BETWEEN_UPDATES or done >= progress.epochs * progress.steps:
             self._drawn = now
             room = _columns() - self._bar.width - len("fit  []  100%  ")
-            self._bar.current_item = _fitting(progress, room)
+            self._bar.current_item = _fitting(progress, self._seconds_left(progress), room)
             self._bar.render_progress()
+
+    def _seconds_left(self, progress: Progress) -> float:
+        """Return an estimate from the steps after the first one, NaN as long as they are too few."""
+        assert self.first is not None
+        total, done, before = progress.epochs * progress.steps, _steps(progress), _steps(self.first)
+        if done - before < max(LEAST, ENOUGH * (total - before)):
+            return math.nan
+        return (progress.seconds - self.first.seconds) / (done - before) * (total - done)
+
+
+def _steps(progress: Progress) -> int:
+    """Return how many steps have been done, in epochs before a resumed fit too."""
+    return (progress.epoch - 1) * progress.steps + progress.step
 
 
 def _clock(seconds: float) -> str:

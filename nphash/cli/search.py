@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from nphash.cli import display
+import nphash
 from nphash.cli.options import (
     Whole,
     collection_argument,
@@ -19,23 +21,52 @@ from nphash.cli.options import (
     quiet_option,
     read_from_arguments,
     threads_option,
-    use_threads,
 )
-from nphash.cli.output import Writer, chosen_format, format_option, note
-from nphash.cli.words import QueryWords, query_words
+from nphash.cli.output import (
+    Writer,
+    bold,
+    chosen_format,
+    clean,
+    fit_width,
+    format_option,
+    highlight,
+    note,
+    snippet,
+    table,
+    terminal_width,
+    use_color,
+)
+from nphash.errors import CorpusError
 
 if TYPE_CHECKING:
     from nphash.collection import Collection, Hit, SearchSettings
+    from nphash.core.typing import Array
 
-__all__ = ["HitTable", "command"]
+__all__ = ["HitTable", "QueryWords", "command", "query_words"]
 
 FIELDS = ("query", "rank", "id", "distance", "similarity", "labels", "unknown_words", "snippet")
 SNIPPET = 200  # columns, where there is no terminal to fill
 AT_ONCE = 64
 NUMBERS = 18  # columns of rank, distance and similarity
+SHOWN = 5  # words that are not known
+MOST = 50  # words of a query
+
+HELP = """Find the documents of a collection nearest to queries.
+
+QUERIES are words or whole texts, one an argument. With - or in a pipe, each line of standard
+input is a query.
+
+The documents with the nearest codes are candidates; they are ordered by TF-IDF cosine of their
+text with the query's (column sim), because a short query makes a poor code. --no-rerank shows
+the order of the codes (column dist: differing bits). Similar documents with far codes are found
+by more --candidates, which take longer.
+
+Words that are not in the collection's vocabulary are reported. A query of such words and stop
+words alone finds nothing. Before words that begin with a dash put --.
+"""
 
 
-@click.command()
+@click.command(help=HELP)
 @collection_argument
 @click.argument("queries", nargs=-1)
 @click.option("--like", metavar="ID", multiple=True, help="Find documents like this one of the collection.")
@@ -48,33 +79,18 @@ NUMBERS = 18  # columns of rank, distance and similarity
     help="Nearest codes to rerank.  [default: a tenth, 2000 to 5000, >= 10 k]",
 )
 @click.option("--explain", is_flag=True, help="Show shared words and differing bits.")
-@click.option("--full-text", is_flag=True, help="Whole texts instead of snippets in jsonl and csv.")
+@click.option("--full-text", is_flag=True, help="Whole texts instead of snippets.")
 @format_option
 @threads_option
 @quiet_option
-def command(
-    directory: Path, queries: tuple[str, ...], like: tuple[str, ...], threads: int | None, **options: Any
-) -> None:
-    """Find the documents of a collection nearest to queries.
-
-    QUERIES are words or whole texts, one an argument. With - or in a pipe, each line of standard
-    input is a query.
-
-    The documents with the nearest codes are candidates; they are ordered by TF-IDF cosine of their
-    text with the query's (column sim), because a short query makes a poor code. --no-rerank shows
-    the order of the codes (column dist: differing bits). Similar documents with far codes are found
-    by more --candidates, which take longer.
-
-    Words that are not in the collection's vocabulary are told. A query of such words and stop words
-    alone finds nothing.
-    """
+def command(directory: Path, queries: tuple[str, ...], like: tuple[str, ...], **options: Any) -> None:
+    """Run ``nphash search``."""
     if like and queries:
         raise click.UsageError("Give QUERIES or --like, not both.")
     if not like and not queries and (sys.stdin is None or sys.stdin.isatty()):
         raise click.UsageError("Give a query, --like ID, or - to read queries from standard input.")
     if any(not query.strip() for query in queries):
         raise click.UsageError("A query is empty.")
-    use_threads(threads)
     settings = _settings(options)
     with open_collection(directory) as collection:
         form = chosen_format(options["output_format"])
@@ -86,12 +102,12 @@ def command(
 
 
 def _settings(options: dict[str, Any]) -> SearchSettings:
-    from nphash.collection import SearchSettings
-
     k = options["k"]
     if k is None and options["radius"] is None:
         k = 10
-    settings = SearchSettings(k, options["radius"], not options["no_rerank"], options["candidates"])
+    settings = nphash.collection.SearchSettings(
+        k, options["radius"], not options["no_rerank"], options["candidates"]
+    )
     if options["candidates"] is not None and options["candidates"] < (k or 1):
         raise click.UsageError(f"--candidates {options['candidates']} are fewer than -k {k}.")
     return settings
@@ -104,7 +120,63 @@ class _Answer(NamedTuple):
     text: str
     words: QueryWords
     hits: list[Hit]
-    code: Any = None  # where it is not the text's
+    code: Array | None = None  # where it is not the text's
+
+
+@dataclass(frozen=True)
+class QueryWords:
+    """The words of a query, each once and in order.
+
+    Attributes
+    ----------
+    known
+        In the vocabulary, at most 50.
+    unknown
+        Not in the vocabulary, and no stop words.
+    stopped
+        Stop words.
+    """
+
+    known: list[str]
+    unknown: list[str]
+    stopped: list[str]
+
+    def note(self, query: str) -> str:
+        """Return what is to be said of `query`, ``""`` if all its words are known or stop words."""
+        if not self.known:
+            asked = fit_width(clean(query), 40)
+            kind = "is a stop word" if len(self.stopped) == 1 else "are stop words"
+            why = f" ({_listed(self.stopped)} {kind})" if self.stopped else ""
+            return f"note: no word of {asked!r} is known{why}, so nothing is found"
+        return f"note: not known: {_listed(self.unknown)}" if self.unknown else ""
+
+
+def _listed(words: list[str]) -> str:
+    shown = ", ".join(fit_width(clean(word), 40) for word in words[:SHOWN])
+    return shown + (f" and {len(words) - SHOWN} more" if len(words) > SHOWN else "")
+
+
+def query_words(collection: Collection, text: str) -> QueryWords:
+    """Return the words of a query."""
+    from nphash.text import stop_words, tokenizer
+
+    vectorizer = collection.vectorizer
+    columns = vectorizer.encode_text(text)[0].tolist()
+    vocabulary = {vectorizer.vocabulary_[column] for column in columns}
+    words = list(dict.fromkeys(tokenizer.tokenize(text, vectorizer.settings.pattern)))
+    others = [word for word in words if word not in vocabulary]
+    stopping: frozenset[str] = frozenset()
+    with suppress(CorpusError):  # the file of the list may be gone
+        stopping = (
+            stop_words.stop_words(stop_words.as_source(vectorizer.settings.stop_words))
+            if others
+            else stopping
+        )
+    return QueryWords(
+        [word for word in words if word in vocabulary][:MOST],
+        [word for word in others if word not in stopping],
+        [word for word in others if word in stopping],
+    )
 
 
 def _answers(
@@ -164,7 +236,7 @@ def _show_records(
             if options["full_text"]:
                 record["text"] = hit.document.text
             else:
-                record["snippet"] = display.snippet(hit.document.text, words.known, SNIPPET)
+                record["snippet"] = snippet(hit.document.text, words.known, SNIPPET)
             if options["explain"]:
                 why = collection.explain(text, hit.id, code)
                 record["shared_words"] = {word: round(part, 4) for word, part in why.shared_words}
@@ -175,17 +247,16 @@ def _show_records(
 def _show_table(
     collection: Collection, answers: Iterator[_Answer], form: str, options: dict[str, Any]
 ) -> None:
-    color, columns = display.use_color(), display.terminal_width()
+    columns = terminal_width()
     for number, (asked, text, words, hits, code) in enumerate(answers):
         if number:
             click.echo()
-        heading = display.fit_width(display.clean(asked), columns)
-        click.echo(f"\x1b[1m{heading}\x1b[0m" if color else heading)
+        click.echo(bold(fit_width(clean(asked), columns)))
         if not hits:
             radius = options["radius"] if words.known and len(collection) else None
             click.echo("  no document" + (f" within {radius} bits" if radius is not None else ""))
             continue
-        lines = HitTable(hits, words.known, columns, color).lines()
+        lines = HitTable(hits, words.known, columns, options["full_text"]).lines()
         click.echo(next(lines))
         for hit, line in zip(hits, lines, strict=True):
             click.echo(line)
@@ -193,8 +264,8 @@ def _show_table(
                 why = collection.explain(text, hit.id, code)
                 shared = ", ".join(f"{word} {part:.2f}" for word, part in why.shared_words[:8]) or "none"
                 bits = " ".join(map(str, why.differing_bits)) or "none"
-                click.echo(display.fit_width(f"      shared words: {shared}", columns))
-                click.echo(display.fit_width(f"      differing bits: {bits}", columns))
+                for what, shown in (("shared words", shared), ("differing bits", bits)):
+                    click.echo(fit_width(f"      {what}: {clean(shown)}", columns))
 
 
 class HitTable:
@@ -208,26 +279,27 @@ class HitTable:
         The query's words; snippets are cut around them.
     columns
         Width of the terminal.
-    color
-        Whether to use colours.
+    full_text
+        Show whole texts.
     """
 
-    def __init__(self, hits: list[Hit], words: list[str], columns: int, color: bool) -> None:
-        self.hits, self.words, self.columns, self.color = hits, words, max(columns, 40), color
+    def __init__(self, hits: list[Hit], words: list[str], columns: int, full_text: bool = False) -> None:
+        self.hits, self.words, self.columns, self.full_text = hits, words, max(columns, 40), full_text
 
     def lines(self) -> Iterator[str]:
         """Yield the heading, then for each hit its line with the text below it."""
         room = self.columns - NUMBERS
         rows = [("rank", "dist", "sim", "id", "labels")]
         for hit in self.hits:
-            id_ = display.fit_width(display.clean(hit.id), room * 2 // 3, keep_end=True)
+            id_ = fit_width(clean(hit.id), room * 2 // 3, keep_end=True)
             rows.append((str(hit.rank), str(hit.distance), f"{hit.similarity:.2f}", id_, self._labels(hit)))
-        heading, *lines = display.table(rows, [True, True, True, False, False])
-        yield f"\x1b[2m{heading}\x1b[0m" if self.color else heading
+        heading, *lines = table(rows, [True, True, True, False, False])
+        yield bold(heading, 2)
         for hit, line in zip(self.hits, lines, strict=True):
-            text = display.snippet(hit.document.text, self.words, room) or "(no text)"
-            text = display.highlight(text, self.words) if self.color else text
-            yield f"{display.fit_width(line, self.columns)}\n{' ' * NUMBERS}{text}"
+            text = hit.document.text
+            shown = (clean(text) if self.full_text else snippet(text, self.words, room)) or "(no text)"
+            shown = highlight(shown, self.words) if use_color() else shown
+            yield f"{fit_width(line, self.columns)}\n{' ' * NUMBERS}{shown}"
 
     def _labels(self, hit: Hit) -> str:
-        return display.fit_width(display.clean(", ".join(hit.document.labels)), (self.columns - NUMBERS) // 3)
+        return fit_width(clean(", ".join(hit.document.labels)), (self.columns - NUMBERS) // 3)

@@ -7,39 +7,43 @@ from pathlib import Path
 
 import click
 
-from nphash.cli.options import Whole, quiet_option
+from nphash.cli.options import Whole, force_option, quiet_option, seed_option
 from nphash.cli.output import Writer, chosen_format, format_option, note, refuse_existing
+from nphash.errors import InputError
 
 __all__ = ["command"]
 
 
-@click.group()
+ESTIMATORS = """Compare gradient estimators with the exact gradient.
+
+Straight-through, Gumbel-softmax, straight-through Gumbel, REINFORCE and ARM on two toys and on a
+small Doc2hash, fitted on NumPy's documentation strings, at three points of its training. The exact
+gradient is a sum over all codes. Bias and variance are relative to its size, with 95 % intervals;
+what they say about the paper's sentence stands below. It takes less than a minute.
+"""
+
+
+@click.group(help="Measure what the paper claims of gradient estimators.")
 def command() -> None:
-    """Measure what the paper claims of gradient estimators."""
+    """Run ``nphash study``."""
 
 
-@command.command()
+@command.command(help=ESTIMATORS)
 @click.option("--bits", type=Whole(min=1, max=14), default=8, show_default=True, help="Length of the codes.")
-@click.option("--seed", type=Whole(min=0), default=0, show_default=True, help="Draws everything random.")
+@seed_option("Draws everything random.")
 @click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
     help="Also draw variance against bias into this file (.png, .svg, .pdf); needs matplotlib.",
 )
-@click.option("--force", is_flag=True, help="Overwrite the file that is there.")
+@force_option
 @format_option
 @quiet_option
 def estimators(
     bits: int, seed: int, output: Path | None, force: bool, output_format: str | None, quiet: bool
 ) -> None:
-    """Compare gradient estimators with the exact gradient.
-
-    Straight-through, Gumbel-softmax, straight-through Gumbel, REINFORCE and ARM on two toys and on a
-    small Doc2hash, fitted on NumPy's documentation strings, at three points of its training. The exact
-    gradient is a sum over all codes. Bias and variance are relative to its size, with 95 % intervals;
-    what they say about the paper's sentence stands below. It takes less than a minute.
-    """
+    """Run ``nphash study estimators``."""
     from nphash.teaching import study
     from nphash.teaching.study.answering import draw, records
 
@@ -65,7 +69,6 @@ def estimators(
 
 
 def _refuse(output: Path, force: bool) -> None:
-    from nphash.errors import InputError
     from nphash.gradcheck.figures import require_matplotlib
 
     if output.suffix.lower() not in (".png", ".svg", ".pdf"):

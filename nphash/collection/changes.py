@@ -302,6 +302,7 @@ def check_target(folder: Path, force: bool) -> int:
         raise CollectionError(
             f"{folder} exists already",
             "choose another directory, or replace it with CreateSettings(force=True)",
+            parameter="CreateSettings(force=True)",
         )
     try:
         return read_manifest(folder).generation

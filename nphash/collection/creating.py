@@ -91,11 +91,13 @@ class CreateSettings:
             raise InputError(
                 "a matrix is read into memory as a whole",
                 "give texts, or leave out_of_core out",
+                parameter="out_of_core",
             )
         if self.out_of_core and not hasher.out_of_core:
             raise InputError(
                 f"{who} needs the word weights in memory",
                 "take a method that learns from the disk (doc2hash, nash, vdsh), or leave out_of_core out",
+                parameter=(who, "out_of_core"),
             )
         if self.out_of_core is not None or given:
             return (0 if self.out_of_core else None), None
@@ -104,13 +106,16 @@ class CreateSettings:
         return 2 * counts_limit(), InputError(  # what fits into half of the memory may well fit into all
             f"{who} needs the word weights in memory, and they are too large for this machine's",
             "take a method that learns from the disk (doc2hash, nash, vdsh), or try with out_of_core=False",
+            parameter=(who, "out_of_core=False"),
         )
 
     def check(self) -> None:
         """Raise `InputError` for a share out of range."""
         if not 0 <= self.validation < 1:
             raise InputError(
-                f"validation is {self.validation}", "give a share of the documents from 0 to below 1"
+                f"validation is {self.validation}",
+                "give a share of the documents from 0 to below 1",
+                parameter="validation",
             )
 
 
@@ -263,6 +268,7 @@ def _fit(
         raise InputError(
             f"{type(hasher).__name__} learns from labels, but no document has one",
             "name the field that holds them with label_field, or take a method that needs none",
+            parameter=(type(hasher).__name__, "label_field"),
         )
     options = {"callback": callback, "checkpoint": settings.checkpoint}
     if valid.any() and not valid.all() and "training" in hasher.get_params(deep=False):

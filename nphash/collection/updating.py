@@ -111,6 +111,7 @@ def _new_rows(block: list[Document], segments: Segments, added: _Added, on_dupli
                     f"the collection has a document {document.id!r} already",
                     "nothing was added; skip or replace such documents with on_duplicate, or add them under "
                     "other ids (--id-prefix)",
+                    parameter="on_duplicate",
                 )
             added.replaced.append(taken[document.id])
             added.report.replaced += 1
@@ -158,6 +159,7 @@ def remove(
             raise InputError(
                 f"the collection has no document {missing[0]!r}{more}",
                 "nothing was removed; pass over such ids with ignore_missing=True",
+                parameter="ignore_missing=True",
             )
         if found:
             with writing(collection.path):

@@ -1,4 +1,4 @@
-"""What arguments may be: Python's and NumPy's numbers, zeros and ones, documents in CSR format.
+"""Checks of arguments: Python's and NumPy's numbers, zeros and ones, documents in CSR format.
 
 GridSearchCV hands over NumPy's numbers, which are no ``int`` or ``float``. True is a number to Python, and
 any number a truth value: both are seldom meant.
@@ -55,7 +55,7 @@ def check_count(value: Any, name: str, least: int = 1, hint: str = "") -> int:
     if not is_count(value, least):
         whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
         needed = f"at least {least}" if whole else f"a whole number of at least {least}"
-        raise InputError(f"{name} is {value!r}, but {needed} is needed", hint)
+        raise InputError(f"{name} is {value!r}, but {needed} is needed", hint, parameter=name)
     return int(value)
 
 
@@ -93,7 +93,7 @@ def check_positive(value: Any, name: str, hint: str = "give a positive number") 
     2.0
     """
     if not is_number(value) or not value > 0:
-        raise InputError(f"{name} is {value!r}", hint)
+        raise InputError(f"{name} is {value!r}", hint, parameter=name)
     return float(value)
 
 

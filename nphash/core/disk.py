@@ -21,6 +21,7 @@ from nphash.errors import CollectionError, DamagedError
 
 __all__ = [
     "FULL",
+    "advice",
     "cannot_read",
     "cannot_write",
     "flush_folder",
@@ -193,7 +194,7 @@ def writing(folder: Path) -> Iterator[None]:
             problem = f"{NOT_ALLOWED}: the file system is read-only"
         else:
             problem = error.strerror or str(error)
-        raise cannot_write(folder, problem, _HELP.get(error.errno or 0, "")) from error
+        raise cannot_write(folder, problem, advice(error)) from error
 
 
 def cannot_write(folder: Path, problem: str, hint: str = "") -> CollectionError:
@@ -224,6 +225,17 @@ _HELP = {
 }
 
 
+def advice(error: OSError) -> str:
+    """Return what to do about an error of the system, ``""`` where nothing is known to help.
+
+    Examples
+    --------
+    >>> advice(OSError(errno.EROFS, "Read-only file system"))
+    'take a folder on another file system'
+    """
+    return _HELP.get(error.errno or 0, "")
+
+
 def cannot_read(path: Path | str, error: OSError) -> CollectionError:
     """Return the error that says why a file cannot be read: the system's reason, or that it is gone.
 
@@ -234,5 +246,4 @@ def cannot_read(path: Path | str, error: OSError) -> CollectionError:
     """
     if error.errno == errno.ENOENT:
         return DamagedError(f"{path} is missing", "restore the directory from a copy")
-    hint = _HELP.get(error.errno or 0, "try again")
-    return CollectionError(f"cannot read {path}: {error.strerror or error}", hint)
+    return CollectionError(f"cannot read {path}: {error.strerror or error}", advice(error) or "try again")

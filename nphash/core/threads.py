@@ -58,6 +58,7 @@ def count_threads(threads: int | None = None) -> int:
         raise InputError(
             f"threads is {threads!r}, but a whole number of at least 1 is needed",
             "leave it out to use every processor",
+            parameter="threads",
         )
     return int(threads)
 

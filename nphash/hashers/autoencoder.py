@@ -252,6 +252,7 @@ class VariationalHasher(Hasher):
             raise InputError(
                 "random_state is None, but a checkpoint is asked for",
                 "give a number, so that the same fit can go on",
+                parameter="random_state",
             )
         seed = seed_from(self.random_state)
         X_valid, y_valid = options["X_valid"], options["y_valid"]

@@ -187,5 +187,7 @@ def seed_from(random_state: Any) -> int:
     if isinstance(random_state, np.random.RandomState):
         return int(random_state.randint(2**31))
     raise InputError(
-        f"random_state is {random_state!r}", "give None, a whole number, a Generator or a RandomState"
+        f"random_state is {random_state!r}",
+        "give None, a whole number, a Generator or a RandomState",
+        parameter="random_state",
     )

@@ -93,4 +93,4 @@ def describe(method: str) -> str:
     >>> describe("doc2hash")
     'Unsupervised Doc2hash.'
     """
-    return (find(method).__doc__ or "").strip().splitlines()[0]
+    return (find(method).__doc__ or "").strip().partition("\n")[0]  # there is none with python -OO

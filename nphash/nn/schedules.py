@@ -95,7 +95,9 @@ def as_schedule(value: ScheduleLike, epochs: float, name: str = "the schedule") 
         return Linear(float(value[0]), float(value[1]), epochs)
     if callable(value):
         return value
-    raise InputError(f"{name} is {value!r}", "give a finite number, a pair (start, stop) or a schedule")
+    raise InputError(
+        f"{name} is {value!r}", "give a finite number, a pair (start, stop) or a schedule", parameter=name
+    )
 
 
 def schedule_ends(value: ScheduleLike, epochs: float, name: str) -> tuple[float, float]:
@@ -115,6 +117,8 @@ def schedule_ends(value: ScheduleLike, epochs: float, name: str) -> tuple[float,
     first, last = schedule(0.0), schedule(float(epochs))
     if not (is_number(first) and is_number(last)):
         raise InputError(
-            f"{name} goes from {first!r} to {last!r} in {epochs} epochs", "its values must be finite numbers"
+            f"{name} goes from {first!r} to {last!r} in {epochs} epochs",
+            "its values must be finite numbers",
+            parameter=name,
         )
     return float(first), float(last)

@@ -61,7 +61,9 @@ class VectorizerSettings:
     def __post_init__(self) -> None:
         if not isinstance(self.pattern, str):
             raise InputError(
-                f"pattern is {self.pattern!r}", "give a name or a regular expression as a string"
+                f"pattern is {self.pattern!r}",
+                "give a name or a regular expression as a string",
+                parameter="pattern",
             )
         make_tokenizer(self.pattern)
         plain: dict[str, Any] = {"stop_words": as_source(self.stop_words)}
@@ -100,5 +102,6 @@ def _check_share(share: Any) -> float:
         raise InputError(
             f"max_share is {share!r}, but a share is above 0 and at most 1",
             "give a number such as 0.8, or None",
+            parameter="max_share",
         )
     return float(share)

@@ -73,6 +73,7 @@ def as_source(given: Any) -> str | tuple[str, ...]:
     raise InputError(
         f"stop_words is {given!r}",
         'give "english", "none", the path of a file with one word a line, or a list of words',
+        parameter="stop_words",
     )
 
 

@@ -144,6 +144,7 @@ def _choose(
             f"{n_documents} document{'s' * (n_documents > 1)} "
             f"(kept are those in {least} or more and at most {share:.0%} of all documents)",
             "lower min_documents, raise max_share, choose other stop words, or give more text",
+            parameter=("min_documents", "max_share"),
         )
     ordered = sorted(kept.tolist(), key=lambda at: words[at])
     if settings.max_words is not None and len(ordered) > settings.max_words:

@@ -1,3 +1,4 @@
+import json
 import os
 import re
 import signal
@@ -9,11 +10,12 @@ import click
 import pytest
 
 import nphash
-from helpers.collecting import Stream, documents, fails, run, streams
-from nphash.cli import COMMANDS, cli, main
+from helpers.collecting import Stream, documents, fails, fresh, run, streams, write_jsonl
+from nphash.cli import COMMANDS, _names, cli, main
 from nphash.collection import Collection
-from nphash.errors import CorpusError, Interrupted, UsageError
-from nphash.hashers import Training
+from nphash.corpus import Document
+from nphash.errors import CollectionError, CorpusError, InputError, Interrupted, UsageError
+from nphash.hashers import Training, create
 
 PROGRAM = [sys.executable, "-m", "nphash"]
 
@@ -28,7 +30,7 @@ def test_version_and_help():
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_short_help_is_the_commands_own_first_sentence(name):
-    command = import_module(f"nphash.cli.{name}").command
+    command = cli.get_command(click.Context(cli), name)
     first = " ".join(command.help.split("\n\n")[0].split())
     assert first == COMMANDS[name]
 
@@ -228,3 +230,88 @@ def test_closed_standard_streams_stop_nothing(tmp_path, real, closed):
     assert (tmp_path / "codes.npy").exists()
     with Collection.open(tmp_path / "new") as collection:
         assert len(collection) == 12 and collection.verify() == []
+
+
+@pytest.mark.parametrize(
+    ("error", "problem", "hint"),
+    [
+        (
+            InputError("learning_rate is -1.0", "raise max_share", parameter=("learning_rate", "max_share")),
+            "--learning-rate is -1.0",
+            "raise --max-share",
+        ),
+        (
+            InputError("n_bits is 0", "give random_state.", parameter=("n_bits", "random_state")),
+            "--bits is 0",
+            "give --seed.",
+        ),
+        (
+            InputError("NpHash fits", "try out_of_core=False", parameter=("NpHash", "out_of_core=False")),
+            "method nphash fits",
+            "try --in-memory",
+        ),
+        (
+            CollectionError(
+                "no", "replace it with CreateSettings(force=True)", parameter="CreateSettings(force=True)"
+            ),
+            "no",
+            "replace it with --force",
+        ),
+        # An id that is called so, what is no option of the command, and errors that are about no parameter.
+        (InputError("id 'max_share'", "lower it", parameter="max_share"), None, None),
+        (InputError("clip_norm is 0", "on_duplicate", parameter=("clip_norm", "on_duplicate")), None, None),
+        (InputError("max_share of NpHash", "max_share"), None, None),
+        (CorpusError("NpHash is not UTF-8", ""), None, None),
+        (UsageError("no parameter 'x'", "there are n_bits, learning_rate"), None, None),
+    ],
+)
+def test_names_of_python_become_options(error, problem, hint):
+    before = error.problem, error.hint
+    error.rename(_names(cli.get_command(click.Context(cli), "fit")))
+    assert (error.problem, error.hint) == (before if problem is None else (problem, hint))
+
+
+def test_a_command_without_such_options():
+    error = InputError("NpHash needs n_bits", "max_share", parameter=("NpHash", "max_share"))
+    error.rename(_names(cli.get_command(click.Context(cli), "info")))
+    assert (error.problem, error.hint) == ("NpHash needs n_bits", "max_share")
+
+
+def corpus_of(tmp_path, made):
+    return write_jsonl(tmp_path / "corpus.jsonl", made)
+
+
+def test_errors_of_a_fit_name_its_options(tmp_path):
+    corpus, to = corpus_of(tmp_path, documents(6)), ["-o", tmp_path / "new"]
+    fails(
+        1,
+        "fit",
+        corpus,
+        *to,
+        "--min-documents",
+        100,
+        says=("hint: lower --min-documents, raise --max-share,"),
+    )
+    fails(1, "fit", corpus, *to, "--learning-rate", -1, says="nphash: --learning-rate is -1.0")
+    says = ("nphash: method nphash needs the word weights in memory", "or leave --out-of-core out")
+    fails(1, "fit", corpus, *to, "--out-of-core", says=says)
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / "file").touch()
+    fails(1, "fit", corpus, *to, says="new")
+
+
+def test_a_collection_in_the_way(tmp_path):
+    path, corpus = fresh(tmp_path), corpus_of(tmp_path, documents(3))
+    fails(1, "fit", corpus, "-o", path, says="or replace it with --force\n")
+    fails(1, "add", path, corpus, says="such documents with --if-exists, or add them under other ids")
+    fails(1, "remove", path, "nobody", says="pass over such ids with --ignore-missing\n")
+
+
+def test_labels_are_asked_for_where_a_method_needs_them(tmp_path):
+    bare = [Document(document.id, document.text) for document in documents(6)]
+    corpus, new = corpus_of(tmp_path, bare), tmp_path / "new"
+    says = ("nphash: method doc2hash-s learns from labels, but no document has one", "with --label-field,")
+    fails(1, "fit", corpus, "-o", new, "--method", "doc2hash-s", "--min-documents", 1, says=says)
+    with pytest.raises(InputError, match=r"^Doc2HashS learns .* with label_field, or take a method"):
+        Collection.create(new, create("doc2hash-s", n_bits=8), bare)
+    assert not new.exists() and json.loads(corpus.read_text(encoding="utf-8").splitlines()[0])["id"] == "d0"

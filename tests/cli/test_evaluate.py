@@ -108,11 +108,12 @@ def test_a_line_of_another_file_is_another_document(path, tmp_path):
 
 def test_progress_is_shown_on_a_terminal(path, monkeypatch):
     from helpers.collecting import Stream, streams
-    from nphash.cli.evaluate import _progress
+    from nphash.cli.evaluate import ASKED
+    from nphash.cli.progress import compared
 
     err = Stream(tty=True)
     with streams(Stream(), Stream(), err):
-        show = _progress(quiet=False)
-        assert _progress(quiet=True) is None
+        show = compared(False, ASKED)
+        assert compared(True, ASKED) is None
         show(7, 7)
     assert err.text() == "\rasked: 7 of 7 queries\n"

@@ -128,7 +128,7 @@ def test_from_any_format_to_an_answer(tmp_path, kind):
 
 @pytest.mark.parametrize("method", [name for name in METHODS if name != "watching"])
 def test_every_method_makes_a_collection(tmp_path, method):
-    from nphash.cli.parameters import parameter_types
+    from nphash.cli.methods import parameter_types
 
     [corpus] = make_jsonl(tmp_path)
     known = parameter_types(method)

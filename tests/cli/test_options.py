@@ -1,7 +1,7 @@
 import click
 import pytest
 
-from helpers.collecting import Stream, streams
+from helpers.collecting import Stream, opened, streams
 from nphash.cli import options
 from nphash.corpus import FORMATS, Matrix, ReadOptions
 from nphash.errors import CorpusError, UsageError
@@ -120,3 +120,12 @@ def test_bounds_are_told_when_they_are_broken():
     assert whole.convert("3", None, None) == 3
     with pytest.raises(click.BadParameter, match="6"):
         whole.convert("6", None, None)
+
+
+def test_documents_come_in_the_order_asked_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(options, "AT_ONCE", 3)
+    with opened(tmp_path) as collection:
+        wanted = [4, 0, 29, 4, 7, 7, 1]
+        assert [document.id for document in options.documents_in_order(collection, wanted)] == [
+            f"d{i}" for i in wanted
+        ]

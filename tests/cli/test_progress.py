@@ -9,9 +9,11 @@ from nphash.cli import progress
 from nphash.hashers import Progress
 
 
-def state(epoch=1, step=1, validation=float("nan"), best=0, left=75.0):
+def state(epoch=1, step=1, validation=float("nan"), best=0, first=3.0):
+    """A report of two epochs of five steps: a first one of 3 s, then 15 s each."""
+    seconds = first + 15 * (5 * (epoch - 1) + step - 1)
     terms = {"loss": 12.3456, "reconstruction": 12.0, "KL": 0.3456}
-    return Progress(epoch, 2, step, 5, terms, "P@100", validation, best, 3.0, left, {"W": np.zeros(1)})
+    return Progress(epoch, 2, step, 5, terms, "P@100", validation, best, seconds, 0.0, {"W": np.zeros(1)})
 
 
 def shown(tty, quiet=False, verbose=False):
@@ -113,3 +115,16 @@ def test_the_first_and_last_report_are_kept():
     for told in fit:
         callback(told)
     assert callback.first is fit[0] and callback.last is fit[-1]
+
+
+def test_comparing_is_shown_on_a_terminal_only(monkeypatch):
+    monkeypatch.setattr(progress, "SECONDS_BETWEEN_UPDATES", 0)
+    terminal, pipe = Stream(tty=True), Stream()
+    with streams(Stream(), Stream(), terminal):
+        show = progress.compared(quiet=False)
+        show(1500, 3000)
+        show(3000, 3000)
+        assert progress.compared(quiet=True) is None
+    assert terminal.text() == "\rcompared: 1,500 of 3,000 documents\rcompared: 3,000 of 3,000 documents\n"
+    with streams(Stream(), Stream(), pipe):
+        assert progress.compared(quiet=False) is None

@@ -67,16 +67,21 @@ class Training:
     def check(self) -> None:
         """Raise `InputError` for settings with which nothing can be learned."""
         if not is_count(self.epochs):
-            raise InputError(f"epochs is {self.epochs!r}", "give a whole number, 1 or more")
+            raise InputError(
+                f"epochs is {self.epochs!r}", "give a whole number, 1 or more", parameter="epochs"
+            )
         if not is_count(self.batch_size):
             raise InputError(
-                f"batch_size is {self.batch_size!r}", "give a whole number, 1 or more; 100 is usual"
+                f"batch_size is {self.batch_size!r}",
+                "give a whole number, 1 or more; 100 is usual",
+                parameter="batch_size",
             )
         first, last = schedule_ends(self.learning_rate, self.n_epochs, "learning_rate")
         if not (first > 0 and last >= 0):  # a last rate of 0 is reached when the last step is done
             raise InputError(
                 f"learning_rate is {self.learning_rate!r}",
                 "it must be positive at first and not negative at last; 0.001 is usual",
+                parameter="learning_rate",
             )
         if self.clip_norm is not None and not (is_number(self.clip_norm) and self.clip_norm > 0):
             raise InputError(f"clip_norm is {self.clip_norm!r}", "give a positive number, or None")

@@ -1,0 +1,111 @@
+"""``nphash add`` and ``nphash remove``: changes of what is in a collection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from nphash.cli.options import (
+    Sectioned,
+    collection_argument,
+    open_collection,
+    quiet_option,
+    read,
+    read_from_arguments,
+    reader_options,
+    threads_option,
+    wait_option,
+)
+from nphash.cli.output import many, note, note_wordless
+from nphash.cli.progress import counted_documents
+
+if TYPE_CHECKING:
+    from nphash.corpus import Document, Matrix, ReadOptions
+
+__all__ = ["add", "remove"]
+
+ADD = """Add documents to a collection.
+
+CORPUS is anything that 'nphash fit' reads. The documents are encoded by the model as it is;
+nothing is learned from them. All of them are added or, on any error, none.
+
+Documents without ids get them from file name and line (stdin:1 in a pipe). Another file of that name
+needs --id-prefix; --if-exists skips or replaces by such an id only what has the same text.
+"""
+
+REMOVE = """Remove documents from a collection by id.
+
+With - each line of standard input is an id. Removed documents are no longer found, but their
+text stays in its file until --compact (which also works without IDS) rewrites it.
+"""
+
+
+@click.command(cls=Sectioned, help=ADD)
+@collection_argument
+@click.argument("corpus")
+@click.option(
+    "--if-exists",
+    type=click.Choice(["error", "skip", "replace"]),
+    default="error",
+    show_default=True,
+    help="What to do with a document whose id is in the collection.",
+)
+@click.option("--id-prefix", metavar="TEXT", help="Put TEXT before each id.")
+@wait_option
+@threads_option
+@reader_options
+@quiet_option
+def add(
+    directory: Path,
+    corpus: str,
+    if_exists: str,
+    id_prefix: str | None,
+    wait: float,
+    reading: ReadOptions,
+    quiet: bool,
+) -> None:
+    """Run ``nphash add``."""
+    with open_collection(directory) as collection:
+        documents = counted_documents(read(corpus, reading, collection.manifest.corpus), quiet)
+        if id_prefix is not None:
+            documents = _prefixed(documents, id_prefix)
+        report = collection.add(documents, on_duplicate=if_exists, wait=wait)
+        said = [f"{report.added:,} added"]
+        said += [f"{report.replaced:,} of them replaced older ones"] if report.replaced else []
+        said += [f"{report.skipped:,} skipped"] if report.skipped else []
+        note(f"{', '.join(said)}; {many(len(collection), 'document')} in {directory}", quiet)
+        note_wordless(report.without_words, quiet, of_them=True)
+
+
+def _prefixed(documents: Iterator[Document] | Matrix, prefix: str) -> Iterator[Document] | Matrix:
+    """Put `prefix` before each id; who names a batch knows which ids are in it, so none is generated now."""
+    if isinstance(documents, Iterator):
+        return (replace(document, id=prefix + document.id, made_up=False) for document in documents)
+    return replace(documents, ids=[prefix + id_ for id_ in documents.ids], made_up=False)
+
+
+@click.command(help=REMOVE)
+@collection_argument
+@click.argument("ids", nargs=-1)
+@click.option("--ignore-missing", is_flag=True, help="Pass over ids that are not in the collection.")
+@click.option("--compact", is_flag=True, help="Rewrite the files without the removed text.")
+@wait_option
+@quiet_option
+def remove(
+    directory: Path, ids: tuple[str, ...], ignore_missing: bool, compact: bool, wait: float, quiet: bool
+) -> None:
+    """Run ``nphash remove``."""
+    if not ids and not compact:
+        raise click.UsageError("Give IDS, - to read them from standard input, or --compact.")
+    with open_collection(directory) as collection:
+        if ids:
+            gone = list(read_from_arguments(ids))
+            count = collection.remove(gone, ignore_missing=ignore_missing, wait=wait)
+            note(f"{count:,} removed; {many(len(collection), 'document')} in {directory}", quiet)
+        if compact:
+            collection.compact(wait=wait)
+            note(f"compacted: {many(len(collection), 'document')} in {directory}", quiet)
