@@ -83,7 +83,7 @@ def command(directory: Path, queries: str | None, k: int, reading: ReadOptions, 
     expected share.
     """
     from nphash.collection.evaluation import Sample, evaluate_own
-    from nphash.metrics.retrieval import code_statistics
+    from nphash.metrics import code_statistics
 
     use_threads(options["threads"])
     with open_collection(directory) as collection:

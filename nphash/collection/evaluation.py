@@ -13,8 +13,8 @@ from nphash.codes import Codes, hamming_distances, n_bytes
 from nphash.collection.documents import storable
 from nphash.corpus import Document, label_matrix
 from nphash.errors import InputError
+from nphash.metrics.ranking import Ranking, rank_by_score, ranking_figures, tie_groups
 from nphash.metrics.relevance import RelevantBlock, relevance_blocks
-from nphash.metrics.ties import Ranking, figures, rank_by_score, tie_groups
 
 if TYPE_CHECKING:
     from nphash.collection.collection import Collection
@@ -34,7 +34,7 @@ class Evaluation:
     Attributes
     ----------
     figures
-        By name, as `nphash.metrics.retrieval.retrieval` returns them.
+        By name, as `nphash.metrics.retrieval` returns them.
     n_queries, n_documents
         How many queries were asked, and of how many documents.
     k
@@ -244,7 +244,7 @@ def _figures(
         ranking = asked.rank(block, own, hit)
         near, good = ranking.total[:, :3].sum(axis=1), ranking.relevant[:, :3].sum(axis=1)
         yield {
-            **figures(ranking, k),
+            **ranking_figures(ranking, k),
             "precision_radius_2": good / np.maximum(near, 1),
             "precision_random": hit.sum(axis=1) / (n - (own >= 0)),
         }

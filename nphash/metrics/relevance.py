@@ -1,4 +1,4 @@
-"""Which documents count as relevant to a query: those that share at least one label with it.
+"""Relevance of documents to queries: they share at least one label.
 
 Labels are a vector with one class for each document, or an indicator matrix (documents x labels)
 with any number of labels, dense or sparse. `read_labels` reads them, for metrics and for every fit.
@@ -13,16 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from nphash.core.arguments import ones_of
+from nphash.core.typing import CSR, Array
 from nphash.errors import InputError
 
-__all__ = [
-    "RelevantBlock",
-    "n_labelled",
-    "number_classes",
-    "read_labels",
-    "relevance",
-    "relevance_blocks",
-]
+__all__ = ["RelevantBlock", "number_classes", "read_labels", "relevance", "relevance_blocks"]
 
 RelevantBlock = Callable[[int, int], npt.NDArray[np.bool_]]
 
@@ -70,7 +64,7 @@ def read_labels(y: Any, name: str = "y") -> Any:
 _INDICATOR = "for several labels a document give an indicator of 0 and 1, one column a label"
 
 
-def _check_classes(y: npt.NDArray[Any], name: str) -> None:
+def _check_classes(y: Array, name: str) -> None:
     hint = "give every document a class"
     if y.dtype.kind == "f" and not np.isfinite(y).all():
         raise InputError(f"{name} contains NaN or infinity (inf)", hint)
@@ -98,7 +92,7 @@ def _indicator(y: Any, name: str) -> Any:
     return indicator
 
 
-def number_classes(y: npt.NDArray[Any], name: str = "y") -> tuple[npt.NDArray[Any], npt.NDArray[np.intp]]:
+def number_classes(y: Array, name: str = "y") -> tuple[Array, npt.NDArray[np.intp]]:
     """Return the classes in their sorted order and the number of each document's class.
 
     Raises
@@ -136,18 +130,7 @@ def relevance(y_query: Any, y_database: Any) -> npt.NDArray[np.bool_]:
     >>> relevance([[1, 0, 1]], [[0, 1, 0], [0, 0, 1]])  # indicators: three labels
     array([[False,  True]])
     """
-    return relevance_blocks(y_query, y_database)(0, n_labelled(y_query))
-
-
-def n_labelled(y: Any) -> int:
-    """Return for how many documents ``y`` holds labels.
-
-    Examples
-    --------
-    >>> n_labelled([0, 1, 1])
-    3
-    """
-    return int(read_labels(y).shape[0])
+    return relevance_blocks(y_query, y_database)(0, read_labels(y_query).shape[0])
 
 
 def relevance_blocks(y_query: Any, y_database: Any) -> RelevantBlock:
@@ -179,7 +162,7 @@ def relevance_blocks(y_query: Any, y_database: Any) -> RelevantBlock:
     )
 
 
-def _same_class(query: npt.NDArray[Any], database: npt.NDArray[Any]) -> RelevantBlock:
+def _same_class(query: Array, database: Array) -> RelevantBlock:
     # Strings compare slowly, so classes are numbered once. 2 * 10^6 labels take about a second.
     _, numbers = number_classes(np.concatenate([query, database]), "y_query or y_database")
     few = numbers.astype(np.int32)
@@ -187,7 +170,7 @@ def _same_class(query: npt.NDArray[Any], database: npt.NDArray[Any]) -> Relevant
     return lambda start, stop: np.equal(query[start:stop, None], database[None, :])
 
 
-def _shared_label(query: Any, database: Any) -> RelevantBlock:
+def _shared_label(query: CSR, database: Any) -> RelevantBlock:
     # Sparse times dense costs (labels a document has) x (queries): much less than a dense product.
     def block(start: int, stop: int) -> npt.NDArray[np.bool_]:
         wanted = query[start:stop].toarray().T  # (n_labels, stop - start)

@@ -6,7 +6,7 @@ from nphash.codes import hamming_distances
 from nphash.collection.evaluation import Sample, cosine_of_own, evaluate, evaluate_own, own_numbers
 from nphash.corpus import Document
 from nphash.errors import InputError
-from nphash.metrics.retrieval import retrieval, retrieval_by_similarity
+from nphash.metrics import retrieval, retrieval_by_similarity
 
 
 def labels_of(docs):
