@@ -11,10 +11,11 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from nphash.core.jit._jit import jit
-from nphash.core.jit.bits import popcount
+from nphash.core.jit import jit
+from nphash.core.jit.words import popcount
 from nphash.core.typing import Ints, Words
-from nphash.search.kernels.top_k import TopK, limit_of, take
+from nphash.search.keys import SHIFT
+from nphash.search.top_k import TopK, limit_of, take
 
 __all__ = ["distance", "nearest", "sample_limits", "within"]
 
@@ -173,7 +174,7 @@ def _near(
             for w in range(n_words):
                 d += popcount(flat[i * n_words + w] ^ query[w])
             if d < limit and (allowed.size == 0 or allowed[first + i] != 0):
-                keys[found] = (np.uint64(d) << np.uint64(48)) | np.uint64(first + i)
+                keys[found] = (np.uint64(d) << SHIFT) | np.uint64(first + i)
                 found += 1
     return found
 
