@@ -17,6 +17,7 @@ from typing import Any, TypeVar, cast
 
 import numba
 
+from nphash.core.devices import uses
 from nphash.core.jit._cache import keep_safely
 
 __all__ = ["jit"]
@@ -45,7 +46,8 @@ def jit(fastmath: bool | set[str] = False, inline: bool = False) -> Callable[[F]
             options["inline"] = "always"
         if _use_cache:
             try:
-                return cast(F, keep_safely(numba.jit(cache=True, **options)(function)))
+                kernel = numba.jit(cache=True, **options)(function)
+                return cast(F, keep_safely(kernel) if uses("cache") else kernel)
             except RuntimeError:  # Numba found no writable folder for its cache
                 pass
         return cast(F, numba.jit(**options)(function))

@@ -15,6 +15,7 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 
+from nphash.core.devices import uses
 from nphash.core.jit._extending import intrinsic, overload
 from nphash.core.typing import Array
 
@@ -50,4 +51,7 @@ def _fetch_row(matrix: Any, row: Any) -> Callable[..., None]:
         for offset in range(0, length, _LINE):
             _emit_prefetch(start + offset)
 
-    return compiled
+    def nothing(matrix: Any, row: Any) -> None:
+        pass
+
+    return compiled if uses("prefetch") else nothing

@@ -23,6 +23,7 @@ import numpy as np
 from numba import types
 from numba.core import cgutils
 
+from nphash.core.devices import uses
 from nphash.core.jit._extending import intrinsic, overload
 from nphash.core.jit._jit import jit
 from nphash.core.jit.emission import ADDRESS, BYTES, address_of, constant, length_of
@@ -69,7 +70,7 @@ def places_of(z: Array) -> Array:
     (1, 0)
     """
     n_rows, n_bits = z.shape
-    if n_bits % 8 != 0 or not (np.abs(z) == 1).all():
+    if n_bits % 8 != 0 or not uses("sign-tables") or not (np.abs(z) == 1).all():
         return np.empty((n_rows, 0), np.int64)
     patterns = (z > 0).reshape(n_rows, -1, _BITS) @ (1 << np.arange(_BITS))  # (B, L / 4)
     places: Array = BYTES * (PATTERNS * np.arange(n_bits // _BITS) + patterns)
@@ -157,6 +158,71 @@ def separate(sums: Array, out: Array, at: int) -> None:
             row = sums[PATTERNS * group + pattern]
             out[bit, at : at + LANES] += row if pattern >> low & 1 else -row
     sums[:] = 0
+
+
+@jit()
+def _loop_fill_sums(columns: Array, at: int, sums: Array) -> None:
+    # Pattern 0 has all signs negative; the sum of pattern p is that of p without its highest one, and twice
+    # the row of this bit.
+    for group in range(len(sums) // PATTERNS):
+        for lane in range(LANES):
+            sums[PATTERNS * group, lane] = -(
+                (columns[_BITS * group, at + lane] + columns[_BITS * group + 1, at + lane])
+                + (columns[_BITS * group + 2, at + lane] + columns[_BITS * group + 3, at + lane])
+            )
+        for bit in range(_BITS):
+            row = columns[_BITS * group + bit, at : at + LANES]
+            for pattern in range(1 << bit):
+                one, zero = PATTERNS * group + pattern + (1 << bit), PATTERNS * group + pattern
+                for lane in range(LANES):
+                    sums[one, lane] = sums[zero, lane] + np.float32(2) * row[lane]
+
+
+@jit()
+def _loop_look_up(
+    sums: Array, places: Array, bias: Array, shifts: Array, at: int, out: Array, total: Array
+) -> None:
+    some = bias[at : at + LANES]
+    for row in range(len(places)):
+        scores = out[row, at : at + LANES]
+        for lane in range(LANES):
+            scores[lane] = 0
+        for i in range(places.shape[1]):
+            found = sums[np.uintp(places[row, i] // BYTES)]
+            for lane in range(LANES):
+                scores[lane] += found[lane]
+        exponentials(scores, some, shifts[row])
+        for lane in range(LANES):
+            total[row, lane] += scores[lane]
+
+
+@jit()
+def _loop_add_by_pattern(ds: Array, at: int, places: Array, sums: Array) -> None:
+    for row in range(len(places)):
+        source = ds[row, at : at + LANES]
+        for i in range(places.shape[1]):
+            target = sums[np.uintp(places[row, i] // BYTES)]
+            for lane in range(LANES):
+                target[lane] += source[lane]
+
+
+@jit()
+def _loop_separate(sums: Array, out: Array, at: int) -> None:
+    for group in range(len(sums) // PATTERNS):
+        block = sums[PATTERNS * group : PATTERNS * (group + 1)]
+        width = PATTERNS
+        for bit in range(_BITS):
+            target = out[_BITS * group + bit, at : at + LANES]
+            width //= 2
+            for lane in range(LANES):
+                target[lane] = 0
+            for i in range(width):
+                zero, one, kept = block[2 * i], block[2 * i + 1], block[i]
+                for lane in range(LANES):
+                    a, b = one[lane], zero[lane]
+                    target[lane] += a - b
+                    kept[lane] = a + b
+        block[:] = 0
 
 
 @intrinsic
@@ -277,7 +343,10 @@ def _fill_sums(columns: Any, at: Any, sums: Any) -> Callable[..., None]:
     def compiled(columns: Any, at: Any, sums: Any) -> None:
         _emit_fill_sums(columns, at, sums)
 
-    return compiled
+    def looped(columns: Any, at: Any, sums: Any) -> None:
+        _loop_fill_sums(columns, at, sums)
+
+    return compiled if uses("emission") else looped
 
 
 @overload(look_up, inline="always")
@@ -287,7 +356,10 @@ def _look_up(
     def compiled(sums: Any, places: Any, bias: Any, shifts: Any, at: Any, out: Any, total: Any) -> None:
         _emit_look_up(sums, places, bias, shifts, at, out, total)
 
-    return compiled
+    def looped(sums: Any, places: Any, bias: Any, shifts: Any, at: Any, out: Any, total: Any) -> None:
+        _loop_look_up(sums, places, bias, shifts, at, out, total)
+
+    return compiled if uses("emission") else looped
 
 
 @overload(add_by_pattern, inline="always")
@@ -295,7 +367,10 @@ def _add_by_pattern(ds: Any, at: Any, places: Any, sums: Any) -> Callable[..., N
     def compiled(ds: Any, at: Any, places: Any, sums: Any) -> None:
         _emit_add_by_pattern(ds, at, places, sums)
 
-    return compiled
+    def looped(ds: Any, at: Any, places: Any, sums: Any) -> None:
+        _loop_add_by_pattern(ds, at, places, sums)
+
+    return compiled if uses("emission") else looped
 
 
 @overload(separate, inline="always")
@@ -303,4 +378,7 @@ def _separate(sums: Any, out: Any, at: Any) -> Callable[..., None]:
     def compiled(sums: Any, out: Any, at: Any) -> None:
         _emit_separate(sums, out, at)
 
-    return compiled
+    def looped(sums: Any, out: Any, at: Any) -> None:
+        _loop_separate(sums, out, at)
+
+    return compiled if uses("emission") else looped
