@@ -12,7 +12,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from nphash.core.devices import uses
-from nphash.core.jit._jit import jit
+from nphash.core.jit import jit
 from nphash.core.typing import Array
 
 __all__ = ["Entries", "Order", "entries_of", "sort_by_word"]

@@ -27,16 +27,16 @@ W = TypeVar("W")
 class Gates(Protocol[W]):
     """Logic on words of some kind."""
 
-    def both(self, a: W, b: W) -> W:
+    def and_(self, a: W, b: W) -> W:
         """Return a and b."""
 
-    def either(self, a: W, b: W) -> W:
+    def or_(self, a: W, b: W) -> W:
         """Return a or b."""
 
-    def odd(self, a: W, b: W) -> W:
+    def xor(self, a: W, b: W) -> W:
         """Return a xor b."""
 
-    def odd3(self, a: W, b: W, c: W) -> W:
+    def xor3(self, a: W, b: W, c: W) -> W:
         """Return a xor b xor c."""
 
     def majority(self, a: W, b: W, c: W) -> W:
@@ -46,19 +46,19 @@ class Gates(Protocol[W]):
 class NumpyGates(NamedTuple):
     """Gates on NumPy arrays of unsigned integers."""
 
-    def both(self, a: Any, b: Any) -> Any:
+    def and_(self, a: Any, b: Any) -> Any:
         """Return a and b."""
         return a & b
 
-    def either(self, a: Any, b: Any) -> Any:
+    def or_(self, a: Any, b: Any) -> Any:
         """Return a or b."""
         return a | b
 
-    def odd(self, a: Any, b: Any) -> Any:
+    def xor(self, a: Any, b: Any) -> Any:
         """Return a xor b."""
         return a ^ b
 
-    def odd3(self, a: Any, b: Any, c: Any) -> Any:
+    def xor3(self, a: Any, b: Any, c: Any) -> Any:
         """Return a xor b xor c."""
         return a ^ b ^ c
 
@@ -94,16 +94,16 @@ class AdderTree(Generic[W]):
         column.append(word)
         if len(column) == 3 and level < len(self._columns) - 1:
             a, b, c = column
-            self._columns[level] = [self._gates.odd3(a, b, c)]
+            self._columns[level] = [self._gates.xor3(a, b, c)]
             self.add(level + 1, self._gates.majority(a, b, c))
 
     def overflow(self) -> W:
         """Return ones where the sum reaches the highest weight."""
         for level in range(len(self._columns) - 1):
             if len(self._columns[level]) == 2:  # `add` leaves at most two; their own digit is not needed
-                self.add(level + 1, self._gates.both(*self._columns[level]))
+                self.add(level + 1, self._gates.and_(*self._columns[level]))
         highest = self._columns[-1]
         overflow = highest[0]
         for word in highest[1:]:
-            overflow = self._gates.either(overflow, word)
+            overflow = self._gates.or_(overflow, word)
         return overflow

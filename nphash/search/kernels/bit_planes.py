@@ -22,8 +22,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from nphash.core.jit._jit import jit
-from nphash.core.jit.vectors import LANES, exchange, fill_triple
+from nphash.core.jit import jit
+from nphash.core.jit.words import LANES, exchange, fill_triple
 from nphash.core.typing import Words
 
 __all__ = ["BLOCK", "PER_SINGLE", "PER_TRIPLE", "Layout", "fill", "layout", "table_shape", "transpose"]

@@ -12,9 +12,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from nphash.core.jit._jit import jit
-from nphash.core.jit.bits import lowest_one, popcount
-from nphash.core.jit.vectors import LANES
+from nphash.core.jit import jit
+from nphash.core.jit.words import LANES, lowest_one, popcount
 from nphash.core.typing import Ints, Words
 from nphash.search.kernels.adder_tree import n_levels
 from nphash.search.kernels.bit_planes import BLOCK, fill, layout, table_shape, transpose

@@ -21,8 +21,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from nphash.core.jit._jit import jit
-from nphash.core.jit.bits import popcount, prefetch
+from nphash.core.jit import jit
+from nphash.core.jit.words import popcount, prefetch
 from nphash.core.typing import Ints, Words
 
 __all__ = ["OVER_BUDGET", "Buckets", "fill_buckets", "nearest", "within"]

@@ -11,8 +11,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from nphash.core.jit._jit import jit
-from nphash.core.jit.bits import popcount
+from nphash.core.jit import jit
+from nphash.core.jit.words import popcount
 from nphash.core.typing import Ints, Words
 from nphash.search.kernels.top_k import TopK, limit_of, take
 

@@ -7,23 +7,58 @@ The plain Python function is the same computation on NumPy arrays, with the same
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from llvmlite import ir
-from numba import types
 
-from nphash.core.jit._extending import intrinsic, overload
-from nphash.core.jit.emission import ADDRESS, constant
-from nphash.core.jit.vectors import LANES, WordEmitter, has_ternary, row_of
+from nphash.core.jit import emitted
+from nphash.core.jit.words import LANES
 from nphash.core.typing import Words
 from nphash.search.kernels.adder_tree import AdderTree, NumpyGates, n_levels
 from nphash.search.kernels.bit_planes import PER_SINGLE, PER_TRIPLE, layout
 
+if TYPE_CHECKING:
+    from nphash.core.jit.emission import Array, WordEmitter
+
 __all__ = ["scan_block"]
 
 
+def _emit_scan_block(
+    out: WordEmitter,
+    n_bytes: int,
+    tables: Array,
+    queries: Array,
+    parities: Array,
+    bias: Array,
+    hits: Array,
+    q: Any,
+    h: Any,
+) -> Any:
+    hit = _hits(out, 8 * n_bytes, tables.start, queries.row(q), parities.row(q), bias.row(q))
+    lanes = out.lanes_with_ones(hit)
+    out.store(hit, hits.row(h))  # also when it is zero: a branch would be guessed wrong at every hit
+    return lanes
+
+
+def _hits(out: WordEmitter, n_bits: int, table: Any, query: Any, parity: Any, digits: Any) -> Any:
+    plan, levels = layout(n_bits), n_levels(n_bits)
+    tree: AdderTree[Any] = AdderTree(levels, out)
+    patterns = [out.load_number(query, word) for word in range(plan.n_words)]
+    odds = [out.load_number(parity, word) for word in range(plan.n_words)]
+    digit = [out.spread(out.load_number(digits, level)) for level in range(levels)]
+    for level in range(levels - 1):
+        tree.add(level, digit[level])
+    for i, (word, shift) in enumerate(plan.triples):
+        base = out.plus(table, PER_TRIPLE * i)
+        tree.add(1, out.entry(base, patterns[word], shift, 3))
+        tree.add(0, out.entry(out.plus(base, 8), odds[word], shift, 1))
+    for i, (word, shift) in enumerate(plan.singles):
+        base = out.plus(table, PER_TRIPLE * len(plan.triples) + PER_SINGLE * i)
+        tree.add(0, out.entry(base, patterns[word], shift, 1))
+    return out.inverse(out.and_(tree.overflow(), digit[-1]))
+
+
+@emitted(_emit_scan_block)
 def scan_block(
     width: tuple[int, ...],
     tables: Words,
@@ -74,55 +109,3 @@ def scan_block(
     # The highest digit of the bias is zero only for limits so high that (nearly) all may pass.
     hits[h] = ~(tree.overflow() & bias[q, n_levels(n_bits) - 1])
     return sum(1 << lane for lane in range(LANES) if hits[h, lane])
-
-
-@intrinsic
-def _emit_scan_block(
-    typing: Any, width: Any, tables: Any, queries: Any, parities: Any, bias: Any, hits: Any, q: Any, h: Any
-) -> Any:
-    n_bits = 8 * width.count
-
-    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        out = WordEmitter(builder, has_ternary(context))
-        kinds = signature.args
-        table, query, parity, digits, hit = (
-            row_of(context, builder, kinds[i], args[i], at)
-            for i, at in ((1, constant(0)), (2, args[6]), (3, args[6]), (4, args[6]), (5, args[7]))
-        )
-        vector = _hits(out, n_bits, table, query, parity, digits)
-        some = builder.icmp_unsigned("!=", vector, out.every(0))
-        lanes = builder.zext(builder.bitcast(some, ir.IntType(LANES)), ADDRESS)
-        out.store(vector, hit)  # also when it is zero: a branch would be guessed wrong at every hit
-        return lanes
-
-    return types.int64(width, tables, queries, parities, bias, hits, types.int64, types.int64), emit
-
-
-def _hits(out: WordEmitter, n_bits: int, table: Any, query: Any, parity: Any, digits: Any) -> Any:
-    plan, levels = layout(n_bits), n_levels(n_bits)
-    tree: AdderTree[Any] = AdderTree(levels, out)
-    patterns = [out.load_number(query, word) for word in range(plan.n_words)]
-    odds = [out.load_number(parity, word) for word in range(plan.n_words)]
-    digit = [out.spread(out.load_number(digits, level)) for level in range(levels)]
-    for level in range(levels - 1):
-        tree.add(level, digit[level])
-    for i, (word, shift) in enumerate(plan.triples):
-        base = out.plus(table, PER_TRIPLE * i)
-        tree.add(1, out.entry(base, patterns[word], shift, 3))
-        tree.add(0, out.entry(out.plus(base, 8), odds[word], shift, 1))
-    for i, (word, shift) in enumerate(plan.singles):
-        base = out.plus(table, PER_TRIPLE * len(plan.triples) + PER_SINGLE * i)
-        tree.add(0, out.entry(base, patterns[word], shift, 1))
-    return out.inverse(out.both(tree.overflow(), digit[-1]))
-
-
-@overload(scan_block, inline="always")  # a call would pass 50 words of array descriptions on the stack
-def _scan_block(
-    width: Any, tables: Any, queries: Any, parities: Any, bias: Any, hits: Any, q: Any, h: Any
-) -> Callable[..., Any]:
-    def compiled(
-        width: Any, tables: Any, queries: Any, parities: Any, bias: Any, hits: Any, q: Any, h: Any
-    ) -> Any:
-        return _emit_scan_block(width, tables, queries, parities, bias, hits, q, h)
-
-    return compiled

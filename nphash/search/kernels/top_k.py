@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from nphash.core.jit._jit import jit
+from nphash.core.jit import jit
 from nphash.core.typing import Ints
 
 __all__ = ["TopK", "empty", "finish", "limit_of", "take"]

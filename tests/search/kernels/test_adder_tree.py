@@ -49,6 +49,6 @@ def test_levels(n_bits, levels):
 def test_gates_are_what_they_are_called():
     gates, table = NumpyGates(), [(a, b, c) for a in (0, 1) for b in (0, 1) for c in (0, 1)]
     for a, b, c in table:
-        assert gates.odd3(a, b, c) == (a + b + c) % 2
+        assert gates.xor3(a, b, c) == (a + b + c) % 2
         assert gates.majority(a, b, c) == (a + b + c >= 2)
-        assert (gates.both(a, b), gates.either(a, b), gates.odd(a, b)) == (a & b, a | b, a ^ b)
+        assert (gates.and_(a, b), gates.or_(a, b), gates.xor(a, b)) == (a & b, a | b, a ^ b)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nphash.core.jit._jit import jit
+from nphash.core.jit import jit
 from nphash.search.kernels import bit_sliced
 from nphash.search.kernels.adder_tree import n_levels
 from nphash.search.kernels.bit_planes import BLOCK, LANES
