@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nphash.core.jit._jit import jit
+from nphash.core.jit import jit
 from nphash.core.typing import Array
 
 __all__ = ["squared_hinge"]
