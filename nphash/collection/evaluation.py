@@ -19,7 +19,7 @@ from nphash.metrics.relevance import RelevantBlock, relevance_blocks
 if TYPE_CHECKING:
     from nphash.collection.collection import Collection
 
-__all__ = ["Evaluation", "Sample", "cosine_of_own", "evaluate", "evaluate_own", "own_numbers"]
+__all__ = ["Evaluation", "Sample", "cosine_of_own", "evaluate", "evaluate_own", "rows_of_queries"]
 
 PAIRS_AT_ONCE = 1 << 19  # (query, document) pairs compared at once; 8 bytes each for up to 64 bits
 
@@ -71,7 +71,7 @@ def evaluate(
     k
         At most the number of documents.
     own
-        `own_numbers` of the queries: each leaves itself out. None: no query is a document.
+        `rows_of_queries` of the queries: each leaves itself out. None: no query is a document.
     progress
         Called with how many queries were measured, and of how many.
 
@@ -95,7 +95,7 @@ def evaluate(
     return Evaluation(found, int(labelled.sum()), len(collection), k, int((~labelled).sum()))
 
 
-def own_numbers(collection: Collection, queries: Sequence[Document]) -> Numbers:
+def rows_of_queries(collection: Collection, queries: Sequence[Document]) -> Numbers:
     """Return for each query its number among the documents of a collection, or -1 if it is none of them.
 
     A query is the document with its id; where the reader made that up, only if the text is the same.

@@ -8,7 +8,6 @@ call of a kernel lasts much longer than a tenth of a second, so that Ctrl-C is n
 from __future__ import annotations
 
 import math
-import threading
 from collections.abc import Callable, Iterator
 from typing import NamedTuple, TypeVar
 
@@ -152,7 +151,7 @@ def _within_sliced(
 
 def _run(one_tile: Callable[[int, int, Pieces], T], scan: Scan, tile: int) -> list[list[T]]:
     """Run ``one_tile`` over all queries and rows; return for each tile the results of its row ranges."""
-    rows, stopped = scan.rows, threading.Event()
+    rows, stopped = scan.rows, [False]
     n, n_queries = rows.n - rows.start, len(scan.queries)
     threads = max(1, min(scan.threads, n * rows.n_words * n_queries // _SHARE))
     few = n_queries < (64 if scan.sliced else 2) * threads
@@ -165,19 +164,19 @@ def _run(one_tile: Callable[[int, int, Pieces], T], scan: Scan, tile: int) -> li
 
         def pieces(size: int) -> Iterator[tuple[int, Words]]:
             for first, words in rows.pieces(rows.start + low, rows.start + high, size):
-                if stopped.is_set():
+                if stopped[0]:
                     raise KeyboardInterrupt
                 yield first, words.reshape(-1)
 
         try:
             return one_tile(*queries, pieces)
         except BaseException:  # Ctrl-C as well: the other threads see it before their next piece
-            stopped.set()
+            stopped[0] = True
             raise
 
     try:
         results = run_blocks(one_job, cut(len(jobs), 1), threads)
     finally:
-        stopped.set()
+        stopped[0] = True
     planner.record_loaded("bit-sliced" if scan.sliced else "popcount", rows.n_bits)
     return [results[i : i + len(ranges)] for i in range(0, len(results), len(ranges))]
