@@ -199,7 +199,7 @@ def within(
 ) -> tuple[int, int]:
     """Write (query, key) pairs of codes at most ``radius`` away, block by block, until ``out`` is full.
 
-    Returns how many were written and the code to go on with (n at the end). ``out`` needs room
+    Returns how many were written and the code to go on with (n at the end). ``out`` needs space
     for all hits of one block, at most 512 for each query.
     """
     n_words = queries.shape[1]
