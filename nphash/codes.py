@@ -8,8 +8,6 @@ byte order a word has does not matter to a Hamming distance.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
@@ -110,7 +108,7 @@ def unpack(codes: Codes, n_bits: int) -> npt.NDArray[np.bool_]:
     return np.unpackbits(check_codes(codes, n_bits), axis=1, count=n_bits).astype(bool)
 
 
-def check_codes(codes: Any, n_bits: int) -> Codes:
+def check_codes(codes: npt.ArrayLike, n_bits: int) -> Codes:
     """Return ``codes`` as a C-contiguous uint8 array of whole words a row.
 
     Rows of only ceil(n_bits / 8) bytes, as ``np.packbits``, FAISS and sentence-transformers (``ubinary``)

@@ -23,7 +23,7 @@ from nphash.core.arguments import check_count
 from nphash.core.threads import cut
 from nphash.core.typing import Array, Ints
 from nphash.errors import InputError
-from nphash.metrics.relevance import read_labels, relevance_blocks
+from nphash.metrics.relevance import YLike, read_labels, relevance_blocks
 
 __all__ = ["Ranking", "code_statistics", "precision_at_k", "rank_by_score", "ranking_figures"]
 __all__ += ["ranking_precision", "retrieval", "retrieval_by_similarity", "tie_groups"]
@@ -146,7 +146,7 @@ def _ndcg(ranking: Ranking, k: int, all_relevant: Ints) -> Floats:
 
 
 def precision_at_k(
-    query_codes: Codes, y_query: Any, database_codes: Codes, y_database: Any, n_bits: int, k: int = 100
+    query_codes: Codes, y_query: YLike, database_codes: Codes, y_database: YLike, n_bits: int, k: int = 100
 ) -> float:
     """Return the mean expected precision at ``k``: the figure by which models are selected.
 
@@ -182,7 +182,7 @@ def precision_at_k(
 
 
 def retrieval(
-    query_codes: Codes, y_query: Any, database_codes: Codes, y_database: Any, n_bits: int, k: int = 100
+    query_codes: Codes, y_query: YLike, database_codes: Codes, y_database: YLike, n_bits: int, k: int = 100
 ) -> dict[str, float]:
     """Return every retrieval figure, averaged over the queries.
 
@@ -214,8 +214,8 @@ def retrieval(
 
 def retrieval_by_similarity(
     similarities: npt.ArrayLike | Callable[[int, int], Any],
-    y_query: Any,
-    y_database: Any,
+    y_query: YLike,
+    y_database: YLike,
     k: int = 100,
 ) -> dict[str, float]:
     """Return the figures of `retrieval` (but the radius) for real-valued similarities.
@@ -242,9 +242,9 @@ def retrieval_by_similarity(
     (0.75, 0.5, 1.0)
     """
     rows = similarities if callable(similarities) else _rows_of(similarities)
-    y_query, y_database = read_labels(y_query, "y_query"), read_labels(y_database, "y_database")
-    shape = y_query.shape[0], y_database.shape[0]
-    relevant = relevance_blocks(y_query, y_database)
+    y = read_labels(y_query, "y_query"), read_labels(y_database, "y_database")
+    shape = y[0].shape[0], y[1].shape[0]
+    relevant = relevance_blocks(*y)
     figures = []
     for start, stop in _blocks(*shape, k):
         scores = rows(start, stop)
@@ -338,20 +338,20 @@ def _blocks(n_queries: int, n_database: int, k: int) -> list[tuple[int, int]]:
 
 
 def _rank_codes(
-    query_codes: Codes, y_query: Any, database_codes: Codes, y_database: Any, n_bits: int, k: int
+    query_codes: Codes, y_query: YLike, database_codes: Codes, y_database: YLike, n_bits: int, k: int
 ) -> Iterator[Ranking]:
     """Yield the tie groups, one for each distance 0 to ``n_bits``, of a block of queries at a time."""
     queries = as_words(check_codes(query_codes, n_bits))
     database = as_words(check_codes(database_codes, n_bits))
-    y_query, y_database = read_labels(y_query, "y_query"), read_labels(y_database, "y_database")
-    shapes = (len(queries), len(database)), (y_query.shape[0], y_database.shape[0])
+    y = read_labels(y_query, "y_query"), read_labels(y_database, "y_database")
+    shapes = (len(queries), len(database)), (y[0].shape[0], y[1].shape[0])
     if shapes[0] != shapes[1]:
         raise InputError(
             f"there are codes of {shapes[0][0]} queries and {shapes[0][1]} documents, "
             f"but labels of {shapes[1][0]} and {shapes[1][1]}",
             "give the labels of exactly the documents whose codes are given",
         )
-    relevant = relevance_blocks(y_query, y_database)
+    relevant = relevance_blocks(*y)
     for start, stop in _blocks(*shapes[0], k):
         distance = np.zeros((stop - start, len(database)), np.intp)  # (Q, N)
         for word in range(queries.shape[1]):

@@ -7,21 +7,22 @@ with any number of labels, dense or sparse. `read_labels` reads them, for metric
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from nphash.core.arguments import ones_of
-from nphash.core.typing import CSR, Array
+from nphash.core.typing import CSR, Array, MatrixLike
 from nphash.errors import InputError
 
-__all__ = ["RelevantBlock", "number_classes", "read_labels", "relevance", "relevance_blocks"]
+__all__ = ["RelevantBlock", "YLike", "number_classes", "read_labels", "relevance", "relevance_blocks"]
 
-RelevantBlock = Callable[[int, int], npt.NDArray[np.bool_]]
+YLike: TypeAlias = MatrixLike  # labels: a class vector, or an indicator matrix
+RelevantBlock: TypeAlias = Callable[[int, int], npt.NDArray[np.bool_]]
 
 
-def read_labels(y: Any, name: str = "y") -> Any:
+def read_labels(y: YLike, name: str = "y") -> Any:
     """Return labels as a vector of classes (n,) or as an indicator, a bool `scipy.sparse.csr_matrix` (n, C).
 
     Parameters
@@ -46,19 +47,20 @@ def read_labels(y: Any, name: str = "y") -> Any:
     array([[ True, False],
            [ True,  True]])
     """
+    labels: Any = y
     if not hasattr(y, "tocsr"):
         try:
-            y = np.asarray(y)
+            labels = np.asarray(y)
         except ValueError:  # rows of different lengths are no array
             raise InputError(f"{name} holds lists of different lengths", _INDICATOR) from None
-        if y.ndim == 2 and y.shape[1] == 1:
-            y = y[:, 0]
-    if y.ndim == 1 and isinstance(y, np.ndarray):
-        _check_classes(y, name)
-        return y
-    if y.ndim == 2:
-        return _indicator(y, name)
-    raise InputError(f"{name} has shape {y.shape}", "give a vector of classes or an indicator matrix")
+        if labels.ndim == 2 and labels.shape[1] == 1:
+            labels = labels[:, 0]
+    if labels.ndim == 1 and isinstance(labels, np.ndarray):
+        _check_classes(labels, name)
+        return labels
+    if labels.ndim == 2:
+        return _indicator(labels, name)
+    raise InputError(f"{name} has shape {labels.shape}", "give a vector of classes or an indicator matrix")
 
 
 _INDICATOR = "for several labels a document give an indicator of 0 and 1, one column a label"
@@ -113,7 +115,7 @@ def number_classes(y: Array, name: str = "y") -> tuple[Array, npt.NDArray[np.int
         ) from None
 
 
-def relevance(y_query: Any, y_database: Any) -> npt.NDArray[np.bool_]:
+def relevance(y_query: YLike, y_database: YLike) -> npt.NDArray[np.bool_]:
     """Return for every query and document whether they share a label, shape (n_queries, n_database).
 
     Raises
@@ -133,7 +135,7 @@ def relevance(y_query: Any, y_database: Any) -> npt.NDArray[np.bool_]:
     return relevance_blocks(y_query, y_database)(0, read_labels(y_query).shape[0])
 
 
-def relevance_blocks(y_query: Any, y_database: Any) -> RelevantBlock:
+def relevance_blocks(y_query: YLike, y_database: YLike) -> RelevantBlock:
     """Return a function that gives `relevance` for the queries ``start`` to ``stop`` only.
 
     It lets metrics go through many queries without a queries x documents matrix in memory.
@@ -170,7 +172,7 @@ def _same_class(query: Array, database: Array) -> RelevantBlock:
     return lambda start, stop: np.equal(query[start:stop, None], database[None, :])
 
 
-def _shared_label(query: CSR, database: Any) -> RelevantBlock:
+def _shared_label(query: CSR, database: CSR) -> RelevantBlock:
     # Sparse times dense costs (labels a document has) x (queries): much less than a dense product.
     def block(start: int, stop: int) -> npt.NDArray[np.bool_]:
         wanted = query[start:stop].toarray().T  # (n_labels, stop - start)

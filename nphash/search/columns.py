@@ -11,18 +11,22 @@ row is built only when it is first needed (to remove, to filter by id, or to che
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from nphash.core.typing import Array, Ints
 from nphash.errors import InputError
 
-__all__ = ["Column", "Ids"]
+__all__ = ["Column", "Ids", "IdsLike"]
 
 _CHUNK = 1 << 26  # bytes
 
-NewIds = Ints | list[str] | None  # None: the next insertion numbers
+IdsLike: TypeAlias = npt.ArrayLike | Iterable[int] | Iterable[str]  # what a user may give
+NewIds: TypeAlias = Ints | list[str] | None  # None: the next insertion numbers
+Mark: TypeAlias = tuple[int, int, Array, int]
 
 
 class Column:
@@ -60,11 +64,11 @@ class Column:
             self.restore(before)
             raise
 
-    def mark(self) -> tuple[Any, ...]:
+    def mark(self) -> Mark:
         """Return what `restore` needs to take back everything appended from now on."""
         return len(self._chunks), self._closed, self._tail, self._used
 
-    def restore(self, mark: tuple[Any, ...]) -> None:
+    def restore(self, mark: Mark) -> None:
         """Forget what was appended since ``mark``."""
         n_chunks, self._closed, self._tail, self._used = mark
         del self._chunks[n_chunks:]
@@ -133,7 +137,7 @@ class Ids:
             return "text"
         return "insertion" if self._numbers is None else "integer"
 
-    def check(self, ids: Any, n: int) -> NewIds:
+    def check(self, ids: IdsLike | None, n: int) -> NewIds:
         """Return new ids ready for `append`; nothing is changed.
 
         Raises
@@ -208,7 +212,7 @@ class Ids:
             return positions.astype(np.int64, copy=False)
         return self._numbers.take(positions)
 
-    def positions(self, ids: Any) -> Ints:
+    def positions(self, ids: IdsLike) -> Ints:
         """Return the rows that ``ids`` name.
 
         Raises
@@ -303,22 +307,20 @@ class _Texts:
         }
 
 
-def _as_names(ids: Any) -> Ints | list[str]:
+def _as_names(ids: IdsLike) -> Ints | list[str]:
     """Return ids as int64 numbers or as a list of strings."""
-    if isinstance(ids, (str, int, np.integer)):
-        ids = [ids]
-    array = ids if isinstance(ids, np.ndarray) else None
+    given: Any = [ids] if isinstance(ids, (str, int, np.integer)) else ids
+    array = given if isinstance(given, np.ndarray) else None
     if array is None:
-        ids = list(ids)
-        texts = sum(isinstance(name, str) for name in ids)
-        if texts and texts == len(ids):
-            return [str(name) for name in ids]
+        given = list(given)
+        texts = sum(isinstance(name, str) for name in given)
+        if texts and texts == len(given):
+            return [str(name) for name in given]
+        array = np.asarray(given, dtype=object if texts else None)
         # Of integers too large for int64 NumPy makes floats; as objects they stay what they are.
-        whole = all(isinstance(name, (int, np.integer)) and not isinstance(name, bool) for name in ids)
-        array = np.asarray(ids, dtype=object if texts or whole else None)
-        if whole:
-            _check_range(ids)
-            array = array.astype(np.int64)
+        if array.dtype.kind in "fO" and all(isinstance(name, (int, np.integer)) for name in given):
+            _check_range(given)
+            array = np.array(given, dtype=object).astype(np.int64)
     if array.ndim == 1 and array.dtype.kind in "iu":
         if array.size and array.dtype == np.uint64:
             _check_range([int(array.max())])

@@ -187,9 +187,10 @@ class SearchExecutor:
         each = buckets.within(rows, queries[:trial], radius, budget, self.threads)
         if sum(one is None for one in each) * 2 <= trial or self.strategy == "multi-index":
             each += buckets.within(rows, queries[trial:], radius, budget, self.threads)
-        each += [None] * (len(queries) - len(each))
-        parts = [(np.full(len(one), q), one) for q, one in enumerate(each) if one is not None]
-        done = np.array([one is not None for one in each], bool)
+        done = np.array([one is not None for one in each] + [False] * (len(queries) - len(each)), bool)
+        looked_up = [one for one in each if one is not None]
+        query = np.repeat(np.flatnonzero(done), np.array([len(one) for one in looked_up], np.int64))
+        parts = [(query, np.concatenate([np.empty(0, np.uint64), *looked_up]))]
         for chosen, part in ((~done, rows), (done, rows.since(buckets.n))):
             if chosen.any() and part.n_allowed:
                 offsets, found = self._scan_within(part, queries[chosen], radius)

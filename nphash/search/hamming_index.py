@@ -13,6 +13,7 @@ from nphash.core.arguments import check_count
 from nphash.core.typing import Array, Ints, Progress, Words
 from nphash.errors import CollectionError, InputError
 from nphash.search import files, keys
+from nphash.search.columns import IdsLike
 from nphash.search.executor import SearchExecutor
 from nphash.search.planner import Plan
 from nphash.search.table import Rows, Table
@@ -82,7 +83,7 @@ class HammingIndex:
         rows = self._table.rows
         return rows.at(rows.positions()).view(np.uint8)
 
-    def add(self, codes: Codes, ids: Any = None) -> None:
+    def add(self, codes: Codes, ids: IdsLike | None = None) -> None:
         """Append codes: all of them or, after an error, none.
 
         Parameters
@@ -107,7 +108,7 @@ class HammingIndex:
         """
         self._table.add(codes, ids)
 
-    def remove(self, ids: Any) -> None:
+    def remove(self, ids: IdsLike) -> None:
         """Remove the codes with these ids: all of them or, after an error, none.
 
         Raises
@@ -173,7 +174,7 @@ class HammingIndex:
             raise CollectionError(f"{os.fspath(path)} is damaged ({error})", "build it again") from error
         return index
 
-    def search(self, codes: Codes, k: int = 10, *, where: Any = None) -> tuple[Distances, Names]:
+    def search(self, codes: Codes, k: int = 10, *, where: IdsLike | None = None) -> tuple[Distances, Names]:
         """Return the ``k`` nearest codes of each query.
 
         Parameters
@@ -201,7 +202,9 @@ class HammingIndex:
         found = self._executor.nearest(rows, queries, min(_check_k(k), rows.n_allowed))
         return keys.distances(found), self._table.ids.at(keys.positions(found))
 
-    def within(self, codes: Codes, radius: int, *, where: Any = None) -> tuple[Ints, Distances, Names]:
+    def within(
+        self, codes: Codes, radius: int, *, where: IdsLike | None = None
+    ) -> tuple[Ints, Distances, Names]:
         """Return all codes at most ``radius`` bits from each query.
 
         Parameters
@@ -383,7 +386,7 @@ class HammingIndex:
         HammingIndex.__init__(self, state["facts"]["n_bits"], state["threads"], state["strategy"])
         self._restore(state["facts"], state["arrays"])
 
-    def _prepare(self, codes: Codes, where: Any) -> tuple[Words, Rows]:
+    def _prepare(self, codes: Codes, where: IdsLike | None) -> tuple[Words, Rows]:
         queries = as_words(check_codes(codes, self.n_bits))
         if not queries.flags.writeable:  # another type to Numba: every kernel would be compiled again
             queries = queries.copy()
@@ -391,7 +394,7 @@ class HammingIndex:
         return queries, self._not_empty(rows, where)
 
     @staticmethod
-    def _not_empty(rows: Rows, where: Any) -> Rows:
+    def _not_empty(rows: Rows, where: IdsLike | None) -> Rows:
         if not rows.n_allowed:
             raise InputError(
                 "there is nothing to search" + (" with this filter" if where is not None else ""),
@@ -400,9 +403,9 @@ class HammingIndex:
         return rows
 
 
-def _check_k(k: Any) -> int:
+def _check_k(k: int) -> int:
     return check_count(k, "k", hint="10 is usual; len(index) gives all")
 
 
-def _check_radius(radius: Any) -> int:
+def _check_radius(radius: int) -> int:
     return check_count(radius, "radius", least=0, hint="2 is usual")

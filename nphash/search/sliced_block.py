@@ -191,16 +191,16 @@ def _emit_scan_block(
     parities: Array,
     bias: Array,
     hits: Array,
-    q: Any,
-    h: Any,
-) -> Any:
+    q: Word,
+    h: Word,
+) -> Word:
     hit = _hits(out, 8 * n_bytes, tables.start, queries.row(q), parities.row(q), bias.row(q))
     lanes = out.lanes_with_ones(hit)
     out.store(hit, hits.row(h))  # also when it is zero: a branch would be guessed wrong at every hit
     return lanes
 
 
-def _hits(out: WordEmitter, n_bits: int, table: Any, query: Any, parity: Any, digits: Any) -> Word:
+def _hits(out: WordEmitter, n_bits: int, table: Word, query: Word, parity: Word, digits: Word) -> Word:
     plan, levels = layout(n_bits), n_levels(n_bits)
     tree = AdderTree(levels, Gates(out.and_, out.or_, out.xor3, out.majority))
     patterns = [out.load_number(query, word) for word in range(plan.n_words)]

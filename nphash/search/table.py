@@ -8,7 +8,7 @@ Python thread do not disturb it.
 from __future__ import annotations
 
 import threading
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,7 @@ import numpy.typing as npt
 from nphash.codes import Codes, as_words, check_codes, n_bytes
 from nphash.core.typing import Array, Ints, Words
 from nphash.errors import InputError
-from nphash.search.columns import Column, Ids
+from nphash.search.columns import Column, Ids, IdsLike
 
 __all__ = ["ALL", "Allowed", "Rows", "Table"]
 
@@ -116,7 +116,7 @@ class Table:
         self._codes = Column(np.empty((0, n_bytes(n_bits) // 8), np.uint64))
         self.rows = Rows(n_bits, (), 0, ALL, 0)
 
-    def add(self, codes: Codes, ids: Any) -> None:
+    def add(self, codes: Codes, ids: IdsLike | None) -> None:
         """Append codes; see `HammingIndex.add`."""
         codes = check_codes(codes, self.n_bits)
         with self.lock:
@@ -135,7 +135,7 @@ class Table:
             segments, n = tuple(self._codes.parts()), len(self._codes)
             self.rows = Rows(self.n_bits, segments, n, allowed, rows.n_allowed + len(codes))
 
-    def remove(self, ids: Any) -> None:
+    def remove(self, ids: IdsLike) -> None:
         """Mark codes as removed; see `HammingIndex.remove`."""
         with self.lock:
             positions = self.ids.positions(ids)
@@ -152,7 +152,7 @@ class Table:
         """Return the ids of the rows that may be found."""
         return self.ids.at(rows.positions())
 
-    def filtered(self, where: Any) -> Rows:
+    def filtered(self, where: IdsLike) -> Rows:
         """Return the rows that a filter lets through: a boolean mask over those present, or a list of ids.
 
         Raises
