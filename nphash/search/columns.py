@@ -155,6 +155,8 @@ class Ids:
         names = _as_names(ids)
         if len(names) != n:
             raise InputError(f"there are {n} codes but {len(names)} ids", "give one id for each code")
+        if not n:
+            return None  # of no kind
         is_text = isinstance(names, list)
         if self.n and is_text != (self.kind == "text"):
             kinds = ("strings", "integers") if is_text else ("integers", "strings")
