@@ -44,6 +44,7 @@ Step = Callable[[Order, int], float]
 
 def nphash_step(X: Any, bits: int, threads: int, engine: str = "auto") -> Step:
     """Return this package's step."""
+    from nphash.core.devices import uses
     from nphash.core.threads import single_threaded_blas
     from nphash.engine.look_ahead import LookAhead
     from nphash.engine.select import create_engine
@@ -59,12 +60,13 @@ def nphash_step(X: Any, bits: int, threads: int, engine: str = "auto") -> Step:
         guard = single_threaded_blas()  # kept by `step`: without a reference it would end at once
         guard.__enter__()
 
-    ahead, waiting = LookAhead(X.shape[1]), deque[Any]()
+    ahead, waiting = LookAhead(X.shape[1]) if uses("look-ahead") and uses("deferred") else None, deque[Any]()
 
     def step(order: Order, number: int, guard: Any = guard) -> float:
         for rows in order[number + len(waiting) :]:
             x = runner.take(X, rows)
-            ahead.announce(x.indices, RATE)
+            if ahead is not None:
+                ahead.announce(x.indices, RATE)
             waiting.append(x)
         x = waiting.popleft()
         adam.catch_up(x.indices)

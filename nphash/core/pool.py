@@ -11,12 +11,16 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
+from typing import Any
+
+from nphash.core.devices import uses
 
 __all__ = ["Call", "Pool", "end_calls", "pool_of"]
 
 _lock = threading.Lock()
-_pools: dict[int, Pool] = {}
+_pools: dict[int, Any] = {}
 _forks = 0  # how often the process has become a child of itself
 
 _CALLER, _WORKER = "caller", "worker"
@@ -127,11 +131,24 @@ class Pool:
         return None
 
 
-def pool_of(threads: int) -> Pool:
+class _Executor:
+    """The standard library's pool in the place of `Pool`."""
+
+    def __init__(self, workers: int) -> None:
+        self._executor = ThreadPoolExecutor(workers)
+
+    def ask(self, call: Call, later: bool = False) -> None:
+        self._executor.submit(call.answer)
+
+    def busy(self) -> bool:
+        return False
+
+
+def pool_of(threads: int) -> Any:
     """Return the pool of those who use so many threads, the caller one of them."""
     with _lock:
         if threads not in _pools:
-            _pools[threads] = Pool(threads - 1)
+            _pools[threads] = (Pool if uses("pool") else _Executor)(threads - 1)
         return _pools[threads]
 
 

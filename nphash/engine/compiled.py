@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from nphash.core.devices import uses
 from nphash.core.threads import cut, run_blocks
 from nphash.core.typing import Array, Back, Backs
 from nphash.engine.background import Background
@@ -62,12 +63,16 @@ class CompiledEngine(Engine):
 
     def take(self, X: Any, rows: Array) -> Any:
         """Return the documents with these numbers, which must exist."""
-        if getattr(X, "format", None) != "csr" or rows.size > X.shape[0]:  # shards, or repeats
+        if (
+            getattr(X, "format", None) != "csr" or rows.size > X.shape[0] or not uses("row-kernels")
+        ):  # shards, or repeats
             return X[rows]
         return with_entries(X, *take_rows(X.indptr, X.indices, X.data, rows))
 
     def scale_rows(self, X: Any, length: float) -> Any:
         """Documents of one length, as `nphash.nn.sparse_rows.scale_rows`."""
+        if not uses("row-kernels"):
+            return super().scale_rows(X, length)
         weights = np.empty_like(X.data)
         scaled_rows(X.indptr, X.data, length, weights)
         return with_weights(X, weights)
@@ -78,12 +83,16 @@ class CompiledEngine(Engine):
         if X.shape[1] != len(W):
             raise InputError(f"X has {X.shape[1]} columns, W {len(W)} rows", "each word has a row of W")
         with profile.measure("first layer"):
-            h = csr_times_dense(X.indptr, X.indices, X.data, W, self.threads)  # (B, H)
+            if uses("first-layer"):
+                h = csr_times_dense(X.indptr, X.indices, X.data, W, self.threads)  # (B, H)
+            else:
+                h = np.asarray(X @ W, dtype=W.dtype)
             h += b
 
         def back(dh: Array) -> tuple[Any, ...]:
             words = self._order(X).words
-            return _FirstLayerGradient(self._entries(X), words, np.ascontiguousarray(dh)), dh.sum(axis=0)
+            kind = _FirstLayerGradient if uses("deferred") else _AllRowsGradient
+            return kind(self._entries(X), words, np.ascontiguousarray(dh)), dh.sum(axis=0)
 
         return h, profile.around("first layer, backward", back)
 
@@ -101,7 +110,7 @@ class CompiledEngine(Engine):
 
     def relu(self, x: Array) -> tuple[Array, Back]:
         """Rectifier, in one pass."""
-        if not x.flags.c_contiguous:
+        if not x.flags.c_contiguous or not uses("row-kernels"):
             return super().relu(x)
         y = np.empty_like(x)
         rectify(x.reshape(-1), y.reshape(-1))
@@ -127,7 +136,7 @@ class CompiledEngine(Engine):
 
     def _product(self, x: Array, W: Array) -> Array:
         n = W.shape[1]
-        if x.shape[0] * W.size < _SMALL:
+        if x.shape[0] * W.size < _SMALL or not uses("column-blocks"):
             return x @ W
         out = np.empty((x.shape[0], n), x.dtype)
         run_blocks(lambda i, j: np.matmul(x, W[:, i:j], out=out[:, i:j]), cut(n, _COLUMNS), self.threads)
@@ -216,6 +225,8 @@ class _Decoding:
         factors = np.empty((self.n_tiles, len(self.z)), dtype)  # (N, B)
         factors[:] = self.inverse * (scale * self.mass)
         ds = ScoreGradient(self.E, factors, dtype.type(scale), self.entries)
+        if not uses("background"):
+            self.background = None
         dW = _DecoderGradient(self.codes, ds, self.W.shape, self.width, self.background)
         return dz, dW, _BiasGradient(ds, self.b.shape, self.width, self.background)
 
@@ -235,6 +246,27 @@ class _FirstLayerGradient(RowGradient):
         self, w: Array, m: Array, v: Array, settings: Array, rows: Array, gaps: Array, table: Array
     ) -> None:
         first_layer.update_rows(self.entries, self.dh, rows, w, m, v, settings, gaps, table)
+
+
+class _AllRowsGradient(LazyGradient):
+    """The same for Adam on all rows in every step."""
+
+    def __init__(self, entries: Entries, words: Array, dh: Array) -> None:
+        self.entries, self.rows, self.dh = entries, words, dh
+        self.shape, self.dtype = (entries.starts.size - 1, dh.shape[1]), dh.dtype
+
+    def blocks(self) -> list[tuple[int, int]]:
+        return _shares(self.shape[0], 4 * _SHARES)
+
+    def fill(self, out: Array, start: int, stop: int) -> None:
+        out[start:stop] = 0
+        first_layer.fill_rows(self.entries, self.dh, np.arange(start, stop), out)
+
+    def update(self, w: Array, m: Array, v: Array, settings: Array, start: int, stop: int) -> None:
+        table = np.empty((2, 4))
+        first_layer.fill_ahead(settings[None].astype(float), table)
+        gaps, rows = np.zeros(len(w), np.uint8), np.arange(start, stop)
+        first_layer.update_rows(self.entries, self.dh, rows, w, m, v, settings, gaps, table.astype(w.dtype))
 
 
 class _DecoderGradient(LazyGradient):

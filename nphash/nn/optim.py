@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from nphash.core.devices import uses
 from nphash.core.threads import count_threads, run_tasks
 from nphash.core.typing import Array, Task
 from nphash.engine.background import Background
@@ -180,7 +181,7 @@ class Adam:
             if name not in self.m:
                 self.m[name], self.v[name] = np.zeros_like(w), np.zeros_like(w)
             own = self._tasks(name, w, g, plan, gaps)
-            if isinstance(g, LazyGradient) and g.background is not None:
+            if isinstance(g, LazyGradient) and g.background is not None and uses("fused"):
                 self._background = g.background
                 self._background.begin(own)
             else:
@@ -248,8 +249,12 @@ class Adam:
         settings = plan[0].astype(w.dtype)
         if name in self._postponed:  # its gradient was one of rows in an earlier step
             self._run([self._postponed.pop(name).settle()])
-        if isinstance(g, LazyGradient):
+        if isinstance(g, LazyGradient) and uses("fused"):
             return g.tasks(w, m, v, settings)
+        if isinstance(g, LazyGradient):
+            whole = np.empty(g.shape, g.dtype)
+            self._run([[partial(g.fill, whole, start, stop) for start, stop in g.blocks()]])
+            g = whole
         from nphash.engine.kernels.adam import adam_tasks
         from nphash.engine.kernels.sparse import COMPILED
 

@@ -11,7 +11,7 @@ from functools import partial
 
 import numpy as np
 
-from nphash.core.jit._jit import jit
+from nphash.core.jit import jit
 from nphash.core.threads import cut, run_blocks
 from nphash.core.typing import Array
 

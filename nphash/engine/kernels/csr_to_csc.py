@@ -9,8 +9,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from scipy.sparse import csr_array
 
-from nphash.core.jit._jit import jit
+from nphash.core.devices import uses
+from nphash.core.jit import jit
 from nphash.core.typing import Array
 
 __all__ = ["Entries", "Order", "entries_of", "sort_by_word"]
@@ -76,6 +78,10 @@ def sort_by_word(indptr: Array, indices: Array, n_words: int) -> Order:
     (array([1, 0, 2]), array([0, 2]))
     """
     n = int(indptr[-1] - indptr[0])
+    if not uses("csr-to-csc"):
+        numbers = csr_array((np.arange(n), indices, indptr), shape=(indptr.size - 1, n_words)).tocsc()
+        starts = numbers.indptr.astype(np.int64)
+        return Order(starts, numbers.indices, numbers.data, np.flatnonzero(np.diff(starts)))
     starts, documents = np.empty(n_words + 1, dtype=np.int64), np.empty(n, dtype=np.int32)
     positions, words = np.empty(n, dtype=np.int64), np.empty(min(n, n_words), dtype=np.int64)
     order = Order(starts, documents, positions, words)

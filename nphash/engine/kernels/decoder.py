@@ -26,8 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from nphash.core.jit._jit import jit
-from nphash.core.jit.butterfly import turn_blocks
+from nphash.core.jit import jit
 from nphash.core.typing import Array
 from nphash.engine.kernels.csr_to_csc import Entries
 from nphash.engine.kernels.exponential import exponentials
@@ -219,9 +218,6 @@ def _copy_tile(W: Array, start: int, columns: Array, words: Array) -> None:
     n_bits, n_words = columns.shape
     for bit in range(n_bits):
         copy_row(columns[bit], W[bit, start : start + n_words])
-    if n_bits % LANES == 0 and n_words % LANES == 0:
-        turn_blocks(columns, words)
-        return
     # Unsigned numbers need no look whether they count from the end, which would take half of the time.
     for word in range(np.uintp(n_words)):
         for bit in range(np.uintp(n_bits)):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nphash.core.jit._jit import jit
+from nphash.core.jit import jit
 from nphash.core.typing import Array
 from nphash.engine.kernels.adam import update
 from nphash.engine.kernels.relu import add_row, add_scaled, copy_row, set_scaled

@@ -29,8 +29,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nphash.core.jit._jit import jit
-from nphash.core.jit.prefetch import fetch_row
+from nphash.core.jit import jit
 from nphash.core.typing import Array
 from nphash.engine.kernels.adam import BETA1, BETA2, EPSILON, RATE, REST1, REST2, SCALE, UNBIAS1, UNBIAS2
 from nphash.engine.kernels.csr_to_csc import Entries
@@ -48,8 +47,6 @@ __all__ = [
     "update_rows",
 ]
 
-
-_EARLY = 2  # rows between the hint that one is wanted and its turn
 
 NEVER = -1  # steps done of a row whose moments are still zero: steps without gradient do not move it
 
@@ -80,7 +77,7 @@ def fill_rows(entries: Entries, dh: Array, rows: Array, out: Array) -> None:
     """
     starts, documents, weights = entries
     for word in rows:
-        sum_rows(documents, weights, dh, starts[word], starts[word + 1], out[word], 0)
+        sum_rows(documents, weights, dh, starts[word], starts[word + 1], out[word])
 
 
 @jit()
@@ -112,12 +109,7 @@ def update_rows(
     gradient = np.empty(dh.shape[1], dh.dtype)  # (H,)
     for i in range(rows.size):
         word = rows[i]
-        if i + _EARLY < rows.size:
-            soon = rows[i + _EARLY]
-            fetch_row(W, soon)
-            fetch_row(m, soon)
-            fetch_row(v, soon)
-        sum_rows(documents, weights, dh, starts[word], starts[word + 1], gradient, 0)
+        sum_rows(documents, weights, dh, starts[word], starts[word + 1], gradient)
         _move(W[word], gradient, m[word], v[word], settings, table[gaps[word]])
 
 

@@ -5,7 +5,7 @@ Compiled code knows array operations too, but Numba compiles the text of their e
 
 from __future__ import annotations
 
-from nphash.core.jit._jit import jit
+from nphash.core.jit import jit
 from nphash.core.typing import Array
 
 __all__ = ["add_row", "add_scaled", "copy_row", "pass_positive", "rectify", "scale_row", "set_scaled"]

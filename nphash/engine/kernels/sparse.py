@@ -6,11 +6,9 @@ words, so both products touch a hundredth of what the dense product would.
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
-from nphash.core.jit._jit import jit
-from nphash.core.jit.prefetch import fetch_row
+from nphash.core.jit import COMPILED, jit
 from nphash.core.threads import count_threads, cut, run_blocks
 from nphash.core.typing import Array
 
@@ -27,10 +25,6 @@ __all__ = [
 CSR = tuple[Array, Array, Array]
 """indptr (B + 1,), indices (nnz,) and data (nnz,)."""
 
-COMPILED: bool = not numba.config.DISABLE_JIT
-"""False under ``NUMBA_DISABLE_JIT=1``, where callers do better with the NumPy or SciPy twin."""
-
-_EARLY = 8  # entries between the hint that a row is wanted and its turn
 _ROWS = 16  # documents in a block, at most
 _BLOCKS = 10  # of a batch, at least: with few, some threads would wait for others
 _WORDS = 2048  # rows of the gradient in a block: 4 MB for H = 500 in float32
@@ -41,25 +35,17 @@ def _times_dense(
     indptr: Array, indices: Array, data: Array, dense: Array, out: Array, start: int, stop: int
 ) -> None:
     for row in range(start, stop):
-        sum_rows(indices, data, dense, indptr[row], indptr[row + 1], out[row], indptr[stop])
+        sum_rows(indices, data, dense, indptr[row], indptr[row + 1], out[row])
 
 
 @jit()
-def sum_rows(
-    indices: Array, data: Array, dense: Array, position: int, end: int, target: Array, last: int
-) -> None:
-    """Write the sum of data[i] dense[indices[i]] for i from ``position`` to ``end`` - 1 into ``target``.
-
-    Rows are asked for some entries early, up to entry ``last`` - 1, which may lie behind ``end`` if other
-    sums follow; 0 to ask for none, where ``dense`` is in the cache anyway.
-    """
+def sum_rows(indices: Array, data: Array, dense: Array, position: int, end: int, target: Array) -> None:
+    """Write the sum of data[i] dense[indices[i]] for i from ``position`` to ``end`` - 1 into ``target``."""
     target[:] = 0
     # Four rows at once: the sum is loaded and stored once for the four, and the memory fetches
     # them side by side. The order of the additions stays that of the indices. Unsigned numbers of rows
     # need no look whether they count from the end.
     while position + 4 <= end:
-        for soon in range(position + _EARLY, min(position + _EARLY + 4, last)):
-            fetch_row(dense, np.int64(indices[soon]))
         row0, row1 = np.uintp(indices[position]), np.uintp(indices[position + 1])
         row2, row3 = np.uintp(indices[position + 2]), np.uintp(indices[position + 3])
         w0, w1, w2, w3 = data[position], data[position + 1], data[position + 2], data[position + 3]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from nphash.core.jit._jit import jit
+from nphash.core.jit import jit
 from nphash.core.typing import Array
 from nphash.engine.kernels.csr_to_csc import Entries
 

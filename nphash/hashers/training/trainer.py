@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from nphash.core.devices import uses
 from nphash.core.threads import count_threads, single_threaded_blas
 from nphash.core.typing import Params
 from nphash.corpus.shards import Shards
@@ -201,7 +202,11 @@ class _Loop:
         x = self.data.x
         order = x.shuffled(rng) if isinstance(x, Shards) else rng.permutation(n)
         rate = as_schedule(self.settings.learning_rate, self.settings.n_epochs)
-        ahead = LookAhead(x.shape[1]) if self.engine.name == "numba" else None
+        ahead = (
+            LookAhead(x.shape[1])
+            if self.engine.name == "numba" and uses("look-ahead") and uses("deferred")
+            else None
+        )
         sums: dict[str, float] = {}
         for step, (batch, batch_rate) in enumerate(self._batches(order, rate, ahead)):
             terms = self._step(params, batch, batch_rate, ahead)

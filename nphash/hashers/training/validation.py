@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from nphash.codes import Codes
 from nphash.corpus.shards import Shards
-from nphash.metrics.retrieval import precision_at_k
+from nphash.metrics import precision_at_k
 
 __all__ = ["held_out_rows", "precision_validator", "subset"]
 

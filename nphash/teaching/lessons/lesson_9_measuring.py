@@ -11,7 +11,7 @@ import numpy as np
 
 from nphash.corpus import read_documents
 from nphash.hashers import create
-from nphash.metrics.retrieval import retrieval
+from nphash.metrics import retrieval
 from nphash.teaching.drawing import draw
 from nphash.text.vectorizer import Vectorizer, VectorizerSettings
 

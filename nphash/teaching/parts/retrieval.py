@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 
 from nphash.core.typing import Array, Rng
-from nphash.metrics.ties import figures as figures_of
-from nphash.metrics.ties import tie_groups
+from nphash.metrics.ranking import ranking_figures, tie_groups
 from nphash.teaching.grading import Mistake, Part
 
 __all__ = ["PARTS"]
@@ -148,7 +147,7 @@ _EXERCISE_8 = (
 
 def _figures(distances: Array, relevant: Array, k: int) -> dict[str, float]:
     ranking = tie_groups(distances[None, :], relevant[None, :], int(distances.max()) + 1)
-    return {name: float(value[0]) for name, value in figures_of(ranking, k).items()}
+    return {name: float(value[0]) for name, value in ranking_figures(ranking, k).items()}
 
 
 def _expected(distances: Array, relevant: Array, k: int) -> float:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nphash.core.jit._jit import jit
+from nphash.core.jit import jit
 from nphash.engine.kernels.sign_tables import (
     LANES,
     PATTERNS,

@@ -5,10 +5,10 @@ import pytest
 import scipy.sparse
 
 from helpers import small
+from nphash import metrics
 from nphash.codes import pack
 from nphash.hashers.training import validation
 from nphash.hashers.training.validation import held_out_rows, precision_validator, subset
-from nphash.metrics import retrieval as metrics
 
 
 def test_below_100_documents_none_are_held_out():

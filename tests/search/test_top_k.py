@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nphash.search.kernels import top_k
+from nphash.search import top_k
 
 streams = st.lists(st.integers(0, 9), min_size=1, max_size=300)
 

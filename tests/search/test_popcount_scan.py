@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from helpers import naive
-from nphash.search.kernels import popcount_scan, top_k
+from nphash.search import popcount_scan, top_k
 
 ALL = np.empty(0, np.uint8)
 

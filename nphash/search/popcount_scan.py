@@ -11,10 +11,11 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from nphash.core.jit._jit import jit
-from nphash.core.jit.bits import popcount
+from nphash.core.jit import jit
+from nphash.core.jit.words import popcount
 from nphash.core.typing import Ints, Words
-from nphash.search.kernels.top_k import TopK, limit_of, take
+from nphash.search.keys import SHIFT
+from nphash.search.top_k import TopK, limit_of, take
 
 __all__ = ["distance", "nearest", "sample_limits", "within"]
 
@@ -71,8 +72,8 @@ def _least_n(words: Words, query: Words) -> int:
 
 
 # The search for the next block worth a second look. The four functions differ only in the width
-# of a code, which has to be known to the compiler; each takes the slice itself, because LLVM
-# vectorises a loop over a whole array, not one from a start to a stop.
+# of a code, which has to be known to the compiler (one function for all took three times as long); each
+# takes the slice itself, because LLVM vectorises a loop over a whole array, not one from a start to a stop.
 
 
 @jit()
@@ -122,22 +123,10 @@ def _next_block(flat: Words, start: int, stop: int, query: Words, limit: int, si
 
 @jit()
 def nearest(flat: Words, first: int, queries: Words, k: int, allowed: Allowed, top: TopK, q: int) -> None:
-    """Pass all codes of ``flat`` by each query; query j is search ``q + j`` of ``top``.
+    """Pass all codes of ``flat``, the first at position ``first``, by each query; keep the best in ``top``.
 
-    Parameters
-    ----------
-    flat
-        Words of n codes, shape (n * words of a code,).
-    first
-        Position of the first code.
-    queries
-        Shape (Q, words of a code).
-    k
-        How many neighbours ``top`` keeps.
-    allowed
-        For each position, 0 where it must not be found; empty for "all may".
-    top, q
-        The state, updated, and the search that the first query is.
+    Query j is search ``q + j`` of ``top``, which keeps ``k`` neighbours. ``allowed`` is 0 for each position
+    that must not be found, or empty for "all may".
     """
     keys = np.empty(min(k, MOST_WAITING) + BLOCK, np.uint64)
     searches = np.empty(keys.size, np.int64)
@@ -173,7 +162,7 @@ def _near(
             for w in range(n_words):
                 d += popcount(flat[i * n_words + w] ^ query[w])
             if d < limit and (allowed.size == 0 or allowed[first + i] != 0):
-                keys[found] = (np.uint64(d) << np.uint64(48)) | np.uint64(first + i)
+                keys[found] = (np.uint64(d) << SHIFT) | np.uint64(first + i)
                 found += 1
     return found
 
@@ -185,7 +174,7 @@ def within(
     """Write the keys of codes at most ``radius`` away, from code ``start`` on, until ``keys`` is nearly full.
 
     Returns how many keys were written and the code to go on with (n at the end). ``keys`` needs
-    room for a block.
+    space for a block.
     """
     n, used = flat.size // query.size, 0
     while start < n:

@@ -5,7 +5,7 @@ import pytest
 
 from helpers import naive
 from nphash.codes import as_words, pack
-from nphash.search.kernels import bit_sliced, top_k
+from nphash.search import bit_sliced, top_k
 
 ALL = np.empty(0, np.uint8)
 
@@ -31,8 +31,8 @@ def test_nearest(rng, n_bits, n):
     for k in (1, 6):
         top = top_k.empty(np.full(len(queries), n_bits + 1), k, n_bits)
         space = bit_sliced.workspace(n_bits, len(queries))
-        odd = bit_sliced.parities(words)
-        bit_sliced.nearest(as_words(codes).reshape(-1), 7, words, odd, k, ALL, top, space)
+        parities = bit_sliced.parities_of(words)
+        bit_sliced.nearest(as_words(codes).reshape(-1), 7, words, parities, k, ALL, top, space)
         out = np.empty((len(queries), k), np.uint64)
         top_k.finish(top, 0, len(queries), k, out)
         for q, query in enumerate(queries):
@@ -48,7 +48,7 @@ def test_filter_and_limits_given_beforehand(rng):
         as_words(codes).reshape(-1),
         0,
         words,
-        bit_sliced.parities(words),
+        bit_sliced.parities_of(words),
         4,
         allowed,
         top,
@@ -64,13 +64,13 @@ def test_filter_and_limits_given_beforehand(rng):
 @pytest.mark.parametrize("radius", [0, 12, 20, 40])
 def test_within(rng, radius):
     codes, queries = problem(rng, 40, 1100)
-    words, odd = as_words(queries), bit_sliced.parities(as_words(queries))
+    words, parities = as_words(queries), bit_sliced.parities_of(as_words(queries))
     space = bit_sliced.workspace(40, len(queries))
     found, start, calls = [], 0, 0
     store = np.empty(512 * len(queries), np.int64), np.empty(512 * len(queries), np.uint64)
     while start < 1100:
         used, start = bit_sliced.within(
-            as_words(codes).reshape(-1), 3, start, words, odd, radius, ALL, space, store
+            as_words(codes).reshape(-1), 3, start, words, parities, radius, ALL, space, store
         )
         found += zip(store[0][:used].tolist(), pairs(store[1][:used]), strict=True)
         calls += 1
@@ -80,8 +80,8 @@ def test_within(rng, radius):
     assert calls == (3 if radius >= 20 else 1)  # room for the hits of one block at least
 
 
-def test_parities():
+def test_parities_of_three_bits():
     word = np.array([[0b1011]], np.uint64)
     assert (
-        int(bit_sliced.parities(word)[0, 0]) & 0b1111 == 0b1100
+        int(bit_sliced.parities_of(word)[0, 0]) & 0b1111 == 0b1100
     )  # bits 0-2: two ones; 1-3: two; 2-4 and 3-5: one each

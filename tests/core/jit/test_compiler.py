@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nphash.core.jit import _jit
-from nphash.core.jit._jit import jit
+from nphash.core.jit import COMPILED, compiler, emitted, jit
+
+compiled_only = pytest.mark.skipif(not COMPILED, reason="kernels are not compiled here")
 
 WITHOUT_CACHE = shutil.ignore_patterns("__pycache__")
 PROGRAM = """
 import numpy as np
-from nphash.core.jit import sparse
+from nphash.engine.kernels import sparse
 print(sparse.csr_times_dense(np.array([0, 1]), np.array([0]), np.array([2.0]), np.ones((1, 3)))[0].tolist())
 """
 
@@ -37,15 +38,14 @@ def test_a_kernel_gives_what_the_function_gives():
     np.testing.assert_array_equal(kernel(np.arange(3.0), 1.0), [1, 2, 3])
 
 
+@compiled_only
 def test_options_reach_the_compiler():
-    kernel = jit(fastmath={"contract"})(add)
-    if not hasattr(kernel, "targetoptions"):
-        pytest.skip("compilation is switched off by NUMBA_DISABLE_JIT")
-    options = kernel.targetoptions
+    options = jit(fastmath={"contract"})(add).targetoptions
     assert options["nogil"] and options["nopython"] and options["error_model"] == "numpy"
     assert options["fastmath"] == {"contract"}
 
 
+@compiled_only
 def test_no_folder_to_cache_in_is_only_slower(monkeypatch):
     calls = []
 
@@ -55,13 +55,15 @@ def test_no_folder_to_cache_in_is_only_slower(monkeypatch):
             raise RuntimeError("cannot cache function: no locator available")
         return lambda function: function
 
-    monkeypatch.setattr(_jit.numba, "jit", refuse)
-    monkeypatch.setattr(_jit, "_use_cache", True)
+    monkeypatch.setattr(compiler.numba, "jit", refuse)
+    monkeypatch.setattr(compiler, "_use_cache", True)
     assert jit()(add)(2, 3) == 5
     assert calls == [True, False]
 
 
-@pytest.mark.parametrize("environment", [{"NPHASH_CACHE": "0"}, {"NUMBA_DISABLE_JIT": "1"}])
+@pytest.mark.parametrize(
+    "environment", [{"NPHASH_CACHE": "0"}, {"NPHASH_JIT": "0"}, {"NUMBA_DISABLE_JIT": "1"}]
+)
 def test_kernels_run_without_cache_and_without_compilation(environment):
     done = run(PROGRAM, **environment)
     assert done.returncode == 0, done.stderr
@@ -69,25 +71,26 @@ def test_kernels_run_without_cache_and_without_compilation(environment):
 
 
 def test_the_cache_can_be_switched_off(tmp_path):
-    program = "from nphash.core.jit._jit import jit, _use_cache; print(_use_cache)"
+    program = "from nphash.core.jit.compiler import _use_cache; print(_use_cache)"
     assert run(program, NPHASH_CACHE="0").stdout.strip() == "False"
     assert run(program, NPHASH_CACHE="1").stdout.strip() == "True"
 
 
 RECTIFY = """
 import numpy as np
-from nphash.core.jit import rows
+from nphash.engine.kernels import relu
 x = np.array([-1.0, 2.0], dtype=np.float32)
 out = np.empty_like(x)
-rows.rectify(x, out)
+relu.rectify(x, out)
 print(out.tolist())
 """
 
 
+@compiled_only
 def test_a_change_of_any_kernel_makes_all_anew(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # else the programs would import what is here
-    shutil.copytree(Path(_jit.__file__).parent.parent.parent, tmp_path / "nphash", ignore=WITHOUT_CACHE)
-    folder = {"NUMBA_CACHE_DIR": str(tmp_path / "cache"), "NUMBA_DISABLE_JIT": "0", "NPHASH_CACHE": "1"}
+    shutil.copytree(Path(compiler.__file__).parent.parent.parent, tmp_path / "nphash", ignore=WITHOUT_CACHE)
+    folder = {"NUMBA_CACHE_DIR": str(tmp_path / "cache"), "NPHASH_CACHE": "1"}
 
     def compiled():
         assert run(RECTIFY, **folder).stdout.strip() == "[0.0, 2.0]"
@@ -101,8 +104,58 @@ def test_a_change_of_any_kernel_makes_all_anew(tmp_path, monkeypatch):
 
 
 def test_no_parallel_kernel():
-    folder = Path(_jit.__file__).parent
-    for path in folder.glob("*.py"):
+    for path in Path(compiler.__file__).parents[2].rglob("*.py"):
         text = path.read_text(encoding="utf-8")
         assert "parallel=True" not in text.replace("``parallel=True``", ""), path
         assert "prange" not in text, path
+
+
+BLOCKED = """
+import sys
+
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("numba", "llvmlite"):
+            raise RuntimeError("no such processor\\nand more")
+
+sys.meta_path.insert(0, Refuse())
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "environment", "reason"),
+    [
+        (BLOCKED, {}, "Numba cannot be imported: no such processor"),
+        ("import sys; sys.modules['numba'] = None", {}, "Numba cannot be imported: "),
+        ("import sys", {"NPHASH_JIT": "0"}, "switched off by NPHASH_JIT=0"),
+        ("import sys", {"NUMBA_DISABLE_JIT": "1"}, "switched off by NUMBA_DISABLE_JIT=1"),
+    ],
+)
+def test_kernels_stay_python_functions_where_nothing_can_be_compiled(before, environment, reason):
+    program = f"""{before}
+from nphash.core.jit import COMPILED, WHY_NOT, emitted, jit
+def one(): return 1
+assert jit()(one) is one and emitted(print)(one) is one
+print(COMPILED, sys.modules.get("numba") is None, WHY_NOT)
+"""
+    switched_on = {"NPHASH_JIT": "1", "NUMBA_DISABLE_JIT": "0"}
+    done = run(program, **{**switched_on, **environment})
+    assert done.stdout.strip().startswith(f"False True {reason}"), done.stderr
+
+
+def emit_seven(out, array, n):
+    return out.builder.add(n, array.lengths[0])
+
+
+@emitted(emit_seven)
+def seven(array, n) -> int:
+    return n + len(array)
+
+
+@jit()
+def compiled_seven(array, n):
+    return seven(array, n)
+
+
+def test_compiled_code_runs_the_instructions_and_python_the_function():
+    assert seven(np.zeros(3), 4) == compiled_seven(np.zeros(3), 4) == 7

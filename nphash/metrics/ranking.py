@@ -1,19 +1,19 @@
-"""How good codes are for search: precision at k and its relatives, with ties treated honestly.
+"""Retrieval figures of codes - precision at k and its relatives - with ties treated honestly.
 
 A code of 32 bits has only 33 possible distances, so most documents are tied with many others
 and the order inside a tie is an accident of storage. Every figure here is therefore computed
-from *tie groups*: for each query and distance, how many documents stand there and how many of
-them are relevant. Unless its name says otherwise a figure is the exact expectation over all
+from *tie groups*: for each query and distance (or similarity), how many documents there are and how
+many of them are relevant. Unless its name says otherwise a figure is the exact expectation over all
 orders inside the ties (F. McSherry and M. Najork, *Computing information retrieval performance
 measures efficiently in the presence of tied scores*, ECIR 2008).
 
-Letters: Q queries, N documents in the database. The formulas themselves stand in `nphash.metrics.ties`.
+Letters: Q queries, N documents in the database, G tie groups of a query.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -21,34 +21,137 @@ import numpy.typing as npt
 from nphash.codes import Codes, as_words, check_codes, unpack
 from nphash.core.arguments import check_count
 from nphash.core.threads import cut
+from nphash.core.typing import Array, Ints
 from nphash.errors import InputError
-from nphash.metrics.relevance import read_labels, relevance, relevance_blocks
-from nphash.metrics.ties import Floats, Ranking, precision, rank_by_score, tie_groups
-from nphash.metrics.ties import figures as figures_of
+from nphash.metrics.relevance import YLike, read_labels, relevance_blocks
 
-__all__ = [
-    "code_statistics",
-    "precision_at_k",
-    "relevance",
-    "retrieval",
-    "retrieval_by_similarity",
-]
+__all__ = ["Ranking", "code_statistics", "precision_at_k", "rank_by_score", "ranking_figures"]
+__all__ += ["ranking_precision", "retrieval", "retrieval_by_similarity", "tie_groups"]
+
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
 
 _BLOCK = 1 << 19  # (query, document) pairs at a time: the arrays of one block stay in the cache
 
 
+class Ranking(NamedTuple):
+    """A block of queries: their tie groups from best to worst, and relevance in ranked order."""
+
+    total: Ints  # (Q, G) documents in each group
+    relevant: Ints  # (Q, G) relevant ones among them
+    rank: Array  # (Q, N) group of each document
+    hit: Bools  # (Q, N) whether it is relevant
+
+
+def rank_by_score(scores: Array, hit: Bools) -> Ranking:
+    """Make each set of equal scores a group, the largest score first."""
+    order = np.argsort(-scores, axis=1)  # (Q, N) documents, nearest first
+    ordered = np.take_along_axis(scores, order, axis=1)
+    group = np.zeros(scores.shape, np.intp)  # of each rank: one more where the score changes
+    np.cumsum(ordered[:, 1:] != ordered[:, :-1], axis=1, out=group[:, 1:])
+    rank = np.empty_like(group)
+    np.put_along_axis(rank, order, group, axis=1)
+    return tie_groups(rank, hit, scores.shape[1])
+
+
+def tie_groups(rank: npt.NDArray[np.intp], hit: Bools, n_groups: int) -> Ranking:
+    """Count the documents of each group, given the group (``rank``) of each and whether it is relevant."""
+    # One count over (query, relevant or not, group) gives all groups of the block at once.
+    query = np.arange(len(rank))[:, None] * 2
+    cell = (query + hit) * n_groups + rank
+    counts = np.bincount(cell.ravel(), minlength=2 * len(rank) * n_groups)
+    counts = counts.reshape(len(rank), 2, n_groups)
+    return Ranking(counts.sum(axis=1), counts[:, 1], rank, hit)
+
+
+def _before(groups: Ints) -> Ints:
+    """Return how many documents are ranked before each group."""
+    before: Ints = np.cumsum(groups, axis=1) - groups
+    return before
+
+
+def _in_top(ranking: Ranking, k: int) -> Ints:
+    """Return how many of the first ``k`` ranks each group takes."""
+    taken: Ints = np.clip(k - _before(ranking.total), 0, ranking.total)
+    return taken
+
+
+def ranking_precision(ranking: Ranking, k: int) -> Floats:
+    """Return the expected precision at ``k`` of each query, shape (Q,)."""
+    share: Floats = _relevant_in_top(ranking, k) / min(k, ranking.rank.shape[1])
+    return share
+
+
+def _relevant_in_top(ranking: Ranking, k: int) -> Floats:
+    found: Floats = (_in_top(ranking, k) / np.maximum(ranking.total, 1) * ranking.relevant).sum(axis=1)
+    return found
+
+
+def ranking_figures(ranking: Ranking, k: int) -> dict[str, Floats]:
+    """Return every figure for each query of the block; NaN where it has no value."""
+    total, relevant, *_ = ranking
+    in_top = _in_top(ranking, k)
+    counted = min(k, ranking.rank.shape[1])
+    all_relevant = relevant.sum(axis=1)
+    undefined = np.where(all_relevant > 0, 1.0, np.nan)
+    found = _relevant_in_top(ranking, k)
+    return {
+        "precision": found / counted,
+        "precision_worst": np.maximum(in_top - (total - relevant), 0).sum(axis=1) / counted,
+        "precision_best": np.minimum(in_top, relevant).sum(axis=1) / counted,
+        "precision_by_order": _precision_by_order(ranking, in_top, counted),
+        "recall": undefined * found / np.maximum(all_relevant, 1),
+        "map": undefined * _average_precision(ranking) / np.maximum(all_relevant, 1),
+        "ndcg": undefined * _ndcg(ranking, k, all_relevant),
+    }
+
+
+def _precision_by_order(ranking: Ranking, in_top: Ints, counted: int) -> Floats:
+    """Count the relevant in the top when ties keep the order of the database."""
+    last = (np.cumsum(in_top, axis=1) < counted).sum(axis=1)  # (Q,) the group that takes the last rank
+    whole = np.where(np.arange(in_top.shape[1]) < last[:, None], ranking.relevant, 0).sum(axis=1)
+    tied = ranking.rank == last[:, None]  # (Q, N)
+    first = np.cumsum(tied, axis=1) <= np.take_along_axis(in_top, last[:, None], axis=1)
+    by_order: Floats = (whole + (tied & first & ranking.hit).sum(axis=1)) / counted
+    return by_order
+
+
+def _average_precision(ranking: Ranking) -> Floats:
+    """Return the expected sum of precisions at the ranks of relevant documents (McSherry & Najork, 3.3).
+
+    Rank i of a group of t documents, r relevant, behind c documents of which b are relevant,
+    holds a relevant one with probability r / t; then b + 1 + (i - 1)(r - 1)/(t - 1) of the
+    c + i documents up to it are relevant. With harmonic numbers the sum over i has a closed form.
+    """
+    total, relevant, *_ = ranking
+    harmonic = np.concatenate([[0.0], np.cumsum(1 / np.arange(1, ranking.rank.shape[1] + 1))])
+    c, b = _before(total), _before(relevant)
+    reciprocals = harmonic[c + total] - harmonic[c]  # sum over i of 1 / (c + i)
+    slope = np.maximum(relevant - 1, 0) / np.maximum(total - 1, 1)
+    inner = (b + 1) * reciprocals + slope * (total - (c + 1) * reciprocals)
+    expected: Floats = (relevant / np.maximum(total, 1) * inner).sum(axis=1)
+    return expected
+
+
+def _ndcg(ranking: Ranking, k: int, all_relevant: Ints) -> Floats:
+    """Return the expected discounted gain of the first ``k`` ranks, over the best possible one."""
+    n = ranking.rank.shape[1]
+    discount = np.concatenate([[0.0], np.cumsum(1 / np.log2(np.arange(n) + 2))])
+    c = _before(ranking.total)
+    gain = discount[np.minimum(c + ranking.total, k)] - discount[np.minimum(c, min(k, n))]
+    expected = (ranking.relevant / np.maximum(ranking.total, 1) * gain).sum(axis=1)
+    best = discount[np.minimum(all_relevant, k)]
+    ndcg: Floats = expected / np.where(best > 0, best, 1)
+    return ndcg
+
+
 def precision_at_k(
-    query_codes: Codes,
-    y_query: Any,
-    database_codes: Codes,
-    y_database: Any,
-    n_bits: int,
-    k: int = 100,
+    query_codes: Codes, y_query: YLike, database_codes: Codes, y_database: YLike, n_bits: int, k: int = 100
 ) -> float:
     """Return the mean expected precision at ``k``: the figure by which models are selected.
 
-    If s places are left for a tie group of t documents, r of them relevant, the group
-    contributes s * r / t. Where fewer than ``k`` documents exist, all of them are counted.
+    If s ranks are left for a tie group of t documents, r of them relevant, the group
+    contributes s * r / t. With fewer than ``k`` documents, all are counted.
 
     Parameters
     ----------
@@ -74,20 +177,12 @@ def precision_at_k(
     >>> precision_at_k(pack([[0, 0]]), [1], database, [1, 1, 0, 0], n_bits=2, k=2)
     0.75
     """
-    per_query = [
-        precision(ranking, k)
-        for ranking in _rank_codes(query_codes, y_query, database_codes, y_database, n_bits, k)
-    ]
-    return float(np.mean(np.concatenate(per_query)))
+    rankings = _rank_codes(query_codes, y_query, database_codes, y_database, n_bits, k)
+    return float(np.mean(np.concatenate([ranking_precision(ranking, k) for ranking in rankings])))
 
 
 def retrieval(
-    query_codes: Codes,
-    y_query: Any,
-    database_codes: Codes,
-    y_database: Any,
-    n_bits: int,
-    k: int = 100,
+    query_codes: Codes, y_query: YLike, database_codes: Codes, y_database: YLike, n_bits: int, k: int = 100
 ) -> dict[str, float]:
     """Return every retrieval figure, averaged over the queries.
 
@@ -95,7 +190,7 @@ def retrieval(
     * ``precision_worst``, ``precision_best``: over all orders inside ties;
     * ``precision_by_order``: ties in the order of the database, what `HammingIndex` returns;
     * ``recall``, ``ndcg``: expectations at ``k``; ``map``: expectation over the whole ranking.
-      Queries without any relevant document have none of the three and are left out of them;
+      Queries without any relevant document have none of the three and are not counted;
     * ``precision_radius_2``: share of relevant documents within distance 2; 0 where none is.
 
     Parameters and errors are those of `precision_at_k`.
@@ -110,7 +205,7 @@ def retrieval(
     """
     figures = []
     for ranking in _rank_codes(query_codes, y_query, database_codes, y_database, n_bits, k):
-        figures.append(figures_of(ranking, k))
+        figures.append(ranking_figures(ranking, k))
         near_total = ranking.total[:, :3].sum(axis=1)  # groups are distances: 0, 1, 2
         near_relevant = ranking.relevant[:, :3].sum(axis=1)
         figures[-1]["precision_radius_2"] = near_relevant / np.maximum(near_total, 1)
@@ -119,8 +214,8 @@ def retrieval(
 
 def retrieval_by_similarity(
     similarities: npt.ArrayLike | Callable[[int, int], Any],
-    y_query: Any,
-    y_database: Any,
+    y_query: YLike,
+    y_database: YLike,
     k: int = 100,
 ) -> dict[str, float]:
     """Return the figures of `retrieval` (but the radius) for real-valued similarities.
@@ -147,9 +242,9 @@ def retrieval_by_similarity(
     (0.75, 0.5, 1.0)
     """
     rows = similarities if callable(similarities) else _rows_of(similarities)
-    y_query, y_database = read_labels(y_query, "y_query"), read_labels(y_database, "y_database")
-    shape = y_query.shape[0], y_database.shape[0]
-    relevant = relevance_blocks(y_query, y_database)
+    y = read_labels(y_query, "y_query"), read_labels(y_database, "y_database")
+    shape = y[0].shape[0], y[1].shape[0]
+    relevant = relevance_blocks(*y)
     figures = []
     for start, stop in _blocks(*shape, k):
         scores = rows(start, stop)
@@ -161,7 +256,7 @@ def retrieval_by_similarity(
                 f"{' and hold NaN' if np.isnan(scores).any() else ''}, but numbers {wanted} are needed",
                 "give one row for each query and one column for each document",
             )
-        figures.append(figures_of(rank_by_score(scores, relevant(start, stop)), k))
+        figures.append(ranking_figures(rank_by_score(scores, relevant(start, stop)), k))
     return _average(figures)
 
 
@@ -180,7 +275,7 @@ def _rows_of(similarities: Any) -> Callable[[int, int], Any]:
     return lambda start, stop: scores[start:stop]
 
 
-def _array(scores: Any, dtype: Any = None) -> npt.NDArray[Any]:
+def _array(scores: npt.ArrayLike, dtype: npt.DTypeLike | None = None) -> Array:
     try:
         return np.asarray(scores, dtype=dtype)
     except (TypeError, ValueError) as error:
@@ -211,17 +306,17 @@ def code_statistics(codes: Codes, n_bits: int) -> dict[str, Any]:
     if not len(codes):
         raise InputError("there are no codes", "statistics need at least one")
     ones = np.zeros(n_bits)
-    both = np.zeros((n_bits, n_bits))
+    joint = np.zeros((n_bits, n_bits))
     rows = max(1, (1 << 22) // n_bits)
     for start in range(0, len(codes), rows):
         bits = unpack(codes[start : start + rows], n_bits).astype(np.float32)  # (rows, n_bits)
         ones += bits.sum(axis=0, dtype=np.float64)
-        both += bits.T @ bits  # whole numbers below 2^24: exact in float32
+        joint += bits.T @ bits  # whole numbers below 2^24: exact in float32
     p = ones / len(codes)
     with np.errstate(divide="ignore", invalid="ignore"):
         entropy = -np.nan_to_num(p * np.log2(p)) - np.nan_to_num((1 - p) * np.log2(1 - p))
         spread = np.sqrt(p * (1 - p))
-        correlation = np.nan_to_num((both / len(codes) - np.outer(p, p)) / np.outer(spread, spread))
+        correlation = np.nan_to_num((joint / len(codes) - np.outer(p, p)) / np.outer(spread, spread))
     np.fill_diagonal(correlation, 0)
     return {
         "balance": p,
@@ -243,20 +338,20 @@ def _blocks(n_queries: int, n_database: int, k: int) -> list[tuple[int, int]]:
 
 
 def _rank_codes(
-    query_codes: Codes, y_query: Any, database_codes: Codes, y_database: Any, n_bits: int, k: int
+    query_codes: Codes, y_query: YLike, database_codes: Codes, y_database: YLike, n_bits: int, k: int
 ) -> Iterator[Ranking]:
     """Yield the tie groups, one for each distance 0 to ``n_bits``, of a block of queries at a time."""
     queries = as_words(check_codes(query_codes, n_bits))
     database = as_words(check_codes(database_codes, n_bits))
-    y_query, y_database = read_labels(y_query, "y_query"), read_labels(y_database, "y_database")
-    shapes = (len(queries), len(database)), (y_query.shape[0], y_database.shape[0])
+    y = read_labels(y_query, "y_query"), read_labels(y_database, "y_database")
+    shapes = (len(queries), len(database)), (y[0].shape[0], y[1].shape[0])
     if shapes[0] != shapes[1]:
         raise InputError(
             f"there are codes of {shapes[0][0]} queries and {shapes[0][1]} documents, "
             f"but labels of {shapes[1][0]} and {shapes[1][1]}",
             "give the labels of exactly the documents whose codes are given",
         )
-    relevant = relevance_blocks(y_query, y_database)
+    relevant = relevance_blocks(*y)
     for start, stop in _blocks(*shapes[0], k):
         distance = np.zeros((stop - start, len(database)), np.intp)  # (Q, N)
         for word in range(queries.shape[1]):

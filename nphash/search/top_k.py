@@ -18,16 +18,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from nphash.core.jit._jit import jit
+from nphash.core.jit import jit
 from nphash.core.typing import Ints
+from nphash.search.keys import NONE, SHIFT, Keys
 
 __all__ = ["TopK", "empty", "finish", "limit_of", "take"]
-
-Keys = npt.NDArray[np.uint64]
-
-_SHIFT = np.uint64(48)  # as in nphash.search.keys
-_POSITION = np.uint64(2**48 - 1)
-_NONE = np.uint64(2**64 - 1)
 
 
 class TopK(NamedTuple):
@@ -68,7 +63,7 @@ def take(top: TopK, k: int, queries: Ints, found: Keys, n: int) -> None:
     limit, taken, used, counts, keys = top
     for i in range(n):
         q, key = queries[i], found[i]
-        distance = np.int64(key >> _SHIFT)
+        distance = np.int64(key >> SHIFT)
         if distance >= limit[q]:
             continue
         if used[q] == keys.shape[1]:
@@ -84,15 +79,15 @@ def take(top: TopK, k: int, queries: Ints, found: Keys, n: int) -> None:
 
 
 @jit()
-def _compact(keys: Keys, q: int, used: int, limit: int, room: int) -> np.int64:
-    """Drop what the limit has overtaken; of the keys at the limit keep the first ``room``."""
+def _compact(keys: Keys, q: int, used: int, limit: int, free: int) -> np.int64:
+    """Drop what the limit has overtaken; of the keys at the limit keep the first ``free``."""
     kept = 0
     for i in range(used):
         key = keys[q, i]
-        distance = np.int64(key >> _SHIFT)
-        if distance < limit or (distance == limit and room > 0):
+        distance = np.int64(key >> SHIFT)
+        if distance < limit or (distance == limit and free > 0):
             if distance == limit:
-                room -= 1
+                free -= 1
             keys[q, kept] = key
             kept += 1
     return np.int64(kept)
@@ -105,12 +100,12 @@ def finish(top: TopK, start: int, stop: int, k: int, out: Keys) -> None:
     for q in range(start, stop):
         place[:] = 0
         for i in range(top.used[q]):
-            place[np.int64(top.keys[q, i] >> _SHIFT) + 1] += 1
+            place[np.int64(top.keys[q, i] >> SHIFT) + 1] += 1
         for d in range(1, place.size):
             place[d] += place[d - 1]
-        out[q, :] = _NONE
+        out[q, :] = NONE
         for i in range(top.used[q]):
-            distance = np.int64(top.keys[q, i] >> _SHIFT)
+            distance = np.int64(top.keys[q, i] >> SHIFT)
             if place[distance] < k:
                 out[q, place[distance]] = top.keys[q, i]
             place[distance] += 1

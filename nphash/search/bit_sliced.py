@@ -1,6 +1,6 @@
 """The scan for many queries: every block of 512 codes is turned into bit planes once, for all queries.
 
-For each block the tables of `bit_planes` are filled (about 2,300 cycles); then each query needs
+For each block the tables of `sliced_block` are filled (about 2,300 cycles); then each query needs
 about 70 cycles for 512 codes: no distance is computed, only the mask of codes that are below the
 query's limit. These hits are rare. They are measured exactly and given to `top_k`.
 """
@@ -12,16 +12,14 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from nphash.core.jit._jit import jit
-from nphash.core.jit.bits import lowest_one, popcount
-from nphash.core.jit.vectors import LANES
+from nphash.core.jit import jit
+from nphash.core.jit.words import LANES, lowest_one, popcount
 from nphash.core.typing import Ints, Words
-from nphash.search.kernels.adder_tree import n_levels
-from nphash.search.kernels.bit_planes import BLOCK, fill, layout, table_shape, transpose
-from nphash.search.kernels.sliced_block import scan_block
-from nphash.search.kernels.top_k import TopK, take
+from nphash.search.keys import SHIFT
+from nphash.search.sliced_block import BLOCK, fill, layout, n_levels, scan_block, table_shape, transpose
+from nphash.search.top_k import TopK, take
 
-__all__ = ["Workspace", "nearest", "parities", "within", "workspace"]
+__all__ = ["Workspace", "nearest", "parities_of", "within", "workspace"]
 
 Allowed = npt.NDArray[np.uint8]
 
@@ -75,7 +73,7 @@ def _aligned(shape: tuple[int, ...]) -> Words:
     return memory[skip : skip + size].reshape(shape)
 
 
-def parities(queries: Words) -> Words:
+def parities_of(queries: Words) -> Words:
     """Return words whose bit i is the parity of bits i, i + 1, i + 2 of the queries' words."""
     one, two = np.uint64(1), np.uint64(2)
     return np.ascontiguousarray(queries ^ (queries >> one) ^ (queries >> two))
@@ -112,12 +110,12 @@ def _load(flat: Words, n_words: int, start: int, space: Workspace) -> None:
 
 
 @jit()
-def _scan(queries: Words, odd: Words, space: Workspace) -> int:
+def _scan(queries: Words, parities: Words, space: Workspace) -> int:
     """Run all queries against the block; return how many have hits (``hits`` and ``hit_queries``)."""
     hit_queries, hit_lanes = space.hit_queries, space.hit_lanes
     found = 0
     for q in range(queries.shape[0]):
-        lanes = scan_block(space.width, space.tables, queries, odd, space.bias, space.hits, q, found)
+        lanes = scan_block(space.width, space.tables, queries, parities, space.bias, space.hits, q, found)
         hit_queries[found], hit_lanes[found] = q, lanes  # the next query writes over it if there is none
         found += lanes != 0
     return found
@@ -125,16 +123,23 @@ def _scan(queries: Words, odd: Words, space: Workspace) -> int:
 
 @jit()
 def nearest(
-    flat: Words, first: int, queries: Words, odd: Words, k: int, allowed: Allowed, top: TopK, space: Workspace
+    flat: Words,
+    first: int,
+    queries: Words,
+    parities: Words,
+    k: int,
+    allowed: Allowed,
+    top: TopK,
+    space: Workspace,
 ) -> None:
-    """Pass all codes of ``flat`` by all queries, as `popcount_scan.nearest`; ``odd`` is their `parities`."""
+    """Pass all codes of ``flat`` by all queries, as `popcount_scan.nearest`; ``parities`` of the queries."""
     n_words = queries.shape[1]
     n = flat.size // n_words
     space.limits[:] = -1
     _set_limits(top.limit, np.arange(queries.shape[0]), space)
     for start in range(0, n, BLOCK):
         _load(flat, n_words, start, space)
-        n_hit, h = _scan(queries, odd, space), 0
+        n_hit, h = _scan(queries, parities, space), 0
         while h < n_hit:
             h, found = _measure(flat, start, first, queries, allowed, space, h, n_hit)
             take(top, k, space.found_queries, space.found_keys, found)
@@ -145,7 +150,7 @@ def nearest(
 def _measure(
     flat: Words, start: int, first: int, queries: Words, allowed: Allowed, space: Workspace, h: int, stop: int
 ) -> tuple[int, int]:
-    """List the codes in hit masks ``h`` to ``stop`` with their distances, while there is room.
+    """List the codes in hit masks ``h`` to ``stop`` with their distances, while there is space for them.
 
     Returns the first mask that is left, and the number of codes listed.
     """
@@ -153,8 +158,8 @@ def _measure(
     hits, hit_queries, hit_lanes = space.hits, space.hit_queries, space.hit_lanes
     found_queries, found_keys = space.found_queries, space.found_keys
     n_words = queries.shape[1]
-    n, found, room = flat.size // n_words, 0, found_keys.size - BLOCK
-    while h < stop and found <= room:
+    n, found, most = flat.size // n_words, 0, found_keys.size - BLOCK
+    while h < stop and found <= most:
         q, lanes = hit_queries[h], hit_lanes[h]
         some = hits[h, lowest_one(np.uint64(lanes))]  # bits set in any word; mostly there is only one word
         if lanes & (lanes - 1):
@@ -174,7 +179,7 @@ def _measure(
                         distance += popcount(flat[i * n_words + w] ^ queries[q, w])
                     if allowed.size == 0 or allowed[first + i] != 0:
                         found_queries[found] = q
-                        found_keys[found] = (np.uint64(distance) << np.uint64(48)) | np.uint64(first + i)
+                        found_keys[found] = (np.uint64(distance) << SHIFT) | np.uint64(first + i)
                         found += 1
         h += 1
     return h, found
@@ -186,7 +191,7 @@ def within(
     first: int,
     start: int,
     queries: Words,
-    odd: Words,
+    parities: Words,
     radius: int,
     allowed: Allowed,
     space: Workspace,
@@ -194,7 +199,7 @@ def within(
 ) -> tuple[int, int]:
     """Write (query, key) pairs of codes at most ``radius`` away, block by block, until ``out`` is full.
 
-    Returns how many were written and the code to go on with (n at the end). ``out`` needs room
+    Returns how many were written and the code to go on with (n at the end). ``out`` needs space
     for all hits of one block, at most 512 for each query.
     """
     n_words = queries.shape[1]
@@ -204,7 +209,7 @@ def within(
     _set_limits(limits, np.arange(queries.shape[0]), space)
     for block in range(start, n, BLOCK):
         _load(flat, n_words, block, space)
-        n_hit, h = _scan(queries, odd, space), 0
+        n_hit, h = _scan(queries, parities, space), 0
         if used + _ones(space.hits[:n_hit]) > out[0].size:
             return used, block
         while h < n_hit:
@@ -227,7 +232,7 @@ def _keep(space: Workspace, found: int, radius: int, out: tuple[Ints, Words], us
     out_queries, out_keys = out
     found_queries, found_keys = space.found_queries, space.found_keys
     for i in range(found):
-        if np.int64(found_keys[i] >> np.uint64(48)) <= radius:
+        if np.int64(found_keys[i] >> SHIFT) <= radius:
             out_queries[used], out_keys[used] = found_queries[i], found_keys[i]
             used += 1
     return used

@@ -1,4 +1,4 @@
-"""The files of compiled kernels: Numba's, but right when kernels change, and for several processes at once.
+"""A content-addressed cache of compiled kernels: right when kernels change, and for several processes at once.
 
 Numba takes a cached kernel for as old as the file it stands in. But others are copied into it, from other
 files beside it and in this folder; so the age of all of them counts here.
@@ -6,7 +6,7 @@ files beside it and in this folder; so the age of all of them counts here.
 And Numba numbers the files of a kernel's versions, names a version in the index, and writes the file then. A
 process that reads the index between the two takes what an older kernel has left under that number, and two
 that compile different versions at the same time may write the same one: what is then run has another
-signature. Here a file has the name of what is in it, and comes before the index.
+signature. Here a file has the name of what is in it, and is written before the index.
 """
 
 from __future__ import annotations
@@ -14,14 +14,16 @@ from __future__ import annotations
 import glob
 import hashlib
 import os
+import warnings
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numba
 from numba.core.caching import IndexDataCacheFile
 
-__all__ = ["KernelFiles", "keep_safely"]
+__all__ = ["KernelFiles", "keep_by_content"]
 
 
 class KernelFiles(IndexDataCacheFile):  # type: ignore[misc]  # Numba has no types
@@ -41,13 +43,20 @@ class KernelFiles(IndexDataCacheFile):  # type: ignore[misc]  # Numba has no typ
                     path.unlink()
 
 
-def keep_safely(kernel: Any) -> Any:
+def keep_by_content(kernel: Any) -> Any:
     """Let a kernel that Numba caches use `KernelFiles`; return it."""
-    with suppress(AttributeError):  # none, or a Numba that works otherwise: then as it wants
+    try:
         own, files = kernel._cache, kernel._cache._cache_file
         folders = {Path(__file__).parent, Path(kernel.py_func.__code__.co_filename).parent}
         stamp = files._source_stamp, *map(_ages_in, sorted(folders))
         own._cache_file = KernelFiles(own._cache_path, files._index_name.removesuffix(".nbi"), stamp)
+    except AttributeError as error:  # these names are Numba's own, and may change
+        warnings.warn(
+            f"Numba {numba.__version__} caches kernels otherwise than nphash knows ({error}): clear its "
+            "cache after a change of nphash, or set NPHASH_CACHE=0",
+            RuntimeWarning,
+            stacklevel=2,
+        )
     return kernel
 
 
