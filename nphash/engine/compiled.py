@@ -3,7 +3,7 @@
 What makes it fast: vocabulary-sized intermediate results go through the cache tile by tile. The gradients of
 weight matrices are `LazyGradient`: Adam gets them block by block. Codes of +-1 need no products: sums are
 looked up (`nphash.engine.kernels.sign_tables`). The memory is told which rows come next (`nphash.core.jit.prefetch`). What
-Adam does to the decoder's weights goes on while the next step begins (`nphash.engine.background`). And work is
+Adam does to the decoder's weights goes on while the next step begins (`nphash.core.pool`). And work is
 cut into blocks that depend on shapes only, so that any number of threads gives the same bytes.
 
 Shapes: B documents of a batch, V words, H hidden units, L bits, N tiles of words.
@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from nphash.core.devices import uses
+from nphash.core.pool import Background
 from nphash.core.threads import cut, run_blocks
 from nphash.core.typing import Array, Back, Backs
-from nphash.engine.background import Background
 from nphash.engine.base import BacksOfScalar, Engine
 from nphash.engine.kernels import decoder, decoder_gradient, first_layer
 from nphash.engine.kernels.adam import update

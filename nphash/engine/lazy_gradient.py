@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
+from nphash.core.pool import Background
 from nphash.core.threads import cut
 from nphash.core.typing import Array, Task
-from nphash.engine.background import Background
 
 __all__ = ["LazyGradient", "ProductGradient", "RowGradient"]
 

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from nphash.core.devices import uses
+from nphash.core.pool import Background
 from nphash.core.threads import count_threads, run_tasks
 from nphash.core.typing import Array, Task
-from nphash.engine.background import Background
 from nphash.engine.lazy_gradient import LazyGradient, RowGradient
 from nphash.engine.look_ahead import LookAhead
 from nphash.errors import InputError

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from helpers import naive
-from nphash.engine.background import Background
+from nphash.core.pool import Background
 from nphash.engine.kernels import sparse as kernels
 from nphash.engine.lazy_gradient import LazyGradient
 from nphash.errors import InputError

@@ -50,7 +50,7 @@ class Progress:
     params
         The current weights, not to be changed; at the end of an epoch those it is judged by. Within an
         epoch the rows of words that were not in the last batches may lag behind (`nphash.engine.lazy_rows`), and
-        the decoder's weights may just be changing (`nphash.engine.background`).
+        the decoder's weights may just be changing (`nphash.core.pool`).
     profile
         Seconds spent so far, by part of the program.
     scale
