@@ -9,9 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nphash.core.jit import COMPILED, compiler, emitted, jit
-
-compiled_only = pytest.mark.skipif(not COMPILED, reason="kernels are not compiled here")
+from nphash.core.jit import compiler, emitted, jit
 
 WITHOUT_CACHE = shutil.ignore_patterns("__pycache__")
 PROGRAM = """
@@ -38,14 +36,14 @@ def test_a_kernel_gives_what_the_function_gives():
     np.testing.assert_array_equal(kernel(np.arange(3.0), 1.0), [1, 2, 3])
 
 
-@compiled_only
+@pytest.mark.compiled
 def test_options_reach_the_compiler():
     options = jit(fastmath={"contract"})(add).targetoptions
     assert options["nogil"] and options["nopython"] and options["error_model"] == "numpy"
     assert options["fastmath"] == {"contract"}
 
 
-@compiled_only
+@pytest.mark.compiled
 def test_no_folder_to_cache_in_is_only_slower(monkeypatch):
     calls = []
 
@@ -86,7 +84,7 @@ print(out.tolist())
 """
 
 
-@compiled_only
+@pytest.mark.compiled
 def test_a_change_of_any_kernel_makes_all_anew(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # else the programs would import what is here
     shutil.copytree(Path(compiler.__file__).parent.parent.parent, tmp_path / "nphash", ignore=WITHOUT_CACHE)
