@@ -58,7 +58,8 @@ def run(commands, **environment):
 
 
 @pytest.mark.parametrize(
-    "method", [["nphash", "-p", "training__epochs=1"], ["doc2hash", "-p", "training__epochs=2"], ["itq"]],
+    "method",
+    [["nphash", "-p", "training__epochs=1"], ["doc2hash", "-p", "training__epochs=2"], ["itq"]],
     ids=lambda method: method[0],
 )
 def test_fit_search_and_evaluate(tmp_path, corpus, method):

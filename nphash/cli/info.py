@@ -114,7 +114,7 @@ def describe_collection(collection: Collection) -> dict[str, Any]:
 
 
 def describe_system() -> dict[str, Any]:
-    """Return versions, processor, threads, linear algebra library and whether kernels are compiled, by name."""
+    """Return versions, processor, threads, BLAS and whether kernels are compiled, by name."""
     from nphash.core.jit import WHY_NOT
     from nphash.core.threads import blas_libraries, count_threads
 

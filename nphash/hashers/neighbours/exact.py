@@ -147,13 +147,13 @@ def top_of_candidates(
 
 def _products(A: Any, rows: Array, candidates: Array) -> Array:
     """Return the inner products (rows, c) of some rows with their candidates."""
-    from nphash.engine.kernels import sparse
+    from nphash.core.jit import COMPILED
     from nphash.hashers.neighbours.kernels import products_with
 
     if not scipy.sparse.issparse(A):
         products: Array = np.matmul(A[candidates], A[rows][:, :, None])[:, :, 0]
         return products
-    if not sparse.COMPILED:
+    if not COMPILED:
         repeated = np.repeat(rows, candidates.shape[1])
         return np.asarray(A[repeated].multiply(A[candidates.ravel()]).sum(axis=1)).reshape(candidates.shape)
     out = np.empty(candidates.shape, np.float32)
@@ -210,13 +210,13 @@ def _dense(a: Array, b: Array) -> Scores:
 
 
 def _sparse(a: Any, b: Any) -> Scores:
-    from nphash.engine.kernels import sparse
+    from nphash.core.jit import COMPILED
     from nphash.hashers.neighbours.kernels import products
 
     by_word = b.T.tocsr()  # (V, n_B)
 
     def scores(start: int, stop: int) -> Array:
-        if not sparse.COMPILED:
+        if not COMPILED:
             return np.asarray((a[start:stop] @ by_word).toarray())
         out = np.empty((stop - start, b.shape[0]), np.float32)
         indptr = a.indptr[start : stop + 1]
@@ -237,10 +237,10 @@ def unit_rows(X: Any) -> Any:
 
 def largest(scores: Array, without: int, indices: Array, values: Array) -> None:
     """Write the largest scores of each row and their columns; row i leaves out column ``without + i``."""
-    from nphash.engine.kernels import sparse
+    from nphash.core.jit import COMPILED
     from nphash.hashers.neighbours.kernels import top
 
-    if sparse.COMPILED:
+    if COMPILED:
         top(scores, without, indices, values)
         return
     k = indices.shape[1]
