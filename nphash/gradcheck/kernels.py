@@ -21,7 +21,7 @@ from nphash.gradcheck.models import (
     alike,
     batches,
     documents,
-    first_weights,
+    initial_weights,
     parts_of,
     small,
     stand_in,
@@ -66,7 +66,7 @@ def _model(title: str, seed: int) -> Model:
     name = KERNELS[title]
     X = documents(seed, N_WORDS)
     context = alike(X, seed) if name == "nphash" else None
-    weights, constants = first_weights(small(name, n_bits=N_BITS), X, seed, context)
+    weights, constants = initial_weights(small(name, n_bits=N_BITS), X, seed, context)
     params = {key: array.astype(np.float32) for key, array in weights.items()}
 
     def parts(hasher: Any, dtype: Any, operations: Operations = NUMPY) -> dict[str, Loss]:
