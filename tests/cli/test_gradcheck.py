@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from helpers.collecting import fails, jsonl, run
-from nphash.engine.compiled import COMPILED
+from nphash.core.jit import COMPILED
 from nphash.gradcheck.models import WITHOUT_GRADIENT
 from nphash.nn import ops
 

@@ -1,4 +1,4 @@
-"""A content-addressed cache of compiled kernels: right when kernels change, and for several processes at once.
+"""A content-addressed cache of compiled kernels: right when they change, and for several processes at once.
 
 Numba takes a cached kernel for as old as the file it stands in. But others are copied into it, from other
 files beside it and in this folder; so the age of all of them counts here.

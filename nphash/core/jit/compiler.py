@@ -18,6 +18,8 @@ import os
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
+from nphash.core.devices import uses
+
 __all__ = ["COMPILED", "WHY_NOT", "emitted", "jit"]
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -70,7 +72,8 @@ def jit(fastmath: bool | set[str] = False, inline: bool = False) -> Callable[[F]
             options["inline"] = "always"
         if _use_cache:
             try:
-                return cast(F, keep_by_content(numba.jit(cache=True, **options)(function)))
+                kernel = numba.jit(cache=True, **options)(function)
+                return cast(F, keep_by_content(kernel) if uses("cache") else kernel)
             except RuntimeError:  # Numba found no writable folder for its cache
                 pass
         return cast(F, numba.jit(**options)(function))

@@ -5,13 +5,13 @@ need only sixteen sums for each four rows of W,
 
     sum[p] = +-W[0, w] +-W[1, w] +-W[2, w] +-W[3, w],
 
-and each document looks up one of them: a quarter of the arithmetic, and none of it a product. The way back,
-z' ds, is the same the other way round: the documents' ds are added up by pattern, and sixteen such sums
+and each document looks up one of them: a quarter of the arithmetic, and none of it a product. The backward
+pass, z' ds, is the same the other way round: the documents' ds are added up by pattern, and sixteen such sums
 make the gradients of four rows (`add_by_pattern`, `separate`). (Arlazarov et al., 1970, for matrices of bits:
 the method of four Russians.)
 
 All work on vectors of `LANES` words at once, and the sums of these words fit into the first-level cache. Each
-function is plain NumPy, used with ``NUMBA_DISABLE_JIT=1``, and in compiled code the same as instructions.
+function is plain NumPy, and in compiled code the same as instructions.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import numpy as np
 from nphash.core.devices import uses
 from nphash.core.jit import emitted, jit
 from nphash.core.typing import Array
-from nphash.engine.kernels.exponential import emit_exponential, exponentials
+from nphash.engine.kernels.rows import emit_exponential, exponentials
 
 if TYPE_CHECKING:
     from nphash.core.jit import emission
@@ -37,7 +37,7 @@ __all__ = [
     "can_look_up",
     "fill_sums",
     "look_up",
-    "places_of",
+    "offsets_of",
     "separate",
     "sums_for",
 ]
@@ -49,13 +49,13 @@ _BITS = 4  # of a pattern
 PATTERNS = 2**_BITS
 
 
-def places_of(z: Array) -> Array:
+def offsets_of(z: Array) -> Array:
     """Return where the sums of a code's patterns stand: (B, L / 4) int64, or (B, 0) for codes that have none.
 
     Parameters
     ----------
     z
-        Array of shape (B, L). It has to be +-1 everywhere, and L a multiple of 8: places are read in pairs.
+        Array of shape (B, L). It has to be +-1 everywhere, and L a multiple of 8: offsets are read in pairs.
 
     Returns
     -------
@@ -65,28 +65,28 @@ def places_of(z: Array) -> Array:
 
     Examples
     --------
-    >>> places_of(np.array([[1.0, -1, -1, -1, 1, 1, -1, -1]]))
+    >>> offsets_of(np.array([[1.0, -1, -1, -1, 1, 1, -1, -1]]))
     array([[  64, 1216]])
-    >>> places_of(np.array([[0.5, -1, -1, -1, 1, 1, -1, -1]])).shape
+    >>> offsets_of(np.array([[0.5, -1, -1, -1, 1, 1, -1, -1]])).shape
     (1, 0)
     """
     n_rows, n_bits = z.shape
-    if n_bits % 8 != 0 or not uses("sign-tables") or not (np.abs(z) == 1).all():
+    if n_bits % 8 != 0 or not (np.abs(z) == 1).all() or not uses("sign-tables"):
         return np.empty((n_rows, 0), np.int64)
     patterns = (z > 0).reshape(n_rows, -1, _BITS) @ (1 << np.arange(_BITS))  # (B, L / 4)
-    places: Array = _BYTES * (PATTERNS * np.arange(n_bits // _BITS) + patterns)
-    return places
+    offsets: Array = _BYTES * (PATTERNS * np.arange(n_bits // _BITS) + patterns)
+    return offsets
 
 
 @jit()
-def can_look_up(places: Array, n_words: int) -> bool:
-    """Return whether there are places, and the words fill whole vectors."""
-    return places.shape[1] > 0 and n_words % LANES == 0
+def can_look_up(offsets: Array, n_words: int) -> bool:
+    """Return whether there are offsets, and the words fill whole vectors."""
+    return offsets.shape[1] > 0 and n_words % LANES == 0
 
 
-def sums_for(places: Array) -> Array:
-    """Return zeros for the sums that these places are of, (4 L, LANES) float32, where vectors begin."""
-    n_sums = PATTERNS * places.shape[1]
+def sums_for(offsets: Array) -> Array:
+    """Return zeros for the sums that these offsets are of, (4 L, LANES) float32, where vectors begin."""
+    n_sums = PATTERNS * offsets.shape[1]
     buffer = np.zeros((n_sums + 1) * LANES, np.float32)
     skip = -buffer.ctypes.data % _BYTES // 4
     return buffer[skip : skip + n_sums * LANES].reshape(n_sums, LANES)
@@ -99,9 +99,9 @@ def _emit_fill_sums(out: FloatEmitter, columns: emission.Array, at: Any, sums: e
         pairs = [(out.add(w[i], w[i + 1]), out.subtract(w[i], w[i + 1])) for i in (0, 2)]
         # patterns 0 to 3 of two bits: none, the first, the second, both
         low, high = ([out.negative(p), m, out.negative(m), p] for p, m in pairs)
-        place = out.plus(sums.start, out.times(group, PATTERNS))
+        table = out.plus(sums.start, out.times(group, PATTERNS))
         for pattern in range(PATTERNS):
-            out.store(out.add(low[pattern & 3], high[pattern >> 2]), out.plus(place, pattern))
+            out.store(out.add(low[pattern & 3], high[pattern >> 2]), out.plus(table, pattern))
 
 
 @emitted(_emit_fill_sums, "floats")
@@ -117,18 +117,20 @@ def fill_sums(columns: Array, at: int, sums: Array) -> None:
     sums
         By `sums_for`.
     """
-    for place in range(len(sums)):
-        group, pattern = divmod(place, PATTERNS)
-        sums[place] = 0
+    for i in range(len(sums)):
+        group, pattern = divmod(i, PATTERNS)
+        sums[i] = 0
         for bit in range(_BITS):
             row = columns[_BITS * group + bit, at : at + LANES]
-            sums[place] += row if pattern >> bit & 1 else -row
+            sums[i] += row if pattern >> bit & 1 else -row
 
 
-def _each_place(out: FloatEmitter, places: emission.Array, row: Any, table: Any) -> Iterator[tuple[int, Any]]:
-    # Emits a loop over a row of places, two at once; yields the address of the sums at each.
-    first = places.row(row)
-    with out.loop(out.divided(places.lengths[1], 2)) as pair:
+def _each_offset(
+    out: FloatEmitter, offsets: emission.Array, row: Any, table: Any
+) -> Iterator[tuple[int, Any]]:
+    # Emits a loop over a row of offsets, two at once; yields the address of the sums at each.
+    first = offsets.row(row)
+    with out.loop(out.divided(offsets.lengths[1], 2)) as pair:
         for i in range(2):
             yield i, out.builder.add(table, out.load_offset(first, out.times(pair, 2, i)))
 
@@ -136,7 +138,7 @@ def _each_place(out: FloatEmitter, places: emission.Array, row: Any, table: Any)
 def _emit_look_up(
     out: FloatEmitter,
     sums: emission.Array,
-    places: emission.Array,
+    offsets: emission.Array,
     bias: emission.Array,
     shifts: emission.Array,
     at: Any,
@@ -145,22 +147,22 @@ def _emit_look_up(
 ) -> None:
     builder, bias_vector, halves = out.builder, out.load(bias.column(at)), out.variables(2)
     target = scores.column(at)
-    with out.loop(places.lengths[0]) as row:
+    with out.loop(offsets.lengths[0]) as row:
         builder.store(out.subtract(bias_vector, out.spread(out.load_number(shifts.row(row)))), halves[0])
         builder.store(out.every(0.0), halves[1])
         # Two sums side by side, so that an addition need not wait for the one before it
-        for i, address in _each_place(out, places, row, sums.start):
+        for i, address in _each_offset(out, offsets, row, sums.start):
             half = halves[i % 2]
             builder.store(out.add(builder.load(half), out.load(address)), half)
         e = emit_exponential(out, out.add(builder.load(halves[0]), builder.load(halves[1])))
         out.store(e, scores.row(row, target))
-        place = out.plus(total.start, row)
-        out.store(out.add(out.load(place), e), place)
+        lanes = out.plus(total.start, row)
+        out.store(out.add(out.load(lanes), e), lanes)
 
 
 @emitted(_emit_look_up, "floats")
 def look_up(
-    sums: Array, places: Array, bias: Array, shifts: Array, at: int, out: Array, total: Array
+    sums: Array, offsets: Array, bias: Array, shifts: Array, at: int, out: Array, total: Array
 ) -> None:
     """Write exp(z W + b - m) for some words into ``out``, and add it to ``total``.
 
@@ -168,8 +170,8 @@ def look_up(
     ----------
     sums
         By `fill_sums`, for the words ``at`` to ``at + LANES - 1`` of the following arrays.
-    places
-        Where each document's patterns stand, by `places_of`; (B, L / 4) int64.
+    offsets
+        Where each document's patterns stand, by `offsets_of`; (B, L / 4) int64.
     bias, shifts
         b (words,) and m (B,), float32.
     out
@@ -178,28 +180,28 @@ def look_up(
         Array of shape (B, LANES): lane i sums up the words i, LANES + i, ...
     """
     words = slice(at, at + LANES)
-    for row in range(len(places)):
-        scores = sums[places[row] // _BYTES].sum(axis=0)
+    for row in range(len(offsets)):
+        scores = sums[offsets[row] // _BYTES].sum(axis=0)
         exponentials(scores, bias[words], shifts[row])
         out[row, words] = scores
         total[row] += scores
 
 
 def _emit_add_by_pattern(
-    out: FloatEmitter, ds: emission.Array, at: Any, places: emission.Array, sums: emission.Array
+    out: FloatEmitter, ds: emission.Array, at: Any, offsets: emission.Array, sums: emission.Array
 ) -> None:
     source = ds.column(at)
-    with out.loop(places.lengths[0]) as row:
+    with out.loop(offsets.lengths[0]) as row:
         added = out.load(ds.row(row, source))
-        for _, address in _each_place(out, places, row, sums.start):
+        for _, address in _each_offset(out, offsets, row, sums.start):
             out.store(out.add(out.load(address), added), address)
 
 
 @emitted(_emit_add_by_pattern, "floats")
-def add_by_pattern(ds: Array, at: int, places: Array, sums: Array) -> None:
+def add_by_pattern(ds: Array, at: int, offsets: Array, sums: Array) -> None:
     """Add ds (B, words) of the words ``at`` to ``at + LANES - 1`` to the sums of the documents' patterns."""
-    for row in range(len(places)):
-        sums[places[row] // _BYTES] += ds[row, at : at + LANES]
+    for row in range(len(offsets)):
+        sums[offsets[row] // _BYTES] += ds[row, at : at + LANES]
 
 
 def _emit_separate(out: FloatEmitter, sums: emission.Array, target: emission.Array, at: Any) -> None:
