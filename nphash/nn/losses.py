@@ -85,7 +85,8 @@ def reconstruction(scores: Array, target: Any) -> tuple[float, BackScalar]:
     (0.6931, array([[ 0.5, -0.5]]))
     """
     check_csr(target, "target")
-    _check_shapes("target", target.shape, scores.shape, scores)
+    if target.shape != scores.shape:
+        raise _misfit("target", target.shape, scores.shape, scores)
     shift = scores.max(axis=1, keepdims=True)  # (B, 1), so that no exponential overflows
     e = np.exp(scores - shift)  # (B, V)
     total = e.sum(axis=1, dtype=np.float64)  # (B,)
@@ -139,13 +140,12 @@ NUMPY = Operations(sparse_dense, dense, relu, reconstruct)
 """The four operations as their equations say."""
 
 
-def _check_shapes(name: str, given: tuple[int, ...], wanted: tuple[int, ...], scores: Array) -> None:
-    # What broadcasts gives a loss and gradients too, of something else.
-    if given != wanted:
-        raise InputError(
-            f"the shape of {name} is {given}, but scores of shape {scores.shape} need {wanted}",
-            "give a row of scores, and what they should be, for each document",
-        )
+def _misfit(name: str, given: tuple[int, ...], wanted: tuple[int, ...], scores: Array) -> InputError:
+    # What broadcasts would give a loss and gradients too, of something else.
+    return InputError(
+        f"the shape of {name} is {given}, but scores of shape {scores.shape} need {wanted}",
+        "give a row of scores, and what they should be, for each document",
+    )
 
 
 def lower_bound(reconstruction: float, kl: float) -> tuple[float, BackScalars]:
@@ -217,7 +217,8 @@ def logistic_loss(scores: Array, labels: Array) -> tuple[float, BackScalar]:
     >>> round(loss, 4), back()
     (1.3863, array([[-0.5,  0.5]]))
     """
-    _check_shapes("labels", np.shape(labels), scores.shape, scores)
+    if np.shape(labels) != scores.shape:
+        raise _misfit("labels", np.shape(labels), scores.shape, scores)
     if hasattr(labels, "toarray"):
         raise InputError(f"labels are a {type(labels).__name__}", "give labels.toarray()")
     labels = np.asarray(labels)
@@ -261,7 +262,8 @@ def cross_entropy(scores: Array, classes: Array) -> tuple[float, BackScalar]:
     (0.6931, array([[-0.5,  0.5]]))
     """
     classes = np.asarray(classes)
-    _check_shapes("classes", classes.shape, scores.shape[:-1], scores)
+    if classes.shape != scores.shape[:-1]:
+        raise _misfit("classes", classes.shape, scores.shape[:-1], scores)
     highest = scores.shape[-1] - 1
     if classes.dtype.kind not in "iu" or classes.min(initial=0) < 0 or classes.max(initial=0) > highest:
         raise InputError(f"classes are not all integers from 0 to {highest}", "number the classes from 0")
