@@ -125,19 +125,10 @@ def gumbel_softmax(logits: Array, noise: Array, temperature: float) -> tuple[Arr
     temperature
         tau > 0.
 
-    Returns
-    -------
-    tuple
-        y of shape (B, L, K); ``back(dy)`` returns dlogits.
-
     Raises
     ------
     InputError
         For a temperature that is no positive number.
-
-    References
-    ----------
-    Jang, Gu & Poole (2017); Maddison, Mnih & Teh (2017).
 
     Examples
     --------
@@ -216,11 +207,6 @@ def relaxed_bits(logits: Array, noise: Array, temperature: float) -> tuple[Array
     temperature
         tau > 0.
 
-    Returns
-    -------
-    tuple
-        z in (0, 1) of shape (B, L); ``back(dz)`` returns da.
-
     Raises
     ------
     InputError
@@ -264,11 +250,6 @@ def straight_through_bernoulli(logits: Array, uniform: Array) -> tuple[Array, Ba
     ----------
     logits, uniform
         a and u, arrays of shape (B, L).
-
-    Returns
-    -------
-    tuple
-        z in {0, 1} of shape (B, L); ``back(dz)`` returns da.
 
     References
     ----------

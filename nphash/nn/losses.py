@@ -1,8 +1,8 @@
 """The losses: word likelihood, the ELBO (lower bound), classification, KL divergences, distillation.
 
-Each returns ``(loss, back)``. The loss is a Python float, the mean over the documents of the batch,
+Each returns ``(loss, back)``. The loss is a Python float, the mean over the documents of the batch in nats,
 summed in float64 whatever the dtype; ``back(dloss=1.0)`` returns gradients by the rule of `nphash.nn.ops`
-(targets, priors and weights are constants) in the dtype of the arguments.
+(targets, priors and weights are constants, so most have one) in the dtype of the arguments.
 
 Departures from the printed paper: in equation 1 the softmax's denominator sums over all words w_j; in
 equations 2 and 3 the decoder is p_theta(x|z) and the encoder q_phi(z|x) throughout; the prior of equation 4
@@ -66,11 +66,6 @@ def reconstruction(scores: Array, target: Any) -> tuple[float, BackScalar]:
         Decoder scores s = z W + b, array of shape (B, V).
     target
         SciPy CSR matrix or CSR array of shape (B, V): the weights t of the words (binary, counts or TF-IDF).
-
-    Returns
-    -------
-    tuple
-        Mean loss in nats a document; ``back()`` returns dscores.
 
     Raises
     ------
@@ -201,11 +196,6 @@ def logistic_loss(scores: Array, labels: Array) -> tuple[float, BackScalar]:
     labels
         Array of shape (B, C) of zeros and ones (or probabilities).
 
-    Returns
-    -------
-    tuple
-        Mean loss in nats a document; ``back()`` returns dscores.
-
     Raises
     ------
     InputError
@@ -244,11 +234,6 @@ def cross_entropy(scores: Array, classes: Array) -> tuple[float, BackScalar]:
         Array of shape (B, C).
     classes
         Integers of shape (B,), each from 0 to C - 1.
-
-    Returns
-    -------
-    tuple
-        Mean loss in nats a document; ``back()`` returns dscores.
 
     Raises
     ------
@@ -305,11 +290,6 @@ def categorical_kl(logits: Array, prior: Array | None = None) -> tuple[float, Ba
     prior
         Probabilities p, array that broadcasts to (B, L, K), all positive, of sum 1 over the categories;
         uniform (1 / K) if None.
-
-    Returns
-    -------
-    tuple
-        Mean divergence in nats a document; ``back()`` returns dlogits.
 
     Raises
     ------
@@ -457,11 +437,6 @@ def similarity_distillation(z: Array, P: Array, temperature: float) -> tuple[flo
         The teacher's distributions, array of shape (B, B): rows sum to 1, the diagonal is 0.
     temperature
         tau > 0.
-
-    Returns
-    -------
-    tuple
-        Mean loss in nats a document; ``back()`` returns dz.
 
     Raises
     ------
