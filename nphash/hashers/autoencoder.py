@@ -30,13 +30,13 @@ from nphash.hashers.training.settings import ClassifierSettings, Training
 from nphash.hashers.training.trainer import Batch, Data
 from nphash.hashers.training.validation import Validator, hold_out, learn, precision_validator, subset
 from nphash.nn.losses import NUMPY
-from nphash.nn.ops import Operations, dense, dropout_mask
+from nphash.nn.ops import Operations, dense
 from nphash.nn.schedules import Schedule, ScheduleLike, as_schedule, schedule_ends, values_at
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["TARGETS", "VariationalHasher", "decaying_training", "normal_noise"]
+__all__ = ["TARGETS", "VariationalHasher", "decaying_training"]
 
 
 # Rows encoded at once. Constant, and short blocks are filled up with empty rows: BLAS may round a
@@ -47,13 +47,6 @@ ENCODE_ROWS = 256
 VALIDATION_ROWS = 64  # whose ELBO is computed at once: their scores are as wide as the vocabulary
 
 TARGETS = ("input", "binary")
-
-Draw = Callable[[Rng, tuple[int, ...], Any], Array]
-
-
-def normal_noise(rng: Rng, shape: tuple[int, ...], dtype: Any) -> Array:
-    """Draw standard normal noise; the same in float32 and float64, but for rounding."""
-    return rng.standard_normal(shape).astype(dtype)
 
 
 def decaying_training() -> Training:
@@ -109,17 +102,6 @@ class VariationalHasher(Hasher):
 
     def _lowest(self, value: ScheduleLike, name: str) -> float:
         return min(schedule_ends(value, self._training.n_epochs, name))
-
-    def noise_or_zeros(self, draw: Draw, batch: Batch, dtype: Any) -> Array:
-        """Return noise (B, L) drawn for a batch; without a source zeros, the middle of any noise here."""
-        shape = (batch.x.shape[0], self.n_bits)
-        return np.zeros(shape, dtype) if batch.rng is None else draw(batch.rng, shape, dtype)
-
-    def dropout_mask(self, batch: Batch, dtype: Any) -> Array | None:
-        """Return the dropout mask of the last hidden layer, (B, H), None for none."""
-        if batch.rng is None or self.dropout == 0:
-            return None
-        return dropout_mask(batch.rng, (batch.x.shape[0], self.hidden[-1]), self.dropout, dtype)
 
     def initial_params(self, x: Any, target: Any, seed: int, context: Any = None) -> Params:
         """Return the weights a fit begins with, drawn from `seed`, in the training dtype."""

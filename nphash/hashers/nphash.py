@@ -33,7 +33,7 @@ import numpy as np
 
 from nphash.core.typing import CSR, Array, Params, RandomState
 from nphash.errors import InputError, UnsupportedError
-from nphash.hashers.doc2hash import Doc2Hash, Sample
+from nphash.hashers.doc2hash import SAMPLING, Doc2Hash, Sample
 from nphash.hashers.parts.linear import ridge
 from nphash.hashers.parts.networks import INPUT_LENGTH, initial_layers
 from nphash.hashers.training.settings import NeighbourSettings
@@ -41,7 +41,7 @@ from nphash.hashers.training.trainer import Batch, Training
 from nphash.hashers.training.validation import precision_validator
 from nphash.nn.gumbel import logistic_noise, straight_through_bits
 from nphash.nn.losses import NUMPY, bernoulli_kl, bound_loss, similarity_distillation
-from nphash.nn.ops import Operations, dense, normalise_rows, relu, softmax
+from nphash.nn.ops import Operations, dense, dropout_mask, normalise_rows, relu, softmax
 from nphash.nn.schedules import Schedule, ScheduleLike
 
 if TYPE_CHECKING:
@@ -268,9 +268,10 @@ class NpHash(Doc2Hash):
 
     def loss(self, params: Params, batch: Batch) -> tuple[dict[str, float], Callable[[], Params]]:
         """Draw dropout, noise and neighbours of a batch, and run the `model`; without context the bound."""
-        dtype = params["W_1"].dtype
-        mask, noise = self.dropout_mask(batch, dtype), self.noise_or_zeros(logistic_noise, batch, dtype)
-        sample = self.sample if batch.rng is not None else straight_through_bits
+        B, dtype = batch.x.shape[0], params["W_1"].dtype
+        mask = dropout_mask(batch.rng, (B, self.hidden[-1]), self.dropout, dtype)
+        noise = logistic_noise(batch.rng, (B, self.n_bits), dtype)
+        sample = straight_through_bits if batch.rng is None else self.sample or SAMPLING[self.sampling]
         batch = replace(batch, target=self._with_neighbour(batch))
         P, tau_code = self._teacher(batch, dtype), self._settings("similarity").code_temperature
         return model(params, batch, mask, noise, sample, P, tau_code)

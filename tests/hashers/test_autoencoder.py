@@ -13,7 +13,6 @@ from nphash.hashers import Training
 from nphash.hashers.autoencoder import ENCODE_ROWS, VALIDATION_ROWS, decaying_training
 from nphash.hashers.training import validation
 from nphash.hashers.training.trainer import train
-from nphash.nn.gumbel import logistic_noise
 
 X, _ = small.documents()
 
@@ -82,13 +81,6 @@ def test_validation_takes_the_memory_of_a_batch(monkeypatch):
     hasher.fit(x, X_valid=x[:200])
     per_word = x[:VALIDATION_ROWS].nnz * 24  # the documents' own words, sorted
     assert 4 * VALIDATION_ROWS * n_words < peaks[0] < 8 * VALIDATION_ROWS * n_words + per_word
-
-
-def test_without_a_source_noise_is_zero(rng):
-    hasher = Doc2Hash(3)
-    quiet, noisy = small.batch(X[:2], rng=False), small.batch(X[:2], rng=rng)
-    assert not hasher.noise_or_zeros(logistic_noise, quiet, np.float32).any()
-    assert hasher.noise_or_zeros(logistic_noise, noisy, np.float32).all()
 
 
 @pytest.mark.parametrize("n", [1, 60, ENCODE_ROWS + 5])
