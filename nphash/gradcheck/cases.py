@@ -16,13 +16,10 @@ import numpy as np
 from scipy import sparse
 
 from nphash.core.typing import Rng
-from nphash.gradcheck.problem import Problem, from_function
-from nphash.gradcheck.samples import Hard
+from nphash.gradcheck.problem import Hard, Operation, Problem, from_function
 from nphash.nn import distillation, gumbel, losses, ops
 
 __all__ = ["Case", "operations"]
-
-Function = Callable[..., tuple[Any, Any]]
 
 B, V, L, K, C = 5, 11, 4, 3, 7
 TAU = 0.7
@@ -48,10 +45,10 @@ class Case:
         How reports call it; the function's own name with its module if empty.
     """
 
-    function: Function
+    function: Operation
     draw: Callable[[Rng], tuple[Any, ...]]
     constants: tuple[str, ...] = ()
-    relaxed: Function | None = None
+    relaxed: Operation | None = None
     hard: Hard | None = None
     name: str = ""
 
@@ -61,7 +58,7 @@ class Case:
         module = self.function.__module__.rpartition(".")[2]
         return self.name or f"{module}.{self.function.__name__}"
 
-    def problem(self, seed: int, dtype: Any = np.float64, function: Function | None = None) -> Problem:
+    def problem(self, seed: int, dtype: Any = np.float64, function: Operation | None = None) -> Problem:
         """Return the problem for one seed; ``function`` may stand in for the real one."""
         args = [_as_type(value, dtype) for value in self.draw(np.random.default_rng(seed))]
         found = from_function(function or self.function, args, self.constants, self.title, self.relaxed)
