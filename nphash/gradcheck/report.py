@@ -157,8 +157,9 @@ def fold(reports: Iterable[Report]) -> list[Report]:
 def format_text(reports: Sequence[Report], brief: bool = False, width: int = 80) -> str:
     """Return a table with one line for every parameter, and the causes below the wrong ones.
 
-    Where a line would be longer than ``width``, operations stand above their parameters. With ``brief`` a
-    model whose gradients are all right takes one line.
+    Where a line would be longer than ``width``, numbers have four digits, and if that is not enough the
+    operations stand above their parameters. With ``brief`` a model whose gradients are all right takes one
+    line.
 
     Examples
     --------
@@ -170,14 +171,16 @@ def format_text(reports: Sequence[Report], brief: bool = False, width: int = 80)
     """
     shown = fold(reports) if brief else reports
     rows = [HEADER, *(cells(report) for report in shown)]
-    narrow = _table_width(rows) > width
-    if narrow:
-        rows = [_without_operation(HEADER), *(_without_operation(cells(report, 4)) for report in shown)]
+    if _table_width(rows) > width:
+        rows = [_shortened(HEADER), *(_shortened(cells(report, 4)) for report in shown)]
+    grouped = _table_width(rows) > width
+    if grouped:
+        rows = [(verdict, *others) for verdict, _, *others in rows]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     indent = " " * (widths[0] + 2)
     lines = [_line(rows[0], widths)]
     for i, (report, row) in enumerate(zip(shown, rows[1:], strict=True)):
-        if narrow and (i == 0 or report.operation != shown[i - 1].operation):
+        if grouped and (i == 0 or report.operation != shown[i - 1].operation):
             lines.append(_title(report))
         lines.append(_line(row, widths))
         for text in remarks(report):
@@ -274,11 +277,10 @@ def _table_width(rows: Sequence[Sequence[str]]) -> int:
     return sum(max(map(len, column)) + 2 for column in zip(*rows, strict=True)) - 2
 
 
-def _without_operation(row: tuple[str, ...]) -> tuple[str, ...]:
-    """Return a row of the narrow table: without its operation, and with what is long made short."""
-    verdict, _, parameter, shape, entries, worst, *others = row
+def _shortened(row: tuple[str, ...]) -> tuple[str, ...]:
+    verdict, title, parameter, shape, entries, worst, *numbers = row
     shape, worst = shape.replace(" x ", "x"), worst.removesuffix(" at")
-    return (verdict.removeprefix("straight-"), parameter, shape, entries, worst, *others)
+    return (verdict.removeprefix("straight-"), title, parameter, shape, entries, worst, *numbers)
 
 
 def _line(row: Sequence[str], widths: Sequence[int]) -> str:

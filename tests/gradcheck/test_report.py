@@ -100,7 +100,7 @@ def test_tables_fit_80_columns():
             assert max(map(len, lines)) <= 80
 
 
-def test_a_narrow_table_names_each_operation_once_above_its_parameters():
+def test_a_table_too_wide_names_each_operation_once_above_its_parameters():
     reports = gradcheck.run(["dense", "straight_through_bernoulli"])
     lines = gradcheck.format_text(reports).splitlines()
     assert "operation" not in lines[0]

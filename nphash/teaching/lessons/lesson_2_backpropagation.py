@@ -219,8 +219,8 @@ draw("lesson_2_loss.png", {"loss": (np.arange(100), history)}, "step", "nats")
 # %% [markdown]
 # In the library
 # --------------
-# `nphash/nn/ops.py` and `nphash/nn/losses.py` hold these operations with the same rule. Your own operations can be
-# tested with one line in pytest; it is silent when all is right:
+# `nphash/nn/ops.py` and `nphash/nn/losses.py` hold these operations with the same rule. Your own operations
+# can be tested with one line in pytest; it is silent when all is right:
 
 # %%
 assert_gradients(lambda x: (np.log1p(x * x), lambda dy: dy * 2 * x / (1 + x * x)), rng.normal(size=5))

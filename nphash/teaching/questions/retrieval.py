@@ -9,9 +9,9 @@ import numpy as np
 from nphash.core.typing import Array, Rng
 from nphash.metrics.ties import figures as figures_of
 from nphash.metrics.ties import tie_groups
-from nphash.teaching.grading import Mistake, Part
+from nphash.teaching.grading import Mistake, Question
 
-__all__ = ["PARTS"]
+__all__ = ["QUESTIONS"]
 
 
 def _hamming(query: Array, codes: Array) -> Array:
@@ -105,7 +105,7 @@ def _extremes(rng: Rng) -> tuple[Any, ...]:
 
 
 _EXERCISE_8 = (
-    Part(
+    Question(
         "hamming",
         _hamming,
         (_some_codes(8), _some_codes(3), _opposite),
@@ -125,7 +125,7 @@ _EXERCISE_8 = (
             "AND in place of XOR": "a bit counts where the two differ: 1 ^ 0",
         },
     ),
-    Part(
+    Question(
         "counting_sort",
         _order,
         (_distances, _extremes),
@@ -218,7 +218,7 @@ def _apart(rng: Rng) -> tuple[Any, ...]:
 
 
 _EXERCISE_9 = (
-    Part(
+    Question(
         "expected_precision",
         _expected,
         (_ranking, _few),
@@ -241,7 +241,7 @@ _EXERCISE_9 = (
             "divided by k where fewer documents exist": "divide by the number of documents counted",
         },
     ),
-    Part(
+    Question(
         "reported",
         _reported,
         (_apart, _curves),
@@ -260,4 +260,4 @@ _EXERCISE_9 = (
     ),
 )
 
-PARTS: dict[int, tuple[Part, ...]] = {8: _EXERCISE_8, 9: _EXERCISE_9}
+QUESTIONS: dict[int, tuple[Question, ...]] = {8: _EXERCISE_8, 9: _EXERCISE_9}

@@ -11,9 +11,9 @@ import numpy as np
 
 from nphash.core.typing import Array, Rng
 from nphash.nn import gumbel, losses, ops
-from nphash.teaching.grading import Mistake, Part
+from nphash.teaching.grading import Mistake, Question
 
-__all__ = ["PARTS"]
+__all__ = ["QUESTIONS"]
 
 
 B, L, K = 5, 4, 3
@@ -82,7 +82,7 @@ def _probabilities(rng: Rng) -> tuple[Any, ...]:
 
 
 _EXERCISE_3 = (
-    Part(
+    Question(
         "gumbel_noise",
         _noise,
         (lambda rng: (rng.uniform(0.01, 0.99, size=(B, L)),),),
@@ -98,7 +98,7 @@ _EXERCISE_3 = (
             "tail of the wrong side": "a draw all the same, but not the inverse of the distribution function",
         },
     ),
-    Part(
+    Question(
         "gumbel_softmax",
         gumbel.gumbel_softmax,
         (_categories,),
@@ -125,7 +125,7 @@ _EXERCISE_3 = (
             "only the diagonal of the Jacobian": "raising one category lowers the others: subtract sum(y dy)",
         },
     ),
-    Part(
+    Question(
         "jacobian",
         _jacobian,
         (_probabilities,),
@@ -203,7 +203,7 @@ _MEAN = "documents are averaged, bits are added up: each bit is one more thing t
 _LIMIT = "p log p goes to 0 with p, but 0 * log(0) is NaN: write KL = p a - log(1 + e^a) + log 2 instead"
 
 _EXERCISE_4 = (
-    Part(
+    Question(
         "categorical_kl",
         _kl,
         (lambda rng: (rng.normal(size=(B, L, K)),),),
@@ -227,7 +227,7 @@ _EXERCISE_4 = (
             "derivative of the softmax missing": "log(q/p) + 1 is the derivative by q, not by the logits",
         },
     ),
-    Part(
+    Question(
         "bernoulli_kl",
         lambda logits: losses.bernoulli_kl(logits),
         (lambda rng: (rng.normal(size=(B, L)),), _large_logits),
@@ -294,7 +294,7 @@ def _flipped(logits: Array, uniform: Array) -> tuple[Any, Any]:
 _ZERO = "a step is flat: its true derivative teaches nothing, so the relaxed sample's is borrowed"
 
 _EXERCISE_5 = (
-    Part(
+    Question(
         "straight_through_bits",
         gumbel.straight_through_bits,
         (_bits,),
@@ -318,7 +318,7 @@ _EXERCISE_5 = (
             "noise missing in back": "the relaxed bit has the same noise as the hard one",
         },
     ),
-    Part(
+    Question(
         "straight_through_bernoulli",
         gumbel.straight_through_bernoulli,
         (lambda rng: (rng.normal(size=(B, L)), rng.random((B, L))),),
@@ -338,4 +338,4 @@ _EXERCISE_5 = (
     ),
 )
 
-PARTS: dict[int, tuple[Part, ...]] = {3: _EXERCISE_3, 4: _EXERCISE_4, 5: _EXERCISE_5}
+QUESTIONS: dict[int, tuple[Question, ...]] = {3: _EXERCISE_3, 4: _EXERCISE_4, 5: _EXERCISE_5}

@@ -12,9 +12,9 @@ from scipy.sparse import csr_array
 
 from nphash.core.typing import Array, Rng
 from nphash.nn import losses, ops
-from nphash.teaching.grading import Mistake, Part
+from nphash.teaching.grading import Mistake, Question
 
-__all__ = ["PARTS"]
+__all__ = ["QUESTIONS"]
 
 
 B, V, I, O = 5, 7, 4, 3  # noqa: E741
@@ -113,7 +113,7 @@ _ONE_MAXIMUM = (
 )
 
 _EXERCISE_1 = (
-    Part(
+    Question(
         "softmax",
         _rows,
         (_scores, _large_scores, _rows_apart),
@@ -134,7 +134,7 @@ _EXERCISE_1 = (
             "one sum over the whole batch": "each row is a document, and its probabilities add up to 1",
         },
     ),
-    Part(
+    Question(
         "word_loss",
         _word_loss,
         (
@@ -231,7 +231,7 @@ def _layer_arguments(rng: Rng, n_in: int, n_out: int) -> tuple[Any, ...]:
 
 
 _EXERCISE_2 = (
-    Part(
+    Question(
         "tanh_layer",
         _tanh_layer,
         (lambda rng: _layer_arguments(rng, I, O),),
@@ -250,7 +250,7 @@ _EXERCISE_2 = (
             "activation derivative taken at the wrong place": "1 - y^2 holds for the output y of tanh",
         },
     ),
-    Part(
+    Question(
         "residual",
         _residual,
         (lambda rng: _layer_arguments(rng, I, I),),
@@ -266,4 +266,4 @@ _EXERCISE_2 = (
     ),
 )
 
-PARTS: dict[int, tuple[Part, ...]] = {1: _EXERCISE_1, 2: _EXERCISE_2}
+QUESTIONS: dict[int, tuple[Question, ...]] = {1: _EXERCISE_1, 2: _EXERCISE_2}
