@@ -188,6 +188,12 @@ def test_straight_through_gumbel_is_between_hard_and_relaxed(rng, logits, docume
         )
 
 
+@pytest.mark.parametrize("estimator", [estimators.gumbel_softmax, estimators.straight_through_gumbel])
+def test_a_temperature_is_above_zero(estimator, logits, document):
+    with pytest.raises(InputError, match="temperature is 0"):
+        estimator(logits, document, np.zeros((2, 5)), 0)
+
+
 # --- how good estimates of a gradient are
 
 
