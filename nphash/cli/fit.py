@@ -143,7 +143,7 @@ def command(corpus: str, output: Path, reading: ReadOptions, **options: Any) -> 
         raise click.UsageError("-q and -v contradict each other.")
     hasher = _hasher(options)
     use_threads(options["threads"])
-    progress = FitProgress(options["quiet"], options["verbose"])
+    progress = FitProgress(options["quiet"], options["verbose"], options["profile"])
     settings = CreateSettings(
         _vectorizer(options),
         _validation(hasher, options),

@@ -2,15 +2,18 @@
 
 What makes it fast: vocabulary-sized intermediate results go through the cache tile by tile. The gradients of
 weight matrices are `LazyGradient`: Adam gets them block by block. Codes of +-1 need no products: sums are
-looked up (`nphash.engine.kernels.sign_tables`). The memory is told which rows come next (`nphash.core.jit.prefetch`). What
-Adam does to the decoder's weights goes on while the next step begins (`nphash.engine.background`). And work is
-cut into blocks that depend on shapes only, so that any number of threads gives the same bytes.
+looked up (`nphash.engine.kernels.sign_tables`). The memory is told which rows come next
+(`nphash.core.jit.prefetch`). What Adam does to the decoder's weights goes on while the next step begins
+(`nphash.engine.background`). And work is cut into blocks that depend on shapes only, so that any number of
+threads gives the same bytes.
 
 Shapes: B documents of a batch, V words, H hidden units, L bits, N tiles of words.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -18,20 +21,20 @@ import numpy as np
 from nphash.core.threads import cut, run_blocks
 from nphash.core.typing import Array, Back, Backs
 from nphash.engine.background import Background
-from nphash.engine.base import BacksOfScalar, Engine
+from nphash.engine.base import Engine
 from nphash.engine.kernels import decoder, decoder_gradient, first_layer
 from nphash.engine.kernels.adam import update
 from nphash.engine.kernels.csr_to_csc import Entries, Order, entries_of, sort_by_word
 from nphash.engine.kernels.relu import pass_positive, rectify
 from nphash.engine.kernels.sign_tables import places_of, sums_for
-from nphash.engine.kernels.sparse import COMPILED, csr_times_dense, row_sums, scaled_rows, take_rows
+from nphash.engine.kernels.sparse import COMPILED, csr_times_dense, row_sums, take_rows
 from nphash.engine.kernels.tiles import Codes, ScoreGradient, tile_width
 from nphash.engine.lazy_gradient import LazyGradient, ProductGradient, RowGradient
-from nphash.engine.timing import Profile
+from nphash.engine.optim import CompiledAdam, move_average
 from nphash.errors import InputError
-from nphash.nn.sparse_rows import with_entries, with_weights
+from nphash.nn.ops import Operations, relu
 
-__all__ = ["COMPILED", "CompiledEngine"]
+__all__ = ["COMPILED", "CompiledEngine", "with_rows"]
 
 # Blocks into which vocabulary-sized work is cut, and so the most threads that help. Each costs some 10
 # microseconds, and their sums over words have to be put together again.
@@ -48,15 +51,16 @@ class CompiledEngine(Engine):
     --------
     >>> from scipy.sparse import csr_array
     >>> z, W, b = np.ones((1, 1), "float32"), np.zeros((1, 2), "float32"), np.zeros(2, "float32")
-    >>> loss, back = CompiledEngine().decode(z, W, b, csr_array(np.array([[0, 1]], dtype="float32")))
+    >>> loss, back = CompiledEngine().reconstruct(z, W, b, csr_array(np.array([[0, 1]], dtype="float32")))
     >>> round(loss, 4), [np.asarray(gradient).tolist() for gradient in back()]
     (0.6931, [[[0.0]], [[0.5, -0.5]], [0.5, -0.5]])
     """
 
     name = "numba"
 
-    def __init__(self, threads: int = 1, profile: Profile | None = None) -> None:
-        super().__init__(threads, profile)
+    def __init__(self, threads: int = 1) -> None:
+        super().__init__(threads)
+        self.operations = Operations(self.sparse_dense, self.dense, self.relu, self.reconstruct)
         self.background = Background(threads)
         self._last: tuple[Any, ...] = (None,) * 4  # of a batch: its indices, indptr, number of words, order
 
@@ -64,45 +68,43 @@ class CompiledEngine(Engine):
         """Return the documents with these numbers, which must exist."""
         if getattr(X, "format", None) != "csr" or rows.size > X.shape[0]:  # shards, or repeats
             return X[rows]
-        return with_entries(X, *take_rows(X.indptr, X.indices, X.data, rows))
+        return with_rows(X, *take_rows(X.indptr, X.indices, X.data, rows))
 
-    def scale_rows(self, X: Any, length: float) -> Any:
-        """Documents of one length, as `nphash.nn.sparse_rows.scale_rows`."""
-        weights = np.empty_like(X.data)
-        scaled_rows(X.indptr, X.data, length, weights)
-        return with_weights(X, weights)
+    def moving_average(self, average: Array, w: Array, kept: float) -> None:
+        """Move an average of weights, as `nphash.nn.optim.moving_average`."""
+        move_average(average, w, kept, self.threads)
+
+    def optimiser(self, max_norm: float | None = None) -> CompiledAdam:
+        """Return Adam that takes lazy gradients."""
+        return CompiledAdam(max_norm=max_norm, threads=self.threads)
 
     def sparse_dense(self, X: Any, W: Array, b: Array) -> tuple[Array, Backs]:
         """Add up the rows of W that belong to a document's words; dW is lazy."""
-        profile = self.profile
         if X.shape[1] != len(W):
             raise InputError(f"X has {X.shape[1]} columns, W {len(W)} rows", "each word has a row of W")
-        with profile.measure("first layer"):
-            h = csr_times_dense(X.indptr, X.indices, X.data, W, self.threads)  # (B, H)
-            h += b
+        h = csr_times_dense(X.indptr, X.indices, X.data, W, self.threads)  # (B, H)
+        h += b
 
         def back(dh: Array) -> tuple[Any, ...]:
             words = self._order(X).words
             return _FirstLayerGradient(self._entries(X), words, np.ascontiguousarray(dh)), dh.sum(axis=0)
 
-        return h, profile.around("first layer, backward", back)
+        return h, back
 
     def dense(self, x: Array, W: Array, b: Array) -> tuple[Array, Backs]:
         """Compute a fully connected layer, its products cut by columns for the threads; dW is lazy."""
-        profile = self.profile
-        with profile.measure("hidden layers"):
-            y = self._product(x, W)
-            y += b
+        y = self._product(x, W)
+        y += b
 
         def back(dy: Array) -> tuple[Any, ...]:
             return self._product(dy, W.T), ProductGradient(x, dy), dy.sum(axis=0)
 
-        return y, profile.around("hidden layers, backward", back)
+        return y, back
 
     def relu(self, x: Array) -> tuple[Array, Back]:
         """Rectifier, in one pass."""
         if not x.flags.c_contiguous:
-            return super().relu(x)
+            return relu(x)
         y = np.empty_like(x)
         rectify(x.reshape(-1), y.reshape(-1))
 
@@ -133,19 +135,34 @@ class CompiledEngine(Engine):
         run_blocks(lambda i, j: np.matmul(x, W[:, i:j], out=out[:, i:j]), cut(n, _COLUMNS), self.threads)
         return out
 
-    def decode(self, z: Array, W: Array, b: Array, target: Any) -> tuple[float, BacksOfScalar]:
-        """Compute scores and likelihood in tiles of words; see `Engine.decode`."""
-        profile = self.profile
+    def reconstruct(
+        self, z: Array, W: Array, b: Array, target: Any
+    ) -> tuple[float, Callable[..., tuple[Any, ...]]]:
+        """Compute scores and likelihood in tiles of words; see `nphash.nn.losses.reconstruct`."""
         _check_arrays(z, W, b)
         _check_shapes(z, W, b, target)
-        with profile.measure("optimiser"):
-            self.background.finish()  # the last step's update of W
-        with profile.measure("decoder"):
-            z, b, entries = np.ascontiguousarray(z), np.ascontiguousarray(b), self._entries(target)
-            step = _Decoding(z, W, b, target, entries, self.background)
-            loss = step.forward()
+        self.background.finish()  # the last step's update of W
+        z, b, entries = np.ascontiguousarray(z), np.ascontiguousarray(b), self._entries(target)
+        step = _Decoding(z, W, b, target, entries, self.background)
+        loss = step.forward()
         self.looks_up = step.codes.places.size > 0
-        return loss, profile.around("decoder, backward", step.back)
+        return loss, step.back
+
+
+def with_rows(X: Any, indptr: Array, indices: Array, data: Array) -> Any:
+    """Return other documents with the same words, not more than X has, of CSR arrays that nobody checks.
+
+    Examples
+    --------
+    >>> from scipy.sparse import csr_array
+    >>> X = csr_array([[0.0, 1.0, 0.0], [0.0, 1.0, 0.0]])
+    >>> with_rows(X, np.array([0, 2]), np.array([0, 2]), np.array([3.0, 4.0])).toarray()
+    array([[3., 0., 4.]])
+    """
+    documents = copy(X)
+    documents.indptr, documents.indices, documents.data = indptr, indices, data
+    documents.resize((indptr.size - 1, X.shape[1]))
+    return documents
 
 
 def _check_arrays(z: Array, W: Array, b: Array) -> None:

@@ -7,13 +7,35 @@ multiplications and additions; a weight matrix is read once, whatever the batch.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import count, takewhile
 
 from nphash.core.typing import Params
 from nphash.engine.roofline import Work
-from nphash.hashers.training.progress import Scale
 
-__all__ = ["least_work", "model_bytes"]
+__all__ = ["StepSize", "least_work", "model_bytes"]
+
+
+@dataclass(frozen=True)
+class StepSize:
+    """What a step of a fit consists of.
+
+    Attributes
+    ----------
+    engine, threads
+        What computes them.
+    documents, weights, words
+        Of the first batch: its rows, its non-zero word weights, how many distinct words these have.
+    looks_up
+        Whether the decoder looks sums up in place of products: for codes of +-1 only.
+    """
+
+    engine: str
+    threads: int
+    documents: int
+    weights: int
+    words: int
+    looks_up: bool = False
 
 
 def model_bytes(params: Params) -> int:
@@ -21,7 +43,7 @@ def model_bytes(params: Params) -> int:
     return 3 * sum(array.nbytes for array in params.values())
 
 
-def least_work(params: Params, scale: Scale) -> dict[str, Work]:
+def least_work(params: Params, size: StepSize) -> dict[str, Work]:
     """Return the least work of a step by part; parts with little to do are left out.
 
     The compiled engine makes the gradients of weight matrices while Adam uses them: there their products
@@ -31,24 +53,24 @@ def least_work(params: Params, scale: Scale) -> dict[str, Work]:
     ----------
     params
         Weights of a variational system; those of other systems give nothing.
-    scale
-        What the steps are like.
+    size
+        What a step consists of.
     """
     if not {"W_1", "W_s"} <= params.keys():
         return {}
-    return {part: work for part, work in _least_work(params, scale).items() if work != Work()}
+    return {part: work for part, work in _least_work(params, size).items() if work != Work()}
 
 
-def _least_work(params: Params, scale: Scale) -> dict[str, Work]:
+def _least_work(params: Params, size: StepSize) -> dict[str, Work]:
     first, frozen = (params["V_u"], True) if "V_u" in params else (params["W_1"], False)
     dense = [params[name] for name in _hidden(params, 1 if frozen else 2)]
-    B, e, u = scale.documents, scale.weights, scale.words
+    B, e, u = size.documents, size.weights, size.words
     (V, H), (L, _), s = first.shape, params["W_s"].shape, first.itemsize
     gather = 2 * e * H  # every word weight times a row of W_1
     layers = sum(2 * B * W.size for W in dense)
     decoder = 2 * B * L * V
     # An addition takes the place of a multiplication with addition; one is looked up for four bits.
-    looked_up = decoder / 4 if scale.looks_up else decoder
+    looked_up = decoder / 4 if size.looks_up else decoder
     trained = sum(array.size for name, array in params.items() if name != "V_u")
     scores = Work(bytes=L * V * s, flops=decoder, exponentials=B * V)
     work = {
@@ -56,7 +78,7 @@ def _least_work(params: Params, scale: Scale) -> dict[str, Work]:
         "hidden layers": Work(bytes=sum(W.size for W in dense) * s, flops=layers),
     }
     first_gradient = 0 if frozen else gather
-    if scale.engine == "numba":
+    if size.engine == "numba":
         # Scores and, from the same exponentials, the expected word vectors that give dz. Adam reads and
         # writes weight and two moments, of W_1 only the rows of the batch's words.
         moved = trained if frozen else trained - (V - u) * H

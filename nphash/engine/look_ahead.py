@@ -7,13 +7,17 @@ lets Adam do a row's steps until its next use while it does its own one (`nphash
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
 
 import numpy as np
 
 from nphash.core.typing import Array
 from nphash.errors import InputError
 
-__all__ = ["STEPS", "LookAhead"]
+__all__ = ["STEPS", "LookAhead", "looked_ahead"]
+
+T = TypeVar("T")
 
 STEPS = 16  # of a batch of 100 documents with 10,000 words, this finds the next use of 98 rows in 100
 
@@ -71,3 +75,38 @@ class LookAhead:
         self._rates.popleft()
         self._begun += 1
         return gaps, rates
+
+
+def looked_ahead(
+    batches: Iterable[T], announce: Callable[[T], None], pause: Callable[[int], bool]
+) -> Iterator[T]:
+    """Yield batches in their order, each when `STEPS` that follow it have been drawn and announced.
+
+    Parameters
+    ----------
+    batches
+        What is drawn from.
+    announce
+        Called with each batch as it is drawn.
+    pause
+        Whether, after that many batches have been used, something is done that must not find any other
+        announced.
+
+    Examples
+    --------
+    >>> said = []
+    >>> for batch in looked_ahead("abcde", said.append, lambda n: n == 2):
+    ...     print(batch, "".join(said))
+    a ab
+    b ab
+    c abcde
+    d abcde
+    e abcde
+    """
+    waiting: deque[T] = deque()
+    for number, batch in enumerate(batches, start=1):
+        announce(batch)
+        waiting.append(batch)
+        while waiting and (len(waiting) > STEPS or pause(number)):
+            yield waiting.popleft()
+    yield from waiting

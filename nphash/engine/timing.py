@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, TypeVar
 
-__all__ = ["Profile"]
+if TYPE_CHECKING:
+    from nphash.nn.ops import Operations
+
+__all__ = ["Profile", "timed"]
+
+T = TypeVar("T")
+
+# The parts of a step by operation; the second is its backward pass.
+PARTS = {
+    "sparse_dense": "first layer",
+    "dense": "hidden layers",
+    "reconstruct": "decoder",
+}
 
 
 class Profile:
@@ -46,6 +58,16 @@ class Profile:
 
         return measured
 
+    def around_each(self, name: str, values: Iterable[T]) -> Iterator[T]:
+        """Yield the same values; the time that each takes to come is added to ``name``."""
+        following = self.around(name, iter(values).__next__)
+        while True:
+            try:
+                value = following()
+            except StopIteration:
+                return
+            yield value
+
 
 class Part:
     """A ``with`` block of a profile; a generator would take twice as long, some twenty times a step."""
@@ -64,3 +86,31 @@ class Part:
         seconds, inner = self.profile.seconds, self.profile.inner
         seconds[self.name] = seconds.get(self.name, 0.0) + spent - inner.pop()
         inner[-1] += spent
+
+
+def timed(operations: Operations, profile: Profile) -> Operations:
+    """Return the same operations, whose seconds, forward and backward, are added up in a profile.
+
+    Examples
+    --------
+    >>> from nphash.nn.losses import NUMPY
+    >>> import numpy as np
+    >>> profile = Profile()
+    >>> _, back = timed(NUMPY, profile).dense(np.ones((1, 2)), np.eye(2), np.zeros(2))
+    >>> _ = back(np.ones((1, 2)))
+    >>> list(profile.seconds)
+    ['hidden layers', 'hidden layers, backward']
+    """
+
+    def measured(operation: Callable[..., Any], part: str) -> Callable[..., Any]:
+        forward = profile.around(part, operation)
+
+        def both(*arguments: Any) -> tuple[Any, Callable[..., Any]]:
+            out, back = forward(*arguments)
+            return out, profile.around(f"{part}, backward", back)
+
+        return both
+
+    return operations._replace(
+        **{name: measured(getattr(operations, name), part) for name, part in PARTS.items()}
+    )

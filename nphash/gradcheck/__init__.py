@@ -131,7 +131,7 @@ def run(
     models
         Whole losses of hashers.
     cases
-        The operations, in forward order; those of ops, gumbel, losses and distillation if None.
+        The operations, in forward order; those of ops, gumbel and losses if None.
 
     Returns
     -------

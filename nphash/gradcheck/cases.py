@@ -17,7 +17,7 @@ from scipy import sparse
 
 from nphash.core.typing import Rng
 from nphash.gradcheck.problem import Hard, Operation, Problem, from_function
-from nphash.nn import distillation, gumbel, losses, ops
+from nphash.nn import gumbel, losses, ops
 
 __all__ = ["Case", "operations"]
 
@@ -160,6 +160,10 @@ def _samples() -> list[Case]:
     ]
 
 
+def _decoder(rng: Rng) -> tuple[Any, ...]:
+    return rng.normal(size=(B, L)), rng.normal(size=(L, V)), rng.normal(size=V), _documents(rng)
+
+
 def _losses() -> list[Case]:
     def prior(rng: Rng) -> tuple[Any, ...]:
         return rng.normal(size=(B, L, K)), rng.dirichlet(np.ones(K))
@@ -167,15 +171,16 @@ def _losses() -> list[Case]:
     return [
         Case(losses.l2_penalty, lambda rng: (rng.normal(size=(V, L)), 0.13)),
         Case(losses.categorical_kl, _normal(B, L, K)),
-        Case(losses.categorical_kl, prior, ("prior",), name="divergences.categorical_kl (prior)"),
+        Case(losses.categorical_kl, prior, ("prior",), name="losses.categorical_kl (prior)"),
         Case(losses.pooled_categorical_kl, _normal(B, L, K)),
         Case(losses.bernoulli_kl, lambda rng: (rng.normal(size=(B, L)), 0.3)),
         Case(losses.gaussian_kl, lambda rng: (rng.normal(size=(B, L)), rng.normal(size=(B, L)))),
         Case(losses.reconstruction, lambda rng: (rng.normal(size=(B, V)), _documents(rng))),
+        Case(losses.reconstruct, _decoder),
         Case(losses.lower_bound, _scalars()),
         Case(losses.bound_loss, _scalars(0.23)),
         Case(losses.cross_entropy, lambda rng: (rng.normal(size=(B, C)), rng.integers(0, C, B))),
         Case(losses.logistic_loss, lambda rng: (rng.normal(size=(B, C)), rng.integers(0, 2, (B, C)))),
         Case(losses.supervised_loss, _scalars(0.61)),
-        Case(distillation.similarity_distillation, _codes_and_teacher, ("P",)),
+        Case(losses.similarity_distillation, _codes_and_teacher, ("P",)),
     ]

@@ -14,6 +14,7 @@ import numpy as np
 
 from nphash.core.typing import Params
 from nphash.engine.compiled import COMPILED, CompiledEngine
+from nphash.engine.optim import CompiledAdam
 from nphash.gradcheck import Model
 from nphash.gradcheck.models import (
     alike,
@@ -25,7 +26,8 @@ from nphash.gradcheck.models import (
     stand_in,
 )
 from nphash.hashers.neighbours.rounds import Alike
-from nphash.nn.optim import Adam
+from nphash.nn.losses import NUMPY
+from nphash.nn.ops import Operations
 
 __all__ = ["KERNELS", "NOT_COMPILED", "models"]
 
@@ -66,13 +68,13 @@ def _model(title: str, seed: int) -> Model:
     weights, constants = first_weights(small(name, n_bits=N_BITS), X, seed, context)
     params = {key: array.astype(np.float32) for key, array in weights.items()}
 
-    def parts(hasher: Any, dtype: Any, engine: Any = None) -> dict[str, Loss]:
+    def parts(hasher: Any, dtype: Any, operations: Operations = NUMPY) -> dict[str, Loss]:
         own = None if context is None else _as_type(context, dtype)
-        same = batches(hasher, X.astype(dtype), seed, own, engine)
+        same = batches(hasher, X.astype(dtype), seed, own, operations)
         return parts_of(hasher, same, {key: array.astype(dtype) for key, array in constants.items()})
 
     def model(hasher: Any) -> Model:
-        kernels = parts(hasher, np.float32, CompiledEngine())
+        kernels = parts(hasher, np.float32, CompiledEngine().operations)
         kernels["loss"] = _through_adam(kernels["loss"])
         equations = parts(hasher, np.float64)
         terms = {key: _by_dtype(kernels[key], equations[key]) for key in kernels}
@@ -109,9 +111,9 @@ def _through_adam(loss: Loss) -> Loss:
         value, back = loss(params)
 
         def moments() -> Params:
-            adam = Adam(beta1=0.0)  # the first moment is the gradient itself
+            adam = CompiledAdam(beta1=0.0)  # the first moment is the gradient itself
             adam.step({key: array.copy() for key, array in params.items()}, back())
-            adam.settle()
+            adam.flush()
             return adam.m
 
         return value, moments

@@ -22,7 +22,6 @@ import scipy.sparse
 
 from nphash import gradcheck
 from nphash.core.typing import Params
-from nphash.engine.base import Engine
 from nphash.gradcheck import Case, Model, straight_through_surrogate
 from nphash.hashers.ammi import bit_entropy, markov_entropy
 from nphash.hashers.autoencoder import VariationalHasher
@@ -35,7 +34,9 @@ from nphash.hashers.parts.heads import classify
 from nphash.hashers.parts.networks import normalise_rows
 from nphash.hashers.training.trainer import Batch
 from nphash.nn.gumbel import relaxed_bits, straight_through_bernoulli, straight_through_bits
-from nphash.nn.ops import sigmoid, sparse_dense
+from nphash.nn.losses import NUMPY
+from nphash.nn.ops import Operations, sigmoid, sparse_dense
+from nphash.nn.schedules import values_at
 
 __all__ = ["VARIANTS", "WITHOUT_GRADIENT", "models", "operations"]
 
@@ -146,14 +147,15 @@ def documents(seed: int, n_words: int = V) -> Any:
 
 
 def batches(
-    hasher: Any, X: Any, seed: int, context: Any = None, engine: Engine | None = None
+    hasher: Any, X: Any, seed: int, context: Any = None, operations: Operations = NUMPY
 ) -> Iterator[Batch]:
     """Yield the same batch for ever, with the same noise; schedules stand at the middle of training."""
     labels = _labels(hasher, np.random.default_rng(seed)) if hasher.supervised else None
     middle = hasher._training.n_epochs / 2
     for _ in count():
         rng = np.random.default_rng([seed, 1])
-        yield Batch(X, X, labels, rng, middle, np.arange(B), context, engine or Engine())
+        numbers = values_at(hasher.schedules(), middle)
+        yield Batch(X, X, labels, rng, middle, np.arange(B), context, operations, **numbers)
 
 
 def _labels(hasher: Any, rng: np.random.Generator) -> Any:
@@ -233,7 +235,7 @@ def parts_of(hasher: Any, same: Iterator[Batch], constants: Params) -> dict[str,
     def reconstruction(params: Params) -> tuple[float, Callable[[], Params]]:
         batch, z, back_latent = latent(params)
         target = hasher._with_neighbour(batch) if isinstance(hasher, NpHash) else batch.target
-        value, back_decoder = batch.engine.decode(z.decoded, params["W_s"], params["b_s"], target)
+        value, back_decoder = batch.operations.reconstruct(z.decoded, params["W_s"], params["b_s"], target)
 
         def back() -> Params:
             dz, dW_s, db_s = back_decoder()

@@ -36,6 +36,7 @@ from nphash.codes import pack
 from nphash.core.arguments import is_number
 from nphash.core.threads import count_threads
 from nphash.core.typing import Array, Params
+from nphash.engine.select import sparse_product
 from nphash.errors import InputError
 from nphash.hashers.inputs import seed_from
 from nphash.hashers.itq import ITQ
@@ -279,9 +280,9 @@ class AMMI(LinearHasher):
         if y is not None and y_valid is not None:
             return precision_validator(self.encode, X, y, X_valid, y_valid, self.n_bits)
         few, _ = subset(X_valid, X_valid, 2_000)
-        return lambda params: ("bound", -self.loss(params, Batch(few, few, None, None, 0.0))[0]["loss"])
+        return lambda params: ("bound", -self.loss(params, Batch(few, few))[0]["loss"])
 
     def encode(self, params: Params, X: Any) -> Any:
         """Return the packed codes of documents under given weights."""
-        a, _ = sparse_dense(X.astype(params["W"].dtype), params["W"], params["b"], self.threads)
+        a = sparse_product(X.astype(params["W"].dtype), params["W"], self.threads) + params["b"]
         return pack(a > 0)

@@ -20,8 +20,7 @@ from nphash.core.arguments import is_count, is_number
 from nphash.core.threads import count_threads, cut, run_blocks, single_threaded_blas
 from nphash.core.typing import Array, Params
 from nphash.corpus.shards import Shards, rows_where
-from nphash.engine.base import Engine
-from nphash.engine.select import create_engine
+from nphash.engine.select import create_engine, sparse_product
 from nphash.errors import InputError
 from nphash.hashers.base import Hasher
 from nphash.hashers.inputs import seed_from
@@ -30,9 +29,9 @@ from nphash.hashers.parts.networks import encoder, glorot, layers, log_unigram
 from nphash.hashers.training.partial import forget, partial_fit
 from nphash.hashers.training.trainer import Batch, Data, Training, train
 from nphash.hashers.training.validation import held_out_rows, precision_validator, subset
-from nphash.nn.losses import bound_loss, supervised_loss
-from nphash.nn.ops import dense, dropout_mask
-from nphash.nn.schedules import Schedule, ScheduleLike, as_schedule, schedule_ends
+from nphash.nn.losses import NUMPY, bound_loss, supervised_loss
+from nphash.nn.ops import Operations, dense, dropout_mask
+from nphash.nn.schedules import Schedule, ScheduleLike, as_schedule, schedule_ends, values_at
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -89,6 +88,10 @@ def slowing() -> Training:
     return Training(learning_rate=(1e-3, 1e-4))
 
 
+def _first_layer(X: Any, W: Array, b: Array) -> tuple[Array, Any]:
+    return sparse_product(X, W) + b, None  # codes have no gradient
+
+
 class VariationalHasher(Hasher):
     """A hasher that learns an encoder by reconstructing documents from their codes.
 
@@ -118,6 +121,10 @@ class VariationalHasher(Hasher):
     def _schedule(self, value: ScheduleLike) -> Schedule:
         return as_schedule(value, self._training.n_epochs)
 
+    def schedules(self) -> dict[str, Schedule]:
+        """Return the numbers of a batch that change over the epochs: weights of divergence and labels."""
+        return {"beta": self._schedule(self.kl_weight), "alpha": self._schedule(self._labels.weight)}
+
     def _lowest(self, value: ScheduleLike, name: str) -> float:
         return min(schedule_ends(value, self._training.n_epochs, name))
 
@@ -141,13 +148,13 @@ class VariationalHasher(Hasher):
         batch the loss is the bound alone.
         """
         latent, back_latent = self.latent(params, batch)
-        decode = batch.engine.decode  # reconstruction of the scores z W_s + b_s, (B, V)
-        likelihood, back_likelihood = decode(latent.decoded, params["W_s"], params["b_s"], batch.target)
-        loss, back_loss = bound_loss(likelihood, latent.kl, self._schedule(self.kl_weight)(batch.epoch))
+        reconstruct = batch.operations.reconstruct  # of the scores z W_s + b_s, (B, V)
+        likelihood, back_likelihood = reconstruct(latent.decoded, params["W_s"], params["b_s"], batch.target)
+        loss, back_loss = bound_loss(likelihood, latent.kl, batch.beta)
         terms = {"loss": loss, "reconstruction": likelihood, "KL": latent.kl}
         if batch.y is not None:
             labels, back_labels = classify(params, latent.code, batch.y)
-            loss, back_both = supervised_loss(loss, labels, self._schedule(self._labels.weight)(batch.epoch))
+            loss, back_both = supervised_loss(loss, labels, batch.alpha)
             terms |= {"loss": loss, "labels": labels}
 
         def back() -> Params:
@@ -162,11 +169,11 @@ class VariationalHasher(Hasher):
 
         return terms, back
 
-    def bound(self, params: Params, x: Any, target: Any, engine: Engine | None = None) -> float:
+    def bound(self, params: Params, x: Any, target: Any, operations: Operations = NUMPY) -> float:
         """Return the mean bound a document at the codes as they are stored: no noise, no dropout."""
-        total, epochs, engine = 0.0, float(self._training.n_epochs), engine or Engine()
+        total, numbers = 0.0, values_at(self.schedules(), float(self._training.n_epochs))
         for start, stop in cut(x.shape[0], JUDGED_ROWS):
-            batch = Batch(x[start:stop], target[start:stop], None, None, epochs, engine=engine)
+            batch = Batch(x[start:stop], target[start:stop], operations=operations, **numbers)
             total -= self.loss(params, batch)[0]["loss"] * (stop - start)
         return total / int(x.shape[0])
 
@@ -292,10 +299,10 @@ class VariationalHasher(Hasher):
         return None
 
     def _hidden(
-        self, params: Params, x: Any, mask: Array | None, engine: Engine
+        self, params: Params, x: Any, mask: Array | None, operations: Operations
     ) -> tuple[Array, Callable[[Array], Params]]:
         """Return the encoder's last hidden layer, (B, H), and the way back to its weights."""
-        return encoder(params, x, mask, engine=engine)
+        return encoder(params, x, mask, operations)
 
     def _target(self, X: Any) -> Any:
         if self.target == "input":
@@ -315,26 +322,27 @@ class VariationalHasher(Hasher):
         X_valid, _ = subset(X_valid, X_valid, 2_000)
         target, training = self._target(X_valid), self._training
         engine = create_engine(training.engine, training.dtype, count_threads(self.threads))
-        return lambda params: ("bound", self.bound(params, X_valid, target, engine))
+        return lambda params: ("bound", self.bound(params, X_valid, target, engine.operations))
 
     def encode(self, params: Params, X: Any) -> Any:
         """Return the packed codes of documents under given weights."""
         return pack(self._logits(params, X) > 0)
 
-    def read_out(self, params: Params, x: Any) -> Array:
+    def read_out(self, params: Params, x: Any, operations: Operations = NUMPY) -> Array:
         """Return the real values (B, L) whose signs are the codes of documents."""
-        h, _ = self._hidden(params, x, None, Engine())
+        h, _ = self._hidden(params, x, None, operations)
         a, _ = dense(h, params["W_a"], params["b_a"])
         return a
 
     def _logits(self, params: Params, X: Any) -> Array:
         n = X.shape[0]
+        operations = NUMPY if self._training.engine == "numpy" else NUMPY._replace(sparse_dense=_first_layer)
         logits = np.empty((n, self.n_bits), dtype=params["W_1"].dtype)
 
         def block(start: int, stop: int) -> None:
             x = X[start:stop].astype(logits.dtype)
             x.resize((ENCODE_ROWS, x.shape[1]))
-            logits[start:stop] = self.read_out(params, x)[: stop - start]
+            logits[start:stop] = self.read_out(params, x, operations)[: stop - start]
 
         with single_threaded_blas():
             run_blocks(block, cut(n, ENCODE_ROWS), count_threads(self.threads))

@@ -34,7 +34,7 @@ from nphash.hashers.parts.heads import Labels
 from nphash.hashers.training.trainer import Batch, Training
 from nphash.nn.gumbel import logistic_noise, relaxed_bits, straight_through_bits
 from nphash.nn.losses import bernoulli_kl
-from nphash.nn.schedules import ScheduleLike
+from nphash.nn.schedules import Schedule, ScheduleLike
 
 __all__ = ["Doc2Hash", "Doc2HashS"]
 
@@ -129,6 +129,10 @@ class Doc2Hash(VariationalHasher):
         if self._lowest(self.temperature, "temperature") <= 0:
             raise InputError(f"temperature is {self.temperature!r}", "it must be above 0 from first to last")
 
+    def schedules(self) -> dict[str, Schedule]:
+        """Return the weights of a variational system, and the temperature."""
+        return super().schedules() | {"tau": self._schedule(self.temperature)}
+
     def sample(self, a: Array, noise: Array, temperature: float) -> tuple[Array, Back]:
         """Draw bits (B, L) of logits; a method, so that a gradient check can put another in its place."""
         return SAMPLING[self.sampling](a, noise, temperature)
@@ -136,12 +140,11 @@ class Doc2Hash(VariationalHasher):
     def latent(self, params: Params, batch: Batch) -> tuple[Latent, BackLatent]:
         """Draw bits by the relaxed or straight-through sample; the decoder sees them as signs 2z - 1."""
         dtype = params["W_1"].dtype
-        tau = self._schedule(self.temperature)(batch.epoch)
         sample = self.sample if batch.rng is not None else straight_through_bits
 
-        h, back_encoder = self._hidden(params, batch.x, self._mask(batch, dtype), batch.engine)  # (B, H)
-        a, back_a = batch.engine.dense(h, params["W_a"], params["b_a"])  # (B, L)
-        z, back_z = sample(a, drawn(logistic_noise, batch.rng, a.shape, dtype), tau)  # (B, L)
+        h, back_encoder = self._hidden(params, batch.x, self._mask(batch, dtype), batch.operations)  # (B, H)
+        a, back_a = batch.operations.dense(h, params["W_a"], params["b_a"])  # (B, L)
+        z, back_z = sample(a, drawn(logistic_noise, batch.rng, a.shape, dtype), batch.tau)  # (B, L)
         kl, back_kl = bernoulli_kl(a)
 
         def back(dcode: Array, ddecoded: Array, dkl: float) -> Params:

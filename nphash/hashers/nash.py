@@ -30,7 +30,7 @@ from nphash.hashers.training.trainer import Batch, Training
 from nphash.nn.gumbel import straight_through_bernoulli
 from nphash.nn.losses import bernoulli_kl
 from nphash.nn.ops import dense, gaussian_sample
-from nphash.nn.schedules import ScheduleLike
+from nphash.nn.schedules import Schedule, ScheduleLike
 
 __all__ = ["Nash", "NashDN", "NashDNS", "NashN"]
 
@@ -130,7 +130,7 @@ class Nash(VariationalHasher):
     def latent(self, params: Params, batch: Batch) -> tuple[Latent, BackLatent]:
         """Draw bits straight through; the decoder sees them as signs 2z - 1, perhaps with noise."""
         dtype = params["W_1"].dtype
-        h, back_encoder = encoder(params, batch.x, self._mask(batch, dtype), engine=batch.engine)  # (B, H)
+        h, back_encoder = encoder(params, batch.x, self._mask(batch, dtype), batch.operations)  # (B, H)
         a, back_a = dense(h, params["W_a"], params["b_a"])  # (B, L)
         z, back_z = self.sample(a, self._uniform(batch, a))  # (B, L)
         kl, back_kl = bernoulli_kl(a)
@@ -210,9 +210,13 @@ class NashN(Nash):
         if self._lowest(self.noise, "noise") < 0:
             raise InputError(f"noise is {self.noise!r}", "it must be 0 or more from first to last")
 
+    def schedules(self) -> dict[str, Schedule]:
+        """Return the weights of a variational system, and the size of the noise."""
+        return super().schedules() | {"sigma": self._schedule(self.noise)}
+
     def noisy(self, params: Params, h: Array, code: Array, batch: Batch) -> tuple[Array, BackNoise]:
         """Return the code with noise: z' = z + sigma e, whose gradient is the code's."""
-        scale = code.dtype.type(self._schedule(self.noise)(batch.epoch))
+        scale = code.dtype.type(batch.sigma)
         noise = drawn(normal_noise, batch.rng, code.shape, code.dtype)
         return code + scale * noise, lambda ddecoded: (ddecoded, np.zeros((), code.dtype), {})
 

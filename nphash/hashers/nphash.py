@@ -32,16 +32,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from nphash.core.typing import Array, Params
-from nphash.engine.base import Engine
 from nphash.errors import InputError, UnsupportedError
 from nphash.hashers.doc2hash import Doc2Hash
 from nphash.hashers.parts.networks import INPUT_LENGTH, layers, normalise_rows
 from nphash.hashers.training.settings import Similarity
 from nphash.hashers.training.trainer import Batch, Training
 from nphash.hashers.training.validation import precision_validator
-from nphash.nn.distillation import similarity_distillation
-from nphash.nn.losses import bound_loss
-from nphash.nn.ops import dropout, softmax, sparse_dense
+from nphash.nn.losses import NUMPY, bound_loss, similarity_distillation
+from nphash.nn.ops import Operations, dropout, softmax
 from nphash.nn.schedules import ScheduleLike
 
 if TYPE_CHECKING:
@@ -208,14 +206,14 @@ class NpHash(Doc2Hash):
     # ------------------------------------------------------------------ the model
 
     def _hidden(
-        self, params: Params, x: Any, mask: Array | None, engine: Engine
+        self, params: Params, x: Any, mask: Array | None, operations: Operations
     ) -> tuple[Array, Callable[[Array], Params]]:
         """Return h = ReLU(u W_1 + b_1) of coordinates u = x V_u, stretched to one length."""
         no_bias = np.zeros(params["V_u"].shape[1], params["V_u"].dtype)
-        u, _ = engine.sparse_dense(x, params["V_u"], no_bias)  # (B, d), constant: it has no way back
+        u, _ = operations.sparse_dense(x, params["V_u"], no_bias)  # (B, d), constant: it has no way back
         u = u.dtype.type(INPUT_LENGTH) * normalise_rows(u)
-        h, back_dense = engine.dense(u, params["W_1"], params["b_1"])  # (B, H)
-        h, back_relu = engine.relu(h)
+        h, back_dense = operations.dense(u, params["W_1"], params["b_1"])  # (B, H)
+        h, back_relu = operations.relu(h)
         if mask is not None:
             h, back_dropout = dropout(h, mask)
 
@@ -233,34 +231,34 @@ class NpHash(Doc2Hash):
         some = [bits[:, i : i + BITS_AT_ONCE] for i in range(0, self.n_bits, BITS_AT_ONCE)]
         return {**params, "W_g": np.hstack([ridge(X, Y, BITS_PENALTY, self.threads) for Y in some])}
 
-    def read_out(self, params: Params, x: Any) -> Array:
+    def read_out(self, params: Params, x: Any, operations: Operations = NUMPY) -> Array:
         """Return c a / |a| + (1 - r) g / |g| + r s / |s|, (B, L): the signs are the codes.
 
         a are the encoder's logits, g = x W_g what is usual for these words, s = x W_s^T the decoder's scores:
         log p(x | z) = s z + terms without x or alike for most z, so that their signs are the code that
         explains the words best. Before `ready`, a / |a| + s / |s|.
         """
-        a: Array = normalise_rows(super().read_out(params, x))  # (B, L)
-        s = normalise_rows(self._by_word(x, params["W_s"].T))
+        a: Array = normalise_rows(super().read_out(params, x, operations))  # (B, L)
+        s = normalise_rows(self._by_word(x, params["W_s"].T, operations))
         if "W_g" not in params:
             two: Array = a + s
             return two
         r = np.sqrt(FEW_WORDS / np.maximum(np.diff(x.indptr), FEW_WORDS)).astype(a.dtype)[:, None]  # (B, 1)
-        g = normalise_rows(self._by_word(x, params["W_g"]))
+        g = normalise_rows(self._by_word(x, params["W_g"], operations))
         three: Array = a.dtype.type(ENCODER) * a + (1 - r) * g + r * s
         return three
 
-    def _by_word(self, x: Any, W: Array) -> Array:
+    def _by_word(self, x: Any, W: Array, operations: Operations) -> Array:
         """Return x W, (B, L), of weights W (V, L)."""
-        return sparse_dense(x, np.ascontiguousarray(W), np.zeros(self.n_bits, x.dtype))[0]
+        return operations.sparse_dense(x, np.ascontiguousarray(W), np.zeros(self.n_bits, x.dtype))[0]
 
     def loss(self, params: Params, batch: Batch) -> tuple[dict[str, float], Callable[[], Params]]:
         """Return -log p(x_i + x_j | z_i) + beta KL + w distillation, j near i; without context the bound."""
         latent, back_latent = self.latent(params, batch)
-        decode = batch.engine.decode  # reconstruction of the scores z W_s + b_s, (B, V)
+        reconstruct = batch.operations.reconstruct  # of the scores z W_s + b_s, (B, V)
         target = self._with_neighbour(batch)
-        likelihood, back_likelihood = decode(latent.decoded, params["W_s"], params["b_s"], target)
-        bound, back_bound = bound_loss(likelihood, latent.kl, self._schedule(self.kl_weight)(batch.epoch))
+        likelihood, back_likelihood = reconstruct(latent.decoded, params["W_s"], params["b_s"], target)
+        bound, back_bound = bound_loss(likelihood, latent.kl, batch.beta)
         weight, distillation, back_distillation = self._distil(latent.code, batch)
         terms = {"loss": bound + weight * distillation, "reconstruction": likelihood, "KL": latent.kl}
 

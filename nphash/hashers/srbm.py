@@ -33,6 +33,7 @@ from nphash.codes import pack
 from nphash.core.arguments import check_positive, is_count
 from nphash.core.threads import single_threaded_blas
 from nphash.core.typing import Array, Params
+from nphash.engine.select import sparse_product
 from nphash.errors import InputError
 from nphash.hashers.base import Hasher
 from nphash.hashers.inputs import seed_from
@@ -42,7 +43,7 @@ from nphash.hashers.training.trainer import Batch, Data, Training, train
 from nphash.hashers.training.validation import held_out_rows, precision_validator, subset
 from nphash.nn.losses import reconstruction
 from nphash.nn.ops import dense, sigmoid, sparse_dense
-from nphash.nn.schedules import ScheduleLike, as_schedule, schedule_ends
+from nphash.nn.schedules import Schedule, ScheduleLike, as_schedule, schedule_ends
 
 __all__ = ["StackedRBM"]
 
@@ -136,7 +137,7 @@ class StackedRBM(Hasher):
             a, back_a = dense(h, params[f"W_{i}"], params[f"b_{i}"])  # (B, H), at last (B, L)
             backs += [("", "", back_h), (f"W_{i}", f"b_{i}", back_a)]
         if batch.rng is not None:
-            a = a + (self._noise(batch.epoch) * batch.rng.standard_normal(a.shape)).astype(a.dtype)
+            a = a + (batch.sigma * batch.rng.standard_normal(a.shape)).astype(a.dtype)
         for i in range(depth, 0, -1):
             h, back_h = sigmoid(a)
             a, back_a = dense(h, params[f"U_{i}"], params[f"c_{i}"])  # (B, H), at last (B, V)
@@ -157,8 +158,9 @@ class StackedRBM(Hasher):
 
         return {"loss": loss}, back
 
-    def _noise(self, epoch: float) -> float:
-        return as_schedule(self.noise, self._training.n_epochs)(epoch)
+    def schedules(self) -> dict[str, Schedule]:
+        """Return the size of the noise."""
+        return {"sigma": as_schedule(self.noise, self._training.n_epochs)}
 
     def _fit(self, X: Any, y: Any, **options: Any) -> None:
         training = self._training
@@ -195,7 +197,7 @@ class StackedRBM(Hasher):
             for i, (_, width) in enumerate(pairwise((X.shape[1], *self.hidden, self.n_bits)), start=1):
                 W, b, c = pretrain(v, width, self.pretraining_epochs, self.pretraining_rate, [seed, i])
                 params |= {f"W_{i}": W, f"b_{i}": b, f"U_{i}": np.ascontiguousarray(W.T), f"c_{i}": c}
-                a, _ = sparse_dense(v, W, b, self.threads) if i == 1 else dense(v, W, b)
+                a = sparse_product(v, W, self.threads) + b if i == 1 else dense(v, W, b)[0]
                 v, _ = sigmoid(a)  # (n, H)
         return params
 
@@ -224,7 +226,7 @@ class StackedRBM(Hasher):
             precision = precision_validator(self.encode, X, y, X_valid, y_valid, self.n_bits)
             return lambda params: precision(self._with_medians(params, X))
         few, _ = subset(X_valid, X_valid, 2_000)
-        return lambda params: ("bound", -self.loss(params, Batch(few, few, None, None, 0.0))[0]["loss"])
+        return lambda params: ("bound", -self.loss(params, Batch(few, few))[0]["loss"])
 
     def _counts(self, X: Any) -> Any:
         return scale_to_counts(X[:, self.kept_])
@@ -238,7 +240,7 @@ class StackedRBM(Hasher):
 
     def _inputs(self, params: Params, X: Any) -> Array:
         """Return the inputs of the code units, shape (n, L)."""
-        a, _ = sparse_dense(X, params["W_1"], params["b_1"], self.threads)  # (n, H)
+        a = sparse_product(X, params["W_1"], self.threads) + params["b_1"]  # (n, H)
         for i in range(2, len(self.hidden) + 2):
             a = product_in_blocks(sigmoid(a)[0], params[f"W_{i}"]) + params[f"b_{i}"]
         return a

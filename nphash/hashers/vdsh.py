@@ -123,7 +123,7 @@ class Vdsh(VariationalHasher):
     def latent(self, params: Params, batch: Batch) -> tuple[Latent, BackLatent]:
         """Draw z from N(mu, e^lv); the decoder sees z itself."""
         mask = self._mask(batch, params["W_1"].dtype)
-        h, back_encoder = encoder(params, batch.x, mask, engine=batch.engine)  # (B, H)
+        h, back_encoder = encoder(params, batch.x, mask, batch.operations)  # (B, H)
         z, kl, back_normal = self.normal(params, h, batch, ("a", "l"))  # (B, L)
 
         def back(dcode: Array, ddecoded: Array, dkl: float) -> Params:
@@ -269,8 +269,10 @@ class VdshSP(VdshS):
     def latent(self, params: Params, batch: Batch) -> tuple[Latent, BackLatent]:
         """Draw z and v; the decoder sees z + v, the classifier z."""
         dtype = params["W_1"].dtype
-        h, back_encoder = encoder(params, batch.x, self._mask(batch, dtype), engine=batch.engine)  # (B, H)
-        h_v, back_encoder_v = encoder(params, batch.x, self._mask(batch, dtype), "v", batch.engine)  # (B, H)
+        h, back_encoder = encoder(params, batch.x, self._mask(batch, dtype), batch.operations)  # (B, H)
+        h_v, back_encoder_v = encoder(
+            params, batch.x, self._mask(batch, dtype), batch.operations, "v"
+        )  # (B, H)
         z, kl_z, back_z = self.normal(params, h, batch, ("a", "l"))  # (B, L)
         v, kl_v, back_v = self.normal(params, h_v, batch, ("va", "vl"))  # (B, L)
 

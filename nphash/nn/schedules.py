@@ -7,11 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from nphash.core.arguments import is_number
 from nphash.errors import InputError
 
-__all__ = ["Constant", "Exponential", "Linear", "Schedule", "ScheduleLike", "as_schedule", "schedule_ends"]
+__all__ = [
+    "Constant",
+    "Exponential",
+    "Linear",
+    "Schedule",
+    "ScheduleLike",
+    "as_schedule",
+    "schedule_ends",
+    "values_at",
+]
 
 Schedule = Callable[[float], float]
 ScheduleLike = float | tuple[float, float] | Schedule
@@ -96,6 +106,17 @@ def as_schedule(value: ScheduleLike, epochs: float, name: str = "the schedule") 
     if callable(value):
         return value
     raise InputError(f"{name} is {value!r}", "give a finite number, a pair (start, stop) or a schedule")
+
+
+def values_at(schedules: dict[str, Schedule], epoch: float) -> dict[str, Any]:
+    """Return the values of named schedules after ``epoch`` epochs.
+
+    Examples
+    --------
+    >>> values_at({"tau": Linear(1.0, 0.5, epochs=10), "beta": Constant(0.1)}, 5)
+    {'tau': 0.75, 'beta': 0.1}
+    """
+    return {name: schedule(epoch) for name, schedule in schedules.items()}
 
 
 def schedule_ends(value: ScheduleLike, epochs: float, name: str) -> tuple[float, float]:

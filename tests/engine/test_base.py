@@ -3,42 +3,26 @@
 import numpy as np
 import scipy.sparse
 
-from nphash.engine.base import Engine
-from nphash.nn.losses import reconstruction
-from nphash.nn.ops import dense, relu, sparse_dense
+from nphash.engine.base import Engine, Optimiser
+from nphash.nn import losses, ops, optim
 
 
-def one_gradient(y, back):
-    return y, lambda dy: (back(dy),)
+def test_the_operations_are_the_equations():
+    assert Engine().operations == (ops.sparse_dense, ops.dense, ops.relu, losses.reconstruct)
 
 
-def test_layers_are_the_operations(rng):
-    X = scipy.sparse.random(4, 9, 0.4, format="csr", rng=rng)
-    W, b, dy = rng.standard_normal((9, 5)), rng.standard_normal(5), rng.standard_normal((4, 5))
-    engine = Engine()
-    for (y, back), (expected, expected_back) in (
-        (engine.sparse_dense(X, W, b), sparse_dense(X, W, b)),
-        (engine.dense(X.toarray(), W, b), dense(X.toarray(), W, b)),
-        (one_gradient(*engine.relu(dy)), one_gradient(*relu(dy))),
-    ):
-        assert np.array_equal(y, expected)
-        for got, wanted in zip(back(dy), expected_back(dy), strict=True):
-            assert np.array_equal(got, wanted)
+def test_documents_are_taken_by_their_numbers(rng):
+    X = scipy.sparse.random(9, 4, 0.4, format="csr", rng=rng)
+    assert np.array_equal(Engine().take(X, np.array([3, 0])).toarray(), X.toarray()[[3, 0]])
 
 
-def test_decode_is_dense_and_reconstruction(rng):
-    z, W, b = rng.standard_normal((4, 5)), rng.standard_normal((5, 9)), rng.standard_normal(9)
-    target = scipy.sparse.random(4, 9, 0.4, format="csr", rng=rng)
-    loss, back = Engine().decode(z, W, b, target)
-    scores, back_scores = dense(z, W, b)
-    expected, back_loss = reconstruction(scores, target)
-    assert loss == expected
-    for got, wanted in zip(back(2.0), back_scores(back_loss(2.0)), strict=True):
-        assert np.array_equal(got, wanted)
-
-
-def test_seconds_are_kept_by_part(rng):
-    engine = Engine()
-    _, back = engine.dense(np.ones((2, 3)), np.ones((3, 4)), np.zeros(4))
-    back(np.ones((2, 4)))
-    assert list(engine.profile.seconds) == ["hidden layers", "hidden layers, backward"]
+def test_the_optimiser_is_adam_and_leaves_batches_alone():
+    optimiser = Engine(threads=2).optimiser(max_norm=0.5)
+    assert isinstance(optimiser, Optimiser) and isinstance(optimiser, optim.Adam)
+    assert (optimiser.max_norm, list(optimiser.prepare("abc", flush_every=2))) == (0.5, list("abc"))
+    params = {"w": np.ones(2)}
+    optimiser.step(params, {"w": np.ones(2)})
+    after = params["w"].copy()
+    optimiser.flush()
+    optimiser.abandon()
+    assert np.array_equal(params["w"], after)

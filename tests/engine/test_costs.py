@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from nphash.engine.costs import least_work, model_bytes
-from nphash.hashers.training.progress import Scale
+from nphash.engine.costs import StepSize, least_work, model_bytes
+from nphash.engine.timing import Profile
 
 V, H1, H2, L, B, E, U = 1000, 20, 10, 8, 100, 700, 300
 PARAMS = {
@@ -18,7 +18,7 @@ SIZE = sum(array.size for array in PARAMS.values())
 
 
 def scale(engine):
-    return Scale(engine, 2, B, E, U)
+    return StepSize(engine, 2, B, E, U)
 
 
 def test_the_compiled_engine_leaves_weight_gradients_to_the_optimiser():
@@ -32,7 +32,7 @@ def test_the_compiled_engine_leaves_weight_gradients_to_the_optimiser():
 
 
 def test_looking_up_takes_an_addition_for_four_bits():
-    work = least_work(PARAMS, Scale("numba", 2, B, E, U, looks_up=True))
+    work = least_work(PARAMS, StepSize("numba", 2, B, E, U, looks_up=True))
     assert work["decoder"].flops == (2 + 0.5) * B * L * V  # E W' remains a product
     assert work["optimiser"].flops == 2 * E * H1 + 2 * B * H1 * H2 + 0.5 * B * L * V
 
@@ -77,8 +77,12 @@ def test_the_model_is_weights_and_two_moments():
 def test_parts_are_those_a_fit_names():
     from helpers import small
 
-    seen = []
+    class Callback(list):
+        profile = Profile()
+        __call__ = list.append
+
+    seen = Callback()
     X, _ = small.documents()
     for engine in ("numba", "numpy"):
-        small.quick("doc2hash", training__engine=engine).fit(X, callback=seen.append)
-        assert least_work(seen[-1].params, seen[-1].scale).keys() <= seen[-1].profile.keys()
+        small.quick("doc2hash", training__engine=engine).fit(X, callback=seen)
+        assert least_work(seen[-1].params, seen[-1].step_size).keys() <= seen[-1].profile.keys()

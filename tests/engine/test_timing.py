@@ -2,9 +2,11 @@
 
 import time
 
+import numpy as np
 import pytest
 
-from nphash.engine.timing import Profile
+from nphash.engine.timing import Profile, timed
+from nphash.nn.losses import NUMPY
 
 
 def test_inner_parts_are_taken_off_the_outer(monkeypatch):
@@ -31,3 +33,18 @@ def test_an_error_passes_and_its_time_counts():
     with pytest.raises(ZeroDivisionError), profile.measure("part"):
         _ = 1 / 0
     assert list(profile.seconds) == ["part"]
+
+
+def test_values_are_timed_as_they_come():
+    profile = Profile()
+    assert list(profile.around_each("values", "ab")) == ["a", "b"]
+    assert list(profile.seconds) == ["values"]
+
+
+def test_operations_are_timed_forward_and_backward():
+    profile = Profile()
+    operations = timed(NUMPY, profile)
+    _, back = operations.dense(np.ones((2, 3)), np.ones((3, 4)), np.zeros(4))
+    back(np.ones((2, 4)))
+    assert list(profile.seconds) == ["hidden layers", "hidden layers, backward"]
+    assert operations.relu is NUMPY.relu

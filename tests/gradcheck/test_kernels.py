@@ -34,8 +34,8 @@ def test_they_look_sums_up_and_multiply():
     looked_up = []
 
     class Watching(compiled.CompiledEngine):
-        def decode(self, *arguments):
-            result = super().decode(*arguments)
+        def reconstruct(self, *arguments):
+            result = super().reconstruct(*arguments)
             looked_up.append(self.looks_up)
             return result
 

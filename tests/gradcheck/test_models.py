@@ -113,9 +113,9 @@ def test_the_operations_of_a_system_are_found_by_running_it():
     known = {case.title for case in operations()}
     for model in models(0):
         assert model.operations and set(model.operations) <= known
-    assert "divergences.gaussian_kl" in only("vdsh").operations
+    assert "losses.gaussian_kl" in only("vdsh").operations
     assert "ammi.markov_entropy" in only("ammi").operations
-    assert "distillation.similarity_distillation" in only("nphash").operations
+    assert "losses.similarity_distillation" in only("nphash").operations
     assert only("ksh").operations == ("ksh.smooth_objective", "ops.tanh")
 
 

@@ -93,7 +93,7 @@ def test_the_bound_is_the_mean_over_blocks_without_noise(n):
     x, _ = small.documents(n, 30)
     hasher = Doc2Hash(8, hidden=(6,), kl_weight=(0.0, 0.5), training=Training(epochs=3, dtype="float64"))
     params = hasher.start_params(x, x, 0)
-    terms, _ = hasher.loss(params, small.batch(x, rng=False, epoch=3.0))
+    terms, _ = hasher.loss(params, small.batch(x, rng=False, epoch=3.0, hasher=hasher))
     assert hasher.bound(params, x, x) == pytest.approx(-terms["loss"], rel=1e-12)
     assert terms["loss"] == pytest.approx(terms["reconstruction"] + 0.5 * terms["KL"])
 

@@ -46,7 +46,7 @@ def start(hasher, x=X, seed=0):
 @pytest.mark.parametrize("target", ["input", "binary"])
 def test_the_gradients_of_the_relaxed_loss_are_the_numeric_ones(hidden, dropout, target):
     hasher = model(hidden=hidden, dropout=dropout, target=target, sampling="relaxed")
-    batch = small.batch(X[:9], hasher._target(X[:9]))
+    batch = small.batch(X[:9], hasher._target(X[:9]), hasher=hasher)
     terms = small.check_loss_gradients(hasher, start(hasher), batch)
     assert terms["loss"] == pytest.approx(terms["reconstruction"] + 0.7 * terms["KL"])
 
@@ -71,7 +71,7 @@ def test_the_gradients_of_the_relaxed_loss_are_autograds():
     rng = np.random.default_rng(2)
     uniform, noise = rng.random((9, 6)), rng.logistic(size=(9, 5))
     source = small.FixedNoise(random=uniform, logistic=noise)
-    terms, back = hasher.loss(params, small.batch(x, rng=source))
+    terms, back = hasher.loss(params, small.batch(x, rng=source, hasher=hasher))
     dense_x = x.toarray()
     theirs = (dense_x, dense_x, (uniform >= 0.25) / 0.75, noise, 0.6, 0.7)
     assert terms["loss"] == pytest.approx(autograd_loss(params, *theirs), rel=1e-12)
@@ -85,7 +85,7 @@ def test_the_gradients_of_the_relaxed_loss_are_autograds():
 def test_straight_through_sends_the_relaxed_gradient_past_hard_bits(monkeypatch):
     """The step has no numeric gradient; a stand-in with its value and the relaxed slope has."""
     hasher = model(dropout=0.3)
-    params, batch = start(hasher), small.batch(X[:9])
+    params, batch = start(hasher), small.batch(X[:9], hasher=hasher)
     terms, back = hasher.loss(params, batch)
     gradients = back()
     base = []
@@ -108,7 +108,7 @@ def test_the_gradients_of_the_supervised_loss_are_the_numeric_ones(hidden, label
     hasher = Doc2HashS(5, hidden=(7,), kl_weight=0.7, labels=Labels(1.3, hidden), training=DOUBLE)
     hasher.n_labels_, hasher.sampling = 3, "relaxed"
     classes = y[:9] if labels == "classes" else scipy.sparse.csr_matrix(X[:9, :3] > 0)
-    terms = small.check_loss_gradients(hasher, start(hasher), small.batch(X[:9], y=classes))
+    terms = small.check_loss_gradients(hasher, start(hasher), small.batch(X[:9], y=classes, hasher=hasher))
     assert terms["loss"] == pytest.approx(
         terms["reconstruction"] + 0.7 * terms["KL"] + 1.3 * terms["labels"], rel=1e-12
     )
@@ -119,7 +119,7 @@ def test_the_classifier_sees_the_sampled_code_and_alpha_follows_its_schedule():
     hasher.n_labels_ = 3
     params = start(hasher)
     noise = np.random.default_rng(0).logistic(size=(60, 5))
-    batch = small.batch(X, y=y, rng=small.FixedNoise(logistic=noise), epoch=1.0)
+    batch = small.batch(X, y=y, rng=small.FixedNoise(logistic=noise), epoch=1.0, hasher=hasher)
     code = np.where(hasher._logits(params, X) + noise > 0, 1.0, -1.0)
     expected, _ = cross_entropy(code @ params["W_y1"] + params["b_y1"], y)
     terms, _ = hasher.loss(params, batch)
@@ -144,10 +144,10 @@ def test_schedules_set_temperature_and_divergence_weight_of_the_moment():
     hasher = model(temperature=(1.0, 0.2), kl_weight=(0.0, 2.0), sampling="relaxed")
     params = start(hasher)
     for epoch, beta, tau in [(0.0, 0.0, 1.0), (2.0, 1.0, 0.6), (4.0, 2.0, 0.2)]:
-        terms, _ = hasher.loss(params, small.batch(X, epoch=epoch))
+        terms, _ = hasher.loss(params, small.batch(X, epoch=epoch, hasher=hasher))
         assert terms["loss"] == pytest.approx(terms["reconstruction"] + beta * terms["KL"])
         constant = model(temperature=tau, kl_weight=beta, sampling="relaxed")
-        assert constant.loss(params, small.batch(X))[0] == pytest.approx(terms)
+        assert constant.loss(params, small.batch(X, hasher=constant))[0] == pytest.approx(terms)
 
 
 # --- the paper's form: two logits a bit, Gumbel noise --------------------------------------------
@@ -160,7 +160,7 @@ def test_one_logit_a_bit_is_the_papers_two(sampling):
     rng = np.random.default_rng(4)
     noise = gumbel_noise(rng, (9, 5, 2))
     source = small.FixedNoise(logistic=noise[..., 1] - noise[..., 0])
-    terms, back = hasher.loss(params, small.batch(x, rng=source))
+    terms, back = hasher.loss(params, small.batch(x, rng=source, hasher=hasher))
     one = back()
 
     h = small.stretched(x)
@@ -261,7 +261,8 @@ KILLED = """
 import os, signal, sys
 from helpers import small
 from nphash import Doc2Hash
-from nphash.hashers import Training, checkpoint
+from nphash.hashers import Training
+from nphash.hashers.training import checkpoint
 checkpoint.WRITING_SHARE = 1e9
 X, y = small.documents()
 def kill(progress):

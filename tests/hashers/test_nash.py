@@ -54,7 +54,7 @@ def test_every_gradient_is_numeric_where_the_step_is_replaced_by_its_stand_in(
         cls, dropout=dropout, **({"labels": Labels(weight=1.3, hidden=4)} if cls.supervised else {})
     )
     params = start(hasher)
-    batch = small.batch(X[:9], y=LABELS[labels][:9] if cls.supervised else None)
+    batch = small.batch(X[:9], y=LABELS[labels][:9] if cls.supervised else None, hasher=hasher)
     terms, back = hasher.loss(params, batch)
     gradients = back()
     smooth_sample.base = None
@@ -91,7 +91,7 @@ def test_the_gradients_are_autograds():
     uniform, draws = rng.random((9, 5)), rng.normal(size=(9, 5))
     source = small.FixedNoise(random=uniform, standard_normal=draws)
     labels = LABELS["indicator"][:9]
-    terms, back = hasher.loss(params, small.batch(x, y=labels, rng=source))
+    terms, back = hasher.loss(params, small.batch(x, y=labels, rng=source, hasher=hasher))
     h = np.maximum(
         np.maximum(small.stretched(x) @ params["W_1"] + params["b_1"], 0) @ params["W_2"] + params["b_2"], 0
     )
@@ -109,12 +109,13 @@ def test_stochastic_bits_follow_their_probability_and_deterministic_ones_do_not_
     params = start(hasher)
     p, _ = sigmoid(hasher._logits(params, X[:9]))
     codes = [
-        hasher.latent(params, small.batch(X[:9], rng=small.FixedNoise(seed)))[0].code for seed in range(2000)
+        hasher.latent(params, small.batch(X[:9], rng=small.FixedNoise(seed), hasher=hasher))[0].code
+        for seed in range(2000)
     ]
     assert np.abs((np.mean(codes, axis=0) + 1) / 2 - p).max() < 0.05
     hasher = model(Nash, dropout=0.0, sampling="deterministic")
     for seed in range(3):
-        latent, _ = hasher.latent(params, small.batch(X[:9], rng=small.FixedNoise(seed)))
+        latent, _ = hasher.latent(params, small.batch(X[:9], rng=small.FixedNoise(seed), hasher=hasher))
         assert np.array_equal(latent.code, np.where(p > 0.5, 1.0, -1.0))
 
 
@@ -122,11 +123,11 @@ def test_noise_has_the_size_asked_for_and_is_off_when_codes_are_stored():
     hasher = model(NashN, noise=(2.0, 0.0), dropout=0.0)
     params = start(hasher)
     for epoch, scale in [(0.0, 2.0), (2.0, 1.0), (4.0, 0.0)]:
-        latent, _ = hasher.latent(params, small.batch(X, epoch=epoch))
+        latent, _ = hasher.latent(params, small.batch(X, epoch=epoch, hasher=hasher))
         assert (latent.decoded - latent.code).std() == pytest.approx(scale, rel=0.15)
     for cls in SYSTEMS:
         quiet = model(cls)
-        latent, _ = quiet.latent(start(quiet), small.batch(X, rng=False))
+        latent, _ = quiet.latent(start(quiet), small.batch(X, rng=False, hasher=quiet))
         assert np.array_equal(latent.code, latent.decoded)
         assert set(np.unique(latent.code)) == {-1.0, 1.0}
 
@@ -137,7 +138,7 @@ def test_the_size_of_data_dependent_noise_is_the_networks():
     params["W_n"][:], params["b_n"][:] = 0.0, np.log([0.01, 0.25, 1.0, 4.0, 9.0])
     differences = []
     for seed in range(30):
-        latent, _ = hasher.latent(params, small.batch(X, rng=small.FixedNoise(seed)))
+        latent, _ = hasher.latent(params, small.batch(X, rng=small.FixedNoise(seed), hasher=hasher))
         differences.append(latent.decoded - latent.code)
     assert np.allclose(np.concatenate(differences).std(axis=0), [0.1, 0.5, 1.0, 2.0, 3.0], rtol=0.1)
 
@@ -153,7 +154,7 @@ def test_noise_decays_to_plain_nash():
     plain, noisy = model(Nash, dropout=0.0), model(NashN, noise=0.0, dropout=0.0)
     params = start(plain)
     uniform = np.random.default_rng(0).random((60, 5))
-    batch = small.batch(X, rng=small.FixedNoise(random=uniform))
+    batch = small.batch(X, rng=small.FixedNoise(random=uniform), hasher=plain)
     one, back = plain.loss(params, batch)
     other, back_other = noisy.loss(params, batch)
     assert one == other

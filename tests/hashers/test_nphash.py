@@ -8,13 +8,13 @@ import scipy.sparse
 
 from helpers import small
 from nphash import hashers
-from nphash.engine.base import Engine
 from nphash.errors import InputError, Interrupted
 from nphash.hashers import Training, doc2hash
 from nphash.hashers import nphash as method
 from nphash.hashers.nphash import NpHash, Similarity
 from nphash.metrics.retrieval import precision_at_k
 from nphash.nn import gumbel
+from nphash.nn.losses import NUMPY
 
 X, y = small.documents(n=120, words=30, topics=3)
 UNIT = small.unit_rows(X).astype(np.float64)
@@ -29,7 +29,7 @@ def model(**params):
 def batch_of(hasher, rows, X=UNIT):
     context = hasher._context(X, seed=0)
     params = hasher.start_params(X, X, 0, context)
-    batch = replace(small.batch(X[rows]), rows=rows, context=context)
+    batch = replace(small.batch(X[rows], hasher=hasher), rows=rows, context=context)
     return params, batch
 
 
@@ -118,7 +118,7 @@ def test_goes_on_after_an_interruption(tmp_path, monkeypatch):
 def test_without_context_the_loss_is_the_bound():
     hasher = model()
     params = hasher.start_params(UNIT, UNIT, seed=0)
-    terms, _ = hasher.loss(params, small.batch(UNIT[:6], rng=False))
+    terms, _ = hasher.loss(params, small.batch(UNIT[:6], rng=False, hasher=hasher))
     assert terms["distillation"] == 0
     bound = hasher.bound(params, UNIT[:6], UNIT[:6])
     assert bound == pytest.approx(-(terms["reconstruction"] + 0.2 * terms["KL"]))
@@ -136,7 +136,7 @@ def test_learns_topics_without_labels():
 def test_codes_are_read_from_encoder_regression_and_decoder():
     hasher = model().fit(UNIT)
     params, x = hasher.params_, UNIT[:7]
-    h, _ = hasher._hidden(params, x, None, Engine())
+    h, _ = hasher._hidden(params, x, None, NUMPY)
     parts = [h @ params["W_a"] + params["b_a"], x @ params["W_g"], x @ params["W_s"].T]
     a, g, s = (part / np.linalg.norm(part, axis=1, keepdims=True) for part in parts)
     r = np.minimum(1, 2 / np.sqrt(np.diff(x.indptr)))[:, None]

@@ -23,7 +23,7 @@ def test_gradients_of_fine_tuning(hidden, noise):
     x = X[:12].astype(np.float64)
     params = hasher.start_params(x, 0)
     assert {array.dtype for array in params.values()} == {np.dtype(np.float64)}
-    small.check_loss_gradients(hasher, params, small.batch(x))
+    small.check_loss_gradients(hasher, params, small.batch(x, hasher=hasher))
 
 
 def test_the_halves_start_with_the_same_weights():
@@ -37,8 +37,8 @@ def test_noise_grows_over_the_epochs_and_is_off_without_a_source():
     hasher = model(noise=(0.0, 4.0))
     params = hasher.start_params(X.astype(np.float64), 0)
     quiet = hasher.loss(params, small.batch(X, rng=False))[0]["loss"]
-    first = hasher.loss(params, small.batch(X, epoch=0.0))[0]["loss"]
-    last = hasher.loss(params, small.batch(X, epoch=3.0))[0]["loss"]
+    first = hasher.loss(params, small.batch(X, epoch=0.0, hasher=hasher))[0]["loss"]
+    last = hasher.loss(params, small.batch(X, epoch=3.0, hasher=hasher))[0]["loss"]
     assert first == pytest.approx(quiet) and last != quiet
 
 

@@ -39,7 +39,7 @@ def start(hasher, seed=0):
 def test_every_gradient_is_the_numeric_one(cls, variance, dropout, labels, hidden):
     head = {"labels": Labels(weight=1.3, hidden=hidden)} if cls.supervised else {}
     hasher = model(cls, variance=variance, dropout=dropout, **head)
-    batch = small.batch(X[:9], y=labels[:9] if cls.supervised else None)
+    batch = small.batch(X[:9], y=labels[:9] if cls.supervised else None, hasher=hasher)
     terms = small.check_loss_gradients(hasher, start(hasher), batch)
     alpha_labels = 1.3 * terms.get("labels", 0.0)
     assert terms["loss"] == pytest.approx(terms["reconstruction"] + 0.7 * terms["KL"] + alpha_labels)
@@ -80,7 +80,7 @@ def test_the_gradients_are_autograds(variance):
         def standard_normal(self, shape):
             return self.pending.pop(0)
 
-    terms, back = hasher.loss(params, small.batch(x, y=CLASSES[:9], rng=Source()))
+    terms, back = hasher.loss(params, small.batch(x, y=CLASSES[:9], rng=Source(), hasher=hasher))
     theirs = (x.toarray(), draws, draws_v, CLASSES[:9], variance == "sigmoid")
     assert terms["loss"] == pytest.approx(twin(params, *theirs), rel=1e-12)
     expected, gradients = grad(twin)(params, *theirs), back()
@@ -95,8 +95,8 @@ def test_the_published_variance_is_never_below_the_priors():
     params["W_l"][:], params["b_l"][:] = 0, [-50, -1, 0, 1, 50]
     spread = []
     for seed in range(60):
-        latent, _ = hasher.latent(params, small.batch(X, rng=small.FixedNoise(seed)))
-        quiet, _ = hasher.latent(params, small.batch(X, rng=False))
+        latent, _ = hasher.latent(params, small.batch(X, rng=small.FixedNoise(seed), hasher=hasher))
+        quiet, _ = hasher.latent(params, small.batch(X, rng=False, hasher=hasher))
         spread.append(latent.code - quiet.code)
     variance = np.concatenate(spread).var(axis=0)
     assert np.allclose(variance, np.exp(1 / (1 + np.exp([50.0, 1, 0, -1, -50]))), rtol=0.1)
@@ -106,7 +106,7 @@ def test_the_published_variance_is_never_below_the_priors():
 def test_the_decoder_sees_both_codes_and_the_classifier_the_shared_one():
     hasher = model(VdshSP, dropout=0.0)
     params = start(hasher)
-    latent, _ = hasher.latent(params, small.batch(X, rng=False))
+    latent, _ = hasher.latent(params, small.batch(X, rng=False, hasher=hasher))
     shared = hasher._logits(params, X)
     h = np.maximum(small.stretched(X) @ params["W_v1"] + params["b_v1"], 0)
     private = np.maximum(h @ params["W_v2"] + params["b_v2"], 0) @ params["W_va"] + params["b_va"]
@@ -120,7 +120,7 @@ def test_labels_leave_the_private_encoder_alone():
     gradients = []
     for weight in (1.0, 100.0):
         hasher.labels = Labels(weight=weight)
-        gradients.append(hasher.loss(params, small.batch(X, y=CLASSES))[1]())
+        gradients.append(hasher.loss(params, small.batch(X, y=CLASSES, hasher=hasher))[1]())
     for name in params:
         private = name.startswith(("W_v", "b_v", "W_s", "b_s", "W_va", "W_vl"))
         assert np.allclose(gradients[0][name], gradients[1][name]) == private, name

@@ -5,6 +5,7 @@ import scipy.sparse
 
 from nphash import hashers
 from nphash.hashers.training.trainer import Batch
+from nphash.nn.schedules import values_at
 
 # What a method needs besides to be quick.
 QUICK = {
@@ -59,10 +60,11 @@ class FixedNoise:
         return getattr(np.random.default_rng(self.seed), kind)
 
 
-def batch(X, target=None, y=None, rng=None, epoch=1.0):
-    """A batch with fixed noise, or with none at all for ``rng=False``."""
+def batch(X, target=None, y=None, rng=None, epoch=1.0, hasher=None, **options):
+    """A batch with fixed noise, or with none at all for ``rng=False``; schedules are those of a hasher."""
     source = FixedNoise() if rng is None else rng or None
-    return Batch(X, X if target is None else target, y, source, epoch)
+    numbers = {} if hasher is None else values_at(hasher.schedules(), epoch)
+    return Batch(X, X if target is None else target, y, source, epoch, **numbers, **options)
 
 
 def numeric_gradient(function, array, step=1e-5, entries=None):

@@ -23,9 +23,9 @@ from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 
 from nphash.core.threads import single_threaded_blas
 from nphash.core.typing import Array
+from nphash.engine.select import sparse_product
 from nphash.errors import InputError
 from nphash.hashers.parts.networks import normalise_rows
-from nphash.nn.ops import sparse_dense
 
 __all__ = ["Lsi", "column_mean", "fit_lsi", "fix_signs", "normalise_rows", "project", "top_eigenvectors"]
 
@@ -201,5 +201,5 @@ def project(X: Any, components: Array, threads: int | None = 1) -> Array:
 
     A document's row does not depend on the other documents, nor on the number of threads.
     """
-    product, _ = sparse_dense(X, components, np.zeros((), components.dtype), threads)
+    product = sparse_product(X, components, threads)
     return product

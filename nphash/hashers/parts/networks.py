@@ -13,8 +13,8 @@ import numpy as np
 
 from nphash.core.typing import Array, Params
 from nphash.corpus.shards import AT_ONCE
-from nphash.engine.base import Engine
-from nphash.nn.ops import dropout
+from nphash.nn.losses import NUMPY
+from nphash.nn.ops import Operations, dropout, scale_rows
 
 __all__ = ["INPUT_LENGTH", "encoder", "glorot", "layers", "log_unigram", "stretched"]
 
@@ -51,7 +51,7 @@ def log_unigram(target: Any) -> Array:
     return log_share
 
 
-def stretched(x: Any, engine: Engine | None = None) -> Any:
+def stretched(x: Any) -> Any:
     """Return documents scaled to Euclidean length 10; empty ones stay empty.
 
     Adam moves every weight by about the learning rate a step, whatever the gradient, so the rows'
@@ -65,11 +65,11 @@ def stretched(x: Any, engine: Engine | None = None) -> Any:
     array([[6., 8.],
            [0., 0.]])
     """
-    return (Engine() if engine is None else engine).scale_rows(x, INPUT_LENGTH)
+    return scale_rows(x, INPUT_LENGTH)
 
 
 def encoder(
-    params: Params, x: Any, mask: Array | None, name: str = "", engine: Engine | None = None
+    params: Params, x: Any, mask: Array | None, operations: Operations = NUMPY, name: str = ""
 ) -> tuple[Array, Callable[[Array], Params]]:
     """Hidden layers h = ReLU(... ReLU(x W_1 + b_1) ... W_d + b_d), with dropout on the last.
 
@@ -83,26 +83,25 @@ def encoder(
         Documents, CSR (B, V).
     mask
         Dropout mask (B, H), already divided by the share kept; None leaves dropout off.
+    operations
+        What computes the layers; the equations as written if not given.
     name
         Stands before the numbers in the names of the weights, for a second encoder.
-    engine
-        What computes the layers; the equations as written if None.
 
     Returns
     -------
     tuple
         h of shape (B, H), and ``back(dh)``, which returns the gradients by name.
     """
-    engine = Engine() if engine is None else engine
-    x = stretched(x, engine)
+    x = stretched(x)
     weights, biases = f"W_{name}", f"b_{name}"
     depth = sum(key.startswith(weights) and key[len(weights) :].isdigit() for key in params)
-    h, back_first = engine.sparse_dense(x, params[weights + "1"], params[biases + "1"])  # (B, H)
-    h, back_relu = engine.relu(h)
+    h, back_first = operations.sparse_dense(x, params[weights + "1"], params[biases + "1"])  # (B, H)
+    h, back_relu = operations.relu(h)
     backs = [(back_first, back_relu)]
     for i in range(2, depth + 1):
-        h, back_dense = engine.dense(h, params[f"{weights}{i}"], params[f"{biases}{i}"])  # (B, H)
-        h, back_relu = engine.relu(h)
+        h, back_dense = operations.dense(h, params[f"{weights}{i}"], params[f"{biases}{i}"])  # (B, H)
+        h, back_relu = operations.relu(h)
         backs.append((back_dense, back_relu))
     back_dropout = None
     if mask is not None:

@@ -11,20 +11,19 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_array
 
-from nphash.core.typing import Array, Params, Rng
+from nphash.core.typing import CSR, Array, Params, Rng
 from nphash.gradcheck import Model
+from nphash.hashers.doc2hash import Doc2Hash
+from nphash.hashers.training.trainer import Batch
 from nphash.nn import gumbel, losses, ops
-from nphash.nn import optim as adam
+from nphash.nn.ops import Operations
+from nphash.nn.optim import adam_step
 from nphash.teaching.grading import Mistake, Question
 
 __all__ = ["QUESTIONS"]
 
 
 B, V, H, L = 5, 9, 6, 4
-
-
-def _adam_step(w: Array, g: Array, m: Array, v: Array, t: int, learning_rate: float) -> tuple[Any, ...]:
-    return adam.adam_step(w, g, m, v, t, learning_rate)
 
 
 def _adam_with(
@@ -48,18 +47,18 @@ def _adam_with(
 
 
 def _epsilon_outside(w: Array, g: Array, m: Array, v: Array, t: int, learning_rate: float) -> tuple[Any, ...]:
-    _, m, v = _adam_step(w, g, m, v, t, learning_rate)
+    _, m, v = adam_step(w, g, m, v, t, learning_rate)
     mhat, vhat = m / (1 - 0.9**t), v / (1 - 0.999**t)
     return w - learning_rate * mhat / np.sqrt(vhat) + 1e-8, m, v
 
 
 def _moments_corrected(*args: Any) -> tuple[Any, ...]:
-    w, m, v = _adam_step(*args)
+    w, m, v = adam_step(*args)
     return w, m / (1 - 0.9 ** args[4]), v / (1 - 0.999 ** args[4])
 
 
 def _beta_of_m(w: Array, g: Array, m: Array, v: Array, t: int, learning_rate: float) -> tuple[Any, ...]:
-    _, m, v = _adam_step(w, g, m, v, t, learning_rate)
+    _, m, v = adam_step(w, g, m, v, t, learning_rate)
     unbias = 1 - 0.9**t
     return w - learning_rate * (m / unbias) / (np.sqrt(v / unbias) + 1e-8), m, v
 
@@ -122,7 +121,7 @@ _CORRECTION = "m and v start at zero: after t steps they hold the share 1 - beta
 _EXERCISE_6 = (
     Question(
         "adam_step",
-        _adam_step,
+        adam_step,
         (_later_step, _first_step),
         (
             Mistake("bias not corrected", _adam_with(unbias=lambda beta, t: 1.0)),
@@ -178,74 +177,72 @@ _EXERCISE_6 = (
 # ---------------------------------------------------------------------- the whole loss
 
 
-def _model(
+def _loss(
     params: Params,
     x: Array,
     noise: Array,
     temperature: float,
     kl_weight: float,
-    signs: bool = True,
-    slope: int = 2,
-    relu: bool = True,
+    operations: Operations = losses.NUMPY,
 ) -> tuple[Any, Any]:
-    hidden, back_hidden = ops.dense(x, params["W_1"], params["b_1"])
-    h, back_relu = ops.relu(hidden)
-    a, back_a = ops.dense(h, params["W_a"], params["b_a"])
-    z, back_z = gumbel.relaxed_bits(a, noise, temperature)
-    code = 2 * z - 1 if signs else z
-    s, back_s = ops.dense(code, params["W_s"], params["b_s"])
-    words, back_words = losses.reconstruction(s, csr_array(x))
-    kl, back_kl = losses.bernoulli_kl(a)
-
-    def back(dloss: float = 1.0) -> Params:
-        dcode, dW_s, db_s = back_s(back_words(dloss))
-        da = back_z(slope * dcode) + back_kl(kl_weight * dloss)
-        dh, dW_a, db_a = back_a(da)
-        _, dW_1, db_1 = back_hidden(back_relu(dh) if relu else dh)
-        return {"W_1": dW_1, "b_1": db_1, "W_a": dW_a, "b_a": db_a, "W_s": dW_s, "b_s": db_s}
-
-    return words + kl_weight * kl, back
+    """Return the loss of the library's model on documents ``x``, whose bits have this noise."""
+    hasher: Any = Doc2Hash(n_bits=L, hidden=(H,), dropout=0.0)
+    hasher.sample = lambda a, _, tau: gumbel.relaxed_bits(a, noise, tau)
+    X, rng = csr_array(x), np.random.default_rng(0)
+    batch = Batch(X, X, rng=rng, operations=operations, tau=temperature, beta=kl_weight)
+    terms, back = hasher.loss(params, batch)
+    return terms["loss"], lambda dloss=1.0: {name: dloss * grad for name, grad in back().items()}
 
 
-def _loss(params: Params, x: Array, noise: Array, temperature: float, kl_weight: float) -> tuple[Any, Any]:
-    return _model(params, x, noise, temperature, kl_weight)
+def _value_with(**changed: Any) -> Callable[..., tuple[Any, Any]]:
+    """Return the loss with an argument or an operation of its own."""
+    return lambda *args: (_loss(**{**_named(args), **changed})[0], None)
 
 
-def _other_loss(**changed: Any) -> Callable[..., tuple[Any, Any]]:
-    """Return the loss with a setting of its own."""
-
-    def loss(params: Params, x: Array, noise: Array, temperature: float, kl_weight: float) -> tuple[Any, Any]:
-        settings = {"noise": noise, "temperature": temperature, "kl_weight": kl_weight, **changed}
-        return _model(params, x, **settings)[0], None
-
-    return loss
+def _back_with(**changed: Any) -> Callable[..., tuple[Any, Any]]:
+    """Return the right loss with the backward pass of another argument or operation."""
+    return lambda *args: (_loss(*args)[0], _loss(**{**_named(args), **changed})[1])
 
 
-def _other_back(**changed: Any) -> Callable[..., tuple[Any, Any]]:
-    """Return the right loss with the way back of another setting."""
+def _named(args: tuple[Any, ...]) -> dict[str, Any]:
+    return dict(zip(("params", "x", "noise", "temperature", "kl_weight"), args, strict=True))
 
-    def loss(params: Params, x: Array, noise: Array, temperature: float, kl_weight: float) -> tuple[Any, Any]:
-        settings: dict[str, Any] = {"noise": noise, "temperature": temperature, "kl_weight": kl_weight}
-        value, _ = _model(params, x, **settings)
-        return value, _model(params, x, **{**settings, **changed})[1]
 
-    return loss
+def _with(**replaced: Any) -> Operations:
+    return losses.NUMPY._replace(**replaced)
+
+
+def _through_relu(x: Array) -> tuple[Array, Any]:
+    return ops.relu(x)[0], lambda dy: dy
+
+
+def _no_relu(x: Array) -> tuple[Array, Any]:
+    return x, lambda dy: dy
+
+
+def _bits_decoded(signs: Array, W: Array, b: Array, target: CSR) -> tuple[float, Any]:
+    return losses.reconstruct((signs + 1) / 2, W, b, target)
+
+
+def _half_of_the_way(signs: Array, W: Array, b: Array, target: CSR) -> tuple[float, Any]:
+    """Forget that signs 2z - 1 move twice as far as bits."""
+    value, back = losses.reconstruct(signs, W, b, target)
+
+    def halved(*dloss: float) -> tuple[Array, ...]:
+        dsigns, *grads = back(*dloss)
+        return (dsigns / 2, *grads)
+
+    return value, halved
 
 
 def _upstream_ignored(*args: Any) -> tuple[Any, Any]:
-    value, back = _model(*args)
+    value, back = _loss(*args)
     return value, lambda dloss: back(1.0)
-
-
-def _without_relu(x: Params, *args: Any) -> tuple[Any, Any]:
-    shifted = {**x, "b_1": x["b_1"] + 1e6}  # so far up that relu does nothing
-    away = x["b_a"] - 1e6 * x["W_a"].sum(axis=0)
-    return _model({**shifted, "b_a": away}, *args)[0], None
 
 
 def _weights(rng: Rng) -> Params:
     return {
-        "W_1": 0.5 * rng.normal(size=(V, H)),
+        "W_1": 0.1 * rng.normal(size=(V, H)),
         "b_1": 0.5 * rng.normal(size=H),
         "W_a": 0.5 * rng.normal(size=(H, L)),
         "b_a": 0.5 * rng.normal(size=L),
@@ -257,6 +254,7 @@ def _weights(rng: Rng) -> Params:
 def _batch(rng: Rng) -> tuple[Any, ...]:
     x = rng.random((B, V)) * (rng.random((B, V)) < 0.5)
     x[:, 0] += 0.3  # no empty document
+    x *= 10 / np.linalg.norm(x, axis=1, keepdims=True)  # to this length the model scales documents itself
     return _weights(rng), x, rng.logistic(size=(B, L)), 0.7, 0.13
 
 
@@ -264,10 +262,10 @@ def _as_model(function: Callable[..., Any], args: tuple[Any, ...]) -> Model:
     params, x, noise, temperature, kl_weight = args
 
     def words(values: Params) -> float:
-        return float(_model(values, x, noise, temperature, 0.0)[0])
+        return float(_loss(values, x, noise, temperature, 0.0)[0])
 
     def kl(values: Params) -> float:
-        return float(_model(values, x, noise, temperature, 1.0)[0]) - words(values)
+        return float(_loss(values, x, noise, temperature, 1.0)[0]) - words(values)
 
     def loss(values: Params) -> tuple[float, Callable[..., Params]]:
         value, back = function(values, x, noise, temperature, kl_weight)
@@ -312,16 +310,22 @@ _EXERCISE_7 = (
         _loss,
         (_batch,),
         (
-            Mistake("kl_weight missing", _other_loss(kl_weight=1.0)),
-            Mistake("KL missing", _other_loss(kl_weight=0.0)),
-            Mistake("noise not added", _other_loss(noise=np.zeros((B, L)))),
-            Mistake("temperature missing", _other_loss(temperature=1.0)),
-            Mistake("decoder sees z, not the signs 2z - 1", _other_loss(signs=False)),
-            Mistake("activation missing", _without_relu),
-            Mistake("factor 2 of the signs missing in back", _other_back(slope=1)),
-            Mistake("activation derivative missing", _other_back(relu=False)),
-            Mistake("kl_weight missing in back", _other_back(kl_weight=1.0)),
-            Mistake("branch not propagated", _other_back(kl_weight=0.0)),
+            Mistake("kl_weight missing", _value_with(kl_weight=1.0)),
+            Mistake("KL missing", _value_with(kl_weight=0.0)),
+            Mistake("noise not added", _value_with(noise=np.zeros((B, L)))),
+            Mistake("temperature missing", _value_with(temperature=1.0)),
+            Mistake(
+                "decoder sees z, not the signs 2z - 1",
+                _value_with(operations=_with(reconstruct=_bits_decoded)),
+            ),
+            Mistake("activation missing", _value_with(operations=_with(relu=_no_relu))),
+            Mistake(
+                "factor 2 of the signs missing in back",
+                _back_with(operations=_with(reconstruct=_half_of_the_way)),
+            ),
+            Mistake("activation derivative missing", _back_with(operations=_with(relu=_through_relu))),
+            Mistake("kl_weight missing in back", _back_with(kl_weight=1.0)),
+            Mistake("branch not propagated", _back_with(kl_weight=0.0)),
             Mistake("upstream gradient ignored", _upstream_ignored),
         ),
         gradient=True,

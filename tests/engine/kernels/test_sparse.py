@@ -12,7 +12,7 @@ from nphash.engine.kernels.sparse import (
     scaled_rows,
     take_rows,
 )
-from nphash.nn.sparse_rows import scale_rows
+from nphash.nn.ops import scale_rows
 
 FEW = settings(deadline=None, max_examples=25)
 

@@ -64,7 +64,7 @@ def test_the_encoder_and_its_gradients(widths, with_mask, name):
         return h if mask is None else h * mask
 
     others = weights((40, 2, 2, 2, 2, 2), "" if name else "v", seed=5)
-    h, back = encoder({**others, **params, "W_a": np.zeros(1), "W_va": np.zeros(1)}, X, mask, name)
+    h, back = encoder({**others, **params, "W_a": np.zeros(1), "W_va": np.zeros(1)}, X, mask, name=name)
     assert np.allclose(h, twin(params))
     expected = grad(lambda params: anp.sum(twin(params) * dh))(params)
     gradients = back(dh)
