@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from itertools import pairwise
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -21,9 +20,10 @@ from scipy.sparse import csr_array
 from nphash.core.typing import Array, Params, Rng
 from nphash.corpus import ReadOptions, read_documents
 from nphash.errors import InputError
-from nphash.nn.gumbel import logistic_noise, straight_through_bits
-from nphash.nn.losses import bernoulli_kl, reconstruction
-from nphash.nn.ops import dense, relu, sparse_dense
+from nphash.hashers.doc2hash import Doc2Hash
+from nphash.hashers.parts.networks import encoder
+from nphash.hashers.training.trainer import Batch, Training
+from nphash.nn.gumbel import logistic_noise
 from nphash.nn.optim import Adam
 from nphash.teaching.study import estimators
 from nphash.teaching.study.estimators import MAX_EXACT_BITS, Objective, exact_gradient
@@ -141,9 +141,8 @@ def problems(settings: StudySettings, seed: int) -> Iterator[tuple[str, list[Ins
     X = documents(settings)
     for step, params in train(X, settings, seed):
         chosen = X[rng.choice(X.shape[0], n, replace=False)]
-        W, b, rows = params["W3"], params["b3"], chosen.toarray()
-        found = zip(encode(params, chosen)[0], rows, strict=True)
-        yield f"model after {step} steps", [instance(a, estimators.document_loss(W, b, t)) for a, t in found]
+        found = zip(logits(params, chosen), chosen.toarray(), strict=True)
+        yield f"model after {step} steps", [instance(a, code_loss(params, t)) for a, t in found]
 
 
 def documents(settings: StudySettings) -> csr_array:
@@ -153,43 +152,32 @@ def documents(settings: StudySettings) -> csr_array:
     return Vectorizer(words).fit_transform(texts).astype(np.float64)
 
 
-def encode(params: Params, X: csr_array) -> tuple[Array, Callable[[Array], Params]]:
-    """Return the logits of documents, (B, L), and the backward pass."""
-    h, first_back = sparse_dense(X, params["W1"], params["b1"])  # (B, H)
-    h, relu_back = relu(h)
-    logits, second_back = dense(h, params["W2"], params["b2"])  # (B, L)
+def logits(params: Params, X: csr_array) -> Array:
+    """Return the logits of documents by the library's encoder, shape (B, L)."""
+    h, _ = encoder(params, X, mask=None)  # (B, H)
+    found: Array = h @ params["W_a"] + params["b_a"]
+    return found
 
-    def back(dlogits: Array) -> Params:
-        dh, dW2, db2 = second_back(dlogits)
-        dW1, db1 = first_back(relu_back(dh))
-        return {"W1": dW1, "b1": db1, "W2": dW2, "b2": db2}
 
-    return logits, back
+def code_loss(params: Params, target: Array) -> Objective:
+    """Return the loss of one document by its code: the library's decoder sees bits as signs 2z - 1."""
+    W, b = params["W_s"], params["b_s"]
+    return estimators.document_loss(2 * W, b - W.sum(axis=0), target)
 
 
 def train(X: csr_array, settings: StudySettings, seed: int) -> Iterator[tuple[int, Params]]:
     """Train Doc2hash with straight-through Gumbel bits and yield its parameters at the snapshots."""
     rng = np.random.default_rng(seed)
-    widths = (X.shape[1], settings.hidden, settings.bits, X.shape[1])
-    params: Params = {}
-    for layer, (inputs, outputs) in enumerate(pairwise(widths), start=1):
-        params[f"W{layer}"] = rng.uniform(-1, 1, (inputs, outputs)) / np.sqrt(inputs)
-        params[f"b{layer}"] = np.zeros(outputs)
-    frequency = np.asarray(X.sum(axis=0)).reshape(-1)
-    params["b3"] = np.log((frequency + 1) / (frequency + 1).sum())
+    training = Training(dtype="float64")
+    hasher = Doc2Hash(settings.bits, hidden=(settings.hidden,), dropout=0.0, training=training)
+    params = hasher.start_params(X, X, seed)
     optimiser = Adam(learning_rate=1e-3)
     for step in range(max(settings.snapshots) + 1):
         if step in settings.snapshots:
             yield step, {name: value.copy() for name, value in params.items()}
-        batch = X[np.sort(rng.choice(X.shape[0], min(BATCH, X.shape[0]), replace=False))]
-        logits, encoder_back = encode(params, batch)
-        z, sample_back = straight_through_bits(logits, logistic_noise(rng, logits.shape), 0.5)
-        scores, decoder_back = dense(z, params["W3"], params["b3"])
-        _, loss_back = reconstruction(scores, batch)
-        _, kl_back = bernoulli_kl(logits)
-        dz, dW3, db3 = decoder_back(loss_back())
-        grads = encoder_back(sample_back(dz) + kl_back(0.01))
-        optimiser.step(params, {**grads, "W3": dW3, "b3": db3})
+        x = X[np.sort(rng.choice(X.shape[0], min(BATCH, X.shape[0]), replace=False))]
+        _, back = hasher.loss(params, Batch(x, x, rng=rng, tau=0.5, beta=0.1))
+        optimiser.step(params, back())
 
 
 # ---------------------------------------------------------------------- figures

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from nphash.errors import InputError
-from nphash.gradcheck import Model, check_model, passed
-from nphash.nn.losses import bernoulli_kl
+from nphash.hashers.doc2hash import Doc2Hash
+from nphash.hashers.training.trainer import Batch
 from nphash.teaching.study import estimators, measuring
 from nphash.teaching.study.measuring import FIGURES, RIVAL, UNBIASED, StudySettings, instance
 
@@ -97,18 +97,18 @@ def test_the_exact_gradient_is_that_of_the_exact_value(rng):
     assert ahead - behind == pytest.approx(2 * one.exact @ step, rel=1e-6)
 
 
-def test_the_encoder_has_the_right_gradient(rng):
+def test_logits_and_losses_are_those_of_the_library():
+    """The sum over all codes is that of the model the library trains: same bits, same reconstruction."""
     X = measuring.documents(SMALL)[:5]
     _, params = next(measuring.train(X, SMALL, seed=0))
-    encoder = {name: params[name] for name in ("W1", "b1", "W2", "b2")}
-    encoder["b1"] += 0.1 * rng.normal(size=encoder["b1"].shape)  # of an empty document, the unit itself
-
-    def loss(values):
-        logits, back = measuring.encode(values, X)
-        kl, kl_back = bernoulli_kl(logits)
-        return kl, lambda dloss=1.0: back(kl_back(dloss))
-
-    assert passed(check_model(Model("encoder", encoder, loss)))
+    z = (measuring.logits(params, X) > 0).astype(float)
+    latent, _ = Doc2Hash(4, hidden=(8,), dropout=0.0).latent(params, Batch(X, X))
+    np.testing.assert_array_equal(2 * z - 1, latent.code)
+    terms, _ = Doc2Hash(4, hidden=(8,), dropout=0.0).loss(params, Batch(X, X))
+    values = [
+        measuring.code_loss(params, t)(code[None])[0][0] for code, t in zip(z, X.toarray(), strict=True)
+    ]
+    assert np.mean(values) == pytest.approx(terms["reconstruction"], rel=1e-12)
 
 
 def test_training_lowers_the_loss():
