@@ -5,6 +5,7 @@ Shapes: B documents, V words, I inputs, O outputs.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -28,19 +29,17 @@ def _large_scores(rng: Rng) -> tuple[Any, ...]:
     return (rng.normal(size=(B, V)) + 1000,)
 
 
-def _rows_apart(rng: Rng) -> tuple[Any, ...]:
+def _distant_rows(rng: Rng) -> tuple[Any, ...]:
     return (rng.normal(size=(B, V)) + 1000 * np.arange(B)[:, None],)
 
 
-def _softmax_over(x: Array, axis: int | None) -> Array:
-    e = np.exp(x - x.max())
+def _normalised(e: Array, axis: int | None) -> Array:
     result: Array = e / e.sum(axis=axis, keepdims=True)
     return result
 
 
-def _shifted_rows(scores: Array, axis: int | None) -> Array:
-    e = np.exp(scores - scores.max(axis=1, keepdims=True))
-    result: Array = e / e.sum(axis=axis, keepdims=True)
+def _less_maximum(scores: Array, axis: int | None = 1) -> Array:
+    result: Array = scores - scores.max(axis=axis, keepdims=True)
     return result
 
 
@@ -54,57 +53,32 @@ def _word_loss(scores: Array, counts: Array) -> tuple[Any, Any]:
     return losses.reconstruction(scores, csr_array(counts))
 
 
-def _one_word_a_document(scores: Array, counts: Array) -> tuple[Any, Any]:
-    """Forget in the gradient that a document has several words."""
-    loss, _ = _word_loss(scores, counts)
-    p = _rows(scores)
-    return loss, lambda dloss: dloss * (p - counts) / len(scores)
-
-
 def _rows(scores: Array) -> Array:
     return ops.softmax(scores)[0]
 
 
-def _whole_mass(scores: Array, counts: Array) -> tuple[Any, Any]:
-    loss, _ = _word_loss(scores, counts)
-    return loss, lambda dloss: dloss * (counts.sum() * _rows(scores) - counts) / len(scores)
+def _gradient(wrong: Callable[[Array, Array], Array]) -> Callable[[Array, Array], tuple[Any, Any]]:
+    """Return the right loss with ``dscores = dloss * wrong(p, counts) / B``, p the softmax of the scores."""
+
+    def loss(scores: Array, counts: Array) -> tuple[Any, Any]:
+        return _word_loss(scores, counts)[0], lambda dloss: dloss * wrong(_rows(scores), counts) / B
+
+    return loss
 
 
-def _mass_of_words(scores: Array, counts: Array) -> tuple[Any, Any]:
-    loss, _ = _word_loss(scores, counts)
-    return loss, lambda dloss: dloss * (counts.sum(axis=0) * _rows(scores) - counts) / len(scores)
+def _of_logarithms(log_p: Callable[[Array], Array], mean: float = 1 / B) -> Callable[..., tuple[Any, Any]]:
+    """Return the loss of other logarithms of probabilities; the value alone shows the mistake."""
+    return lambda scores, counts: (-float((counts * log_p(scores)).sum()) * mean, None)
 
 
-def _expected_only(scores: Array, counts: Array) -> tuple[Any, Any]:
-    loss, _ = _word_loss(scores, counts)
-    mass = counts.sum(axis=1, keepdims=True)
-    return loss, lambda dloss: dloss * mass * _rows(scores) / len(scores)
+def _base_two(scores: Array) -> Array:
+    shifted = _less_maximum(scores)
+    result: Array = shifted - np.log2(np.exp(shifted).sum(axis=1, keepdims=True))
+    return result
 
 
-def _base_two(scores: Array, counts: Array) -> tuple[Any, Any]:
-    shifted = scores - scores.max(axis=1, keepdims=True)
-    log_p = shifted - np.log2(np.exp(shifted).sum(axis=1, keepdims=True))
-    return -float((counts * log_p).sum()) / len(scores), None
-
-
-def _shares(scores: Array, counts: Array) -> tuple[Any, Any]:
-    return _word_loss(scores, counts / counts.sum(axis=1, keepdims=True))[0], None
-
-
-def _presence(scores: Array, counts: Array) -> tuple[Any, Any]:
-    return _word_loss(scores, (counts > 0).astype(float))
-
-
-def _mean_of_words(scores: Array, counts: Array) -> tuple[Any, Any]:
-    return -float((counts * ops.log_softmax(scores)[0]).mean()), None
-
-
-def _log_of_softmax_over_documents(scores: Array, counts: Array) -> tuple[Any, Any]:
-    return -float((counts * ops.log_softmax(scores.T)[0].T).sum()) / len(scores), None
-
-
-def _without_softmax(scores: Array, counts: Array) -> tuple[Any, Any]:
-    return -float((counts * scores).sum()) / len(scores), None
+def _other_counts(changed: Callable[[Array], Array]) -> Callable[[Array, Array], tuple[Any, Any]]:
+    return lambda scores, counts: (_word_loss(scores, changed(counts))[0], None)
 
 
 _OVERFLOW = "exp(1000) is infinite: subtract the largest score of each row first, softmax does not change"
@@ -116,15 +90,15 @@ _EXERCISE_1 = (
     Question(
         "softmax",
         _rows,
-        (_scores, _large_scores, _rows_apart),
+        (_scores, _large_scores, _distant_rows),
         (
-            Mistake("softmax over the wrong axis", lambda scores: _softmax_over(scores, 0)),
-            Mistake("softmax over the wrong axis", lambda s: _shifted_rows(s, 0)),
-            Mistake("one sum over the whole batch", lambda scores: _softmax_over(scores, None)),
-            Mistake("one sum over the whole batch", lambda s: _shifted_rows(s, None)),
-            Mistake("not divided by the sum", lambda scores: np.exp(scores)),
-            Mistake("not divided by the sum", lambda s: np.exp(s - s.max(axis=1, keepdims=True))),
-            Mistake("maximum of the whole batch", lambda scores: _softmax_over(scores, 1)),
+            Mistake("softmax over the wrong axis", lambda s: _normalised(np.exp(_less_maximum(s, None)), 0)),
+            Mistake("softmax over the wrong axis", lambda s: _normalised(np.exp(_less_maximum(s)), 0)),
+            Mistake("one sum over the whole batch", lambda s: _normalised(np.exp(s - s.max()), None)),
+            Mistake("one sum over the whole batch", lambda s: _normalised(np.exp(_less_maximum(s)), None)),
+            Mistake("not divided by the sum", np.exp),
+            Mistake("not divided by the sum", lambda s: np.exp(_less_maximum(s))),
+            Mistake("maximum of the whole batch", lambda s: _normalised(np.exp(s - s.max()), 1)),
             Mistake("log-probabilities, not probabilities", lambda scores: ops.log_softmax(scores)[0]),
         ),
         advice={
@@ -140,19 +114,19 @@ _EXERCISE_1 = (
         (
             lambda rng: _with_counts(rng.normal(size=(B, V)), rng),
             lambda rng: _with_counts(1000 * rng.normal(size=(B, V)), rng),
-            lambda rng: _with_counts(_rows_apart(rng)[0], rng),
+            lambda rng: _with_counts(_distant_rows(rng)[0], rng),
         ),
         (
-            Mistake("target mass forgotten", _one_word_a_document),
-            Mistake("mass of the whole batch", _whole_mass),
-            Mistake("mass over the wrong axis", _mass_of_words),
-            Mistake("observed counts missing", _expected_only),
-            Mistake("logarithm to the base 2", _base_two),
-            Mistake("counts divided by their sum", _shares),
-            Mistake("counts read as presence", _presence),
-            Mistake("mean over the words too", _mean_of_words),
-            Mistake("softmax over the wrong axis", _log_of_softmax_over_documents),
-            Mistake("denominator of the softmax missing", _without_softmax),
+            Mistake("target mass forgotten", _gradient(lambda p, counts: p - counts)),
+            Mistake("mass of the whole batch", _gradient(lambda p, counts: counts.sum() * p - counts)),
+            Mistake("mass over the wrong axis", _gradient(lambda p, counts: counts.sum(axis=0) * p - counts)),
+            Mistake("observed counts missing", _gradient(lambda p, c: c.sum(axis=1, keepdims=True) * p)),
+            Mistake("logarithm to the base 2", _of_logarithms(_base_two)),
+            Mistake("counts divided by their sum", _other_counts(lambda c: c / c.sum(axis=1, keepdims=True))),
+            Mistake("counts read as presence", _other_counts(lambda c: (c > 0).astype(float))),
+            Mistake("mean over the words too", _of_logarithms(lambda s: ops.log_softmax(s)[0], 1 / (B * V))),
+            Mistake("softmax over the wrong axis", _of_logarithms(lambda s: ops.log_softmax(s.T)[0].T)),
+            Mistake("denominator of the softmax missing", _of_logarithms(lambda s: s)),
         ),
         gradient=True,
         constants=("counts",),
@@ -173,57 +147,27 @@ def _tanh_layer(x: Array, W: Array, b: Array) -> tuple[Any, Any]:
     return y, lambda dy: back_dense(back_tanh(dy))
 
 
-def _residual(x: Array, W: Array, b: Array) -> tuple[Any, Any]:
-    y, back_layer = _tanh_layer(x, W, b)
+def _residual_with(
+    back: Callable[[Array, tuple[Array, ...]], tuple[Array, ...]],
+) -> Callable[..., tuple[Any, Any]]:
+    """Return the right sum with ``back(dy, gradients of the layer)``."""
 
-    def back(dy: Array) -> tuple[Array, ...]:
-        dx, dW, db = back_layer(dy)
-        return dx + dy, dW, db
+    def residual(x: Array, W: Array, b: Array) -> tuple[Any, Any]:
+        y, back_layer = _tanh_layer(x, W, b)
+        return x + y, lambda dy: back(dy, back_layer(dy))
 
-    return x + y, back
-
-
-def _no_shortcut(x: Array, W: Array, b: Array) -> tuple[Any, Any]:
-    y, back = _tanh_layer(x, W, b)
-    return x + y, back
+    return residual
 
 
-def _only_shortcut(x: Array, W: Array, b: Array) -> tuple[Any, Any]:
-    y, back = _residual(x, W, b)
-    return y, lambda dy: (dy, *back(dy)[1:])
+def _tanh_with(derivative: Callable[[Array, Array], Array | int]) -> Callable[..., tuple[Any, Any]]:
+    """Return the right layer with ``da = dy * derivative(a, y)``."""
 
-
-def _no_tanh(x: Array, W: Array, b: Array) -> tuple[Any, Any]:
-    _, back = ops.dense(x, W, b)
-    return _tanh_layer(x, W, b)[0], back
-
-
-def _derivative_of_another(derivative: Any) -> Any:
     def layer(x: Array, W: Array, b: Array) -> tuple[Any, Any]:
         a, back = ops.dense(x, W, b)
         y = np.tanh(a)
-        return y, lambda dy: back(dy * derivative(y))
+        return y, lambda dy: back(dy * derivative(a, y))
 
     return layer
-
-
-def _multiplied(x: Array, W: Array, b: Array) -> tuple[Any, Any]:
-    y, back_layer = _tanh_layer(x, W, b)
-
-    def back(dy: Array) -> tuple[Array, ...]:
-        dx, dW, db = back_layer(dy)
-        return dx * dy, dW, db
-
-    return x + y, back
-
-
-def _derivative_at_input(x: Array, W: Array, b: Array) -> tuple[Any, Any]:
-    a, back = ops.dense(x, W, b)
-    return np.tanh(a), lambda dy: back(dy * (1 - a * a))
-
-
-def _linear_only(x: Array, W: Array, b: Array) -> tuple[Any, Any]:
-    return x @ W + b, None
 
 
 def _layer_arguments(rng: Rng, n_in: int, n_out: int) -> tuple[Any, ...]:
@@ -236,11 +180,11 @@ _EXERCISE_2 = (
         _tanh_layer,
         (lambda rng: _layer_arguments(rng, I, O),),
         (
-            Mistake("activation missing", _linear_only),
-            Mistake("activation derivative missing", _no_tanh),
-            Mistake("activation derivative taken at the wrong place", _derivative_at_input),
-            Mistake("derivative of another activation", _derivative_of_another(lambda y: y * (1 - y))),
-            Mistake("square missing in 1 - y^2", _derivative_of_another(lambda y: 1 - y)),
+            Mistake("activation missing", lambda x, W, b: (x @ W + b, None)),
+            Mistake("activation derivative missing", _tanh_with(lambda a, y: 1)),
+            Mistake("activation derivative taken at the wrong place", _tanh_with(lambda a, y: 1 - a * a)),
+            Mistake("derivative of another activation", _tanh_with(lambda a, y: y * (1 - y))),
+            Mistake("square missing in 1 - y^2", _tanh_with(lambda a, y: 1 - y)),
             Mistake("bias missing", lambda x, W, b: (np.tanh(x @ W), None)),
         ),
         gradient=True,
@@ -252,12 +196,12 @@ _EXERCISE_2 = (
     ),
     Question(
         "residual",
-        _residual,
+        _residual_with(lambda dy, grads: (grads[0] + dy, *grads[1:])),
         (lambda rng: _layer_arguments(rng, I, I),),
         (
-            Mistake("branch not propagated", _no_shortcut),
-            Mistake("branch not propagated", _only_shortcut),
-            Mistake("branches multiplied, not added", _multiplied),
+            Mistake("branch not propagated", _residual_with(lambda dy, grads: grads)),
+            Mistake("branch not propagated", _residual_with(lambda dy, grads: (dy, *grads[1:]))),
+            Mistake("branches multiplied, not added", _residual_with(lambda dy, g: (dy * g[0], *g[1:]))),
             Mistake("values multiplied, not added", lambda x, W, b: (x * _tanh_layer(x, W, b)[0], None)),
             Mistake("shortcut missing", lambda x, W, b: (_tanh_layer(x, W, b)[0], None)),
         ),
