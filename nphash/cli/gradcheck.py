@@ -54,7 +54,7 @@ def command(names: tuple[str, ...], exercise: Path | None, **options: Any) -> No
 
     NAMES are operations, modules or methods (see --list); without any, everything is checked: each
     operation alone, in backward order, then the whole loss of each method with its noise held fixed, its
-    terms apart, also with other settings and, "(kernels)", as the engine that trains computes it in
+    terms alone, also with other settings and, "(kernels)", as the engine that trains computes it in
     float32. One line for each operation and parameter: its worst entry, the gradient by formula and by
     differences, and their relative error; a method whose gradients are all right takes one line if no
     NAMES are given. The exit code is 3 if a gradient is wrong or could not be judged, or an exercise not

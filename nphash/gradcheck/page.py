@@ -134,8 +134,8 @@ def _colours() -> str:
 
 def _section(operation: str, reports: list[Report]) -> str:
     passed = all(report.passed for report in reports)
-    telling = [report.verdict for report in reports if report.verdict != "ok"]
-    verdict = next((report.verdict for report in reports if report.wrong), (*telling, "ok")[0])
+    special = [report.verdict for report in reports if report.verdict != "ok"]
+    verdict = next((report.verdict for report in reports if report.wrong), (*special, "ok")[0])
     equation = f" Eq. {reports[0].equation}" if reports[0].equation else ""
     formula = f" <code>{escape(reports[0].formula)}</code>" if reports[0].formula else ""
     title = f"<b>{escape(operation)}{equation}</b>{formula}"

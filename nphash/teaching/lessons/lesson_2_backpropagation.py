@@ -231,7 +231,7 @@ print("log(1 + x^2): right")
 # ---------------
 # * db = dy: the shape gives it away. And db = dy.mean(axis=0)?
 # * relu with dy * (y >= 0), y being the output: whose derivative is that? And with dy * (x >= 0), which
-#   passes: at which x does it differ from x > 0, and why can no difference tell the two apart there?
+#   passes: at which x does it differ from x > 0, and why can no difference distinguish the two there?
 # * Write `x += 1` at the top of the encoder: what does the checker say about changed arguments?
 # * Write `h += 1` behind its relu: that passes, as h is no argument. Now let back of relu keep the output,
 #   y = np.maximum(x, 0) and dy * (y > 0), which is as right by itself. What is wrong now, and why?

@@ -156,7 +156,7 @@ def _large_logits(rng: Rng) -> tuple[Any, ...]:
     return (800 * rng.normal(size=(B, L)),)
 
 
-_MEAN = "documents are averaged, bits are added up: each bit is one more thing the code tells"
+_MEAN = "documents are averaged, bits are added up: each bit adds to what the code says"
 _LIMIT = "p log p goes to 0 with p, but 0 * log(0) is NaN: write KL = p a - log(1 + e^a) + log 2 instead"
 
 _EXERCISE_4 = (

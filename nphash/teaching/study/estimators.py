@@ -4,7 +4,7 @@ The bits z of one document are independent, z_i = 1 with probability p_i = sigmo
 holds an expectation over them, E_q(z)[f(z)], where f is the reconstruction loss. For up to 14 bits the
 expectation is a sum over all codes, so its gradient with respect to the logits a is known exactly, and
 every estimator can be judged: its bias, its variance, its direction. (The divergence in the bound has a
-closed form, the same for every estimator, and is left out.)
+closed form, the same for every estimator, and is omitted.)
 
 An objective is f itself, ``values, back = objective(z)``: values of shape (S,) for S codes or relaxed
 codes of shape (S, L), and ``back(dvalues)`` of shape (S, L). Every estimator takes logits of shape (L,), an
@@ -132,10 +132,8 @@ def straight_through(logits: Array, objective: Objective, uniform: Array) -> Arr
 
     Parameters
     ----------
-    logits
-        a, array of shape (L,).
-    objective
-        f, a function of codes.
+    logits, objective
+        As for `exact_gradient`.
     uniform
         Draws from [0, 1), array of shape (S, L).
 
@@ -167,10 +165,8 @@ def gumbel_softmax(logits: Array, objective: Objective, noise: Array, temperatur
 
     Parameters
     ----------
-    logits
-        a, array of shape (L,).
-    objective
-        f, a function of codes.
+    logits, objective
+        As for `exact_gradient`.
     noise
         Logistic noise, array of shape (S, L).
     temperature
@@ -205,10 +201,8 @@ def straight_through_gumbel(logits: Array, objective: Objective, noise: Array, t
 
     Parameters
     ----------
-    logits
-        a, array of shape (L,).
-    objective
-        f, a function of codes.
+    logits, objective
+        As for `exact_gradient`.
     noise
         Logistic noise, array of shape (S, L).
     temperature
@@ -245,10 +239,8 @@ def reinforce(logits: Array, objective: Objective, uniform: Array, baseline: flo
 
     Parameters
     ----------
-    logits
-        a, array of shape (L,).
-    objective
-        f, a function of codes.
+    logits, objective
+        As for `exact_gradient`.
     uniform
         Draws from [0, 1), array of shape (S, L).
     baseline
@@ -283,10 +275,8 @@ def arm(logits: Array, objective: Objective, uniform: Array) -> Array:
 
     Parameters
     ----------
-    logits
-        a, array of shape (L,).
-    objective
-        f, a function of codes.
+    logits, objective
+        As for `exact_gradient`.
     uniform
         Draws from [0, 1), array of shape (S, L).
 
