@@ -81,26 +81,13 @@ class Evidence:
 
 
 def same(a: Array, b: Array) -> bool:
-    """Return whether two arrays agree but for numeric error, and are not both zero.
-
-    Examples
-    --------
-    >>> same(np.ones(3), np.ones(3) + 1e-9), same(np.ones(3), np.array([1.0, 1.0, 1.1]))
-    (True, False)
-    """
+    """Return whether two arrays agree but for numeric error, and are not both zero."""
     size = max(float(np.linalg.norm(a)), float(np.linalg.norm(b)))
     return bool(np.linalg.norm(a - b) <= EXACT * size)
 
 
 def multiple(a: Array, b: Array) -> float:
-    """Return c with a = c b, or NaN if there is none.
-
-    Examples
-    --------
-    >>> b = np.array([1.0, 2.0])
-    >>> multiple(np.array([2.0, 4.0]), b), multiple(np.array([2.0, 5.0]), b)
-    (2.0, nan)
-    """
+    """Return c with a = c b, or NaN if there is none."""
     square = float(b @ b)
     c = float(a @ b) / square if square else float("nan")
     return c if np.isfinite(c) and c and same(a, c * b) else float("nan")

@@ -344,17 +344,7 @@ def _kind(value: object) -> str:
 
 
 def wrong_sample(problem: Problem, z: Array) -> Cause | None:
-    """Compare a sample with the hard form of its relaxed one; return the cause if they differ.
-
-    Examples
-    --------
-    >>> from nphash.gradcheck.cases import operations
-    >>> bits, = (case for case in operations() if case.title == "gumbel.straight_through_bits")
-    >>> problem = bits.problem(0)
-    >>> z, _ = problem.evaluate(problem.params)
-    >>> wrong_sample(problem, z), wrong_sample(problem, 1 - z)[0]
-    (None, 'sample turned round')
-    """
+    """Compare a sample with the hard form of its relaxed one; return the cause if they differ."""
     if problem.hard is None or problem.relaxed is None:
         return None
     y = np.asarray(problem.relaxed(problem.params)[0])
@@ -384,13 +374,7 @@ def _explains(problem: Problem, z: Array, name: str, other: object) -> bool:
 
 
 def other_values(value: object) -> Iterator[tuple[str, Any]]:
-    """Yield what might stand in place of a constant by mistake, each with what to call it.
-
-    Examples
-    --------
-    >>> [what for what, _ in other_values(0.7)]
-    ['0.5', '1', '0', '2', 'its reciprocal']
-    """
+    """Yield what might stand in place of a constant by mistake, each with what to call it."""
     if isinstance(value, np.ndarray) and np.issubdtype(value.dtype, np.floating):
         yield "0", np.zeros_like(value)
         yield "-itself", -value

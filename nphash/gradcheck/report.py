@@ -123,14 +123,7 @@ def passed(reports: Iterable[Report]) -> bool:
 
 
 def fold(reports: Iterable[Report]) -> list[Report]:
-    """Return one report in place of many: of a model whose gradients are all right, the worst parameter.
-
-    Examples
-    --------
-    >>> right = [Report("model", name, "ok", entries=2, relative_error=1e-9) for name in "abcd"]
-    >>> [(report.parameter, report.entries) for report in fold(right)]
-    [('4 parameters', 8)]
-    """
+    """Return one report in place of many: of a model whose gradients are all right, the worst parameter."""
     found: list[Report] = []
     for _, group in groupby(reports, lambda report: report.operation):
         members = list(group)
@@ -251,15 +244,7 @@ def remarks(report: Report) -> list[str]:
 
 
 def summary(reports: Sequence[Report]) -> str:
-    """Return the outcome in one sentence, with the seed that gives the same again.
-
-    Examples
-    --------
-    >>> summary([Report("f", "x", "ok", seed=3)])
-    'the gradient agrees with central differences (seed 3)'
-    >>> summary([Report("f", "x", "ok"), Report("f", "y", "kinks only")])
-    '1 of 2 gradients agrees with central differences, 1 could not be judged (seed 0)'
-    """
+    """Return the outcome in one sentence, with the seed that gives the same again."""
     n, seed = len(reports), reports[0].seed if reports else 0
     wrong = sum(report.wrong for report in reports)
     open_ = sum(not report.judged for report in reports)

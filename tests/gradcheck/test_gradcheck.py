@@ -72,7 +72,7 @@ def test_assert_gradients(rng):
 
 
 def test_methods_know_nothing_of_the_checker():
-    """The check is made of the methods, also for type checkers; a method that needs its check is no method."""
+    """The check is made of the methods, also for type checkers."""
     for path in sorted((ROOT / "nphash" / "hashers").rglob("*.py")):
         assert "gradcheck" not in path.read_text(encoding="utf-8"), path
 

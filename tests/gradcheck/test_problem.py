@@ -197,3 +197,13 @@ def test_a_straight_through_model_is_checked_through_its_surrogate():
     assert not gradcheck.passed(
         gradcheck.check_model(planted.small_model(sample=gumbel.straight_through_bits))
     )
+
+
+def test_other_values_of_a_number():
+    assert [what for what, _ in other_values(0.7)] == ["0.5", "1", "0", "2", "its reciprocal"]
+
+
+def test_a_sample_turned_round():
+    problem = CASES["gumbel.straight_through_bits"].problem(0)
+    z, _ = problem.evaluate(problem.params)
+    assert wrong_sample(problem, z) is None and wrong_sample(problem, 1 - z)[0] == "sample turned round"

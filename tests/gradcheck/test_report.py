@@ -48,6 +48,9 @@ def test_text_has_one_line_for_each_parameter_and_a_summary():
 def test_the_summary_counts_what_could_not_be_judged_apart():
     ok, wrong, kinks = (Report("f", "x", verdict, seed=4) for verdict in ("ok", "wrong", "kinks only"))
     assert summary([ok]) == "the gradient agrees with central differences (seed 4)"
+    assert summary([ok, kinks]) == (
+        "1 of 2 gradients agrees with central differences, 1 could not be judged (seed 4)"
+    )
     assert summary([kinks]) == "no gradient could be judged (seed 4)"
     assert summary([ok, kinks, ok]).startswith("2 of 3 gradients agree with central differences, 1 could not")
     assert summary([wrong, kinks]) == "1 of 2 gradients wrong, 1 could not be judged; rerun with seed 4"

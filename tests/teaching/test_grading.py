@@ -263,3 +263,17 @@ def test_what_is_wrong_does_not_read_like_what_is_right():
     seen = first_difference(16.1869345, 16.1869347)
     assert seen == "the value is 16.1869345, 16.1869347 is right"
     assert first_difference(np.float32(16.18693), 16.186934501) == ""
+
+
+def test_what_is_said_of_values():
+    evidence = "it has shape (2, 3), but (3, 2) is needed"
+    assert form(np.ones((2, 3)), np.ones((3, 2))) == ("transposed", evidence)
+    assert [int(array) for array in flat({"b": 2, "a": (1, [3])})] == [1, 3, 2]
+    assert equal(np.nan, np.nan) and not equal(1.0, 1.0 + 1e-15)
+    assert (
+        first_difference(np.array([1.0, 5.0]), np.array([1.0, 2.0])) == "the value at (1,) is 5, 2 is right"
+    )
+    assert ratio_of((2.0, np.array([4.0])), (1.0, np.array([2.0]))) == 2.0
+    assert np.isnan(ratio_of((2.0, 4.0), (1.0, 3.0)))
+    words = [kind_of(value) for value in (np.ones(2), {"W": 1}, "x")]
+    assert words == ["an array of shape (2,)", "a dictionary of W", "a str"]

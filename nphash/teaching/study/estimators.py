@@ -129,6 +129,7 @@ def straight_through(logits: Array, objective: Objective, uniform: Array) -> Arr
 
     One backward pass through f. Biased wherever f is not linear in each bit. With ``uniform`` 0.5
     throughout it is the deterministic form, which does not even sample.
+    Source: Bengio, Leonard & Courville (2013).
 
     Parameters
     ----------
@@ -141,10 +142,6 @@ def straight_through(logits: Array, objective: Objective, uniform: Array) -> Arr
     -------
     numpy.ndarray
         One estimate for each row of noise, shape (S, L).
-
-    References
-    ----------
-    Bengio, Leonard & Courville (2013).
 
     Examples
     --------
@@ -162,6 +159,7 @@ def gumbel_softmax(logits: Array, objective: Objective, noise: Array, temperatur
 
     The gradient is that of E[f(relaxed z)], without bias for that, and biased for E[f(z)]: less
     so for a lower temperature, at the price of a larger variance.
+    Source: Jang, Gu & Poole (2017); Maddison, Mnih & Teh (2017).
 
     Parameters
     ----------
@@ -181,10 +179,6 @@ def gumbel_softmax(logits: Array, objective: Objective, noise: Array, temperatur
     ------
     InputError
         For a temperature that is no positive number.
-
-    References
-    ----------
-    Jang, Gu & Poole (2017); Maddison, Mnih & Teh (2017).
 
     Examples
     --------
@@ -199,6 +193,8 @@ def gumbel_softmax(logits: Array, objective: Objective, noise: Array, temperatur
 def straight_through_gumbel(logits: Array, objective: Objective, noise: Array, temperature: float) -> Array:
     """Estimate by hard bits forward and the relaxed derivative backward: Doc2hash's estimator.
 
+    Source: Jang, Gu & Poole (2017), section 2.2.
+
     Parameters
     ----------
     logits, objective
@@ -217,10 +213,6 @@ def straight_through_gumbel(logits: Array, objective: Objective, noise: Array, t
     ------
     InputError
         For a temperature that is no positive number.
-
-    References
-    ----------
-    Jang, Gu & Poole (2017), section 2.2.
 
     Examples
     --------
@@ -236,6 +228,7 @@ def reinforce(logits: Array, objective: Objective, uniform: Array, baseline: flo
     """Estimate by the score function: (f(z) - baseline) d log q(z) / da = (f(z) - baseline) (z - p).
 
     Unbiased for any baseline that does not depend on the draw; needs f only, not its derivative.
+    Source: Williams (1992).
 
     Parameters
     ----------
@@ -250,10 +243,6 @@ def reinforce(logits: Array, objective: Objective, uniform: Array, baseline: flo
     -------
     numpy.ndarray
         One estimate for each row of noise, shape (S, L).
-
-    References
-    ----------
-    Williams (1992).
 
     Examples
     --------
@@ -271,7 +260,7 @@ def reinforce(logits: Array, objective: Objective, uniform: Array, baseline: flo
 def arm(logits: Array, objective: Objective, uniform: Array) -> Array:
     """Estimate by augment-REINFORCE-merge: (f([u > sigmoid(-a)]) - f([u < sigmoid(a)])) (u - 1/2).
 
-    Unbiased, from two evaluations of f on codes that share their noise.
+    Unbiased, from two evaluations of f on codes that share their noise. Source: Yin & Zhou (2019).
 
     Parameters
     ----------
@@ -284,10 +273,6 @@ def arm(logits: Array, objective: Objective, uniform: Array) -> Array:
     -------
     numpy.ndarray
         One estimate for each row of noise, shape (S, L).
-
-    References
-    ----------
-    Yin & Zhou (2019).
 
     Examples
     --------

@@ -187,30 +187,24 @@ def methods(settings: StudySettings) -> dict[str, Estimator]:
     """Return every estimator as a function that draws its own noise."""
     shape = (settings.draws, settings.bits)
 
-    def straight_through(one: Instance, rng: Rng) -> Array:
-        return estimators.straight_through(one.logits, one.objective, rng.random(shape))
+    def uniform(estimator: Callable[..., Array], one: Instance, rng: Rng) -> Array:
+        return estimator(one.logits, one.objective, rng.random(shape))
 
     def deterministic(one: Instance, rng: Rng) -> Array:
         return estimators.straight_through(one.logits, one.objective, np.full(shape, 0.5))
 
-    def reinforce(one: Instance, rng: Rng) -> Array:
-        return estimators.reinforce(one.logits, one.objective, rng.random(shape))
-
     def with_baseline(one: Instance, rng: Rng) -> Array:
         return estimators.reinforce(one.logits, one.objective, rng.random(shape), baseline=one.value)
-
-    def arm(one: Instance, rng: Rng) -> Array:
-        return estimators.arm(one.logits, one.objective, rng.random(shape))
 
     def tempered(estimator: Callable[..., Array], tau: float, one: Instance, rng: Rng) -> Array:
         return estimator(one.logits, one.objective, logistic_noise(rng, shape), tau)
 
     found: dict[str, Estimator] = {
         "straight-through, deterministic": deterministic,
-        RIVAL: straight_through,
-        "REINFORCE": reinforce,
+        RIVAL: partial(uniform, estimators.straight_through),
+        "REINFORCE": partial(uniform, estimators.reinforce),
         "REINFORCE, exact mean as baseline": with_baseline,
-        UNBIASED: arm,
+        UNBIASED: partial(uniform, estimators.arm),
     }
     families = {
         "Gumbel-softmax": estimators.gumbel_softmax,
