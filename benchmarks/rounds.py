@@ -22,7 +22,7 @@ from benchmarks.papers import CORPORA, short
 from benchmarks.records import DATA, RESULTS, environment, read, write
 from benchmarks.tables import simple_table
 from nphash.corpus.protocol import prepare
-from nphash.hashers import Similarity
+from nphash.hashers import NeighbourSettings
 from nphash.hashers.neighbours.exact import top_cosine
 from nphash.hashers.neighbours.lsi import fit_lsi, normalise_rows, project
 from nphash.hashers.neighbours.rounds import rounds
@@ -61,7 +61,7 @@ def shares(place: Any, y: Any) -> dict[str, float]:
 
 def measure(corpus: Any, seed: int = 0) -> list[Record]:
     """Return what LSI and each round find among the training documents."""
-    X, y, settings = corpus.X_train, corpus.y_train, Similarity()
+    X, y, settings = corpus.X_train, corpus.y_train, NeighbourSettings()
     X = X.astype(np.float32)
     u = project(X, fit_lsi(X, settings.lsi, seed).components[:, : settings.graph_lsi])  # (n, 64)
     records: list[Record] = [{"round": 0, "predicted": shares(normalise_rows(u), y)}]

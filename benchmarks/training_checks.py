@@ -80,7 +80,7 @@ def trained(hasher: Any, X: Any, steps: int) -> Params:
     from nphash.hashers.training.trainer import Batch
     from nphash.nn.schedules import values_at
 
-    params, engine = hasher.start_params(X, X, 0), create_engine("numba", threads=1)
+    params, engine = hasher.initial_params(X, X, 0), create_engine("numba", threads=1)
     adam, numbers = engine.optimiser(), values_at(hasher.schedules(), 0.0)
 
     def batches() -> Iterator[Batch]:
@@ -130,7 +130,7 @@ def one_step() -> None:
     from nphash.nn.schedules import values_at
 
     hasher, engine = Doc2Hash(64), create_engine("auto", threads=1)
-    params, adam = hasher.start_params(X, X, 0), engine.optimiser()
+    params, adam = hasher.initial_params(X, X, 0), engine.optimiser()
     batch = Batch(X, X, rng=np.random.default_rng(0), operations=engine.operations)
     _, back = hasher.loss(params, replace(batch, **values_at(hasher.schedules(), 0.0)))
     adam.step(params, back())

@@ -51,7 +51,7 @@ def nphash_step(X: Any, bits: int, threads: int, engine: str = "auto") -> Step:
     from nphash.nn.schedules import values_at
 
     hasher = Doc2Hash(bits, hidden=(HIDDEN, HIDDEN), dropout=DROPOUT, kl_weight=KL_WEIGHT, temperature=1.0)
-    params = hasher.start_params(X, X, 0)
+    params = hasher.initial_params(X, X, 0)
     runner = create_engine(engine, threads=threads)
     guard: Any = None
     if engine == "auto":

@@ -228,7 +228,7 @@ def _validation(hasher: Hasher, options: dict[str, Any]) -> float:
     from nphash.errors import UsageError
 
     given = options["validation"]
-    if given and not (hasher.holds_out and "training" in hasher.get_params(deep=False)):
+    if given and not (hasher.uses_validation and "training" in hasher.get_params(deep=False)):
         raise UsageError(
             f"method {options['method']} has no --validation", "it holds no documents out to choose an epoch"
         )

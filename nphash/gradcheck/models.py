@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import count
 from types import FrameType
@@ -21,7 +22,7 @@ import numpy as np
 import scipy.sparse
 
 from nphash import gradcheck
-from nphash.core.typing import CSR, Params, Rng
+from nphash.core.typing import CSR, Array, Params, Rng
 from nphash.gradcheck import Case, Model, straight_through_surrogate
 from nphash.gradcheck.problem import Loss
 from nphash.hashers.ammi import bit_entropy, markov_entropy
@@ -31,7 +32,6 @@ from nphash.hashers.methods import METHODS, create
 from nphash.hashers.nash import Nash
 from nphash.hashers.neighbours.rounds import Alike
 from nphash.hashers.nphash import NpHash
-from nphash.hashers.parts.heads import classify
 from nphash.hashers.parts.networks import normalise_rows
 from nphash.hashers.training.trainer import Batch
 from nphash.nn.gumbel import relaxed_bits, straight_through_bernoulli, straight_through_bits
@@ -71,7 +71,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "vdsh-s (linear, one class)": {"labels__hidden": None},
 }
 
-NOTHING = np.zeros(())
+WEIGHTS = {"KL": "beta", "labels": "alpha", "distillation": "gamma"}  # of a batch, by the term of the loss
 
 
 def operations() -> list[Case]:
@@ -188,7 +188,7 @@ def initial_weights(hasher: VariationalHasher, X: CSR, seed: int, context: objec
 
     Biases are moved away from zero: where no unit before it is active, a unit would stand at its kink.
     """
-    rng, params = np.random.default_rng([seed, 3]), hasher.start_params(X, X, seed, context)
+    rng, params = np.random.default_rng([seed, 3]), hasher.initial_params(X, X, seed, context)
     constants = {key: params.pop(key) for key in ("V_u",) if key in params}
     for array in params.values():
         if array.ndim == 1:
@@ -218,59 +218,37 @@ def alike(X: Any, seed: int) -> Alike:
 
 def _formula(parts: dict[str, Loss]) -> str:
     first, *others = parts
-    weights = {"KL": "beta", "labels": "alpha", "distillation": "w"}
-    return " + ".join([first, *(f"{weights[other]} {other}" for other in others)])
+    return " + ".join([first, *(f"{WEIGHTS[other]} {other}" for other in others)])
 
 
 def parts_of(hasher: VariationalHasher, same: Iterator[Batch], constants: Params) -> dict[str, Loss]:
-    """Return the whole loss under ``"loss"``, and each of its terms without its weight."""
+    """Return the whole loss under ``"loss"``, and each of its terms without its weight.
 
-    def latent(params: Params) -> tuple[Batch, Any, Any]:
-        batch = next(same)
-        return batch, *hasher.latent({**constants, **params}, batch)
+    A term alone is the model with the weights of the others zero: the words, whose weight is one, are omitted
+    by a reconstruction that is handed in.
+    """
 
-    def loss(params: Params) -> tuple[float, Callable[[], Params]]:
+    def whole(params: Params) -> tuple[float, Callable[[], Params]]:
         terms, back = hasher.loss({**constants, **params}, next(same))
         return terms["loss"], back
 
-    def reconstruction(params: Params) -> tuple[float, Callable[[], Params]]:
-        batch, z, back_latent = latent(params)
-        target = hasher._with_neighbour(batch) if isinstance(hasher, NpHash) else batch.target
-        value, back_decoder = batch.operations.reconstruct(z.decoded, params["W_s"], params["b_s"], target)
+    def alone(term: str, params: Params) -> tuple[float, Callable[[], Params]]:
+        batch = next(same)
+        numbers: dict[str, Any] = {weight: float(weight == WEIGHTS.get(term)) for weight in WEIGHTS.values()}
+        if term in WEIGHTS:
+            numbers["operations"] = batch.operations._replace(reconstruct=_no_words)
+        terms, back = hasher.loss({**constants, **params}, replace(batch, **numbers))
+        return terms[term], back
 
-        def back() -> Params:
-            dz, dW_s, db_s = back_decoder()
-            return {**back_latent(NOTHING, dz, 0.0), "W_s": dW_s, "b_s": db_s}
+    terms = ["reconstruction", "KL"] + ["labels"] * hasher.supervised
+    terms += ["distillation"] * isinstance(hasher, NpHash)
+    parts: dict[str, Loss] = {"loss": whole}
+    return parts | {term: partial(alone, term) for term in terms}
 
-        return value, back
 
-    def divergence(params: Params) -> tuple[float, Callable[[], Params]]:
-        _, z, back_latent = latent(params)
-        nothing = np.zeros_like(z.code)
-        return z.kl, lambda: back_latent(nothing, nothing, 1.0)
-
-    def labels(params: Params) -> tuple[float, Callable[[], Params]]:
-        batch, z, back_latent = latent(params)
-        value, back_head = classify(params, z.code, batch.y)
-
-        def back() -> Params:
-            dcode, grads = back_head(1.0)
-            return {**grads, **back_latent(dcode, np.zeros_like(z.decoded), 0.0)}
-
-        return value, back
-
-    def distillation(params: Params) -> tuple[float, Callable[[], Params]]:
-        assert isinstance(hasher, NpHash)
-        batch, z, back_latent = latent(params)
-        _, value, back_codes = hasher._distil(z.code, batch)
-        return value, lambda: back_latent(back_codes(1.0), np.zeros_like(z.decoded), 0.0)
-
-    parts: dict[str, Loss] = {"loss": loss, "reconstruction": reconstruction, "KL": divergence}
-    if hasher.supervised:
-        parts["labels"] = labels
-    if isinstance(hasher, NpHash):
-        parts["distillation"] = distillation
-    return parts
+def _no_words(z: Array, W: Array, b: Array, target: CSR) -> tuple[float, Callable[..., tuple[Array, ...]]]:
+    """Reconstruct nothing: no loss, whatever the code."""
+    return 0.0, lambda dloss=1.0: (np.zeros_like(z), np.zeros_like(W), np.zeros_like(b))
 
 
 # ---------------------------------------------------------------------- the others
@@ -285,7 +263,7 @@ def _whole(
 
 def _ammi(name: str, seed: int) -> Model:
     hasher, X = small(name), documents(seed)
-    params = {key: array.astype(np.float64) for key, array in hasher._first(X, seed).items()}
+    params = {key: array.astype(np.float64) for key, array in hasher.initial_params(X, seed).items()}
 
     def given(params: Params) -> tuple[float, Callable[[], Params]]:
         a, back_a = sparse_dense(X, params["W"], params["b"])  # (B, L)
@@ -311,7 +289,7 @@ def _named(grads: tuple[Any, ...]) -> Params:
 def _stacked_rbm(name: str, seed: int) -> Model:
     hasher, X, rng = small(name), documents(seed), np.random.default_rng(seed)
     # Pretrained weights are so small that their gradients are lost in the rounding of the loss.
-    params = {key: rng.normal(size=array.shape) for key, array in hasher.start_params(X, seed).items()}
+    params = {key: rng.normal(size=array.shape) for key, array in hasher.initial_params(X, seed).items()}
     loss = partial(_whole, hasher, batches(hasher, X, seed))
     used = _operations_of(lambda: loss(params)[1]())
     return Model(name, params, loss, operations=used, formula="reconstruction, in fine-tuning")

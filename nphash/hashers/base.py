@@ -69,9 +69,14 @@ class Hasher:
     threads: int | None = None
     supervised = False
     out_of_core = False  # whether `fit` can learn from `nphash.corpus.Shards`
-    holds_out = True  # whether an epoch is chosen by documents held out, if it has epochs and none are given
+    uses_validation = (
+        True  # whether documents are held out to choose an epoch, if there are epochs and none given
+    )
     n_features_in_: int
     n_bits_: int
+    history_: list[dict[str, float]]
+    best_epoch_: int
+    n_iter_: int
 
     # ------------------------------------------------------------------ what a system implements
 

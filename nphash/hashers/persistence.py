@@ -25,6 +25,7 @@ from nphash.core.disk import flush, flush_folder, replace_text, writing
 from nphash.errors import CollectionError, InputError, NotFittedError
 from nphash.hashers.base import Hasher
 from nphash.hashers.methods import create, find, method_of
+from nphash.hashers.training.settings import FORMER_NAMES
 from nphash.nn import schedules
 
 __all__ = ["load", "save"]
@@ -195,7 +196,8 @@ def _plain(value: Any) -> Any:
 def _from_plain(value: Any, settings: dict[str, Any]) -> Any:
     """Return a value from JSON; `settings` are the classes it may name."""
     if isinstance(value, dict) and "settings" in value:
-        cls = settings.get(value["settings"])
+        name = str(value["settings"])
+        cls = settings.get(FORMER_NAMES.get(name, name))
         if cls is None:
             raise InputError(f"settings {value['settings']!r} are unknown", "update nphash")
         fields = {name: _from_plain(item, settings) for name, item in value.items() if name != "settings"}

@@ -8,7 +8,7 @@ constrained Poisson visible layer: the words of a document of length N have rate
 those above are binary. A step adds to W the mean of (v h)_data - (v h)_reconstruction, to b and c those
 of h and v; hidden units are drawn when they drive the reconstruction, and probabilities elsewhere.
 
-Fine-tuning: the stack is unrolled into an autoencoder V-H-...-L-...-H-V with the same first weights in
+Fine-tuning: the stack is unrolled into an autoencoder V-H-...-L-...-H-V with the same initial weights in
 both halves, sigmoid units, a softmax at the end, and trained on the likelihood of the words. Gaussian
 noise on the inputs of the code units makes them decide: only inputs far from zero survive it. A bit is one
 where its input is above the median of the training documents.
@@ -32,15 +32,15 @@ import numpy as np
 from nphash.codes import pack
 from nphash.core.arguments import check_positive, is_count
 from nphash.core.threads import single_threaded_blas
-from nphash.core.typing import Array, Params
+from nphash.core.typing import Array, Params, RandomState
 from nphash.engine.select import sparse_product
 from nphash.errors import InputError
 from nphash.hashers.base import Hasher
 from nphash.hashers.inputs import seed_from
 from nphash.hashers.parts.linear import product_in_blocks
 from nphash.hashers.parts.rbm import pretrain, scale_to_counts
-from nphash.hashers.training.trainer import Batch, Data, Training, train
-from nphash.hashers.training.validation import held_out_rows, precision_validator, subset
+from nphash.hashers.training.trainer import Batch, Data, Training
+from nphash.hashers.training.validation import hold_out, learn, precision_validator, subset
 from nphash.nn.losses import reconstruction
 from nphash.nn.ops import dense, sigmoid, sparse_dense
 from nphash.nn.schedules import Schedule, ScheduleLike, as_schedule, schedule_ends
@@ -63,7 +63,7 @@ class StackedRBM(Hasher):
         Passes and step size of contrastive divergence, for each layer.
     noise
         Standard deviation of the noise on the inputs of the code units in fine-tuning: a number, a
-        pair (first, last) for a line over the epochs, or a schedule.
+        pair (first, last) for linear annealing over the epochs, or a schedule.
     training
         Epochs, batch size, learning rate, ... of fine-tuning.
     random_state
@@ -111,7 +111,7 @@ class StackedRBM(Hasher):
         pretraining_rate: float = 0.02,
         noise: ScheduleLike = (0.0, 4.0),
         training: Training | None = None,
-        random_state: Any = None,
+        random_state: RandomState = None,
         threads: int | None = None,
     ) -> None:
         self.n_bits = n_bits
@@ -166,30 +166,15 @@ class StackedRBM(Hasher):
         training = self._training
         self._check(training)
         seed = seed_from(self.random_state)
-        X_valid, y_valid = options["X_valid"], options["y_valid"]
-        if X_valid is None:
-            held_out = held_out_rows(X.shape[0], training.validation_share)
-            X_valid, y_valid = X[held_out], None if y is None else y[held_out]
-            X, y = X[~held_out], None if y is None else y[~held_out]
+        X, y, X_valid, y_valid = hold_out(X, y, training.validation_share, options)
         frequency = np.bincount(X.indices, minlength=X.shape[1])  # (V,)
         self.kept_ = np.sort(np.argsort(-frequency, kind="stable")[: self.words])
         X, X_valid = (self._counts(docs).astype(training.dtype) for docs in (X, X_valid))
-        state = train(
-            self,
-            self.start_params(X, seed),
-            Data(X, X),
-            self._validator(X, y, X_valid, y_valid),
-            training,
-            seed,
-            threads=self.threads,
-            callback=options["callback"],
-            checkpoint=options["checkpoint"],
-        )
-        self.params_ = self._with_medians(state.best, X)
-        self.best_epoch_, self.history_ = state.best_epoch, state.history
-        self.n_iter_ = len(state.history)
+        validator = self._validator(X, y, X_valid, y_valid)
+        best = learn(self, self.initial_params(X, seed), Data(X, X), validator, seed, options)
+        self.params_ = self._with_medians(best, X)
 
-    def start_params(self, X: Any, seed: int) -> Params:
+    def initial_params(self, X: Any, seed: int) -> Params:
         """Return the unrolled autoencoder's weights after pretraining on documents of the words kept."""
         params: Params = {}
         v = X

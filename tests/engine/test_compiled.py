@@ -245,7 +245,7 @@ def batch_of(X, engine, dtype="float32"):
 @pytest.mark.parametrize("sampling", ["relaxed", "straight-through"])
 def test_gradients_of_every_tensor(sampling):
     X = unit_rows(documents(100, 700)[0]).astype(np.float32)
-    params = model("numba").start_params(X, X, seed=0)
+    params = model("numba").initial_params(X, X, seed=0)
     params["b_s"] += np.random.default_rng(0).standard_normal(700)  # at the start its gradient cancels
     _, back = model("numba", sampling).loss(params, batch_of(X, CompiledEngine(2)))
     exact_params = {name: array.astype(np.float64) for name, array in params.items()}
@@ -259,7 +259,7 @@ def test_gradients_of_every_tensor(sampling):
 @pytest.mark.parametrize("sampling", ["relaxed", "straight-through"])
 def test_300_steps_end_where_those_of_the_equations_end(sampling):
     X = unit_rows(documents(400, 300)[0]).astype(np.float32)
-    start = model("numba").start_params(X, X, seed=0)
+    start = model("numba").initial_params(X, X, seed=0)
     ends = []
     for engine in (CompiledEngine(2), Engine()):
         params, adam = {name: array.copy() for name, array in start.items()}, engine.optimiser()

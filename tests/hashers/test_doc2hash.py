@@ -17,7 +17,7 @@ from helpers.paths import TESTS
 from nphash import Doc2Hash
 from nphash.codes import unpack
 from nphash.errors import InputError, Interrupted
-from nphash.hashers import Labels, Training, doc2hash
+from nphash.hashers import ClassifierSettings, Training, doc2hash
 from nphash.hashers.doc2hash import Doc2HashS
 from nphash.nn.gumbel import gumbel_noise, gumbel_softmax, relaxed_bits, straight_through_gumbel
 from nphash.nn.losses import categorical_kl, cross_entropy, reconstruction
@@ -33,7 +33,7 @@ def model(**params):
 
 
 def start(hasher, x=X, seed=0):
-    params = hasher.start_params(x, x, seed)
+    params = hasher.initial_params(x, x, seed)
     rng = np.random.default_rng(seed)
     return {name: array + 0.1 * rng.normal(size=array.shape) for name, array in params.items()}
 
@@ -105,7 +105,7 @@ def test_straight_through_sends_the_relaxed_gradient_past_hard_bits(monkeypatch)
 @pytest.mark.parametrize("hidden", [None, 4])
 @pytest.mark.parametrize("labels", ["classes", "indicator"])
 def test_the_gradients_of_the_supervised_loss_are_the_numeric_ones(hidden, labels):
-    hasher = Doc2HashS(5, hidden=(7,), kl_weight=0.7, labels=Labels(1.3, hidden), training=DOUBLE)
+    hasher = Doc2HashS(5, hidden=(7,), kl_weight=0.7, labels=ClassifierSettings(1.3, hidden), training=DOUBLE)
     hasher.n_labels_, hasher.sampling = 3, "relaxed"
     classes = y[:9] if labels == "classes" else scipy.sparse.csr_matrix(X[:9, :3] > 0)
     terms = small.check_loss_gradients(hasher, start(hasher), small.batch(X[:9], y=classes, hasher=hasher))
@@ -115,7 +115,9 @@ def test_the_gradients_of_the_supervised_loss_are_the_numeric_ones(hidden, label
 
 
 def test_the_classifier_sees_the_sampled_code_and_alpha_follows_its_schedule():
-    hasher = Doc2HashS(5, hidden=(7,), labels=Labels((0.0, 8.0), None), training=DOUBLE, dropout=0.0)
+    hasher = Doc2HashS(
+        5, hidden=(7,), labels=ClassifierSettings((0.0, 8.0), None), training=DOUBLE, dropout=0.0
+    )
     hasher.n_labels_ = 3
     params = start(hasher)
     noise = np.random.default_rng(0).logistic(size=(60, 5))
@@ -133,7 +135,12 @@ def test_labels_move_what_codes_tell_apart():
     classes = many[:, 7].toarray()[:, 0] > 0  # of no weight in the reconstruction
     settings = Training(epochs=15, batch_size=20, learning_rate=0.005)
     labelled = Doc2HashS(
-        8, hidden=(20,), dropout=0.2, labels=Labels((0.0, 100.0)), training=settings, random_state=0
+        8,
+        hidden=(20,),
+        dropout=0.2,
+        labels=ClassifierSettings((0.0, 100.0)),
+        training=settings,
+        random_state=0,
     ).fit(many, classes)
     plain = Doc2Hash(8, hidden=(20,), training=settings, random_state=0).fit(many, classes)
     best = [max(record["P@100"] for record in h.history_) for h in (labelled, plain)]
@@ -345,8 +352,8 @@ def test_the_bound_rises_with_training_and_is_one_of_a_hard_code():
     hasher.random_state = 0
     target = X.astype(np.float32)
     hasher.fit(X)
-    assert hasher.bound(hasher.params_, target, target) > hasher.bound(
-        hasher.start_params(target, target, 0), target, target
+    assert hasher.elbo(hasher.params_, target, target) > hasher.elbo(
+        hasher.initial_params(target, target, 0), target, target
     )
     p, bits = hasher.params_, unpack(hasher.transform(X), 5)
     s = np.where(bits, 1.0, -1.0) @ p["W_s"] + p["b_s"]
@@ -355,7 +362,7 @@ def test_the_bound_rises_with_training_and_is_one_of_a_hard_code():
     q = 1 / (1 + np.exp(-a))
     kl = (q * np.log(2 * q) + (1 - q) * np.log(2 * (1 - q))).sum(axis=1)
     expected = (X.toarray() * log_p).sum(axis=1).mean() - 0.7 * kl.mean()
-    assert hasher.bound(p, target, target) == pytest.approx(expected, rel=1e-4)
+    assert hasher.elbo(p, target, target) == pytest.approx(expected, rel=1e-4)
 
 
 def test_topics_are_told_apart():

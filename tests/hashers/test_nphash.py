@@ -11,7 +11,7 @@ from nphash import hashers
 from nphash.errors import InputError, Interrupted
 from nphash.hashers import Training, doc2hash
 from nphash.hashers import nphash as method
-from nphash.hashers.nphash import NpHash, Similarity
+from nphash.hashers.nphash import NeighbourSettings, NpHash
 from nphash.metrics.retrieval import precision_at_k
 from nphash.nn import gumbel
 from nphash.nn.losses import NUMPY
@@ -28,7 +28,7 @@ def model(**params):
 
 def batch_of(hasher, rows, X=UNIT):
     context = hasher._context(X, seed=0)
-    params = hasher.start_params(X, X, 0, context)
+    params = hasher.initial_params(X, X, 0, context)
     batch = replace(small.batch(X[rows], hasher=hasher), rows=rows, context=context)
     return params, batch
 
@@ -41,7 +41,7 @@ def relaxed(monkeypatch):
 
 @pytest.mark.parametrize("weight", [0.0, 1.7])
 def test_gradients_of_the_whole_loss(relaxed, weight):
-    hasher = model(similarity=Similarity(weight=weight, lsi=9, graph_lsi=4, eigenmap=5))
+    hasher = model(similarity=NeighbourSettings(weight=weight, lsi=9, graph_lsi=4, eigenmap=5))
     params, batch = batch_of(hasher, np.array([0, 3, 7, 50, 90]))
     grads = hasher.loss(params, batch)[1]()
     assert set(grads) == set(params) - {"V_u"}  # the LSI components are constants
@@ -57,8 +57,7 @@ def test_gradients_of_the_whole_loss(relaxed, weight):
 def test_straight_through_takes_the_relaxed_gradient_at_hard_bits():
     params, batch = batch_of(model(), np.arange(8))
     terms, back = model().loss(params, batch)
-    latent, _ = model().latent(params, batch)
-    assert set(np.unique(latent.code)) <= {-1.0, 1.0}
+    assert set(np.unique(small.decoder_input(model(), params, batch))) <= {-1.0, 1.0}
     assert np.isfinite(terms["loss"])
     assert any(np.abs(grad).max() > 0 for grad in back().values())
 
@@ -82,7 +81,7 @@ def test_neighbours_and_teacher_follow_the_topics():
 
 
 def test_the_encoder_reads_lsi_and_the_teachers_coordinates():
-    hasher = model(similarity=Similarity(lsi=9, eigenmap=5))
+    hasher = model(similarity=NeighbourSettings(lsi=9, eigenmap=5))
     params, batch = batch_of(hasher, np.arange(3))
     assert params["V_u"].shape == (30, 9 + 5)
     place = UNIT @ params["V_u"][:, 9:]
@@ -117,10 +116,10 @@ def test_goes_on_after_an_interruption(tmp_path, monkeypatch):
 
 def test_without_context_the_loss_is_the_bound():
     hasher = model()
-    params = hasher.start_params(UNIT, UNIT, seed=0)
+    params = hasher.initial_params(UNIT, UNIT, seed=0)
     terms, _ = hasher.loss(params, small.batch(UNIT[:6], rng=False, hasher=hasher))
     assert terms["distillation"] == 0
-    bound = hasher.bound(params, UNIT[:6], UNIT[:6])
+    bound = hasher.elbo(params, UNIT[:6], UNIT[:6])
     assert bound == pytest.approx(-(terms["reconstruction"] + 0.2 * terms["KL"]))
 
 
@@ -136,7 +135,8 @@ def test_learns_topics_without_labels():
 def test_codes_are_read_from_encoder_regression_and_decoder():
     hasher = model().fit(UNIT)
     params, x = hasher.params_, UNIT[:7]
-    h, _ = hasher._hidden(params, x, None, NUMPY)
+    u = method.coordinates(params, x, NUMPY)
+    h = np.maximum(u @ params["W_1"] + params["b_1"], 0)
     parts = [h @ params["W_a"] + params["b_a"], x @ params["W_g"], x @ params["W_s"].T]
     a, g, s = (part / np.linalg.norm(part, axis=1, keepdims=True) for part in parts)
     r = np.minimum(1, 2 / np.sqrt(np.diff(x.indptr)))[:, None]
@@ -144,7 +144,7 @@ def test_codes_are_read_from_encoder_regression_and_decoder():
     empty = hasher.decision_function(scipy.sparse.csr_matrix((1, 30)))
     assert np.isfinite(empty).all()
     before = {name: array for name, array in params.items() if name != "W_g"}
-    np.testing.assert_allclose(hasher.read_out(before, x), a + s, rtol=1e-9)
+    np.testing.assert_allclose(hasher.encoder_logits(before, x), a + s, rtol=1e-9)
 
 
 def test_words_tell_the_bits_that_encoder_and_decoder_agree_on(monkeypatch):
@@ -208,10 +208,10 @@ def test_given_training_stays():
 
 
 def test_saved_and_loaded_with_its_settings(tmp_path):
-    hasher = model(similarity=Similarity(weight=0.5), hidden=(4,)).fit(UNIT)
+    hasher = model(similarity=NeighbourSettings(weight=0.5), hidden=(4,)).fit(UNIT)
     hashers.save(hasher, tmp_path)
     same = hashers.load(tmp_path)
-    assert same.similarity == Similarity(weight=0.5)
+    assert same.similarity == NeighbourSettings(weight=0.5)
     assert (same.transform(UNIT) == hasher.transform(UNIT)).all()
 
 
@@ -221,10 +221,10 @@ def test_saved_and_loaded_with_its_settings(tmp_path):
         ({"hidden": (5, 5)}, "one layer"),
         ({"temperature": (1.0, 0.0)}, "temperature"),
         ({"similarity": 3}, "similarity is 3"),
-        ({"similarity": Similarity(neighbours=0)}, "similarity.neighbours"),
-        ({"similarity": Similarity(rounds=0)}, "similarity.rounds"),
-        ({"similarity": Similarity(weight=-1)}, "similarity.weight"),
-        ({"similarity": Similarity(teacher_temperature=0)}, "similarity.teacher_temperature is 0"),
+        ({"similarity": NeighbourSettings(neighbours=0)}, "similarity.neighbours"),
+        ({"similarity": NeighbourSettings(rounds=0)}, "similarity.rounds"),
+        ({"similarity": NeighbourSettings(weight=-1)}, "similarity.weight"),
+        ({"similarity": NeighbourSettings(teacher_temperature=0)}, "similarity.teacher_temperature is 0"),
     ],
 )
 def test_settings_that_cannot_be(params, message):

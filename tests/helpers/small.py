@@ -1,10 +1,13 @@
 """Small inputs for the tests of hashers, and the numeric gradient that theirs are compared with."""
 
+from dataclasses import replace
+
 import numpy as np
 import scipy.sparse
 
 from nphash import hashers
 from nphash.hashers.training.trainer import Batch
+from nphash.nn.losses import NUMPY
 from nphash.nn.schedules import values_at
 
 # What a method needs besides to be quick.
@@ -65,6 +68,18 @@ def batch(X, target=None, y=None, rng=None, epoch=1.0, hasher=None, **options):
     source = FixedNoise() if rng is None else rng or None
     numbers = {} if hasher is None else values_at(hasher.schedules(), epoch)
     return Batch(X, X if target is None else target, y, source, epoch, **numbers, **options)
+
+
+def decoder_input(hasher, params, a_batch):
+    """What the decoder sees of the codes of a batch, by a reconstruction that is handed in."""
+    seen = []
+
+    def reconstruct(z, W, b, target):
+        seen.append(z)
+        return NUMPY.reconstruct(z, W, b, target)
+
+    hasher.loss(params, replace(a_batch, operations=NUMPY._replace(reconstruct=reconstruct)))
+    return seen[0]
 
 
 def numeric_gradient(function, array, step=1e-5, entries=None):

@@ -146,3 +146,15 @@ def test_scale_rows_gives_every_document_one_length(rng):
     assert scaled.dtype == np.float32
     np.testing.assert_allclose(scaled.toarray(), expected, rtol=1e-6)
     assert np.array_equal(X.data, before.data)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_tiny_and_huge_documents_are_scaled_as_well_and_empty_ones_stay(dtype):
+    X = sparse.random_array(
+        (60, 9), density=0.5, format="csr", rng=np.random.default_rng(0)
+    ) + sparse.eye_array(60, 9)
+    X = sparse.csr_array(X)[:9]
+    x = sparse.vstack([X, 0 * X[:2], 1e-20 * X[:2], 1e12 * X[:2]]).tocsr()
+    long = ops.scale_rows(x.astype(dtype), 10.0)
+    assert long.dtype == dtype
+    assert np.allclose(np.linalg.norm(long.toarray(), axis=1), [10.0] * 9 + [0.0] * 2 + [10.0] * 4)

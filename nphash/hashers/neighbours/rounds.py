@@ -36,7 +36,7 @@ from nphash.hashers.neighbours.eigenmap import laplacian_eigenmap
 from nphash.hashers.neighbours.exact import knn_graph, top_cosine, top_of_candidates
 from nphash.hashers.neighbours.lsi import fit_lsi, normalise_rows, project
 from nphash.hashers.neighbours.ridge import ridge
-from nphash.hashers.training.settings import Similarity
+from nphash.hashers.training.settings import NeighbourSettings
 
 __all__ = ["Alike", "Round", "find_alike", "rounds"]
 
@@ -78,7 +78,7 @@ class Alike:
     V_u: Array  # (V, d'), coordinates of any document as sums over its words: LSI, then the teacher's
 
 
-def find_alike(X: Any, settings: Similarity, seed: int, threads: int | None = None) -> Alike:
+def find_alike(X: Any, settings: NeighbourSettings, seed: int, threads: int | None = None) -> Alike:
     """Return every document's neighbours and its place in the teacher's space.
 
     Parameters
@@ -113,7 +113,9 @@ def _last_round(found: Iterator[Round], most: int) -> Round:
     return last
 
 
-def rounds(X: Any, u: Array, settings: Similarity, seed: int, threads: int | None = None) -> Iterator[Round]:
+def rounds(
+    X: Any, u: Array, settings: NeighbourSettings, seed: int, threads: int | None = None
+) -> Iterator[Round]:
     """Yield what each round finds, without end, starting from coordinates u (n, d)."""
     teacher = normalise_rows(u)
     near_by_words = _candidates(X, settings, threads)
@@ -139,7 +141,7 @@ def _longer(W: Array, length: float, u: Array) -> Array:
     return longer
 
 
-def _candidates(X: Any, settings: Similarity, threads: int | None) -> Array | None:
+def _candidates(X: Any, settings: NeighbourSettings, threads: int | None) -> Array | None:
     """Return the documents near by words alone, (n, 30), if there are too many to compare in each round."""
     if X.shape[0] <= MOST_EXACT:
         return None
@@ -148,7 +150,12 @@ def _candidates(X: Any, settings: Similarity, threads: int | None) -> Array | No
 
 
 def _graph(
-    X: Any, place: Array, near_by_words: Array | None, settings: Similarity, seed: int, threads: int | None
+    X: Any,
+    place: Array,
+    near_by_words: Array | None,
+    settings: NeighbourSettings,
+    seed: int,
+    threads: int | None,
 ) -> Any:
     """Return the graph of the documents nearest by words and place, if need be among candidates by either."""
     k = min(settings.edges, X.shape[0] - 1)
@@ -161,7 +168,7 @@ def _graph(
     return knn_graph(near, similarities, symmetry="mean", weighted=False)
 
 
-def _nearest(place: Array, settings: Similarity, seed: int, threads: int | None) -> Array:
+def _nearest(place: Array, settings: NeighbourSettings, seed: int, threads: int | None) -> Array:
     """Return the nearest documents by cosine, (n, k): fewer than asked for where there are few in all."""
     k = int(np.clip(len(place) // 40, 1, settings.neighbours))
     if len(place) > MOST_EXACT:

@@ -23,7 +23,7 @@ from nphash.engine.select import create_engine
 from nphash.engine.timing import Profile, timed
 from nphash.errors import InputError, Interrupted
 from nphash.hashers.training.checkpoint import Checkpoint, State, fingerprint
-from nphash.hashers.training.settings import Training
+from nphash.hashers.training.settings import FORMER_NAMES, Training
 from nphash.nn.losses import NUMPY
 from nphash.nn.ops import Operations
 from nphash.nn.schedules import Schedule, as_schedule, values_at
@@ -104,9 +104,9 @@ class Progress:
     seconds, seconds_left
         Since the start, and an estimate to the end.
     params
-        The current weights, not to be changed; at the end of an epoch those it is judged by. Within an
-        epoch the rows of words that were not in the last batches may lag behind (`nphash.engine.lazy_rows`), and
-        the decoder's weights may just be changing (`nphash.engine.background`).
+        The current weights, not to be changed; at the end of an epoch those that are validated. Within an
+        epoch the rows of words that were not in the last batches may lag behind, and the decoder's weights
+        may just be changing.
     profile
         Seconds spent so far, by part of a step; empty unless the callback has a ``profile`` to add them to.
     step_size
@@ -205,7 +205,10 @@ def _identity(model: Any, seed: int) -> str:
     if not hasattr(model, "get_params"):
         return repr((model, seed))
     params = {name: value for name, value in model.get_params(deep=False).items() if name not in UNIMPORTANT}
-    return repr((type(model).__name__, seed, sorted(params.items())))
+    identity = repr((type(model).__name__, seed, sorted(params.items())))
+    for former, name in FORMER_NAMES.items():  # in which checkpoints of before are recognised
+        identity = identity.replace(f"{name}(", f"{former}(")
+    return identity
 
 
 def _labels(y: Any) -> list[Any]:

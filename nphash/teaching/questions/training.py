@@ -13,7 +13,7 @@ from scipy.sparse import csr_array
 
 from nphash.core.typing import CSR, Array, Params, Rng
 from nphash.gradcheck import Model
-from nphash.hashers.doc2hash import Doc2Hash
+from nphash.hashers.doc2hash import model
 from nphash.hashers.training.trainer import Batch
 from nphash.nn import gumbel, losses, ops
 from nphash.nn.ops import Operations
@@ -186,11 +186,9 @@ def _loss(
     operations: Operations = losses.NUMPY,
 ) -> tuple[Any, Any]:
     """Return the loss of the library's model on documents ``x``, whose bits have this noise."""
-    hasher: Any = Doc2Hash(n_bits=L, hidden=(H,), dropout=0.0)
-    hasher.sample = lambda a, _, tau: gumbel.relaxed_bits(a, noise, tau)
-    X, rng = csr_array(x), np.random.default_rng(0)
-    batch = Batch(X, X, rng=rng, operations=operations, tau=temperature, beta=kl_weight)
-    terms, back = hasher.loss(params, batch)
+    X = csr_array(x)
+    batch = Batch(X, X, operations=operations, tau=temperature, beta=kl_weight)
+    terms, back = model(params, batch, None, noise, gumbel.relaxed_bits)
     return terms["loss"], lambda dloss=1.0: {name: dloss * grad for name, grad in back().items()}
 
 

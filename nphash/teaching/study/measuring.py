@@ -24,6 +24,7 @@ from nphash.hashers.doc2hash import Doc2Hash
 from nphash.hashers.parts.networks import encoder
 from nphash.hashers.training.trainer import Batch, Training
 from nphash.nn.gumbel import logistic_noise
+from nphash.nn.losses import NUMPY
 from nphash.nn.optim import Adam
 from nphash.teaching.study import estimators
 from nphash.teaching.study.estimators import MAX_EXACT_BITS, Objective, exact_gradient
@@ -154,7 +155,7 @@ def documents(settings: StudySettings) -> csr_array:
 
 def logits(params: Params, X: csr_array) -> Array:
     """Return the logits of documents by the library's encoder, shape (B, L)."""
-    h, _ = encoder(params, X, mask=None)  # (B, H)
+    h, _ = encoder(params, X, None, NUMPY)  # (B, H)
     found: Array = h @ params["W_a"] + params["b_a"]
     return found
 
@@ -170,7 +171,7 @@ def train(X: csr_array, settings: StudySettings, seed: int) -> Iterator[tuple[in
     rng = np.random.default_rng(seed)
     training = Training(dtype="float64")
     hasher = Doc2Hash(settings.bits, hidden=(settings.hidden,), dropout=0.0, training=training)
-    params = hasher.start_params(X, X, seed)
+    params = hasher.initial_params(X, X, seed)
     optimiser = Adam(learning_rate=1e-3)
     for step in range(max(settings.snapshots) + 1):
         if step in settings.snapshots:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nphash.errors import InputError
-from nphash.hashers.training.settings import Similarity, Training
+from nphash.hashers.training.settings import ClassifierSettings, NeighbourSettings, Training
 
 
 @pytest.mark.parametrize(
@@ -73,25 +73,32 @@ def test_numbers_of_numpy_are_good_settings():
         validation_share=share,
     ).check()
     Training(learning_rate=rate).check()
-    Similarity(weight=np.int64(1), penalty=np.float32(1), code_temperature=share).check()
+    NeighbourSettings(weight=np.int64(1), penalty=np.float32(1), code_temperature=share).check()
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        (Similarity(neighbours=0), "similarity.neighbours is 0"),
-        (Similarity(lsi=2.5), "similarity.lsi is 2.5"),
-        (Similarity(weight=-1), "similarity.weight is -1"),
-        (Similarity(penalty=0), "similarity.penalty is 0"),
-        (Similarity(weight=np.inf), "similarity.weight is inf"),
-        (Similarity(code_temperature=0), "similarity.code_temperature is 0"),
-        (Similarity(teacher_temperature=np.nan), "similarity.teacher_temperature is nan"),
-        (Similarity(weight="1"), "similarity.weight is '1'"),
-        (Similarity(penalty=True), "similarity.penalty is True"),
-        (Similarity(rounds=np.nan), "similarity.rounds is nan"),
+        (NeighbourSettings(neighbours=0), "similarity.neighbours is 0"),
+        (NeighbourSettings(lsi=2.5), "similarity.lsi is 2.5"),
+        (NeighbourSettings(weight=-1), "similarity.weight is -1"),
+        (NeighbourSettings(penalty=0), "similarity.penalty is 0"),
+        (NeighbourSettings(weight=np.inf), "similarity.weight is inf"),
+        (NeighbourSettings(code_temperature=0), "similarity.code_temperature is 0"),
+        (NeighbourSettings(teacher_temperature=np.nan), "similarity.teacher_temperature is nan"),
+        (NeighbourSettings(weight="1"), "similarity.weight is '1'"),
+        (NeighbourSettings(penalty=True), "similarity.penalty is True"),
+        (NeighbourSettings(rounds=np.nan), "similarity.rounds is nan"),
     ],
 )
 def test_similarities_that_cannot_be(settings, message):
     with pytest.raises(InputError, match=message):
         settings.check()
-    Similarity().check()
+    NeighbourSettings().check()
+
+
+@pytest.mark.parametrize("hidden", [0, -3, 2.5, "wide"])
+def test_a_width_is_a_count(hidden):
+    with pytest.raises(InputError, match=r"labels.hidden"):
+        ClassifierSettings(hidden=hidden).check()
+    ClassifierSettings(hidden=None).check()

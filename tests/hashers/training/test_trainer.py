@@ -42,7 +42,7 @@ def fit(settings=None, model=None, validator=None, x=X, **options):
     return train(model or Mean(), START, Data(x, x), validator, settings, 5, **options)
 
 
-def test_it_learns_and_leaves_the_first_weights_alone():
+def test_it_learns_and_leaves_the_initial_weights_alone():
     state = fit(Training(epochs=200, batch_size=10, learning_rate=Exponential(0.1, 0.97)))
     assert np.allclose(state.best["w"], X.toarray().mean(axis=0), atol=0.01)
     assert not START["w"].any()

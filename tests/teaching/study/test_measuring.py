@@ -4,6 +4,7 @@ import pytest
 from nphash.errors import InputError
 from nphash.hashers.doc2hash import Doc2Hash
 from nphash.hashers.training.trainer import Batch
+from nphash.nn.losses import NUMPY
 from nphash.teaching.study import estimators, measuring
 from nphash.teaching.study.measuring import FIGURES, RIVAL, UNBIASED, StudySettings, instance
 
@@ -102,9 +103,15 @@ def test_logits_and_losses_are_those_of_the_library():
     X = measuring.documents(SMALL)[:5]
     _, params = next(measuring.train(X, SMALL, seed=0))
     z = (measuring.logits(params, X) > 0).astype(float)
-    latent, _ = Doc2Hash(4, hidden=(8,), dropout=0.0).latent(params, Batch(X, X))
-    np.testing.assert_array_equal(2 * z - 1, latent.code)
-    terms, _ = Doc2Hash(4, hidden=(8,), dropout=0.0).loss(params, Batch(X, X))
+    seen = []
+
+    def watched(signs, *others):
+        seen.append(signs)
+        return NUMPY.reconstruct(signs, *others)
+
+    batch = Batch(X, X, operations=NUMPY._replace(reconstruct=watched))
+    terms, _ = Doc2Hash(4, hidden=(8,), dropout=0.0).loss(params, batch)
+    np.testing.assert_array_equal(2 * z - 1, seen[0])
     values = [
         measuring.code_loss(params, t)(code[None])[0][0] for code, t in zip(z, X.toarray(), strict=True)
     ]
