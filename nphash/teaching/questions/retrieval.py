@@ -8,44 +8,19 @@ import numpy as np
 
 from nphash.core.typing import Array, Rng
 from nphash.metrics.ranking import ranking_figures, tie_groups
-from nphash.teaching.grading import Mistake, Part
+from nphash.teaching.grading import Mistake, Question
 
-__all__ = ["PARTS"]
+__all__ = ["QUESTIONS"]
+
+
+def _ones(codes: Array) -> Array:
+    """Return the number of ones in each row of bytes."""
+    counts: Array = np.bitwise_count(codes).sum(axis=1, dtype=np.int64)
+    return counts
 
 
 def _hamming(query: Array, codes: Array) -> Array:
-    distances: Array = np.bitwise_count(codes ^ query).sum(axis=1, dtype=np.int64)
-    return distances
-
-
-def _in_bytes(query: Array, codes: Array) -> Array:
-    different: Array = (codes != query).sum(axis=1)
-    return different
-
-
-def _common_ones(query: Array, codes: Array) -> Array:
-    common: Array = np.bitwise_count(codes & query).sum(axis=1, dtype=np.int64)
-    return common
-
-
-def _either(query: Array, codes: Array) -> Array:
-    ones: Array = np.bitwise_count(codes | query).sum(axis=1, dtype=np.int64)
-    return ones
-
-
-def _as_numbers(query: Array, codes: Array) -> Array:
-    gap: Array = np.abs(codes.astype(np.int64) - query).sum(axis=1)
-    return gap
-
-
-def _subtracted(query: Array, codes: Array) -> Array:
-    ones: Array = np.bitwise_count(codes - query).sum(axis=1, dtype=np.int64)
-    return ones
-
-
-def _per_byte(query: Array, codes: Array) -> Array:
-    counts: Array = np.bitwise_count(codes ^ query)
-    return counts
+    return _ones(codes ^ query)
 
 
 def _some_codes(n_bytes: int) -> Any:
@@ -62,28 +37,7 @@ def _opposite(rng: Rng) -> tuple[Any, ...]:
 
 
 def _order(distances: Array, n_bits: int) -> Array:
-    order: Array = np.argsort(distances, kind="stable")
-    return order
-
-
-def _ranks(distances: Array, n_bits: int) -> Array:
-    ranks: Array = np.argsort(_order(distances, n_bits), kind="stable")
-    return ranks
-
-
-def _ties_backwards(distances: Array, n_bits: int) -> Array:
-    order: Array = np.lexsort((-np.arange(len(distances)), distances))
-    return order
-
-
-def _sorted_values(distances: Array, n_bits: int) -> Array:
-    values: Array = np.sort(distances)
-    return values
-
-
-def _largest_first(distances: Array, n_bits: int) -> Array:
-    order: Array = np.argsort(-distances, kind="stable")
-    return order
+    return np.argsort(distances, kind="stable")
 
 
 def _places_stay(distances: Array, n_bits: int) -> Array:
@@ -104,18 +58,20 @@ def _extremes(rng: Rng) -> tuple[Any, ...]:
 
 
 _EXERCISE_8 = (
-    Part(
+    Question(
         "hamming",
         _hamming,
         (_some_codes(8), _some_codes(3), _opposite),
         (
-            Mistake("bytes that differ, not bits", _in_bytes),
-            Mistake("AND in place of XOR", _common_ones),
-            Mistake("OR in place of XOR", _either),
-            Mistake("codes subtracted as numbers", _as_numbers),
-            Mistake("codes subtracted as numbers", _subtracted),
+            Mistake("bytes that differ, not bits", lambda query, codes: (codes != query).sum(axis=1)),
+            Mistake("AND in place of XOR", lambda query, codes: _ones(codes & query)),
+            Mistake("OR in place of XOR", lambda query, codes: _ones(codes | query)),
+            Mistake(
+                "codes subtracted as numbers", lambda q, codes: np.abs(codes.astype(int) - q).sum(axis=1)
+            ),
+            Mistake("codes subtracted as numbers", lambda query, codes: _ones(codes - query)),
             Mistake("bits that agree", lambda query, codes: 8 * len(query) - _hamming(query, codes)),
-            Mistake("not added up over the bytes", _per_byte),
+            Mistake("not added up over the bytes", lambda query, codes: np.bitwise_count(codes ^ query)),
             Mistake("sum overflows a byte", lambda query, codes: _hamming(query, codes) % 256),
         ),
         advice={
@@ -124,15 +80,15 @@ _EXERCISE_8 = (
             "AND in place of XOR": "a bit counts where the two differ: 1 ^ 0",
         },
     ),
-    Part(
+    Question(
         "counting_sort",
         _order,
         (_distances, _extremes),
         (
-            Mistake("ties in reverse order", _ties_backwards),
-            Mistake("ranks, not positions", _ranks),
-            Mistake("distances, not positions", _sorted_values),
-            Mistake("largest first", _largest_first),
+            Mistake("ties in reverse order", lambda d, n_bits: np.lexsort((-np.arange(len(d)), d))),
+            Mistake("ranks, not positions", lambda d, n_bits: np.argsort(_order(d, n_bits))),
+            Mistake("distances, not positions", lambda d, n_bits: np.sort(d)),
+            Mistake("largest first", lambda d, n_bits: np.argsort(-d, kind="stable")),
             Mistake("next free place not moved on", _places_stay),
         ),
         advice={
@@ -209,7 +165,7 @@ def _curves(rng: Rng) -> tuple[Any, ...]:
     return true + 0.02 * rng.normal(size=7), true + 0.02 * rng.normal(size=7)
 
 
-def _apart(rng: Rng) -> tuple[Any, ...]:
+def _separate(rng: Rng) -> tuple[Any, ...]:
     """Draw curves whose best epochs differ, so that every mistake shows."""
     validation, test = _curves(rng)
     validation[2], test[4], test[2] = 0.6, 0.62, 0.5
@@ -217,7 +173,7 @@ def _apart(rng: Rng) -> tuple[Any, ...]:
 
 
 _EXERCISE_9 = (
-    Part(
+    Question(
         "expected_precision",
         _expected,
         (_ranking, _few),
@@ -240,10 +196,10 @@ _EXERCISE_9 = (
             "divided by k where fewer documents exist": "divide by the number of documents counted",
         },
     ),
-    Part(
+    Question(
         "reported",
         _reported,
-        (_apart, _curves),
+        (_separate, _curves),
         (
             Mistake("best epoch chosen on the test set", lambda validation, test: float(test.max())),
             Mistake("validation figure reported", lambda validation, test: float(validation.max())),
@@ -259,4 +215,4 @@ _EXERCISE_9 = (
     ),
 )
 
-PARTS: dict[int, tuple[Part, ...]] = {8: _EXERCISE_8, 9: _EXERCISE_9}
+QUESTIONS: dict[int, tuple[Question, ...]] = {8: _EXERCISE_8, 9: _EXERCISE_9}

@@ -5,15 +5,16 @@ Shapes: B documents, L bits, K categories.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from nphash.core.typing import Array, Rng
 from nphash.nn import gumbel, losses, ops
-from nphash.teaching.grading import Mistake, Part
+from nphash.teaching.grading import Mistake, Question
 
-__all__ = ["PARTS"]
+__all__ = ["QUESTIONS"]
 
 
 B, L, K = 5, 4, 3
@@ -29,36 +30,18 @@ def _noise(uniform: Array) -> Array:
     return result
 
 
-def _value(x: Array) -> tuple[Any, Any]:
-    return ops.softmax(x)[0], None
+def _softmax_of(scaled: Callable[[Array, Array, float], Array]) -> Callable[..., tuple[Any, Any]]:
+    """Return the softmax of other logits; the value alone shows the mistake."""
+    return lambda logits, noise, temperature: (ops.softmax(scaled(logits, noise, temperature))[0], None)
 
 
-def _over_bits(logits: Array, noise: Array, temperature: float) -> tuple[Any, Any]:
+def _over_bits(logits: Array, noise: Array, temperature: float, shift: bool = False) -> tuple[Any, Any]:
     x = (logits + noise) / temperature
-    return np.exp(x) / np.exp(x).sum(axis=1, keepdims=True), None
-
-
-def _shifted_over_bits(logits: Array, noise: Array, temperature: float) -> tuple[Any, Any]:
-    x = (logits + noise) / temperature
-    e = np.exp(x - x.max(axis=-1, keepdims=True))
+    e = np.exp(x - x.max(axis=-1, keepdims=True) if shift else x)
     return e / e.sum(axis=1, keepdims=True), None
 
 
-def _no_temperature_back(logits: Array, noise: Array, temperature: float) -> tuple[Any, Any]:
-    return ops.softmax((logits + noise) / temperature)
-
-
-def _diagonal_back(logits: Array, noise: Array, temperature: float) -> tuple[Any, Any]:
-    y, _ = gumbel.gumbel_softmax(logits, noise, temperature)
-    return y, lambda dy: dy * y * (1 - y) / temperature
-
-
-def _back_over_bits(logits: Array, noise: Array, temperature: float) -> tuple[Any, Any]:
-    y, _ = gumbel.gumbel_softmax(logits, noise, temperature)
-    return y, lambda dy: y * (dy - (y * dy).sum(axis=1, keepdims=True)) / temperature
-
-
-def _softmax_back(through: Any) -> Any:
+def _softmax_back(through: Callable[[Array, Array], Array]) -> Callable[..., tuple[Any, Any]]:
     """Return the relaxed sample with ``dlogits = through(y, dy) / temperature``."""
 
     def sample(logits: Array, noise: Array, temperature: float) -> tuple[Any, Any]:
@@ -68,13 +51,12 @@ def _softmax_back(through: Any) -> Any:
     return sample
 
 
-def _total(x: Array) -> Array:
-    total: Array = x.sum(axis=-1, keepdims=True)
+def _total(x: Array, axis: int = -1) -> Array:
+    total: Array = x.sum(axis=axis, keepdims=True)
     return total
 
 
-def _jacobian(y: Array, temperature: float) -> Array:
-    return gumbel.gumbel_softmax_jacobian(y, temperature)
+_jacobian = gumbel.gumbel_softmax_jacobian
 
 
 def _probabilities(rng: Rng) -> tuple[Any, ...]:
@@ -82,7 +64,7 @@ def _probabilities(rng: Rng) -> tuple[Any, ...]:
 
 
 _EXERCISE_3 = (
-    Part(
+    Question(
         "gumbel_noise",
         _noise,
         (lambda rng: (rng.uniform(0.01, 0.99, size=(B, L)),),),
@@ -98,20 +80,22 @@ _EXERCISE_3 = (
             "tail of the wrong side": "a draw all the same, but not the inverse of the distribution function",
         },
     ),
-    Part(
+    Question(
         "gumbel_softmax",
         gumbel.gumbel_softmax,
         (_categories,),
         (
-            Mistake("noise outside the temperature", lambda logits, g, tau: _value(logits / tau + g)),
-            Mistake("temperature multiplied", lambda logits, g, tau: _value((logits + g) * tau)),
-            Mistake("temperature missing", lambda logits, g, tau: _value(logits + g)),
-            Mistake("noise not added", lambda logits, g, tau: _value(logits / tau)),
+            Mistake("noise outside the temperature", _softmax_of(lambda a, g, tau: a / tau + g)),
+            Mistake("temperature multiplied", _softmax_of(lambda a, g, tau: (a + g) * tau)),
+            Mistake("temperature missing", _softmax_of(lambda a, g, tau: a + g)),
+            Mistake("noise not added", _softmax_of(lambda a, g, tau: a / tau)),
             Mistake("softmax over the wrong axis", _over_bits),
-            Mistake("softmax over the wrong axis", _shifted_over_bits),
-            Mistake("softmax over the wrong axis", _back_over_bits),
-            Mistake("temperature missing in back", _no_temperature_back),
-            Mistake("only the diagonal of the Jacobian", _diagonal_back),
+            Mistake("softmax over the wrong axis", lambda a, g, tau: _over_bits(a, g, tau, True)),
+            Mistake("softmax over the wrong axis", _softmax_back(lambda y, dy: y * (dy - _total(y * dy, 1)))),
+            Mistake(
+                "temperature missing in back", lambda logits, noise, tau: ops.softmax((logits + noise) / tau)
+            ),
+            Mistake("only the diagonal of the Jacobian", _softmax_back(lambda y, dy: dy * y * (1 - y))),
             Mistake("y missing in the sum", _softmax_back(lambda y, dy: y * (dy - _total(dy)))),
             Mistake("y missing in front", _softmax_back(lambda y, dy: dy - _total(y * dy))),
             Mistake("sign of the sum", _softmax_back(lambda y, dy: y * (dy + _total(y * dy)))),
@@ -125,7 +109,7 @@ _EXERCISE_3 = (
             "only the diagonal of the Jacobian": "raising one category lowers the others: subtract sum(y dy)",
         },
     ),
-    Part(
+    Question(
         "jacobian",
         _jacobian,
         (_probabilities,),
@@ -142,51 +126,24 @@ _EXERCISE_3 = (
 )
 
 
-def _kl(logits: Array) -> tuple[Any, Any]:
-    return losses.categorical_kl(logits)
+def _kl_changed(changed: Callable[[float], float]) -> Callable[[Array], tuple[Any, Any]]:
+    """Return another value made of the right one, which alone shows the mistake."""
+    return lambda logits: (changed(losses.categorical_kl(logits)[0]), None)
+
+
+def _kl_back(gradient: Callable[[Array], Array]) -> Callable[[Array], tuple[Any, Any]]:
+    """Return the right value with ``dlogits = dloss * gradient(log q) / B``."""
+
+    def loss(logits: Array) -> tuple[Any, Any]:
+        log_q, _ = ops.log_softmax(logits)
+        return losses.categorical_kl(logits)[0], lambda dloss: dloss * gradient(log_q) / len(logits)
+
+    return loss
 
 
 def _reversed_kl(logits: Array) -> tuple[Any, Any]:
     log_q = ops.log_softmax(logits)[0]
     return float((-np.log(K) - log_q).sum()) / K / len(logits), None
-
-
-def _mean_over_bits(logits: Array) -> tuple[Any, Any]:
-    return losses.categorical_kl(logits)[0] / logits.shape[1], None
-
-
-def _negative_entropy(logits: Array) -> tuple[Any, Any]:
-    return losses.categorical_kl(logits)[0] - logits.shape[1] * np.log(K), None
-
-
-def _sum_over_documents(logits: Array) -> tuple[Any, Any]:
-    return losses.categorical_kl(logits)[0] * len(logits), None
-
-
-def _q_taken_as_constant(logits: Array) -> tuple[Any, Any]:
-    """Differentiate the logarithm only: sum over k of q_k dlog q_k, which is zero."""
-    loss, _ = losses.categorical_kl(logits)
-    return loss, lambda dloss: np.zeros_like(logits)
-
-
-def _not_centred(logits: Array) -> tuple[Any, Any]:
-    loss, _ = losses.categorical_kl(logits)
-    log_q = ops.log_softmax(logits)[0]
-    return loss, lambda dloss: dloss * np.exp(log_q) * (log_q + np.log(K)) / len(logits)
-
-
-def _by_probability(logits: Array) -> tuple[Any, Any]:
-    loss, _ = losses.categorical_kl(logits)
-    log_q = ops.log_softmax(logits)[0]
-    return loss, lambda dloss: dloss * (log_q + np.log(K) + 1) / len(logits)
-
-
-def _bernoulli_by_probability(logits: Array) -> tuple[Any, Any]:
-    return losses.bernoulli_kl(logits)[0], lambda dloss: dloss * logits / len(logits)
-
-
-def _bernoulli_entropy(logits: Array) -> tuple[Any, Any]:
-    return losses.bernoulli_kl(logits)[0] - logits.shape[1] * np.log(2), None
 
 
 def _ones_only(logits: Array) -> tuple[Any, Any]:
@@ -199,23 +156,24 @@ def _large_logits(rng: Rng) -> tuple[Any, ...]:
     return (800 * rng.normal(size=(B, L)),)
 
 
-_MEAN = "documents are averaged, bits are added up: each bit is one more thing the code tells"
+_MEAN = "documents are averaged, bits are added up: each bit adds to what the code says"
 _LIMIT = "p log p goes to 0 with p, but 0 * log(0) is NaN: write KL = p a - log(1 + e^a) + log 2 instead"
 
 _EXERCISE_4 = (
-    Part(
+    Question(
         "categorical_kl",
-        _kl,
+        losses.categorical_kl,
         (lambda rng: (rng.normal(size=(B, L, K)),),),
         (
             Mistake("KL(p || q) in place of KL(q || p)", _reversed_kl),
             Mistake("one softmax over all bits", losses.pooled_categorical_kl),
-            Mistake("mean over the bits too", _mean_over_bits),
-            Mistake("log K of the prior missing", _negative_entropy),
-            Mistake("sum instead of mean", _sum_over_documents),
-            Mistake("q taken as a constant", _q_taken_as_constant),
-            Mistake("D not subtracted", _not_centred),
-            Mistake("derivative of the softmax missing", _by_probability),
+            Mistake("mean over the bits too", _kl_changed(lambda kl: kl / L)),
+            Mistake("log K of the prior missing", _kl_changed(lambda kl: kl - L * np.log(K))),
+            Mistake("sum instead of mean", _kl_changed(lambda kl: kl * B)),
+            # The logarithm alone differentiated: sum over k of q_k dlog q_k, which is zero.
+            Mistake("q taken as a constant", _kl_back(np.zeros_like)),
+            Mistake("D not subtracted", _kl_back(lambda log_q: np.exp(log_q) * (log_q + np.log(K)))),
+            Mistake("derivative of the softmax missing", _kl_back(lambda log_q: log_q + np.log(K) + 1)),
         ),
         gradient=True,
         advice={
@@ -227,15 +185,20 @@ _EXERCISE_4 = (
             "derivative of the softmax missing": "log(q/p) + 1 is the derivative by q, not by the logits",
         },
     ),
-    Part(
+    Question(
         "bernoulli_kl",
-        lambda logits: losses.bernoulli_kl(logits),
+        losses.bernoulli_kl,
         (lambda rng: (rng.normal(size=(B, L)),), _large_logits),
         (
-            Mistake("mean over the bits too", lambda a: (losses.bernoulli_kl(a)[0] / a.shape[1], None)),
-            Mistake("log 2 of the prior missing", _bernoulli_entropy),
+            Mistake("mean over the bits too", lambda a: (losses.bernoulli_kl(a)[0] / L, None)),
+            Mistake(
+                "log 2 of the prior missing", lambda a: (losses.bernoulli_kl(a)[0] - L * np.log(2), None)
+            ),
             Mistake("term of the zeros missing", _ones_only),
-            Mistake("derivative of the sigmoid missing", _bernoulli_by_probability),
+            Mistake(
+                "derivative of the sigmoid missing",
+                lambda a: (losses.bernoulli_kl(a)[0], lambda d: d * a / B),
+            ),
         ),
         gradient=True,
         advice={
@@ -252,49 +215,28 @@ def _hard(logits: Array, noise: Array) -> Array:
     return np.asarray(logits + noise > 0, dtype=float)
 
 
-def _identity(logits: Array, noise: Array, temperature: float) -> tuple[Any, Any]:
-    return _hard(logits, noise), lambda dz: dz
+def _hard_with(back: Callable[..., Array]) -> Callable[..., tuple[Any, Any]]:
+    """Return the right sample with the gradient ``back(dz, z, logits, noise, temperature)``."""
+
+    def sample(logits: Array, noise: Array, temperature: float) -> tuple[Any, Any]:
+        z = _hard(logits, noise)
+        return z, lambda dz: back(dz, z, logits, noise, temperature)
+
+    return sample
 
 
-def _true_derivative(logits: Array, noise: Array, temperature: float) -> tuple[Any, Any]:
-    return _hard(logits, noise), lambda dz: np.zeros_like(dz)
-
-
-def _no_temperature(logits: Array, noise: Array, temperature: float) -> tuple[Any, Any]:
-    _, back = gumbel.relaxed_bits(logits, noise, temperature)
-    return _hard(logits, noise), lambda dz: temperature * back(dz)
-
-
-def _without_noise(logits: Array, noise: Array, temperature: float) -> tuple[Any, Any]:
-    _, back = gumbel.relaxed_bits(logits, 0 * noise, temperature)
-    return _hard(logits, noise), back
-
-
-def _hard_derivative(logits: Array, noise: Array, temperature: float) -> tuple[Any, Any]:
-    z = _hard(logits, noise)
-    return z, lambda dz: dz * z * (1 - z) / temperature
+def _relaxed_back(dz: Array, logits: Array, noise: Array, temperature: float) -> Array:
+    return gumbel.relaxed_bits(logits, noise, temperature)[1](dz)
 
 
 def _bits(rng: Rng) -> tuple[Any, ...]:
     return rng.normal(size=(B, L)), rng.logistic(size=(B, L)), TAU
 
 
-def _relaxed_bernoulli(logits: Array, uniform: Array) -> tuple[Any, Any]:
-    return ops.sigmoid(logits)
-
-
-def _bernoulli_identity(logits: Array, uniform: Array) -> tuple[Any, Any]:
-    return gumbel.straight_through_bernoulli(logits, uniform)[0], lambda dz: dz
-
-
-def _flipped(logits: Array, uniform: Array) -> tuple[Any, Any]:
-    return np.asarray(ops.sigmoid(logits)[0] <= uniform, dtype=float), None
-
-
 _ZERO = "a step is flat: its true derivative teaches nothing, so the relaxed sample's is borrowed"
 
 _EXERCISE_5 = (
-    Part(
+    Question(
         "straight_through_bits",
         gumbel.straight_through_bits,
         (_bits,),
@@ -302,11 +244,18 @@ _EXERCISE_5 = (
             Mistake("relaxed bits forward", lambda a, g, tau: (gumbel.relaxed_bits(a, g, tau)[0], None)),
             Mistake("noise not added", lambda a, g, tau: (_hard(a, 0 * g), None)),
             Mistake("threshold at 1/2 of the logit", lambda a, g, tau: (_hard(a - 0.5, g), None)),
-            Mistake("derivative of the step itself", _hard_derivative),
-            Mistake("derivative of the step itself", _true_derivative),
-            Mistake("identity on the logit", _identity),
-            Mistake("temperature missing in back", _no_temperature),
-            Mistake("noise missing in back", _without_noise),
+            Mistake(
+                "derivative of the step itself", _hard_with(lambda dz, z, a, g, tau: dz * z * (1 - z) / tau)
+            ),
+            Mistake("derivative of the step itself", _hard_with(lambda dz, *_: np.zeros_like(dz))),
+            Mistake("identity on the logit", _hard_with(lambda dz, *_: dz)),
+            Mistake(
+                "temperature missing in back",
+                _hard_with(lambda dz, z, a, g, tau: tau * _relaxed_back(dz, a, g, tau)),
+            ),
+            Mistake(
+                "noise missing in back", _hard_with(lambda dz, z, a, g, tau: _relaxed_back(dz, a, 0 * g, tau))
+            ),
         ),
         gradient=True,
         constants=("noise",),
@@ -318,19 +267,25 @@ _EXERCISE_5 = (
             "noise missing in back": "the relaxed bit has the same noise as the hard one",
         },
     ),
-    Part(
+    Question(
         "straight_through_bernoulli",
         gumbel.straight_through_bernoulli,
         (lambda rng: (rng.normal(size=(B, L)), rng.random((B, L))),),
         (
             Mistake("no draw: threshold at 1/2", lambda a, u: (np.asarray(a > 0, dtype=float), None)),
             Mistake("probabilities forward", lambda a, u: (ops.sigmoid(a)[0], None)),
-            Mistake("bits flipped", _flipped),
-            Mistake("identity on the logit", _bernoulli_identity),
+            Mistake("bits flipped", lambda a, u: (np.asarray(ops.sigmoid(a)[0] <= u, dtype=float), None)),
+            Mistake(
+                "identity on the logit",
+                lambda logits, uniform: (
+                    gumbel.straight_through_bernoulli(logits, uniform)[0],
+                    lambda dz: dz,
+                ),
+            ),
         ),
         gradient=True,
         constants=("uniform",),
-        relaxed=_relaxed_bernoulli,
+        relaxed=lambda logits, uniform: ops.sigmoid(logits),
         advice={
             "identity on the logit": "dz/dp := 1 stands for the step only; dp/da = p (1 - p) remains",
             "bits flipped": "u < p happens with probability p",
@@ -338,4 +293,4 @@ _EXERCISE_5 = (
     ),
 )
 
-PARTS: dict[int, tuple[Part, ...]] = {3: _EXERCISE_3, 4: _EXERCISE_4, 5: _EXERCISE_5}
+QUESTIONS: dict[int, tuple[Question, ...]] = {3: _EXERCISE_3, 4: _EXERCISE_4, 5: _EXERCISE_5}

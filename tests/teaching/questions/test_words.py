@@ -2,8 +2,8 @@
 
 from helpers.references import *  # noqa: F403
 from helpers.references import cases as pytest_generate_tests  # noqa: F401
-from nphash.teaching.parts.words import PARTS
+from nphash.teaching.questions.words import QUESTIONS
 
 
 def test_numbers():
-    assert list(PARTS) == [1, 2]
+    assert list(QUESTIONS) == [1, 2]

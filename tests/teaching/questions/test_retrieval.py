@@ -2,8 +2,8 @@
 
 from helpers.references import *  # noqa: F403
 from helpers.references import cases as pytest_generate_tests  # noqa: F401
-from nphash.teaching.parts.retrieval import PARTS
+from nphash.teaching.questions.retrieval import QUESTIONS
 
 
 def test_numbers():
-    assert list(PARTS) == [8, 9]
+    assert list(QUESTIONS) == [8, 9]

@@ -2,8 +2,8 @@
 
 from helpers.references import *  # noqa: F403
 from helpers.references import cases as pytest_generate_tests  # noqa: F401
-from nphash.teaching.parts.bits import PARTS
+from nphash.teaching.questions.bits import QUESTIONS
 
 
 def test_numbers():
-    assert list(PARTS) == [3, 4, 5]
+    assert list(QUESTIONS) == [3, 4, 5]
