@@ -70,14 +70,16 @@ def imports(path: Path) -> list[tuple[str, bool]]:
 def internal(path: Path) -> list[str]:
     known = {name_of(other) for other in MODULES}
     targets = [target for target, _ in imports(path) if target.split(".")[0] == "nphash"]
-    return [target if target in known else target.rpartition(".")[0] for target in targets]
+    return [target if target in known | {"nphash"} else target.rpartition(".")[0] for target in targets]
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_imports_point_downwards(path: Path) -> None:
     own = name_of(path)
     for target in internal(path):
-        if target == "nphash":  # only the version is taken from the top
+        if target == "nphash":  # only the version is taken from the top, but for commands, which are above all
+            bare = "nphash" in [name for name, _ in imports(path)]
+            assert not bare or own.startswith("nphash.cli"), f"{own} imports the whole package"
             continue
         assert level(target) <= level(own), f"{own} imports {target} from above"
 
@@ -110,6 +112,15 @@ def test_foreign_imports(path: Path) -> None:
         elif package not in RUNTIME:
             assert package in sys.stdlib_module_names, f"{path} imports {package}"
             assert package not in {"pickle", "shelve", "marshal"}, f"{path} imports {package}"
+
+
+def test_the_equations_are_numpy_and_scipy_alone() -> None:
+    allowed = {"nphash.core.typing", "nphash.core.arguments", "nphash.errors"}
+    for path in (PACKAGE / "nn").glob("*.py"):
+        own = {target for target in internal(path) if not target.startswith("nphash.nn")}
+        assert own <= allowed, f"{path} imports {own - allowed}"
+        foreign = {target.split(".")[0] for target, _ in imports(path)} - set(sys.stdlib_module_names)
+        assert foreign <= {"numpy", "scipy", "nphash"}, f"{path} imports {foreign}"
 
 
 def test_a_test_file_for_each_module() -> None:

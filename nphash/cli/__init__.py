@@ -1,7 +1,7 @@
 """The ``nphash`` command. A subcommand's module is imported when it runs, so that help is quick.
 
-For the same reason these modules reach the library as ``nphash.corpus``, ``nphash.hashers``, ... whose packages
-load on first use: ``nphash COMMAND --help`` imports none of them.
+For the same reason these modules reach the library as ``nphash.corpus``, ``nphash.hashers``, ..., packages
+that load on first use: ``nphash COMMAND --help`` imports none of them.
 """
 
 from __future__ import annotations

@@ -130,7 +130,7 @@ def _evaluate_queries(
         blocks.append(collection.hasher.transform(X))
         labels += [document.labels for document in block]
         marked += [document.split.lower() in creating.HELD_OUT for document in block]
-        own.append(evaluation.own_numbers(collection, block))
+        own.append(evaluation.rows_of_queries(collection, block))
     chosen = np.array(marked) if any(marked) else np.ones(len(labels), dtype=bool)
     if any(marked):
         note(f"{sum(marked):,} of {len(labels):,} documents are marked test and asked", quiet)

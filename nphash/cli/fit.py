@@ -147,7 +147,7 @@ def command(corpus: str, output: Path, reading: ReadOptions, **options: Any) -> 
     if options["quiet"] and options["verbose"]:
         raise click.UsageError("-q and -v contradict each other.")
     hasher = _hasher(options)
-    progress = FitProgress(options["quiet"], options["verbose"])
+    progress = FitProgress(options["quiet"], options["verbose"], options["profile"])
     settings = nphash.collection.CreateSettings(
         _vectorizer(options),
         _validation(hasher, options),
@@ -223,7 +223,7 @@ def _hasher(options: dict[str, Any]) -> Hasher:
 def _validation(hasher: Hasher, options: dict[str, Any]) -> float:
     """Return the share of documents that choose an epoch, if the method has epochs to choose from."""
     given = options["validation"]
-    if given and not (hasher.holds_out and "training" in hasher.get_params(deep=False)):
+    if given and not (hasher.uses_validation and "training" in hasher.get_params(deep=False)):
         raise UsageError(
             f"method {options['method']} has no --validation", "it holds no documents out to choose an epoch"
         )

@@ -148,10 +148,10 @@ def _list() -> None:
 
 
 def _grade(file: Path, seed: int, seconds: float | None, form: str | None) -> None:
-    from nphash.teaching.exercises import all_right, format_grades, format_grades_jsonl
-    from nphash.teaching.isolation import SECONDS, grade_apart
+    from nphash.teaching import exercises
 
-    grades = grade_apart(file, seed, SECONDS if seconds is None else seconds)
-    echo((format_grades_jsonl if chosen_format(form) == "jsonl" else format_grades)(grades))
-    if not all_right(grades):
+    grades = exercises.grade_in_subprocess(file, seed, exercises.SECONDS if seconds is None else seconds)
+    jsonl = chosen_format(form) == "jsonl"
+    echo(exercises.format_grades_jsonl(grades) if jsonl else exercises.format_grades(grades))
+    if not exercises.all_right(grades):
         sys.exit(WRONG_GRADIENT)

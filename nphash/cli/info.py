@@ -114,8 +114,8 @@ def describe_collection(collection: Collection) -> dict[str, Any]:
 
 
 def describe_system() -> dict[str, Any]:
-    """Return versions, processor, threads and linear algebra library, by name."""
-    from nphash.core import threads
+    """Return versions, processor, threads, BLAS and whether kernels are compiled, by name."""
+    from nphash.core import jit, threads
 
     found: dict[str, Any] = {
         "nphash": __version__,
@@ -132,7 +132,10 @@ def describe_system() -> dict[str, Any]:
     found["threads"] = threads.count_threads()
     libraries = [f"{library.path.name} ({library.get()} threads)" for library in threads.blas_libraries()]
     found["blas"] = ", ".join(libraries) or "not one bundled with NumPy"
-    found["kernel cache"] = "off" if os.environ.get("NPHASH_CACHE") == "0" else _cache_folder()
+    why_not = jit.WHY_NOT
+    found["compiled kernels"] = f"no ({why_not}); all works through NumPy, slower" if why_not else "yes"
+    cached = not why_not and os.environ.get("NPHASH_CACHE") != "0"
+    found["kernel cache"] = _cache_folder() if cached else "off"
     found["executable"] = sys.executable
     return found
 

@@ -83,11 +83,11 @@ def _meaning(method: str, name: str) -> str:
 
 
 def described_parameters(docstring: str) -> dict[str, str]:
-    """Return what a numpydoc docstring says of each parameter; an empty one (python -OO) says nothing.
+    r"""Return what a numpydoc docstring says of each parameter; an empty one (python -OO) says nothing.
 
     Examples
     --------
-    >>> described_parameters("A.\\n\\nParameters\\n----------\\nk, l\\n    Of both. More.\\n")
+    >>> described_parameters("A.\n\nParameters\n----------\nk, l\n    Of both. More.\n")
     {'k': 'Of both. More.', 'l': 'Of both. More.'}
     """
     _, _, rest = inspect.cleandoc(docstring).partition("Parameters\n----------\n")

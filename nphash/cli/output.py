@@ -1,7 +1,7 @@
 """Text and records for people and programs: one place through which everything foreign reaches a terminal.
 
 Ids, labels, texts, names of fields and files, versions in manifests and messages of exceptions are a
-stranger's: control characters among them would move the cursor, change the title or turn the reading direction.
+stranger's: control characters among them would move the cursor, change the title or turn the direction.
 `printable` shows them as escapes, `clean` drops them; tables, notes and records go through one of the two.
 """
 

@@ -17,6 +17,7 @@ from nphash.cli.output import begin_line, note, printable
 
 if TYPE_CHECKING:
     from nphash.corpus import Document, Matrix
+    from nphash.engine.profiling import Profile
     from nphash.hashers import Progress
 
 __all__ = ["FitProgress", "compared", "counted", "counted_documents", "describe"]
@@ -143,6 +144,8 @@ class FitProgress:
         Draw nothing; also an attribute.
     verbose
         Write a line for each epoch, on any kind of standard error.
+    profile
+        Have the seconds of a step's parts added up.
 
     Attributes
     ----------
@@ -150,10 +153,15 @@ class FitProgress:
         What the fit said after its first and its last step so far; None before.
     """
 
-    def __init__(self, quiet: bool, verbose: bool = False) -> None:
+    def __init__(self, quiet: bool, verbose: bool = False, profile: bool = False) -> None:
         self.quiet = quiet
         self.verbose = verbose and not quiet
         self.draw = sys.stderr.isatty() and not quiet and not verbose
+        self.profile: Profile | None = None
+        if profile:
+            from nphash.engine import profiling
+
+            self.profile = profiling.Profile()
         self.first: Progress | None = None
         self.last: Progress | None = None
         self._bar: Any = None
