@@ -85,3 +85,18 @@ def test_messages_are_never_longer_than_a_screen(cls):
     assert error.problem.startswith("documents is 'xxx") and error.problem.endswith("but a list is needed")
     again = unpickled(pickle.dumps(error))
     assert str(again) == str(error)
+
+
+@pytest.mark.parametrize("cls", CLASSES)
+def test_parameters_are_renamed_where_they_stand(cls):
+    """At the beginning of the problem, anywhere in the hint; what a person wrote stays."""
+    names = {"k": "-k", "max_share": "--max-share"}
+    error = cls("k is 0", "raise max_share, or max_share", parameter=("k", "max_share", "other"))
+    unpickled(pickle.dumps(error)).rename(names)
+    error.rename(names)
+    assert str(error) == "-k is 0: raise --max-share, or --max-share"
+    error = cls("the id 'max_share' is there", "go on", parameter="max_share")
+    error.rename(names)
+    assert str(error) == "the id 'max_share' is there: go on"
+    assert unpickled(pickle.dumps(error)).parameters == ("max_share",)
+    assert cls("k is 0").parameters == ()

@@ -77,7 +77,7 @@ def internal(path: Path) -> list[str]:
 def test_imports_point_downwards(path: Path) -> None:
     own = name_of(path)
     for target in internal(path):
-        if target == "nphash":  # only the version is taken from the top, but for commands, which are above all
+        if target == "nphash":  # from the top the version is taken; commands are above it
             bare = "nphash" in [name for name, _ in imports(path)]
             assert not bare or own.startswith("nphash.cli"), f"{own} imports the whole package"
             continue

@@ -81,8 +81,7 @@ def _directory(output: Path | None) -> Iterator[Path]:
 
 
 def _show_quality(collection: Collection) -> None:
-    from nphash.collection import evaluation
-
+    evaluation = nphash.collection.evaluation
     labels = collection.segments.labels()
     rows: list[tuple[str, ...]] = [("P@100, 1,000 documents as queries", "same package", "same module")]
     kinds = [

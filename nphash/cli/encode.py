@@ -86,12 +86,12 @@ def _encode(
     collection: Collection, corpus: str, reading: ReadOptions, quiet: bool
 ) -> Iterator[tuple[list[str], Codes]]:
     """Yield ids and codes by the thousand, and say in the end how many documents had no known word."""
-    from nphash.collection import matrix
-
     known = collection.manifest.corpus
     documents = counted_documents(read(corpus, reading, known), quiet)
     without = 0
-    for block, X in matrix.weighed(documents, collection.vectorizer, AT_ONCE, known.get("n_columns")):
+    for block, X in nphash.collection.matrix.weighed(
+        documents, collection.vectorizer, AT_ONCE, known.get("n_columns")
+    ):
         without += int((X.indptr[1:] == X.indptr[:-1]).sum())
         yield [document.id for document in block], collection.hasher.transform(X)
     note_wordless(without, quiet)

@@ -85,8 +85,7 @@ expected share.
 @quiet_option
 def command(directory: Path, queries: str | None, k: int, reading: ReadOptions, **options: Any) -> None:
     """Run ``nphash evaluate``."""
-    from nphash.collection import evaluation
-
+    evaluation = nphash.collection.evaluation
     quiet = options["quiet"]
     with open_collection(directory) as collection:
         if queries is None:
@@ -121,12 +120,13 @@ def _evaluate_queries(
 ) -> Evaluation:
     import numpy as np
 
-    from nphash.collection import creating, evaluation, matrix
-
+    creating, evaluation = nphash.collection.creating, nphash.collection.evaluation
     corpus = collection.manifest.corpus
     documents = counted_documents(read(source, reading, corpus), quiet, "queries read")
     blocks, labels, marked, own = [], [], [], []
-    for block, X in matrix.weighed(documents, collection.vectorizer, AT_ONCE, corpus.get("n_columns")):
+    for block, X in nphash.collection.matrix.weighed(
+        documents, collection.vectorizer, AT_ONCE, corpus.get("n_columns")
+    ):
         blocks.append(collection.hasher.transform(X))
         labels += [document.labels for document in block]
         marked += [document.split.lower() in creating.HELD_OUT for document in block]

@@ -248,10 +248,8 @@ def fit_collection(
 
     Source and checkpoint in ``settings`` are chosen here.
     """
-    from nphash.collection import changes
-
     quiet = progress.quiet
-    changes.check_target(output, settings.force or resume)
+    nphash.collection.changes.check_target(output, settings.force or resume)
     checkpoint = _checkpoint(output, settings.force, resume, quiet)
     documents = counted_documents(read(corpus, reading), quiet)
     settings = replace(settings, checkpoint=checkpoint, source=corpus, reading=reading)

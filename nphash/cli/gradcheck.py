@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
+
+import nphash
 
 from nphash.cli.options import force_option, seed_option
 from nphash.cli.output import chosen_format, echo, note, refuse_existing
 from nphash.errors import InputError
-
-if TYPE_CHECKING:
-    from nphash.gradcheck import Report
 
 __all__ = ["WRONG_GRADIENT", "command"]
 
@@ -70,80 +70,56 @@ def command(names: tuple[str, ...], exercise: Path | None, **options: Any) -> No
         _grade(exercise, options["seed"], options["time_limit"], options["form"])
     elif options["time_limit"] is not None:
         raise click.UsageError("--time-limit is for --exercise.")
-    elif options["list_names"]:
-        _list()
     else:
         _check(names, options)
 
 
 def _check(names: tuple[str, ...], options: dict[str, Any]) -> None:
-    from nphash import gradcheck
-    from nphash.gradcheck import kernels as checking_kernels
-    from nphash.gradcheck import models as checking
+    from nphash.gradcheck import kernels, models
 
+    if options["list_names"]:
+        titles = (*models.VARIANTS, *kernels.KERNELS)
+        return _list([case.title for case in models.operations()], titles, models.WITHOUT_GRADIENT)
     output: Path | None = options["output"]
     if output is not None:
-        _refuse(output, options["force"])
-    _explain_missing(names)
+        nphash.gradcheck.page.check_target(output)
+        refuse_existing(output, options["force"])
+    for name in names:
+        if name in models.WITHOUT_GRADIENT:
+            raise InputError(
+                f"{name} has no gradient to check ({models.WITHOUT_GRADIENT[name]})",
+                "'nphash gradcheck --list' prints what there is",
+            )
     seed = options["seed"]
-    kernels = checking_kernels.models(seed)
-    models = [*checking.models(seed), *kernels]
-    reports = gradcheck.run(names or None, seed, models, checking.operations())
+    compiled = kernels.models(seed)
+    reports = nphash.gradcheck.run(
+        names or None, seed, [*models.models(seed), *compiled], models.operations()
+    )
     if chosen_format(options["form"]) == "jsonl":
-        click.echo(gradcheck.format_jsonl(reports))
+        click.echo(nphash.gradcheck.format_jsonl(reports))
     else:
-        click.echo(gradcheck.format_text(reports, brief=not names))
-        if options["curve"]:
-            _curves(reports)
+        click.echo(nphash.gradcheck.format_text(reports, brief=not names))
+        for report in reports if options["curve"] else ():
+            click.echo(f"\n{report.operation} {report.parameter}\n{nphash.gradcheck.format_curve(report)}")
     if output is not None:
-        gradcheck.write_page(reports, output)
+        nphash.gradcheck.write_page(reports, output)
         note(f"written: {output}")
-    if not kernels:
-        note(checking_kernels.NOT_COMPILED)
-    if not gradcheck.passed(reports):
+    if not compiled:
+        note(kernels.NOT_COMPILED)
+    if not nphash.gradcheck.passed(reports):
         wrong = any(report.wrong for report in reports)
         note(f"nphash: a gradient {'is wrong' if wrong else 'could not be judged'}")
         sys.exit(WRONG_GRADIENT)
 
 
-def _refuse(output: Path, force: bool) -> None:
-    from nphash.gradcheck.page import check_target
-
-    check_target(output)
-    refuse_existing(output, force)
-
-
-def _explain_missing(names: tuple[str, ...]) -> None:
-    from nphash.gradcheck.models import WITHOUT_GRADIENT
-
-    for name in names:
-        if name in WITHOUT_GRADIENT:
-            raise InputError(
-                f"{name} has no gradient to check ({WITHOUT_GRADIENT[name]})",
-                "'nphash gradcheck --list' prints what there is",
-            )
-
-
-def _curves(reports: list[Report]) -> None:
-    from nphash.gradcheck import format_curve
-
-    for report in reports:
-        click.echo(f"\n{report.operation} {report.parameter}")
-        click.echo(format_curve(report))
-
-
-def _list() -> None:
-    from nphash.gradcheck import kernels as checking_kernels
-    from nphash.gradcheck import models as checking
-    from nphash.hashers import METHODS
-
-    for name in dict.fromkeys(case.title for case in checking.operations()):
+def _list(operations: Iterable[str], variants: Iterable[str], without: Mapping[str, str]) -> None:
+    """Write what can be checked: operations, then each method with its variants; say what cannot."""
+    for name in dict.fromkeys(operations):
         click.echo(name)
-    others = (*checking.VARIANTS, *checking_kernels.KERNELS)
-    for name in METHODS:
-        if name not in checking.WITHOUT_GRADIENT:
-            click.echo("\n".join([name, *(title for title in others if title.partition(" (")[0] == name)]))
-    for name, reason in checking.WITHOUT_GRADIENT.items():
+    for name in nphash.hashers.METHODS:
+        if name not in without:
+            click.echo("\n".join([name, *(one for one in variants if one.partition(" (")[0] == name)]))
+    for name, reason in without.items():
         note(f"{name} has no gradient: {reason}")
 
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+import nphash
+
 from nphash._version import __version__
 from nphash.cli.options import open_collection
 from nphash.cli.output import Writer, chosen_format, echo_table, format_option, note
@@ -56,9 +58,7 @@ def command(directory: Path | None, verify: bool, output_format: str | None) -> 
 
 def _verify(directory: Path) -> list[str]:
     """Return all that is wrong, also where the collection cannot even be opened."""
-    from nphash.collection import manifest
-
-    problems = manifest.read_manifest(directory).check(directory, everything=True)
+    problems = nphash.collection.manifest.read_manifest(directory).check(directory, everything=True)
     if problems:
         return problems
     try:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from nphash.cli.output import chosen_format, echo, format_option, note, write_records
+from nphash.teaching import lessons
 
 __all__ = ["command", "lesson"]
 
@@ -27,8 +28,6 @@ and grade it with 'nphash gradcheck --exercise FILE'.
 @format_option
 def command(output_format: str | None) -> None:
     """Run ``nphash lessons``."""
-    from nphash.teaching import lessons
-
     form = chosen_format(output_format)
     records = [
         {
@@ -59,8 +58,6 @@ def command(output_format: str | None) -> None:
 @click.option("--force", is_flag=True, help="Replace files that are there, also a solved exercise.")
 def lesson(number: int, output: Path, force: bool) -> None:
     """Run ``nphash lesson``."""
-    from nphash.teaching import lessons
-
     copied, exercise = lessons.copy_lesson(number, output, force=force)
     echo(f"{copied}\n{exercise}")
     note(f"run:   python {copied}\ngrade: nphash gradcheck --exercise {exercise}")

@@ -78,8 +78,8 @@ def _meaning(method: str, name: str) -> str:
     cls = nphash.hashers.find(method)
     group, _, field = name.partition("__")
     owner = _settings_class(typing.get_type_hints(cls.__init__)[group]) if field else cls
-    documented = described_parameters(owner.__doc__ or "")
-    return documented.get(field or name, "")
+    said = [described_parameters(one.__doc__ or "").get(field or name, "") for one in owner.__mro__]
+    return next((text for text in said if text and not text.startswith("As in ")), said[0])
 
 
 def described_parameters(docstring: str) -> dict[str, str]:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
+import nphash
+
 from nphash.cli.options import (
     Whole,
     collection_argument,
@@ -115,10 +117,7 @@ class Member(NamedTuple):
 
 
 def _members(collection: Collection, radius: int, least: float | None, quiet: bool) -> list[Member]:
-    import numpy as np
-
-    from nphash.collection import grouping
-
+    grouping = nphash.collection.grouping
     groups = grouping.code_groups(collection, radius, compared(quiet))
     if least is not None:
         groups = grouping.text_groups(collection, groups, least, compared(quiet, COMPARED))
@@ -126,7 +125,7 @@ def _members(collection: Collection, radius: int, least: float | None, quiet: bo
     members: list[Member] = []
     for number, positions in enumerate(groups, start=1):
         codes = collection.segments.codes_at(positions)
-        distances = np.bitwise_count(codes ^ codes[0]).sum(axis=1)
+        distances = nphash.codes.hamming_distances(codes[:1], codes)[0]
         mine = slice(len(members), len(members) + len(positions))
         figures = distances.tolist(), like.similarity[mine].tolist(), like.same_text[mine].tolist()
         members += [
@@ -218,7 +217,7 @@ def command(
         distances, positions = collection.index.search_self(k, progress=compared(quiet))
         own = collection.segments.live_positions()
         ids = [document.id for document in documents_in_order(collection, own.tolist())]
-        rows = np.searchsorted(own, positions)  # positions of removed documents are not among them
+        rows = own.searchsorted(positions)  # positions of removed documents are not among them
         if output is None:
             records = _pairs(ids, rows, distances)
             write_records(records, chosen_format(output_format), PAIR_FIELDS, [False, True, False, True])

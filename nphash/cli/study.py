@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+import nphash
+
 from nphash.cli.options import Whole, force_option, quiet_option, seed_option
 from nphash.cli.output import Writer, chosen_format, format_option, note, refuse_existing
 from nphash.errors import InputError
@@ -45,7 +47,6 @@ def estimators(
 ) -> None:
     """Run ``nphash study estimators``."""
     from nphash.teaching import study
-    from nphash.teaching.study.answering import draw, records
 
     if output is not None:
         _refuse(output, force)
@@ -61,17 +62,15 @@ def estimators(
         click.echo(f"\n{study.answer(found)}")
     else:
         writer = Writer(form, ["problem", "estimator", *study.FIGURES])
-        for record in records(found):
+        for record in study.answering.records(found):
             writer.write(record)
     if output is not None:
-        draw(found, output)
+        study.answering.draw(found, output)
         note(f"written: {output}", quiet)
 
 
 def _refuse(output: Path, force: bool) -> None:
-    from nphash.gradcheck.page import require_matplotlib
-
     if output.suffix.lower() not in (".png", ".svg", ".pdf"):
         raise InputError(f"{output} is no picture", "name a file .png, .svg or .pdf")
-    require_matplotlib()
+    nphash.gradcheck.page.require_matplotlib()
     refuse_existing(output, force)

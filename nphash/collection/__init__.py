@@ -25,11 +25,16 @@ from nphash.collection.view import Documents
 from nphash.core.lazy_imports import on_first_use
 
 if TYPE_CHECKING:
+    from nphash.collection import changes, creating, evaluation, grouping, manifest, matrix
     from nphash.collection.creating import CreateSettings
 
 __all__ = ["Collection", "CreateSettings", "Documents", "Explanation", "Hit", "SearchSettings"]
 
-__getattr__ = on_first_use("nphash.collection", {"CreateSettings": "nphash.collection.creating"})
+__getattr__ = on_first_use(
+    "nphash.collection",
+    {"CreateSettings": "nphash.collection.creating"},
+    modules=("changes", "creating", "evaluation", "grouping", "manifest", "matrix"),
+)
 
 
 def __dir__() -> list[str]:

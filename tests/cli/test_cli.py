@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import re
@@ -86,6 +87,8 @@ def test_search_loads_neither_numba_nor_more_of_scipy_than_sparse(real):
         (["serch"], "Did you mean 'search'?"),
         (["xyzzy"], "No such command 'xyzzy'."),
         (["--nope"], "No such option"),
+        (["search", "x", "-why"], "come last, after --: nphash search ... -- -w"),
+        (["remove", "x", "--old-id"], "after --: nphash remove ... -- --old-id"),
         (["search"], "Missing argument 'DIR'"),
         (["fit", "x"], "Missing option '-o'"),
         (["search", "x", "q", "-k", "0"], "0 is not in the range: give 1 or more."),
@@ -114,6 +117,11 @@ def test_wrong_usage_is_2(arguments, says):
         (MemoryError(), 1, "out of memory"),
         (PermissionError(13, "Permission denied", "/root/x"), 1, "nphash: /root/x: Permission denied"),
         (OSError("odd"), 1, "nphash: odd"),
+        (
+            OSError(errno.EROFS, "Read-only file system", "/mnt/x"),
+            1,
+            "nphash: /mnt/x: Read-only file system\n  hint: take a folder on another file system\n",
+        ),
         (ZeroDivisionError("x"), 1, "internal error: ZeroDivisionError: x"),
         (BrokenPipeError(), 0, ""),
         (click.UsageError("wrong"), 2, "wrong"),
@@ -315,3 +323,60 @@ def test_labels_are_asked_for_where_a_method_needs_them(tmp_path):
     with pytest.raises(InputError, match=r"^Doc2HashS learns .* with label_field, or take a method"):
         Collection.create(new, create("doc2hash-s", n_bits=8), bare)
     assert not new.exists() and json.loads(corpus.read_text(encoding="utf-8").splitlines()[0])["id"] == "d0"
+
+
+def test_words_with_a_leading_dash_are_found_after_two(tmp_path):
+    path = fresh(tmp_path)
+    assert '"query": "-gold"' in run("search", path, "-k", "1", "--", "-gold").out
+    assert "hint" not in fails(2, "search", path, "--radus", "1", says="--radius").err  # a slip of the pen
+    assert "hint" not in fails(2, "info", "-w", says="No such option").err
+
+
+def test_a_read_only_file_system(tmp_path, monkeypatch):
+    """Every way of making a file or folder fails as it does there."""
+    corpus = write_jsonl(tmp_path / "x.jsonl", documents(6))
+    path = fresh(tmp_path)
+
+    def refuse(*arguments, **options):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(arguments[0]))
+
+    for call in ("open", "mkdir", "rename", "replace", "link"):
+        real = getattr(os, call)
+
+        def only_reading(name, *arguments, real=real, **options):
+            writes = arguments and isinstance(arguments[0], int) and arguments[0] & (os.O_RDWR | os.O_WRONLY)
+            return (refuse if writes or real.__name__ != "open" else real)(name, *arguments, **options)
+
+        monkeypatch.setattr(os, call, only_reading)
+    for command in (
+        ["fit", corpus, "-o", tmp_path / "new", "--method", "sign"],
+        ["add", path, corpus, "--id-prefix", "n"],
+        ["encode", path, corpus, "-o", tmp_path / "codes.npy"],
+        ["neighbours", path, "-o", tmp_path / "graph.npz"],
+        ["lesson", "1", "-o", tmp_path / "course"],
+    ):
+        says = fails(1, *command).err.lower()
+        assert "read-only" in says and "take a folder on another file system" in says, command
+        assert "owner" not in says and "damaged" not in says
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_does_not_depend_on_docstrings(name):
+    """As with ``python -OO``: what help says does not come from them."""
+    command = cli.get_command(click.Context(cli), name)
+    for one in [command, *getattr(command, "commands", {}).values()]:
+        assert len(one.help) > len(one.callback.__doc__) and one.help != one.callback.__doc__
+
+
+def test_without_docstrings():
+    """One process of Python with -OO: help, the list of methods, and one of them."""
+    program = (
+        "from nphash.cli import main\n"
+        "for words in (['fit', '--help'], ['methods', '--format', 'csv'], ['methods', 'doc2hash']):\n"
+        "    try: main(words)\n"
+        "    except SystemExit as leave: assert_(leave.code)\n"
+    ).replace("assert_(leave.code)", "print('code', leave.code)")
+    command = [sys.executable, "-OO", "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stderr == "" and done.stdout.count("code 0") == 3
+    assert COMMANDS["fit"] in done.stdout and '"parameter": "dropout"' in done.stdout

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helpers.collecting import fails, jsonl, run
-from nphash.cli.methods import convert, parameter_types, parse, type_name
+from nphash.cli.methods import convert, described_parameters, parameter_types, parse, type_name
 from nphash.errors import UsageError
 from nphash.hashers import METHODS, create
 from nphash.nn.schedules import Exponential, Linear, ScheduleLike
@@ -138,3 +138,34 @@ def test_names_of_types():
     assert type_name(ScheduleLike).endswith("or schedule such as Linear(0,1,5)")
     assert type_name(float | tuple[float, float]) == "number or list such as 1,2"
     assert type_name(Any) == "value"
+
+
+@pytest.mark.parametrize("method", [name for name in METHODS if "sign" not in name])
+def test_every_parameter_has_a_meaning(method):
+    for record in jsonl(run("methods", method).out):
+        assert len(record["meaning"]) > 5 and "As in" not in record["meaning"], record
+    table = run("methods", method, "--format", "table").out
+    assert "n_bits  whole number  [default: 32]\n    Length L of a code" in table
+
+
+def test_meanings_are_those_of_docstrings():
+    docstring = """A summary.
+
+    Parameters
+    ----------
+    first, second
+        Of both, in
+        two lines.
+
+        And a paragraph.
+    third : int, optional
+        With ``code``.
+
+    Attributes
+    ----------
+    fourth
+        No parameter.
+    """
+    both = "Of both, in two lines. And a paragraph."
+    assert described_parameters(docstring) == {"first": both, "second": both, "third": "With code."}
+    assert described_parameters("") == {}

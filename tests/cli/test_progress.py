@@ -1,5 +1,8 @@
 import logging
+import os
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -128,3 +131,49 @@ def test_comparing_is_shown_on_a_terminal_only(monkeypatch):
     assert terminal.text() == "\rcompared: 1,500 of 3,000 documents\rcompared: 3,000 of 3,000 documents\n"
     with streams(Stream(), Stream(), pipe):
         assert progress.compared(quiet=False) is None
+
+
+def bar(states, monkeypatch, columns=200):
+    """The last line of a bar after some reports."""
+    monkeypatch.setattr(progress, "SECONDS_BETWEEN_UPDATES", -1)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    err = Stream(tty=True)
+    with streams(Stream(), Stream(), err), progress.FitProgress(quiet=False) as callback:
+        for one in states:
+            callback(one)
+        return err.text().split("\r")[-1]
+
+
+def test_no_estimate_before_enough_is_done(monkeypatch):
+    """A first step that compiles for 300 s says nothing of those that follow."""
+    fit = [state(epoch, step, first=300.0) for epoch in (1, 2) for step in range(1, 6)]
+    for done in (1, 2, 3):
+        assert " left" not in bar(fit[:done], monkeypatch)
+    assert "1:30 left" in bar(fit[:4], monkeypatch)
+    assert "0:00 left" in bar(fit, monkeypatch)
+
+
+def test_a_resumed_fit_is_estimated_from_its_own_steps(monkeypatch):
+    fit = [state(2, step, first=0.0) for step in range(1, 5)]
+    assert " left" not in bar(fit[:3], monkeypatch)
+    assert "0:15 left" in bar(fit, monkeypatch)
+
+
+@pytest.mark.compiled
+def test_compiling_is_announced_before_the_first_step():
+    program = (
+        "import io, sys\n"
+        "from nphash.cli import progress\n"
+        "from nphash.hashers import Training, create\n"
+        "import numpy as np\n"
+        "sys.stderr.isatty = lambda: True\n"
+        "X = np.random.default_rng(0).poisson(0.5, (60, 40))\n"
+        "hasher = create('doc2hash', n_bits=8, hidden=(8,), training=Training(epochs=1, engine='numba'))\n"
+        "with progress.FitProgress(quiet=False) as callback: hasher.fit(X, callback=callback)\n"
+    )
+    environment = {**os.environ, "NPHASH_CACHE": "0"}
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, env=environment, check=True
+    )
+    stages, _, rest = done.stderr.partition("fit  [")
+    assert "compiling kernels" in stages and "loss" in rest

@@ -225,3 +225,13 @@ def test_notes():
         "note: no word of 'the of' is known (the, of are stop words), so nothing is found"
     )
     assert "\x1b" not in QueryWords([], ["x\x1b"], []).note("x\x1b")
+
+
+def test_whole_texts_on_a_terminal(tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    text = "gold ore " + "and more of it " * 30 + "the very end"
+    with opened(tmp_path) as collection:
+        collection.add([Document("long", text)])
+    command = ["search", tmp_path / "c", "gold ore", "-k", "40", "--format", "table"]
+    assert text in run(*command, "--full-text").out
+    assert "the very end" not in run(*command).out

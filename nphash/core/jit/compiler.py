@@ -40,10 +40,12 @@ if not WHY_NOT:
         from numba import types
         from numba.extending import lower_builtin, type_callable
 
+        from nphash.core.jit.announcing import announce
         from nphash.core.jit.cache import keep_by_content
         from nphash.core.jit.emission import Array, emitter
 
         WHY_NOT = "switched off by Numba's settings" if numba.config.DISABLE_JIT else ""
+        announce(cached=_use_cache)
     except Exception as error:  # ImportError, and whatever else a library in the wrong place raises
         WHY_NOT = f"Numba cannot be imported: {(str(error) or type(error).__name__).splitlines()[0]}"
 
