@@ -10,7 +10,6 @@ from typing import Any
 import click
 
 import nphash
-
 from nphash.cli.options import force_option, seed_option
 from nphash.cli.output import chosen_format, echo, note, refuse_existing
 from nphash.errors import InputError

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import nphash
-
 from nphash._version import __version__
 from nphash.cli.options import open_collection
 from nphash.cli.output import Writer, chosen_format, echo_table, format_option, note

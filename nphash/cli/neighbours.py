@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 import nphash
-
 from nphash.cli.options import (
     Whole,
     collection_argument,

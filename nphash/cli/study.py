@@ -8,7 +8,6 @@ from pathlib import Path
 import click
 
 import nphash
-
 from nphash.cli.options import Whole, force_option, quiet_option, seed_option
 from nphash.cli.output import Writer, chosen_format, format_option, note, refuse_existing
 from nphash.errors import InputError
