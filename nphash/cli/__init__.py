@@ -18,7 +18,6 @@ import click
 
 import nphash
 from nphash._version import __version__
-from nphash.cli.output import note
 from nphash.errors import NphashError
 
 __all__ = ["COMMANDS", "cli", "main"]
@@ -164,10 +163,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         code = 0
     except click.ClickException as error:
         code = error.exit_code
-        said = io.StringIO()
-        error.show(said)
-        note(said.getvalue().rstrip("\n"))
-        _explain_dash(error)
+        shown = io.StringIO()
+        error.show(shown)
+        _say(shown.getvalue().rstrip("\n"), _about_dashes(error))
     except (click.Abort, KeyboardInterrupt):
         click.echo("nphash: interrupted", err=True)
         code = 130
@@ -194,18 +192,25 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def _complain(problem: str, hint: str = "") -> None:
-    note(f"nphash: {' '.join(problem.split())}")
+    _say(f"nphash: {' '.join(problem.split())}", hint)
+
+
+def _say(message: str, hint: str) -> None:
+    from nphash.cli.output import note
+
+    note(message)
     if hint:
         note(f"  hint: {' '.join(hint.split())}")
 
 
-def _explain_dash(error: click.ClickException) -> None:
-    """Say how words with a leading dash are given to a command that takes any words."""
+def _about_dashes(error: click.ClickException) -> str:
+    """Return how words with a leading dash are given to a command that takes any words."""
     if isinstance(error, click.NoSuchOption) and error.ctx is not None and not error.possibilities:
         arguments = [one for one in error.ctx.command.params if isinstance(one, click.Argument)]
         if any(argument.nargs == -1 for argument in arguments):
             example = f"nphash {error.ctx.info_name} ... -- {error.option_name}"
-            note(f"  hint: words that begin with a dash come last, after --: {example}")
+            return f"words that begin with a dash come last, after --: {example}"
+    return ""
 
 
 def _make_output_safe() -> None:

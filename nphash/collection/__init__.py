@@ -28,7 +28,20 @@ if TYPE_CHECKING:
     from nphash.collection import changes, creating, evaluation, grouping, manifest, matrix
     from nphash.collection.creating import CreateSettings
 
-__all__ = ["Collection", "CreateSettings", "Documents", "Explanation", "Hit", "SearchSettings", "changes", "creating", "evaluation", "grouping", "manifest", "matrix"]
+__all__ = [
+    "Collection",
+    "CreateSettings",
+    "Documents",
+    "Explanation",
+    "Hit",
+    "SearchSettings",
+    "changes",
+    "creating",
+    "evaluation",
+    "grouping",
+    "manifest",
+    "matrix",
+]
 
 __getattr__ = on_first_use(
     "nphash.collection",
