@@ -121,7 +121,7 @@ def _texts(codes: Codes, n_bits: int, as_bits: bool) -> list[str]:
 def _write_file(
     blocks: Iterator[tuple[list[str], Codes]], output: Path, form: str, n_bits: int, as_bits: bool
 ) -> None:
-    """Put a file in place of the target when it is complete."""
+    """Replace the target by a file when that is complete."""
     import numpy as np
 
     from nphash.core import store

@@ -58,8 +58,8 @@ HELP = """Measure how well codes find documents with the same labels.
 
 QUERIES is a corpus with labels; if it marks documents as test, only those are asked. Without
 QUERIES a sample of the collection's own documents is asked (the model has learned from them, so
-the figures flatter it a little). A query that is a document of the collection, by its id, is left
-out of what it may find.
+the figures flatter it a little). A query that is a document of the collection, by its id, is
+excluded from what it may find.
 
 It is always the order of Hamming distance that is measured, without reranking. A document is
 relevant if it shares a label with the query; documents at the same distance count with their
@@ -96,7 +96,7 @@ def command(directory: Path, queries: str | None, k: int, reading: ReadOptions, 
         statistics = nphash.metrics.code_statistics(collection.codes, collection.n_bits)
     if result.n_unlabelled:
         have, were = ("query has", "was") if result.n_unlabelled == 1 else ("queries have", "were")
-        note(f"{result.n_unlabelled:,} {have} no label and {were} left out", quiet)
+        note(f"{result.n_unlabelled:,} {have} no label and {were} skipped", quiet)
     if not math.isfinite(result.figures["recall"]):
         note(
             "no query shares a label with a document, so every figure is 0: are the labels of one kind?",
@@ -138,7 +138,7 @@ def _evaluate_queries(
     themselves = np.concatenate(own)[chosen]
     if known := int((themselves >= 0).sum()):
         are = "query is a document" if known == 1 else "queries are documents"
-        note(f"{known:,} {are} of the collection, each left out of what it may find", quiet)
+        note(f"{known:,} {are} of the collection, each excluded from what it may find", quiet)
     codes = np.concatenate(blocks)[chosen]
     return evaluation.evaluate(collection, codes, asked_labels, k, themselves, compared(quiet, ASKED))
 

@@ -6,7 +6,7 @@ import difflib
 import shlex
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -55,66 +55,13 @@ _PARAMETERS = {
     "learning_rate": "learning_rate",
 }
 
-_HASHER_OPTIONS = (
-    click.option("--method", default="nphash", show_default=True, help="See 'nphash methods'."),
-    click.option("--bits", type=Whole(1, 4096), help="Length of a code.  [default: 32]"),
-    click.option(
-        "--epochs",
-        type=Whole(min=1),
-        help="Passes over the documents.  [default: by corpus size with nphash]",
-    ),
-    click.option("--batch-size", type=Whole(min=1), help="Documents a step."),
-    click.option("--learning-rate", type=float, help="Step size of Adam."),
-    click.option("--seed", type=Whole(min=0), help="Same seed, same codes.  [default: 0]"),
-    click.option(
-        "-p", "parameters", metavar="NAME=VALUE", multiple=True, help="Any parameter of the method."
-    ),
-    click.option(
-        "--validation",
-        type=click.FloatRange(0, 1, max_open=True),
-        help="Share of documents that choose the best epoch, if none are marked valid; not with nphash.  "
-        "[default: 0.1]",
-    ),
-)
-_WORD_OPTIONS = (
-    click.option(
-        "--preset", type=click.Choice(["default", "vdsh"]), default="default", help="Named word settings."
-    ),
-    click.option(
-        "--weighting", type=click.Choice(["tfidf", "tf", "binary", "bm25"]), help="[default: tfidf]"
-    ),
-    click.option(
-        "--min-documents",
-        type=Whole(min=1),
-        help="Drop words in fewer documents.  [default: 3; below 50 documents 1]",
-    ),
-    click.option(
-        "--max-share",
-        type=click.FloatRange(0, 1, min_open=True),
-        help="Drop words in a larger share of documents.  [default: 0.8; below 50 documents 1]",
-    ),
-    click.option("--max-words", type=Whole(min=1), help="Most frequent words to keep.  [default: 10000]"),
-    click.option("--stop-words", metavar="NAME|FILE", help="english, none, or a file.  [default: english]"),
-    click.option("--pattern", metavar="NAME|REGEX", help="unicode, vdsh, whitespace, or a pattern of words."),
-)
-
-
-def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    def add(function: Any) -> Any:
-        for option in reversed(options):
-            function = option(function)
-        return function
-
-    return add
-
-
 HELP = """Learn codes for a corpus and make it a searchable collection.
 
 CORPUS is a file (.jsonl, .csv, .tsv, .txt with one document a line, .svm, .npz, .mtx, .mat,
 docword.*; also .gz), a folder of text files, a collection (whose documents are learned from anew),
 - for standard input, or docstrings: for the documentation of the installed Python packages.
 
-Documents marked test are left out, so that 'nphash evaluate DIR CORPUS' can ask for them.
+Documents marked test are held out, so that 'nphash evaluate DIR CORPUS' can ask for them.
 Interrupted with Ctrl-C, a fit goes on with --resume.
 
 --profile writes on standard output, part by part, how long a step takes, and how long this
@@ -127,9 +74,41 @@ machine would take at the rates it copies memory and multiplies matrices.
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Directory to make.")
 @click.option("--force", is_flag=True, help="Replace the collection, or drop the checkpoint, that is there.")
 @click.option("--resume", is_flag=True, help="Go on with an interrupted fit of the same corpus and options.")
-@_options(*_HASHER_OPTIONS)
+@click.option("--method", default="nphash", show_default=True, help="See 'nphash methods'.")
+@click.option("--bits", type=Whole(1, 4096), help="Length of a code.  [default: 32]")
+@click.option(
+    "--epochs",
+    type=Whole(min=1),
+    help="Passes over the documents.  [default: by corpus size with nphash]",
+)
+@click.option("--batch-size", type=Whole(min=1), help="Documents a step.")
+@click.option("--learning-rate", type=float, help="Step size of Adam.")
+@click.option("--seed", type=Whole(min=0), help="Same seed, same codes.  [default: 0]")
+@click.option("-p", "parameters", metavar="NAME=VALUE", multiple=True, help="Any parameter of the method.")
+@click.option(
+    "--validation",
+    type=click.FloatRange(0, 1, max_open=True),
+    help="Share of documents that choose the best epoch, if none are marked valid; not with nphash.  "
+    "[default: 0.1]",
+)
 @partial(threads_option, expose_value=True)
-@_options(*_WORD_OPTIONS)
+@click.option(
+    "--preset", type=click.Choice(["default", "vdsh"]), default="default", help="Named word settings."
+)
+@click.option("--weighting", type=click.Choice(["tfidf", "tf", "binary", "bm25"]), help="[default: tfidf]")
+@click.option(
+    "--min-documents",
+    type=Whole(min=1),
+    help="Drop words in fewer documents.  [default: 3; below 50 documents 1]",
+)
+@click.option(
+    "--max-share",
+    type=click.FloatRange(0, 1, min_open=True),
+    help="Drop words in a larger share of documents.  [default: 0.8; below 50 documents 1]",
+)
+@click.option("--max-words", type=Whole(min=1), help="Most frequent words to keep.  [default: 10000]")
+@click.option("--stop-words", metavar="NAME|FILE", help="english, none, or a file.  [default: english]")
+@click.option("--pattern", metavar="NAME|REGEX", help="unicode, vdsh, whitespace, or a pattern of words.")
 @reader_options
 @quiet_option
 @click.option("-v", "--verbose", is_flag=True, help="A line for every epoch instead of the bar.")
@@ -306,8 +285,8 @@ def summary(collection: Collection, output: Path) -> list[str]:
     if 2 * distinct < min(n, 2**collection.n_bits):
         ways = "more --bits" + (", other --epochs or another --learning-rate" if fit.get("epochs") else "")
         lines.append(
-            f"the {many(n, 'document')} have only {many(distinct, 'different code')}, and search cannot tell "
-            f"those with the same one apart: try {ways}"
+            f"the {many(n, 'document')} have only {many(distinct, 'different code')}, and search cannot "
+            f"distinguish those with the same one: try {ways}"
         )
     lines.append(
         f"{many(n, 'document')}, {many(kept, 'word')}, {collection.n_bits} bits, "

@@ -83,13 +83,7 @@ def _meaning(method: str, name: str) -> str:
 
 
 def described_parameters(docstring: str) -> dict[str, str]:
-    r"""Return what a numpydoc docstring says of each parameter; an empty one (python -OO) says nothing.
-
-    Examples
-    --------
-    >>> described_parameters("A.\n\nParameters\n----------\nk, l\n    Of both. More.\n")
-    {'k': 'Of both. More.', 'l': 'Of both. More.'}
-    """
+    r"""Return what a numpydoc docstring says of each parameter; an empty one (python -OO) says nothing."""
     _, _, rest = inspect.cleandoc(docstring).partition("Parameters\n----------\n")
     section = re.split(r"\n\n[A-Z][\w ]+\n-{3,}", rest)[0]
     found: dict[str, str] = {}
@@ -113,11 +107,6 @@ def parse(method: str, pairs: Sequence[str]) -> dict[str, Any]:
     ------
     UsageError
         For an unknown name or a value of the wrong type.
-
-    Examples
-    --------
-    >>> parse("doc2hash", ["dropout=0.1", "hidden=300,300", "training__epochs=5"])
-    {'dropout': 0.1, 'hidden': (300, 300), 'training__epochs': 5}
     """
     known = parameter_types(method)
     values = {}
@@ -143,13 +132,7 @@ def parse(method: str, pairs: Sequence[str]) -> dict[str, Any]:
 
 
 def parameter_types(method: str) -> dict[str, Any]:
-    """Return the type of every parameter of a method, those of grouped settings as ``group__name``.
-
-    Examples
-    --------
-    >>> parameter_types("doc2hash")["training__epochs"]
-    <class 'int'>
-    """
+    """Return the type of every parameter of a method, those of grouped settings as ``group__name``."""
     cls = nphash.hashers.find(method)
     hints = typing.get_type_hints(cls.__init__)
     defaults = cls()
@@ -169,23 +152,19 @@ def _is_group(name: str, names: Iterable[str]) -> bool:
     return any(other.startswith(f"{name}__") for other in names)
 
 
-def _settings_class(hint: Any) -> Any:
+def _settings_class(hint: object) -> type[Any]:
     """Return the dataclass in ``Settings | None``."""
-    return next((kind for kind in typing.get_args(hint) if kind is not type(None)), hint)
+    kinds = [kind for kind in typing.get_args(hint) or (hint,) if kind is not type(None)]
+    return kinds[0]  # type: ignore[no-any-return]
 
 
-def convert(text: str, kind: Any) -> Any:
+def convert(text: str, kind: object) -> Any:
     """Return `text` as a value of a type: number, word, True/False, None, or a tuple of such.
 
     Raises
     ------
     ValueError
         If it is none.
-
-    Examples
-    --------
-    >>> convert("1,2", tuple[int, ...]), convert("none", int | None), convert("yes", bool)
-    ((1, 2), None, True)
     """
     if kind is Any:
         return convert(text, None | bool | int | float | str)
@@ -203,13 +182,14 @@ def convert(text: str, kind: Any) -> Any:
         return _convert_tuple(text, typing.get_args(kind) or (Any, ...))
     if typing.get_origin(kind) is Callable:
         return _convert_schedule(text)
-    if kind in {int, float, str}:
-        return kind(text)
+    if kind in _PLAIN:
+        return _PLAIN[kind](text)
     raise ValueError(text)
 
 
 _WORDS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 SCHEDULES = ("Constant", "Linear", "Exponential")
+_PLAIN: dict[object, Callable[[str], Any]] = {int: int, float: float, str: str}
 _ORDER = (type(None), bool, int, float)
 
 
@@ -245,14 +225,8 @@ def _convert_schedule(text: str) -> Any:
         raise ValueError(text) from None
 
 
-def type_name(kind: Any) -> str:
-    """Return how messages call a type.
-
-    Examples
-    --------
-    >>> type_name(int | None)
-    'whole number or none'
-    """
+def type_name(kind: object) -> str:
+    """Return how messages call a type."""
     if typing.get_origin(kind) in {typing.Union, types.UnionType}:
         parts: list[Any] = [
             part
@@ -267,4 +241,10 @@ def type_name(kind: Any) -> str:
     return _NAMES.get(kind, "value")
 
 
-_NAMES = {int: "whole number", float: "number", bool: "true or false", str: "word", type(None): "none"}
+_NAMES: dict[object, str] = {
+    int: "whole number",
+    float: "number",
+    bool: "true or false",
+    str: "word",
+    type(None): "none",
+}

@@ -56,7 +56,7 @@ COMPARED = "texts compared: {:,} of {:,} documents"
 DUPLICATES = """Find groups of documents with the same or nearly the same code.
 
 A document belongs to a group if it is within --radius of any other of it, so the ends of a
-group may be further apart. The first of a group is the one added first; distances and
+group may differ in more bits. The first of a group is the one added first; distances and
 similarities (TF-IDF cosine of the texts, from 0 to 1) are from it.
 
 Codes bring together what is merely similar, short ones above all. --min-similarity divides the

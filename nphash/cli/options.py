@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial, wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import click
 
@@ -18,25 +18,6 @@ from nphash.errors import CollectionError, CorpusError, UsageError
 if TYPE_CHECKING:
     from nphash.collection import Collection
     from nphash.corpus import Document, Matrix, ReadOptions
-
-__all__ = [
-    "WORD_NAMES",
-    "Sectioned",
-    "Whole",
-    "collection_argument",
-    "documents_in_order",
-    "force_option",
-    "k_option",
-    "open_collection",
-    "quiet_option",
-    "read",
-    "read_from_arguments",
-    "reader_options",
-    "seed_option",
-    "threads_option",
-    "use_threads",
-    "wait_option",
-]
 
 Command: TypeAlias = Callable[..., None]
 AnyCommand = TypeVar("AnyCommand", bound=Callable[..., Any])
@@ -67,74 +48,35 @@ WORD_NAMES = ("preset", "weighting", "min_documents", "max_share", "max_words", 
 AT_ONCE = 1000  # documents
 
 
-class _ReaderOption(NamedTuple):
-    """An option of readers and the formats that it is for."""
-
-    declaration: str
-    only_for: tuple[str, ...]
-    attributes: dict[str, Any]
-
-    @property
-    def name(self) -> str:
-        """Return what `ReadOptions` calls it."""
-        return self.declaration.partition("/")[0][2:].replace("-", "_")
-
-
-def _reader(
-    declaration: str, help: str, only_for: tuple[str, ...] = INPUT_FORMATS, **attributes: Any
-) -> _ReaderOption:
-    return _ReaderOption(declaration, only_for, {"help": help, **attributes})
-
-
-_READER_OPTIONS = (
-    _reader(
-        "--input-format",
-        f"{', '.join(INPUT_FORMATS)}.  [default: by the suffix]",
-        metavar="NAME",
-        type=click.Choice(INPUT_FORMATS),
-    ),
-    _reader(
-        "--text-field",
-        "Field or column of the text; given several times, these are joined.  [default: text]",
-        _FIELDS,
-        metavar="NAME",
-        multiple=True,
-    ),
-    _reader("--id-field", "Field or column of the id.  [default: id]", _FIELDS, metavar="NAME"),
-    _reader("--label-field", "Field or column of labels.  [default: labels]", _FIELDS, metavar="NAME"),
-    _reader(
-        "--split-field",
-        "Field that says train, valid (also validation, val, dev, cv) or test.  [default: split]",
-        _FIELDS,
-        metavar="NAME",
-    ),
-    _reader("--encoding", "Encoding of text files.  [default: utf-8]", metavar="NAME"),
-    _reader(
-        "--on-bad-record",
-        "Stop at a document that cannot be used, or leave it out.  [default: error]",
-        _TEXTS,
-        type=click.Choice(["error", "skip"]),
-    ),
-    _reader("--columns", "Column names of a CSV or TSV file without a header.", _TABLES, metavar="A,B,..."),
-    _reader("--delimiter", "What separates cells, such as ';' or tab.", _TABLES, metavar="CHARACTER"),
-    _reader(
-        "--quote/--no-quotes",
-        "Quotes enclose cells, or are text.  [default: they enclose, between tabs if the file shows it]",
-        _TABLES,
-        default=None,
-    ),
-    _reader("--vocabulary", "Words of a matrix, one a line.", _MATRICES, metavar="FILE"),
-    _reader(
-        "--index-base",
-        "First column in svmlight files.",
-        ("svmlight",),
-        type=click.Choice(["auto", "0", "1"]),
-    ),
-)
+# An option of readers: its declaration, the formats that it is for, and what click is to know.
+_READER_OPTIONS: tuple[tuple[str, tuple[str, ...], dict[str, Any]], ...] = (
+    ("--input-format", INPUT_FORMATS, {"type": click.Choice(INPUT_FORMATS), "metavar": "NAME", "help":
+        f"{', '.join(INPUT_FORMATS)}.  [default: by the suffix]"}),
+    ("--text-field", _FIELDS, {"metavar": "NAME", "multiple": True, "help":
+        "Field or column of the text; given several times, these are joined.  [default: text]"}),
+    ("--id-field", _FIELDS, {"metavar": "NAME", "help": "Field or column of the id.  [default: id]"}),
+    ("--label-field", _FIELDS, {"metavar": "NAME", "help": "Field or column of labels.  [default: labels]"}),
+    ("--split-field", _FIELDS, {"metavar": "NAME", "help":
+        "Field that says train, valid (also validation, val, dev, cv) or test.  [default: split]"}),
+    ("--encoding", INPUT_FORMATS, {"metavar": "NAME", "help": "Encoding of text files.  [default: utf-8]"}),
+    ("--on-bad-record", _TEXTS, {"type": click.Choice(["error", "skip"]), "help":
+        "Stop at a document that cannot be used, or leave it out.  [default: error]"}),
+    ("--columns", _TABLES, {"metavar": "A,B,...", "help":
+        "Column names of a CSV or TSV file without a header."}),
+    ("--delimiter", _TABLES, {"metavar": "CHARACTER", "help": "What separates cells, such as ';' or tab."}),
+    ("--quote/--no-quotes", _TABLES, {"default": None, "help":
+        "Quotes enclose cells, or are text.  [default: they enclose, between tabs if the file shows it]"}),
+    ("--vocabulary", _MATRICES, {"metavar": "FILE", "help": "Words of a matrix, one a line."}),
+    ("--index-base", ("svmlight",), {"type": click.Choice(["auto", "0", "1"]), "help":
+        "First column in svmlight files."}),
+)  # fmt: skip
+_READER_NAMES = {
+    option.partition("/")[0][2:].replace("-", "_"): formats for option, formats, _ in _READER_OPTIONS
+}
 
 _READER = "Reading the corpus"
 _WORDS = "Words"
-_SECTIONS = {option.name: _READER for option in _READER_OPTIONS} | dict.fromkeys(WORD_NAMES, _WORDS)
+_SECTIONS = dict.fromkeys(_READER_NAMES, _READER) | dict.fromkeys(WORD_NAMES, _WORDS)
 
 
 class Whole(click.IntRange):
@@ -182,7 +124,7 @@ def reader_options(function: Command) -> Command:
 
     @wraps(function)
     def command(*args: Any, **values: Any) -> None:
-        given = {option.name: values.pop(option.name) for option in _READER_OPTIONS}
+        given = {name: values.pop(name) for name in _READER_NAMES}
         fields = given["text_field"]
         given["text_field"] = fields if len(fields) > 1 else next(iter(fields), None)
         given["delimiter"] = _one_character(given["delimiter"])
@@ -194,8 +136,8 @@ def reader_options(function: Command) -> Command:
         reading = nphash.corpus.ReadOptions(**given, given=frozenset(given), tell=report)
         return function(*args, reading=reading, **values)
 
-    for option in reversed(_READER_OPTIONS):
-        command = click.option(option.declaration, **option.attributes)(command)
+    for option, _, settings in reversed(_READER_OPTIONS):
+        command = click.option(option, **settings)(command)
     return command
 
 
@@ -316,14 +258,14 @@ def _stored(directory: Path) -> Iterator[Document]:
 def _check_options(name: str, reading: ReadOptions) -> None:
     """Refuse options that would be accepted and ignored."""
     usual = nphash.corpus.ReadOptions()
-    for option in _READER_OPTIONS:
-        if option.only_for == INPUT_FORMATS or getattr(reading, option.name) == getattr(usual, option.name):
-            continue
-        if name not in option.only_for:
-            raise UsageError(
-                f"--{option.name.replace('_', '-')} is not for {name}",
-                f"it is for {', '.join(option.only_for)}",
-            )
+    for option, formats in _READER_NAMES.items():
+        if (
+            formats != INPUT_FORMATS
+            and name not in formats
+            and getattr(reading, option) != getattr(usual, option)
+        ):
+            shown = option.replace("_", "-")
+            raise UsageError(f"--{shown} is not for {name}", f"it is for {', '.join(formats)}")
 
 
 def read_from_arguments(given: tuple[str, ...]) -> Iterator[str]:

@@ -26,32 +26,6 @@ import click
 
 from nphash.errors import InputError, UsageError
 
-__all__ = [
-    "FORMATS",
-    "Writer",
-    "begin_line",
-    "bold",
-    "chosen_format",
-    "clean",
-    "echo",
-    "echo_table",
-    "fit_width",
-    "format_option",
-    "highlight",
-    "many",
-    "note",
-    "note_wordless",
-    "output_file",
-    "printable",
-    "refuse_existing",
-    "snippet",
-    "table",
-    "terminal_width",
-    "use_color",
-    "width",
-    "write_records",
-]
-
 FORMATS = ("table", "jsonl", "csv")
 RAW_CSV = "raw csv"
 ELLIPSIS = "\u2026"
@@ -69,24 +43,12 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what begins a formula where a tab
 
 
 def printable(text: str) -> str:
-    r"""Return `text` with control characters, but for line ends and tabs, as visible escapes.
-
-    Examples
-    --------
-    >>> printable("a\x1b[31m\u202eb")
-    'a\\x1b[31m\\u202eb'
-    """
+    """Return `text` with control characters, but for line ends and tabs, as visible escapes."""
     return _CONTROL.sub(lambda found: found[0].encode("unicode_escape", "surrogatepass").decode(), text)
 
 
 def clean(text: str) -> str:
-    r"""Return `text` on one line without control characters: a document must not drive the terminal.
-
-    Examples
-    --------
-    >>> clean("two\n  lines \x1b[31mred")
-    'two lines [31mred'
-    """
+    """Return `text` on one line without control characters: a document must not drive the terminal."""
     spaced = "".join(" " if unicodedata.category(char) in {"Cc", "Zl", "Zp"} else char for char in text)
     kept = "".join(
         char for char in spaced if unicodedata.category(char) not in {"Cf", "Cs"} or char == "\u200d"
@@ -112,13 +74,7 @@ def begin_line() -> None:
 
 
 def many(number: int, noun: str) -> str:
-    """Return the number and what is counted.
-
-    Examples
-    --------
-    >>> many(1, "document"), many(2000, "document")
-    ('1 document', '2,000 documents')
-    """
+    """Return the number and what is counted."""
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
@@ -149,13 +105,7 @@ def bold(text: str, code: int = 1) -> str:
 
 
 def width(text: str) -> int:
-    """Return how many columns a terminal needs for `text`.
-
-    Examples
-    --------
-    >>> width("abc"), width("\u6771\u4eac"), width("e\u0301")
-    (3, 4, 1)
-    """
+    """Return how many columns a terminal needs for `text`."""
     if text.isascii():
         return len(text)
     return sum(map(_char_width, text))
@@ -168,15 +118,7 @@ def _char_width(char: str) -> int:
 
 
 def fit_width(text: str, columns: int, keep_end: bool = False) -> str:
-    """Shorten `text` to at most `columns`, marking the cut by an ellipsis; `keep_end` cuts at the front.
-
-    Examples
-    --------
-    >>> fit_width("a long word", 7)
-    'a long\u2026'
-    >>> fit_width("folder/file.txt", 9, keep_end=True)
-    '\u2026file.txt'
-    """
+    """Shorten `text` to at most `columns`, marking the cut by an ellipsis; `keep_end` cuts at the front."""
     if width(text) <= columns:
         return text
     kept, used = [], 1
@@ -191,13 +133,7 @@ def fit_width(text: str, columns: int, keep_end: bool = False) -> str:
 
 
 def snippet(text: str, words: Iterable[str], columns: int) -> str:
-    """Return a piece of `text` of at most `columns`: the one that shows most of `words`, else its beginning.
-
-    Examples
-    --------
-    >>> snippet("one two three four five six", ["five"], 14)
-    '\u2026four five six'
-    """
+    """Return a piece of `text` of at most `columns`: that with most of `words`, else its beginning."""
     text = clean(text[:LONGEST])
     if width(text) <= columns:
         return text
@@ -213,7 +149,7 @@ def snippet(text: str, words: Iterable[str], columns: int) -> str:
             best, most = first, shown
     if best is None:
         return fit_width(text, columns)
-    # Some room goes to what stands before the word, from the start of a word on.
+    # Some columns go to what stands before the word, from the start of a word on.
     start = max(0, best.start() - columns // 4)
     start = text.find(" ", start, best.start()) + 1 or best.start()
     if width(text[start:]) < columns:  # the text ends first: show more of what comes before
@@ -241,13 +177,7 @@ def _pattern(words: Iterable[str]) -> re.Pattern[str] | None:
 
 
 def table(rows: Sequence[Sequence[str]], right: Sequence[bool]) -> list[str]:
-    """Return lines with aligned columns, each cell `printable`; `right` says which go to the right.
-
-    Examples
-    --------
-    >>> table([["name", "n"], ["a", "10"]], [False, True])
-    ['name   n', 'a     10']
-    """
+    """Return lines with aligned columns, each cell `printable`; `right` says which go to the right."""
     if not rows:
         return []
     rows = [[" ".join(printable(cell).splitlines()) for cell in row] for row in rows]
@@ -341,7 +271,7 @@ class Writer:
         else:
             self._row([self._cell(record.get(name)) for name in self.fields])
 
-    def _row(self, cells: Sequence[str | float]) -> None:
+    def _row(self, cells: Sequence[object]) -> None:
         line = io.StringIO()
         csv.writer(line, lineterminator="\n").writerow(cells)
         text = line.getvalue()
@@ -349,7 +279,7 @@ class Writer:
             printable(text) if self.file is None and sys.stdout.isatty() else text, self.file, nl=False
         )
 
-    def _cell(self, value: Any) -> str | float:
+    def _cell(self, value: object) -> object:
         if isinstance(value, Mapping):
             value = " ".join(f"{name}={item}" for name, item in value.items())
         elif isinstance(value, (list, tuple)):
@@ -359,7 +289,7 @@ class Writer:
         return "" if value is None or _finite(value) is None else value
 
 
-def _finite(value: Any) -> Any:
+def _finite(value: object) -> object:
     """JSON has no NaN."""
     return None if isinstance(value, float) and not math.isfinite(value) else value
 

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from nphash.engine.profiling import Profile
     from nphash.hashers import Progress
 
-__all__ = ["FitProgress", "compared", "counted", "counted_documents", "describe"]
-
 T = TypeVar("T")
 
 SECONDS_BETWEEN_UPDATES = 0.1
@@ -30,7 +28,7 @@ SECONDS_BETWEEN_UPDATES = 0.1
 # compile kernels.
 ENOUGH, LEAST = 0.01, 3
 
-# Of the bar, in characters: on a terminal of so many columns the longer one leaves room for all figures.
+# Of the bar, in characters: on a terminal of so many columns all figures fit beside the longer one.
 WIDTHS = (10, 24)
 WIDE = 110
 
@@ -92,14 +90,14 @@ def _figures(progress: Progress) -> list[str]:
     return parts
 
 
-def _fitting(progress: Progress, seconds_left: float, room: int) -> str:
+def _fitting(progress: Progress, seconds_left: float, columns: int) -> str:
     """Return epoch, figures and time left in so many characters; the least of the figures go first."""
     figures = _figures(progress)
     left = [f"{_clock(seconds_left)} left"] if math.isfinite(seconds_left) else []
     while True:
         text = f"{progress.epoch}/{progress.epochs}  {', '.join(figures + left)}"
-        if len(text) <= room or not figures:
-            return text[: max(room, 0)]
+        if len(text) <= columns or not figures:
+            return text[: max(columns, 0)]
         figures.pop(1 if len(figures) > 2 else 0)
 
 
@@ -224,8 +222,8 @@ class FitProgress:
         self._bar.pos += step
         if now - self._drawn > SECONDS_BETWEEN_UPDATES or done >= progress.epochs * progress.steps:
             self._drawn = now
-            room = _columns() - self._bar.width - len("fit  []  100%  ")
-            self._bar.current_item = _fitting(progress, self._seconds_left(progress), room)
+            columns = _columns() - self._bar.width - len("fit  []  100%  ")
+            self._bar.current_item = _fitting(progress, self._seconds_left(progress), columns)
             self._bar.render_progress()
 
     def _seconds_left(self, progress: Progress) -> float:

@@ -288,16 +288,16 @@ class HitTable:
 
     def lines(self) -> Iterator[str]:
         """Yield the heading, then for each hit its line with the text below it."""
-        room = self.columns - NUMBERS
+        columns = self.columns - NUMBERS
         rows = [("rank", "dist", "sim", "id", "labels")]
         for hit in self.hits:
-            id_ = fit_width(clean(hit.id), room * 2 // 3, keep_end=True)
+            id_ = fit_width(clean(hit.id), columns * 2 // 3, keep_end=True)
             rows.append((str(hit.rank), str(hit.distance), f"{hit.similarity:.2f}", id_, self._labels(hit)))
         heading, *lines = table(rows, [True, True, True, False, False])
         yield bold(heading, 2)
         for hit, line in zip(self.hits, lines, strict=True):
             text = hit.document.text
-            shown = (clean(text) if self.full_text else snippet(text, self.words, room)) or "(no text)"
+            shown = (clean(text) if self.full_text else snippet(text, self.words, columns)) or "(no text)"
             shown = highlight(shown, self.words) if use_color() else shown
             yield f"{fit_width(line, self.columns)}\n{' ' * NUMBERS}{shown}"
 

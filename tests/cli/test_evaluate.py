@@ -43,7 +43,7 @@ def test_marked_documents_of_a_corpus_are_asked(path, tmp_path):
 def test_unmarked_documents_are_all_asked(path, tmp_path):
     result = run("evaluate", path, write_jsonl(tmp_path / "q.jsonl", documents(6, start=28)))
     assert jsonl(result.out)[0]["n_queries"] == 6
-    assert "2 queries are documents of the collection, each left out" in result.err
+    assert "2 queries are documents of the collection, each excluded" in result.err
 
 
 def test_it_is_always_the_hamming_order(path, tmp_path, monkeypatch):
@@ -74,7 +74,7 @@ def test_unlabelled_queries_are_left_out(path, tmp_path):
     with queries.open("a", encoding="utf-8") as file:
         file.write('{"id": "x", "text": "gold"}\n')
     result = run("evaluate", path, queries)
-    assert "1 query has no label and was left out" in result.err and jsonl(result.out)[0]["n_queries"] == 3
+    assert "1 query has no label and was skipped" in result.err and jsonl(result.out)[0]["n_queries"] == 3
 
 
 def test_labels_of_another_kind_are_said(path, tmp_path):
@@ -93,7 +93,7 @@ def test_a_query_does_not_find_itself(path, tmp_path):
     after = jsonl(result.out)[0]
     for name in ("precision", "precision_by_order", "recall", "map", "ndcg", "precision_radius_2"):
         assert after[name] == pytest.approx(before[name]), name
-    assert "1 query is a document of the collection, each left out" in result.err
+    assert "1 query is a document of the collection, each excluded" in result.err
 
 
 def test_a_line_of_another_file_is_another_document(path, tmp_path):

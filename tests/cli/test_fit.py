@@ -90,14 +90,14 @@ def test_what_a_fit_that_keeps_its_last_epoch_says(corpus, tmp_path):
     assert record["epochs"] == 2 and "best_epoch" not in record and "fit_epoch" not in record
 
 
-def test_codes_that_are_all_alike_are_told(tmp_path):
-    alike = [replace(document, text="gold ore") for document in documents(60)]
-    corpus = write_jsonl(tmp_path / "c.jsonl", alike)
+def test_codes_that_are_all_the_same_are_reported(tmp_path):
+    same_text = [replace(document, text="gold ore") for document in documents(60)]
+    corpus = write_jsonl(tmp_path / "c.jsonl", same_text)
     result = run("fit", corpus, "-o", tmp_path / "c", "--method", "sign", "--max-share", "1")
-    assert "60 documents have only 1 different code, " in result.err and "try other --bits" in result.err
+    assert "60 documents have only 1 different code, " in result.err and "try more --bits" in result.err
     assert "32 bits, 1 different code; " in result.err
     result = run("fit", corpus, "-o", tmp_path / "d", *SMALL, "--epochs", "1", "--max-share", "1")
-    assert "try other --bits, --epochs or --learning-rate" in result.err
+    assert "try more --bits, other --epochs or another --learning-rate" in result.err
 
 
 def test_few_codes_are_no_fault_where_there_are_only_a_few(tmp_path):

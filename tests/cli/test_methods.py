@@ -169,3 +169,10 @@ def test_meanings_are_those_of_docstrings():
     both = "Of both, in two lines. And a paragraph."
     assert described_parameters(docstring) == {"first": both, "second": both, "third": "With code."}
     assert described_parameters("") == {}
+
+
+def test_texts_as_parameters():
+    given = ["dropout=0.1", "hidden=300,300", "training__epochs=5"]
+    assert parse("doc2hash", given) == {"dropout": 0.1, "hidden": (300, 300), "training__epochs": 5}
+    assert parameter_types("doc2hash")["training__epochs"] is int
+    assert type_name(int | None) == "whole number or none"

@@ -115,7 +115,7 @@ def test_help_has_sections_and_no_arguments_among_the_options():
     assert "x>=1" not in text
 
 
-def test_bounds_are_told_when_they_are_broken():
+def test_bounds_are_named_when_they_are_broken():
     whole = options.Whole(1, 5)
     assert whole.convert("3", None, None) == 3
     with pytest.raises(click.BadParameter, match="6"):

@@ -157,3 +157,16 @@ def test_no_color_in_a_pipe(monkeypatch):
 def test_terminal_width(monkeypatch):
     monkeypatch.setenv("COLUMNS", "77")
     assert output.terminal_width() == 77
+
+
+def test_numbers_of_things():
+    assert output.many(1, "document") == "1 document" and output.many(2000, "document") == "2,000 documents"
+    assert output.many(0, "bit") == "0 bits"
+
+
+def test_shortened_text():
+    assert output.fit_width("a long word", 7) == "a long\u2026"
+    assert output.fit_width("folder/file.txt", 9, keep_end=True) == "\u2026file.txt"
+    assert output.snippet("one two three four five six", ["five"], 14) == "\u2026four five six"
+    assert output.printable("a\x1b[31m\u202eb\n\t") == "a\\x1b[31m\\u202eb\n\t"
+    assert output.clean("two\n  lines \x1b[31mred") == "two lines [31mred"

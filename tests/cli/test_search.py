@@ -150,7 +150,7 @@ def test_a_document_without_a_known_word_is_like_none(path):
     assert (result.code, result.out) == (0, "") and "no word of 'like stdin:1' is known" in result.err
 
 
-def test_an_empty_collection_is_told(path):
+def test_an_empty_collection_is_reported(path):
     run("remove", path, *(f"d{i}" for i in range(30)))
     result = run("search", path, QUERY)
     assert (result.code, result.out) == (0, "") and result.err == f"note: the collection {path} is empty\n"
