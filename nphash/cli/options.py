@@ -180,7 +180,7 @@ def reader_options(function: Command) -> Command:
         reading = ReadOptions(
             **given,
             given=frozenset(given),
-            tell=partial(_tell, quiet=values.get("quiet", False)),
+            report=partial(_report, quiet=values.get("quiet", False)),
         )
         return function(*args, reading=reading, **values)
 
@@ -200,8 +200,8 @@ def _one_character(delimiter: str | None) -> str | None:
     return delimiter
 
 
-def _tell(message: str, quiet: bool) -> None:
-    """Say what was left out of a corpus, where the count of documents may stand on the terminal."""
+def _report(message: str, quiet: bool) -> None:
+    """Say what was skipped of a corpus, where the count of documents may stand on the terminal."""
     note(("\r" if sys.stderr.isatty() else "") + message, quiet)
 
 
@@ -269,15 +269,15 @@ def read(
         For an option that says nothing about this kind of source.
     """
     from nphash.corpus import detect_format, is_matrix, read_documents, read_matrix
-    from nphash.corpus.own import is_collection
+    from nphash.corpus.folder import is_collection
 
     if reading.input_format is None and is_collection(source):
         _check_options("a collection", reading)
         return _stored(Path(source))
     if corpus:
-        from nphash.corpus.remembering import recall
+        from nphash.corpus.read import with_kept_options
 
-        reading = recall(source, reading, corpus)
+        reading = with_kept_options(source, reading, corpus)
     name = detect_format(source, reading)
     _check_options(name, reading)
     if is_matrix(name):

@@ -108,7 +108,7 @@ def own_numbers(collection: Collection, queries: Sequence[Document]) -> Numbers:
     for row, number, text in zip(
         there, np.searchsorted(collection.segments.live_positions(), positions).tolist(), texts, strict=True
     ):
-        if not queries[row].made_up or storable(queries[row].text) == text:
+        if not queries[row].generated_id or storable(queries[row].text) == text:
             numbers[row] = number
     return numbers
 

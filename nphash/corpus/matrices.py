@@ -48,7 +48,7 @@ def finish(X: Any, source: str, options: ReadOptions, vocabulary: list[str] | No
     X
         Any SciPy sparse matrix or array.
     source
-        For messages and for the made-up ids ``name:row`` (rows count from 1).
+        For messages and for the generated ids ``name:row`` (rows count from 1).
     options
         Its ``vocabulary`` file is read if given.
     vocabulary
@@ -79,7 +79,7 @@ def finish(X: Any, source: str, options: ReadOptions, vocabulary: list[str] | No
     X.eliminate_zeros()
     name, n = stem(source), X.shape[0]
     ids = [f"{name}:{row}" for row in range(1, n + 1)]
-    return Matrix(X, ids, [()] * n, [""] * n, vocabulary, made_up=True)
+    return Matrix(X, ids, [()] * n, [""] * n, vocabulary, generated_id=True)
 
 
 def checked_csr(X: Any, source: str) -> Any:

@@ -23,9 +23,8 @@ from typing import Any
 
 import numpy as np
 
-from nphash.corpus.labels import label_matrix
 from nphash.corpus.read import read_documents
-from nphash.corpus.records import Document, ReadOptions, show
+from nphash.corpus.records import Document, ReadOptions, label_matrix, show
 from nphash.errors import CorpusError
 from nphash.text.vectorizer import Vectorizer, VectorizerSettings
 
