@@ -19,16 +19,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nphash.core.typing import Array
 from nphash.errors import InputError
 
 __all__ = ["WEIGHTINGS", "Counts", "Statistics", "binary", "bm25", "tf", "tfidf", "weigh"]
-
-Array = NDArray[Any]
 
 
 class Counts(NamedTuple):
