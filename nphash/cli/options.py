@@ -73,7 +73,11 @@ _READER_OPTIONS = (
         metavar="NAME",
         help="Field that says train, valid (also validation, val, dev, cv) or test.  [default: split]",
     ),
-    click.option("--encoding", metavar="NAME", help="Encoding of text files.  [default: utf-8]"),
+    click.option(
+        "--encoding",
+        metavar="NAME",
+        help="Encoding of text files; of NAME,NAME the first that fits.  [default: utf-8]",
+    ),
     click.option(
         "--on-bad-record",
         type=click.Choice(["error", "skip"]),
@@ -105,17 +109,6 @@ _READER_NAMES = (
     "vocabulary",
     "index_base",
 )
-
-
-_FIELDS = ("jsonl", "csv", "tsv")
-_TEXTS = (*_FIELDS, "lines", "folder")
-_ONLY_FOR = {
-    **dict.fromkeys(("text_field", "id_field", "label_field", "split_field"), _FIELDS),
-    "on_bad_record": _TEXTS,
-    **dict.fromkeys(("columns", "delimiter", "quote"), ("csv", "tsv")),
-    "vocabulary": ("svmlight", "npz", "mtx", "uci", "mat"),
-    "index_base": ("svmlight",),
-}
 
 
 _READER = "Reading the corpus"
@@ -305,12 +298,12 @@ def _stored(directory: Path) -> Iterator[Document]:
 def _check_options(name: str, reading: ReadOptions) -> None:
     """Refuse options that would be accepted and ignored."""
     from nphash.corpus import ReadOptions
+    from nphash.corpus.read import OPTION_FORMATS
     from nphash.errors import UsageError
 
     usual = ReadOptions()
-    for option in _READER_NAMES:
-        wanted = _ONLY_FOR.get(option)
-        if wanted is None or getattr(reading, option) == getattr(usual, option):
+    for option, wanted in OPTION_FORMATS.items():
+        if getattr(reading, option) == getattr(usual, option):
             continue
         if name not in wanted:
             raise UsageError(

@@ -110,7 +110,7 @@ class _Header:
 
 
 def read_matrix_market(source: str, options: ReadOptions) -> Matrix:
-    """Read a matrix in coordinate or array form; values are real, whole or left out (pattern).
+    """Read a matrix in coordinate or array form; values are real, whole or missing (pattern).
 
     Raises
     ------

@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from nphash.core.typing import CSR
 from nphash.corpus.read import read_documents
 from nphash.corpus.records import Document, ReadOptions, label_matrix, show
 from nphash.errors import CorpusError
@@ -80,7 +81,7 @@ class Prepared:
         Document ids, one a row.
     """
 
-    X_train: Any
+    X_train: Any  # SciPy's CSR matrices
     y_train: Any
     X_valid: Any
     y_valid: Any
@@ -177,8 +178,9 @@ def _assemble(train: list[Document], test: list[Document], recipe: Recipe) -> Pr
     )
 
 
-def _drop_by_length(documents: list[Document], counts: Any, recipe: Recipe) -> tuple[list[Document], Any]:
-    lengths = np.asarray(counts.sum(axis=1)).ravel()
+def _drop_by_length(documents: list[Document], counts: CSR, recipe: Recipe) -> tuple[list[Document], CSR]:
+    rows = np.repeat(np.arange(len(documents)), np.diff(counts.indptr))
+    lengths = np.bincount(rows, weights=counts.data, minlength=len(documents))
     kept = np.flatnonzero((lengths >= recipe.least) & (lengths <= recipe.most))
     if len(kept) == 0:
         raise CorpusError(

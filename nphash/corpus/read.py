@@ -17,6 +17,7 @@ from nphash.errors import CorpusError
 
 __all__ = [
     "FORMATS",
+    "OPTION_FORMATS",
     "detect_format",
     "is_matrix",
     "kept_options",
@@ -56,6 +57,16 @@ _MATRIX_READERS = {
     "mtx": "matrix_text.read_matrix_market",
     "uci": "matrix_text.read_uci",
     "mat": "matlab.read",
+}
+_FILES_OF_TEXT = tuple(name for name in _TEXT_READERS if name != "docstrings")
+
+#: Options that not all formats have, and those that do.
+OPTION_FORMATS: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("text_field", "id_field", "label_field", "split_field"), ("jsonl", "csv", "tsv")),
+    **dict.fromkeys(("columns", "delimiter", "quote"), ("csv", "tsv")),
+    "on_bad_record": _FILES_OF_TEXT,
+    "vocabulary": tuple(_MATRIX_READERS),
+    "index_base": ("svmlight",),
 }
 _SUFFIXES = {
     **dict.fromkeys((".jsonl", ".ndjson", ".json"), "jsonl"),
@@ -225,15 +236,9 @@ def _not_empty(documents: Iterator[Document], source: str) -> Iterator[Document]
 
 # ---------------------------------------------------------------------- options kept with a collection
 
-# Options that a collection keeps, given or guessed, and the formats in which each can mean the same again.
-_FIELDS = ("jsonl", "csv", "tsv")
-_TEXTS = (*_FIELDS, "lines", "folder", "svmlight")
-_KEPT = {
-    "encoding": _TEXTS,
-    **dict.fromkeys(("text_field", "id_field", "label_field", "split_field"), _FIELDS),
-    **dict.fromkeys(("columns", "delimiter", "quote"), ("csv", "tsv")),
-    **dict.fromkeys(("index_base", "n_columns"), ("svmlight",)),
-}
+# What a collection keeps, given or guessed, and the formats in which it can mean the same again.
+_KEPT = {"encoding": (*_FILES_OF_TEXT, "svmlight"), "n_columns": ("svmlight",)} | OPTION_FORMATS
+del _KEPT["on_bad_record"], _KEPT["vocabulary"]
 # Dialects are those of one format; names of fields are the same in all.
 _SAME_FORMAT = ("columns", "delimiter", "quote")
 _USUAL = ReadOptions()
