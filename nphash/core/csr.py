@@ -52,7 +52,7 @@ def to_csr(X: MatrixLike, name: str, dtype: npt.DTypeLike | None = None) -> Any:
     Returns
     -------
     scipy.sparse.csr_matrix
-        Indices and pointers are int32 or int64; entries beyond the last pointer are left out.
+        Indices and pointers are int32 or int64; entries beyond the last pointer are dropped.
 
     Raises
     ------

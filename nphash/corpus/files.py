@@ -65,10 +65,7 @@ HEAD = 2**16
 def open_bytes(source: str | Path) -> Iterator[IO[bytes]]:
     """Open a file, or standard input for ``"-"``, and unpack gzip, whatever the file is called.
 
-    Raises
-    ------
-    CorpusError
-        For whatever can go wrong with a file, also while it is being read inside the block.
+    CorpusError for whatever can go wrong with a file, also while it is being read inside the block.
     """
     with translate_errors(source):
         if str(source) == "-":
@@ -211,19 +208,8 @@ def _looks_wide(head: bytes) -> str:
 class Decoder:
     """Decode pieces of text in the first encoding that fits, and report which may be misread.
 
-    Parameters
-    ----------
-    options
-        Its encodings.
-    one, several
-        What a piece is called, and several of them.
-    together
-        Whether all pieces are of one encoding, so that one that is no UTF-8 shows that none is.
-
-    Raises
-    ------
-    CorpusError
-        For an encoding that there is not.
+    Pieces are called ``one`` and ``several``; where they are of one encoding (``together``), one that is no
+    UTF-8 shows that none is. CorpusError for an encoding that there is not.
     """
 
     def __init__(self, options: ReadOptions, one: str, several: str, together: bool = False) -> None:
@@ -257,12 +243,10 @@ class Decoder:
                 return text
             raise error
         if not self._is_mixed and not raw.isascii():
-            try:
-                raw.decode("utf-8")
-            except UnicodeDecodeError:
-                self._is_mixed = self._together
-            else:
+            if _is_utf_8(raw):
                 self._misread.add(name)
+            else:
+                self._is_mixed = self._together
         return text
 
     def report(self) -> None:
@@ -281,10 +265,7 @@ def numbered_lines(
     the end closes the generator, and with it the file. A line that does not fit the encoding goes to
     ``skipped`` where that takes it.
 
-    Raises
-    ------
-    CorpusError
-        When the file cannot be read or is no text, a line is too long, or bytes do not fit the encoding.
+    CorpusError when the file cannot be read or is no text, a line is too long, or bytes do not fit.
     """
     decoder = Decoder(options, f"line of {show(source)}", f"lines of {show(source)}", together=True)
     with open_bytes(source) as stream:
@@ -335,6 +316,14 @@ def _other_lines(
     if length:
         line = "".join(waiting).rstrip("\r")
         yield number, line.removeprefix("\ufeff") if number == 1 else line
+
+
+def _is_utf_8(raw: bytes) -> bool:
+    try:
+        raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def decode(raw: bytes, source: str | Path, options: ReadOptions, decoder: Decoder | None = None) -> str:

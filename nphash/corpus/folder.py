@@ -32,11 +32,8 @@ def read(source: str, options: ReadOptions) -> Iterator[Document]:
     part of the data (``train`` and ``test``, or ``20news-bydate-train`` ...), the name gives the
     split and the next subfolder the class.
 
-    Raises
-    ------
-    CorpusError
-        Naming the file that cannot be read or is text of another encoding. If the folder itself holds
-        tables or JSON lines, unless the format is given: these are corpora, not documents.
+    CorpusError names the file that cannot be read or is text of another encoding; also if the folder itself
+    holds tables or JSON lines, unless the format is given: these are corpora, not documents.
     """
     root = Path(source)
     has_splits = _check_folder(root, options)

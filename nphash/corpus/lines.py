@@ -25,10 +25,8 @@ LOOKED_AT = 100  # lines
 def read_lines(source: str, options: ReadOptions) -> Iterator[Document]:
     """Yield one document a line; blank lines are skipped, but counted in the generated ids.
 
-    Raises
-    ------
-    CorpusError
-        When the file cannot be read or decoded, or begins like JSON and the format is not given.
+    CorpusError for a file that cannot be decoded, or begins like JSON while the format is not given. Lines
+    that all have as many cells are reported: the file may be a table.
     """
     name, skipped = stem(source), Skipped(options)
     is_guessed, seen = options.input_format is None, list[str]()
@@ -82,10 +80,7 @@ def looks_like_json(head: str) -> bool:
 def read_jsonl(source: str, options: ReadOptions) -> Iterator[Document]:
     """Yield the documents of a JSON lines file; blank lines are skipped.
 
-    Raises
-    ------
-    CorpusError
-        Naming file and line, for broken JSON, a missing or unusable field, or a repeated id.
+    CorpusError, naming file and line, for broken JSON, a missing or unusable field, or a repeated id.
     """
     ids, name, skipped, first = UniqueIds(source), stem(source), Skipped(options), True
     for number, line in numbered_lines(source, options, skipped):
@@ -134,21 +129,8 @@ def make_document(
 ) -> Document:
     """Build a document from the named values of a JSON object or a row of a table.
 
-    Parameters
-    ----------
-    fields
-        The values by name.
-    where
-        File and line, for messages.
-    generated_id
-        The id when the input has none.
-    options
-        Names of the fields.
-
-    Raises
-    ------
-    CorpusError
-        When a field is missing or of an unusable type.
+    ``where`` is file and line, ``generated_id`` the id when the input has none; ``options`` name the fields.
+    CorpusError when one is missing or of an unusable type.
 
     Examples
     --------

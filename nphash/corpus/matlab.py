@@ -38,12 +38,8 @@ _SPLITS = {"train": "train", "cv": "valid", "test": "test"}
 def read(source: str, options: ReadOptions) -> Matrix:
     """Read all parts, one below the other; ``splits`` says which, ids are ``train:1`` and so on.
 
-    Labels are the column numbers of an indicator matrix, or the values of a column of classes.
-
-    Raises
-    ------
-    CorpusError
-        For a damaged file, HDF5 (MATLAB's ``-v7.3``), missing variables or sizes that do not agree.
+    Labels are the column numbers of an indicator matrix, or the values of a column of classes. CorpusError
+    for a damaged file, HDF5 (MATLAB's ``-v7.3``), missing variables or sizes that do not agree.
     """
     if source == "-":
         raise CorpusError("MATLAB files cannot be read from standard input", "give a path")

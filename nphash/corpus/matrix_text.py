@@ -112,10 +112,7 @@ class _Header:
 def read_matrix_market(source: str, options: ReadOptions) -> Matrix:
     """Read a matrix in coordinate or array form; values are real, whole or missing (pattern).
 
-    Raises
-    ------
-    CorpusError
-        For a file that is not Matrix Market, is damaged, or whose header cannot be true.
+    CorpusError for a file that is not Matrix Market, is damaged, or whose header cannot be true.
     """
     check_file(source, "Matrix Market")
     plain = replace(options, encoding="latin-1", max_document_bytes=2**20)
@@ -182,11 +179,8 @@ def _matrix_market_body(lines: Iterator[tuple[int, str]], header: _Header, sourc
 def read_uci(source: str, options: ReadOptions) -> Matrix:
     """Read a docword file, and the vocabulary beside it if there is one.
 
-    Raises
-    ------
-    CorpusError
-        Naming file and line: sizes that are not true, triplets that are no whole numbers, numbers
-        out of range, a vocabulary of another length.
+    CorpusError for sizes that are not true, triplets that are no whole numbers or out of range, or a
+    vocabulary of another length.
     """
     check_file(source, "UCI")
     with closing(numbered_lines(source, options)) as lines:
@@ -227,12 +221,8 @@ def _uci_vocabulary(source: str, options: ReadOptions) -> list[str] | None:
 def read_svmlight(source: str, options: ReadOptions) -> Matrix:
     """Read a whole file; several labels are separated by commas, ``qid:`` and comments are skipped.
 
-    The first column is number 1 unless a 0 occurs or ``options.index_base`` says otherwise.
-
-    Raises
-    ------
-    CorpusError
-        Naming file and line, for anything that is no ``index:value`` pair.
+    The first column is number 1 unless a 0 occurs or ``options.index_base`` says otherwise. CorpusError,
+    naming file and line, for anything that is no ``index:value`` pair.
     """
     if options.index_base not in {"auto", "0", "1"}:
         raise CorpusError(f"{options.index_base!r} is no index base", 'choose "auto", "0" or "1"')
@@ -305,13 +295,13 @@ def _svmlight_matrix(
 
 
 def _wrong_pair(pairs: str, where: str) -> CorpusError:
-    for pair in pairs.split():
-        index, _, value = pair.partition(":")
-        try:
-            float(value)
-            correct = index.isdecimal() and index.isascii() and len(index) <= 18
-        except ValueError:
-            correct = False
-        if not correct:
-            return CorpusError(f"{where}: {pair[:50]!r} is no index:value pair", "correct the line")
-    return CorpusError(f"{where} is no list of index:value pairs", "correct the line")
+    wrong = next((pair for pair in pairs.split() if not _is_pair(pair)), pairs)
+    return CorpusError(f"{where}: {wrong[:50]!r} is no index:value pair", "correct the line")
+
+
+def _is_pair(pair: str) -> bool:
+    try:
+        float(pair.partition(":")[2])
+    except ValueError:
+        return False
+    return _pairs(pair) is not None

@@ -34,21 +34,11 @@ __all__ = ["RECIPES", "Prepared", "Recipe", "is_validation", "prepare"]
 
 @dataclass(frozen=True)
 class Recipe:
-    """What differs between the corpora.
-
-    Parameters
-    ----------
-    settings
-        Of the vectorizer.
-    n_labels
-        How many of the most frequent labels count; None: all of the training part.
-    least, most
-        Numbers of word occurrences a document must have.
-    """
+    """Choices that differ between the corpora."""
 
     settings: VectorizerSettings
-    n_labels: int | None = None
-    least: int = 6
+    n_labels: int | None = None  # how many of the most frequent labels count; None: all of the training part
+    least: int = 6  # word occurrences a document must have
     most: int = 500
 
 
@@ -129,7 +119,7 @@ def prepare(
 
 
 def is_validation(id: str) -> bool:
-    """Tell whether a held-out document is for validation: whether the SHA-256 of its id is even.
+    """Return whether a held-out document is for validation: whether the SHA-256 of its id is even.
 
     Examples
     --------

@@ -127,7 +127,7 @@ def detect_format(source: str, options: ReadOptions | None = None) -> str:
         return "uci"
     if Path(name).suffix not in _SUFFIXES:
         _refuse_packed(source)
-        problem = f"the name of {source} does not tell its format"
+        problem = f"the name of {source} does not show its format"
         raise CorpusError(problem, f"give --input-format: {', '.join(FORMATS)}")
     return _SUFFIXES[Path(name).suffix]
 
@@ -140,7 +140,7 @@ def _decoded(head: bytes, encoding: str) -> str:
 
 
 def _refuse_packed(source: str) -> None:
-    """Say of a packed file that it is to be unpacked; its name tells no format then."""
+    """Say of a packed file that it is to be unpacked; its name shows no format then."""
     if Path(source).is_file():
         with open_bytes(source) as stream:
             kind = kind_of(stream.read(512))
@@ -266,21 +266,10 @@ def kept_options(source: str, options: ReadOptions) -> dict[str, Any]:
 
 
 def with_kept_options(source: str, options: ReadOptions, corpus: Mapping[str, Any]) -> ReadOptions:
-    """Return options with those that were kept where they leave it open; given ones go before.
+    """Return the options for a source, with those that were kept where they leave it open.
 
-    Parameters
-    ----------
-    source
-        What is to be read.
-    options
-        What was given for it.
-    corpus
-        What a collection's manifest knows of its corpus: ``reading``, and ``n_columns`` of a matrix.
-
-    Raises
-    ------
-    CorpusError
-        As `detect_format`.
+    ``corpus`` is what a collection's manifest says of its corpus: ``reading``, and ``n_columns`` of a matrix.
+    Errors are those of `detect_format`.
 
     Examples
     --------
@@ -289,12 +278,12 @@ def with_kept_options(source: str, options: ReadOptions, corpus: Mapping[str, An
     """
     reading = corpus.get("reading")
     kept = _sound({**(reading if isinstance(reading, dict) else {}), "n_columns": corpus.get("n_columns")})
-    alike = kept.get("source_kind") == _kind(source)
+    same_kind = kept.get("source_kind") == _kind(source)
     free = {name: kept[name] for name in kept.keys() & _KEPT.keys() if _is_free(options, name)}
-    if alike and kept.get("format_given") and _is_free(options, "input_format"):
+    if same_kind and kept.get("format_given") and _is_free(options, "input_format"):
         options = replace(options, input_format=kept.get("input_format"))
     hints = {"encoding": free.get("encoding", options.encoding)}
-    if alike:  # standard input: these show what it is
+    if same_kind:  # standard input: these show what it is
         hints |= {
             name: free[name] for name in ("columns", "delimiter", "quote", "text_field") if name in free
         }

@@ -87,7 +87,7 @@ class Matrix:
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """How to read a corpus; the defaults suit files that name their fields as we do.
+    """Options of reading a corpus; the defaults suit files that name their fields as we do.
 
     Parameters
     ----------
@@ -171,7 +171,7 @@ class UniqueIds:
         self._lines: dict[str, int] = {}
 
     def add(self, id: str, line: int) -> None:
-        """Remember ``id``; CorpusError when it is not new."""
+        """Add ``id``; CorpusError when it is not new."""
         first = self._lines.setdefault(id, line)
         if first != line:
             raise CorpusError(

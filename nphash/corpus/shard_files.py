@@ -58,7 +58,7 @@ Checked: TypeAlias = set[tuple[int, ...]]  # numbers of shards and times at whic
 
 @dataclass(frozen=True)
 class ShardRecord:
-    """What the manifest knows of a shard."""
+    """The manifest's entry of a shard."""
 
     rows: int
     entries: int

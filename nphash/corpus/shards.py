@@ -104,23 +104,7 @@ class Shards:
     ) -> Shards:
         """Write blocks of rows, such as ``vectorizer.transform_blocks(texts)`` yields, and open them.
 
-        Parameters
-        ----------
-        folder
-            Does not exist yet, or is empty.
-        blocks
-            SciPy sparse or dense, each of shape (rows, n_words).
-        n_words
-            Number of columns.
-        entries
-            Word weights of a shard.
-
-        Raises
-        ------
-        CorpusError
-            If the folder has something in it, or cannot be written.
-        InputError
-            For blocks of another width, or weights that are negative or no finite numbers.
+        Arguments and errors are those of `ShardWriter` and its ``append``.
         """
         with ShardWriter(folder, n_words, entries) as writer:
             for block in blocks:

@@ -45,10 +45,8 @@ def read(source: str, options: ReadOptions) -> Iterator[Document]:
     be quoted, and a quoted cell may hold line ends; between tabs quotes are text unless they evidently
     enclose cells.
 
-    Raises
-    ------
-    CorpusError
-        Naming file and line: broken quotes, rows of another length than the header, missing columns.
+    CorpusError, naming file and line, for broken quotes, rows of another length than the header, missing
+    columns.
     """
     # The limit belongs to the whole process: it is only ever raised.
     csv.field_size_limit(max(csv.field_size_limit(), min(options.max_document_bytes, 2**31 - 1)))
@@ -62,14 +60,15 @@ def read(source: str, options: ReadOptions) -> Iterator[Document]:
         for number, cells in records(lines, dialect, source):
             where = f"{show(source)}, line {number}"
             if first and (not columns or cells == columns):  # a header, if perhaps beside --columns
-                columns = _header(cells, where, options)
-                first = False
-                continue
+                columns = [cell.strip() for cell in _usable(cells)]
+                _check_header(columns, where, options)
+            else:
+                with skipped.unusable():
+                    fields = _fields(columns, _usable(cells), options)
+                    document = make_document(fields, where, f"{name}:{number}", options)
+                    ids.add(document.id, number)
+                    yield document
             first = False
-            with skipped.unusable():
-                document = make_document(_fields(columns, cells, options), where, f"{name}:{number}", options)
-                ids.add(document.id, number)
-                yield document
     skipped.report()
 
 
@@ -89,13 +88,17 @@ def table_format(head: str, options: ReadOptions) -> str:
         return "tsv" if "\t" in (options.delimiter or first) else "csv"
     if _separator_line(first):
         return "csv"
-    for delimiter in DELIMITERS:
-        names = [name.strip() for name in _cells(first, delimiter)]
-        rows = [line for line in following[:1] if line and '"' not in line and len(following) > 1]
-        fits = all(len(_cells(row, delimiter)) == len(names) for row in rows)
-        if len(names) > 1 and _text_fields(options) <= set(names) and fits:
-            return "tsv" if delimiter == "\t" else "csv"
-    return ""
+    delimiter = next((mark for mark in DELIMITERS if _is_header(first, mark, options)), "")
+    whole = following[0] if len(following) > 1 and '"' not in following[0] else ""
+    if not delimiter or (whole and len(_cells(whole, delimiter)) != len(_cells(first, delimiter))):
+        return ""
+    return "tsv" if delimiter == "\t" else "csv"
+
+
+def _is_header(line: str, delimiter: str, options: ReadOptions) -> bool:
+    """Return whether the text's column is among several cells of a line."""
+    cells = {cell.strip() for cell in _cells(line, delimiter)}
+    return len(cells) > 1 and _text_fields(options) <= cells
 
 
 def _text_fields(options: ReadOptions) -> set[str]:
@@ -113,23 +116,19 @@ def _dialect(lines: Lines, source: str, options: ReadOptions) -> Dialect:
     return dialect
 
 
-def _header(cells: list[str] | CorpusError, where: str, options: ReadOptions) -> list[str]:
-    if isinstance(cells, CorpusError):
-        raise cells
-    columns = [cell.strip() for cell in cells]
-    _check_header(columns, where, options)
-    return columns
-
-
-def _fields(columns: list[str], cells: list[str] | CorpusError, options: ReadOptions) -> dict[str, object]:
-    if isinstance(cells, CorpusError):
-        raise cells
+def _fields(columns: list[str], cells: list[str], options: ReadOptions) -> dict[str, object]:
     fields: dict[str, object] = dict(zip(columns, cells, strict=True))
     for label_field in (options.label_field, "label"):
         if label_field in fields:
             fields[label_field] = str(fields[label_field]).split(";")
             break
     return fields
+
+
+def _usable(cells: list[str] | CorpusError) -> list[str]:
+    if isinstance(cells, CorpusError):
+        raise cells
+    return cells
 
 
 def _check_header(columns: list[str], where: str, options: ReadOptions) -> None:
@@ -145,24 +144,12 @@ def _check_header(columns: list[str], where: str, options: ReadOptions) -> None:
 
 @dataclass(frozen=True)
 class Dialect:
-    """What separates cells, and whether they may be enclosed in quotes.
-
-    Parameters
-    ----------
-    delimiter
-        One character.
-    quote
-        Whether quotes enclose cells.
-    n_columns
-        Cells of a row; 0: as many as the first one has.
-    sure
-        Whether `quote` was given or goes without saying.
-    """
+    """Separator of cells, and whether cells may be enclosed in quotes."""
 
     delimiter: str
     quote: bool
-    n_columns: int
-    sure: bool = True
+    n_columns: int  # cells of a row; 0: as many as the first one has
+    sure: bool = True  # whether `quote` was given or goes without saying
 
 
 class Lines:
@@ -234,27 +221,24 @@ def find_dialect(lines: Lines, usual: str, options: ReadOptions) -> Dialect:
 
 def _delimiter(sample: list[str], usual: str, options: ReadOptions) -> str:
     """Return what separates the cells of the first line: the usual, unless only another one fits."""
-    texts = _text_fields(options)
-    several, fitting = [], {}
-    for delimiter in dict.fromkeys(usual + DELIMITERS):
-        try:
-            cells = [cell.strip() for cell in _cells(sample[0], delimiter)] if sample else []
-        except csv.Error:
-            continue
-        if not options.columns and texts <= set(cells):
-            return delimiter
-        others = len(options.columns) - 1
-        if options.columns and sample and others in (len(cells) - 1, sample[0].count(delimiter)):
-            fitting[delimiter] = sum(line.count(delimiter) == others for line in sample)
-        if len(cells) > 1:
-            several.append(delimiter)
-    if options.columns:
-        return max(fitting, key=fitting.__getitem__, default=usual)
-    return next(iter(several), usual)
+    first = sample[0] if sample else ""
+    usual_first = list(dict.fromkeys(usual + DELIMITERS))
+    if not options.columns:
+        header = (mark for mark in usual_first if _is_header(first, mark, options))
+        several = (mark for mark in usual_first if len(_cells(first, mark)) > 1)
+        return next(header, None) or next(several, usual)
+    others = len(options.columns) - 1
+    fitting = [mark for mark in usual_first if others in (len(_cells(first, mark)) - 1, first.count(mark))]
+    rows = {mark: sum(line.count(mark) == others for line in sample) for mark in fitting}
+    return max(rows, key=rows.__getitem__, default=usual)
 
 
 def _cells(line: str, delimiter: str) -> list[str]:
-    return next(csv.reader([line], delimiter=delimiter), [])
+    """Return the cells of one line; none where it cannot be read alone."""
+    try:
+        return next(csv.reader([line], delimiter=delimiter), [])
+    except csv.Error:
+        return []
 
 
 def _quotes_enclose(sample: list[str], width: int, complete: bool) -> bool:

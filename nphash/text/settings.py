@@ -24,7 +24,7 @@ SMALL_CORPUS = 50
 
 @dataclass(frozen=True)
 class VectorizerSettings:
-    """How texts become words, which words are kept, and what they weigh.
+    """Settings of how texts become words, which words are kept, and what they weigh.
 
     Parameters
     ----------
@@ -148,7 +148,7 @@ def stop_words(source: str | tuple[str, ...] = "english") -> frozenset[str]:
 
 
 def as_source(given: object) -> str | tuple[str, ...]:
-    """Return what names or lists stop words as `stop_words` takes it, and as JSON can hold it.
+    """Return names or lists of stop words as `stop_words` takes them, and as JSON can hold them.
 
     InputError for anything but a string, a path and strings.
 

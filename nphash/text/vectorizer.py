@@ -1,4 +1,4 @@
-"""Documents to rows of a sparse matrix: learn a vocabulary in one pass, then weigh its words."""
+"""Rows of a sparse matrix for documents: learn a vocabulary in one pass, then weigh its words."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ class Vectorizer:
             yield self._weigh(self._matrix(block))
 
     def transform(self, texts: Iterable[str]) -> Any:
-        """Return the weights of the vocabulary's words in each text; other words are left out.
+        """Return the weights of the vocabulary's words in each text; other words are dropped.
 
         Parameters
         ----------
@@ -362,13 +362,8 @@ class Vectorizer:
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return ``settings`` and, with `deep`, each of them as ``settings__name``."""
-        params: dict[str, Any] = {"settings": self.settings}
-        if deep and isinstance(self.settings, VectorizerSettings):
-            params |= {
-                f"settings__{field.name}": getattr(self.settings, field.name)
-                for field in fields(self.settings)
-            }
-        return params
+        single = asdict(self.settings) if deep and isinstance(self.settings, VectorizerSettings) else {}
+        return {"settings": self.settings} | {f"settings__{name}": value for name, value in single.items()}
 
     def set_params(self, **params: Any) -> Self:
         """Set ``settings``, or single ones as ``settings__name``; return this vectorizer.
@@ -391,22 +386,9 @@ class Vectorizer:
         return self
 
     def get_feature_names_out(self, input_features: object = None) -> NDArray[Any]:
-        """Return the words of the vocabulary, the names of the columns.
+        """Return the words of the vocabulary, the names of the columns, as an ndarray of str objects.
 
-        Parameters
-        ----------
-        input_features
-            Not used; pipelines of scikit-learn give it.
-
-        Returns
-        -------
-        ndarray of str objects, shape (n_words,)
-            In the order of the columns.
-
-        Raises
-        ------
-        NotFittedError
-            Before `fit`.
+        Pipelines of scikit-learn give ``input_features``; it is not used. NotFittedError before `fit`.
 
         Examples
         --------

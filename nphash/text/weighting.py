@@ -1,4 +1,4 @@
-"""From word counts to weights: binary, tf, tfidf, bm25.
+"""Weights of counted words: binary, tf, tfidf, bm25.
 
 Each weighting takes counts as the three CSR arrays and returns the new ``data`` array only: the
 pattern of words never changes. Nothing here needs SciPy, so that one query is weighted quickly.
@@ -39,21 +39,11 @@ class Counts(NamedTuple):
 
 @dataclass(frozen=True)
 class Statistics:
-    """What a weighting knows of the corpus it was fitted on.
+    """Figures of the training corpus that weightings use."""
 
-    Parameters
-    ----------
-    document_frequency
-        (n_words,) number of documents that hold each word.
-    n_documents
-        Number of documents.
-    mean_length
-        Mean number of counted words in a document (used by BM25).
-    """
-
-    document_frequency: Array
+    document_frequency: Array  # (n_words,) number of documents that hold each word
     n_documents: int
-    mean_length: float
+    mean_length: float  # mean number of counted words in a document, for BM25
 
 
 def binary(counts: Counts, statistics: Statistics) -> Array:
@@ -95,26 +85,9 @@ WEIGHTINGS: dict[str, Callable[[Counts, Statistics], Array]] = {
 
 
 def weigh(name: str, counts: Counts, statistics: Statistics) -> Array:
-    """Return the weights named ``name`` of the given counts.
+    """Return the weights, float32 of shape (nnz,) in the order of ``counts.data``, that `WEIGHTINGS` name.
 
-    Parameters
-    ----------
-    name
-        One of `WEIGHTINGS`.
-    counts
-        The CSR arrays; a SciPy CSR matrix of counts can be given as it is.
-    statistics
-        Document frequencies and sizes of the training corpus.
-
-    Returns
-    -------
-    ndarray
-        float32 of shape (nnz,), in the order of ``counts.data``.
-
-    Raises
-    ------
-    InputError
-        For an unknown name.
+    InputError for an unknown name.
 
     Examples
     --------

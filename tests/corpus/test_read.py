@@ -68,7 +68,7 @@ def test_standard_input_is_looked_at_and_kept(monkeypatch, raw, expected):
 
 def test_unknown_names(tmp_path):
     message = failure(detect_format, write(tmp_path / "a.xyz", ""))
-    assert "a.xyz does not tell its format: give --input-format: jsonl, csv" in message
+    assert "a.xyz does not show its format: give --input-format: jsonl, csv" in message
     assert "'excel' is no input format: choose one of jsonl" in failure(
         detect_format, "a", ReadOptions(input_format="excel")
     )
