@@ -139,14 +139,9 @@ def peek_standard_input(size: int = 2**13) -> bytes:
 
 
 def kind_of(head: bytes) -> tuple[str, str] | None:
-    r"""Return what a file is, by its first bytes, and what to do about it; None for what may be text.
+    """Return what a file is, by its first bytes, and what to do about it; None for what may be text.
 
     A decoding error does not show it: latin-1 decodes whatever there is.
-
-    Examples
-    --------
-    >>> kind_of(b"\xfd7zXZ\x00...")
-    ('is packed with xz', 'unpack it first, or pipe it: xz -dc FILE | nphash ... -')
     """
     return next(((what, hint) for pattern, what, hint in _KINDS if re.match(pattern, head)), None)
 
@@ -158,13 +153,7 @@ def has_controls(text: str) -> bool:
 
 
 def is_text(raw: bytes) -> bool:
-    r"""Return whether bytes look like a text, if perhaps one of another encoding.
-
-    Examples
-    --------
-    >>> is_text("caf\xe9".encode("latin-1")), is_text(b"\x89PNG\r\n\x1a\n\0\0\0\r"), is_text(b"%PDF-1.7")
-    (True, False, False)
-    """
+    """Return whether bytes look like a text, if perhaps one of another encoding."""
     if raw[:2] in _UTF_16:
         return True
     head = raw[:HEAD]

@@ -67,13 +67,7 @@ def _report_table(lines: list[str], source: str, options: ReadOptions) -> None:
 
 
 def looks_like_json(head: str) -> bool:
-    r"""Return whether the beginning of a source looks like JSON.
-
-    Examples
-    --------
-    >>> [looks_like_json(head) for head in ('{"text"', '[\n  {"text"', "[Music] la la", "[[wiki link]]")]
-    [True, True, False, False]
-    """
+    """Return whether the beginning of a source looks like JSON."""
     return _json(head) is not None
 
 
@@ -131,11 +125,6 @@ def make_document(
 
     ``where`` is file and line, ``generated_id`` the id when the input has none; ``options`` name the fields.
     CorpusError when one is missing or of an unusable type.
-
-    Examples
-    --------
-    >>> make_document({"text": "a b", "label": "x"}, "f.jsonl, line 1", "f.jsonl:1", ReadOptions())
-    Document(id='f.jsonl:1', text='a b', labels=('x',), split='')
     """
     names = (options.text_field,) if isinstance(options.text_field, str) else options.text_field
     texts = []

@@ -107,14 +107,7 @@ def _check_entries(X: CSR, source: str) -> None:
 
 
 def check_claims(source: str, rows: int, columns: int, entries: int, content_bytes: int) -> None:
-    """Raise CorpusError for a header that promises more than the file can hold, before memory is asked for.
-
-    Examples
-    --------
-    >>> check_claims("x.mtx", 10**12, 5, 3, 100)
-    Traceback (most recent call last):
-    nphash.errors.CorpusError: the header of x.mtx promises 1000000000000 rows, more than its 100 bytes...
-    """
+    """Raise CorpusError for a header that promises more than the file can hold: memory is asked for later."""
     if min(rows, columns, entries) < 0:
         raise CorpusError(f"the header of {show(source)} has a negative size", "write the file again")
     for promised, what, possible in ((rows, "rows", _EMPTY_ROWS), (entries, "entries", 0)):

@@ -53,11 +53,6 @@ def read_numbers(
     """Read the numbers, shape (rows, columns), that the header promises; blank lines are skipped.
 
     CorpusError when there are more or fewer, or something is no number.
-
-    Examples
-    --------
-    >>> read_numbers(iter([(1, "1 2"), (2, "3 4")]), "f", 2, 2).tolist()
-    [[1.0, 2.0], [3.0, 4.0]]
     """
     with foreign_parser(source, "rows of numbers"), warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # that there are none
@@ -80,13 +75,7 @@ def read_numbers(
 
 
 def check_range(numbers: Array, size: int, what: str, source: str) -> Array:
-    """Return 1-based numbers as 0-based int64; CorpusError naming the first that is not whole or in 1..size.
-
-    Examples
-    --------
-    >>> check_range(np.array([1.0, 3.0]), 3, "row", "f").tolist()
-    [0, 2]
-    """
+    """Return 1-based numbers as 0-based int64; CorpusError names one that is not whole or not in 1..size."""
     bad = np.flatnonzero(~((numbers >= 1) & (numbers <= size) & (numbers == np.floor(numbers))))
     if len(bad):
         raise CorpusError(

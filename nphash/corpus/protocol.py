@@ -119,13 +119,7 @@ def prepare(
 
 
 def is_validation(id: str) -> bool:
-    """Return whether a held-out document is for validation: whether the SHA-256 of its id is even.
-
-    Examples
-    --------
-    >>> [is_validation(id) for id in ("14826", "14828", "1")]
-    [False, True, False]
-    """
+    """Return whether a held-out document is for validation: whether the SHA-256 of its id is even."""
     return hashlib.sha256(id.encode()).digest()[-1] % 2 == 0
 
 

@@ -245,13 +245,7 @@ _USUAL = ReadOptions()
 
 
 def kept_options(source: str, options: ReadOptions) -> dict[str, Any]:
-    """Return what to keep of how documents were read, given or guessed, for the json module.
-
-    Examples
-    --------
-    >>> kept_options("a.svm", ReadOptions(found={"input_format": "svmlight", "index_base": "0"}))
-    {'source_kind': '.svm', 'input_format': 'svmlight', 'format_given': False, 'index_base': '0'}
-    """
+    """Return what to keep of how documents were read, given or guessed, for the json module."""
     kept = {name: getattr(options, name) for name in _KEPT if not _is_free(options, name)}
     found = {name: value for name, value in options.found.items() if name in _KEPT}
     if not options.columns and not options.delimiter:
@@ -270,11 +264,6 @@ def with_kept_options(source: str, options: ReadOptions, corpus: Mapping[str, An
 
     ``corpus`` is what a collection's manifest says of its corpus: ``reading``, and ``n_columns`` of a matrix.
     Errors are those of `detect_format`.
-
-    Examples
-    --------
-    >>> with_kept_options("docstrings:", ReadOptions(), {"reading": {"text_field": "body"}}).text_field
-    'text'
     """
     reading = corpus.get("reading")
     kept = _sound({**(reading if isinstance(reading, dict) else {}), "n_columns": corpus.get("n_columns")})

@@ -155,16 +155,7 @@ class ReadOptions:
 
 
 class UniqueIds:
-    """Refuses an id that was seen before, and says where.
-
-    Examples
-    --------
-    >>> ids = UniqueIds("a.csv")
-    >>> ids.add("x", 2)
-    >>> ids.add("x", 5)
-    Traceback (most recent call last):
-    nphash.errors.CorpusError: a.csv, line 5: the id 'x' was already used on line 2: ids must be unique...
-    """
+    """Refuses an id that was seen before, and says where."""
 
     def __init__(self, source: str) -> None:
         self._source = source
@@ -189,14 +180,6 @@ class Skipped:
         Whether a document that cannot be used is skipped or an error, and where to report.
     one, several
         The report of one and of more, ``{}`` stands for the number.
-
-    Examples
-    --------
-    >>> skipped = Skipped(ReadOptions(report=print))
-    >>> for name in ("line 2", "line 3", "line 5", "line 8"):
-    ...     skipped.add(name)
-    >>> skipped.report()
-    skipped 4 documents that cannot be used: line 2; line 3; line 5; ...
     """
 
     def __init__(
@@ -234,35 +217,17 @@ class Skipped:
 
 
 def show(source: str | Path) -> str:
-    """Return how messages name a source.
-
-    Examples
-    --------
-    >>> show("-"), show("a/b.csv")
-    ('standard input', 'a/b.csv')
-    """
+    """Return how messages name a source."""
     return "standard input" if str(source) == "-" else str(source)
 
 
 def stem(source: str | Path) -> str:
-    """Return the name that generated ids begin with.
-
-    Examples
-    --------
-    >>> stem("a/b.csv.gz"), stem("-")
-    ('b.csv', 'stdin')
-    """
+    """Return the name that generated ids begin with."""
     return "stdin" if str(source) == "-" else Path(source).name.removesuffix(".gz")
 
 
 def clean_labels(labels: Iterable[str]) -> tuple[str, ...]:
-    """Return the labels without blanks around them, empty ones and repetitions, in order.
-
-    Examples
-    --------
-    >>> clean_labels(["a ", "", "b", "a"])
-    ('a', 'b')
-    """
+    """Return the labels without blanks around them, empty ones and repetitions, in order."""
     return tuple(dict.fromkeys(label for label in map(str.strip, labels) if label))
 
 

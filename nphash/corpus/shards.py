@@ -104,7 +104,23 @@ class Shards:
     ) -> Shards:
         """Write blocks of rows, such as ``vectorizer.transform_blocks(texts)`` yields, and open them.
 
-        Arguments and errors are those of `ShardWriter` and its ``append``.
+        Parameters
+        ----------
+        folder
+            Does not exist yet, or is empty.
+        blocks
+            SciPy sparse or dense, each of shape (rows, n_words).
+        n_words
+            Number of columns.
+        entries
+            Word weights of a shard.
+
+        Raises
+        ------
+        CorpusError
+            If the folder has something in it, or cannot be written.
+        InputError
+            For blocks of another width, or weights that are negative or no finite numbers.
         """
         with ShardWriter(folder, n_words, entries) as writer:
             for block in blocks:
@@ -255,13 +271,7 @@ _copied = copy  # `astype` has an argument of that name, as NumPy's has
 
 
 def _ranges(starts: Array, lengths: Array) -> Array:
-    """Return the numbers of ranges one after the other, each from its start.
-
-    Examples
-    --------
-    >>> _ranges(np.array([5, 0]), np.array([2, 3])).tolist()
-    [5, 6, 0, 1, 2]
-    """
+    """Return the numbers of ranges one after the other: starts 5, 0 and lengths 2, 3 give 5, 6, 0, 1, 2."""
     ends = np.cumsum(lengths)
     numbers: Array = np.arange(ends[-1] if len(ends) else 0)
     numbers += np.repeat(starts - (ends - lengths), lengths)
@@ -295,13 +305,7 @@ def rows_where(X: CSR | Shards, mask: Array) -> Any:
 
 
 def blocks_of(X: MatrixLike | Shards) -> Iterator[Any]:
-    """Yield the rows of shards some thousand at once; a matrix as it is.
-
-    Examples
-    --------
-    >>> [block.shape for block in blocks_of(np.zeros((9, 2)))]
-    [(9, 2)]
-    """
+    """Yield the rows of shards some thousand at once; a matrix as it is."""
     return X.blocks() if isinstance(X, Shards) else iter((X,))
 
 

@@ -73,15 +73,9 @@ def read(source: str, options: ReadOptions) -> Iterator[Document]:
 
 
 def table_format(head: str, options: ReadOptions) -> str:
-    r"""Return ``"csv"`` or ``"tsv"`` where the first characters of a source are a table's, else nothing.
+    """Return ``"csv"`` or ``"tsv"`` where the first characters of a source are a table's, else nothing.
 
     They are with options that only tables have, or with a header that has the text's column.
-
-    Examples
-    --------
-    >>> options = ReadOptions()
-    >>> [table_format(head, options) for head in ("id\ttext\n1\ta", "text,label\n", "a text, no table\n")]
-    ['tsv', 'csv', '']
     """
     first, *following = [line.strip("\r") for line in head.removeprefix("\ufeff").split("\n")][:3]
     if options.delimiter or options.columns or options.quote is not None:
@@ -153,14 +147,7 @@ class Dialect:
 
 
 class Lines:
-    """Numbered lines that can be looked at before they are taken, and given back afterwards.
-
-    Examples
-    --------
-    >>> lines = Lines(iter([(1, "a"), (2, "b")]))
-    >>> lines.look(), next(lines)
-    (['a', 'b'], (1, 'a'))
-    """
+    """Numbered lines that can be looked at before they are taken, and given back afterwards."""
 
     def __init__(self, lines: Iterator[Numbered]) -> None:
         self._lines = lines

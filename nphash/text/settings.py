@@ -124,13 +124,6 @@ def stop_words(source: str | tuple[str, ...] = "english") -> frozenset[str]:
     ------
     CorpusError
         When the file cannot be read.
-
-    Examples
-    --------
-    >>> "the" in stop_words("english"), len(stop_words("none"))
-    (True, 0)
-    >>> sorted(stop_words(("The", "of")))
-    ['of', 'the']
     """
     if isinstance(source, tuple):
         return frozenset(word.strip().lower() for word in source)
@@ -151,11 +144,6 @@ def as_source(given: object) -> str | tuple[str, ...]:
     """Return names or lists of stop words as `stop_words` takes them, and as JSON can hold them.
 
     InputError for anything but a string, a path and strings.
-
-    Examples
-    --------
-    >>> as_source(["the", "of"])
-    ('the', 'of')
     """
     if isinstance(given, (str, os.PathLike)):
         return str(given)
@@ -170,12 +158,6 @@ def as_source(given: object) -> str | tuple[str, ...]:
 
 
 def parse_stop_words(text: str) -> frozenset[str]:
-    r"""Return the words of a stop-word file's content.
-
-    Examples
-    --------
-    >>> sorted(parse_stop_words("# mine\nThe\n\nof\n"))
-    ['of', 'the']
-    """
+    """Return the words of a stop-word file's content."""
     lines = (line.strip() for line in text.splitlines())
     return frozenset(line.lower() for line in lines if line and not line.startswith("#"))

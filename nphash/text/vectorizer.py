@@ -386,9 +386,22 @@ class Vectorizer:
         return self
 
     def get_feature_names_out(self, input_features: object = None) -> NDArray[Any]:
-        """Return the words of the vocabulary, the names of the columns, as an ndarray of str objects.
+        """Return the words of the vocabulary, the names of the columns.
 
-        Pipelines of scikit-learn give ``input_features``; it is not used. NotFittedError before `fit`.
+        Parameters
+        ----------
+        input_features
+            Not used; pipelines of scikit-learn give it.
+
+        Returns
+        -------
+        ndarray of str objects, shape (n_words,)
+            In the order of the columns.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
 
         Examples
         --------

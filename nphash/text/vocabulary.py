@@ -76,13 +76,6 @@ def count_blocks(
     ------
     InputError
         When ``texts`` is one string or a table of several columns, or an item of it is not a string.
-
-    Examples
-    --------
-    >>> known = {"b": 0, "a": 1}
-    >>> blocks = list(count_blocks(["a b a", ""], str.split, lambda words: map(known.get, words)))
-    >>> blocks[0].data.tolist(), blocks[0].indices.tolist(), blocks[0].indptr.tolist()
-    ([1, 2], [0, 1], [0, 2, 2])
     """
     if isinstance(texts, (str, bytes)):
         raise InputError("the texts are one single string", "give a list of strings, one a document")
@@ -119,14 +112,7 @@ def _compress(tokens: array[int], lengths: array[int], first: int) -> Counts:
 
 
 def join_blocks(blocks: list[Counts]) -> Counts:
-    """Stack blocks of rows into one, in order (no block gives no row).
-
-    Examples
-    --------
-    >>> block = Counts(np.array([3]), np.array([7]), np.array([0, 1]))
-    >>> join_blocks([block, block]).indptr.tolist()
-    [0, 1, 2]
-    """
+    """Stack blocks of rows into one, in order (no block gives no row)."""
     sizes = np.concatenate([[0], *(np.diff(block.indptr) for block in blocks)])
     return Counts(
         np.concatenate([np.empty(0, np.int32), *(block.data for block in blocks)]),
@@ -136,14 +122,7 @@ def join_blocks(blocks: list[Counts]) -> Counts:
 
 
 def select(block: Counts, columns: Array) -> Counts:
-    """Keep the entries of chosen words, renumbered.
-
-    Examples
-    --------
-    >>> block = Counts(np.array([3, 4]), np.array([0, 1]), np.array([0, 2]))
-    >>> select(block, np.array([-1, 0])).data.tolist()
-    [4]
-    """
+    """Keep the entries of chosen words, renumbered."""
     indices = columns[block.indices]
     keep = indices >= 0
     kept_before = np.concatenate(([0], np.cumsum(keep)))
@@ -176,12 +155,6 @@ def learn(
     ------
     InputError
         When no document or no word is left, or an item is not a string.
-
-    Examples
-    --------
-    >>> vocabulary, _ = learn(["wheat ships", "wheat"], VectorizerSettings())
-    >>> vocabulary.words, vocabulary.document_frequency.tolist()
-    (['ships', 'wheat'], [1, 2])
     """
     number: defaultdict[str, int] = defaultdict(count().__next__)
     stopped = [number[word] for word in sorted(stop_words(as_source(settings.stop_words)))]

@@ -88,12 +88,6 @@ def weigh(name: str, counts: Counts, statistics: Statistics) -> Array:
     """Return the weights, float32 of shape (nnz,) in the order of ``counts.data``, that `WEIGHTINGS` name.
 
     InputError for an unknown name.
-
-    Examples
-    --------
-    >>> counts = Counts(np.array([1, 2]), np.array([0, 1]), np.array([0, 2]))
-    >>> weigh("tf", counts, Statistics(np.array([1, 1]), 1, 3.0))
-    array([1.       , 1.6931472], dtype=float32)
     """
     if name not in WEIGHTINGS:
         raise InputError(f"{name!r} is no weighting", f"choose one of {', '.join(WEIGHTINGS)}")

@@ -20,6 +20,8 @@ from nphash.corpus.files import (
     check_text,
     decode,
     has_controls,
+    is_text,
+    kind_of,
     numbered_lines,
     open_bytes,
     peek_standard_input,
@@ -281,3 +283,13 @@ def test_utf_16_without_a_mark_is_noticed(tmp_path, encoding):
 @pytest.mark.parametrize("text", ["BZhang wrote", "PAR1S is a city", "PKW", "a" * 257 + "ustar"[:3]])
 def test_texts_that_begin_alike(text):
     check_text(text.encode(), "f", "utf-8")
+
+
+def test_kinds_of_bytes():
+    assert kind_of(b"\xfd7zXZ\x00...") == (
+        "is packed with xz",
+        "unpack it first, or pipe it: xz -dc FILE | nphash ... -",
+    )
+    assert kind_of(b"a text") is None
+    assert is_text("caf\xe9".encode("latin-1")) and is_text("text".encode("utf-16"))
+    assert not is_text(b"\x89PNG\r\n\x1a\n\0\0\0\r") and not is_text(b"%PDF-1.7")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from helpers.corpora import documents, failure, folder, standard_input, texts, words, write
 from nphash.corpus import Document, ReadOptions
-from nphash.corpus.lines import make_document, read_jsonl, read_lines
+from nphash.corpus.lines import looks_like_json, make_document, read_jsonl, read_lines
 from nphash.errors import CorpusError
 
 OPTIONS = ReadOptions()
@@ -230,3 +230,11 @@ def test_missing_text_names_what_is_there():
 )
 def test_unusable_types(fields, problem):
     assert f"f, line 1: the field {problem}" in failure(make, fields)
+
+
+@pytest.mark.parametrize(
+    ("head", "expected"),
+    [('{"text"', True), ('[\n  {"text"', True), ("[Music] la la", False), ("[[wiki link]]", False)],
+)
+def test_what_looks_like_json(head, expected):
+    assert looks_like_json(head) == expected
