@@ -119,7 +119,7 @@ def _files(folder: Path, odd: Skipped, ours: Skipped) -> Iterator[Path]:
 
 
 def is_collection(folder: str | Path) -> bool:
-    """Return whether a folder is a collection of ours, which is output and no corpus, or is being made one."""
+    """Return whether a folder is a collection of ours, which is output and no corpus, or becomes one."""
     try:
         with Path(folder, "manifest.json").open("rb") as file:
             return _manifest(file.read(200)) is not None
