@@ -18,7 +18,7 @@ from nphash.core.typing import Array
 from nphash.engine.kernels import decoder as kernels
 from nphash.engine.kernels.decoder import Codes, Entries, ScoreGradient
 from nphash.engine.kernels.rows import update
-from nphash.engine.kernels.sign_tables import offsets_of, sums_for
+from nphash.engine.kernels.sign_tables import offsets_of
 from nphash.engine.optim import LazyGradient
 from nphash.errors import InputError
 
@@ -82,9 +82,8 @@ class Decoding:
         def one_share(i: int, j: int) -> float:
             k = i // length
             out, vectors = (E, shifts, totals[k]), (expected[k], target_sum[k])
-            sums = sums_for(self.codes.offsets)
             arrays = (self.codes, self.W, self.b, self.entries)
-            return kernels.forward(*arrays, out, vectors, sums, self.width, i, j)
+            return kernels.forward(*arrays, out, vectors, self.width, i, j)
 
         hits = sum(run_blocks(one_share, shares, self.background.threads))
         self.E, self.inverse = E, np.empty(shifts.shape)  # (N, B): what makes a tile of E probabilities
@@ -129,12 +128,10 @@ class _WeightGradient(LazyGradient):
         return _shares(-(-self.shape[-1] // self.width), self.n_shares)
 
     def fill(self, out: Array, start: int, stop: int) -> None:
-        sums = sums_for(self.codes.offsets)
-        kernels.fill_tiles(self.codes, self.ds, out, start * self.width, sums, self.width, start, stop)
+        kernels.fill_tiles(self.codes, self.ds, out, start * self.width, self.width, start, stop)
 
     def update(self, w: Array, m: Array, v: Array, settings: Array, start: int, stop: int) -> None:
-        sums = sums_for(self.codes.offsets)
-        kernels.update_tiles(self.codes, self.ds, w, m, v, settings, sums, self.width, start, stop)
+        kernels.update_tiles(self.codes, self.ds, w, m, v, settings, self.width, start, stop)
 
 
 class _BiasGradient(_WeightGradient):

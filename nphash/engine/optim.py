@@ -307,7 +307,8 @@ class CompiledAdam:
             if name not in self._lazy or self._lazy[name].w is not w:
                 self._lazy[name] = LazyRows(w, m, v, fresh=not m.any() and not v.any())
             lazy = self._lazy[name]
-            self._run([lazy.catch_up(g.rows)])
+            if self._ahead is None:  # else `prepare` has seen to it
+                self._run([lazy.catch_up(g.rows)])
             return lazy.tasks(g, plan, steps_to_next_use)
         settings = plan[0].astype(w.dtype)
         if name in self._lazy:  # its gradient was one of rows in an earlier step

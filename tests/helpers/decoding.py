@@ -5,7 +5,7 @@ import scipy.sparse
 
 from nphash.engine.compiled import sort_by_word
 from nphash.engine.kernels.decoder import Codes, Entries, ScoreGradient, forward
-from nphash.engine.kernels.sign_tables import offsets_of, sums_for
+from nphash.engine.kernels.sign_tables import offsets_of
 from nphash.nn.ops import softmax
 
 ROWS, BITS, WORDS, WIDTH = 5, 8, 166, 16  # eleven tiles, the last of 6 words
@@ -36,7 +36,7 @@ def decoded(rng, raised, signs):
     out[1][0] = z @ W[:, 0] + b[0]  # the first score of each document, as the first m
     vectors = np.empty((ROWS, BITS), np.float32), np.empty((ROWS, BITS), np.float32)
     codes = Codes(z, offsets_of(z))
-    hits = forward(codes, W, b, entries, out, vectors, sums_for(codes.offsets), WIDTH, 0, n_tiles)
+    hits = forward(codes, W, b, entries, out, vectors, WIDTH, 0, n_tiles)
     return z, W, b, target, entries, out, vectors, hits
 
 

@@ -38,6 +38,7 @@ from nphash.engine.kernels.rows import (
     exponentials,
     scale_row,
     set_scaled,
+    transpose,
     update,
 )
 from nphash.engine.kernels.sign_tables import (
@@ -47,6 +48,7 @@ from nphash.engine.kernels.sign_tables import (
     fill_sums,
     look_up,
     separate,
+    sums_for,
 )
 
 __all__ = [
@@ -137,7 +139,6 @@ def forward(
     entries: Entries,
     out: tuple[Array, Array, Array],
     vectors: tuple[Array, Array],
-    sums: Array,
     width: int,
     first: int,
     last: int,
@@ -157,8 +158,8 @@ def forward(
     vectors
         Arrays to write into, (B, L), sums over the words w of these tiles: E_w W[:, w], relative to
         the last m; and t_w W[:, w].
-    sums, width
-        Workspace by `nphash.engine.kernels.sign_tables.sums_for`; words in a tile.
+    width
+        Words in a tile.
 
     Returns
     -------
@@ -169,7 +170,7 @@ def forward(
     expected, target_sum = vectors
     z, offsets = codes
     n_rows, n_bits = z.shape
-    block = block_size(width, n_bits)
+    block, sums = block_size(width, n_bits), sums_for(offsets)
     buffer, transposed = np.empty(n_bits * width, W.dtype), np.empty(n_bits * width, W.dtype)
     part, added = matrix(np.empty(z.size, W.dtype), n_rows, n_bits), np.empty(n_rows, W.dtype)
     hits = np.float64(0)
@@ -207,6 +208,9 @@ def _copy_tile(W: Array, start: int, columns: Array, words: Array) -> None:
     n_bits, n_words = columns.shape
     for bit in range(n_bits):
         copy_row(columns[bit], W[bit, start : start + n_words])
+    if n_bits % LANES == 0 and n_words % LANES == 0:
+        transpose(columns, words)
+        return
     # Unsigned numbers need no look whether they count from the end, which would take half of the time.
     for word in range(np.uintp(n_words)):
         for bit in range(np.uintp(n_bits)):
@@ -239,11 +243,12 @@ def _look_up(
         fill_sums(columns, at, sums)
         look_up(sums, offsets, bias, shift, at, exps, total)
     for row in range(added.size):
-        lanes, half = total[row], LANES // 2
+        half = LANES // 2
         while half > 0:
-            add_row(lanes[:half], lanes[half : 2 * half])
+            for i in range(half):
+                total[row, i] += total[row, half + i]
             half //= 2
-        added[row] = lanes[0]
+        added[row] = total[row, 0]
 
 
 @jit()
@@ -378,7 +383,7 @@ def _fill_tile(gradient: ScoreGradient, t: int, start: int, ds: Array) -> None:
 
 @jit()
 def fill_tiles(
-    codes: Codes, gradient: ScoreGradient, out: Array, at: int, sums: Array, width: int, first: int, last: int
+    codes: Codes, gradient: ScoreGradient, out: Array, at: int, width: int, first: int, last: int
 ) -> None:
     """Write the weights' gradient z' ds of the tiles ``first`` to ``last - 1``.
 
@@ -388,12 +393,11 @@ def fill_tiles(
         As named.
     out
         Array of L rows to write into, from column ``at``.
-    sums
-        Zeros by `nphash.engine.kernels.sign_tables.sums_for`; so they are left.
     """
     z, offsets = codes
     n_rows, n_bits = z.shape
     n_words = gradient.target.starts.size - 1
+    sums = sums_for(offsets)
     rest, buffer = np.empty(n_rows * width, z.dtype), np.empty(n_bits * width, z.dtype)
     for t in range(first, last):
         start, stop = t * width, min((t + 1) * width, n_words)
@@ -431,7 +435,6 @@ def update_tiles(
     m: Array,
     v: Array,
     settings: Array,
-    sums: Array,
     width: int,
     first: int,
     last: int,
@@ -440,7 +443,7 @@ def update_tiles(
 
     Parameters
     ----------
-    codes, gradient, sums
+    codes, gradient
         As for `fill_tiles`.
     W, m, v, settings
         As for `nphash.engine.kernels.rows.update`.
@@ -450,7 +453,7 @@ def update_tiles(
     dW = matrix(np.empty(len(W) * columns, W.dtype), len(W), columns)
     for group in range(first, last, _GROUP):
         end = min(group + _GROUP, last)
-        fill_tiles(codes, gradient, dW, 0, sums, width, group, end)
+        fill_tiles(codes, gradient, dW, 0, width, group, end)
         i, j = group * width, min(end * width, W.shape[1])
         for bit in range(len(W)):
             update(W[bit, i:j], dW[bit, : j - i], m[bit, i:j], v[bit, i:j], settings)

@@ -24,7 +24,7 @@ import numpy as np
 from nphash.core.devices import uses
 from nphash.core.jit import emitted, jit
 from nphash.core.typing import Array
-from nphash.engine.kernels.rows import emit_exponential, exponentials
+from nphash.engine.kernels.rows import LANES, emit_exponential, exponentials
 
 if TYPE_CHECKING:
     from nphash.core.jit import emission
@@ -43,7 +43,6 @@ __all__ = [
 ]
 
 
-LANES = 16  # float32 numbers of a vector
 _BYTES = 4 * LANES
 _BITS = 4  # of a pattern
 PATTERNS = 2**_BITS
@@ -84,11 +83,12 @@ def can_look_up(offsets: Array, n_words: int) -> bool:
     return offsets.shape[1] > 0 and n_words % LANES == 0
 
 
+@jit()
 def sums_for(offsets: Array) -> Array:
-    """Return zeros for the sums that these offsets are of, (4 L, LANES) float32, where vectors begin."""
+    """Return zeros for the sums that these offsets lie in, (4 L, LANES) float32, where vectors begin."""
     n_sums = PATTERNS * offsets.shape[1]
     buffer = np.zeros((n_sums + 1) * LANES, np.float32)
-    skip = -buffer.ctypes.data % _BYTES // 4
+    skip = (_BYTES - np.int64(buffer.ctypes.data % _BYTES)) % _BYTES // 4
     return buffer[skip : skip + n_sums * LANES].reshape(n_sums, LANES)
 
 
