@@ -200,7 +200,7 @@ class Doc2HashS(Doc2Hash):
         divergence, since labels are learned by heart sooner than words.
     labels
         Weight and width of the classifier. With None, alpha rises from 0 to 10 over all epochs:
-        from the start at full weight it saturates bits before they mean anything.
+        at full weight from the start it saturates bits before they mean anything.
 
     Attributes
     ----------

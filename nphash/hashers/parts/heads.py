@@ -40,9 +40,7 @@ def targets(y: Any) -> tuple[Any, int]:
         return y, y.shape[1]
     classes, numbers = number_classes(y)
     if len(classes) < 2:
-        raise InputError(
-            f"y has one class only ({classes[0]!r})", "a supervised system needs two or more to tell apart"
-        )
+        raise InputError(f"y has one class only ({classes[0]!r})", "a supervised system needs two or more")
     return numbers, len(classes)
 
 
