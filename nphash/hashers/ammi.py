@@ -44,7 +44,7 @@ from nphash.hashers.neighbours.lsi import project
 from nphash.hashers.parts.linear import LinearHasher
 from nphash.hashers.training.trainer import Batch, Data, Training
 from nphash.hashers.training.validation import choose_validator, hold_out, learn
-from nphash.nn.ops import sigmoid, softplus, sparse_dense
+from nphash.nn.ops import sigmoid, softplus
 
 __all__ = ["AMMI", "bit_entropy", "markov_entropy"]
 
@@ -211,7 +211,7 @@ class AMMI(LinearHasher):
 
     def loss(self, params: Params, batch: Batch) -> tuple[dict[str, float], Callable[[], Params]]:
         """Return the terms of the loss on a batch and a function for its gradients by every parameter."""
-        a, back_a = sparse_dense(batch.x, params["W"], params["b"])  # (B, L)
+        a, back_a = batch.operations.sparse_dense(batch.x, params["W"], params["b"])  # (B, L)
         p, back_p = sigmoid(a)
         uncertainty, back_uncertainty = bit_entropy(a)
         entropy, back_entropy = markov_entropy(p)
