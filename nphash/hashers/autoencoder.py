@@ -23,8 +23,7 @@ from nphash.engine.select import create_engine, sparse_product
 from nphash.errors import InputError
 from nphash.hashers.base import Hasher
 from nphash.hashers.inputs import seed_from
-from nphash.hashers.parts.heads import targets
-from nphash.hashers.parts.networks import encoder, glorot, initial_layers, log_unigram
+from nphash.hashers.parts.networks import encoder, glorot, initial_layers, log_unigram, targets
 from nphash.hashers.training.partial import forget, partial_fit
 from nphash.hashers.training.settings import ClassifierSettings, Training
 from nphash.hashers.training.trainer import Batch, Data
