@@ -30,12 +30,12 @@ from typing import Any, ClassVar
 from nphash.core.typing import Array, Back, Params, RandomState
 from nphash.errors import InputError
 from nphash.hashers.autoencoder import VariationalHasher, decaying_training
-from nphash.hashers.parts.heads import classify
-from nphash.hashers.parts.networks import encoder
+from nphash.hashers.parts.networks import classify, encoder
 from nphash.hashers.training.settings import ClassifierSettings
 from nphash.hashers.training.trainer import Batch, Training
 from nphash.nn.gumbel import logistic_noise, relaxed_bits, straight_through_bits
 from nphash.nn.losses import bernoulli_kl, bound_loss, supervised_loss
+from nphash.nn.ops import dropout_mask
 from nphash.nn.schedules import Schedule, ScheduleLike
 
 __all__ = ["Doc2Hash", "Doc2HashS", "model"]
@@ -137,6 +137,8 @@ class Doc2Hash(VariationalHasher):
     ((60, 8), dtype('uint8'))
     """
 
+    sample: Sample | None = None  # in place of `SAMPLING`, for a check of gradients
+
     def __init__(
         self,
         n_bits: int = 32,
@@ -173,15 +175,12 @@ class Doc2Hash(VariationalHasher):
         """Return the schedules of both weights, and of the temperature."""
         return super().schedules() | {"tau": self._schedule(self.temperature)}
 
-    def sample(self, a: Array, noise: Array, temperature: float) -> tuple[Array, Back]:
-        """Draw bits (B, L) of logits; a method, so that a gradient check can put another in its place."""
-        return SAMPLING[self.sampling](a, noise, temperature)
-
     def loss(self, params: Params, batch: Batch) -> tuple[dict[str, float], Callable[[], Params]]:
         """Draw dropout and noise of a batch, and run the `model`."""
-        dtype = params["W_1"].dtype
-        mask, noise = self.dropout_mask(batch, dtype), self.noise_or_zeros(logistic_noise, batch, dtype)
-        sample = self.sample if batch.rng is not None else straight_through_bits
+        B, dtype = batch.x.shape[0], params["W_1"].dtype
+        mask = dropout_mask(batch.rng, (B, self.hidden[-1]), self.dropout, dtype)
+        noise = logistic_noise(batch.rng, (B, self.n_bits), dtype)
+        sample = straight_through_bits if batch.rng is None else self.sample or SAMPLING[self.sampling]
         return model(params, batch, mask, noise, sample)
 
 
@@ -200,7 +199,7 @@ class Doc2HashS(Doc2Hash):
         divergence, since labels are learned by heart sooner than words.
     labels
         Weight and width of the classifier. With None, alpha rises from 0 to 10 over all epochs:
-        from the start at full weight it saturates bits before they mean anything.
+        at full weight from the start it saturates bits before they mean anything.
 
     Attributes
     ----------

@@ -23,14 +23,13 @@ import numpy as np
 
 from nphash.core.typing import Array, Back, Params, RandomState, Rng
 from nphash.errors import InputError
-from nphash.hashers.autoencoder import VariationalHasher, decaying_training, normal_noise
-from nphash.hashers.parts.heads import classify
-from nphash.hashers.parts.networks import encoder, glorot
+from nphash.hashers.autoencoder import VariationalHasher, decaying_training
+from nphash.hashers.parts.networks import classify, encoder, glorot
 from nphash.hashers.training.settings import ClassifierSettings
 from nphash.hashers.training.trainer import Batch, Training
 from nphash.nn.gumbel import straight_through_bernoulli
 from nphash.nn.losses import bernoulli_kl, bound_loss, supervised_loss
-from nphash.nn.ops import gaussian_sample
+from nphash.nn.ops import dropout_mask, gaussian_sample, normal_noise
 from nphash.nn.schedules import Schedule, ScheduleLike
 
 __all__ = ["Nash", "NashDN", "NashDNS", "NashN", "model"]
@@ -170,16 +169,13 @@ class Nash(VariationalHasher):
 
     def loss(self, params: Params, batch: Batch) -> tuple[dict[str, float], Callable[[], Params]]:
         """Draw dropout and noise of a batch, and run the `model`."""
-        dtype = params["W_1"].dtype
-        mask, uniform = self.dropout_mask(batch, dtype), self._uniform(batch, dtype)
-        noise = self.noise_or_zeros(normal_noise, batch, dtype) if self.noisy else np.zeros((), dtype)
+        rng, shape, dtype = batch.rng, (batch.x.shape[0], self.n_bits), params["W_1"].dtype
+        mask = dropout_mask(rng, (shape[0], self.hidden[-1]), self.dropout, dtype)
+        uniform = np.full(shape, 0.5, dtype)
+        if rng is not None and self.sampling == "stochastic":
+            uniform = rng.random(shape).astype(dtype)
+        noise = normal_noise(rng, shape, dtype) if self.noisy else np.zeros((), dtype)
         return model(params, batch, mask, uniform, noise, self.sample)
-
-    def _uniform(self, batch: Batch, dtype: Any) -> Array:
-        shape = (batch.x.shape[0], self.n_bits)
-        if batch.rng is None or self.sampling == "deterministic":
-            return np.full(shape, 0.5, dtype)
-        return batch.rng.random(shape).astype(dtype)
 
 
 class NashN(Nash):

@@ -1,9 +1,9 @@
-"""The method of this package: codes that rebuild a document and its neighbours, and keep its similarities.
+"""The method of this package: codes that reconstruct documents and neighbours, and keep similarities.
 
 Six ideas, none of which needs labels:
 
-* neighbours: from a document's code its own words *and* those of one near document are rebuilt, a
-  neighbour drawn anew at each step (PairRec's idea at the price of one encoding);
+* neighbours: from a document's code its own words *and* those of one near document are reconstructed,
+  a neighbour drawn anew at each step (PairRec's idea at the price of one encoding);
 * the neighbours come from a Laplacian eigenmap of the graph of similar documents, where chains of
   small steps count, not from direct similarity;
 * rounds: where a document lies in the eigenmap is predicted from its words, the graph is made again with
@@ -33,14 +33,14 @@ import numpy as np
 
 from nphash.core.typing import CSR, Array, Params, RandomState
 from nphash.errors import InputError, UnsupportedError
-from nphash.hashers.doc2hash import Doc2Hash, Sample
+from nphash.hashers.doc2hash import SAMPLING, Doc2Hash, Sample
 from nphash.hashers.parts.networks import INPUT_LENGTH, initial_layers, normalise_rows
 from nphash.hashers.training.settings import NeighbourSettings
 from nphash.hashers.training.trainer import Batch, Training
 from nphash.hashers.training.validation import precision_validator
 from nphash.nn.gumbel import logistic_noise, straight_through_bits
 from nphash.nn.losses import NUMPY, bernoulli_kl, bound_loss, similarity_distillation
-from nphash.nn.ops import Operations, dense, relu, softmax
+from nphash.nn.ops import Operations, dense, dropout_mask, relu, softmax
 from nphash.nn.schedules import Schedule, ScheduleLike
 
 if TYPE_CHECKING:
@@ -54,8 +54,8 @@ EPOCHS = (4, 200)
 USUAL_EPOCHS = 18
 
 # Distillation pulls a bit with a force of 1 / L, reconstruction does not: its weight is given for codes
-# of the first length and grows with L. Below the second it stays: 8 bits have to be shared by what is alike,
-# and with half the weight they lose two points on Reuters and 20 Newsgroups.
+# of the first length and grows with L. Below the second it stays: 8 bits have to be shared by similar
+# documents, and with half the weight they lose two points on Reuters and 20 Newsgroups.
 WEIGHED_BITS = 32
 SHORT_BITS = 16
 
@@ -252,7 +252,7 @@ class NpHash(Doc2Hash):
         return find_alike(X, self._settings("similarity"), seed, self.threads)
 
     def _validator(self, X: Any, y: Any, X_valid: Any, y_valid: Any) -> Any:
-        """Return the judge of an epoch: precision of codes read without W_g, which would take too long."""
+        """Return the validator: precision of codes read without W_g, which would take too long each epoch."""
         if y is None or y_valid is None or X_valid.shape[0] == 0:
             return None
         X_valid = X_valid.astype(self._training.dtype, copy=False)
@@ -267,9 +267,10 @@ class NpHash(Doc2Hash):
 
     def loss(self, params: Params, batch: Batch) -> tuple[dict[str, float], Callable[[], Params]]:
         """Draw dropout, noise and neighbours of a batch, and run the `model`; without context the bound."""
-        dtype = params["W_1"].dtype
-        mask, noise = self.dropout_mask(batch, dtype), self.noise_or_zeros(logistic_noise, batch, dtype)
-        sample = self.sample if batch.rng is not None else straight_through_bits
+        B, dtype = batch.x.shape[0], params["W_1"].dtype
+        mask = dropout_mask(batch.rng, (B, self.hidden[-1]), self.dropout, dtype)
+        noise = logistic_noise(batch.rng, (B, self.n_bits), dtype)
+        sample = straight_through_bits if batch.rng is None else self.sample or SAMPLING[self.sampling]
         batch = replace(batch, target=self._with_neighbour(batch))
         P, tau_code = self._teacher(batch, dtype), self._settings("similarity").code_temperature
         return model(params, batch, mask, noise, sample, P, tau_code)
@@ -295,7 +296,7 @@ class NpHash(Doc2Hash):
     # ------------------------------------------------------------------ codes
 
     def finalise_params(self, params: Params, X: Any) -> Params:
-        """Return weights with ``W_g (V, L)``, by which words tell the bits of encoder and decoder."""
+        """Return weights with ``W_g (V, L)``, by which words predict the bits of encoder and decoder."""
         from nphash.hashers.neighbours.ridge import ridge
 
         bits = np.sign(self._logits(params, X)).astype(np.int8)  # (n, L)
@@ -306,7 +307,7 @@ class NpHash(Doc2Hash):
         """Return c a / |a| + (1 - r) g / |g| + r s / |s|, (B, L): the signs are the codes.
 
         a are the encoder's logits, g = x W_g what is usual for these words, s = x W_s^T the decoder's scores:
-        log p(x | z) = s z + terms without x or alike for most z, so that their signs are the code that
+        log p(x | z) = s z + terms without x or similar for most z, so that their signs are the code that
         explains the words best. Before `finalise_params`, a / |a| + s / |s|.
         """
         h, _ = relu(dense(coordinates(params, x, operations), params["W_1"], params["b_1"])[0])

@@ -33,8 +33,8 @@ from nphash.errors import InputError
 from nphash.hashers.inputs import seed_from
 from nphash.hashers.itq import rotation
 from nphash.hashers.neighbours.lsi import fit_lsi, normalise_rows, project
-from nphash.hashers.parts.heads import targets
 from nphash.hashers.parts.linear import LinearHasher
+from nphash.hashers.parts.networks import targets
 
 __all__ = ["SHTTM", "ridge", "tag_step", "tags_objective"]
 

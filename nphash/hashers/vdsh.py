@@ -21,14 +21,13 @@ import numpy as np
 
 from nphash.core.typing import Array, Params, RandomState, Rng
 from nphash.errors import InputError
-from nphash.hashers.autoencoder import VariationalHasher, decaying_training, normal_noise
-from nphash.hashers.parts.heads import classify
-from nphash.hashers.parts.networks import encoder, glorot, initial_layers
+from nphash.hashers.autoencoder import VariationalHasher, decaying_training
+from nphash.hashers.parts.networks import classify, encoder, glorot, initial_layers
 from nphash.hashers.training.settings import ClassifierSettings
 from nphash.hashers.training.trainer import Batch, Training
 from nphash.hashers.training.validation import MOST_DATABASE, subset
 from nphash.nn.losses import bound_loss, gaussian_kl, supervised_loss
-from nphash.nn.ops import Operations, gaussian_sample, sigmoid
+from nphash.nn.ops import Operations, dropout_mask, gaussian_sample, normal_noise, sigmoid
 from nphash.nn.schedules import ScheduleLike
 
 __all__ = ["Vdsh", "VdshS", "VdshSP", "gaussian_code", "model"]
@@ -186,9 +185,10 @@ class Vdsh(VariationalHasher):
 
     def loss(self, params: Params, batch: Batch) -> tuple[dict[str, float], Callable[[], Params]]:
         """Draw dropout and noise of a batch, and run the `model`."""
-        dtype, codes = params["W_1"].dtype, range(1 + self.private)
-        masks = [self.dropout_mask(batch, dtype) for _ in codes]
-        noises = [self.noise_or_zeros(normal_noise, batch, dtype) for _ in codes]
+        rng, B, dtype = batch.rng, batch.x.shape[0], params["W_1"].dtype
+        codes = range(1 + self.private)
+        masks = [dropout_mask(rng, (B, self.hidden[-1]), self.dropout, dtype) for _ in codes]
+        noises = [normal_noise(rng, (B, self.n_bits), dtype) for _ in codes]
         return model(params, batch, masks, noises, self.variance == "sigmoid")
 
     def finalise_params(self, params: Params, X: Any) -> Params:

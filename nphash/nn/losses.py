@@ -1,8 +1,8 @@
 """The losses: word likelihood, the ELBO (lower bound), classification, KL divergences, distillation.
 
-Each returns ``(loss, back)``. The loss is a Python float, the mean over the documents of the batch,
+Each returns ``(loss, back)``. The loss is a Python float, the mean over the documents of the batch in nats,
 summed in float64 whatever the dtype; ``back(dloss=1.0)`` returns gradients by the rule of `nphash.nn.ops`
-(targets, priors and weights are constants) in the dtype of the arguments.
+(targets, priors and weights are constants, so most have one) in the dtype of the arguments.
 
 Departures from the printed paper: in equation 1 the softmax's denominator sums over all words w_j; in
 equations 2 and 3 the decoder is p_theta(x|z) and the encoder q_phi(z|x) throughout; the prior of equation 4
@@ -67,11 +67,6 @@ def reconstruction(scores: Array, target: Any) -> tuple[float, BackScalar]:
     target
         SciPy CSR matrix or CSR array of shape (B, V): the weights t of the words (binary, counts or TF-IDF).
 
-    Returns
-    -------
-    tuple
-        Mean loss in nats a document; ``back()`` returns dscores.
-
     Raises
     ------
     InputError
@@ -85,7 +80,8 @@ def reconstruction(scores: Array, target: Any) -> tuple[float, BackScalar]:
     (0.6931, array([[ 0.5, -0.5]]))
     """
     check_csr(target, "target")
-    _check_shapes("target", target.shape, scores.shape, scores)
+    if target.shape != scores.shape:
+        raise _misfit("target", target.shape, scores.shape, scores)
     shift = scores.max(axis=1, keepdims=True)  # (B, 1), so that no exponential overflows
     e = np.exp(scores - shift)  # (B, V)
     total = e.sum(axis=1, dtype=np.float64)  # (B,)
@@ -139,13 +135,12 @@ NUMPY = Operations(sparse_dense, dense, relu, reconstruct)
 """The four operations as their equations say."""
 
 
-def _check_shapes(name: str, given: tuple[int, ...], wanted: tuple[int, ...], scores: Array) -> None:
-    # What broadcasts gives a loss and gradients too, of something else.
-    if given != wanted:
-        raise InputError(
-            f"the shape of {name} is {given}, but scores of shape {scores.shape} need {wanted}",
-            "give a row of scores, and what they should be, for each document",
-        )
+def _misfit(name: str, given: tuple[int, ...], wanted: tuple[int, ...], scores: Array) -> InputError:
+    # What broadcasts would give a loss and gradients too, of something else.
+    return InputError(
+        f"the shape of {name} is {given}, but scores of shape {scores.shape} need {wanted}",
+        "give a row of scores, and what they should be, for each document",
+    )
 
 
 def lower_bound(reconstruction: float, kl: float) -> tuple[float, BackScalars]:
@@ -201,11 +196,6 @@ def logistic_loss(scores: Array, labels: Array) -> tuple[float, BackScalar]:
     labels
         Array of shape (B, C) of zeros and ones (or probabilities).
 
-    Returns
-    -------
-    tuple
-        Mean loss in nats a document; ``back()`` returns dscores.
-
     Raises
     ------
     InputError
@@ -217,7 +207,8 @@ def logistic_loss(scores: Array, labels: Array) -> tuple[float, BackScalar]:
     >>> round(loss, 4), back()
     (1.3863, array([[-0.5,  0.5]]))
     """
-    _check_shapes("labels", np.shape(labels), scores.shape, scores)
+    if np.shape(labels) != scores.shape:
+        raise _misfit("labels", np.shape(labels), scores.shape, scores)
     if hasattr(labels, "toarray"):
         raise InputError(f"labels are a {type(labels).__name__}", "give labels.toarray()")
     labels = np.asarray(labels)
@@ -244,11 +235,6 @@ def cross_entropy(scores: Array, classes: Array) -> tuple[float, BackScalar]:
     classes
         Integers of shape (B,), each from 0 to C - 1.
 
-    Returns
-    -------
-    tuple
-        Mean loss in nats a document; ``back()`` returns dscores.
-
     Raises
     ------
     InputError
@@ -261,7 +247,8 @@ def cross_entropy(scores: Array, classes: Array) -> tuple[float, BackScalar]:
     (0.6931, array([[-0.5,  0.5]]))
     """
     classes = np.asarray(classes)
-    _check_shapes("classes", classes.shape, scores.shape[:-1], scores)
+    if classes.shape != scores.shape[:-1]:
+        raise _misfit("classes", classes.shape, scores.shape[:-1], scores)
     highest = scores.shape[-1] - 1
     if classes.dtype.kind not in "iu" or classes.min(initial=0) < 0 or classes.max(initial=0) > highest:
         raise InputError(f"classes are not all integers from 0 to {highest}", "number the classes from 0")
@@ -303,11 +290,6 @@ def categorical_kl(logits: Array, prior: Array | None = None) -> tuple[float, Ba
     prior
         Probabilities p, array that broadcasts to (B, L, K), all positive, of sum 1 over the categories;
         uniform (1 / K) if None.
-
-    Returns
-    -------
-    tuple
-        Mean divergence in nats a document; ``back()`` returns dlogits.
 
     Raises
     ------
@@ -455,11 +437,6 @@ def similarity_distillation(z: Array, P: Array, temperature: float) -> tuple[flo
         The teacher's distributions, array of shape (B, B): rows sum to 1, the diagonal is 0.
     temperature
         tau > 0.
-
-    Returns
-    -------
-    tuple
-        Mean loss in nats a document; ``back()`` returns dz.
 
     Raises
     ------

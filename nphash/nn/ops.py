@@ -1,4 +1,4 @@
-"""The layers, each a pure function that returns its output and the way back.
+"""The operations, each a pure function that returns its output and its backward pass.
 
 ``out, back = op(...)``: ``back(dout)`` takes the gradient of the loss with respect to ``out``
 and returns the gradients with respect to the arguments, in their order. Arguments that are
@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nphash.core.arguments import check_csr, is_number
-from nphash.core.typing import Array, Back, Backs
+from nphash.core.typing import Array, Back, Backs, Rng
 from nphash.errors import InputError
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "dropout_mask",
     "gaussian_sample",
     "log_softmax",
+    "normal_noise",
     "relu",
     "scale_rows",
     "sigmoid",
@@ -209,9 +210,11 @@ def dropout(x: Array, mask: Array) -> tuple[Array, Back]:
 
 
 def dropout_mask(
-    rng: np.random.Generator, shape: tuple[int, ...], rate: float, dtype: Any = np.float64
-) -> Array:
+    rng: Rng | None, shape: tuple[int, ...], rate: float, dtype: Any = np.float64
+) -> Array | None:
     """Draw a dropout mask: 0 with probability ``rate``, else 1 / (1 - rate), so that the mean is 1.
+
+    None, for no dropout, at a rate of 0 or without a source of noise.
 
     Raises
     ------
@@ -220,11 +223,13 @@ def dropout_mask(
 
     Examples
     --------
-    >>> sorted({float(value) for value in dropout_mask(np.random.default_rng(0), (100,), 0.2)})
-    [0.0, 1.25]
+    >>> np.unique(dropout_mask(np.random.default_rng(0), (100,), 0.2))
+    array([0.  , 1.25])
     """
     if not (is_number(rate) and 0 <= rate < 1):
         raise InputError(f"rate is {rate!r}", "give the share of units left out, from 0 to below 1")
+    if rng is None or rate == 0:
+        return None
     mask: Array = (rng.random(shape, dtype=np.float32) >= rate).astype(dtype)
     mask /= 1 - rate
     return mask
@@ -249,7 +254,7 @@ def softmax(x: Array) -> tuple[Array, Back]:
 def log_softmax(x: Array) -> tuple[Array, Back]:
     """Log-probabilities over the last axis: y = x - log sum_j exp(x_j), by log-sum-exp.
 
-    The way back is dx = dy - softmax(x) sum_k dy_k.
+    Backward: dx = dy - softmax(x) sum_k dy_k.
 
     Examples
     --------
@@ -260,6 +265,17 @@ def log_softmax(x: Array) -> tuple[Array, Back]:
     shifted = x - x.max(axis=-1, keepdims=True)
     y = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
     return y, lambda dy: dy - np.exp(y) * dy.sum(axis=-1, keepdims=True)
+
+
+def normal_noise(rng: Rng | None, shape: tuple[int, ...], dtype: Any = np.float64) -> Array:
+    """Draw standard normal noise; its middle, zeros, without a source.
+
+    Examples
+    --------
+    >>> normal_noise(np.random.default_rng(0), (100_000,)).var().round(2)
+    np.float64(1.0)
+    """
+    return np.zeros(shape, dtype) if rng is None else rng.standard_normal(shape).astype(dtype)
 
 
 def gaussian_sample(mu: Array, log_variance: Array, noise: Array) -> tuple[Array, Backs]:

@@ -131,10 +131,11 @@ class Adam:
         for name, gradient in grads.items():
             if name not in self.m:
                 self.m[name], self.v[name] = np.zeros_like(params[name]), np.zeros_like(params[name])
-            whole = (params[name], np.asarray(gradient), self.m[name], self.v[name])
+            whole = np.asarray(gradient).reshape(-1), self.m[name].reshape(-1), self.v[name].reshape(-1)
             for start in range(0, gradient.size, BLOCK):
-                w, g, m, v = (array.reshape(-1)[start : start + BLOCK] for array in whole)
-                g = scale * g
+                block = slice(start, start + BLOCK)
+                w, m, v = params[name].reshape(-1)[block], whole[1][block], whole[2][block]
+                g = scale * whole[0][block]
                 m *= self.beta1
                 m += (1 - self.beta1) * g
                 v *= self.beta2

@@ -1,4 +1,4 @@
-"""How a temperature, a weight or a learning rate changes over a fit.
+"""Schedules: annealing of a temperature, a weight or a learning rate over a fit.
 
 A schedule is called with the epochs done so far, a float: 2.5 is the middle of the third epoch.
 """
@@ -29,7 +29,7 @@ ScheduleLike = float | tuple[float, float] | Schedule
 
 @dataclass(frozen=True)
 class Constant:
-    """Always the same value.
+    """The same value throughout.
 
     Examples
     --------
@@ -46,7 +46,7 @@ class Constant:
 
 @dataclass(frozen=True)
 class Linear:
-    """A straight line from ``start`` to ``stop`` over the first ``epochs`` epochs, then ``stop``.
+    """Linear annealing from ``start`` to ``stop`` over the first ``epochs`` epochs, then ``stop``.
 
     Examples
     --------
@@ -68,7 +68,7 @@ class Linear:
 
 @dataclass(frozen=True)
 class Exponential:
-    """``start * rate**epoch``, but never below ``floor``.
+    """Exponential decay, ``start * rate**epoch``, but never below ``floor``.
 
     Examples
     --------
@@ -87,7 +87,7 @@ class Exponential:
 
 
 def as_schedule(value: ScheduleLike, epochs: float, name: str = "the schedule") -> Schedule:
-    """Return a schedule: a number stays the same, a pair (start, stop) is a line over ``epochs`` epochs.
+    """Return a schedule: a number stays the same, a pair (start, stop) is annealed linearly.
 
     Raises
     ------

@@ -272,6 +272,7 @@ def test_gradients_of_every_tensor(sampling):
         close(gradient, exact[name])
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("sampling", ["relaxed", "straight-through"])
 def test_300_steps_end_where_those_of_the_equations_end(sampling):
     X = unit_rows(documents(400, 300)[0]).astype(np.float32)
@@ -295,6 +296,7 @@ def test_300_steps_end_where_those_of_the_equations_end(sampling):
         assert np.abs(array - ends[1][name]).max() <= 1e-4, name
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("sampling", ["relaxed", "straight-through"])
 @pytest.mark.parametrize(("clip_norm", "batch_size"), [(None, 100), (0.5, 100), (None, 4)])
 def test_same_bytes_for_any_number_of_threads(clip_norm, batch_size, sampling):
@@ -314,6 +316,7 @@ def test_same_bytes_for_any_number_of_threads(clip_norm, batch_size, sampling):
     assert results[0] == results[1] == results[2]
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("average", [None, 0.9])
 def test_fits_of_both_engines_agree(average):
     X = unit_rows(documents(230, 300)[0])

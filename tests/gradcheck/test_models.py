@@ -182,9 +182,8 @@ def test_a_branch_not_propagated(monkeypatch):
 
 
 def test_noise_drawn_anew(monkeypatch):
-    monkeypatch.setattr(
-        vdsh.Vdsh, "noise_or_zeros", lambda self, *_: np.random.default_rng().normal(size=(6, self.n_bits))
-    )
+    anew = np.random.default_rng()
+    monkeypatch.setattr(vdsh, "normal_noise", lambda rng, shape, dtype: anew.normal(size=shape))
     assert "noise redrawn" in wrong("vdsh").values()
 
 

@@ -13,7 +13,6 @@ from nphash.hashers import Training
 from nphash.hashers.autoencoder import ENCODE_ROWS, VALIDATION_ROWS, decaying_training
 from nphash.hashers.training import validation
 from nphash.hashers.training.trainer import train
-from nphash.nn.gumbel import logistic_noise
 
 X, _ = small.documents()
 
@@ -53,6 +52,7 @@ def test_blocks_of_encoding_are_the_whole(n):
     assert np.allclose(hasher._logits(params, x), expected, atol=1e-12)
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("method", ["doc2hash", "nash", "vdsh"])
 def test_the_bound_is_the_same_by_kernels(method):
     x, _ = small.documents(2 * VALIDATION_ROWS + 5, 300)
@@ -63,6 +63,7 @@ def test_the_bound_is_the_same_by_kernels(method):
     assert hasher.elbo(params, x, x, compiled) == pytest.approx(hasher.elbo(params, x, x), rel=1e-5)
 
 
+@pytest.mark.compiled
 def test_validation_takes_the_memory_of_a_batch(monkeypatch):
     n_words, small_batch = 30_000, {"epochs": 1, "batch_size": 64, "engine": "numba"}
     x, _ = small.documents(600, n_words)
@@ -82,13 +83,6 @@ def test_validation_takes_the_memory_of_a_batch(monkeypatch):
     hasher.fit(x, X_valid=x[:200])
     per_word = x[:VALIDATION_ROWS].nnz * 24  # the documents' own words, sorted
     assert 4 * VALIDATION_ROWS * n_words < peaks[0] < 8 * VALIDATION_ROWS * n_words + per_word
-
-
-def test_without_a_source_noise_is_zero(rng):
-    hasher = Doc2Hash(3)
-    quiet, noisy = small.batch(X[:2], rng=False), small.batch(X[:2], rng=rng)
-    assert not hasher.noise_or_zeros(logistic_noise, quiet, np.float32).any()
-    assert hasher.noise_or_zeros(logistic_noise, noisy, np.float32).all()
 
 
 @pytest.mark.parametrize("n", [1, 60, ENCODE_ROWS + 5])

@@ -10,9 +10,8 @@ from helpers import small
 from nphash.codes import unpack
 from nphash.errors import InputError
 from nphash.hashers import ClassifierSettings, Training, nash
-from nphash.hashers.autoencoder import normal_noise
 from nphash.hashers.nash import Nash, NashDN, NashDNS, NashN
-from nphash.hashers.parts.heads import targets
+from nphash.hashers.parts.networks import targets
 from nphash.nn.ops import sigmoid
 
 X, y = small.documents()
@@ -146,13 +145,6 @@ def test_the_size_of_data_dependent_noise_is_the_networks():
         code = small.decoder_input(model(Nash, dropout=0.0), params_of_code, batch)
         differences.append(small.decoder_input(hasher, params, batch) - code)
     assert np.allclose(np.concatenate(differences).std(axis=0), [0.1, 0.5, 1.0, 2.0, 3.0], rtol=0.1)
-
-
-def test_normal_noise_is_the_same_in_both_precisions():
-    double = normal_noise(np.random.default_rng(1), (3, 4), np.float64)
-    single = normal_noise(np.random.default_rng(1), (3, 4), np.float32)
-    assert single.dtype == np.float32
-    assert np.array_equal(single, double.astype(np.float32))
 
 
 def test_noise_decays_to_plain_nash():

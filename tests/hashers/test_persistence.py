@@ -10,6 +10,7 @@ from helpers import small
 from nphash import Doc2Hash
 from nphash.errors import CollectionError, InputError, NotFittedError
 from nphash.hashers import Training, load, persistence, save
+from nphash.hashers.training.settings import FORMER_NAMES
 from nphash.nn.schedules import Exponential, Linear
 
 X, y = small.documents()
@@ -196,6 +197,17 @@ def test_a_model_that_is_replaced_while_it_is_read_is_read_again(fitted, folder,
 def test_a_model_saved_before_there_were_editions_is_read(fitted, folder):
     damage_json(lambda about: about.pop("edition"))(folder)
     assert np.array_equal(load(folder).transform(X), fitted.transform(X))
+
+
+@pytest.mark.parametrize("former", sorted(FORMER_NAMES))
+def test_settings_are_read_under_their_former_names(former, tmp_path):
+    method, group = {"Labels": ("doc2hash-s", "labels"), "Similarity": ("nphash", "similarity")}[former]
+    hasher = small.quick(method, **{f"{group}__weight": 0.5}).fit(X, y)
+    save(hasher, tmp_path)
+    saved = json.loads((tmp_path / "model.json").read_text(encoding="utf-8"))["params"][group]
+    assert saved["settings"] == FORMER_NAMES[former]
+    damage_json(lambda about: about["params"][group].update(settings=former))(tmp_path)
+    assert getattr(load(tmp_path), group) == getattr(hasher, group)
 
 
 def damage_json(change):

@@ -110,7 +110,8 @@ def test_dropout_mask_keeps_the_mean(rng):
 def test_dropout_masks_repeat_with_their_seed():
     first, second = (ops.dropout_mask(np.random.default_rng(3), (5, 6), 0.5) for _ in range(2))
     assert np.array_equal(first, second)
-    assert (ops.dropout_mask(np.random.default_rng(3), (5, 6), 0.0) == 1).all()
+    assert ops.dropout_mask(np.random.default_rng(3), (5, 6), 0.0) is None  # no dropout, and nothing drawn
+    assert ops.dropout_mask(None, (5, 6), 0.5) is None
 
 
 @pytest.mark.parametrize("rate", [1, 1.5, -0.1, np.nan, "0.1", True])
@@ -158,3 +159,11 @@ def test_tiny_and_huge_documents_are_scaled_as_well_and_empty_ones_stay(dtype):
     long = ops.scale_rows(x.astype(dtype), 10.0)
     assert long.dtype == dtype
     assert np.allclose(np.linalg.norm(long.toarray(), axis=1), [10.0] * 9 + [0.0] * 2 + [10.0] * 4)
+
+
+def test_normal_noise_is_the_same_in_both_precisions():
+    double = ops.normal_noise(np.random.default_rng(1), (3, 4), np.float64)
+    single = ops.normal_noise(np.random.default_rng(1), (3, 4), np.float32)
+    assert single.dtype == np.float32
+    assert np.array_equal(single, double.astype(np.float32))
+    assert not ops.normal_noise(None, (2, 3), np.float32).any()

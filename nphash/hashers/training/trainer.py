@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from nphash.core.threads import count_threads, single_threaded_blas
-from nphash.core.typing import Ints, Params
+from nphash.core.typing import Params
 from nphash.corpus.shards import Shards
 from nphash.engine.profiling import Profile, StepSize, timed
 from nphash.engine.select import create_engine
@@ -180,7 +180,7 @@ def train(
 def one_pass(
     model: Model, state: State, data: Data, settings: Training, seed: int, *, threads: int | None = None
 ) -> State:
-    """Do one epoch more, whatever their number in the settings, and return the state; nothing is judged.
+    """Do one epoch more, whatever their number in the settings, and return the state, without validation.
 
     The state given is used up: its arrays are changed in place.
 
@@ -238,19 +238,25 @@ class _Loop:
         self.operations, self.optimiser = self.engine.operations, self.engine.optimiser(settings.clip_norm)
         rate = as_schedule(settings.learning_rate, settings.n_epochs)
         self.schedules = {"learning_rate": rate, **model.schedules()}
-        self.steps = -(-data.x.shape[0] // settings.batch_size)
+        self.epochs, self.steps = settings.n_epochs, -(-data.x.shape[0] // settings.batch_size)
         self.start = time.monotonic()
         self.epochs_before = state.epoch
         self.average: Params | None = None  # set by `run` where weights are averaged
         self.step_size: StepSize | None = None  # set by the first step
-        self.profile: Profile | None = getattr(callback, "profile", None)
-        around = _as_it_is if self.profile is None else self.profile.around
+        profile = getattr(callback, "profile", None)
+        self.profile = profile if isinstance(profile, Profile) else None
+        self.loss_and_step, self.update, self.validate = self._step, self.optimiser.step, self._validate
+        self.move_average = self.engine.moving_average
         if self.profile is not None:
-            self.operations = timed(self.operations, self.profile)
-        self.batch = around("batch", self._batch)
-        self.gradients = around("latent layers and noise", self._gradients)
-        self.update = around("optimiser", self._update)
-        self.validate = around("validation", self._validate)
+            self._measure(self.profile)
+
+    def _measure(self, profile: Profile) -> None:
+        """Have the seconds of a step's parts added up; those of inner parts count for these alone."""
+        self.operations = timed(self.operations, profile)
+        self.loss_and_step = profile.around("latent layers and noise", self._step)
+        self.update = profile.around("optimiser", self.optimiser.step)
+        self.move_average = profile.around("optimiser", self.engine.moving_average)
+        self.validate = profile.around("validation", self._validate)
 
     def run(self, kept: Checkpoint | None) -> None:
         state = self.state
@@ -258,16 +264,16 @@ class _Loop:
         _restore(self.optimiser, state.optimiser)
         if self.settings.average is not None:
             self.average = {name: array.copy() for name, array in (state.average or params).items()}
-        while state.epoch < self.settings.n_epochs and not self._stops_early():
+        while state.epoch < self.epochs and not self._stops_early():
             terms = self.epoch(params)
-            judged = params if self.average is None else self.average
-            self.validate(judged, terms)
+            chosen = params if self.average is None else self.average
+            self.validate(chosen, terms)
             state.epoch += 1
             state.params, state.optimiser = params, _moments(self.optimiser)
             state.average = self.average or {}
             if kept is not None:
                 kept.save_if_due(state)
-            self._report(judged, self.steps, terms)
+            self._report(chosen, self.steps, terms)
 
     def epoch(self, params: Params) -> dict[str, float]:
         """Go over all documents once and return the means of the loss's terms."""
@@ -281,61 +287,57 @@ class _Loop:
 
     def _all_steps(self, params: Params) -> dict[str, float]:
         flush_every = STEPS_DEFERRED if self.average is None else STEPS_BETWEEN_AVERAGES
-        batches = self.optimiser.prepare(self._batches(), flush_every)
-        if self.profile is not None:
+        batches = self._batches()
+        if self.profile is None:
+            batches = self.optimiser.prepare(batches, flush_every)
+        else:
+            batches = self.optimiser.prepare(self.profile.around_each("batch", batches), flush_every)
             batches = self.profile.around_each("optimiser", batches)
         sums: dict[str, float] = {}
+        means: dict[str, float] = {}
         done = 0
         for step, batch in enumerate(batches, start=1):
-            terms, grads = self.gradients(params, batch)
-            self.update(params, grads, batch.learning_rate)
             done += batch.x.shape[0]
-            for name, value in terms.items():
+            for name, value in self.loss_and_step(params, batch).items():
                 sums[name] = sums.get(name, 0.0) + value * batch.x.shape[0]
-            means = {name: value / done for name, value in sums.items()}
+                means[name] = sums[name] / done
             if not np.isfinite(means["loss"]):
                 raise InputError(
                     f"the loss is {means['loss']} in epoch {self.state.epoch + 1}",
                     "lower the learning rate or set clip_norm",
                 )
-            if step < self.steps:
-                self._report(params, step, means)
+            if self.callback is not None and step < self.steps:
+                self._report(params, step, dict(means))
         return means
 
     def _batches(self) -> Iterator[Batch]:
         """Yield the batches of an epoch: each document once, in an order of the epoch's own."""
-        x, size = self.data.x, self.settings.batch_size
-        rng = np.random.default_rng([self.seed, self.state.epoch])
+        data, take, epoch, size = self.data, self.engine.take, self.state.epoch, self.settings.batch_size
+        rng, x = np.random.default_rng([self.seed, epoch]), data.x
         order = x.shuffled(rng) if isinstance(x, Shards) else rng.permutation(x.shape[0])
-        for step in range(self.steps):
-            yield self.batch(np.sort(order[step * size : (step + 1) * size]), step)
+        epochs = [epoch + step / self.steps for step in range(self.steps)]
+        numbers = [values_at(self.schedules, done) for done in epochs]
+        for step, done in enumerate(epochs):
+            rows = np.sort(order[step * size : (step + 1) * size])
+            rng = np.random.default_rng([self.seed, epoch, step])
+            x = take(data.x, rows)
+            target = x if data.target is data.x else take(data.target, rows)
+            y = None if data.y is None else data.y[rows]
+            yield Batch(x, target, y, rng, done, rows, data.context, self.operations, **numbers[step])
 
-    def _batch(self, rows: Ints, step: int) -> Batch:
-        data, take = self.data, self.engine.take
-        rng = np.random.default_rng([self.seed, self.state.epoch, step])
-        x = take(data.x, rows)
-        target = x if data.target is data.x else take(data.target, rows)
-        y = None if data.y is None else data.y[rows]
-        epoch = self.state.epoch + step / self.steps
-        return Batch(
-            x, target, y, rng, epoch, rows, data.context, self.operations, **values_at(self.schedules, epoch)
-        )
-
-    def _gradients(self, params: Params, batch: Batch) -> tuple[dict[str, float], Params]:
+    def _step(self, params: Params, batch: Batch) -> dict[str, float]:
+        """Do one step, forward, backward and update, and return the terms of its loss."""
         terms, back = self.model.loss(params, batch)
         grads = back()
         self.step_size = self.step_size or self._size_of(batch)
-        return terms, grads
-
-    def _update(self, params: Params, grads: Params, learning_rate: float) -> None:
-        self.optimiser.step(params, grads, learning_rate)
+        self.update(params, grads, batch.learning_rate)
         t, share = self.optimiser.t, self.settings.average
-        if self.average is None or share is None or t % STEPS_BETWEEN_AVERAGES:
-            return
-        # early on the average forgets faster, so that it soon loses the initial weights
-        kept = min(share, (1 + t) / (10 + t)) ** STEPS_BETWEEN_AVERAGES
-        for name in grads:  # other entries are constants
-            self.engine.moving_average(self.average[name], params[name], kept)
+        if self.average is not None and share is not None and t % STEPS_BETWEEN_AVERAGES == 0:
+            # early on the average forgets faster, so that it soon loses the initial weights
+            kept = min(share, (1 + t) / (10 + t)) ** STEPS_BETWEEN_AVERAGES
+            for name in grads:  # other entries are constants
+                self.move_average(self.average[name], params[name], kept)
+        return terms
 
     def _validate(self, params: Params, terms: dict[str, float]) -> None:
         """Validate the epoch just done, and keep its weights if they are the best so far."""
@@ -360,7 +362,7 @@ class _Loop:
     def _report(self, params: Params, step: int, terms: dict[str, float]) -> None:
         if self.callback is None:
             return
-        state, epochs = self.state, self.settings.n_epochs
+        state, epochs = self.state, self.epochs
         epochs_done = state.epoch + (step / self.steps if step < self.steps else 0)
         seconds = time.monotonic() - self.start
         share = (epochs_done - self.epochs_before) / (epochs - self.epochs_before)
@@ -386,10 +388,6 @@ class _Loop:
                 self.step_size,
             )
         )
-
-
-def _as_it_is(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    return function
 
 
 def _moments(optimiser: Any) -> Params:
