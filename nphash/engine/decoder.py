@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
+from nphash.core.devices import uses
 from nphash.core.pool import Background
 from nphash.core.threads import cut, run_blocks
 from nphash.core.typing import Array
 from nphash.engine.kernels import decoder as kernels
 from nphash.engine.kernels.decoder import Codes, Entries, ScoreGradient
 from nphash.engine.kernels.rows import update
-from nphash.engine.kernels.sign_tables import offsets_of
 from nphash.engine.optim import LazyGradient
 from nphash.errors import InputError
 
@@ -28,6 +28,8 @@ __all__ = ["Decoding"]
 # their sums over words have to be put together again.
 _SHARES = 8
 _FEW_SHARES = 2  # of less work
+
+_SIGN_TABLES = uses("sign-tables")
 
 
 class Decoding:
@@ -56,7 +58,7 @@ class Decoding:
             np.ascontiguousarray(b),
             background,
         )
-        self.codes = Codes(self.z, offsets_of(self.z))
+        self.codes = kernels.codes_of(self.z, _SIGN_TABLES)
         self.entries = entries
         self.mass = np.bincount(entries.documents, entries.weights, len(z))  # (B,) T, in float64
         self.width = kernels.tile_width(z.shape[1])

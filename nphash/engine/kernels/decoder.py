@@ -25,6 +25,7 @@ Shapes: B documents of a batch, V words, L bits, N tiles, T words of a tile, S s
 
 from __future__ import annotations
 
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -47,6 +48,7 @@ from nphash.engine.kernels.sign_tables import (
     can_look_up,
     fill_sums,
     look_up,
+    offsets_of,
     separate,
     sums_for,
 )
@@ -56,6 +58,7 @@ __all__ = [
     "Entries",
     "ScoreGradient",
     "block_size",
+    "codes_of",
     "combine",
     "fill_bias",
     "fill_tiles",
@@ -99,6 +102,13 @@ class ScoreGradient(NamedTuple):
     target: Entries
 
 
+@jit()
+def codes_of(z: Array, sign_tables: bool) -> Codes:
+    """Return codes (B, L) and, if they are +-1 and wanted, where the sums of their patterns lie."""
+    return Codes(z, offsets_of(z) if sign_tables else np.empty((len(z), 0), np.int64))
+
+
+@cache
 def tile_width(n_bits: int) -> int:
     """Return the number of words in a tile, which depends on shapes only.
 

@@ -182,13 +182,13 @@ def _times_dense(
 
 
 def _emit_transpose(out: FloatEmitter, source: emission.Array, target: emission.Array) -> None:
-    with out.loop(out.divided(source.lengths[0], LANES)) as down:
-        with out.loop(out.divided(source.lengths[1], LANES)) as across:
-            first = out.plus(source.row(out.times(down, LANES)), across)
-            rows = [out.load(source.row(out.times(down, 0, i), first)) for i in range(LANES)]
-            first = out.plus(target.row(out.times(across, LANES)), down)
-            for i, row in enumerate(out.transposed(rows)):
-                out.store(row, target.row(out.times(across, 0, i), first))
+    n, k = (out.divided(length, LANES) for length in source.lengths)
+    with out.loop(n) as down, out.loop(k) as across:
+        first = out.plus(source.row(out.times(down, LANES)), across)
+        rows = [out.load(source.row(out.times(down, 0, i), first)) for i in range(LANES)]
+        first = out.plus(target.row(out.times(across, LANES)), down)
+        for i, row in enumerate(out.transposed(rows)):
+            out.store(row, target.row(out.times(across, 0, i), first))
 
 
 @emitted(_emit_transpose, "floats")
