@@ -84,8 +84,8 @@ def add(
 def _prefixed(documents: Iterator[Document] | Matrix, prefix: str) -> Iterator[Document] | Matrix:
     """Put `prefix` before each id; who names a batch knows which ids are in it, so none is generated now."""
     if isinstance(documents, Iterator):
-        return (replace(document, id=prefix + document.id, made_up=False) for document in documents)
-    return replace(documents, ids=[prefix + id_ for id_ in documents.ids], made_up=False)
+        return (replace(document, id=prefix + document.id, generated_id=False) for document in documents)
+    return replace(documents, ids=[prefix + id_ for id_ in documents.ids], generated_id=False)
 
 
 @click.command(help=REMOVE)

@@ -37,10 +37,6 @@ INPUT_FORMATS = (
     "uci",
     "mat",
 )
-_TABLES = ("csv", "tsv")
-_FIELDS = ("jsonl", *_TABLES)
-_TEXTS = (*_FIELDS, "lines", "folder")
-_MATRICES = ("svmlight", "npz", "mtx", "uci", "mat")
 
 # The options of `fit` that say what the words are.
 WORD_NAMES = ("preset", "weighting", "min_documents", "max_share", "max_words", "stop_words", "pattern")
@@ -48,31 +44,27 @@ WORD_NAMES = ("preset", "weighting", "min_documents", "max_share", "max_words", 
 AT_ONCE = 1000  # documents
 
 
-# An option of readers: its declaration, the formats that it is for, and what click is to know.
-_READER_OPTIONS: tuple[tuple[str, tuple[str, ...], dict[str, Any]], ...] = (
-    ("--input-format", INPUT_FORMATS, {"type": click.Choice(INPUT_FORMATS), "metavar": "NAME", "help":
+_READER_OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("--input-format", {"type": click.Choice(INPUT_FORMATS), "metavar": "NAME", "help":
         f"{', '.join(INPUT_FORMATS)}.  [default: by the suffix]"}),
-    ("--text-field", _FIELDS, {"metavar": "NAME", "multiple": True, "help":
+    ("--text-field", {"metavar": "NAME", "multiple": True, "help":
         "Field or column of the text; given several times, these are joined.  [default: text]"}),
-    ("--id-field", _FIELDS, {"metavar": "NAME", "help": "Field or column of the id.  [default: id]"}),
-    ("--label-field", _FIELDS, {"metavar": "NAME", "help": "Field or column of labels.  [default: labels]"}),
-    ("--split-field", _FIELDS, {"metavar": "NAME", "help":
+    ("--id-field", {"metavar": "NAME", "help": "Field or column of the id.  [default: id]"}),
+    ("--label-field", {"metavar": "NAME", "help": "Field or column of labels.  [default: labels]"}),
+    ("--split-field", {"metavar": "NAME", "help":
         "Field that says train, valid (also validation, val, dev, cv) or test.  [default: split]"}),
-    ("--encoding", INPUT_FORMATS, {"metavar": "NAME", "help": "Encoding of text files.  [default: utf-8]"}),
-    ("--on-bad-record", _TEXTS, {"type": click.Choice(["error", "skip"]), "help":
+    ("--encoding", {"metavar": "NAME", "help":
+        "Encoding of text files; of NAME,NAME the first that fits.  [default: utf-8]"}),
+    ("--on-bad-record", {"type": click.Choice(["error", "skip"]), "help":
         "Stop at a document that cannot be used, or leave it out.  [default: error]"}),
-    ("--columns", _TABLES, {"metavar": "A,B,...", "help":
-        "Column names of a CSV or TSV file without a header."}),
-    ("--delimiter", _TABLES, {"metavar": "CHARACTER", "help": "What separates cells, such as ';' or tab."}),
-    ("--quote/--no-quotes", _TABLES, {"default": None, "help":
+    ("--columns", {"metavar": "A,B,...", "help": "Column names of a CSV or TSV file without a header."}),
+    ("--delimiter", {"metavar": "CHARACTER", "help": "What separates cells, such as ';' or tab."}),
+    ("--quote/--no-quotes", {"default": None, "help":
         "Quotes enclose cells, or are text.  [default: they enclose, between tabs if the file shows it]"}),
-    ("--vocabulary", _MATRICES, {"metavar": "FILE", "help": "Words of a matrix, one a line."}),
-    ("--index-base", ("svmlight",), {"type": click.Choice(["auto", "0", "1"]), "help":
-        "First column in svmlight files."}),
+    ("--vocabulary", {"metavar": "FILE", "help": "Words of a matrix, one a line."}),
+    ("--index-base", {"type": click.Choice(["auto", "0", "1"]), "help": "First column in svmlight files."}),
 )  # fmt: skip
-_READER_NAMES = {
-    option.partition("/")[0][2:].replace("-", "_"): formats for option, formats, _ in _READER_OPTIONS
-}
+_READER_NAMES = [option.partition("/")[0][2:].replace("-", "_") for option, _ in _READER_OPTIONS]
 
 _READER = "Reading the corpus"
 _WORDS = "Words"
@@ -133,10 +125,10 @@ def reader_options(function: Command) -> Command:
             given["columns"] = names if any(names) else ()  # --columns "": there is a header again
         given = {name: value for name, value in given.items() if value is not None}
         report = partial(_report_skipped, quiet=values.get("quiet", False))
-        reading = nphash.corpus.ReadOptions(**given, given=frozenset(given), tell=report)
+        reading = nphash.corpus.ReadOptions(**given, given=frozenset(given), report=report)
         return function(*args, reading=reading, **values)
 
-    for option, _, settings in reversed(_READER_OPTIONS):
+    for option, settings in reversed(_READER_OPTIONS):
         command = click.option(option, **settings)(command)
     return command
 
@@ -226,13 +218,13 @@ def read(
     UsageError
         For an option that says nothing about this kind of source.
     """
-    from nphash.corpus import own, remembering
+    from nphash.corpus.folder import is_collection
 
-    if reading.input_format is None and own.is_collection(source):
+    if reading.input_format is None and is_collection(source):
         _check_options("a collection", reading)
         return _stored(Path(source))
     if corpus:
-        reading = remembering.recall(source, reading, corpus)
+        reading = nphash.corpus.read.with_kept_options(source, reading, corpus)
     name = nphash.corpus.detect_format(source, reading)
     _check_options(name, reading)
     if nphash.corpus.is_matrix(name):
@@ -258,12 +250,8 @@ def _stored(directory: Path) -> Iterator[Document]:
 def _check_options(name: str, reading: ReadOptions) -> None:
     """Refuse options that would be accepted and ignored."""
     usual = nphash.corpus.ReadOptions()
-    for option, formats in _READER_NAMES.items():
-        if (
-            formats != INPUT_FORMATS
-            and name not in formats
-            and getattr(reading, option) != getattr(usual, option)
-        ):
+    for option, formats in nphash.corpus.read.OPTION_FORMATS.items():
+        if name not in formats and getattr(reading, option) != getattr(usual, option):
             shown = option.replace("_", "-")
             raise UsageError(f"--{shown} is not for {name}", f"it is for {', '.join(formats)}")
 

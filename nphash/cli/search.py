@@ -158,7 +158,7 @@ def _listed(words: list[str]) -> str:
 
 def query_words(collection: Collection, text: str) -> QueryWords:
     """Return the words of a query."""
-    from nphash.text import stop_words, tokenizer
+    from nphash.text import settings, tokenizer
 
     vectorizer = collection.vectorizer
     columns = vectorizer.encode_text(text)[0].tolist()
@@ -168,9 +168,7 @@ def query_words(collection: Collection, text: str) -> QueryWords:
     stopping: frozenset[str] = frozenset()
     with suppress(CorpusError):  # the file of the list may be gone
         stopping = (
-            stop_words.stop_words(stop_words.as_source(vectorizer.settings.stop_words))
-            if others
-            else stopping
+            settings.stop_words(settings.as_source(vectorizer.settings.stop_words)) if others else stopping
         )
     return QueryWords(
         [word for word in words if word in vocabulary][:MOST],

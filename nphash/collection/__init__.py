@@ -25,23 +25,15 @@ from nphash.collection.view import Documents
 from nphash.core.lazy_imports import on_first_use
 
 if TYPE_CHECKING:
-    from nphash.collection import changes, creating, evaluation, grouping, manifest, matrix
+    from nphash.collection import changes as changes
+    from nphash.collection import creating as creating
+    from nphash.collection import evaluation as evaluation
+    from nphash.collection import grouping as grouping
+    from nphash.collection import manifest as manifest
+    from nphash.collection import matrix as matrix
     from nphash.collection.creating import CreateSettings
 
-__all__ = [
-    "Collection",
-    "CreateSettings",
-    "Documents",
-    "Explanation",
-    "Hit",
-    "SearchSettings",
-    "changes",
-    "creating",
-    "evaluation",
-    "grouping",
-    "manifest",
-    "matrix",
-]
+__all__ = ["Collection", "CreateSettings", "Documents", "Explanation", "Hit", "SearchSettings"]
 
 __getattr__ = on_first_use(
     "nphash.collection",

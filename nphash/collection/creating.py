@@ -21,7 +21,7 @@ from nphash.collection.manifest import Manifest, SegmentFiles
 from nphash.collection.matrix import checked_matrix, holds_counts, matrix_documents, select_columns
 from nphash.collection.opened import State
 from nphash.corpus import Document, Matrix, ReadOptions, Shards, label_matrix, vectorize
-from nphash.corpus.remembering import remember
+from nphash.corpus.read import kept_options
 from nphash.corpus.shards import count_empty, rows_where
 from nphash.corpus.spilling import counts_limit
 from nphash.errors import InputError
@@ -203,7 +203,7 @@ def _reading(settings: CreateSettings, documents: Iterable[Document] | Matrix) -
     """Return for the record how documents were read, and how many columns without a name they had."""
     known: dict[str, Any] = {"matrix": isinstance(documents, Matrix)}
     if settings.reading is not None:
-        known["reading"] = remember(settings.source, settings.reading)
+        known["reading"] = kept_options(settings.source, settings.reading)
     if isinstance(documents, Matrix) and documents.vocabulary is None:
         known["n_columns"] = int(documents.X.shape[1])
     return known

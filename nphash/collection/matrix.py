@@ -74,7 +74,7 @@ def matrix_documents(matrix: Matrix) -> Iterator[Document]:
         words: list[str] = []
         for column, weight in zip(X.indices[span].tolist(), X.data[span].tolist(), strict=True):
             words += [names[column]] * (min(int(weight), MOST_REPEATS) if counts else int(weight > 0))
-        yield Document(id_, " ".join(words), matrix.labels[row], matrix.splits[row], matrix.made_up)
+        yield Document(id_, " ".join(words), matrix.labels[row], matrix.splits[row], matrix.generated_id)
 
 
 def select_columns(matrix: Matrix, vocabulary: Sequence[str]) -> Any:

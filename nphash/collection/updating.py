@@ -98,7 +98,7 @@ def _new_rows(block: list[Document], segments: Segments, added: _Added, on_dupli
     keep = []
     for row, document in enumerate(block):
         again = document.id in added.ids
-        if again and (on_duplicate != "skip" or document.made_up):
+        if again and (on_duplicate != "skip" or document.generated_id):
             raise InputError(
                 f"two new documents have the id {document.id!r}", "give every document its own id"
             )
@@ -129,7 +129,7 @@ def _refuse_chance(block: list[Document], taken: dict[str, int], segments: Segme
     InputError
         For the first of them.
     """
-    doubtful = [document for document in block if document.made_up and document.id in taken]
+    doubtful = [document for document in block if document.generated_id and document.id in taken]
     texts = segments.texts_at([taken[document.id] for document in doubtful])
     for document, text in zip(doubtful, texts, strict=True):
         if storable(document.text) != text:

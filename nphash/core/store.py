@@ -42,8 +42,8 @@ Array = npt.NDArray[Any]
 MOST_BYTES = 1 << 26  # of a JSON file: an altered one must not make us read it all into memory
 WAIT = 60.0  # seconds for another save into the same folder
 RESTORE = "restore the file from a copy"
-_NAME = re.compile(r"[A-Za-z]\w*(\.\w+)?")
-_FILE = re.compile(r"[A-Za-z]\w*(\.\w+)?(-\d+)?\.npy")
+_NAME = re.compile(r"[A-Za-z]\w*(\.\w+)*")
+_FILE = re.compile(r"[A-Za-z]\w*(\.\w+)*(-\d+)?\.npy")
 
 
 # ---------------------------------------------------------------------- one array

@@ -10,8 +10,7 @@ from nphash.cli.search import QueryWords, query_words
 from nphash.collection import Collection
 from nphash.collection.creating import CreateSettings
 from nphash.corpus import Document
-from nphash.text.settings import VectorizerSettings
-from nphash.text.stop_words import stop_words
+from nphash.text.settings import VectorizerSettings, stop_words
 
 QUERY = "gold silver mine"
 
