@@ -273,8 +273,8 @@ class Writer:
 
     def _row(self, cells: Sequence[object]) -> None:
         line = io.StringIO()
-        csv.writer(line, lineterminator="\n").writerow(cells)
-        text = line.getvalue()
+        csv.writer(line, lineterminator="\r\n").writerow(cells)  # so that a lone one of these is quoted too
+        text = line.getvalue().removesuffix("\r\n") + "\n"
         click.echo(
             printable(text) if self.file is None and sys.stdout.isatty() else text, self.file, nl=False
         )

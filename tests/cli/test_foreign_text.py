@@ -204,6 +204,13 @@ def test_formulas_in_ids_and_raw_cells(tmp_path):
     assert {row["id"] for row in jsonl(run("search", path, "gold", "-k", "40").out)} > {"=1+1"}
 
 
+@pytest.mark.parametrize("cell", ["a\rb", "\r", "a\nb", "a\r\nb"])
+def test_line_ends_inside_a_cell_are_quoted(cell):
+    file = io.StringIO(newline="")
+    Writer("raw csv", ["a", "b"], file).write({"a": cell, "b": "c"})
+    assert list(csv.reader(io.StringIO(file.getvalue(), newline=""))) == [["a", "b"], [cell, "c"]]
+
+
 def test_numbers_are_no_formulas():
     file = io.StringIO()
     Writer("csv", ["loss"], file).write({"loss": -1.5})
