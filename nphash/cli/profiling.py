@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from nphash.cli.output import Writer, chosen_format, echo_table, note
 
 if TYPE_CHECKING:
-    from nphash.engine.roofline import Limits
+    from nphash.engine.profiling import Limits
     from nphash.hashers.training.trainer import Progress
 
 __all__ = ["show_profile"]
@@ -36,8 +36,7 @@ def show_profile(
     if first is None or last is None:
         note(f"no profile: {method} does not learn by steps, or was stopped before the first", quiet)
         return
-    from nphash.engine.costs import model_bytes
-    from nphash.engine.roofline import measure_limits
+    from nphash.engine.profiling import measure_limits, model_bytes
 
     assert last.step_size is not None
     limits = measure_limits(model_bytes(last.params), last.step_size.threads)
@@ -61,7 +60,7 @@ def _steps(progress: Progress) -> int:
 
 def _rows(first: Progress, last: Progress, limits: Limits) -> list[dict[str, Any]]:
     """Return the parts, the slowest first, then what is in no part, then the whole."""
-    from nphash.engine.costs import least_work
+    from nphash.engine.profiling import least_work
 
     assert last.step_size is not None
     steps = _steps(last) - _steps(first)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from nphash.engine.timing import Profile
+from nphash.engine.profiling import Profile
 
 if TYPE_CHECKING:
     from nphash.hashers import Progress

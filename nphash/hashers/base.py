@@ -124,7 +124,7 @@ class Hasher:
             when none are given; others need none.
         callback
             Called with a `Progress` after each step of an iterative system; others never call it. If its
-            attribute ``profile`` is a `nphash.engine.timing.Profile`, the seconds of a step's parts are
+            attribute ``profile`` is a `nphash.engine.profiling.Profile`, the seconds of a step's parts are
             added up there.
         checkpoint
             Folder in which an iterative system keeps its state after an epoch, and from which an

@@ -7,8 +7,7 @@ import pytest
 
 from helpers.collecting import documents, jsonl, run, write_jsonl
 from nphash.cli import profiling
-from nphash.engine.costs import StepSize
-from nphash.engine.roofline import Limits
+from nphash.engine.profiling import Limits, StepSize
 from nphash.hashers.training import trainer as training
 from nphash.hashers.training.trainer import Progress
 

@@ -1,13 +1,66 @@
-"""Adam as the engine runs it: threads, updates in the background, norms and averages by kernels."""
+"""Adam as the engine runs it: lazy gradients, threads, updates in the background."""
 
 import threading
 
 import numpy as np
 
-from nphash.engine.background import Background
-from nphash.engine.lazy_gradient import LazyGradient
-from nphash.engine.optim import UNSTEADY, CompiledAdam, global_norm, move_average
+from nphash.core.pool import Background
+from nphash.core.threads import run_tasks
+from nphash.engine.optim import (
+    PRODUCT_BLOCK,
+    UNSTEADY,
+    CompiledAdam,
+    LazyGradient,
+    ProductGradient,
+    average_tasks,
+)
 from nphash.nn import optim
+
+WIDTH = 500
+ROWS = PRODUCT_BLOCK // WIDTH  # of a block
+
+
+def test_it_acts_as_an_array(rng):
+    x, dy = rng.standard_normal((1, 2 * ROWS + 3)), rng.standard_normal((1, WIDTH))
+    g, whole = ProductGradient(x, dy), x.T @ dy
+    assert g.shape == whole.shape
+    assert g.dtype == whole.dtype
+    np.testing.assert_allclose(g, whole)
+    np.testing.assert_allclose(g + whole, 2 * whole)
+    np.testing.assert_allclose(whole + g, 2 * whole)
+    np.testing.assert_allclose(3 * g - g, 2 * whole)
+    np.testing.assert_allclose(np.sqrt(np.square(g).sum()), np.linalg.norm(whole))
+    assert np.asarray(g, dtype=np.float32).dtype == np.float32
+
+
+def test_blocks_cover_all_rows_once():
+    g = ProductGradient(np.zeros((1, 2 * ROWS + 3)), np.zeros((1, WIDTH)))
+    assert len(g.blocks()) == 3
+    numbers = [i for start, stop in g.blocks() for i in range(start, stop)]
+    assert numbers == list(range(2 * ROWS + 3))
+
+
+def test_adam_takes_it_as_it_takes_the_array(rng):
+    x, dy = rng.standard_normal((4, ROWS + 3)), rng.standard_normal((4, WIDTH))
+    w = rng.standard_normal((ROWS + 3, WIDTH))
+    results = []
+    for gradient in (ProductGradient(x, dy), x.T @ dy):
+        params, adam = {"W": w.copy()}, CompiledAdam()
+        for _ in range(3):
+            adam.step(params, {"W": gradient})
+        results.append((params["W"], adam.m["W"], adam.v["W"]))
+    for lazy, dense in zip(*results, strict=True):
+        np.testing.assert_allclose(lazy, dense, rtol=1e-10, atol=1e-13)
+
+
+def test_clipping_sees_the_whole_gradient(rng):
+    x, dy = rng.standard_normal((4, 6)), rng.standard_normal((4, 5))
+    results = []
+    for gradient in (ProductGradient(x, dy), x.T @ dy):
+        params, adam = {"W": np.ones((6, 5))}, CompiledAdam(max_norm=0.1, epsilon=1.0)
+        adam.step(params, {"W": gradient})
+        results.append(params["W"])
+    np.testing.assert_allclose(*results, rtol=1e-12)
 
 
 def test_threads_do_not_change_the_result(rng):
@@ -20,12 +73,10 @@ def test_threads_do_not_change_the_result(rng):
     assert len(results) == 1
 
 
-def test_norm_and_average_are_those_of_the_equations(rng):
-    grads = {"W": rng.normal(size=(3, 100)), "b": rng.normal(size=7)}
-    np.testing.assert_allclose(global_norm(grads, 2), optim.global_norm(grads), rtol=1e-14)
-    averages = [np.ones((3, 100)), np.ones((3, 100))]
-    move_average(averages[0], grads["W"], 0.9, threads=2)
-    optim.moving_average(averages[1], grads["W"], 0.9)
+def test_the_average_is_that_of_the_equations(rng):
+    averages, w = [np.ones((3, 100)), np.ones((3, 100))], rng.normal(size=(3, 100))
+    run_tasks(average_tasks(averages[0], w, 0.9), threads=2)
+    optim.moving_average(averages[1], w, 0.9)
     np.testing.assert_allclose(*averages, rtol=1e-14)
 
 

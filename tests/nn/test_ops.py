@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import sparse
 
-from nphash.engine.kernels.sparse import csr_times_dense
+from nphash.engine.kernels.rows import csr_times_dense
 from nphash.errors import InputError
 from nphash.nn import ops
 
@@ -159,6 +159,17 @@ def test_tiny_and_huge_documents_are_scaled_as_well_and_empty_ones_stay(dtype):
     long = ops.scale_rows(x.astype(dtype), 10.0)
     assert long.dtype == dtype
     assert np.allclose(np.linalg.norm(long.toarray(), axis=1), [10.0] * 9 + [0.0] * 2 + [10.0] * 4)
+
+
+@given(rows=matrices.filter(lambda rows: rows.ndim == 2))
+def test_normalised_rows_have_length_one_or_stay_zero(rows):
+    rows = np.where(np.abs(rows) < 1e-3, 0, rows)
+    kept = rows.copy()
+    unit = ops.normalise_rows(rows)
+    np.testing.assert_allclose(np.linalg.norm(unit, axis=1), (rows != 0).any(axis=1))
+    np.testing.assert_allclose(unit * np.linalg.norm(rows, axis=1, keepdims=True), rows, atol=1e-12)
+    np.testing.assert_array_equal(rows, kept)
+    assert ops.normalise_rows(rows.astype(np.float32)).dtype == np.float32
 
 
 def test_normal_noise_is_the_same_in_both_precisions():

@@ -2,7 +2,7 @@
 
 The loop knows nothing of any particular model. A model is anything with ``loss(params, batch)``
 that returns the terms of its loss and a function for their gradients; see `Model`. What computes the large
-operations and the updates is an engine (`nphash.engine.base`).
+operations and the updates is an engine (`nphash.engine.select`).
 """
 
 from __future__ import annotations
@@ -18,9 +18,8 @@ import numpy as np
 from nphash.core.threads import count_threads, single_threaded_blas
 from nphash.core.typing import Params
 from nphash.corpus.shards import Shards
-from nphash.engine.costs import StepSize
+from nphash.engine.profiling import Profile, StepSize, timed
 from nphash.engine.select import create_engine
-from nphash.engine.timing import Profile, timed
 from nphash.errors import InputError, Interrupted
 from nphash.hashers.training.checkpoint import Checkpoint, State, fingerprint
 from nphash.hashers.training.settings import FORMER_NAMES, Training

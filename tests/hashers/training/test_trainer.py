@@ -5,8 +5,8 @@ import pytest
 import scipy.sparse
 
 from helpers import small
-from nphash.engine.lazy_rows import Postponed
-from nphash.engine.timing import Profile
+from nphash.engine import lazy_rows
+from nphash.engine.profiling import Profile
 from nphash.errors import InputError, Interrupted
 from nphash.hashers import ClassifierSettings, Training
 from nphash.hashers.doc2hash import Doc2Hash
@@ -283,11 +283,12 @@ def test_averaging_follows_its_formula():
     np.testing.assert_allclose(state.average["w"], average, rtol=1e-12)
 
 
-def test_what_is_put_off_is_summed_over_a_limited_number_of_steps(monkeypatch):
+@pytest.mark.compiled
+def test_what_is_deferred_is_summed_over_a_limited_number_of_steps(monkeypatch):
     x, _ = small.documents(300, 400, topics=20)
     x = small.unit_rows(x).astype(np.float32)
-    counts, table = [], Postponed._table
-    monkeypatch.setattr(Postponed, "_table", lambda self: counts.append(self.now) or table(self))
+    counts, fill = [], lazy_rows.fill_table
+    monkeypatch.setattr(lazy_rows, "fill_table", lambda *args: counts.append(args[1]) or fill(*args))
 
     def weights(limit):
         monkeypatch.setattr("nphash.hashers.training.trainer.STEPS_DEFERRED", limit)
@@ -334,7 +335,7 @@ class Profiled:
         self.last = progress
 
 
-@pytest.mark.parametrize("engine", ["numba", "numpy"])
+@pytest.mark.parametrize("engine", [pytest.param("numba", marks=pytest.mark.compiled), "numpy"])
 def test_parts_of_a_step_are_timed_where_the_callback_asks_for_it(engine):
     x, _ = small.documents(60, 40)
     callback = Profiled(Profile())
