@@ -43,7 +43,7 @@ MOST_BYTES = 1 << 26  # of a JSON file: an altered one must not make us read it 
 WAIT = 60.0  # seconds for another save into the same folder
 RESTORE = "restore the file from a copy"
 _NAME = re.compile(r"[A-Za-z]\w*(\.\w+)*")
-_FILE = re.compile(r"[A-Za-z]\w*(\.\w+)?(-\d+)?\.npy")
+_FILE = re.compile(r"[A-Za-z]\w*(\.\w+)*(-\d+)?\.npy")
 
 
 # ---------------------------------------------------------------------- one array
