@@ -1,41 +1,270 @@
 """The scan for many queries: every block of 512 codes is turned into bit planes once, for all queries.
 
-For each block the tables of `sliced_block` are filled (about 2,300 cycles); then each query needs
-about 70 cycles for 512 codes: no distance is computed, only the mask of codes that are below the
-query's limit. These hits are rare. They are measured exactly and given to `top_k`.
+For each block tables are filled (about 2,300 cycles); then each query needs about 70 cycles for 512 codes:
+no distance is computed, only the mask of codes that are below the query's limit. These hits are rare.
+They are measured exactly and given to `top_k`.
+
+**Planes.** One vector of eight 64-bit words holds one bit of all 512 codes of a block: bit i of
+word w belongs to code 8 * i + w. Making them is a transposition of bit matrices by halves:
+exchange the off-diagonal 32 x 32 quarters, then the 16 x 16 ones inside each quarter, ... six
+steps for 64 x 64 bits, each a few operations on whole words, eight matrices side by side.
+
+**Tables.** A query differs from three planes a, b, c in the way its own three bits say: eight
+patterns. For each the number of differences is a two-digit sum, and both digits can be prepared
+for the whole block: the carry (majority of the three, complemented as the pattern says) for
+eight patterns, and the sum digit, which only depends on the parity of the pattern, for two. A
+query then takes two vectors for three bits from the tables instead of xor-ing three planes. The
+tables of 64 bits are 13 KB and stay in the first-level cache while all queries pass.
+
+**Adder tree.** A distance is a sum of single bits. A *full adder*, two logic operations, adds three
+words of bits at once, for all codes in parallel:
+
+    a + b + c  =  xor(a, b, c)  +  2 * majority(a, b, c)
+
+Repeated, it shrinks any number of words of weight 1, 2, 4, ... to one word of each weight: the
+binary digits of all sums. No sum is ever seen as a number. We do not need the sums either, only
+whether each is below a limit t. So 2^L - t is added as well, as a *bias*: the sum then carries into
+weight 2^L exactly where the distance is t or more.
+
+Numba cannot say "add these 44 vectors of 512 bits with logic gates and keep everything in
+registers", so `scan_block` is emitted as LLVM instructions, unrolled for the number of bits; the
+Python function is the same computation on NumPy arrays, with the same adder tree.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import operator
+import sys
+from collections.abc import Callable
+from functools import cache, reduce
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
-from nphash.core.jit import jit
-from nphash.core.jit.words import LANES, lowest_one, popcount
+from nphash.core.jit import emitted, jit
+from nphash.core.jit.words import LANES, exchange, fill_triple, lowest_one, popcount
 from nphash.core.typing import Ints, Words
 from nphash.search.keys import SHIFT
-from nphash.search.sliced_block import BLOCK, fill, layout, n_levels, scan_block, table_shape, transpose
+from nphash.search.table import Allowed
 from nphash.search.top_k import TopK, take
 
-__all__ = ["Workspace", "nearest", "parities_of", "within", "workspace"]
+if TYPE_CHECKING:
+    from nphash.core.jit.emission import Array, WordEmitter
 
-Allowed = npt.NDArray[np.uint8]
+__all__ = ["BLOCK", "LANES", "NUMPY_GATES", "AdderTree", "Gates", "Layout", "Workspace", "fill", "layout"]
+__all__ += ["n_levels", "nearest", "scan_block", "table_shape", "transpose", "within", "workspace"]
+
+BLOCK = 64 * LANES  # codes of a block
+PER_TRIPLE = 10  # vectors in the tables for three bits: 8 carries, 2 sums
+PER_SINGLE = 2  # for a bit left over: the plane and its complement
 
 _ALL = np.uint64(2**64 - 1)
 
+Word: TypeAlias = Any  # bits of many codes: a NumPy array, or an LLVM value while instructions are emitted
+
+
+# -- planes and tables ---------------------------------------------------------------------------
+
+
+class Layout(NamedTuple):
+    """Which bits of a code's words are taken three at a time, and which are left over."""
+
+    n_words: int
+    triples: tuple[tuple[int, int], ...]  # (word, lowest bit)
+    singles: tuple[tuple[int, int], ...]  # (word, bit)
+
+
+@cache
+def layout(n_bits: int) -> Layout:
+    """Return the layout for codes of ``n_bits`` bits, a multiple of 8."""
+    n_words = -(-n_bits // 64)
+    triples, singles = [], []
+    for word in range(n_words):
+        used = min(64, n_bits - 64 * word)
+        # The bytes in use are the first ones: the low ones of a word, or the high ones of a big-endian.
+        low = 0 if sys.byteorder == "little" else 64 - used
+        triples += [(word, low + 3 * i) for i in range(used // 3)]
+        singles += [(word, low + i) for i in range(used - used % 3, used)]
+    return Layout(n_words, tuple(triples), tuple(singles))
+
+
+def table_shape(n_bits: int) -> tuple[int, int]:
+    """Return the shape of a block's tables."""
+    plan = layout(n_bits)
+    return PER_TRIPLE * len(plan.triples) + PER_SINGLE * len(plan.singles), LANES
+
+
+@jit()
+def transpose(words: Words, planes: Words) -> None:
+    """Turn a word of 512 codes into ``planes``, (64, 8); plane p, word w, bit i is bit p of code 8 i + w."""
+    source = words.reshape((64, LANES))
+    for i in range(64):
+        for lane in range(LANES):
+            planes[i, lane] = source[i, lane]
+    low, half = np.uint64(0x00000000FFFFFFFF), 32
+    while half:
+        # In every square of 2 * half rows: high bits of the upper half <-> low bits of the lower half.
+        for square in range(0, 64, 2 * half):
+            for i in range(square, square + half):
+                exchange(planes, i, i + half, half, low)
+        half >>= 1
+        low ^= low << np.uint64(half)
+
+
+@jit()
+def fill(planes: Words, triples: Ints, singles: Ints, tables: Words) -> None:
+    """Write the ``tables`` of a block, shape `table_shape`.
+
+    ``triples`` and ``singles`` are rows of ``planes``, shape (64 * words, 8): the lowest of each three,
+    and those left over.
+    """
+    for t in range(triples.size):
+        fill_triple(planes, triples[t], tables, PER_TRIPLE * t)
+    for s in range(singles.size):
+        row = PER_TRIPLE * triples.size + PER_SINGLE * s
+        for lane in range(LANES):
+            tables[row, lane] = planes[singles[s], lane]
+            tables[row + 1, lane] = ~planes[singles[s], lane]
+
+
+# -- the adder tree ------------------------------------------------------------------------------
+
+
+class Gates(NamedTuple):
+    """Logic on words of some kind: NumPy arrays, or vectors in emitted instructions."""
+
+    and_: Callable[[Word, Word], Word]
+    or_: Callable[[Word, Word], Word]
+    xor3: Callable[[Word, Word, Word], Word]
+    majority: Callable[[Word, Word, Word], Word]  # ones where at least two of the three have them
+
+
+NUMPY_GATES = Gates(
+    operator.and_,
+    operator.or_,
+    lambda a, b, c: a ^ b ^ c,
+    lambda a, b, c: (a & b) | (c & (a | b)),
+)
+
+
+def n_levels(n_bits: int) -> int:
+    """Return the levels that limits 1 to n_bits + 1 need: weights 1 to 2^(levels - 1)."""
+    return n_bits.bit_length()
+
+
+class AdderTree:
+    """The sum of one-bit words of ``levels`` weights 1, 2, 4, ...; the highest is only asked for any one."""
+
+    def __init__(self, levels: int, gates: Gates) -> None:
+        self._columns: list[list[Word]] = [[] for _ in range(levels)]
+        self._gates = gates
+
+    def add(self, level: int, word: Word) -> None:
+        """Add a word of weight ``2 ** level``."""
+        # Three are reduced at once, so that few intermediate words are alive: they have to fit 32 registers.
+        column = self._columns[level]
+        column.append(word)
+        if len(column) == 3 and level < len(self._columns) - 1:
+            a, b, c = column
+            self._columns[level] = [self._gates.xor3(a, b, c)]
+            self.add(level + 1, self._gates.majority(a, b, c))
+
+    def overflow(self) -> Word:
+        """Return ones where the sum reaches the highest weight."""
+        for level in range(len(self._columns) - 1):
+            if len(self._columns[level]) == 2:  # `add` leaves at most two; their own digit is not needed
+                self.add(level + 1, self._gates.and_(*self._columns[level]))
+        return reduce(self._gates.or_, self._columns[-1])
+
+
+# -- one query -----------------------------------------------------------------------------------
+
+
+def _emit_scan_block(
+    out: WordEmitter,
+    n_bytes: int,
+    tables: Array,
+    queries: Array,
+    parities: Array,
+    bias: Array,
+    hits: Array,
+    q: Word,
+    h: Word,
+) -> Word:
+    hit = _hits(out, 8 * n_bytes, tables.start, queries.row(q), parities.row(q), bias.row(q))
+    lanes = out.lanes_with_ones(hit)
+    out.store(hit, hits.row(h))  # also when it is zero: a branch would be guessed wrong at every hit
+    return lanes
+
+
+def _hits(out: WordEmitter, n_bits: int, table: Word, query: Word, parity: Word, digits: Word) -> Word:
+    plan, levels = layout(n_bits), n_levels(n_bits)
+    tree = AdderTree(levels, Gates(out.and_, out.or_, out.xor3, out.majority))
+    patterns = [out.load_number(query, word) for word in range(plan.n_words)]
+    odd = [out.load_number(parity, word) for word in range(plan.n_words)]
+    digit = [out.spread(out.load_number(digits, level)) for level in range(levels)]
+    for level in range(levels - 1):
+        tree.add(level, digit[level])
+    for i, (word, shift) in enumerate(plan.triples):
+        base = out.plus(table, PER_TRIPLE * i)
+        tree.add(1, out.entry(base, patterns[word], shift, 3))
+        tree.add(0, out.entry(out.plus(base, 8), odd[word], shift, 1))
+    for i, (word, shift) in enumerate(plan.singles):
+        base = out.plus(table, PER_TRIPLE * len(plan.triples) + PER_SINGLE * i)
+        tree.add(0, out.entry(base, patterns[word], shift, 1))
+    return out.inverse(out.and_(tree.overflow(), digit[-1]))
+
+
+@emitted(_emit_scan_block)
+def scan_block(
+    width: tuple[int, ...],
+    tables: Words,
+    queries: Words,
+    parities: Words,
+    bias: Words,
+    hits: Words,
+    q: int,
+    h: int,
+) -> int:
+    """Write to ``hits[h]`` which of the block's codes are nearer to query ``q`` than its limit.
+
+    Bit i of word w of the mask stands for code 8 * i + w. Returns the words of it that are not zero, as
+    bits: 0 if there is no hit. All but ``q`` and ``h`` are fields of `Workspace`.
+    """
+    n_bits = 8 * len(width)
+    plan = layout(n_bits)
+    tree = AdderTree(n_levels(n_bits), NUMPY_GATES)
+    for level in range(n_levels(n_bits) - 1):
+        tree.add(level, np.full(LANES, bias[q, level]))
+    for i, (word, shift) in enumerate(plan.triples):
+        pattern, parity = int(queries[q, word]) >> shift & 7, int(parities[q, word]) >> shift & 1
+        tree.add(1, tables[PER_TRIPLE * i + pattern])
+        tree.add(0, tables[PER_TRIPLE * i + 8 + parity])
+    for i, (word, shift) in enumerate(plan.singles):
+        bit = int(queries[q, word]) >> shift & 1
+        tree.add(0, tables[PER_TRIPLE * len(plan.triples) + PER_SINGLE * i + bit])
+    # The highest digit of the bias is zero only for limits so high that (nearly) all may pass.
+    hits[h] = ~(tree.overflow() & bias[q, n_levels(n_bits) - 1])
+    return sum(1 << lane for lane in range(LANES) if hits[h, lane])
+
+
+# -- all codes against all queries --------------------------------------------------------------
+
 
 class Workspace(NamedTuple):
-    """Memory of one thread: the tables of the current block, and the masks of all queries with hits."""
+    """Queries and memory of one thread: tables of the current block, and masks of the queries with hits."""
 
-    width: tuple[int, ...]  # carries the number of bytes in its type, see `sliced_block.scan_block`
+    # One number for each byte of a code. Numba compiles and caches one version for each type of argument, and
+    # the length of a tuple is part of its type: so the number of bits reaches the compiler.
+    width: tuple[int, ...]
+    queries: Words  # (Q, words)
+    parities: Words  # (Q, words) bit i is the parity of bits i, i + 1, i + 2 of the query's word
     triples: Ints
     singles: Ints
     block: Words  # (512,) one word of each code of a block
     planes: Words  # (64 * words, 8)
     tables: Words
-    bias: Words  # (Q, levels)
+    bias: Words  # (Q, levels) the digits of 2^levels - limit, each spread over a whole word
     hits: Words  # (Q + 1, 8)
     hit_queries: Ints  # (Q + 1,)
     hit_lanes: Ints  # (Q + 1,) which words of the mask are not zero, as bits
@@ -44,12 +273,15 @@ class Workspace(NamedTuple):
     found_keys: Words  # and distance and position
 
 
-def workspace(n_bits: int, n_queries: int) -> Workspace:
-    """Return memory for ``n_queries`` queries of ``n_bits`` bits."""
+def workspace(n_bits: int, queries: Words) -> Workspace:
+    """Return memory for ``queries`` of ``n_bits`` bits, shape (Q, words)."""
     n_bits = -(-n_bits // 8) * 8  # padding bits are zero on both sides: they add nothing
-    plan = layout(n_bits)
+    plan, n_queries = layout(n_bits), len(queries)
+    one, two = np.uint64(1), np.uint64(2)
     return Workspace(
         (0,) * (n_bits // 8),
+        queries,
+        np.ascontiguousarray(queries ^ (queries >> one) ^ (queries >> two)),
         np.array([64 * word + shift for word, shift in plan.triples], dtype=np.int64),
         np.array([64 * word + shift for word, shift in plan.singles], dtype=np.int64),
         _aligned((BLOCK,)),
@@ -71,12 +303,6 @@ def _aligned(shape: tuple[int, ...]) -> Words:
     memory = np.empty(size + 8, np.uint64)
     skip = -memory.ctypes.data // 8 % 8
     return memory[skip : skip + size].reshape(shape)
-
-
-def parities_of(queries: Words) -> Words:
-    """Return words whose bit i is the parity of bits i, i + 1, i + 2 of the queries' words."""
-    one, two = np.uint64(1), np.uint64(2)
-    return np.ascontiguousarray(queries ^ (queries >> one) ^ (queries >> two))
 
 
 @jit()
@@ -110,9 +336,14 @@ def _load(flat: Words, n_words: int, start: int, space: Workspace) -> None:
 
 
 @jit()
-def _scan(queries: Words, parities: Words, space: Workspace) -> int:
+def _scan(space: Workspace) -> int:
     """Run all queries against the block; return how many have hits (``hits`` and ``hit_queries``)."""
-    hit_queries, hit_lanes = space.hit_queries, space.hit_lanes
+    queries, parities, hit_queries, hit_lanes = (
+        space.queries,
+        space.parities,
+        space.hit_queries,
+        space.hit_lanes,
+    )
     found = 0
     for q in range(queries.shape[0]):
         lanes = scan_block(space.width, space.tables, queries, parities, space.bias, space.hits, q, found)
@@ -122,40 +353,31 @@ def _scan(queries: Words, parities: Words, space: Workspace) -> int:
 
 
 @jit()
-def nearest(
-    flat: Words,
-    first: int,
-    queries: Words,
-    parities: Words,
-    k: int,
-    allowed: Allowed,
-    top: TopK,
-    space: Workspace,
-) -> None:
-    """Pass all codes of ``flat`` by all queries, as `popcount_scan.nearest`; ``parities`` of the queries."""
-    n_words = queries.shape[1]
+def nearest(flat: Words, first: int, k: int, allowed: Allowed, top: TopK, space: Workspace) -> None:
+    """Pass all codes of ``flat`` by the queries of ``space``, as `popcount_scan.nearest`."""
+    n_words = space.queries.shape[1]
     n = flat.size // n_words
     space.limits[:] = -1
-    _set_limits(top.limit, np.arange(queries.shape[0]), space)
+    _set_limits(top.limit, np.arange(space.queries.shape[0]), space)
     for start in range(0, n, BLOCK):
         _load(flat, n_words, start, space)
-        n_hit, h = _scan(queries, parities, space), 0
+        n_hit, h = _scan(space), 0
         while h < n_hit:
-            h, found = _measure(flat, start, first, queries, allowed, space, h, n_hit)
+            h, found = _measure(flat, start, first, allowed, space, h, n_hit)
             take(top, k, space.found_queries, space.found_keys, found)
             _set_limits(top.limit, space.found_queries[:found], space)
 
 
 @jit()
 def _measure(
-    flat: Words, start: int, first: int, queries: Words, allowed: Allowed, space: Workspace, h: int, stop: int
+    flat: Words, start: int, first: int, allowed: Allowed, space: Workspace, h: int, stop: int
 ) -> tuple[int, int]:
     """List the codes in hit masks ``h`` to ``stop`` with their distances, while there is space for them.
 
     Returns the first mask that is left, and the number of codes listed.
     """
     # Arrays leave their tuple here: see `top_k.take`.
-    hits, hit_queries, hit_lanes = space.hits, space.hit_queries, space.hit_lanes
+    queries, hits, hit_queries, hit_lanes = space.queries, space.hits, space.hit_queries, space.hit_lanes
     found_queries, found_keys = space.found_queries, space.found_keys
     n_words = queries.shape[1]
     n, found, most = flat.size // n_words, 0, found_keys.size - BLOCK
@@ -190,8 +412,6 @@ def within(
     flat: Words,
     first: int,
     start: int,
-    queries: Words,
-    parities: Words,
     radius: int,
     allowed: Allowed,
     space: Workspace,
@@ -202,18 +422,17 @@ def within(
     Returns how many were written and the code to go on with (n at the end). ``out`` needs space
     for all hits of one block, at most 512 for each query.
     """
-    n_words = queries.shape[1]
+    n_queries, n_words = space.queries.shape
     n, used = flat.size // n_words, 0
-    limits = np.full(queries.shape[0], radius + 1)
     space.limits[:] = -1
-    _set_limits(limits, np.arange(queries.shape[0]), space)
+    _set_limits(np.full(n_queries, radius + 1), np.arange(n_queries), space)
     for block in range(start, n, BLOCK):
         _load(flat, n_words, block, space)
-        n_hit, h = _scan(queries, parities, space), 0
+        n_hit, h = _scan(space), 0
         if used + _ones(space.hits[:n_hit]) > out[0].size:
             return used, block
         while h < n_hit:
-            h, found = _measure(flat, block, first, queries, allowed, space, h, n_hit)
+            h, found = _measure(flat, block, first, allowed, space, h, n_hit)
             used = _keep(space, found, radius, out, used)
     return used, n
 

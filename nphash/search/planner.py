@@ -17,9 +17,16 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["FEWEST_BUCKETED", "STRATEGIES", "Ledger", "Plan", "Workload", "build_price"]
-__all__ += ["candidates_per_scan", "choose", "cost", "expected_candidates", "is_loaded", "n_substrings"]
-__all__ += ["record", "record_loaded"]
+__all__ = [
+    "FEWEST_BUCKETED",
+    "STRATEGIES",
+    "Ledger",
+    "Plan",
+    "Workload",
+    "build_price",
+    "candidates_per_scan",
+]
+__all__ += ["choose", "cost", "expected_candidates", "is_loaded", "n_substrings", "record", "record_loaded"]
 
 STRATEGIES = ("numpy", "popcount", "bit-sliced", "multi-index")
 
@@ -49,10 +56,7 @@ class Workload(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What a search will do, or would do, and why.
-
-    ``str(plan)`` is a sentence; ``costs`` has the estimated microseconds of each possible strategy.
-    """
+    """The way of a search and, as ``str(plan)``, why; ``costs`` has the microseconds of each possible one."""
 
     strategy: str
     work: Workload
@@ -98,12 +102,6 @@ def cost(work: Workload, candidates: float | None = None) -> dict[str, float]:
 
     ``candidates`` is how many codes multi-index hashing looks at for a query, scans of given-up
     queries included; without it, that strategy is not offered.
-
-    Examples
-    --------
-    >>> costs = cost(Workload(n=1_000_000, n_bits=64, n_queries=1000))
-    >>> min(costs, key=costs.get)
-    'bit-sliced'
     """
     n, q, words = work.n, work.n_queries, -(-work.n_bits // 64)
     k = min(work.k, n)
@@ -131,10 +129,8 @@ def build_price(work: Workload) -> float:
 
 
 def expected_candidates(work: Workload, furthest: npt.NDArray[np.integer]) -> float:
-    """Return about how many codes have to be looked at to be sure of everything up to these distances.
-
-    As if codes were spread evenly over the buckets; each query at most once over all codes.
-    """
+    """Return about how many codes have to be looked at to be sure of everything up to these distances."""
+    # As if codes were spread evenly over the buckets; each query at most once over all codes.
     m, most = n_substrings(work.n_bits, work.n), 2.0 * candidates_per_scan(work)
     sample = furthest[:: max(1, len(furthest) // 64)].tolist()
     return float(sum(min(most, _candidates(work.n_bits, work.n, m, d // m)) for d in sample) / len(sample))
@@ -159,23 +155,14 @@ _process = Ledger()
 
 
 def choose(work: Workload, candidates: float | None = None, ledger: Ledger | None = None) -> Plan:
-    """Return the plan for a workload, and why.
-
-    Examples
-    --------
-    >>> choose(Workload(n=1000, n_bits=32, n_queries=1)).strategy in ("numpy", "popcount")
-    True
-    """
-    ledger = ledger or _process
+    """Return the plan for a workload: the cheapest strategy that is ready, or has been missed for too long."""
     costs = cost(work, candidates)
     order = sorted(costs, key=costs.__getitem__)
-    for strategy in order:
-        if strategy == "multi-index" or is_loaded(strategy, work.n_bits):
-            return Plan(strategy, work, costs)
-        missed = ledger.rent(strategy) + costs[_ready(order, work.n_bits)] - costs[strategy]
-        if missed >= _PRICE[strategy]:
-            return Plan(strategy, work, costs)
-    raise AssertionError("the NumPy scan is always ready")
+    ready = next(name for name in order if name == "multi-index" or is_loaded(name, work.n_bits))
+    for better in order[: order.index(ready)]:
+        if (ledger or _process).rent(better) + costs[ready] - costs[better] >= _PRICE[better]:
+            return Plan(better, work, costs)
+    return Plan(ready, work, costs)
 
 
 def record(work: Workload, plan: Plan, ledger: Ledger | None = None) -> None:
@@ -185,25 +172,16 @@ def record(work: Workload, plan: Plan, ledger: Ledger | None = None) -> None:
             (ledger or _process).pay(strategy, plan.costs[plan.strategy] - time)
 
 
-def _ready(order: list[str], n_bits: int) -> str:
-    return next(name for name in order if name == "multi-index" or is_loaded(name, n_bits))
-
-
-# Scans whose compiled code has run in this process. It is a fact kept here, not looked up in the scans'
-# module, which another thread may just be importing.
+# Scans whose compiled code has run in this process, the bit-sliced one for each number of bytes. It is a fact
+# kept here, not looked up in the scans' module, which another thread may just be importing.
 _loaded: set[tuple[str, int]] = set()
 
 
 def record_loaded(strategy: str, n_bits: int) -> None:
     """Record that the compiled code of a scan is there: it has run."""
-    _loaded.add(_code_of(strategy, n_bits))
+    _loaded.add((strategy, -(-n_bits // 8) if strategy == "bit-sliced" else 0))
 
 
 def is_loaded(strategy: str, n_bits: int) -> bool:
     """Return whether a scan can begin at once: its compiled code is there, or it needs none."""
-    return strategy == "numpy" or _code_of(strategy, n_bits) in _loaded
-
-
-def _code_of(strategy: str, n_bits: int) -> tuple[str, int]:
-    # The bit-sliced scan is compiled for each number of bytes.
-    return strategy, -(-n_bits // 8) if strategy == "bit-sliced" else 0
+    return strategy == "numpy" or not _loaded.isdisjoint({(strategy, 0), (strategy, -(-n_bits // 8))})

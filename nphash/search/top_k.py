@@ -49,14 +49,9 @@ def empty(limits: Ints, k: int, n_bits: int) -> TopK:
 
 @jit()
 def take(top: TopK, k: int, queries: Ints, found: Keys, n: int) -> None:
-    """Offer ``n`` codes; those that are not below their query's limit are left.
+    """Offer ``n`` codes, the query and key of each; those not below their query's limit are left.
 
-    Parameters
-    ----------
-    top, k
-        The searches, and how many each keeps.
-    queries, found, n
-        The query and the key of each code, the codes of a query in insertion order.
+    The codes of a query come in insertion order. Each query keeps ``k``.
     """
     # Arrays leave their tuple here, and the loop calls nothing on them: each array taken out, or
     # handed to an inlined function, in the loop costs counting a reference, twice, atomically.
@@ -94,10 +89,11 @@ def _compact(keys: Keys, q: int, used: int, limit: int, free: int) -> np.int64:
 
 
 @jit()
-def finish(top: TopK, start: int, stop: int, k: int, out: Keys) -> None:
-    """Write the sorted keys of queries ``start`` to ``stop`` to ``out`` (Q, k); missing ones are all ones."""
+def finish(top: TopK, out: Keys) -> None:
+    """Write the sorted keys of each query to ``out``, (Q, k); missing ones are `NONE`."""
     place = np.empty(top.counts.shape[1] + 1, np.int64)
-    for q in range(start, stop):
+    k = out.shape[1]
+    for q in range(out.shape[0]):
         place[:] = 0
         for i in range(top.used[q]):
             place[np.int64(top.keys[q, i] >> SHIFT) + 1] += 1
@@ -113,10 +109,7 @@ def finish(top: TopK, start: int, stop: int, k: int, out: Keys) -> None:
 
 @jit()
 def limit_of(distances: Keys, rank: int, n_bits: int, counts: Ints) -> int:
-    """Return a limit that at least ``rank`` of the distances are below, or n_bits + 1 if they are fewer.
-
-    ``counts``, shape (at least n_bits + 1,), is overwritten.
-    """
+    """Return a limit that ``rank`` distances are below, or n_bits + 1 if fewer; ``counts`` is scratch."""
     counts[:] = 0
     for i in range(distances.size):
         counts[np.int64(distances[i])] += 1

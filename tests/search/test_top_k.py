@@ -17,7 +17,7 @@ def through(distances, k):
     for part in np.array_split(stream, 3):
         top_k.take(top, k, np.ones(len(part), np.int64), part, len(part))
     out = np.empty((2, k), np.uint64)
-    top_k.finish(top, 0, 2, k, out)
+    top_k.finish(top, out)
     return top, out
 
 
