@@ -191,28 +191,25 @@ def _emit_scan_block(
     q: Word,
     h: Word,
 ) -> Word:
-    hit = _hits(out, 8 * n_bytes, tables.start, queries.row(q), parities.row(q), bias.row(q))
-    lanes = out.lanes_with_ones(hit)
-    out.store(hit, hits.row(h))  # also when it is zero: a branch would be guessed wrong at every hit
-    return lanes
-
-
-def _hits(out: WordEmitter, n_bits: int, table: Word, query: Word, parity: Word, digits: Word) -> Word:
-    plan, levels = layout(n_bits), n_levels(n_bits)
+    plan, levels = layout(8 * n_bytes), n_levels(8 * n_bytes)
     tree = AdderTree(levels, Gates(out.and_, out.or_, out.xor3, out.majority))
+    query, parity, digits = queries.row(q), parities.row(q), bias.row(q)
     patterns = [out.load_number(query, word) for word in range(plan.n_words)]
     odd = [out.load_number(parity, word) for word in range(plan.n_words)]
     digit = [out.spread(out.load_number(digits, level)) for level in range(levels)]
     for level in range(levels - 1):
         tree.add(level, digit[level])
     for i, (word, shift) in enumerate(plan.triples):
-        base = out.plus(table, PER_TRIPLE * i)
+        base = out.plus(tables.start, PER_TRIPLE * i)
         tree.add(1, out.entry(base, patterns[word], shift, 3))
         tree.add(0, out.entry(out.plus(base, 8), odd[word], shift, 1))
     for i, (word, shift) in enumerate(plan.singles):
-        base = out.plus(table, PER_TRIPLE * len(plan.triples) + PER_SINGLE * i)
+        base = out.plus(tables.start, PER_TRIPLE * len(plan.triples) + PER_SINGLE * i)
         tree.add(0, out.entry(base, patterns[word], shift, 1))
-    return out.inverse(out.and_(tree.overflow(), digit[-1]))
+    hit = out.inverse(out.and_(tree.overflow(), digit[-1]))
+    lanes = out.lanes_with_ones(hit)
+    out.store(hit, hits.row(h))  # also when it is zero: a branch would be guessed wrong at every hit
+    return lanes
 
 
 @emitted(_emit_scan_block)
@@ -359,28 +356,39 @@ def nearest(flat: Words, first: int, k: int, allowed: Allowed, top: TopK, space:
     n = flat.size // n_words
     space.limits[:] = -1
     _set_limits(top.limit, np.arange(space.queries.shape[0]), space)
+    out = space.found_queries, space.found_keys
     for start in range(0, n, BLOCK):
         _load(flat, n_words, start, space)
         n_hit, h = _scan(space), 0
         while h < n_hit:
-            h, found = _measure(flat, start, first, allowed, space, h, n_hit)
-            take(top, k, space.found_queries, space.found_keys, found)
-            _set_limits(top.limit, space.found_queries[:found], space)
+            h, found = _measure(flat, start, first, allowed, 64 * n_words, space, h, n_hit, out, 0)
+            take(top, k, out[0], out[1], found)
+            _set_limits(top.limit, out[0][:found], space)
 
 
 @jit()
 def _measure(
-    flat: Words, start: int, first: int, allowed: Allowed, space: Workspace, h: int, stop: int
+    flat: Words,
+    start: int,
+    first: int,
+    allowed: Allowed,
+    furthest: int,
+    space: Workspace,
+    h: int,
+    stop: int,
+    out: tuple[Ints, Words],
+    found: int,
 ) -> tuple[int, int]:
-    """List the codes in hit masks ``h`` to ``stop`` with their distances, while there is space for them.
+    """Append (query, key) of the codes in hit masks ``h`` to ``stop`` to ``out``, while it has space.
 
-    Returns the first mask that is left, and the number of codes listed.
+    Masks of a large limit hold more: only codes at most ``furthest`` away are wanted. Returns the first
+    mask that is left, and the number of codes in ``out``, which had ``found``.
     """
-    # Arrays leave their tuple here: see `top_k.take`.
+    # Arrays leave their tuples here: see `top_k.take`.
     queries, hits, hit_queries, hit_lanes = space.queries, space.hits, space.hit_queries, space.hit_lanes
-    found_queries, found_keys = space.found_queries, space.found_keys
+    found_queries, found_keys = out
     n_words = queries.shape[1]
-    n, found, most = flat.size // n_words, 0, found_keys.size - BLOCK
+    n, most = flat.size // n_words, found_keys.size - BLOCK
     while h < stop and found <= most:
         q, lanes = hit_queries[h], hit_lanes[h]
         some = hits[h, lowest_one(np.uint64(lanes))]  # bits set in any word; mostly there is only one word
@@ -399,7 +407,7 @@ def _measure(
                     distance = 0
                     for w in range(n_words):
                         distance += popcount(flat[i * n_words + w] ^ queries[q, w])
-                    if allowed.size == 0 or allowed[first + i] != 0:
+                    if distance <= furthest and (allowed.size == 0 or allowed[first + i] != 0):
                         found_queries[found] = q
                         found_keys[found] = (np.uint64(distance) << SHIFT) | np.uint64(first + i)
                         found += 1
@@ -420,7 +428,7 @@ def within(
     """Write (query, key) pairs of codes at most ``radius`` away, block by block, until ``out`` is full.
 
     Returns how many were written and the code to go on with (n at the end). ``out`` needs space
-    for all hits of one block, at most 512 for each query.
+    for all hits of one block, at most 512 for each query, and 512 more.
     """
     n_queries, n_words = space.queries.shape
     n, used = flat.size // n_words, 0
@@ -428,12 +436,10 @@ def within(
     _set_limits(np.full(n_queries, radius + 1), np.arange(n_queries), space)
     for block in range(start, n, BLOCK):
         _load(flat, n_words, block, space)
-        n_hit, h = _scan(space), 0
-        if used + _ones(space.hits[:n_hit]) > out[0].size:
+        n_hit = _scan(space)
+        if used + _ones(space.hits[:n_hit]) > out[0].size - BLOCK:
             return used, block
-        while h < n_hit:
-            h, found = _measure(flat, block, first, allowed, space, h, n_hit)
-            used = _keep(space, found, radius, out, used)
+        _, used = _measure(flat, block, first, allowed, radius, space, 0, n_hit, out, used)
     return used, n
 
 
@@ -443,15 +449,3 @@ def _ones(words: Words) -> int:
     for word in words.flat:
         total += popcount(word)
     return total
-
-
-@jit()
-def _keep(space: Workspace, found: int, radius: int, out: tuple[Ints, Words], used: int) -> int:
-    """Append what is near enough: masks of a large radius may hold more."""
-    out_queries, out_keys = out
-    found_queries, found_keys = space.found_queries, space.found_keys
-    for i in range(found):
-        if np.int64(found_keys[i] >> SHIFT) <= radius:
-            out_queries[used], out_keys[used] = found_queries[i], found_keys[i]
-            used += 1
-    return used

@@ -6,6 +6,7 @@ Everything here works on positions and packed keys; the ids of rows are the inde
 from __future__ import annotations
 
 import threading
+from collections import defaultdict
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -53,7 +54,7 @@ class SearchExecutor:
         self.threads = count_threads(threads)
         self.buckets: MultiIndex | None = None
         self._building = threading.Lock()
-        self._ledger = Ledger()  # what doing without buckets has cost
+        self._ledger: Ledger = defaultdict(float)  # what doing without buckets has cost
         self._sample: tuple[Rows | None, int, Words] = (None, 0, np.empty((0, 0), np.uint64))
         self._candidates: dict[int, float] = {}  # by k: candidates of a query, learned from searches
 
@@ -96,7 +97,7 @@ class SearchExecutor:
             return self._nearest_by_buckets(buckets, rows, queries, k)
         found = self._scan_nearest(plan, rows, queries, k)
         if self.strategy == "auto":
-            planner.record(work, plan)
+            planner.record(plan)
             if buckets is None:
                 self._record_missed(work, plan, packed.distances(found[:, -1]))
         return found
@@ -134,9 +135,8 @@ class SearchExecutor:
             out[trial:], cost[trial:] = buckets.nearest(rows, queries[trial:], k, budget, self.threads)
         done = cost >= 0
         if not done.all():
-            given_up = Workload(rows.n, rows.n_bits, int((~done).sum()), k)
-            plan = self._plan("auto", given_up)
-            planner.record(given_up, plan)  # or a scan that is not loaded yet would never be
+            plan = self._plan("auto", Workload(rows.n, rows.n_bits, int((~done).sum()), k))
+            planner.record(plan)  # or a scan that is not loaded yet would never be
             out[~done] = self._scan_nearest(plan, rows, queries[~done], k)
         tail = rows.since(buckets.n)  # rows that have no buckets yet
         if tail.n_allowed and done.any():
@@ -273,7 +273,7 @@ class SearchExecutor:
         if not rows.start:  # else part of a join, which has seen to them
             if self.buckets is None:
                 price = planner.build_price(Workload(rows.n, rows.n_bits, 1))
-                due = wanted or self._ledger.rent("multi-index") >= price
+                due = wanted or self._ledger["multi-index"] >= price
             else:
                 due = rows.n > self.buckets.n
             if due:
@@ -287,7 +287,7 @@ class SearchExecutor:
         if work.n < planner.FEWEST_BUCKETED or not len(furthest):
             return
         with_buckets = planner.cost(work, planner.expected_candidates(work, furthest))["multi-index"]
-        self._ledger.pay("multi-index", max(0.0, plan.costs[plan.strategy] - with_buckets))
+        self._ledger["multi-index"] += max(0.0, plan.costs[plan.strategy] - with_buckets)
 
 
 def _is_sparse(rows: Rows) -> bool:

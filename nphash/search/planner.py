@@ -10,9 +10,9 @@ somebody who knew the future.
 from __future__ import annotations
 
 import math
-import threading
+from collections import defaultdict
 from functools import cache, lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -42,6 +42,10 @@ _SLICED_CALL, _SLICED_BLOCK_WORD = 50.0, 0.7
 _SLICED_QUERY, _SLICED_WORD, _SLICED_NEIGHBOUR = 1.0, 3.6e-5, 0.06
 _BUCKET_QUERY, _BUCKET_CANDIDATE = 2.0, 9e-3
 _BUCKET_BUILD = 0.05  # for a row and substring
+
+# Microseconds that doing without a strategy has cost, in this process or for one index. There is no lock: an
+# estimate may lose one search that another thread records at the same moment.
+Ledger: TypeAlias = defaultdict[str, float]
 
 _PRICE = {"numpy": 0.0, "popcount": 0.8e6, "bit-sliced": 2.5e6}  # loading compiled code, or compiling it
 
@@ -77,23 +81,6 @@ class Plan(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.strategy}: {self.reason}"
-
-
-class Ledger:
-    """What slower strategies have cost more than the best one, in this process or for one index."""
-
-    def __init__(self) -> None:
-        self._rent: dict[str, float] = {}
-        self._lock = threading.Lock()
-
-    def rent(self, wanted: str) -> float:
-        """Return what doing without ``wanted`` has cost so far, in microseconds."""
-        return self._rent.get(wanted, 0.0)
-
-    def pay(self, wanted: str, extra: float) -> None:
-        """Record that doing without ``wanted`` cost ``extra`` microseconds more."""
-        with self._lock:
-            self._rent[wanted] = self._rent.get(wanted, 0.0) + extra
 
 
 @lru_cache(maxsize=256)  # a search asks several times, and the next is often like it
@@ -151,25 +138,25 @@ def candidates_per_scan(work: Workload) -> int:
     return int(min(costs["popcount"], costs.get("bit-sliced", 1e300)) / work.n_queries / _BUCKET_CANDIDATE)
 
 
-_process = Ledger()
+_process: Ledger = defaultdict(float)
 
 
-def choose(work: Workload, candidates: float | None = None, ledger: Ledger | None = None) -> Plan:
-    """Return the plan for a workload: the cheapest strategy that is ready, or has been missed for too long."""
+def choose(work: Workload, candidates: float | None = None, ledger: Ledger = _process) -> Plan:
+    """Return the plan for a workload: the cheapest strategy that is ready, or was missed for too long."""
     costs = cost(work, candidates)
     order = sorted(costs, key=costs.__getitem__)
     ready = next(name for name in order if name == "multi-index" or is_loaded(name, work.n_bits))
     for better in order[: order.index(ready)]:
-        if (ledger or _process).rent(better) + costs[ready] - costs[better] >= _PRICE[better]:
+        if ledger[better] + costs[ready] - costs[better] >= _PRICE[better]:
             return Plan(better, work, costs)
     return Plan(ready, work, costs)
 
 
-def record(work: Workload, plan: Plan, ledger: Ledger | None = None) -> None:
+def record(plan: Plan, ledger: Ledger = _process) -> None:
     """Record what the strategies that were not ready would have saved."""
     for strategy, time in plan.costs.items():
         if time < plan.costs[plan.strategy]:
-            (ledger or _process).pay(strategy, plan.costs[plan.strategy] - time)
+            ledger[strategy] += plan.costs[plan.strategy] - time
 
 
 # Scans whose compiled code has run in this process, the bit-sliced one for each number of bytes. It is a fact

@@ -45,7 +45,7 @@ class Scan(NamedTuple):
 def nearest(scan: Scan, k: int, limits: Ints | None, sample: Words) -> Keys:
     """Return the sorted keys of the ``k`` nearest rows of each query, shape (Q, k); missing ones are NONE.
 
-    With ``limits``, (Q,), only nearer rows are wanted. ``sample``, (words of a code, any), is of `Rows.sample`.
+    With ``limits``, (Q,), only nearer rows are wanted. ``sample``, (words, any), comes from `Rows.sample`.
     """
     rows, queries = scan.rows, scan.queries
     if not len(queries) or not rows.n_allowed:
@@ -61,7 +61,7 @@ def nearest(scan: Scan, k: int, limits: Ints | None, sample: Words) -> Keys:
 
 
 def _rank(k: int, size: int, n: int) -> int:
-    """Return how many of ``size`` sampled rows below a limit mean, almost surely, ``k`` of all ``n`` below."""
+    """Return how many of ``size`` sampled rows below a limit mean, almost surely, ``k`` of all ``n``."""
     # The k nearest rows bring k * size / n into the sample on average, and hardly ever four standard
     # deviations more. A limit that so many are below is guessed too low once in ten thousand queries, which
     # are then searched again; but it is much lower than the safe one, with k rows of the sample below it.
@@ -130,7 +130,7 @@ def _within_sliced(
     rows: Rows, queries: Words, radius: int, pieces: Iterator[tuple[int, Words]]
 ) -> Iterator[Found]:
     space = bit_sliced.workspace(rows.n_bits, queries)
-    capacity = max(1 << 16, 512 * len(queries))
+    capacity = max(1 << 16, bit_sliced.BLOCK * (len(queries) + 1))
     out = np.empty(capacity, np.int64), np.empty(capacity, np.uint64)
     for first, flat in pieces:
         start = 0

@@ -70,7 +70,8 @@ def test_within(rng, radius):
     codes, queries = problem(rng, 40, 1100)
     space = bit_sliced.workspace(40, as_words(queries))
     found, start, calls = [], 0, 0
-    store = np.empty(512 * len(queries), np.int64), np.empty(512 * len(queries), np.uint64)
+    space_for = 512 * (len(queries) + 1)
+    store = np.empty(space_for, np.int64), np.empty(space_for, np.uint64)
     while start < 1100:
         used, start = bit_sliced.within(as_words(codes).reshape(-1), 3, start, radius, ALL, space, store)
         found += zip(store[0][:used].tolist(), pairs(store[1][:used]), strict=True)

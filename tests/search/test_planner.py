@@ -1,10 +1,12 @@
 """The planner: which strategy, and when compiled code or buckets pay."""
 
+from collections import defaultdict
+
 import numpy as np
 import pytest
 
 from nphash.search import planner
-from nphash.search.planner import Ledger, Plan, Workload
+from nphash.search.planner import Plan, Workload
 
 
 @pytest.fixture
@@ -13,7 +15,7 @@ def loaded(monkeypatch):
 
 
 def best(n, n_bits, n_queries, candidates=None):
-    return planner.choose(Workload(n, n_bits, n_queries), candidates, Ledger()).strategy
+    return planner.choose(Workload(n, n_bits, n_queries), candidates, defaultdict(float)).strategy
 
 
 def test_few_queries_are_scanned_one_by_one_and_many_in_bit_planes(loaded):
@@ -34,11 +36,11 @@ def test_cold_small_searches_stay_in_numpy(monkeypatch):
 
 def test_what_is_slower_is_used_until_it_has_cost_the_price(monkeypatch):
     monkeypatch.setattr(planner, "is_loaded", lambda strategy, n_bits: strategy == "numpy")
-    work, ledger, chosen = Workload(1_000_000, 64, 1), Ledger(), []
+    work, ledger, chosen = Workload(1_000_000, 64, 1), defaultdict(float), []
     for _ in range(1000):
         plan = planner.choose(work, ledger=ledger)
         chosen.append(plan.strategy)
-        planner.record(work, plan, ledger)
+        planner.record(plan, ledger)
     switched = chosen.index("popcount")
     rent = sum(planner.cost(work)["numpy"] - planner.cost(work)["popcount"] for _ in range(switched))
     assert 0.9 < rent / planner._PRICE["popcount"] < 1.1
@@ -47,13 +49,13 @@ def test_what_is_slower_is_used_until_it_has_cost_the_price(monkeypatch):
 
 def test_a_plan_says_why(monkeypatch):
     monkeypatch.setattr(planner, "is_loaded", lambda strategy, n_bits: strategy == "numpy")
-    plan = planner.choose(Workload(1000, 64, 1), ledger=Ledger())
+    plan = planner.choose(Workload(1000, 64, 1), ledger=defaultdict(float))
     assert str(plan).startswith(
         "numpy: for 1 query over 1,000 codes of 64 bits, loading the code of popcount"
     )
     monkeypatch.setattr(planner, "is_loaded", lambda strategy, n_bits: True)
     assert "the fastest for 500 queries over 1,000" in str(
-        planner.choose(Workload(1000, 64, 500), ledger=Ledger())
+        planner.choose(Workload(1000, 64, 500), ledger=defaultdict(float))
     )
     assert str(Plan("numpy", Workload(1, 1, 1), {}, because="asked for")) == "numpy: asked for"
 
