@@ -1,34 +1,21 @@
 """The scan for many queries: every block of 512 codes is turned into bit planes once, for all queries.
 
-For each block tables are filled (about 2,300 cycles); then each query needs about 70 cycles for 512 codes:
-no distance is computed, only the mask of codes that are below the query's limit. These hits are rare.
-They are measured exactly and given to `top_k`.
+**Planes.** Bit i of word w of a plane (eight 64-bit words) belongs to code 8 * i + w of the block.
 
-**Planes.** One vector of eight 64-bit words holds one bit of all 512 codes of a block: bit i of
-word w belongs to code 8 * i + w. Making them is a transposition of bit matrices by halves:
-exchange the off-diagonal 32 x 32 quarters, then the 16 x 16 ones inside each quarter, ... six
-steps for 64 x 64 bits, each a few operations on whole words, eight matrices side by side.
+**Tables.** For three planes and each pattern of a query's three bits, the digits of the number of differences:
+eight carries, and two sums, by the parity of the pattern. They are filled once a block (about 2,300 cycles).
 
-**Tables.** A query differs from three planes a, b, c in the way its own three bits say: eight
-patterns. For each the number of differences is a two-digit sum, and both digits can be prepared
-for the whole block: the carry (majority of the three, complemented as the pattern says) for
-eight patterns, and the sum digit, which only depends on the parity of the pattern, for two. A
-query then takes two vectors for three bits from the tables instead of xor-ing three planes. The
-tables of 64 bits are 13 KB and stay in the first-level cache while all queries pass.
-
-**Adder tree.** A distance is a sum of single bits. A *full adder*, two logic operations, adds three
-words of bits at once, for all codes in parallel:
+**Adder tree.** A *full adder*, two logic operations, adds three words of bits at once, for all codes:
 
     a + b + c  =  xor(a, b, c)  +  2 * majority(a, b, c)
 
-Repeated, it shrinks any number of words of weight 1, 2, 4, ... to one word of each weight: the
-binary digits of all sums. No sum is ever seen as a number. We do not need the sums either, only
-whether each is below a limit t. So 2^L - t is added as well, as a *bias*: the sum then carries into
-weight 2^L exactly where the distance is t or more.
+Repeated, it shrinks words of weight 1, 2, 4, ... to one of each weight. 2^L - t is added as a *bias*, for the
+limit t of a query: the sum carries into weight 2^L exactly where the distance is t or more. About 70 cycles
+a query and block give the mask of codes below the limit. These hits are rare, and measured exactly.
 
-Numba cannot say "add these 44 vectors of 512 bits with logic gates and keep everything in
-registers", so `scan_block` is emitted as LLVM instructions, unrolled for the number of bits; the
-Python function is the same computation on NumPy arrays, with the same adder tree.
+Numba cannot say "add these 44 vectors of 512 bits with logic gates and keep everything in registers", so
+`scan_block` is emitted as LLVM instructions, unrolled for the number of bits; the Python function is the
+same computation on NumPy arrays, with the same adder tree. docs/develop/search.rst derives it.
 """
 
 from __future__ import annotations

@@ -271,12 +271,8 @@ class SearchExecutor:
         if not wanted and (self.strategy != "auto" or rows.n < planner.FEWEST_BUCKETED):
             return None
         if not rows.start:  # else part of a join, which has seen to them
-            if self.buckets is None:
-                price = planner.build_price(Workload(rows.n, rows.n_bits, 1))
-                due = wanted or self._ledger["multi-index"] >= price
-            else:
-                due = rows.n > self.buckets.n
-            if due:
+            missed = self._ledger["multi-index"] >= planner.build_price(Workload(rows.n, rows.n_bits, 1))
+            if rows.n > self.buckets.n if self.buckets else wanted or missed:
                 self.build(rows)
         buckets = self.buckets
         # Another thread may have added rows since this search began: its buckets know too much.
@@ -284,10 +280,9 @@ class SearchExecutor:
 
     def _record_missed(self, work: Workload, plan: Plan, furthest: npt.NDArray[np.int32]) -> None:
         """Record what buckets would have saved, judging by how far the k-th neighbours turned out to be."""
-        if work.n < planner.FEWEST_BUCKETED or not len(furthest):
-            return
-        with_buckets = planner.cost(work, planner.expected_candidates(work, furthest))["multi-index"]
-        self._ledger["multi-index"] += max(0.0, plan.costs[plan.strategy] - with_buckets)
+        if work.n >= planner.FEWEST_BUCKETED and len(furthest):
+            with_buckets = planner.cost(work, planner.expected_candidates(work, furthest))["multi-index"]
+            self._ledger["multi-index"] += max(0.0, plan.costs[plan.strategy] - with_buckets)
 
 
 def _is_sparse(rows: Rows) -> bool:
@@ -302,10 +297,9 @@ def _moved(keys: Keys, positions: Ints) -> Keys:
 def _first_equal(words: Words) -> Ints:
     """Return for each code the row of the first that is equal to it."""
     order = np.lexsort(words.T)  # stable: the first of equal codes comes first
-    ordered = words[order]
-    starts = np.flatnonzero(np.concatenate([[True], (ordered[1:] != ordered[:-1]).any(axis=1)]))
+    new = np.concatenate([[True], (words[order[1:]] != words[order[:-1]]).any(axis=1)])
     first = np.empty(len(words), np.int64)
-    first[order] = np.repeat(order[starts], np.diff(np.append(starts, len(words))))
+    first[order] = order[new][np.cumsum(new) - 1]
     return first
 
 

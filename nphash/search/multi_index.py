@@ -1,15 +1,9 @@
 """Multi-index hashing: exact neighbours by looking codes up instead of scanning them.
 
 M. Norouzi, A. Punjani and D. Fleet, *Fast search in Hamming space with multi-index hashing*,
-CVPR 2012. Divide every code into m substrings and sort the codes, once for each substring, into
-buckets by its value. If a code differs from the query in fewer than m * r bits, then one of its
-substrings differs in fewer than r: it is in a bucket whose value is near that substring of
-the query. So go through the buckets at radius 0, 1, 2, ... of each substring in turn. After
-substring j at radius r, every code at most m * r + j away has been seen; as soon as k codes
-are that near, they are the answer.
-
-A code that several substrings lead to is met several times. It counts only where it is met
-first, which its own bits show: no list of codes seen so far is needed.
+CVPR 2012. Codes are sorted into buckets, once for each of m substrings, by its value. Buckets are opened at
+radius 0, 1, 2, ... of each substring in turn: after substring j at radius r, every code at most m * r + j away
+has been seen. A code counts only where it is met first, which its own bits show. docs/develop/search.rst
 
 Memory for a code of W words: m times (8 W + 4) bytes, for 64 bits and a million codes 48 bytes in
 place of the scan's 8. New rows are first left to the scan. When they have become too many, they get

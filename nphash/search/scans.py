@@ -104,39 +104,29 @@ def within(scan: Scan, radius: int) -> tuple[Ints, Keys]:
     """Return (offsets, keys): the sorted keys of all rows at most ``radius`` from each query."""
     rows, queries = scan.rows, scan.queries
     radius = min(radius, rows.n_bits)
-    find = _within_sliced if scan.sliced else _within_popcount
 
     def one_tile(start: int, stop: int, pieces: Pieces) -> list[Found]:
-        chosen = pieces(max(_LEAST, _PAIRS // 4 // (stop - start)))
-        return [(query + start, keys) for query, keys in find(rows, queries[start:stop], radius, chosen)]
+        chosen, found = queries[start:stop], []
+        space = bit_sliced.workspace(rows.n_bits, chosen) if scan.sliced else None
+        capacity = max(1 << 16, bit_sliced.BLOCK * (len(chosen) + 1)) if space else 1 << 14
+        out = np.empty(capacity, np.int64), np.empty(capacity, np.uint64)
+        for first, flat in pieces(max(_LEAST, _PAIRS // 4 // len(chosen))):
+            for q in range(1 if space else len(chosen)):
+                code = 0
+                while code < flat.size // rows.n_words:
+                    if space:
+                        used, code = bit_sliced.within(flat, first, code, radius, rows.allowed, space, out)
+                    else:
+                        query = chosen[q]
+                        used, code = popcount_scan.within(
+                            flat, first, code, query, radius, rows.allowed, out[1]
+                        )
+                        out[0][:used] = q
+                    found.append((out[0][:used] + start, out[1][:used].copy()))
+        return found
 
     tiles = _run(one_tile, scan, _TILE) if len(queries) and rows.n_allowed else []
     return packed.by_query([found for parts in tiles for part in parts for found in part], len(queries))
-
-
-def _within_popcount(
-    rows: Rows, queries: Words, radius: int, pieces: Iterator[tuple[int, Words]]
-) -> Iterator[Found]:
-    for first, flat in pieces:
-        for q, query in enumerate(queries):
-            start = 0
-            while start < flat.size // rows.n_words:
-                keys = np.empty(1 << 14, np.uint64)
-                used, start = popcount_scan.within(flat, first, start, query, radius, rows.allowed, keys)
-                yield np.full(used, q), keys[:used]
-
-
-def _within_sliced(
-    rows: Rows, queries: Words, radius: int, pieces: Iterator[tuple[int, Words]]
-) -> Iterator[Found]:
-    space = bit_sliced.workspace(rows.n_bits, queries)
-    capacity = max(1 << 16, bit_sliced.BLOCK * (len(queries) + 1))
-    out = np.empty(capacity, np.int64), np.empty(capacity, np.uint64)
-    for first, flat in pieces:
-        start = 0
-        while start < flat.size // rows.n_words:
-            used, start = bit_sliced.within(flat, first, start, radius, rows.allowed, space, out)
-            yield out[0][:used].copy(), out[1][:used].copy()
 
 
 def _run(one_tile: Callable[[int, int, Pieces], T], scan: Scan, tile: int) -> list[list[T]]:

@@ -160,10 +160,9 @@ class Table:
         with self.lock:
             # As bytes: a big-endian machine must not swap them.
             codes = [words.view(np.uint8) for _, words in self._codes.parts()]
+            codes = codes or [np.empty((0, n_bytes(self.n_bits)), np.uint8)]
             removed = np.flatnonzero(self.rows.allowed == 0).astype(np.int64)
-            ids = {name: [array] for name, array in self.ids.arrays().items()}
-            empty = np.empty((0, n_bytes(self.n_bits)), np.uint8)
-            return {"codes": codes or [empty], "removed": [removed], **ids}
+            return {"codes": codes, "removed": [removed], **{k: [v] for k, v in self.ids.arrays().items()}}
 
     @classmethod
     def from_arrays(cls, n_bits: int, arrays: dict[str, Array], next_number: int) -> Table:

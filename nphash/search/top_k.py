@@ -1,11 +1,8 @@
-"""The k best of a stream, kept by counting instead of by a heap.
+"""The k best of a stream, kept by counting instead of by a heap (docs/develop/search.rst).
 
-Distances are small whole numbers, so it is enough to count, for each distance, how many codes
-were taken. A code is taken when its distance is below the query's *limit*; as soon as k codes
-below the limit are there, the limit goes down. Codes arrive in insertion order, so a later code
-at the limit itself can never push an earlier one out. Taken codes wait in a buffer of
-(distance, position) keys; when it is full, those that the limit has overtaken are dropped. At
-the end one stable counting sort by distance gives the order (distance, insertion order).
+A code is taken when its distance is below the query's *limit*; as soon as k codes below the limit are
+there, the limit goes down. Taken codes wait in a buffer of keys; when it is full, those that the limit
+has overtaken are dropped. At the end one stable counting sort gives (distance, insertion order).
 
 Invariant: ``taken[q]`` codes in the buffer are below ``limit[q]`` and fewer than k; codes *at*
 the limit were taken before it came down, and the earliest of them fill up to k.
