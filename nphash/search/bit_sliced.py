@@ -2,7 +2,7 @@
 
 **Planes.** Bit i of word w of a plane (eight 64-bit words) belongs to code 8 * i + w of the block.
 
-**Tables.** For three planes and each pattern of a query's three bits, the digits of the number of differences:
+**Tables.** For three planes and each pattern of a query's three bits, the digits of how many bits differ:
 eight carries, and two sums, by the parity of the pattern. They are filled once a block (about 2,300 cycles).
 
 **Adder tree.** A *full adder*, two logic operations, adds three words of bits at once, for all codes:

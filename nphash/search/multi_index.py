@@ -2,8 +2,8 @@
 
 M. Norouzi, A. Punjani and D. Fleet, *Fast search in Hamming space with multi-index hashing*,
 CVPR 2012. Codes are sorted into buckets, once for each of m substrings, by its value. Buckets are opened at
-radius 0, 1, 2, ... of each substring in turn: after substring j at radius r, every code at most m * r + j away
-has been seen. A code counts only where it is met first, which its own bits show. docs/develop/search.rst
+radius 0, 1, 2, ... of each substring in turn: after substring j at radius r, all codes up to m * r + j away
+have been seen. A code counts only where it is met first, which its own bits show. docs/develop/search.rst
 
 Memory for a code of W words: m times (8 W + 4) bytes, for 64 bits and a million codes 48 bytes in
 place of the scan's 8. New rows are first left to the scan. When they have become too many, they get

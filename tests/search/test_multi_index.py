@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from helpers import naive
 from helpers.searching import nearest, problem, within
@@ -217,3 +219,31 @@ def test_within_stops_where_the_buffer_is_full_and_marks_what_is_over_budget(rng
     assert ends[:2].tolist() == [40, 80]
     assert multi_index.find_within(buckets, queries, 1, 3, ALL, keys, ends) == 3
     assert ends.tolist() == [-1, -1, -1]
+
+
+@pytest.mark.parametrize("ones", [1, 2, 5])
+def test_masks_of_equal_weight_come_in_order_and_none_is_left_out(ones):
+    mask, masks = np.uint64(2**ones - 1), []
+    while mask < 2**10:
+        masks.append(int(mask))
+        mask = np.uint64(multi_index._next_of_equal_weight(mask))
+    assert masks == [number for number in range(2**10) if number.bit_count() == ones]
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.integers(0, 2**64 - 1), min_size=1, max_size=3), st.integers(1, 26), st.data())
+def test_a_substring_is_read_across_words(words, length, data):
+    start = data.draw(st.integers(0, 64 * len(words) - length))
+    whole = sum(word << 64 * i for i, word in enumerate(words))
+    found = multi_index._substring(np.array(words, np.uint64), start, length)
+    assert found == whole >> start & (2**length - 1)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(0, 2**20 - 1))
+def test_every_code_is_met_first_in_exactly_one_bucket(difference):
+    starts, lengths = np.array([0, 7, 14]), np.array([7, 7, 6])
+    words = np.array([difference], np.uint64)
+    bits = [(difference >> start & (2**n - 1)).bit_count() for start, n in zip(starts, lengths, strict=True)]
+    first = [j for j in range(3) if not multi_index._met_before(starts, lengths, words, bits[j], j)]
+    assert first == [bits.index(min(bits))]

@@ -4,6 +4,8 @@ from collections import defaultdict
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from nphash.search import planner
 from nphash.search.planner import Plan, Workload
@@ -97,3 +99,33 @@ def test_what_counts_as_loaded(monkeypatch):
     planner.record_loaded("bit-sliced", 64)
     assert planner.is_loaded("popcount", 500)
     assert planner.is_loaded("bit-sliced", 57) and not planner.is_loaded("bit-sliced", 65)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(1, 10**7), st.integers(1, 4096), st.integers(1, 2000), st.integers(1, 100))
+def test_the_cheapest_is_chosen_when_everything_is_loaded(n, n_bits, n_queries, k):
+    work = Workload(n, n_bits, n_queries, k)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(planner, "is_loaded", lambda strategy, n_bits: True)
+        plan = planner.choose(work, 1000.0, defaultdict(float))
+    assert plan.costs == planner.cost(work, 1000.0)
+    assert plan.costs[plan.strategy] == min(plan.costs.values())
+    ledger = defaultdict(float)
+    planner.record(plan, ledger)
+    assert not ledger  # nothing was missed
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(1, 400), st.integers(10**4, 3 * 10**6))
+def test_no_sequence_of_searches_costs_twice_what_knowing_the_future_would(n_searches, n):
+    work, ledger, spent, loaded = Workload(n, 64, 1), defaultdict(float), 0.0, {"numpy"}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(planner, "is_loaded", lambda strategy, n_bits: strategy in loaded)
+        for _ in range(n_searches):
+            plan = planner.choose(work, ledger=ledger)
+            spent += plan.costs[plan.strategy] + (plan.strategy not in loaded) * planner._PRICE[plan.strategy]
+            loaded.add(plan.strategy)
+            planner.record(plan, ledger)
+    costs = planner.cost(work)
+    foresight = min(planner._PRICE[name] + n_searches * costs[name] for name in costs)
+    assert spent <= 2 * foresight + costs["numpy"]
