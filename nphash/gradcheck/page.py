@@ -192,7 +192,7 @@ def require_matplotlib() -> None:
         import matplotlib  # noqa: F401
     except ImportError:
         raise NphashError(
-            "figures need matplotlib, which is not installed", "pip install 'nphash[plot]'"
+            "figures need matplotlib, which is not installed", "pip install matplotlib"
         ) from None
 
 
