@@ -96,7 +96,7 @@ WEIGHTS = {"KL": "beta", "labels": "alpha", "distillation": "gamma"}  # of a bat
 
 
 def operations() -> list[Case]:
-    """Return the operations that systems are made of: those of `gradcheck`, then their own, in forward order."""
+    """Return the operations of the systems: those of `gradcheck`, then their own, in forward order."""
 
     def similarities(rng: Rng) -> tuple[Any, ...]:
         R = rng.normal(size=(7, 7))

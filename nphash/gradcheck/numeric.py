@@ -42,7 +42,7 @@ def derivative(
     than 1 is also moved in proportion to its size: 1e12 + 2e-4 is 1e12, and log(1e-6 - 2e-4) is no number.
 
     Derivatives much smaller than ``scale`` need not be exact. ``first_step`` is for numbers of about 1: 2e-4
-    in float64 if None, where the h^4 error and rounding are about equal. ``size`` is that of the number moved.
+    in float64 if None, where the h^4 error and rounding are about equal; ``size`` is of the number moved.
     """
     middle = line(0.0)
     eps = float(np.finfo(middle.dtype).eps)
