@@ -85,9 +85,8 @@ def _described(error: Exception) -> str:
 def _check_output(out: Array) -> Cause | None:
     if not np.issubdtype(out.dtype, np.floating):
         return "the output is not floating-point", f"it is {out.dtype} of shape {out.shape}"
-    if not np.isfinite(out).all():
-        return "not finite", f"the output holds {int((~np.isfinite(out)).sum())} values that are not finite"
-    return None
+    unbounded = np.count_nonzero(~np.isfinite(out))
+    return ("not finite", f"the output holds {unbounded} values that are not finite") if unbounded else None
 
 
 def _upstream(out: Array, seed: int) -> Array:
@@ -227,10 +226,9 @@ class _Comparison:
     def _judge_direction(self, slope: float, along: Derivative, tolerance: float) -> tuple[float, bool]:
         """Return the relative error along the random direction, and whether it is too large."""
         floor = _FLOOR * float(np.linalg.norm(self.analytic * np.maximum(np.abs(self.value), 1.0)))
-        scale = max(abs(slope), abs(along.value), floor, 1e-300)
-        difference = abs(slope - along.value)
-        allowed = tolerance + 10 * along.noise / scale
-        return difference / scale, difference / scale > allowed and along.kink < 0.2 * difference
+        scale, difference = max(abs(slope), abs(along.value), floor, 1e-300), abs(slope - along.value)
+        missed = difference > tolerance * scale + 10 * along.noise and along.kink < 0.2 * difference
+        return difference / scale, missed
 
     def _judge(self, chosen: Array, tolerance: float, single: bool) -> _Judgement:
         """Compare the entries; one whose difference shrinks with the step has a jump in the curvature there.

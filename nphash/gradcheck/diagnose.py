@@ -7,7 +7,8 @@ before a pattern in where they differ.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import permutations
 
@@ -15,7 +16,7 @@ import numpy as np
 
 from nphash.core.typing import Array, Params
 from nphash.gradcheck.numeric import entry_derivative
-from nphash.gradcheck.problem import Cause, Evaluate, Problem, other_values
+from nphash.gradcheck.problem import Cause, Evaluate, Problem, variants
 
 __all__ = ["Evidence", "diagnose", "factors", "multiple", "numbers", "same", "sizes"]
 
@@ -197,15 +198,15 @@ def _terms_of_the_loss(f: Evidence) -> Cause | None:
     weights, *_ = np.linalg.lstsq(basis, f.a, rcond=None)
     if not (same(basis @ weights, f.a) and same(basis @ wanted, f.n)) or (np.abs(wanted) < 1e-6).any():
         return None
-    off = [(name, float(w)) for name, w in zip(parts, weights / wanted, strict=True) if abs(w - 1) > 1e-4]
-    names = " and ".join(name for name, _ in off)
-    if all(abs(w) < 1e-4 for _, w in off):
-        decay = any("decay" in name or "l2" in name for name, _ in off)
+    off = {name: w for name, w in zip(parts, weights / wanted, strict=True) if abs(w - 1) > 1e-4}
+    names = " and ".join(off)
+    if all(abs(w) < 1e-4 for w in off.values()):
+        decay = any("decay" in name or "l2" in name for name in off)
         cause = "weight decay missing" if decay else "branch not propagated"
         return cause, f"the gradient lacks the term {names}"
-    if all(abs(w + 1) < 1e-4 for _, w in off):
+    if all(abs(w + 1) < 1e-4 for w in off.values()):
         return "sign", f"the gradient has the term {names} subtracted"
-    seen = ", ".join(f"{w:.4g} times {name}" for name, w in off)
+    seen = ", ".join(f"{w:.4g} times {name}" for name, w in off.items())
     return f"{names} not applied the same way", f"the gradient holds {seen} of what the loss holds"
 
 
@@ -303,14 +304,9 @@ def _linear_layer(f: Evidence) -> Cause | None:
 
 def _another_constant(f: Evidence) -> Cause | None:
     """Suspect a constant: the gradient is right for another value of it (no noise, a uniform prior ...)."""
-    if f.problem.vary is None or len(f.a) < 2:
-        return None
-    for name, value in f.problem.constants.items():
-        for what, other in other_values(value):
-            try:
-                found = f.numeric_of(f.problem.vary(name, other))
-            except Exception:  # a value the function cannot take cannot be the cause
-                continue
+    for name, what, _, path in variants(f.problem) if len(f.a) > 1 else ():
+        with suppress(Exception):  # a value the function cannot take cannot be the cause
+            found = f.numeric_of(path)
             if np.isfinite(found).all() and same(found, f.a):
                 return f"{name} not applied the same way", f"the gradient is right for {name} = {what}"
     return None
@@ -432,21 +428,7 @@ def _constant_along(values: Array, axis: int) -> bool:
     return same(values, np.broadcast_to(values.mean(axis=axis, keepdims=True), values.shape))
 
 
-_SUSPICIONS: tuple[Callable[[Evidence], Cause | None], ...] = (
-    _nothing_arrives,
-    _constant_ratio,
-    _terms_of_the_loss,
-    _transposed,
-    _swapped,
-    _weight_decay,
-    _right_size_wrong_sign,
-    _one_slice,
-    _factor_of_entries,
-    _surplus_array,
-    _linear_layer,
-    _softmax_axis,
-    _softmax_sum,
-    _another_constant,
-    _another_function,
-    _elementwise,
-)
+_RELATIONS = (_nothing_arrives, _constant_ratio, _terms_of_the_loss, _transposed, _swapped, _weight_decay)
+_PLACES = (_right_size_wrong_sign, _one_slice)
+_FACTORS = (_factor_of_entries, _surplus_array, _linear_layer, _softmax_axis, _softmax_sum)
+_SUSPICIONS = (*_RELATIONS, *_PLACES, *_FACTORS, _another_constant, _another_function, _elementwise)

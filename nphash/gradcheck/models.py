@@ -116,9 +116,8 @@ def models(seed: int = 0, names: Sequence[str] | None = None) -> list[Model]:
     The seed draws documents, weights and noise; names of other methods are passed over.
     """
     special = {"ammi": _ammi, "s-rbm": _stacked_rbm, "ksh": _ksh}
-    chosen = [name for name in METHODS if names is None or name in names]
     found = []
-    for name in chosen:
+    for name in METHODS if names is None else [name for name in METHODS if name in names]:
         if name in special:
             found.append(special[name](name, seed))
         elif isinstance(small(name), VariationalHasher):
@@ -131,10 +130,8 @@ def small(title: str, **settings: object) -> Any:
     """Return an unfitted hasher of a few units, in float64: a method, or one of its `VARIANTS`."""
     name = title.partition(" (")[0]
     hasher: Any = create(name)
-    known = hasher.get_params()
-    sizes = {key: value for key, value in SMALL.items() if key in known}
-    if name == "nphash":
-        sizes["hidden"] = (6,)  # its encoder has one layer
+    sizes = {key: value for key, value in SMALL.items() if key in hasher.get_params()}
+    sizes |= {"hidden": (6,)} if name == "nphash" else {}  # its encoder has one layer
     hasher.n_labels_ = C
     return hasher.set_params(**{**sizes, **VARIANTS.get(title, {}), **settings})
 
@@ -299,14 +296,11 @@ def _ksh(name: str, seed: int) -> Model:
 
 def _operations_of(step: Callable[[], Any]) -> tuple[str, ...]:
     """Return the titles of the operations that a step calls, in the order of their first calls."""
-    titles: dict[Any, list[str]] = {}
-    for case in operations():
-        titles.setdefault(case.function.__code__, []).append(case.title)
-    called: dict[str, None] = {}
+    codes: dict[Any, None] = {}
 
     def watch(frame: FrameType, event: str, _: object) -> None:
         if event == "call":
-            called.update(dict.fromkeys(titles.get(frame.f_code, ())))
+            codes[frame.f_code] = None
 
     before = sys.getprofile()
     sys.setprofile(watch)
@@ -314,7 +308,8 @@ def _operations_of(step: Callable[[], Any]) -> tuple[str, ...]:
         step()
     finally:
         sys.setprofile(before)
-    return tuple(called)
+    cases = operations()
+    return tuple(case.title for code in codes for case in cases if case.function.__code__ is code)
 
 
 # ---------------------------------------------------------------------- the kernels
@@ -351,12 +346,8 @@ def _kernel_model(title: str, seed: int) -> Model:
 
 
 def _as_type(context: NeighbourTeacher, dtype: type[np.floating]) -> NeighbourTeacher:
-    return NeighbourTeacher(
-        context.target.astype(dtype),
-        context.neighbours,
-        context.teacher.astype(dtype),
-        context.V_u.astype(dtype),
-    )
+    target, teacher, V_u = (each.astype(dtype) for each in (context.target, context.teacher, context.V_u))
+    return NeighbourTeacher(target, context.neighbours, teacher, V_u)
 
 
 def _by_dtype(kernels: Loss, equations: Loss) -> Loss:
