@@ -91,7 +91,11 @@ class CompiledEngine:
         """Compute a fully connected layer, its products cut by columns for the threads; dW is lazy."""
         y = self._product(x, W)
         y += b
-        return y, lambda dy: (self._product(dy, W.T), ProductGradient(x, dy), dy.sum(axis=0))
+
+        def back(dy: Array) -> tuple[Any, ...]:
+            return self._product(dy, W.T), ProductGradient(x, dy), dy.sum(axis=0)
+
+        return y, back
 
     def _product(self, x: Array, W: Array) -> Array:
         if x.shape[0] * W.size < _SMALL:
