@@ -14,6 +14,7 @@ __all__ = [
     "Back",
     "Backs",
     "Ints",
+    "LabelsLike",
     "MatrixLike",
     "Params",
     "RandomState",
@@ -56,3 +57,4 @@ class CSR(Protocol):
 
 
 MatrixLike: TypeAlias = npt.ArrayLike | CSR  # what a user may give as documents
+LabelsLike: TypeAlias = npt.ArrayLike | CSR | None  # a class of each document, or an indicator matrix
