@@ -25,7 +25,7 @@ from benchmarks.records import DATA, RESULTS, environment, read, write
 from nphash.corpus.protocol import Prepared, prepare
 from nphash.hashers import METHODS, Progress, create
 from nphash.hashers.autoencoder import VariationalHasher
-from nphash.metrics.retrieval import code_statistics, precision_at_k, retrieval, retrieval_by_similarity
+from nphash.metrics import code_statistics, precision_at_k, retrieval, retrieval_by_similarity
 
 RESULT = RESULTS / "papers"
 PUBLISHED = Path(__file__).parent / "published.json"

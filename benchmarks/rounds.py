@@ -5,7 +5,7 @@
 
 Training documents by cosine: of LSI coordinates (round 0), of each round's eigenmap, and of what its
 regression predicts from words. A document's share is that of its 25 and 100 nearest that have a label in
-common with it. "told" is the mean cosine between prediction and eigenmap, by which the rounds end.
+common with it. "told" in the results, agreement in the table, is the mean cosine of prediction and eigenmap.
 """
 
 from __future__ import annotations
@@ -23,9 +23,11 @@ from benchmarks.records import DATA, RESULTS, environment, read, write
 from benchmarks.tables import simple_table
 from nphash.corpus.protocol import prepare
 from nphash.hashers import NeighbourSettings
-from nphash.hashers.neighbours.exact import top_cosine
-from nphash.hashers.neighbours.lsi import fit_lsi, normalise_rows, project
+from nphash.hashers.neighbours.lsi import fit_lsi
+from nphash.hashers.neighbours.nearest import top_cosine
 from nphash.hashers.neighbours.rounds import rounds
+from nphash.hashers.parts.linear import project
+from nphash.nn.ops import normalise_rows
 
 RESULT = RESULTS / "rounds.json"
 NEIGHBOURS = (25, 100)
@@ -68,8 +70,8 @@ def measure(corpus: Any, seed: int = 0) -> list[Record]:
     start = time.perf_counter()
     for i, found in enumerate(islice(rounds(X, u, settings, seed), ROUNDS), start=1):
         seconds = time.perf_counter() - start
-        shared = {"eigenmap": shares(found.place, y), "predicted": shares(found.predicted, y)}
-        records.append({"round": i, **shared, "told": found.told, "seconds": seconds})
+        shared = {"eigenmap": shares(found.eigenmap, y), "predicted": shares(found.predicted, y)}
+        records.append({"round": i, **shared, "told": found.agreement, "seconds": seconds})
         start = time.perf_counter()
     return records
 
@@ -92,7 +94,7 @@ def run(data: Path, corpora: str) -> None:
 def rows(k: int = NEIGHBOURS[0]) -> list[list[str]]:
     """Return the table: a row for LSI and one each for eigenmap and regression of some rounds."""
     found = read(RESULT)["corpora"]
-    header = [f"{k} nearest by", *(text for name in found for text in (name, "told"))]
+    header = [f"{k} nearest by", *(text for name in found for text in (name, "agreement"))]
     lines = [
         [
             "LSI",

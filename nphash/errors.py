@@ -13,6 +13,7 @@ from typing import Any
 __all__ = [
     "CollectionError",
     "CorpusError",
+    "DamagedError",
     "InputError",
     "InputTypeError",
     "Interrupted",
@@ -23,8 +24,21 @@ __all__ = [
 ]
 
 
+#: Characters of a problem or a hint; both and a long path are still a screen of 24 lines.
+LONGEST = 800
+
+
+def _on_a_screen(text: str) -> str:
+    """Return a message without the middle of what is too long for it, such as the repr of all documents."""
+    if len(text) <= LONGEST:
+        return text
+    return f"{text[: 2 * LONGEST // 3]} ... {text[-LONGEST // 3 :]}"
+
+
 class NphashError(Exception):
     """Base of all errors that nphash raises on purpose.
+
+    Whatever was given may stand in a message as its ``repr``: of a long one the middle is left out.
 
     Parameters
     ----------
@@ -42,6 +56,7 @@ class NphashError(Exception):
     exit_code = 1
 
     def __init__(self, problem: str, hint: str = "") -> None:
+        problem, hint = _on_a_screen(problem), _on_a_screen(hint)
         super().__init__(problem, hint)
         self.problem = problem
         self.hint = hint
@@ -68,6 +83,10 @@ class CorpusError(NphashError, ValueError):
 
 class CollectionError(NphashError, OSError):
     """A directory that is no collection, or whose files are missing, altered or of a newer format."""
+
+
+class DamagedError(CollectionError):
+    """Files whose bytes are not those that were written, or that are gone: nothing but a copy helps."""
 
 
 class NotFittedError(NphashError, ValueError, AttributeError):

@@ -76,3 +76,12 @@ def test_not_fitted_is_scikit_learns_too_and_can_be_pickled():
         [sys.executable, "-c", program, data.hex()], capture_output=True, text=True, check=True
     )
     assert run.stdout.strip() == "nphash.errors not fitted: do it False"
+
+
+@pytest.mark.parametrize("cls", CLASSES)
+def test_messages_are_never_longer_than_a_screen(cls):
+    error = cls(f"documents is {'x' * 3_400_000!r}, but a list is needed", "y" * 9_999)
+    assert len(str(error)) < 24 * 80
+    assert error.problem.startswith("documents is 'xxx") and error.problem.endswith("but a list is needed")
+    again = unpickled(pickle.dumps(error))
+    assert str(again) == str(error)

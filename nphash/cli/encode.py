@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -82,11 +82,12 @@ def _encode(
     from nphash.collection.matrix import weighed
     from nphash.corpus import Matrix
 
-    documents = read(corpus, reading)
+    known = collection.manifest.corpus
+    documents, n_columns = read(corpus, reading, known), known.get("n_columns")
     if not isinstance(documents, Matrix):
         documents = counted(documents, "documents read", quiet)
     without = 0
-    for block, X in weighed(documents, collection.vectorizer, AT_ONCE):
+    for block, X in weighed(documents, collection.vectorizer, AT_ONCE, n_columns):
         without += int((np.diff(X.indptr) == 0).sum())
         yield [document.id for document in block], collection.hasher.transform(X)
     note_wordless(without, quiet)
@@ -117,24 +118,17 @@ def _texts(codes: Codes, n_bits: int, as_bits: bool) -> list[str]:
 def _write_file(
     blocks: Iterator[tuple[list[str], Codes]], output: Path, form: str, n_bits: int, as_bits: bool
 ) -> None:
-    """Write beside the target and put it in place when it is complete."""
+    """Put a file in place of the target when it is complete."""
     import numpy as np
 
-    from nphash.collection.files import writing
+    from nphash.core.disk import replacing, writing
+    from nphash.core.store import write_to
 
-    new = output.with_name(f"{output.name}.{os.getpid()}.new")
-    try:
-        if form == "npy":
-            codes = np.concatenate([codes for _, codes in blocks])
-            with writing(output.parent), new.open("wb") as array_file:
-                np.save(array_file, codes, allow_pickle=False)
+    codes = np.concatenate([codes for _, codes in blocks]) if form == "npy" else None
+    with writing(output.parent), replacing(output) as raw:
+        if codes is not None:
+            write_to(raw, codes)
         else:
-            with (
-                writing(output.parent),
-                new.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as file,
-            ):
-                _write_text(blocks, form, n_bits, as_bits, file)
-        with writing(output.parent):
-            new.replace(output)
-    finally:
-        new.unlink(missing_ok=True)
+            file = io.TextIOWrapper(raw, encoding="utf-8", errors="backslashreplace", newline="\n")
+            _write_text(blocks, form, n_bits, as_bits, file)
+            file.detach()

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import difflib
 import shlex
-import shutil
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,6 +39,7 @@ __all__ = ["command", "fit_collection", "summary"]
 # Shown in the help; the options themselves are None where they are not given.
 DEFAULT_BITS = 32
 DEFAULT_VALIDATION = 0.1
+CHECKPOINT_FILES = {"checkpoint.npz", "checkpoint.new"}  # the second from versions before
 
 # Options that are short for a parameter of the method: their last words.
 _PARAMETERS = {
@@ -128,8 +128,8 @@ def command(corpus: str, output: Path, reading: ReadOptions, **options: Any) -> 
     """Learn codes for a corpus and make it a searchable collection.
 
     CORPUS is a file (.jsonl, .csv, .tsv, .txt with one document a line, .svm, .npz, .mtx, .mat,
-    docword.*; also .gz), a folder of text files, - for standard input, or docstrings: for the
-    documentation of the installed Python packages.
+    docword.*; also .gz), a folder of text files, a collection (whose documents are learned from anew),
+    - for standard input, or docstrings: for the documentation of the installed Python packages.
 
     Documents marked test are left out, so that 'nphash evaluate DIR CORPUS' can ask for them.
     Interrupted with Ctrl-C, a fit goes on with --resume.
@@ -266,16 +266,16 @@ def fit_collection(
     documents = read(corpus, reading)
     if not isinstance(documents, Matrix):
         documents = counted(documents, "documents read", quiet)
-    settings = replace(settings, checkpoint=checkpoint, source=corpus)
+    settings = replace(settings, checkpoint=checkpoint, source=corpus, reading=reading)
     try:
         with progress:
             collection = Collection.create(output, hasher, documents, settings, progress)
     except Interrupted as error:
         hint = f"{error.hint}; the same command with --resume goes on" if checkpoint.exists() else error.hint
         raise Interrupted(error.problem, hint) from None
-    shutil.rmtree(checkpoint, ignore_errors=True)
+    _drop(checkpoint)
     note_wordless(collection.manifest.corpus["n_without_words"], quiet)
-    for line in summary(collection):
+    for line in summary(collection, output):
         note(line, quiet)
     return collection
 
@@ -286,21 +286,29 @@ def _checkpoint(output: Path, force: bool, resume: bool, quiet: bool) -> Path:
 
     folder = output.with_name(output.name + ".checkpoint")
     if folder.exists():
-        if not (folder.is_dir() and {path.suffix for path in folder.iterdir()} <= {".npz", ".new"}):
+        if not (folder.is_dir() and {path.name for path in folder.iterdir()} <= CHECKPOINT_FILES):
             raise CollectionError(f"{folder} is in the way of the fit's checkpoint", "move it, or change -o")
         if not resume and not force:
             raise CollectionError(
                 f"{folder} holds an interrupted fit", "go on with it with --resume, or drop it with --force"
             )
         if not resume:
-            shutil.rmtree(folder)
+            _drop(folder)
     elif resume:
         note(f"there is no checkpoint {folder}: the fit starts from the beginning", quiet)
     return folder
 
 
-def summary(collection: Collection) -> list[str]:
-    """Return in a few lines what a fit has made."""
+def _drop(folder: Path) -> None:
+    """Delete a checkpoint, and its folder if nothing else is in it."""
+    with suppress(OSError):  # what stays is in nobody's way
+        for name in CHECKPOINT_FILES:
+            (folder / name).unlink(missing_ok=True)
+        folder.rmdir()
+
+
+def summary(collection: Collection, output: Path) -> list[str]:
+    """Return in a few lines what a fit has made at `output`."""
     corpus, fit = collection.manifest.corpus, collection.manifest.fit
     lines = ["the word weights were on the disk while fitting"] if corpus.get("out_of_core") else []
     if corpus["n_held_out"]:
@@ -319,7 +327,7 @@ def summary(collection: Collection) -> list[str]:
         )
     lines.append(
         f"{many(n, 'document')}, {many(kept, 'word')}, {collection.n_bits} bits, "
-        f"{many(distinct, 'different code')}{_outcome(fit)}; {fit['seconds']:.0f} s -> {collection.path}"
+        f"{many(distinct, 'different code')}{_outcome(fit)}; {fit['seconds']:.0f} s -> {output}"
     )
     return lines
 

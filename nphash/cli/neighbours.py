@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +27,7 @@ from nphash.cli.output import (
     output_file,
     refuse_existing,
 )
+from nphash.core.disk import replacing, writing
 from nphash.errors import UsageError
 
 __all__ = ["command"]
@@ -90,10 +90,5 @@ def _show(ids: list[str], rows: Any, distances: Any, form: str) -> None:
 
 
 def _write(path: Path, arrays: dict[str, Any]) -> None:
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with partial.open("wb") as file:
-            np.savez(file, **arrays)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with writing(path.parent), replacing(path) as file:
+        np.savez(file, **arrays)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -73,13 +73,23 @@ _READER_OPTIONS = (
         metavar="NAME",
         help="Field that says train, valid (also validation, val, dev, cv) or test.  [default: split]",
     ),
-    click.option("--encoding", metavar="NAME", help="Encoding of text files.  [default: utf-8]"),
+    click.option(
+        "--encoding",
+        metavar="NAME",
+        help="Encoding of text files; of NAME,NAME the first that fits.  [default: utf-8]",
+    ),
     click.option(
         "--on-bad-record",
         type=click.Choice(["error", "skip"]),
         help="Stop at a document that cannot be used, or leave it out.  [default: error]",
     ),
     click.option("--columns", metavar="A,B,...", help="Column names of a CSV or TSV file without a header."),
+    click.option("--delimiter", metavar="CHARACTER", help="What separates cells, such as ';' or tab."),
+    click.option(
+        "--quote/--no-quotes",
+        default=None,
+        help="Quotes enclose cells, or are text.  [default: they enclose, between tabs if the file shows it]",
+    ),
     click.option("--vocabulary", metavar="FILE", help="Words of a matrix, one a line."),
     click.option(
         "--index-base", type=click.Choice(["auto", "0", "1"]), help="First column in svmlight files."
@@ -94,20 +104,11 @@ _READER_NAMES = (
     "encoding",
     "on_bad_record",
     "columns",
+    "delimiter",
+    "quote",
     "vocabulary",
     "index_base",
 )
-
-
-_FIELDS = ("jsonl", "csv", "tsv")
-_TEXTS = (*_FIELDS, "lines", "folder")
-_ONLY_FOR = {
-    **dict.fromkeys(("text_field", "id_field", "label_field", "split_field"), _FIELDS),
-    "on_bad_record": _TEXTS,
-    "columns": ("csv", "tsv"),
-    "vocabulary": ("svmlight", "npz", "mtx", "uci", "mat"),
-    "index_base": ("svmlight",),
-}
 
 
 _READER = "Reading the corpus"
@@ -164,11 +165,15 @@ def reader_options(function: Command) -> Command:
 
         given = {name: values.pop(name) for name in _READER_NAMES}
         given["text_field"] = _one_or_several(given["text_field"])
+        given["delimiter"] = _one_character(given["delimiter"])
         if given["columns"] is not None:
-            given["columns"] = tuple(name.strip() for name in given["columns"].split(","))
+            names = tuple(name.strip() for name in given["columns"].split(","))
+            given["columns"] = names if any(names) else ()  # --columns "": there is a header again
+        given = {name: value for name, value in given.items() if value is not None}
         reading = ReadOptions(
-            **{name: value for name, value in given.items() if value is not None},
-            tell=partial(_tell, quiet=values.get("quiet", False)),
+            **given,
+            given=frozenset(given),
+            report=partial(_report, quiet=values.get("quiet", False)),
         )
         return function(*args, reading=reading, **values)
 
@@ -181,8 +186,15 @@ def _one_or_several(names: tuple[str, ...]) -> str | tuple[str, ...] | None:
     return names if len(names) > 1 else next(iter(names), None)
 
 
-def _tell(message: str, quiet: bool) -> None:
-    """Say what was left out of a corpus, where the count of documents may stand on the terminal."""
+def _one_character(delimiter: str | None) -> str | None:
+    delimiter = {"tab": "\t", "\\t": "\t"}.get(delimiter or "", delimiter)
+    if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
+        raise click.UsageError(f"--delimiter {delimiter!r} is not one character: give it, or tab.")
+    return delimiter
+
+
+def _report(message: str, quiet: bool) -> None:
+    """Say what was skipped of a corpus, where the count of documents may stand on the terminal."""
     note(("\r" if sys.stderr.isatty() else "") + message, quiet)
 
 
@@ -236,8 +248,13 @@ def open_collection(directory: Path) -> Collection:
     return Collection.open(directory)
 
 
-def read(source: str, reading: ReadOptions) -> Iterator[Document] | Matrix:
+def read(
+    source: str, reading: ReadOptions, corpus: Mapping[str, Any] | None = None
+) -> Iterator[Document] | Matrix:
     """Return the documents of a source as a stream, or the matrix it holds.
+
+    A collection gives its own documents. Where `reading` leaves it open, they are read as those of the
+    collection whose `corpus` is given were.
 
     Raises
     ------
@@ -245,7 +262,15 @@ def read(source: str, reading: ReadOptions) -> Iterator[Document] | Matrix:
         For an option that says nothing about this kind of source.
     """
     from nphash.corpus import detect_format, is_matrix, read_documents, read_matrix
+    from nphash.corpus.folder import is_collection
 
+    if reading.input_format is None and is_collection(source):
+        _check_options("a collection", reading)
+        return _stored(Path(source))
+    if corpus:
+        from nphash.corpus.read import with_kept_options
+
+        reading = with_kept_options(source, reading, corpus)
     name = detect_format(source, reading)
     _check_options(name, reading)
     if is_matrix(name):
@@ -253,15 +278,32 @@ def read(source: str, reading: ReadOptions) -> Iterator[Document] | Matrix:
     return read_documents(source, reading)
 
 
+def _stored(directory: Path) -> Iterator[Document]:
+    """Yield what a collection holds, to fit or search it anew.
+
+    Raises
+    ------
+    CollectionError
+        If it was made of a matrix: its weights are not there any more.
+    """
+    from nphash.errors import CollectionError
+
+    with open_collection(directory) as collection:
+        corpus = collection.manifest.corpus
+        if corpus.get("matrix", corpus.get("weights_given")):
+            raise CollectionError(f"{directory} was made of a matrix and holds no texts", "give the matrix")
+        yield from collection.documents
+
+
 def _check_options(name: str, reading: ReadOptions) -> None:
     """Refuse options that would be accepted and ignored."""
     from nphash.corpus import ReadOptions
+    from nphash.corpus.read import OPTION_FORMATS
     from nphash.errors import UsageError
 
     usual = ReadOptions()
-    for option in _READER_NAMES:
-        wanted = _ONLY_FOR.get(option)
-        if wanted is None or getattr(reading, option) == getattr(usual, option):
+    for option, wanted in OPTION_FORMATS.items():
+        if getattr(reading, option) == getattr(usual, option):
             continue
         if name not in wanted:
             raise UsageError(

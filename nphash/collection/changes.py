@@ -1,30 +1,57 @@
-"""One change to a collection: new files beside the old ones, then a new manifest, then tidying up."""
+"""One change to a collection: new files beside the old ones, then a new manifest, then tidying up.
+
+A writer notes the names of what it will make in the journal, which is in the lock file, before it makes any;
+keeps the manifest that it replaces until the new one has been read back; and deletes only what a manifest or
+the journal of this collection names. What a killed writer leaves is deleted, by the same lists, by the next.
+"""
 
 from __future__ import annotations
 
-import re
+import logging
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
-from nphash.collection.files import record, write_lock, writing
-from nphash.collection.manifest import MANIFEST, Manifest, read_manifest, write_manifest
-from nphash.core.disk import flush, flush_folder
-from nphash.errors import CollectionError
+from nphash.collection.files import LOCK, Journal, read_journal, write_lock, writing
+from nphash.collection.manifest import (
+    MANIFEST,
+    Manifest,
+    format_manifest,
+    parse_manifest,
+    read_kept,
+    read_manifest,
+)
+from nphash.collection.opened import State, replaced
+from nphash.core.checksums import FileRecord, read_whole, record
+from nphash.core.disk import cannot_read, flush_folder, new_file, replace_text
+from nphash.core.locks import HELD
+from nphash.core.store import write_array
+from nphash.errors import CollectionError, DamagedError
 
 __all__ = ["Change", "changing", "creating", "is_leftover"]
 
-_OURS = re.compile(
-    r"(codes|removed)-\d{6,}\.npy|documents-\d{6,}\.sqlite|vectorizer-\d{6,}\.json|model-\d{6,}"
-    r"|shards-\d{6,}(\.counts)?|lock|manifest\.json\.new"
+_log = logging.getLogger(__name__)
+
+# All that a change may make.
+KINDS = (
+    ("codes", ".npy"),
+    ("removed", ".npy"),
+    ("documents", ".sqlite"),
+    ("vectorizer", ".json"),
+    ("manifest", ".json"),
+    ("manifest", ".new"),
+    ("model", ""),
+    ("shards", ""),
+    ("shards", ".counts"),
 )
 
 
-def is_leftover(folder: Path) -> bool:
-    """Return whether `folder` is empty or holds only what an interrupted first fit left behind."""
-    return not (folder / MANIFEST).exists() and all(_OURS.fullmatch(path.name) for path in folder.iterdir())
+def _name(kind: str, generation: int, suffix: str) -> str:
+    return f"{kind}-{generation:06d}{suffix}"
 
 
 class Change:
@@ -36,80 +63,178 @@ class Change:
         The collection's directory.
     generation
         Number of the state that this change makes.
+    journal
+        Where the names are noted already.
+
+    Attributes
+    ----------
+    state : State or None
+        The state that `commit` has made, open.
     """
 
-    def __init__(self, folder: Path, generation: int) -> None:
+    def __init__(self, folder: Path, generation: int, journal: Journal | None = None) -> None:
         self.folder = folder
         self.generation = generation
+        self.journal = journal
+        self.state: State | None = None
         self.new: list[str] = []
+        self._records: dict[str, FileRecord] = {}
+        self._text: bytes | None = None  # of the new manifest, from when it may be in place
+        self._owner = os.getpid()
 
     def path(self, kind: str, suffix: str) -> Path:
         """Return the path of a new file or folder, e.g. ``codes-000002.npy``."""
-        self.new.append(f"{kind}-{self.generation:06d}{suffix}")
+        self.new.append(_name(kind, self.generation, suffix))
         return self.folder / self.new[-1]
+
+    def write_array(self, kind: str, array: Any) -> str:
+        """Write an array as a new file and return its name."""
+        path = self.path(kind, ".npy")
+        self._records[path.name] = write_array(path, array)
+        return path.name
+
+    def write_text(self, kind: str, text: str) -> str:
+        """Write a text as a new ``.json`` file and return its name."""
+        path = self.path(kind, ".json")
+        with new_file(path) as file:
+            file.write(text.encode("utf-8"))
+        self.take(path)
+        return path.name
+
+    def take(self, *paths: Path) -> None:
+        """Take new files that others have written and flushed into the change, as they are."""
+        for path in paths:
+            self._records[path.relative_to(self.folder).as_posix()] = record(path)
 
     @contextmanager
     def scratch(self, kind: str) -> Iterator[Path]:
         """Yield the path of a folder that may be made inside the block, and is gone after it."""
-        path = self.folder / f"{kind}-{self.generation:06d}"
+        path = self.folder / _name(kind, self.generation, "")
         try:
             yield path
         finally:
-            _delete(path)
+            _deleted(self.folder, path.name)
 
-    def commit(self, manifest: Manifest) -> None:
-        """Make `manifest` the collection's state, with checksums of new files; delete what is not in it."""
+    def commit(self, manifest: Manifest, before: State | None = None) -> None:
+        """Make `manifest` the collection's state; what it no longer needs is deleted.
+
+        First it is opened as a reader opens it. Then its manifest takes the place of the old one, of which a
+        copy stays until the new one has been read back.
+
+        Raises
+        ------
+        CollectionError, OSError
+            If the old state is still the state. What fails after the new one is, is not told as an error.
+        """
         manifest.generation = self.generation
         manifest.changed = datetime.now(timezone.utc).isoformat(timespec="seconds")
-        for name in self.new:
-            path = self.folder / name
-            files = sorted(path.rglob("*")) if path.is_dir() else [path]
-            for file in files:
-                flush(file)
-                manifest.files[file.relative_to(self.folder).as_posix()] = record(file)
-            if path.is_dir():
-                flush_folder(path)
-        used = set(manifest.named_files())
-        manifest.files = {name: entry for name, entry in manifest.files.items() if name in used}
+        known = manifest.files | self._records
+        manifest.files = known
+        manifest.files = {name: known[name] for name in manifest.named_files()}
+        text = format_manifest(manifest).encode("utf-8", "surrogatepass")
+        parse_manifest(text, self.folder)
+        state = self._opened(manifest, [name for name in self._records if name in manifest.files], before)
+        old, beside = self._keep_old(), self.path("manifest", ".new")
         flush_folder(self.folder)  # the new names reach the disk before the manifest that needs them
-        write_manifest(self.folder, manifest)
-        self.new = []
-        tidy(self.folder, manifest)
+        self._text = text
+        try:
+            replace_text(self.folder / MANIFEST, text, beside)
+        except OSError:
+            self._take_back(old, beside)
+            raise
+        self.state = state
+        self._tidy(old)
+
+    def _opened(self, manifest: Manifest, new: list[str], before: State | None) -> State:
+        """Open the new state as a reader does, and look into what is new."""
+        problems = manifest.check(self.folder, everything=True, names=new)
+        if problems:
+            raise DamagedError(
+                f"what was written to {self.folder} cannot be read back: {problems[0]}",
+                "nothing was changed; check the disk",
+            )
+        state = State(self.folder, manifest, before)
+        if before is None or before.learned is not state.learned:
+            _ = state.learned.hasher, state.learned.vectorizer
+        for files, documents in zip(manifest.segments, state.segments.documents, strict=True):
+            if files.documents in new and documents.count() != files.n_documents:
+                raise DamagedError(
+                    f"{files.documents} lacks documents", "nothing was changed; check the disk"
+                )
+        return state
+
+    def _keep_old(self) -> bytes | None:
+        """Keep a copy of the manifest that is there, if one is; return it."""
+        text = _read(self.folder / MANIFEST)
+        if text is not None:
+            with new_file(self.path("manifest", ".json")) as file:
+                file.write(text)
+        return text
+
+    def _is_in_place(self) -> bool:
+        return _read(self.folder / MANIFEST) == self._text
+
+    def _take_back(self, old: bytes | None, beside: Path) -> None:
+        """Undo a replacement that the disk has not confirmed, where it has happened and can be undone."""
+        with suppress(OSError):
+            if self._is_in_place() and old is None:
+                (self.folder / MANIFEST).unlink()
+            elif self._is_in_place() and old is not None:
+                replace_text(self.folder / MANIFEST, old, beside)
+
+    def _tidy(self, old: bytes | None) -> None:
+        """Delete the old state once the new manifest has been read back; else the next writer does."""
+        try:
+            names = set(parse_manifest(old, self.folder).named_files()) if old else set()
+        except CollectionError:  # a damaged one was replaced: nobody knows its files
+            names = set()
+        try:
+            if not self._is_in_place():
+                raise OSError("the new manifest does not read as it was written")
+            _sweep(self.folder, names, self.journal)
+        except OSError as error:
+            _log.warning(
+                "%s: the change is made; files of the old state stay for now: %s", self.folder, error
+            )
 
     def discard(self) -> None:
         """Delete the new files; the old state was never touched.
 
-        An error or Ctrl-C can also arrive just after the new manifest took its place: then the
-        change is done, and its files stay.
+        An error or Ctrl-C can also arrive just after the new manifest took its place: then the change is
+        done, and its files stay. So they do where the manifest cannot be read: the next writer will see.
         """
-        with suppress(CollectionError):
-            if read_manifest(self.folder).generation == self.generation:
+        if os.getpid() != self._owner:  # a forked child: they are its parent's
+            return
+        with suppress(OSError):
+            if self._text is not None and self._is_in_place():
                 return
-        for name in self.new:
-            _delete(self.folder / name)
+            _sweep(self.folder, set(self.new), self.journal)
         self.new = []
-        _delete(self.folder / f"{MANIFEST}.new")
 
 
 @contextmanager
-def changing(folder: Path, wait: float = 0.0) -> Iterator[tuple[Change, Manifest]]:
+def changing(folder: Path, wait: float = 0.0, id_: str | None = None) -> Iterator[tuple[Change, Manifest]]:
     """Hold the write lock and yield a change and the state it starts from; on any error the state stays.
 
     Raises
     ------
     CollectionError
-        If another process holds the lock after `wait` seconds, or writing fails.
+        If another process holds the lock after `wait` seconds, if the collection is not the one of identity
+        `id_`, or writing fails.
     """
     read_manifest(folder)  # no lock file in a directory that is not a collection
-    with write_lock(folder, wait):
+    with write_lock(folder, wait) as journal:
         manifest = read_manifest(folder)
-        tidy(folder, manifest)
-        change = Change(folder, manifest.generation + 1)
+        if id_ is not None and manifest.id != id_:
+            raise replaced(folder)
+        with writing(folder):
+            _settle(folder, journal)
+            change = _begin(folder, manifest.generation, journal)
         try:
             yield change, manifest
-        except BaseException:
-            change.discard()
-            raise
+        finally:
+            if change.state is None:
+                change.discard()
 
 
 @contextmanager
@@ -122,76 +247,145 @@ def creating(folder: Path, force: bool) -> Iterator[Change]:
         If `folder` holds anything that is not ours, or a collection and `force` is not set.
     """
     check_target(folder, force)
-    made = not folder.exists()
     with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    try:
-        with write_lock(folder):
-            check_target(folder, force)
-            generation = _generation(folder)
-            change = Change(folder, generation + 1)
-            if not generation:
-                tidy(folder, None)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        made = _make(folder)
+    with write_lock(folder) as journal:
+        try:
+            generation = check_target(folder, force)
+            with writing(folder):
+                _settle(folder, journal)
+                change = _begin(folder, generation, journal)
             try:
                 yield change
-            except BaseException:
-                change.discard()
-                raise
-    except BaseException:
-        if made and is_leftover(folder):
-            shutil.rmtree(folder, ignore_errors=True)
-        raise
+            finally:
+                if change.state is None:
+                    change.discard()
+        except BaseException:
+            if made and journal.names == []:
+                _unmake(folder)
+            raise
 
 
-def check_target(folder: Path, force: bool) -> None:
-    """Raise CollectionError unless a new collection may be written to `folder`."""
-    if folder.is_dir():
-        if (folder / MANIFEST).exists():
-            if not force:
-                raise CollectionError(
-                    f"{folder} exists already",
-                    "choose another directory, or replace it with CreateSettings(force=True)",
-                )
-            _refuse_foreign_manifest(folder)
-        elif not is_leftover(folder):
+def _make(folder: Path) -> bool:
+    """Make a folder and return whether it was us who did."""
+    try:
+        folder.mkdir()
+    except FileExistsError:
+        return False
+    flush_folder(folder.parent)
+    return True
+
+
+def _unmake(folder: Path) -> None:
+    """Remove a folder that we have made, with its lock, if nothing else is in it."""
+    with suppress(OSError):
+        if {path.name for path in folder.iterdir()} <= {LOCK}:
+            (folder / LOCK).unlink(missing_ok=True)
+            folder.rmdir()
+
+
+def check_target(folder: Path, force: bool) -> int:
+    """Raise CollectionError unless a new collection may be written there; return the old one's generation."""
+    if not folder.is_dir():
+        if folder.exists() or folder.is_symlink():
+            raise CollectionError(f"{folder} is a file", "choose a new directory")
+        return 0
+    if not os.path.lexists(folder / MANIFEST):
+        if not is_leftover(folder):
             raise CollectionError(
                 f"{folder} exists and is not a collection",
                 "choose a new directory; this one is left as it is",
             )
-    elif folder.exists():
-        raise CollectionError(f"{folder} is a file", "choose a new directory")
-
-
-def _refuse_foreign_manifest(folder: Path) -> None:
-    """Let a damaged collection be replaced, but not another program's directory."""
+        return 0
+    if not force:
+        raise CollectionError(
+            f"{folder} exists already",
+            "choose another directory, or replace it with CreateSettings(force=True)",
+        )
     try:
-        read_manifest(folder)
-    except CollectionError as error:
-        if "another program" in error.problem:
+        return read_manifest(folder).generation
+    except DamagedError:  # it may be replaced, if it is ours: a lock of ours says so
+        if read_journal(folder) is None:
             raise
+        return 0
+    except CollectionError as error:
+        if "upgrade" in error.hint:  # of a newer version, and so ours
+            return 0
+        raise
 
 
-def _generation(folder: Path) -> int:
-    """Return the highest number that a file or the state of `folder` carries, 0 without a manifest."""
-    numbers = [int(match[0]) for path in folder.iterdir() if (match := re.search(r"\d{6,}", path.name))]
-    with suppress(CollectionError):
-        numbers.append(read_manifest(folder).generation)
-    return max(numbers, default=0) if (folder / MANIFEST).exists() else 0
+def is_leftover(folder: Path) -> bool:
+    """Return whether `folder` is empty or holds only what an interrupted first fit noted in its journal."""
+    there = {path.name for path in folder.iterdir()}
+    if not there:
+        return True
+    journal = read_journal(folder)
+    return journal is not None and there <= {LOCK, f"{LOCK}{HELD}", *journal}
 
 
-def tidy(folder: Path, manifest: Manifest | None) -> None:
-    """Delete files with names like ours that `manifest` does not name; one in use elsewhere may stay."""
-    used = {MANIFEST, "lock"}
-    if manifest:
-        used |= {name.split("/")[0] for name in manifest.named_files()}
-    for path in folder.iterdir():
-        if path.name not in used and _OURS.fullmatch(path.name):
-            _delete(path)
+def _begin(folder: Path, generation: int, journal: Journal) -> Change:
+    """Choose names that nothing has, note them in the journal, and return the change that makes them."""
+    while True:
+        generation += 1
+        names = [_name(kind, generation, suffix) for kind, suffix in KINDS]
+        if not any(os.path.lexists(folder / name) for name in names):
+            break
+    journal.write([*journal.names, *names])
+    return Change(folder, generation, journal)
 
 
-def _delete(path: Path) -> None:
+def _settle(folder: Path, journal: Journal) -> None:
+    """Delete what an interrupted change left, by its journal."""
+    kept = read_kept(folder) if journal.names else None
+    if kept is None:
+        _sweep(folder, set(), journal)
+        return
+    try:
+        parse_manifest(_read(folder / MANIFEST) or b"", folder)
+    except DamagedError:
+        replace_text(folder / MANIFEST, kept)
+    _sweep(folder, set(parse_manifest(kept, folder).named_files()), journal)
+
+
+def _sweep(folder: Path, names: set[str], journal: Journal | None) -> None:
+    """Delete what the state does not use of `names` and the journal; what cannot be stays in the journal."""
+    noted = set(journal.names) if journal else set()
+    used, doomed = set[str](), names | noted
+    try:
+        if os.path.lexists(folder / MANIFEST):
+            manifest = read_manifest(folder)
+            used = {*manifest.named_files(), manifest.model}
+    except DamagedError:  # it may use any file, but none that is being made now
+        doomed = names
+    copies = {name for name in doomed if name.startswith("manifest-")}
+    left = [name for name in sorted(doomed - copies - used) if not _deleted(folder, name)]
+    if not left:  # a copy of the old manifest goes last: it names what is to be deleted
+        for name in copies:
+            _deleted(folder, name)
+    if journal:
+        journal.write(sorted(name for name in noted - used if os.path.lexists(folder / name)))
+
+
+def _read(path: Path) -> bytes | None:
+    """Return the bytes of a file, None where there is none; what hinders us is raised as such."""
+    try:
+        return read_whole(path)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise cannot_read(path, error) from None
+
+
+def _deleted(folder: Path, name: str) -> bool:
+    """Delete a file or folder of ours and return whether it is gone; one in use elsewhere may stay."""
+    path = folder / name
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:
         with suppress(OSError):
             path.unlink(missing_ok=True)
+    if "/" in name:
+        with suppress(OSError):  # it goes with the last of its files
+            path.parent.rmdir()
+    return not os.path.lexists(path)

@@ -11,9 +11,8 @@ import numpy as np
 
 from nphash.codes import Codes, as_words
 from nphash.collection.manifest import read_manifest
-from nphash.collection.opened import Opened
+from nphash.collection.opened import Opened, State
 from nphash.collection.searching import Explanation, Hit, SearchSettings, as_queries, chosen
-from nphash.collection.segments import Segments
 from nphash.corpus import Document
 from nphash.errors import CollectionError
 
@@ -47,7 +46,7 @@ class Collection(Opened):
     codes : ndarray of uint8, shape (n, n_bytes)
         A copy of all codes, in the order of `documents`.
     hasher, vectorizer
-        The fitted model, loaded when first used.
+        The fitted model.
     index : HammingIndex
         Over all codes; its ids are positions, see `Documents.position`.
     """
@@ -67,12 +66,12 @@ class Collection(Opened):
             If the directory is no collection, is of a newer format, or a file in it is missing or
             altered; says which.
         """
-        folder = Path(path)
+        folder = Path(path).absolute()  # what is open stays so wherever the process goes
         for _ in range(TRIES):
             manifest = read_manifest(folder)
             try:
                 manifest.refuse_damage(folder)
-                return cls(folder, manifest, Segments(folder, manifest))
+                return cls(folder, State(folder, manifest))
             except (CollectionError, FileNotFoundError):  # perhaps a writer has replaced this state
                 if read_manifest(folder).generation == manifest.generation:
                     raise
@@ -126,8 +125,8 @@ class Collection(Opened):
         """
         from nphash.collection.creating import create
 
-        create(Path(path), hasher, documents, settings, callback)
-        return cls.open(path)
+        folder = Path(path).absolute()
+        return cls(folder, create(folder, hasher, documents, settings, callback))
 
     # ------------------------------------------------------------------ search
 
@@ -149,7 +148,8 @@ class Collection(Opened):
         InputError
             For one string in place of a list, or an item that is not a string.
         """
-        return self.hasher.transform(self.vectorizer.transform(texts))
+        learned = self.state.learned
+        return learned.hasher.transform(learned.vectorizer.transform(texts))
 
     def search(
         self,
@@ -187,13 +187,13 @@ class Collection(Opened):
         CollectionError
             If a file is damaged, or the collection is closed.
         """
-        self._check_open()
+        state = self.state  # one for all queries, whatever other threads change
         settings = chosen(settings, k)
         queries = as_queries(texts)
         hits: list[list[Hit]] = []
         for start in range(0, len(queries), QUERIES_AT_ONCE):
             block = queries[start : start + QUERIES_AT_ONCE]
-            hits += self._searcher.search(block, self.encode(block), settings)
+            hits += state.searcher.search(block, self.encode(block), settings)
         return hits
 
     def search_like(
@@ -221,7 +221,8 @@ class Collection(Opened):
             As for `search`.
         """
         settings = chosen(settings, k)
-        return self._searcher.search_like(self.documents.position(id_), settings)
+        state = self.state
+        return state.searcher.search_like(state.documents.position(id_), settings)
 
     def explain(self, query: str, id_: str, code: Codes | None = None) -> Explanation:
         """Return which words a document shares with a query, and in which bits their codes differ.
@@ -247,9 +248,10 @@ class Collection(Opened):
         CollectionError
             As for `search`.
         """
-        position = self.documents.position(id_)
+        state = self.state
+        position = state.documents.position(id_)
         code = self.encode([query]) if code is None else code
-        return self._searcher.explain(query, code, position)
+        return state.searcher.explain(query, code, position)
 
     def distinct_codes(self) -> int:
         """Return how many different codes the documents have."""
@@ -286,9 +288,9 @@ class Collection(Opened):
         """
         from nphash.collection.updating import add
 
-        self._check_open()
-        report = add(self, documents, on_duplicate, wait)
-        self._reopen()
+        with self._writing:
+            report, state = add(self, documents, on_duplicate, wait)
+            self._move_to(state)
         return report
 
     def remove(self, ids: Iterable[str], *, ignore_missing: bool = False, wait: float = 0.0) -> int:
@@ -304,18 +306,17 @@ class Collection(Opened):
         """
         from nphash.collection.updating import remove
 
-        self._check_open()
-        count = remove(self, ids, ignore_missing, wait)
-        self._reopen()
+        with self._writing:
+            count, state = remove(self, ids, ignore_missing, wait)
+            self._move_to(state)
         return count
 
     def compact(self, *, wait: float = 0.0) -> None:
         """Rewrite the collection as one segment without the removed documents; `wait` as in `add`."""
         from nphash.collection.updating import compact
 
-        self._check_open()
-        compact(self, wait)
-        self._reopen()
+        with self._writing:
+            self._move_to(compact(self, wait))
 
     def verify(self) -> list[str]:
         """Check every file and every document in full and return what is wrong."""
@@ -329,5 +330,6 @@ class Collection(Opened):
             problems.append(f"there are {count:,} documents instead of {len(self):,}")
         return problems
 
-    def _reopen(self) -> None:
-        self._move_to(Collection.open(self.path))
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the path: what is read back is the state that is there then."""
+        return Collection.open, (self.path,)

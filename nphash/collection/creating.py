@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import secrets
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
@@ -17,9 +18,10 @@ from nphash.collection.changes import Change, creating
 from nphash.collection.documents import DocumentWriter, checked
 from nphash.collection.files import writing
 from nphash.collection.manifest import Manifest, SegmentFiles
-from nphash.collection.matrix import holds_counts, matrix_documents, select_columns
-from nphash.collection.segments import save_array
-from nphash.corpus import Document, Matrix, Shards, label_matrix, vectorize
+from nphash.collection.matrix import checked_matrix, holds_counts, matrix_documents, select_columns
+from nphash.collection.opened import State
+from nphash.corpus import Document, Matrix, ReadOptions, Shards, label_matrix, vectorize
+from nphash.corpus.read import kept_options
 from nphash.corpus.shards import count_empty, rows_where
 from nphash.corpus.spilling import counts_limit
 from nphash.errors import InputError
@@ -54,6 +56,9 @@ class CreateSettings:
         Folder for the state of an interrupted fit.
     source
         Where the documents come from, for the record.
+    reading
+        The options they are read with, for the record: what they say, and what readers found out, counts for
+        documents that come later.
     out_of_core
         Keep the word weights on the disk while fitting, in the directory to be made (about 8 bytes for each
         word of each document, twice that for a while). None does so where they are large for this machine's
@@ -66,6 +71,7 @@ class CreateSettings:
     force: bool = False
     checkpoint: Path | None = None
     source: str = ""
+    reading: ReadOptions | None = None
     out_of_core: bool | None = None
 
     def limit(
@@ -152,14 +158,16 @@ def create(
     documents: Iterable[Document] | Matrix,
     settings: CreateSettings | None = None,
     callback: Any = None,
-) -> None:
-    """Do the work of `Collection.create`; its parameters and errors are described there."""
+) -> State:
+    """Do the work of `Collection.create`, where parameters and errors are described; return the state."""
     from nphash.hashers import Hasher
 
     if not isinstance(hasher, Hasher):
         raise InputError(f"hasher is {hasher!r}", 'give a hasher, such as nphash.hashers.create("doc2hash")')
     settings = settings or CreateSettings()
     settings.check()
+    if isinstance(documents, Matrix):
+        documents = checked_matrix(documents)
     limit = settings.limit(hasher, documents)
     started = time.monotonic()
     with creating(folder, settings.force) as change, change.scratch("shards") as shards:
@@ -172,6 +180,7 @@ def create(
             manifest = _store(change, hasher, vectorizer, codes, text_path)
             manifest.corpus = {
                 "source": settings.source,
+                **_reading(settings, documents),
                 "weights_given": isinstance(documents, Matrix) and not holds_counts(documents),
                 "n_held_out": intake.n_held_out,
                 "n_validation": int(valid.sum()),
@@ -181,6 +190,18 @@ def create(
             }
             manifest.fit = {"seconds": round(time.monotonic() - started, 2), **_outcome(hasher)}
             change.commit(manifest)
+    assert change.state is not None  # commit has made it
+    return change.state
+
+
+def _reading(settings: CreateSettings, documents: Iterable[Document] | Matrix) -> dict[str, Any]:
+    """Return for the record how documents were read, and how many columns without a name they had."""
+    known: dict[str, Any] = {"matrix": isinstance(documents, Matrix)}
+    if settings.reading is not None:
+        known["reading"] = kept_options(settings.source, settings.reading)
+    if isinstance(documents, Matrix) and documents.vocabulary is None:
+        known["n_columns"] = int(documents.X.shape[1])
+    return known
 
 
 def _read(
@@ -258,11 +279,10 @@ def _store(
 ) -> Manifest:
     from nphash.hashers import method_of, save
 
-    model, codes_path = change.path("model", ""), change.path("codes", ".npy")
-    vectorizer_path = change.path("vectorizer", ".json")
-    save(hasher, model)
-    save_array(codes_path, codes)
-    vectorizer_path.write_text(json.dumps(vectorizer.to_json(), ensure_ascii=False), encoding="utf-8")
+    model = change.path("model", "")
+    change.take(text_path, *save(hasher, model))
+    written = change.write_array("codes", codes)
+    vectorizer_name = change.write_text("vectorizer", json.dumps(vectorizer.to_json(), ensure_ascii=False))
     parameters = {name: _plain(value) for name, value in hasher.get_params().items() if name != "training"}
     return Manifest(
         generation=change.generation,
@@ -272,8 +292,9 @@ def _store(
         corpus={},
         fit={},
         model=model.name,
-        vectorizer=vectorizer_path.name,
-        segments=[SegmentFiles(codes_path.name, text_path.name, len(codes))],
+        vectorizer=vectorizer_name,
+        segments=[SegmentFiles(written, text_path.name, len(codes))],
+        id=secrets.token_hex(16),
     )
 
 

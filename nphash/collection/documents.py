@@ -12,18 +12,22 @@ that ids and labels are read without it.
 from __future__ import annotations
 
 import json
+import os
+import re
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
+from threading import Lock
 from types import TracebackType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from nphash.collection.files import writing
-from nphash.core.disk import flush
+from nphash.core.checksums import Blocks, FileRecord
+from nphash.core.disk import cannot_read
 from nphash.corpus import Document
-from nphash.errors import CollectionError, InputError
+from nphash.errors import CollectionError, DamagedError, InputError
 
 __all__ = ["DocumentFile", "DocumentWriter", "checked", "storable"]
 
@@ -38,6 +42,8 @@ CREATE TABLE documents (
 _SELECT = "SELECT row, id, labels, split, crc, text FROM documents"
 SHOWN = 80
 WRITE = "write Document(id, text), or read them from a file with nphash.corpus.read_documents"
+LONG_PATH = 500  # bytes; SQLite opens none that are much longer
+_OF_THE_SYSTEM = re.compile("unable to open|disk I/O error|out of memory|locked|interrupted")
 _BATCH = 500  # rows and parameters a statement; SQLite's smallest limit of parameters is 999
 
 
@@ -112,19 +118,25 @@ class DocumentWriter:
         self.path = path
         self.n_documents = 0
         with writing(path.parent):
-            self._db = sqlite3.connect(path, isolation_level=None)
-            # Nobody reads the file before the manifest names it: no journal, one flush at the end.
-            self._db.execute("PRAGMA journal_mode = OFF")
-            self._db.execute("PRAGMA synchronous = OFF")
-            self._db.execute(_SCHEMA)
-            self._db.execute("BEGIN")
+            # Made by us, so that no link is followed, and open from the first write to the last flush: a
+            # descriptor is told of what failed since it was opened.
+            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+            try:
+                self._db = sqlite3.connect(path, isolation_level=None)
+                # Nobody reads the file before the manifest names it: no journal, one flush at the end.
+                self._db.execute("PRAGMA journal_mode = OFF")
+                self._db.execute("PRAGMA synchronous = OFF")
+                self._db.execute(_SCHEMA)
+                self._db.execute("BEGIN")
+            except sqlite3.Error as error:
+                os.close(self._descriptor)
+                raise OSError(_reason(path, error)) from error
 
     def write(self, document: Document) -> None:
         """Append one document."""
-        id_, text = storable(document.id), storable(document.text)
+        id_, text, split = (storable(value) for value in (document.id, document.text, document.split))
         labels = json.dumps(document.labels)
-        crc = _crc(id_, text, labels, document.split)
-        row = (self.n_documents, id_, labels, document.split, crc, text)
+        row = (self.n_documents, id_, labels, split, _crc(id_, text, labels, split), text)
         with writing(self.path.parent):
             self._db.execute("INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?)", row)
         self.n_documents += 1
@@ -140,31 +152,58 @@ class DocumentWriter:
                 if kind is None:
                     self._db.execute("CREATE UNIQUE INDEX documents_id ON documents (id)")
                     self._db.execute("COMMIT")
+                with suppress(sqlite3.Error):
+                    self._db.close()
+                if kind is None:
+                    os.fsync(self._descriptor)
             finally:
                 with suppress(sqlite3.Error):
                     self._db.close()
-            if kind is None:
-                flush(self.path)
+                os.close(self._descriptor)
 
 
 class DocumentFile:
-    """Read a document file; every row is checked against its CRC.
+    """Read a document file, from any thread; every row is checked against its CRC.
 
     Parameters
     ----------
     path
         File written by `DocumentWriter`.
+    known
+        Its record, where it has not been checked as a whole: it is before anything is concluded from what
+        is not found in it.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, known: FileRecord | None = None) -> None:
         self.path = path
         self.closed = False
+        self._lock = Lock()
         try:
+            self._blocks = Blocks(path, known) if known else None
+            if not known:
+                os.close(os.open(path, os.O_RDONLY))  # SQLite does not say why it cannot
             # immutable: the file never changes, so SQLite needs neither locks nor a journal beside it
-            self._db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True)
+            self._db = sqlite3.connect(
+                f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True, check_same_thread=False
+            )
             self._db.execute("PRAGMA trusted_schema = OFF")
+        except OSError as error:
+            raise cannot_read(path, error) from None
         except sqlite3.Error as error:
-            raise self._damaged(str(error)) from None
+            raise self._unreadable(error) from None
+
+    def __del__(self) -> None:
+        with suppress(AttributeError, sqlite3.Error):  # one that was never opened
+            self._db.close()
+
+    def check(self) -> None:
+        """Check the whole file, once; `DamagedError` if it is not what was written."""
+        if self._blocks:
+            self._blocks.check()
+
+    def count(self) -> int:
+        """Return the number of documents."""
+        return int(self._rows("SELECT count(*) FROM documents")[0][0])
 
     def read(self, rows: Sequence[int]) -> dict[int, Document]:
         """Return the documents of `rows` by row.
@@ -176,18 +215,14 @@ class DocumentFile:
         """
         found: dict[int, Document] = {}
         for batch in _batches(rows):
-            marks = ",".join("?" * len(batch))
-            found.update(self._documents(f"{_SELECT} WHERE row IN ({marks})", batch))
+            found.update(self._document(row) for row in self._checked(*_of(batch)))
         return self._complete(found, rows)
 
     def read_texts(self, rows: Sequence[int]) -> dict[int, str]:
         """Return the texts of `rows` by row; checked as in `read`, but quicker."""
         found: dict[int, str] = {}
         for batch in _batches(rows):
-            marks = ",".join("?" * len(batch))
-            found.update(
-                (row, text) for row, *_, text in self._checked(f"{_SELECT} WHERE row IN ({marks})", batch)
-            )
+            found.update((row, text) for row, *_, text in self._checked(*_of(batch)))
         return self._complete(found, rows)
 
     def rows_of(self, ids: Sequence[str]) -> dict[str, int]:
@@ -196,44 +231,58 @@ class DocumentFile:
         found: dict[str, int] = {}
         for batch in _batches(list(given)):
             marks = ",".join("?" * len(batch))
-            try:
-                rows = self._db.execute(f"SELECT id, row FROM documents WHERE id IN ({marks})", batch)
-                found.update((given[id_], row) for id_, row in rows)
-            except sqlite3.Error as error:
-                raise self._damaged(str(error)) from None
+            rows = self._rows(f"SELECT id, row FROM documents WHERE id IN ({marks})", batch)
+            found.update((given[id_], row) for id_, row in rows)
         return found
 
     def __iter__(self) -> Iterator[tuple[int, Document]]:
-        return self._documents(f"{_SELECT} ORDER BY row")
+        last = -1
+        query = f"{_SELECT} WHERE row > ? ORDER BY row LIMIT {_BATCH}"
+        while batch := list(self._checked(query, (last,))):
+            for row in batch:
+                if self.closed:
+                    raise self._unreadable(None)
+                yield self._document(row)
+            last = batch[-1][0]
 
     def labels(self) -> Iterator[tuple[int, tuple[str, ...]]]:
         """Yield row and labels of every document, without reading the text."""
-        try:
-            for row, labels in self._db.execute("SELECT row, labels FROM documents ORDER BY row"):
-                yield row, tuple(json.loads(labels))
-        except (sqlite3.Error, ValueError, TypeError) as error:
-            raise self._damaged(str(error)) from None
-
-    def close(self) -> None:
-        """Close the file."""
-        self.closed = True
-        self._db.close()
-
-    def _documents(self, query: str, values: Iterable[int] = ()) -> Iterator[tuple[int, Document]]:
-        for row, id_, labels, split, text in self._checked(query, values):
+        self.check()
+        for row, labels in self._rows("SELECT row, labels FROM documents ORDER BY row"):
             try:
-                yield row, Document(id_, text, tuple(json.loads(labels)), split)
+                yield row, tuple(json.loads(labels))
             except (ValueError, TypeError) as error:
                 raise self._damaged(str(error)) from None
 
-    def _checked(self, query: str, values: Iterable[int]) -> Iterator[tuple[int, str, str, str, str]]:
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self.closed = True
+            self._db.close()
+
+    def _rows(self, query: str, values: Iterable[Any] = ()) -> list[Any]:
         try:
-            for row, id_, labels, split, crc, text in self._db.execute(query, tuple(values)):
-                if _crc(id_, text, labels, split) != crc:
-                    raise self._damaged(f"row {row} was altered")
-                yield row, id_, labels, split, text
+            with self._lock:
+                return self._db.execute(query, tuple(values)).fetchall()
         except (sqlite3.Error, ValueError, TypeError) as error:
+            raise self._unreadable(error) from None
+
+    def _document(self, row: tuple[int, str, str, str, str]) -> tuple[int, Document]:
+        number, id_, labels, split, text = row
+        try:
+            return number, Document(id_, text, tuple(json.loads(labels)), split)
+        except (ValueError, TypeError) as error:
             raise self._damaged(str(error)) from None
+
+    def _checked(self, query: str, values: Iterable[int]) -> Iterator[tuple[int, str, str, str, str]]:
+        for row, id_, labels, split, crc, text in self._rows(query, values):
+            try:
+                altered = _crc(id_, text, labels, split) != crc
+            except TypeError as error:
+                raise self._damaged(str(error)) from None
+            if altered:
+                raise self._damaged(f"row {row} was altered")
+            yield row, id_, labels, split, text
 
     def _complete(self, found: dict[int, T], rows: Sequence[int]) -> dict[int, T]:
         if len(found) != len(set(rows)):
@@ -241,12 +290,33 @@ class DocumentFile:
             raise self._damaged(f"row {missing} is missing")
         return found
 
-    def _damaged(self, why: str) -> CollectionError:
+    def _unreadable(self, error: Exception | None) -> CollectionError:
+        """Return what an error of SQLite means: closed, not to be had now, or damaged."""
         if self.closed:  # SQLite complains of that too
             return CollectionError(
                 f"{self.path} is closed",
                 "open the collection again; after a change to it, take its documents again",
             )
-        return CollectionError(
+        if isinstance(error, sqlite3.OperationalError) and _OF_THE_SYSTEM.search(str(error)):
+            return CollectionError(
+                f"cannot read {self.path}: {_reason(self.path, error)}",
+                "try again; check memory, open files and the disk if that goes on",
+            )
+        return self._damaged(str(error))
+
+    def _damaged(self, why: str) -> DamagedError:
+        return DamagedError(
             f"{self.path} is damaged: {why}", "see 'nphash info --verify' and restore the file from a copy"
         )
+
+
+def _reason(path: Path, error: sqlite3.Error) -> str:
+    """Return what SQLite says, and what it does not: that it opens no long paths."""
+    length = len(os.fsencode(path.absolute()))
+    if length > LONG_PATH and "unable to open" in str(error):
+        return f"its path has {length} bytes, and SQLite opens up to about {LONG_PATH}: take a shorter one"
+    return str(error)
+
+
+def _of(rows: Sequence[int]) -> tuple[str, Sequence[int]]:
+    return f"{_SELECT} WHERE row IN ({','.join('?' * len(rows))})", rows

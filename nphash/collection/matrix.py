@@ -10,6 +10,7 @@ and only queries given as text are weighed by us.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -20,9 +21,35 @@ from nphash.corpus import Document, Matrix
 from nphash.errors import InputError
 from nphash.text.vectorizer import Vectorizer
 
-__all__ = ["column_names", "holds_counts", "matrix_documents", "select_columns", "weighed"]
+__all__ = ["checked_matrix", "column_names", "holds_counts", "matrix_documents", "select_columns", "weighed"]
 
 MOST_REPEATS = 1_000  # a count above this is stored as this: TF weights are logarithmic anyway
+
+
+def checked_matrix(matrix: Matrix) -> Matrix:
+    """Return a matrix, which may have been made in Python, as the readers would have made it.
+
+    Raises
+    ------
+    InputError
+        For weights or index arrays that cannot be used, or ids, labels, splits or words of another number.
+    """
+    from nphash.hashers.inputs import check_documents  # not at the top: adding texts has no need of it
+
+    X = check_documents(matrix.X, name="the matrix")
+    rows, columns = X.shape
+    vocabulary = matrix.vocabulary
+    for what, size, needed in (
+        ("ids", len(matrix.ids), rows),
+        ("labels", len(matrix.labels), rows),
+        ("splits", len(matrix.splits), rows),
+        ("words", columns if vocabulary is None else len(vocabulary), columns),
+    ):
+        if size != needed:
+            raise InputError(
+                f"the matrix has {size} {what} for its shape {X.shape}", f"give {needed}, one for each"
+            )
+    return replace(matrix, X=X)
 
 
 def column_names(matrix: Matrix) -> list[str]:
@@ -47,7 +74,7 @@ def matrix_documents(matrix: Matrix) -> Iterator[Document]:
         words: list[str] = []
         for column, weight in zip(X.indices[span].tolist(), X.data[span].tolist(), strict=True):
             words += [names[column]] * (min(int(weight), MOST_REPEATS) if counts else int(weight > 0))
-        yield Document(id_, " ".join(words), matrix.labels[row], matrix.splits[row], matrix.made_up)
+        yield Document(id_, " ".join(words), matrix.labels[row], matrix.splits[row], matrix.generated_id)
 
 
 def select_columns(matrix: Matrix, vocabulary: Sequence[str]) -> Any:
@@ -76,12 +103,32 @@ def select_columns(matrix: Matrix, vocabulary: Sequence[str]) -> Any:
     )
 
 
+def _check_width(matrix: Matrix, n_columns: int | None) -> None:
+    """Refuse columns without a name that are not as many as before: they could be any words."""
+    width = matrix.X.shape[1]
+    if n_columns is not None and matrix.vocabulary is None and width != n_columns:
+        raise InputError(
+            f"the matrix has {width} columns, but the collection was made of {n_columns}",
+            "give a matrix of the same columns, or name them (--vocabulary)",
+        )
+
+
 def weighed(
-    documents: Iterable[Document] | Matrix, vectorizer: Vectorizer, at_once: int
+    documents: Iterable[Document] | Matrix, vectorizer: Vectorizer, at_once: int, n_columns: int | None = None
 ) -> Iterator[tuple[list[Document], Any]]:
-    """Yield blocks of documents with their weights, CSR (block, n_words): a matrix's own, or ours."""
+    """Yield blocks of documents with their weights, CSR (block, n_words): a matrix's own, or ours.
+
+    `n_columns` is how many columns without a name the collection was made of.
+
+    Raises
+    ------
+    InputError
+        For what is no document, or a matrix that cannot be used or is of another width.
+    """
     given = None
     if isinstance(documents, Matrix):
+        documents = checked_matrix(documents)
+        _check_width(documents, n_columns)
         if not holds_counts(documents):
             given = select_columns(documents, vectorizer.vocabulary_)
         documents = matrix_documents(documents)

@@ -14,8 +14,9 @@ from nphash.codes import Codes, unpack
 from nphash.collection.reranking import Reranker
 from nphash.collection.segments import Segments
 from nphash.core.arguments import check_count
+from nphash.core.frames import one_column
 from nphash.corpus import Document
-from nphash.errors import InputError
+from nphash.errors import InputError, InputTypeError
 
 if TYPE_CHECKING:
     from nphash.search import HammingIndex
@@ -106,12 +107,15 @@ def as_queries(texts: Iterable[str]) -> list[str]:
     Raises
     ------
     InputError
-        For one string, or nothing that gives any.
+        For one string, nothing that gives any, or a table of several columns.
     """
-    if isinstance(texts, (str, bytes)) or not isinstance(texts, Iterable):
-        what = "one string" if isinstance(texts, (str, bytes)) else repr(texts)
-        raise InputError(f"texts is {what}, but a list of queries is needed", "write search([text])")
-    return list(texts)
+    what = "one string"
+    if not isinstance(texts, (str, bytes)):
+        try:
+            return list(one_column(texts, "queries"))
+        except InputTypeError:
+            what = repr(texts)
+    raise InputError(f"texts is {what}, but a list of queries is needed", "write search([text])")
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,10 @@ through the segments in order, removed documents included, so it is also the ord
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,39 +17,14 @@ import numpy.typing as npt
 from nphash.codes import Codes, n_bytes
 from nphash.collection.documents import DocumentFile
 from nphash.collection.manifest import Manifest, SegmentFiles
-from nphash.core.disk import flush
+from nphash.core.checksums import Blocks, FileRecord
+from nphash.core.store import load_array, mapping_of
 from nphash.corpus import Document
-from nphash.errors import CollectionError
+from nphash.errors import DamagedError
 
-__all__ = ["Segments", "load_array", "save_array"]
+__all__ = ["Segments"]
 
 Positions = npt.NDArray[np.int64]
-
-
-def save_array(path: Path, array: npt.NDArray[np.generic]) -> None:
-    """Write an array as ``.npy`` and flush it to the disk."""
-    with path.open("wb") as file:
-        np.save(file, array, allow_pickle=False)
-    flush(path)
-
-
-def load_array(path: Path, dtype: type[np.generic], shape: tuple[int, ...]) -> npt.NDArray[np.generic]:
-    """Memory-map a ``.npy`` file that must hold exactly `dtype` and `shape`.
-
-    Raises
-    ------
-    CollectionError
-        If it does not; nothing is allocated on the word of an altered header.
-    """
-    try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-        if array.dtype != dtype or array.shape != shape:
-            raise ValueError(
-                f"it holds {array.dtype} of shape {array.shape}, not {np.dtype(dtype)} of {shape}"
-            )
-    except Exception as error:  # NumPy raises half a dozen kinds for a damaged header
-        raise CollectionError(f"{path} is damaged: {error}", "restore the file from a copy") from None
-    return array  # type: ignore[no-any-return]
 
 
 class Segments:
@@ -58,33 +35,70 @@ class Segments:
     folder, manifest
         The collection's directory and the state to open.
 
+    before
+        Another state of the same collection: files of both are opened once.
+
     Attributes
     ----------
-    codes
-        One memory-mapped array a segment, uint8, of shape (n_documents, n_bytes).
     removed
         Positions of removed documents, int64, ascending.
     """
 
-    def __init__(self, folder: Path, manifest: Manifest) -> None:
+    def __init__(self, folder: Path, manifest: Manifest, before: Segments | None = None) -> None:
         self.files: list[SegmentFiles] = manifest.segments
+        self._open: dict[str, tuple[FileRecord, Any]] = {}
+        self._folder, self._manifest = folder, manifest
         width = n_bytes(manifest.n_bits)
-        self.codes: list[Codes] = [
-            load_array(folder / files.codes, np.uint8, (files.n_documents, width))  # type: ignore[misc]
+        mapped = [
+            self._once(before, files.codes, partial(self._map, files.codes, (files.n_documents, width)))
             for files in self.files
         ]
-        self.documents = [DocumentFile(folder / files.documents) for files in self.files]
+        self._codes: list[Codes] = [codes for codes, _ in mapped]
+        self._blocks: list[Blocks | None] = [blocks for _, blocks in mapped]
+        self.documents: list[DocumentFile] = [
+            self._once(before, files.documents, partial(self._file, files.documents)) for files in self.files
+        ]
         self.offsets = np.concatenate([[0], np.cumsum([f.n_documents for f in self.files], dtype=np.int64)])
         self.removed = np.zeros(0, np.int64)
         if manifest.removed:
-            removed = load_array(folder / manifest.removed, np.int64, (manifest.n_removed,))
-            self.removed = np.array(removed, dtype=np.int64)
-            inside = self.removed.size == 0 or 0 <= self.removed[0] <= self.removed[-1] < self.offsets[-1]
-            if not inside or (np.diff(self.removed) <= 0).any():
-                raise CollectionError(
-                    f"{folder / manifest.removed} is damaged: its positions are not ascending",
-                    "restore the file from a copy",
-                )
+            self.removed = self._read_removed(folder / manifest.removed, manifest)
+
+    def _once(self, before: Segments | None, name: str, opener: Callable[[], Any]) -> Any:
+        """Return a file that the state before has open, if it is the very same one, else open it."""
+        known = self._manifest.files[name]
+        found = before._open.get(name) if before else None
+        if found is None or found[0] != known or getattr(found[1], "closed", False):
+            found = known, opener()
+        self._open[name] = found
+        return found[1]
+
+    def _map(self, name: str, shape: tuple[int, ...]) -> tuple[Codes, Blocks | None]:
+        codes = load_array(self._folder / name, np.uint8, shape)
+        known = self._manifest.unchecked().get(name)
+        return codes, Blocks(self._folder / name, known, mapping_of(codes)) if known else None
+
+    def _file(self, name: str) -> DocumentFile:
+        return DocumentFile(self._folder / name, self._manifest.unchecked().get(name))
+
+    def _read_removed(self, path: Path, manifest: Manifest) -> Positions:
+        mapped = load_array(path, np.int64, (manifest.n_removed,))
+        if known := manifest.unchecked().get(manifest.removed):
+            Blocks(path, known, mapping_of(mapped)).check()
+        removed = np.array(mapped, dtype=np.int64)
+        inside = removed.size == 0 or 0 <= removed[0] <= removed[-1] < self.offsets[-1]
+        if not inside or (np.diff(removed) <= 0).any():
+            raise DamagedError(
+                f"{path} is damaged: its positions are not ascending", "restore the file from a copy"
+            )
+        return removed
+
+    @property
+    def codes(self) -> list[Codes]:
+        """One memory-mapped, checked array a segment, uint8, of shape (n_documents, n_bytes)."""
+        for blocks in self._blocks:
+            if blocks:
+                blocks.check()
+        return self._codes
 
     def close(self) -> None:
         """Close the document files."""
@@ -108,12 +122,16 @@ class Segments:
     def codes_at(self, positions: npt.ArrayLike) -> Codes:
         """Return a copy of the codes at `positions`, uint8, shape (n, n_bytes)."""
         positions = np.asarray(positions, dtype=np.int64)
-        width = self.codes[0].shape[1] if self.codes else 0
+        width = self._codes[0].shape[1] if self._codes else 0
         found = np.zeros((positions.size, width), dtype=np.uint8)
         owners = np.searchsorted(self.offsets, positions, side="right") - 1
-        for number, codes in enumerate(self.codes):
+        for number, (codes, blocks) in enumerate(zip(self._codes, self._blocks, strict=True)):
             mine = owners == number
-            found[mine] = codes[positions[mine] - self.offsets[number]]
+            rows = positions[mine] - self.offsets[number]
+            if blocks and rows.size:
+                header = blocks.known.size - codes.nbytes
+                blocks.check(header + int(rows.min()) * width, header + (int(rows.max()) + 1) * width)
+            found[mine] = codes[rows]
         return found
 
     def documents_at(self, positions: Sequence[int]) -> dict[int, Document]:
@@ -151,6 +169,11 @@ class Segments:
                     if not removed
                 }
             )
+        if len(found) < len(
+            set(ids)
+        ):  # a damaged file may hide a document: none is missing in one that is whole
+            for documents in self.documents:
+                documents.check()
         return found
 
     def iterate(self, first: int = 0) -> Iterator[tuple[int, Document]]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from copy import copy
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,9 +17,10 @@ from nphash.collection.documents import DocumentWriter, storable
 from nphash.collection.files import writing
 from nphash.collection.manifest import Manifest, SegmentFiles
 from nphash.collection.matrix import weighed
-from nphash.collection.segments import Segments, save_array
+from nphash.collection.opened import State
+from nphash.collection.segments import Segments
 from nphash.corpus import Document, Matrix
-from nphash.errors import CollectionError, InputError
+from nphash.errors import CollectionError, DamagedError, InputError
 
 if TYPE_CHECKING:
     from nphash.collection.collection import Collection
@@ -59,34 +62,33 @@ class _Added:
 
 def add(
     collection: Collection, documents: Iterable[Document] | Matrix, on_duplicate: str, wait: float
-) -> AddReport:
-    """Do the work of `Collection.add`."""
+) -> tuple[AddReport, State]:
+    """Do the work of `Collection.add`, and return the new state too."""
     if on_duplicate not in ON_DUPLICATE:
         raise InputError(f"on_duplicate is {on_duplicate!r}", f"choose one of {', '.join(ON_DUPLICATE)}")
-    with _state(collection, wait) as (change, manifest, segments):
-        added = _Added()
+    with _changing(collection, wait) as (change, manifest, state):
+        added, segments, n_columns = _Added(), state.segments, manifest.corpus.get("n_columns")
         with DocumentWriter(change.path("documents", ".sqlite")) as writer:
-            for block, X in weighed(documents, collection.vectorizer, AT_ONCE):
+            for block, X in weighed(documents, state.learned.vectorizer, AT_ONCE, n_columns):
                 keep = _new_rows(block, segments, added, on_duplicate)
                 if keep:
-                    added.codes.append(collection.hasher.transform(X[keep]))
+                    added.codes.append(state.learned.hasher.transform(X[keep]))
                     added.report.without_words += int((np.diff(X[keep].indptr) == 0).sum())
                 for row in keep:
                     writer.write(block[row])
         if not added.report.added:
-            change.discard()
-            return added.report
+            return added.report, state
         with writing(collection.path):
-            codes_path = change.path("codes", ".npy")
-            save_array(codes_path, np.concatenate(added.codes))
-            new = SegmentFiles(codes_path.name, writer.path.name, writer.n_documents)
+            change.take(writer.path)
+            codes = change.write_array("codes", np.concatenate(added.codes))
+            new = SegmentFiles(codes, writer.path.name, writer.n_documents)
             manifest.segments = [*manifest.segments, new]
             removed = np.union1d(segments.removed, np.array(added.replaced, dtype=np.int64))
             _set_removed(change, manifest, removed, segments.removed)
-            change.commit(manifest)
-    with suppress(CollectionError):  # the documents are in; merging can wait until there is room
-        _merge_small(collection)
-    return added.report
+            change.commit(manifest, state)
+    with suppress(OSError):  # the documents are in; merging can wait until there is room
+        return added.report, _merge_small(collection, change.state or state)
+    return added.report, change.state or state
 
 
 def _new_rows(block: list[Document], segments: Segments, added: _Added, on_duplicate: str) -> list[int]:
@@ -96,7 +98,7 @@ def _new_rows(block: list[Document], segments: Segments, added: _Added, on_dupli
     keep = []
     for row, document in enumerate(block):
         again = document.id in added.ids
-        if again and (on_duplicate != "skip" or document.made_up):
+        if again and (on_duplicate != "skip" or document.generated_id):
             raise InputError(
                 f"two new documents have the id {document.id!r}", "give every document its own id"
             )
@@ -126,7 +128,7 @@ def _refuse_chance(block: list[Document], taken: dict[str, int], segments: Segme
     InputError
         For the first of them.
     """
-    doubtful = [document for document in block if document.made_up and document.id in taken]
+    doubtful = [document for document in block if document.generated_id and document.id in taken]
     texts = segments.texts_at([taken[document.id] for document in doubtful])
     for document, text in zip(doubtful, texts, strict=True):
         if storable(document.text) != text:
@@ -138,14 +140,17 @@ def _refuse_chance(block: list[Document], taken: dict[str, int], segments: Segme
             )
 
 
-def remove(collection: Collection, ids: Iterable[str], ignore_missing: bool, wait: float) -> int:
-    """Do the work of `Collection.remove`."""
+def remove(
+    collection: Collection, ids: Iterable[str], ignore_missing: bool, wait: float
+) -> tuple[int, State]:
+    """Do the work of `Collection.remove`, and return the new state too."""
     if isinstance(ids, str):
         raise InputError("ids is one string, but a list of ids is needed", "write remove([id])")
     ids = list(ids)
     if strange := [id_ for id_ in ids if not isinstance(id_, str)]:
         raise InputError(f"the id {strange[0]!r} is no string", "ids are strings; nothing was removed")
-    with _state(collection, wait) as (change, manifest, segments):
+    with _changing(collection, wait) as (change, manifest, state):
+        segments = state.segments
         found = segments.positions_of(list(dict.fromkeys(ids)))
         missing = [id_ for id_ in ids if id_ not in found]
         if missing and not ignore_missing:
@@ -158,40 +163,49 @@ def remove(collection: Collection, ids: Iterable[str], ignore_missing: bool, wai
             with writing(collection.path):
                 removed = np.union1d(segments.removed, np.array(list(found.values()), dtype=np.int64))
                 _set_removed(change, manifest, removed, segments.removed)
-                change.commit(manifest)
-    return len(found)
+                change.commit(manifest, state)
+    return len(found), change.state or state
 
 
-def compact(collection: Collection, wait: float) -> None:
-    """Do the work of `Collection.compact`."""
-    with _state(collection, wait) as (change, manifest, segments):
-        _merge(change, manifest, segments, first=0)
+def compact(collection: Collection, wait: float) -> State:
+    """Do the work of `Collection.compact`, and return the new state."""
+    with _changing(collection, wait) as (change, manifest, state):
+        _merge(change, manifest, state, first=0)
+    return change.state or state
 
 
-def _merge_small(collection: Collection) -> None:
+def _merge_small(collection: Collection, state: State) -> State:
     """Merge the last segments when there are many: their number grows as the logarithm of the documents'."""
-    with _state(collection) as (change, manifest, segments):
+    if len(state.manifest.segments) <= SEGMENTS:
+        return state
+    with _changing(collection, newest=state) as (change, manifest, state):
         sizes = [files.n_documents for files in manifest.segments]
         if len(sizes) <= SEGMENTS:
-            return
+            return state
         first = len(sizes) - 1
         total = sizes[first]
         while first and (sizes[first - 1] <= 2 * total or len(sizes) - first < 2):
             first -= 1
             total += sizes[first]
-        _merge(change, manifest, segments, first)
+        _merge(change, manifest, state, first)
+    return change.state or state
 
 
-def _merge(change: Change, manifest: Manifest, segments: Segments, first: int) -> None:
-    """Rewrite the segments from `first` on as one, without their removed documents."""
+def _merge(change: Change, manifest: Manifest, state: State, first: int) -> None:
+    """Rewrite the segments from `first` on as one, without their removed documents.
+
+    Every byte that is copied is compared with its checksum first: damage must not get a right one.
+    """
+    segments = state.segments
+    merged = [name for files in manifest.segments[first:] for name in (files.codes, files.documents)]
+    _refuse(change.folder, manifest.check(change.folder, everything=True, names=merged))
     start = int(segments.offsets[first]) if first < len(segments.files) else 0
     live = segments.live_positions()
     live = live[live >= start]
     with writing(change.folder):
         manifest.segments = manifest.segments[:first]
         if live.size:
-            codes_path = change.path("codes", ".npy")
-            save_array(codes_path, segments.codes_at(live))
+            codes = change.write_array("codes", segments.codes_at(live))
             with DocumentWriter(change.path("documents", ".sqlite")) as writer:
                 for _, document in segments.iterate(first):
                     writer.write(document)
@@ -200,9 +214,10 @@ def _merge(change: Change, manifest: Manifest, segments: Segments, first: int) -
                     f"{change.folder} is damaged: {writer.n_documents:,} documents for {live.size:,} codes",
                     "see 'nphash info --verify'",
                 )
-            manifest.segments.append(SegmentFiles(codes_path.name, writer.path.name, writer.n_documents))
+            change.take(writer.path)
+            manifest.segments.append(SegmentFiles(codes, writer.path.name, writer.n_documents))
         _set_removed(change, manifest, segments.removed[segments.removed < start], segments.removed)
-        change.commit(manifest)
+        change.commit(manifest, state)
 
 
 def _set_removed(
@@ -212,27 +227,23 @@ def _set_removed(
         return
     manifest.removed, manifest.n_removed = "", int(removed.size)
     if removed.size:
-        path = change.path("removed", ".npy")
-        save_array(path, removed.astype(np.int64))
-        manifest.removed = path.name
+        manifest.removed = change.write_array("removed", removed.astype(np.int64))
 
 
 @contextmanager
-def _state(collection: Collection, wait: float = 0.0) -> Iterator[tuple[Change, Manifest, Segments]]:
+def _changing(
+    collection: Collection, wait: float = 0.0, newest: State | None = None
+) -> Iterator[tuple[Change, Manifest, State]]:
     """Yield a change and the newest state, which may be newer than the one `collection` has open."""
-    with changing(collection.path, wait) as (change, manifest):
-        if manifest.model != collection.manifest.model:
-            raise CollectionError(
-                f"the collection {collection.path} was replaced by another one meanwhile", "open it again"
-            )
-        problems = manifest.check(collection.path)
-        if problems:
-            raise CollectionError(
-                f"the collection {collection.path} is damaged: {problems[0]}",
-                "nothing was changed; restore the directory from a copy",
-            )
-        segments = Segments(collection.path, manifest)
-        try:
-            yield change, manifest, segments
-        finally:
-            segments.close()
+    before = newest or collection.state
+    with changing(collection.path, wait, before.manifest.id) as (change, manifest):
+        _refuse(collection.path, manifest.check(collection.path))
+        yield change, manifest, State(collection.path, copy(manifest), before)
+
+
+def _refuse(folder: Path, problems: list[str]) -> None:
+    if problems:
+        raise DamagedError(
+            f"the collection {folder} is damaged: {problems[0]}",
+            "nothing was changed; restore the directory from a copy",
+        )

@@ -1,48 +1,163 @@
-"""Files that have reached the disk when a function returns; what is said where they cannot."""
+"""Files that are whole or not there: one checked writer, and plain words for what the disk says.
+
+A file is written through one descriptor, flushed on it, and its size compared with what was to be written; it
+is created exclusively, so that no link of a stranger is followed. What takes the place of another file is
+written beside it, without a name where the system allows that: a killed process then leaves nothing.
+"""
 
 from __future__ import annotations
 
 import errno
 import os
 import re
+import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
-from nphash.errors import CollectionError
+from nphash.errors import CollectionError, DamagedError
 
-__all__ = ["FULL", "cannot_write", "flush", "flush_folder", "is_full", "replace_text", "writing"]
+__all__ = [
+    "FULL",
+    "cannot_read",
+    "cannot_write",
+    "flush_folder",
+    "is_full",
+    "new_file",
+    "replace_text",
+    "replacing",
+    "writing",
+]
 
 FULL = "the disk is full"
-_SHORT = re.compile(r"\d+ requested and \d+ written")
 NOT_ALLOWED = "no permission to write there"
+_SHORT = re.compile(r"\d+ requested and \d+ written")
+_NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+_NO_FLUSH = {
+    errno.EINVAL,
+    errno.ENOTSUP,
+    errno.EOPNOTSUPP,
+    errno.EACCES,
+}  # of a folder: it cannot be asked to
+_NO_UNNAMED = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EISDIR, errno.ENOSYS}
 
 
-def flush(path: Path) -> None:
-    """Make the system write a file's contents to the disk."""
-    with path.open("rb+") as file:
+# ---------------------------------------------------------------------- writing
+
+
+@contextmanager
+def new_file(path: Path, flush: bool = True) -> Iterator[IO[bytes]]:
+    """Yield a file that did not exist; after the block it is on the disk, after an error it is gone.
+
+    Without `flush` it is only with the system: for what is needed no longer than this process.
+
+    Raises
+    ------
+    OSError
+        FileExistsError if there is anything of that name; whatever the disk says.
+    """
+    descriptor = os.open(path, _NEW, 0o666)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
+            _finish(file, flush)
+    except BaseException:
+        with suppress(OSError):
+            path.unlink()
+        raise
+
+
+def _finish(file: IO[bytes], flush: bool = True) -> None:
+    file.flush()
+    if flush:
         os.fsync(file.fileno())
+    if os.fstat(file.fileno()).st_size < file.tell():
+        raise OSError(errno.EIO, "the disk has not taken all that was written")
+
+
+@contextmanager
+def replacing(path: Path, beside: Path | None = None) -> Iterator[IO[bytes]]:
+    """Yield a file that takes the place of `path`, in one step, when the block ends without an error.
+
+    The mode of a file that is replaced is kept. `beside` is the name that the file has at most until then, by
+    default one that is drawn.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written; what was there is still there.
+    """
+    beside = beside or path.with_name(f".{path.name[:100]}.{secrets.token_hex(8)}.new")
+    descriptor = _unnamed(path.parent)
+    named = descriptor is None
+    if descriptor is None:
+        descriptor = os.open(beside, _NEW, 0o666)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
+            _keep_mode(path, file)
+            _finish(file)
+            if not named:  # the directory is given only so that the link is followed
+                os.link(f"/proc/self/fd/{descriptor}", beside, src_dir_fd=descriptor)
+                named = True
+        Path(beside).replace(path)
+        named = False
+        flush_folder(path.parent)
+    finally:
+        if named:
+            with suppress(OSError):
+                beside.unlink()
+
+
+def _unnamed(folder: Path) -> int | None:
+    """Return the descriptor of a new file without a name, or None where the system has none."""
+    if not hasattr(os, "O_TMPFILE") or not Path("/proc/self/fd").is_dir():
+        return None
+    try:
+        return os.open(folder, os.O_TMPFILE | os.O_RDWR, 0o666)
+    except OSError as error:
+        if error.errno in _NO_UNNAMED:
+            return None
+        raise
+
+
+def _keep_mode(path: Path, file: IO[bytes]) -> None:
+    with suppress(FileNotFoundError, PermissionError):
+        mode = stat.S_IMODE(path.lstat().st_mode)
+        if hasattr(os, "fchmod") and stat.S_ISREG(path.lstat().st_mode):
+            os.fchmod(file.fileno(), mode)
+
+
+def replace_text(path: Path, text: str | bytes, beside: Path | None = None) -> None:
+    """Put `text` in the place of a file in one step: readers see the old or the new text, never a part."""
+    with replacing(path, beside) as file:
+        file.write(text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text)
 
 
 def flush_folder(path: Path) -> None:
-    """Make the system write a folder's list of names to the disk, where it can be asked to."""
-    with suppress(OSError):  # Windows opens no folders, and some network file systems flush none
+    """Make the system write a folder's list of names to the disk, where it can be asked to.
+
+    Raises
+    ------
+    OSError
+        If it was asked to and failed.
+    """
+    if os.name == "nt":  # opens no folders
+        return
+    try:
         descriptor = os.open(path, os.O_RDONLY)
         try:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_FLUSH:
+            raise
 
 
-def replace_text(path: Path, text: str) -> None:
-    """Put `text` in the place of a file in one step: readers see the old or the new text, never a part."""
-    new = path.with_name(path.name + ".new")
-    with new.open("w", encoding="utf-8", newline="\n") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)
-    flush_folder(path.parent)
+# ---------------------------------------------------------------------- what is said of errors
 
 
 def is_full(error: OSError) -> bool:
@@ -72,14 +187,16 @@ def writing(folder: Path) -> Iterator[None]:
     except OSError as error:
         if is_full(error):
             problem = FULL
-        elif error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
+        elif error.errno in {errno.EACCES, errno.EPERM}:
             problem = NOT_ALLOWED
+        elif error.errno == errno.EROFS:
+            problem = f"{NOT_ALLOWED}: the file system is read-only"
         else:
             problem = error.strerror or str(error)
-        raise cannot_write(folder, problem) from error
+        raise cannot_write(folder, problem, _HELP.get(error.errno or 0, "")) from error
 
 
-def cannot_write(folder: Path, problem: str) -> CollectionError:
+def cannot_write(folder: Path, problem: str, hint: str = "") -> CollectionError:
     """Return the error that says why `folder` cannot be written.
 
     Examples
@@ -87,7 +204,35 @@ def cannot_write(folder: Path, problem: str) -> CollectionError:
     >>> print(cannot_write(Path("c"), FULL))
     cannot write c: the disk is full: nothing was changed; make room and try again
     """
-    hints = {FULL: "; make room and try again", NOT_ALLOWED: "; check the folder's owner"}
+    hint = {FULL: "make room and try again", NOT_ALLOWED: "check the folder's owner"}.get(problem, hint)
     return CollectionError(
-        f"cannot write {folder}: {problem}", f"nothing was changed{hints.get(problem, '')}"
+        f"cannot write {folder}: {problem}", f"nothing was changed{'; ' if hint else ''}{hint}"
     )
+
+
+_HELP = {
+    errno.EMFILE: "this process has too many files open: close collections that are not in use, or raise the "
+    "limit (ulimit -n)",
+    errno.ENFILE: "the system has too many files open: try again later",
+    errno.ENOMEM: "free memory and try again",
+    errno.EIO: "the disk or the network drive failed: try again, and check it if that goes on",
+    errno.ESTALE: "the network drive has lost it: open it again",
+    errno.EACCES: "check its permissions",
+    errno.EPERM: "check its permissions",
+    errno.EROFS: "take a folder on another file system",
+    errno.ELOOP: "put the file itself there; links are not followed",
+}
+
+
+def cannot_read(path: Path | str, error: OSError) -> CollectionError:
+    """Return the error that says why a file cannot be read: the system's reason, or that it is gone.
+
+    Examples
+    --------
+    >>> cannot_read("c/codes.npy", OSError(errno.ENOMEM, "Cannot allocate memory")).problem
+    'cannot read c/codes.npy: Cannot allocate memory'
+    """
+    if error.errno == errno.ENOENT:
+        return DamagedError(f"{path} is missing", "restore the directory from a copy")
+    hint = _HELP.get(error.errno or 0, "try again")
+    return CollectionError(f"cannot read {path}: {error.strerror or error}", hint)

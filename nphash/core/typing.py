@@ -17,6 +17,7 @@ __all__ = [
     "LabelsLike",
     "MatrixLike",
     "Params",
+    "Progress",
     "RandomState",
     "Rng",
     "Task",
@@ -34,6 +35,7 @@ Back: TypeAlias = Callable[[Array], Array]  # gradient of the output -> gradient
 Backs: TypeAlias = Callable[[Array], tuple[Array, ...]]  # ... -> gradients in the order of the arguments
 
 Task: TypeAlias = Callable[[], None]  # a piece of work for a thread
+Progress: TypeAlias = Callable[[int, int], None]  # called with (done, of how many) now and then
 
 
 class CSR(Protocol):
@@ -47,13 +49,13 @@ class CSR(Protocol):
 
     @property
     def nnz(self) -> int:
-        """Stored entries."""
+        """Return the number of stored entries."""
 
     def __getitem__(self, rows: Any) -> Any:
-        """Some rows."""
+        """Return some rows."""
 
     def astype(self, dtype: Any, copy: bool = ...) -> Any:
-        """Weights of another type."""
+        """Return the same with weights of another type."""
 
 
 MatrixLike: TypeAlias = npt.ArrayLike | CSR  # what a user may give as documents

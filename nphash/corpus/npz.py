@@ -10,7 +10,7 @@ import numpy as np
 from scipy.sparse import load_npz
 
 from nphash.corpus.files import open_bytes
-from nphash.corpus.matrices import MAX_RATIO, SMALL_BYTES, check_claims, finish, foreign_parser
+from nphash.corpus.matrices import MAX_RATIO, SMALL_BYTES, check_claims, check_file, finish, foreign_parser
 from nphash.corpus.records import Matrix, ReadOptions, show
 from nphash.errors import CorpusError
 
@@ -20,14 +20,10 @@ __all__ = ["read"]
 def read(source: str, options: ReadOptions) -> Matrix:
     """Read a sparse matrix of any SciPy format; rows are documents.
 
-    Raises
-    ------
-    CorpusError
-        For a damaged file, an archive without a sparse matrix, Python objects inside (never
-        unpickled), or sizes that do not fit.
+    CorpusError for a damaged file, an archive without a sparse matrix, Python objects inside (never
+    unpickled), or sizes that do not fit.
     """
-    if source == "-":
-        raise CorpusError("npz files cannot be read from standard input", "give a path")
+    check_file(source, "npz")
     with open_bytes(source) as file, foreign_parser(source, "a SciPy .npz matrix"):
         _check_archive(source, file)
         file.seek(0)

@@ -14,14 +14,17 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
-from nphash.core.checksums import sha256_of
-from nphash.core.disk import FULL, is_full
-from nphash.core.typing import Array
-from nphash.errors import CorpusError, InputError
+from nphash.core.checksums import record as record_of
+from nphash.core.checksums import seal, unseal
+from nphash.core.csr import to_csr
+from nphash.core.disk import FULL, is_full, replace_text
+from nphash.core.store import load_array, write_array
+from nphash.core.typing import Array, MatrixLike
+from nphash.errors import CollectionError, CorpusError, DamagedError, InputError
 
 __all__ = [
     "ENTRIES",
@@ -52,10 +55,12 @@ ENTRIES = 1 << 21
 LARGEST = 1e15  # as for documents in memory: squares of larger weights overflow in float32
 MOST_WORDS = 2**24
 
+Checked: TypeAlias = set[tuple[int, ...]]  # numbers of shards and times at which their files were changed
+
 
 @dataclass(frozen=True)
 class ShardRecord:
-    """What the manifest knows of a shard."""
+    """The manifest's entry of a shard."""
 
     rows: int
     entries: int
@@ -127,7 +132,7 @@ class ShardWriter:
         if any(self.folder.iterdir()):
             raise CorpusError(f"{self.folder} is not empty", "give a new folder for the shards")
 
-    def append(self, X: Any) -> None:
+    def append(self, X: MatrixLike) -> None:
         """Write the rows of a block, SciPy sparse or dense, shape (rows, n_words).
 
         Raises
@@ -135,17 +140,17 @@ class ShardWriter:
         InputError
             For another number of words, or weights that are negative or no finite numbers.
         """
-        X = _checked(X, self.n_words)
-        while X.shape[0]:
-            room = self.entries - sum(block.nnz for block in self._waiting)
-            fitting = int(np.searchsorted(X.indptr, room, side="right")) - 1
+        rest = _checked(X, self.n_words)
+        while rest.shape[0]:
+            space = self.entries - sum(block.nnz for block in self._waiting)
+            fitting = int(np.searchsorted(rest.indptr, space, side="right")) - 1
             if fitting == 0 and not self._waiting:
                 fitting = 1  # one document larger than a shard
             if fitting:
-                self._waiting.append(X[:fitting])
-            if fitting < X.shape[0]:
+                self._waiting.append(rest[:fitting])
+            if fitting < rest.shape[0]:
                 self._write()
-            X = X[fitting:]
+            rest = rest[fitting:]
 
     def _write(self) -> None:
         """Write what is waiting as one shard."""
@@ -160,8 +165,8 @@ class ShardWriter:
         for kind, array in arrays.items():
             path = _path(self.folder, len(self.records), kind)
             with writing(self.folder):
-                np.save(path, array.astype(KINDS[kind], copy=False), allow_pickle=False)
-                sizes[kind], sha256[kind] = path.stat().st_size, sha256_of(path)
+                written = write_array(path, array.astype(KINDS[kind], copy=False))
+                sizes[kind], sha256[kind] = written.size, written.sha256
         self.records.append(ShardRecord(len(lengths), len(arrays["data"]), sizes, sha256))
 
     def __enter__(self) -> ShardWriter:
@@ -179,31 +184,25 @@ class ShardWriter:
             "n_words": self.n_words,
             "shards": [asdict(record) for record in self.records],
         }
-        new = self.folder / f"{MANIFEST}.new"
         with writing(self.folder):
-            with new.open("w", encoding="utf-8") as file:
-                json.dump(about, file)
-                file.flush()
-                os.fsync(file.fileno())
-            new.replace(self.folder / MANIFEST)
+            replace_text(self.folder / MANIFEST, seal(about))
 
 
-def _checked(X: Any, n_words: int) -> Any:
+def _checked(X: MatrixLike, n_words: int) -> Any:
     """Return a block as float32 CSR with sorted, unique indices and positive weights only."""
-    from scipy.sparse import csr_matrix  # not at the top: a search imports this module and needs no matrix
+    from scipy.sparse import csr_matrix, issparse  # not at the top: a search needs no matrix
 
-    X = csr_matrix(X)
-    if X.shape[1] != n_words:
-        raise InputError(f"a block has {X.shape[1]} words, the shards {n_words}", "use one vocabulary")
-    if not (np.isfinite(X.data).all() and (X.data >= 0).all() and (X.data <= LARGEST).all()):
+    block = to_csr(X, "a block") if issparse(X) else csr_matrix(X)
+    if block.shape[1] != n_words:
+        raise InputError(f"a block has {block.shape[1]} words, the shards {n_words}", "use one vocabulary")
+    if not (np.isfinite(block.data).all() and (block.data >= 0).all() and (block.data <= LARGEST).all()):
         raise InputError(
             "a block has weights that are negative, not finite or enormous", f"they are from 0 to {LARGEST:g}"
         )
-    if not X.has_canonical_format or not X.data.all() or X.dtype != np.float32:
-        X = X.astype(np.float32, copy=True)
-        X.sum_duplicates()
-        X.eliminate_zeros()
-    return X
+    if not block.data.all() or block.dtype != np.float32:
+        block = block.astype(np.float32, copy=True)
+        block.eliminate_zeros()
+    return block
 
 
 def read_manifest(folder: Path) -> tuple[int, list[ShardRecord]]:
@@ -219,6 +218,7 @@ def read_manifest(folder: Path) -> tuple[int, list[ShardRecord]]:
         about = json.loads(path.read_text(encoding="utf-8"))
         if about["format"] > FORMAT:
             raise CorpusError(f"{folder} holds shards of format {about['format']}", "update nphash")
+        about = unseal(about) if "checksum" in about else about  # the first versions had none
         n_words = about["n_words"]
         records = [ShardRecord(**entry) for entry in about["shards"]]
         numbers = [n_words, *(number for record in records for number in (record.rows, record.entries))]
@@ -231,7 +231,9 @@ def read_manifest(folder: Path) -> tuple[int, list[ShardRecord]]:
             f"{folder} holds no shards: it has no {MANIFEST}",
             "give a folder that was written to the end, or write it again",
         ) from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except OSError as error:
+        raise CorpusError(f"{path} cannot be read ({error.strerror or error})", "try again") from None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         if isinstance(error, CorpusError):
             raise
         raise CorpusError(f"{path} cannot be read ({error})", AGAIN) from None
@@ -244,14 +246,16 @@ def read_manifest(folder: Path) -> tuple[int, list[ShardRecord]]:
 def _check_size(path: Path, size: int) -> os.stat_result:
     try:
         found = path.stat()
-    except OSError as error:
+    except FileNotFoundError as error:
         raise CorpusError(f"the shard file {path} is missing ({error.strerror})", AGAIN) from None
+    except OSError as error:
+        raise CorpusError(f"the shard file {path} cannot be read ({error.strerror})", "try again") from None
     if found.st_size != size:
         raise CorpusError(f"the shard file {path} has {found.st_size:,} bytes instead of {size:,}", AGAIN)
     return found
 
 
-def map_shard(folder: Path, number: int, record: ShardRecord, n_words: int, checked: set[Any]) -> Shard:
+def map_shard(folder: Path, number: int, record: ShardRecord, n_words: int, checked: Checked) -> Shard:
     """Map a shard's files into memory.
 
     Sizes are checked each time. Checksums, and that every index points to a word, are checked when a file
@@ -271,7 +275,7 @@ def map_shard(folder: Path, number: int, record: ShardRecord, n_words: int, chec
     changed = [_check_size(path, record.sizes[kind]).st_mtime_ns for kind, path in paths.items()]
     known = (number, *changed) in checked
     for kind, path in paths.items():
-        if not known and sha256_of(path) != record.sha256[kind]:
+        if not known and record_of(path).sha256 != record.sha256[kind]:
             raise CorpusError(f"the shard file {path} is damaged: its checksum differs", AGAIN)
     shard = Shard(**{kind: _array(path, kind, record) for kind, path in paths.items()})
     if not known:
@@ -283,14 +287,12 @@ def map_shard(folder: Path, number: int, record: ShardRecord, n_words: int, chec
 
 
 def _array(path: Path, kind: str, record: ShardRecord) -> Array:
+    shape = (record.rows + 1 if kind == "indptr" else record.entries,)
     try:
-        array = np.load(path, mmap_mode=None if kind == "indptr" else "r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise CorpusError(f"the shard file {path} cannot be read ({error})", AGAIN) from None
-    if array.dtype != KINDS[kind] or array.shape != (
-        record.rows + 1 if kind == "indptr" else record.entries,
-    ):
-        raise CorpusError(f"the shard file {path} holds {array.dtype} {array.shape}", AGAIN)
+        array = load_array(path, KINDS[kind], shape, mmap=kind != "indptr")
+    except CollectionError as error:
+        hint = AGAIN if isinstance(error, DamagedError) else error.hint
+        raise CorpusError(f"the shard file {error.problem}", hint) from None
     return np.asarray(array)  # a plain view: indexing np.memmap is slow
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from nphash.core.store import write_array
 from nphash.corpus.shard_files import ENTRIES, writing
 from nphash.corpus.shards import Shards
 from nphash.text.vectorizer import Vectorizer
@@ -111,7 +112,7 @@ class _Kept:
         with writing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
             for name, array in block._asdict().items():
-                np.save(self.folder / f"{self._n_files}.{name}.npy", array, allow_pickle=False)
+                write_array(self.folder / f"{self._n_files}.{name}.npy", array, flush=False)
         self._n_files += 1
 
     def take(self) -> Iterator[Counts]:
@@ -135,7 +136,7 @@ def counts_limit() -> int:
     >>> counts_limit() > 0
     True
     """
-    sizes = [1 << 33]  # where the system does not tell: taken for 8 GB
+    sizes = [1 << 33]  # where the system does not say: taken for 8 GB
     with suppress(AttributeError, OSError, ValueError):
         sizes = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
     for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):

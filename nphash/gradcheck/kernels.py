@@ -1,14 +1,13 @@
 """The losses of `nphash.gradcheck.models` once more, as training computes them: by kernels, in float32.
 
 A gradient by the kernels is compared with differences of the equations in float64, at the same numbers. Terms
-apart give their gradients as arrays; of the whole loss the gradient is what Adam's first moment has grown by,
+alone give their gradients as arrays; of the whole loss the gradient is what Adam's first moment has grown by,
 since the update of a weight matrix computes its gradient itself, block by block.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -26,7 +25,9 @@ from nphash.gradcheck.models import (
     small,
     stand_in,
 )
-from nphash.hashers.neighbours.rounds import Alike
+from nphash.gradcheck.problem import Loss
+from nphash.hashers.autoencoder import VariationalHasher
+from nphash.hashers.neighbours.rounds import NeighbourTeacher
 from nphash.nn.losses import NUMPY
 from nphash.nn.ops import Operations
 
@@ -38,8 +39,6 @@ NOT_COMPILED = f"the kernels are not checked, as none is compiled here: {WHY_NOT
 
 N_BITS = 8  # the fewest for which sums are looked up
 N_WORDS = 517  # a tile of words that fills whole vectors, and five words that do not
-
-Loss = Callable[[Params], tuple[float, Callable[[], Params]]]
 
 
 def models(seed: int = 0, names: Sequence[str] | None = None) -> list[Model]:
@@ -69,12 +68,14 @@ def _model(title: str, seed: int) -> Model:
     weights, constants = initial_weights(small(name, n_bits=N_BITS), X, seed, context)
     params = {key: array.astype(np.float32) for key, array in weights.items()}
 
-    def parts(hasher: Any, dtype: Any, operations: Operations = NUMPY) -> dict[str, Loss]:
+    def parts(
+        hasher: VariationalHasher, dtype: type[np.floating], operations: Operations = NUMPY
+    ) -> dict[str, Loss]:
         own = None if context is None else _as_type(context, dtype)
         same = batches(hasher, X.astype(dtype), seed, own, operations)
         return parts_of(hasher, same, {key: array.astype(dtype) for key, array in constants.items()})
 
-    def model(hasher: Any) -> Model:
+    def model(hasher: VariationalHasher) -> Model:
         kernels = parts(hasher, np.float32, CompiledEngine().operations)
         kernels["loss"] = _through_adam(kernels["loss"])
         equations = parts(hasher, np.float64)
@@ -86,8 +87,8 @@ def _model(title: str, seed: int) -> Model:
     return real if other is None else Model(**{**vars(real), "smooth": model(other)})
 
 
-def _as_type(context: Alike, dtype: Any) -> Alike:
-    return Alike(
+def _as_type(context: NeighbourTeacher, dtype: type[np.floating]) -> NeighbourTeacher:
+    return NeighbourTeacher(
         context.target.astype(dtype),
         context.neighbours,
         context.teacher.astype(dtype),

@@ -1,7 +1,7 @@
 """Whole losses of all systems that are trained by gradients, small and with fixed noise, to be checked.
 
-Every model is the system's own code on a few made-up documents: its loss, and the loss's terms apart (the
-data term, each divergence, the labels), so that a wrong weight is told from a wrong gradient. A
+Every model is the system's own code on a few generated documents: its loss, and each term of the loss (the
+data term, each divergence, the labels), so that a wrong weight is distinguished from a wrong gradient. A
 straight-through sample has no numeric gradient; there the model with a differentiable stand-in is
 differentiated numerically, and the system's own gradient is compared with that.
 
@@ -22,20 +22,20 @@ import numpy as np
 import scipy.sparse
 
 from nphash import gradcheck
-from nphash.core.typing import Params
+from nphash.core.typing import CSR, Array, Params, Rng
 from nphash.gradcheck import Case, Model, straight_through_surrogate
+from nphash.gradcheck.problem import Loss
 from nphash.hashers.ammi import bit_entropy, markov_entropy
 from nphash.hashers.autoencoder import VariationalHasher
 from nphash.hashers.ksh import Residual, smooth_objective
 from nphash.hashers.methods import METHODS, create
 from nphash.hashers.nash import Nash
-from nphash.hashers.neighbours.rounds import Alike
+from nphash.hashers.neighbours.rounds import NeighbourTeacher
 from nphash.hashers.nphash import NpHash
-from nphash.hashers.parts.networks import normalise_rows
 from nphash.hashers.training.trainer import Batch
 from nphash.nn.gumbel import relaxed_bits, straight_through_bernoulli, straight_through_bits
 from nphash.nn.losses import NUMPY
-from nphash.nn.ops import Operations, sigmoid, sparse_dense
+from nphash.nn.ops import Operations, normalise_rows, sigmoid, sparse_dense
 from nphash.nn.schedules import values_at
 
 __all__ = ["VARIANTS", "WITHOUT_GRADIENT", "models", "operations"]
@@ -70,7 +70,6 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "vdsh-s (linear, one class)": {"labels__hidden": None},
 }
 
-Loss = Callable[[Params], tuple[float, Callable[[], Params]]]
 WEIGHTS = {"KL": "beta", "labels": "alpha", "distillation": "gamma"}  # of a batch, by the term of the loss
 
 
@@ -83,7 +82,7 @@ def operations() -> list[Case]:
     ['ammi.bit_entropy', 'ammi.markov_entropy', 'ksh.smooth_objective']
     """
 
-    def similarities(rng: np.random.Generator) -> tuple[Any, ...]:
+    def similarities(rng: Rng) -> tuple[Any, ...]:
         R = rng.normal(size=(7, 7))
         return rng.normal(size=3), rng.normal(size=(7, 3)), (R + R.T).__matmul__
 
@@ -127,7 +126,7 @@ def models(seed: int = 0, names: Sequence[str] | None = None) -> list[Model]:
     return found
 
 
-def small(title: str, **settings: Any) -> Any:
+def small(title: str, **settings: object) -> Any:
     """Return an unfitted hasher of a few units, in float64: a method, or one of its `VARIANTS`."""
     name = title.partition(" (")[0]
     hasher: Any = create(name)
@@ -147,7 +146,7 @@ def documents(seed: int, n_words: int = V) -> Any:
 
 
 def batches(
-    hasher: Any, X: Any, seed: int, context: Any = None, operations: Operations = NUMPY
+    hasher: VariationalHasher, X: CSR, seed: int, context: object = None, operations: Operations = NUMPY
 ) -> Iterator[Batch]:
     """Yield the same batch for ever, with the same noise; schedules stand at the middle of training."""
     labels = _labels(hasher, np.random.default_rng(seed)) if hasher.supervised else None
@@ -158,9 +157,9 @@ def batches(
         yield Batch(X, X, labels, rng, middle, np.arange(B), context, operations, **numbers)
 
 
-def _labels(hasher: Any, rng: np.random.Generator) -> Any:
+def _labels(hasher: VariationalHasher, rng: Rng) -> Any:
     # Several for each document; one where the classifier is linear, so that both losses are checked.
-    if hasher._settings("labels").hidden is None:
+    if hasher._labels.hidden is None:
         return rng.integers(0, C, B)
     return scipy.sparse.csr_matrix(rng.integers(0, 2, (B, C)).astype(np.float64))
 
@@ -173,7 +172,7 @@ def _variational(title: str, seed: int) -> Model:
     context = alike(X, seed) if isinstance(hasher, NpHash) else None
     params, constants = initial_weights(hasher, X, seed, context)
 
-    def model(hasher: Any) -> Model:
+    def model(hasher: VariationalHasher) -> Model:
         parts = parts_of(hasher, batches(hasher, X, seed, context), constants)
         whole = parts.pop("loss")
         used = _operations_of(lambda: whole(params)[1]())
@@ -183,7 +182,7 @@ def _variational(title: str, seed: int) -> Model:
     return real if other is None else Model(**{**vars(real), "smooth": model(other)})
 
 
-def initial_weights(hasher: Any, X: Any, seed: int, context: Any) -> tuple[Params, Params]:
+def initial_weights(hasher: VariationalHasher, X: CSR, seed: int, context: object) -> tuple[Params, Params]:
     """Return a hasher's initial weights, and the arrays among them that are no parameters.
 
     Biases are moved away from zero: where no unit before it is active, a unit would stand at its kink.
@@ -196,7 +195,7 @@ def initial_weights(hasher: Any, X: Any, seed: int, context: Any) -> tuple[Param
     return params, constants
 
 
-def stand_in(hasher: Any) -> Any:
+def stand_in(hasher: Any) -> VariationalHasher | None:
     """Return a hasher with a differentiable sample in place of a straight-through one; None without one."""
     if not hasattr(hasher, "sample") or getattr(hasher, "sampling", "") == "relaxed":
         return None
@@ -205,14 +204,15 @@ def stand_in(hasher: Any) -> Any:
         if isinstance(hasher, Nash)
         else straight_through_surrogate(straight_through_bits, relaxed_bits)
     )
-    return hasher
+    found: VariationalHasher = hasher
+    return found
 
 
-def alike(X: Any, seed: int) -> Alike:
-    """Return made-up neighbours, teacher and coordinates: few documents have no graph."""
+def alike(X: Any, seed: int) -> NeighbourTeacher:
+    """Return generated neighbours, teacher and coordinates: few documents have no graph."""
     rng = np.random.default_rng([seed, 2])
     teacher = normalise_rows(rng.normal(size=(B, 5)))
-    return Alike(X, rng.integers(0, B, (B, 2)), teacher, rng.normal(size=(X.shape[1], 5)))
+    return NeighbourTeacher(X, rng.integers(0, B, (B, 2)), teacher, rng.normal(size=(X.shape[1], 5)))
 
 
 def _formula(parts: dict[str, Loss]) -> str:
@@ -220,11 +220,11 @@ def _formula(parts: dict[str, Loss]) -> str:
     return " + ".join([first, *(f"{WEIGHTS[other]} {other}" for other in others)])
 
 
-def parts_of(hasher: Any, same: Iterator[Batch], constants: Params) -> dict[str, Loss]:
+def parts_of(hasher: VariationalHasher, same: Iterator[Batch], constants: Params) -> dict[str, Loss]:
     """Return the whole loss under ``"loss"``, and each of its terms without its weight.
 
-    A term alone is the model with the weights of the others zero: the words, whose weight is one, are left
-    out by a reconstruction that is handed in.
+    A term alone is the model with the weights of the others zero: the words, whose weight is one, are omitted
+    by a reconstruction that is handed in.
     """
 
     def whole(params: Params) -> tuple[float, Callable[[], Params]]:
@@ -245,15 +245,17 @@ def parts_of(hasher: Any, same: Iterator[Batch], constants: Params) -> dict[str,
     return parts | {term: partial(alone, term) for term in terms}
 
 
-def _no_words(z: Any, W: Any, b: Any, target: Any) -> tuple[float, Callable[..., tuple[Any, ...]]]:
-    """Reconstruct nothing: of no loss, whatever the code."""
+def _no_words(z: Array, W: Array, b: Array, target: CSR) -> tuple[float, Callable[..., tuple[Array, ...]]]:
+    """Reconstruct nothing: no loss, whatever the code."""
     return 0.0, lambda dloss=1.0: (np.zeros_like(z), np.zeros_like(W), np.zeros_like(b))
 
 
 # ---------------------------------------------------------------------- the others
 
 
-def _whole(hasher: Any, same: Iterator[Batch], params: Params) -> tuple[float, Callable[[], Params]]:
+def _whole(
+    hasher: VariationalHasher, same: Iterator[Batch], params: Params
+) -> tuple[float, Callable[[], Params]]:
     terms, back = hasher.loss(params, next(same))
     return terms["loss"], back
 
@@ -262,17 +264,19 @@ def _ammi(name: str, seed: int) -> Model:
     hasher, X = small(name), documents(seed)
     params = {key: array.astype(np.float64) for key, array in hasher.initial_params(X, seed).items()}
 
-    def term(entropy: Any, params: Params) -> tuple[float, Callable[[], Params]]:
+    def given(params: Params) -> tuple[float, Callable[[], Params]]:
+        a, back_a = sparse_dense(X, params["W"], params["b"])  # (B, L)
+        value, back_value = bit_entropy(a)
+        return value, lambda: _named(back_a(back_value()))
+
+    def alone(params: Params) -> tuple[float, Callable[[], Params]]:
         a, back_a = sparse_dense(X, params["W"], params["b"])  # (B, L)
         p, back_p = sigmoid(a)
-        if entropy is bit_entropy:
-            value, back_value = bit_entropy(a)
-            return value, lambda: _named(back_a(back_value()))
         value, back_value = markov_entropy(p)
         return value, lambda: _named(back_a(back_p(back_value())))
 
     loss = partial(_whole, hasher, batches(hasher, X, seed))
-    terms = {"H(Z|Y)": partial(term, bit_entropy), "H(Z)": partial(term, markov_entropy)}
+    terms = {"H(Z|Y)": given, "H(Z)": alone}
     used = _operations_of(lambda: loss(params)[1]())
     return Model(name, params, loss, terms, operations=used, formula="H(Z|Y) - entropy_weight H(Z)")
 
@@ -312,7 +316,7 @@ def _operations_of(step: Callable[[], Any]) -> tuple[str, ...]:
         titles.setdefault(case.function.__code__, []).append(case.title)
     called: dict[str, None] = {}
 
-    def watch(frame: FrameType, event: str, _: Any) -> None:
+    def watch(frame: FrameType, event: str, _: object) -> None:
         if event == "call":
             called.update(dict.fromkeys(titles.get(frame.f_code, ())))
 

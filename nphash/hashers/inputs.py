@@ -9,6 +9,7 @@ import numpy.typing as npt
 import scipy.sparse
 
 from nphash.core.arguments import is_count
+from nphash.core.csr import to_csr
 from nphash.core.typing import CSR, LabelsLike, MatrixLike
 from nphash.corpus.shards import Shards
 from nphash.errors import InputError, InputTypeError
@@ -83,10 +84,8 @@ def _as_csr(X: Any, name: str) -> Any:
     if X.dtype.kind == "c":
         raise InputError(f"Complex data not supported: {name} is {X.dtype}", "give real word weights")
     dtype = np.float64 if X.dtype == np.float64 else np.float32
-    X = scipy.sparse.csr_matrix(X, dtype=dtype)
-    if not X.has_canonical_format:
-        X = X.copy()  # never reorder the caller's own arrays
-        X.sum_duplicates()
+    sparse = scipy.sparse.issparse(X)
+    X = to_csr(X, name, dtype) if sparse else scipy.sparse.csr_matrix(X, dtype=dtype)
     if X.nnz and not X.data.all():  # a stored zero is no word of the document
         X = X.copy()
         X.eliminate_zeros()

@@ -6,7 +6,7 @@ rotation R being the one that brings it nearest to the corners of the cube,
 
     min over B in {-1, 1}^(n x L) and R R^T = I of  |B - V R|^2,
 
-by turns: B = sign(V R); R = P Q^T from the SVD  V^T B = P S Q^T.
+alternately: B = sign(V R); R = P Q^T from the SVD  V^T B = P S Q^T.
 
 A rotation keeps lengths, so the fitted model is one linear map W = C R of the words (C the singular
 vectors) and L thresholds: bit j is one where (x W)_j / |x W| > t_j.
@@ -14,40 +14,26 @@ vectors) and L thresholds: bit j is one where (x W)_j / |x W| > t_j.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+from scipy.sparse import csr_matrix
 
 from nphash.core.arguments import is_count
 from nphash.core.threads import count_threads, single_threaded_blas
-from nphash.core.typing import Array
+from nphash.core.typing import CSR, Array, RandomState
 from nphash.errors import InputError
 from nphash.hashers.inputs import seed_from
-from nphash.hashers.neighbours.lsi import fit_lsi, normalise_rows, project
-from nphash.hashers.parts.linear import LinearHasher
+from nphash.hashers.neighbours.lsi import fit_lsi
+from nphash.hashers.parts.linear import LinearHasher, project
+from nphash.nn.ops import normalise_rows
 
 __all__ = ["ITQ", "rotation"]
 
 
 def rotation(V: Array, n_bits: int, iterations: int, seed: int) -> Array:
-    """Return R with orthonormal rows such that V R is near the corners of the cube.
+    """Return R (d, L) with orthonormal rows such that V R is near the corners of the cube.
 
-    Parameters
-    ----------
-    V
-        Centred rows, shape (n, d) with d at most ``n_bits``. With fewer dimensions than bits the
-        further bits are further directions in the same space.
-    n_bits
-        L.
-    iterations
-        Turns of B and R.
-    seed
-        Of the random rotation to start from.
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape (d, L), float64.
+    V are centred rows, (n, d) with d at most L = ``n_bits``. With fewer dimensions than bits the further bits
+    are further directions in the same space. The rotation to start from is drawn from the seed.
 
     Examples
     --------
@@ -77,7 +63,7 @@ class ITQ(LinearHasher):
     n_bits
         Length L of a code, and the number of singular vectors.
     iterations
-        Turns of the rotation.
+        Steps of the alternation.
     random_state
         None, a number, a NumPy Generator or RandomState.
     threads
@@ -108,7 +94,7 @@ class ITQ(LinearHasher):
         n_bits: int = 32,
         *,
         iterations: int = 50,
-        random_state: Any = None,
+        random_state: RandomState = None,
         threads: int | None = None,
     ) -> None:
         self.n_bits = n_bits
@@ -116,7 +102,7 @@ class ITQ(LinearHasher):
         self.random_state = random_state
         self.threads = threads
 
-    def _fit(self, X: Any, y: Any, **options: Any) -> None:
+    def _fit(self, X: csr_matrix, y: object, **options: object) -> None:
         if not is_count(self.iterations, 0):
             raise InputError(f"iterations is {self.iterations!r}", "give 0 or more; 50 are usual")
         seed = seed_from(self.random_state)
@@ -128,7 +114,7 @@ class ITQ(LinearHasher):
             self.components_ = (components @ R).astype(np.float32)
         self.thresholds_ = (mean @ R).astype(np.float32)
 
-    def _decision(self, X: Any) -> Array:
+    def _decision(self, X: CSR) -> Array:
         rotated = project(X, self.components_, count_threads(self.threads))  # (n, L)
         difference: Array = normalise_rows(rotated) - self.thresholds_
         return difference

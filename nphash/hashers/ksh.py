@@ -23,24 +23,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import TypeAlias
 
 import numpy as np
-import scipy.linalg
+from scipy.sparse import csr_matrix
 
 from nphash.core.arguments import is_count
 from nphash.core.threads import count_threads, single_threaded_blas
-from nphash.core.typing import Array
+from nphash.core.typing import CSR, Array, RandomState
 from nphash.errors import InputError
 from nphash.hashers.base import Hasher
 from nphash.hashers.inputs import seed_from
-from nphash.hashers.neighbours.lsi import fit_lsi, fix_signs, normalise_rows, project
-from nphash.hashers.parts.linear import product_in_blocks
+from nphash.hashers.neighbours.lsi import fit_lsi, fix_signs
+from nphash.hashers.parts.linear import product_in_blocks, project
 from nphash.hashers.parts.networks import targets
 from nphash.metrics.relevance import relevance
-from nphash.nn.ops import tanh
+from nphash.nn.ops import normalise_rows, tanh
 
 __all__ = ["KSH", "Residual", "smooth_objective"]
+
+Times: TypeAlias = Callable[[Array], Array]  # product with R, a symmetric matrix (l, l)
+Objective: TypeAlias = Callable[[Array], tuple[float, Callable[..., Array]]]
 
 
 @dataclass(frozen=True)
@@ -50,12 +54,12 @@ class Residual:
     Examples
     --------
     >>> pairs = np.array([[1.0, -1.0], [-1.0, 1.0]])
-    >>> sets = scipy.sparse.csr_matrix([[1.0, 0.0, 0.0], [0.0, 1.0, 1.0]])
+    >>> sets = csr_matrix([[1.0, 0.0, 0.0], [0.0, 1.0, 1.0]])
     >>> Residual(sets, 2 * pairs, np.array([[1.0], [1.0], [-1.0]])).times(np.ones(3))
     array([-3.,  1.,  3.])
     """
 
-    sets: Any  # CSR (g, l), a one where a document has that set of labels
+    sets: csr_matrix  # (g, l), a one where a document has that set of labels
     between: Array  # (g, g) L times 1 or -1 for each two sets
     codes: Array  # (l, bits so far)
 
@@ -65,19 +69,10 @@ class Residual:
         return product
 
 
-def smooth_objective(
-    a: Array, K: Array, times: Callable[[Array], Array]
-) -> tuple[float, Callable[..., Array]]:
-    """Return -y^T R y with y = tanh(K a / 2), and the way back: da = -K^T [(R y) * (1 - y^2)].
+def smooth_objective(a: Array, K: Array, times: Times) -> tuple[float, Callable[..., Array]]:
+    """Return -y^T R y with y = tanh(K a / 2), and its backward pass: da = -K^T [(R y) * (1 - y^2)].
 
-    Parameters
-    ----------
-    a
-        Weights of the anchors, shape (m,).
-    K
-        Similarities, shape (l, m).
-    times
-        Product with R, a symmetric matrix (l, l).
+    ``a`` (m,) are the weights of the anchors, ``K`` (l, m) similarities, ``times`` is the product with R.
 
     Examples
     --------
@@ -151,7 +146,7 @@ class KSH(Hasher):
         pairs_among: int = 2000,
         dims: int = 128,
         iterations: int = 500,
-        random_state: Any = None,
+        random_state: RandomState = None,
         threads: int | None = None,
     ) -> None:
         self.n_bits = n_bits
@@ -162,7 +157,7 @@ class KSH(Hasher):
         self.random_state = random_state
         self.threads = threads
 
-    def _fit(self, X: Any, y: Any, **options: Any) -> None:
+    def _fit(self, X: csr_matrix, y: csr_matrix | Array, **options: object) -> None:
         for name in ("anchors", "pairs_among", "dims", "iterations"):
             if not is_count(getattr(self, name)):
                 raise InputError(f"{name} is {getattr(self, name)!r}", "give a whole number, 1 or more")
@@ -183,7 +178,7 @@ class KSH(Hasher):
         self.components_ = components.astype(np.float32)
         self.thresholds_ = (means @ components).astype(np.float32)
 
-    def _points(self, X: Any) -> Array:
+    def _points(self, X: CSR) -> Array:
         return normalise_rows(project(X, self.directions_, count_threads(self.threads)))
 
     def _similarities(self, points: Array) -> Array:
@@ -194,61 +189,60 @@ class KSH(Hasher):
         similarities: Array = np.exp(distances / np.float32(-self.width_))
         return similarities
 
-    def _bits(self, K: Array, sets: Any, between: Array) -> Array:
+    def _bits(self, K: Array, sets: csr_matrix, between: Array) -> Array:
         """Return the anchors' weights bit by bit, shape (m, L)."""
+        from scipy.linalg import eigh  # 50 ms, which encoding a query can do without
+
         gram = K.T @ K  # (m, m)
         gram += np.eye(len(gram)) * max(1e-6 * np.trace(gram) / len(gram), 1e-12)  # anchors may be equal
         last = [len(gram) - 1, len(gram) - 1]
         codes, found = np.empty((len(K), 0)), np.empty((K.shape[1], self.n_bits))
         for bit in range(self.n_bits):
             times = Residual(sets, between, codes).times
-
-            def objective(a: Array, times: Callable[[Array], Array] = times) -> Any:
-                return smooth_objective(a, K, times)
-
-            _, vectors = scipy.linalg.eigh(K.T @ times(K), gram, subset_by_index=last)
+            _, vectors = eigh(K.T @ times(K), gram, subset_by_index=last)
             a = fix_signs(vectors)[:, 0]
             a *= np.sqrt(len(K) / (a @ gram @ a))
-            refined = _descend(objective, a, self.iterations, 1e-2 * len(K))
+            refined = _descend(partial(smooth_objective, K=K, times=times), a, self.iterations, 1e-2 * len(K))
             if _quality(K @ refined, times) > _quality(K @ a, times):
                 a = refined
             codes = np.column_stack([codes, np.where(K @ a > 0, 1.0, -1.0)])  # (l, bit + 1)
             found[:, bit] = a
         return found
 
-    def _decision(self, X: Any) -> Array:
+    def _decision(self, X: CSR) -> Array:
         scores = product_in_blocks(self._similarities(self._points(X)), self.components_)  # (n, L)
         difference: Array = scores - self.thresholds_
         return difference
 
 
-def _with_labels(labels: Any, rows: Array) -> Array:
-    """Return those of some rows that have a label, rising."""
-    if labels.ndim == 2:
-        rows = rows[np.asarray(labels.sum(axis=1)).ravel()[rows] > 0]
-    return rows
+def _with_labels(labels: csr_matrix | Array, rows: Array) -> Array:
+    """Return those of some rows that have a label."""
+    if isinstance(labels, np.ndarray):  # a class each
+        return rows
+    labelled: Array = rows[np.asarray(labels.sum(axis=1)).ravel()[rows] > 0]
+    return labelled
 
 
-def _label_sets(labels: Any) -> tuple[Any, Array]:
+def _label_sets(labels: csr_matrix | Array) -> tuple[csr_matrix, Array]:
     """Return who has which set of labels, CSR (g, l), and for each two sets 1 if they meet, else -1."""
-    if labels.ndim == 2:
-        sets, group = np.unique(labels.toarray(), axis=0, return_inverse=True)
-    else:
+    if isinstance(labels, np.ndarray):  # a class each
         sets, group = np.unique(labels, return_inverse=True)
+    else:
+        sets, group = np.unique(labels.toarray(), axis=0, return_inverse=True)
     between = np.where(relevance(sets, sets), 1.0, -1.0)  # (g, g)
     if (between > 0).all():
         raise InputError("all documents share a label, as if there were one class", "give labels that differ")
     n = labels.shape[0]
-    members = scipy.sparse.csr_matrix((np.ones(n), (group.reshape(-1), np.arange(n))), shape=(len(sets), n))
+    members = csr_matrix((np.ones(n), (group.reshape(-1), np.arange(n))), shape=(len(sets), n))
     return members, between
 
 
-def _quality(scores: Array, times: Callable[[Array], Array]) -> float:
+def _quality(scores: Array, times: Times) -> float:
     b = np.where(scores > 0, 1.0, -1.0)
     return float(b @ times(b))
 
 
-def _descend(objective: Callable[[Array], Any], a: Array, iterations: int, tolerance: float) -> Array:
+def _descend(objective: Objective, a: Array, iterations: int, tolerance: float) -> Array:
     """Return a minimum by Nesterov's accelerated gradient descent with step halving."""
     cost, back = objective(a)
     gradient = back()
@@ -256,14 +250,14 @@ def _descend(objective: Callable[[Array], Any], a: Array, iterations: int, toler
     before, momentum = a, 1.0
     for _ in range(iterations):
         following = (1 + np.sqrt(1 + 4 * momentum**2)) / 2
-        ahead = a + (momentum - 1) / following * (a - before)
-        cost_ahead, back = objective(ahead)
+        probe = a + (momentum - 1) / following * (a - before)
+        cost_probe, back = objective(probe)
         gradient = back()
         squared = float(gradient @ gradient)
         while True:
-            new = ahead - step * gradient
+            new = probe - step * gradient
             new_cost, _ = objective(new)
-            if new_cost <= cost_ahead - step / 2 * squared or step < 1e-12:
+            if new_cost <= cost_probe - step / 2 * squared or step < 1e-12:
                 break
             step /= 2
         before, a, momentum = a, new, following

@@ -10,10 +10,10 @@ from .341 +- .013 to .520 +- .006.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+from scipy.sparse import csr_matrix
 
+from nphash.core.typing import RandomState
 from nphash.errors import InputError
 from nphash.hashers.inputs import seed_from
 from nphash.hashers.parts.linear import LinearHasher
@@ -61,7 +61,7 @@ class LSH(LinearHasher):
         n_bits: int = 32,
         *,
         spread: str = "weights",
-        random_state: Any = None,
+        random_state: RandomState = None,
         threads: int | None = None,
     ) -> None:
         self.n_bits = n_bits
@@ -69,7 +69,7 @@ class LSH(LinearHasher):
         self.random_state = random_state
         self.threads = threads
 
-    def _fit(self, X: Any, y: Any, **options: Any) -> None:
+    def _fit(self, X: csr_matrix, y: object, **options: object) -> None:
         if self.spread not in ("weights", "equal"):
             raise InputError(f"spread is {self.spread!r}", 'give "weights" or "equal"')
         rng = np.random.default_rng([seed_from(self.random_state)])

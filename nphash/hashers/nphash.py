@@ -35,17 +35,18 @@ import numpy.typing as npt
 from nphash.core.typing import CSR, Array, Params, RandomState
 from nphash.errors import InputError, UnsupportedError
 from nphash.hashers.doc2hash import SAMPLING, Doc2Hash, Sample
-from nphash.hashers.parts.networks import INPUT_LENGTH, initial_layers, normalise_rows
+from nphash.hashers.parts.linear import ridge
+from nphash.hashers.parts.networks import INPUT_LENGTH, initial_layers
 from nphash.hashers.training.settings import NeighbourSettings
 from nphash.hashers.training.trainer import Batch, Training
 from nphash.hashers.training.validation import precision_validator
 from nphash.nn.gumbel import logistic_noise, straight_through_bits
 from nphash.nn.losses import NUMPY, bernoulli_kl, bound_loss, similarity_distillation
-from nphash.nn.ops import Operations, dense, dropout_mask, relu, softmax
+from nphash.nn.ops import Operations, dense, dropout_mask, normalise_rows, relu, softmax
 from nphash.nn.schedules import Schedule, ScheduleLike
 
 if TYPE_CHECKING:
-    from nphash.hashers.neighbours.rounds import Alike
+    from nphash.hashers.neighbours.rounds import NeighbourTeacher
 
 __all__ = ["NeighbourSettings", "NpHash", "coordinates", "model"]
 
@@ -247,10 +248,10 @@ class NpHash(Doc2Hash):
         )
         return {name: array.astype(self._training.dtype) for name, array in {**params, "V_u": V_u}.items()}
 
-    def _context(self, X: CSR, seed: int) -> Alike:
-        from nphash.hashers.neighbours.rounds import find_alike
+    def _context(self, X: CSR, seed: int) -> NeighbourTeacher:
+        from nphash.hashers.neighbours.rounds import neighbour_rounds
 
-        return find_alike(X, self._settings("similarity"), seed, self.threads)
+        return neighbour_rounds(X, self._settings("similarity"), seed, self.threads)
 
     def _validator(self, X: CSR, y: Any, X_valid: CSR, y_valid: Any) -> Any:
         """Return the validator: precision of codes read without W_g, which would take too long each epoch."""
@@ -298,8 +299,6 @@ class NpHash(Doc2Hash):
 
     def finalise_params(self, params: Params, X: CSR) -> Params:
         """Return weights with ``W_g (V, L)``, by which words predict the bits of encoder and decoder."""
-        from nphash.hashers.neighbours.ridge import ridge
-
         bits = np.sign(self._logits(params, X)).astype(np.int8)  # (n, L)
         some = [bits[:, i : i + BITS_AT_ONCE] for i in range(0, self.n_bits, BITS_AT_ONCE)]
         return {**params, "W_g": np.hstack([ridge(X, Y, BITS_PENALTY, self.threads) for Y in some])}

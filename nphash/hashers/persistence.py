@@ -4,36 +4,30 @@
 arrays are files of their own, so that they can be memory-mapped: encoding a single query then
 reads only the rows of its words.
 
-Files are written once. A model that replaces another is written beside it, its arrays with the number of
-the edition in their names; ``model.json``, which says which edition counts, is replaced last and in one step.
+Files are written once. A model that replaces another is written beside it; ``model.json``, which names the
+arrays' files with their checksums, is replaced last and in one step: see `nphash.core.store`.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import json
-import re
-from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from nphash.core.arguments import is_count
-from nphash.core.disk import flush, flush_folder, replace_text, writing
-from nphash.errors import CollectionError, InputError, NotFittedError
+from nphash.core.checksums import read_whole
+from nphash.core.store import MODEL, Saved, read
+from nphash.core.store import save as write
+from nphash.errors import CollectionError, DamagedError, InputError, NotFittedError
 from nphash.hashers.base import Hasher
 from nphash.hashers.methods import create, find, method_of
 from nphash.hashers.training.settings import FORMER_NAMES
 from nphash.nn import schedules
 
-__all__ = ["load", "save"]
+__all__ = ["build", "load", "save"]
 
-FORMAT = 1
-MODEL = "model.json"
-
-_ARRAY_FILE = re.compile(r"(\w+_(?:\.\w+)?)(?:-(\d+))?\.npy")  # params_.W_1.npy, params_.W_1-2.npy
+FILE = "model.json"
 
 # The only classes a model file can name beside its method's own grouped settings; all have plain fields.
 SCHEDULES = (schedules.Constant, schedules.Linear, schedules.Exponential)
@@ -83,78 +77,11 @@ def save(hasher: Hasher, folder: Path | str) -> list[Path]:
     folder = Path(folder)
     learned, arrays = _split({name: value for name, value in vars(hasher).items() if name.endswith("_")})
     about = {
-        "format": FORMAT,
         "method": method_of(hasher),
         "params": {name: _plain(value) for name, value in hasher.get_params(deep=False).items()},
         "learned": learned,
-        "arrays": {name: {"dtype": str(array.dtype), "shape": array.shape} for name, array in arrays.items()},
     }
-    with writing(folder):
-        return _replace(folder, about, arrays)
-
-
-def _replace(folder: Path, about: dict[str, Any], arrays: dict[str, Any]) -> list[Path]:
-    """Write the files under names that nobody uses, then `MODEL` in one step, then delete the old ones."""
-    folder.mkdir(parents=True, exist_ok=True)
-    edition = 1 + max((number for _, number, _ in _array_files(folder)), default=0)
-    known = {*arrays, *_names_in(folder)}
-    files: list[Path] = []
-    try:
-        for name, array in arrays.items():
-            path = folder / _file_name(name, edition)
-            with path.open("xb") as file:
-                files.append(path)
-                np.save(file, array, allow_pickle=False)
-            flush(path)
-        flush_folder(folder)
-        replace_text(folder / MODEL, json.dumps({**about, "edition": edition}, indent=1))
-    finally:
-        if _edition_in(folder) == edition:  # also where Ctrl-C came just then
-            old = [entry for entry in _array_files(folder) if entry[1] < edition]
-            _delete(path for name, number, path in old if number > 1 or name in known)
-        else:
-            _delete([*files, folder / f"{MODEL}.new"])
-    return [folder / MODEL, *files]
-
-
-def _file_name(name: str, edition: int) -> str:
-    return f"{name}.npy" if edition == 1 else f"{name}-{edition}.npy"
-
-
-def _array_files(folder: Path) -> list[tuple[str, int, Path]]:
-    """Return array, edition and path of all files in a folder that have names like ours."""
-    matches = [(_ARRAY_FILE.fullmatch(path.name), path) for path in folder.iterdir()]
-    return [(match[1], int(match[2] or 1), path) for match, path in matches if match]
-
-
-def _names_in(folder: Path) -> set[str]:
-    """Return the arrays of the model in a folder, none where there is no model that can be read."""
-    with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
-        return set(_about(folder)["arrays"])
-    return set()
-
-
-def _edition_in(folder: Path) -> int | None:
-    with suppress(OSError, ValueError, TypeError, AttributeError):
-        return _edition(_about(folder))
-    return None
-
-
-def _about(folder: Path) -> Any:
-    return json.loads((folder / MODEL).read_text(encoding="utf-8"))
-
-
-def _edition(about: dict[str, Any]) -> int:
-    edition = about.get("edition", 1)
-    if not is_count(edition):
-        raise ValueError(f"edition {edition!r} is no number")
-    return int(edition)
-
-
-def _delete(paths: Iterable[Path]) -> None:
-    for path in paths:
-        with suppress(OSError):  # Windows keeps what is mapped; the next save tries again
-            path.unlink(missing_ok=True)
+    return write(folder / FILE, MODEL, about, arrays)
 
 
 def _split(attributes: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -232,46 +159,57 @@ def load(folder: Path | str, *, mmap: bool = True) -> Hasher:
         If the folder holds no model, one of a newer format, or damaged files.
     """
     folder = Path(folder)
+    path = folder / FILE
     while True:
-        edition = _edition_in(folder)
+        before = _text(path)
         try:
-            return _load(folder, mmap)
-        except CollectionError:
-            if _edition_in(folder) == edition:  # else a new model took the place of the one being read
-                raise
+            return build(_read(folder, mmap), folder)
+        except DamagedError as error:
+            if _text(path) == before:  # else a new model took the place of the one being read
+                reason = f"{type(error).__name__}: {error.problem}"
+                raise DamagedError(
+                    f"{folder} holds no model that can be read ({reason})", "fit it again"
+                ) from None
 
 
-def _load(folder: Path, mmap: bool) -> Hasher:
+def _text(path: Path) -> bytes | None:
     try:
-        about = _about(folder)
-        if about["format"] > FORMAT:
-            raise CollectionError(f"{folder} holds a model of format {about['format']}", "update nphash")
-        hasher = _create(about["method"], about["params"])
-        edition = _edition(about)
-        arrays = {
-            name: _array(folder / _file_name(name, edition), name, entry, mmap)
-            for name, entry in about["arrays"].items()
-        }
-        learned = about["learned"].items()
-        if not all(_is_learned(name.partition(".")[0]) for name in [*about["learned"], *arrays]):
-            raise ValueError("it sets something that no fit learns")
-        if "n_features_in_" not in about["learned"]:
-            raise ValueError("the number of words is missing")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError) as error:
-        if isinstance(error, CollectionError):
-            raise
-        if isinstance(error, FileNotFoundError) and error.filename == str(folder / MODEL):
-            raise CollectionError(
-                f"{folder} holds no model: it has no {MODEL}",
-                "give a folder that save() wrote, or fit it again",
-            ) from None
-        reason = f"{type(error).__name__}: {error}"
+        return read_whole(path)
+    except OSError:  # told when it is read
+        return None
+
+
+def _read(folder: Path, mmap: bool) -> Saved:
+    """Return what `save` wrote, from which `build` makes a hasher."""
+    saved = read(folder / FILE, MODEL, mmap=mmap)
+    if saved is None:
         raise CollectionError(
-            f"{folder} holds no model that can be read ({reason})", "fit it again"
-        ) from None
-    for name, value in learned:
+            f"{folder} holds no model: it has no {FILE}", "give a folder that save() wrote, or fit it again"
+        )
+    return saved
+
+
+def build(saved: Saved, folder: Path) -> Hasher:
+    """Return the hasher that was saved.
+
+    Raises
+    ------
+    DamagedError
+        If it makes no sense.
+    """
+    saved.check()
+    learned = saved.about.get("learned", {})
+    try:
+        hasher = _create(saved.about["method"], saved.about["params"])
+        if not all(_is_learned(name.partition(".")[0]) for name in [*learned, *saved.arrays]):
+            raise ValueError("it sets something that no fit learns")
+        if "n_features_in_" not in learned:
+            raise ValueError("the number of words is missing")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DamagedError(f"the model in {folder} is damaged: {error}", "fit it again") from None
+    for name, value in learned.items():
         setattr(hasher, name, value)
-    for name, array in arrays.items():
+    for name, array in saved.arrays.items():
         attribute, _, key = name.partition(".")
         if key:
             vars(hasher).setdefault(attribute, {})[key] = array
@@ -282,14 +220,3 @@ def _load(folder: Path, mmap: bool) -> Hasher:
 
 def _is_learned(name: str) -> bool:
     return name.isidentifier() and name.endswith("_") and not name.startswith("_")
-
-
-def _array(path: Path, name: str, entry: dict[str, Any], mmap: bool) -> Any:
-    if not name.replace(".", "").replace("_", "").isalnum():
-        raise ValueError(f"{name!r} is no name of an array")
-    array = np.load(path, mmap_mode="r" if mmap else None, allow_pickle=False)
-    if list(array.shape) != list(entry["shape"]) or str(array.dtype) != entry["dtype"]:
-        raise ValueError(
-            f"{path.name} is {array.dtype} {array.shape}, not {entry['dtype']} {tuple(entry['shape'])}"
-        )
-    return array

@@ -6,13 +6,13 @@ Y (n x L) and tag vectors U (C x L) that minimise
     sum_ij c_ij (T_ij - y_i u_j)^2 + alpha |U|^2 + gamma |Y - Theta|^2,
 
 c_ij = 1 where document i has tag j, and the smaller `absent` where it has not: a missing tag says less.
-By turns, each is the solution of small linear systems, L equations for each document or tag:
+Alternately, each is the solution of small linear systems, L equations for each document or tag:
 
     y_i = (U^T C_i U + gamma I)^-1 (U^T C_i t_i + gamma theta_i),
     u_j = (Y^T C_j Y + alpha I)^-1  Y^T C_j t_j.
 
 Rotating Y changes nothing above but what its signs keep, so it is rotated as in iterative quantisation,
-and cut at the medians. New documents get codes by ridge regression of the rotated Y on the words.
+and thresholded at the medians. New documents get codes by ridge regression of the rotated Y on the words.
 
 Topics are those of latent semantic indexing (the paper takes LDA): coordinates scaled to length one.
 
@@ -21,117 +21,47 @@ Shapes: n documents, V words, C tags, L bits.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import scipy.sparse
+from scipy.sparse import csr_matrix
 
 from nphash.core.arguments import check_positive, is_count
 from nphash.core.threads import count_threads, single_threaded_blas
-from nphash.core.typing import Array
+from nphash.core.typing import Array, RandomState
 from nphash.errors import InputError
 from nphash.hashers.inputs import seed_from
 from nphash.hashers.itq import rotation
-from nphash.hashers.neighbours.lsi import fit_lsi, normalise_rows, project
-from nphash.hashers.parts.linear import LinearHasher
+from nphash.hashers.neighbours.lsi import fit_lsi
+from nphash.hashers.parts.linear import LinearHasher, project, ridge
 from nphash.hashers.parts.networks import targets
+from nphash.nn.ops import normalise_rows
 
-__all__ = ["SHTTM", "ridge", "tag_step", "tags_objective"]
-
-
-def tags_objective(
-    Y: Array, U: Array, T: Any, Theta: Array, absent: float, alpha: float, gamma: float
-) -> float:
-    """Return what is minimised: weighted squared errors of tags, and distance from the topics.
-
-    Examples
-    --------
-    >>> tags_objective(np.ones((1, 1)), np.ones((1, 1)), np.zeros((1, 1)), np.zeros((1, 1)), 0.1, 2.0, 3.0)
-    5.1
-    """
-    T = np.asarray(T, dtype=np.float64)
-    weights = np.where(T > 0, 1.0, absent)  # (n, C)
-    errors = (weights * (T - Y @ U.T) ** 2).sum()
-    return float(errors + alpha * (U**2).sum() + gamma * ((Y - Theta) ** 2).sum())
+__all__ = ["SHTTM", "tag_step"]
 
 
-def tag_step(T: Any, U: Array, anchor: Array, absent: float, pull: float) -> Array:
+def tag_step(T: csr_matrix, U: Array, anchor: Array, absent: float, pull: float) -> Array:
     """Return the rows y_i that minimise sum_j c_ij (T_ij - y_i u_j)^2 + pull |y_i - anchor_i|^2.
 
-    Parameters
-    ----------
-    T
-        Tags, boolean CSR (rows, C). The step for U takes the transpose.
-    U
-        Vectors of the columns, (C, L).
-    anchor
-        Where rows are pulled, (rows, L).
-    absent, pull
-        Weight of a tag a row has not, and of the distance from the anchor.
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape (rows, L).
+    ``T`` are tags, boolean CSR (rows, C), ``U`` (C, L) and ``anchor`` (rows, L); ``absent`` is the weight of
+    a tag that a row has not. The step for U takes the transpose of T.
 
     Examples
     --------
-    >>> T = scipy.sparse.csr_matrix([[1, 0]])
+    >>> T = csr_matrix([[1, 0]])
     >>> tag_step(T, np.array([[1.0], [1.0]]), np.zeros((1, 1)), absent=0.5, pull=0.5)
     array([[0.5]])
     """
     common = absent * (U.T @ U) + pull * np.eye(U.shape[1])  # (L, L) what all rows share
     rows = np.empty_like(anchor)
     right = T @ U + pull * anchor  # (rows, L), for a tag's weight is 1
-    alike: dict[bytes, list[int]] = {}  # rows with the same tags have the same equations
+    same: dict[bytes, list[int]] = {}  # rows with the same tags have the same equations
     for i in range(T.shape[0]):
-        alike.setdefault(T.indices[T.indptr[i] : T.indptr[i + 1]].tobytes(), []).append(i)
-    for members in alike.values():
+        same.setdefault(T.indices[T.indptr[i] : T.indptr[i + 1]].tobytes(), []).append(i)
+    for members in same.values():
         first = members[0]
         own = U[T.indices[T.indptr[first] : T.indptr[first + 1]]]  # (tags of the row, L)
         left = common + (1 - absent) * (own.T @ own)
         rows[members] = np.linalg.solve(left, right[members].T).T
     return rows
-
-
-def ridge(X: Any, Y: Array, penalty: float, threads: int | None = None, iterations: int = 200) -> Array:
-    """Return W that minimises |X W - Y|^2 + penalty |W|^2, by conjugate gradients on all columns at once.
-
-    Parameters
-    ----------
-    X
-        CSR (n, V).
-    Y
-        (n, L).
-    penalty
-        Positive.
-
-    Returns
-    -------
-    numpy.ndarray
-        float64, shape (V, L).
-
-    Examples
-    --------
-    >>> ridge(scipy.sparse.csr_matrix(np.eye(2)), np.array([[2.0], [4.0]]), penalty=1.0).ravel()
-    array([1., 2.])
-    """
-    count = count_threads(threads)
-    transposed = X.T.tocsr()
-    W = np.zeros((X.shape[1], Y.shape[1]))
-    residual = project(transposed, np.ascontiguousarray(Y, dtype=np.float64), count)  # (V, L)
-    direction, squared = residual.copy(), (residual**2).sum(axis=0)  # (L,)
-    enough = 1e-10 * np.maximum(squared, 1e-300)
-    for _ in range(iterations):
-        if (squared <= enough).all():
-            break
-        product = project(transposed, project(X, direction, count), count) + penalty * direction
-        step = np.where(squared > enough, squared / np.maximum((direction * product).sum(axis=0), 1e-300), 0)
-        W += step * direction
-        residual -= step * product
-        before, squared = squared, (residual**2).sum(axis=0)
-        direction = residual + squared / np.maximum(before, 1e-300) * direction
-    return W
 
 
 class SHTTM(LinearHasher):
@@ -150,7 +80,7 @@ class SHTTM(LinearHasher):
     penalty
         Ridge penalty of the map from words to codes.
     iterations
-        Turns of codes and tag vectors.
+        How often codes and tag vectors are solved for.
     random_state
         None, a number, a NumPy Generator or RandomState.
     threads
@@ -187,7 +117,7 @@ class SHTTM(LinearHasher):
         gamma: float = 0.1,
         penalty: float = 1.0,
         iterations: int = 10,
-        random_state: Any = None,
+        random_state: RandomState = None,
         threads: int | None = None,
     ) -> None:
         self.n_bits = n_bits
@@ -199,7 +129,7 @@ class SHTTM(LinearHasher):
         self.random_state = random_state
         self.threads = threads
 
-    def _fit(self, X: Any, y: Any, **options: Any) -> None:
+    def _fit(self, X: csr_matrix, y: csr_matrix | Array, **options: object) -> None:
         self._check()
         seed = seed_from(self.random_state)
         T = _indicator(*targets(y))  # (n, C)
@@ -210,7 +140,8 @@ class SHTTM(LinearHasher):
             Y = self._codes(T, Theta)
             Y -= Y.mean(axis=0)
             Y = Y @ rotation(Y, self.n_bits, 50, seed)
-            self.components_ = ridge(X, Y, self.penalty, self.threads).astype(np.float32)
+            W = ridge(X.astype(np.float64), Y, self.penalty, self.threads, tolerance=1e-5, most_steps=200)
+            self.components_ = W.astype(np.float32)
         codes = project(X, self.components_, count_threads(self.threads))  # (n, L)
         self.thresholds_ = np.median(codes, axis=0).astype(np.float32)
 
@@ -220,7 +151,7 @@ class SHTTM(LinearHasher):
         if not is_count(self.iterations):
             raise InputError(f"iterations is {self.iterations!r}", "give 1 or more; 10 are usual")
 
-    def _codes(self, T: Any, Theta: Array) -> Array:
+    def _codes(self, T: csr_matrix, Theta: Array) -> Array:
         """Return the relaxed codes Y, starting from the topics."""
         transposed = T.T.tocsr()
         Y = Theta
@@ -230,9 +161,9 @@ class SHTTM(LinearHasher):
         return Y
 
 
-def _indicator(labels: Any, count: int) -> Any:
+def _indicator(labels: csr_matrix | Array, count: int) -> csr_matrix:
     """Return labels as float CSR (n, C), whether they were classes or an indicator."""
-    if labels.ndim == 2:
-        return scipy.sparse.csr_matrix(labels, dtype=np.float64)
+    if not isinstance(labels, np.ndarray):
+        return csr_matrix(labels, dtype=np.float64)
     n = len(labels)
-    return scipy.sparse.csr_matrix((np.ones(n), (np.arange(n), labels)), shape=(n, count))
+    return csr_matrix((np.ones(n), (np.arange(n), labels)), shape=(n, count))

@@ -12,33 +12,24 @@ same direction cross zero without carrying it on: that is why more bits can be w
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+from scipy.sparse import csr_matrix
 
 from nphash.core.threads import count_threads
-from nphash.core.typing import Array
+from nphash.core.typing import CSR, Array, RandomState
 from nphash.hashers.base import Hasher
 from nphash.hashers.inputs import seed_from
-from nphash.hashers.neighbours.lsi import fit_lsi, project
+from nphash.hashers.neighbours.lsi import fit_lsi
+from nphash.hashers.parts.linear import project
 
 __all__ = ["SpectralHashing", "modes"]
 
 
 def modes(ranges: Array, n_bits: int) -> tuple[Array, Array]:
-    """Return the direction and the number of half waves of the smoothest functions on a box.
+    """Return directions (L,) and numbers of half waves (L,) of the smoothest functions on a box.
 
-    Parameters
-    ----------
-    ranges
-        r, the lengths of the box's edges, shape (d,), all positive.
-    n_bits
-        L.
-
-    Returns
-    -------
-    tuple
-        Directions (L,) and half waves k (L,), by rising k / r, then rising direction.
+    ``ranges`` are the lengths r of the box's edges, (d,), all positive. Functions come by rising k / r, then
+    rising direction.
 
     Examples
     --------
@@ -86,12 +77,14 @@ class SpectralHashing(Hasher):
     (60, 8)
     """
 
-    def __init__(self, n_bits: int = 32, *, random_state: Any = None, threads: int | None = None) -> None:
+    def __init__(
+        self, n_bits: int = 32, *, random_state: RandomState = None, threads: int | None = None
+    ) -> None:
         self.n_bits = n_bits
         self.random_state = random_state
         self.threads = threads
 
-    def _fit(self, X: Any, y: Any, **options: Any) -> None:
+    def _fit(self, X: csr_matrix, y: object, **options: object) -> None:
         seed = seed_from(self.random_state)
         # Coordinates keep the mean in: it moves all of a direction's coordinates, and the box with them.
         self.components_ = fit_lsi(X, self.n_bits, seed, centred=True).components  # (V, d)
@@ -100,7 +93,7 @@ class SpectralHashing(Hasher):
         self.ranges_ = coordinates.max(axis=0) - self.lowest_
         self.directions_, self.waves_ = modes(self.ranges_, self.n_bits)
 
-    def _decision(self, X: Any) -> Array:
+    def _decision(self, X: CSR) -> Array:
         coordinates = project(X, self.components_, count_threads(self.threads))  # (n, d)
         share = (coordinates - self.lowest_) / self.ranges_  # (n, d) of the box, 0 to 1 in training
         phi: Array = np.cos(np.pi * self.waves_ * share[:, self.directions_])  # (n, L)

@@ -32,6 +32,7 @@ __all__ = [
     "gaussian_sample",
     "log_softmax",
     "normal_noise",
+    "normalise_rows",
     "relu",
     "scale_rows",
     "sigmoid",
@@ -294,3 +295,17 @@ def gaussian_sample(mu: Array, log_variance: Array, noise: Array) -> tuple[Array
     """
     spread = np.exp(log_variance / 2) * noise
     return mu + spread, lambda dy: (dy, dy * spread / 2)
+
+
+def normalise_rows(rows: Array) -> Array:
+    """Return rows of length one; rows of zeros stay zero. For constants: it has no backward pass.
+
+    Examples
+    --------
+    >>> normalise_rows(np.array([[3.0, 4.0], [0.0, 0.0]]))
+    array([[0.6, 0.8],
+           [0. , 0. ]])
+    """
+    norms = np.sqrt(np.einsum("ij,ij->i", rows, rows))[:, None]  # (n, 1)
+    normalised: Array = np.divide(rows, norms, out=np.zeros_like(rows), where=norms > 0)
+    return normalised

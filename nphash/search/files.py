@@ -13,7 +13,6 @@ new file is written beside the old one and takes its place only when it is compl
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import zlib
@@ -24,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nphash._version import __version__
-from nphash.core.disk import flush_folder
+from nphash.core.disk import replacing
 from nphash.errors import CollectionError
 
 __all__ = ["FORMAT", "read", "write"]
@@ -46,22 +45,14 @@ def write(path: str | os.PathLike[str], facts: dict[str, Any], arrays: dict[str,
         If the file cannot be written; what was there before is still there.
     """
     target = Path(path)
-    partial = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
-        with partial.open("wb") as file:
+        with replacing(target) as file:
             _write_all(file, facts, arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(target)
-        flush_folder(target.parent)
     except OSError as error:
         raise CollectionError(
             f"{target} cannot be written ({error.strerror or error})",
             "the old state is kept; free space or choose another place",
         ) from error
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
 
 
 def _write_all(file: IO[bytes], facts: dict[str, Any], arrays: dict[str, Parts]) -> None:

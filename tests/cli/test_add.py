@@ -1,6 +1,7 @@
 import threading
 
 import pytest
+import scipy.sparse
 
 from helpers.collecting import contents, documents, fails, files, fresh, jsonl, run, write_jsonl
 from nphash.collection import Collection
@@ -137,3 +138,34 @@ def test_writers_at_once_can_wait_for_each_other(path):
     assert {d.id for d in contents(path)[0][30:]} == {f"n{number}" for number in range(6)}
     assert run("add", path, "-", "--wait", "1", stdin="gold\n").code == 0
     assert run("remove", path, "d1", "--compact", "--wait", "1").code == 0
+
+
+def test_later_documents_are_read_as_the_first_ones_were(tmp_path):
+    def write(name, text):
+        (tmp_path / name).write_text(text, encoding="latin-1")
+        return tmp_path / name
+
+    first = write("a.jsonl", '{"body": "wheat caf\xe9"}\n{"body": "gold caf\xe9"}\n')
+    how = ["--text-field", "body", "--encoding", "latin-1"]
+    assert run("fit", first, "--method", "sign", "-o", tmp_path / "c", *how).code == 0
+    later = write("b.jsonl", '{"body": "wheat caf\xe9"}\n')
+    assert run("add", tmp_path / "c", later).code == 0
+    assert "caf\xe9" in run("search", tmp_path / "c", "caf\xe9", "--format", "jsonl").out
+    assert run("encode", tmp_path / "c", later).code == 0
+    failed = run("add", tmp_path / "c", later, "--encoding", "utf-8", "--id-prefix", "x")
+    assert failed.code == 1 and "is not utf-8" in failed.err
+
+
+def test_columns_keep_their_numbers_and_their_width(tmp_path):
+    (tmp_path / "a.svm").write_text("1 0:1 1:2\n1 1:1 2:1 3:4\n", encoding="utf-8")
+    (tmp_path / "b.svm").write_text("1 1:2\n", encoding="utf-8")
+    (tmp_path / "wide.svm").write_text("1 1:2 4:1\n", encoding="utf-8")
+    assert run("fit", tmp_path / "a.svm", "--method", "sign", "-o", tmp_path / "c").code == 0
+    auto = run("encode", tmp_path / "c", tmp_path / "b.svm").out
+    assert auto == run("encode", tmp_path / "c", tmp_path / "b.svm", "--index-base", "0").out
+    assert auto != run("encode", tmp_path / "c", tmp_path / "b.svm", "--index-base", "1").out
+    failed = run("add", tmp_path / "c", tmp_path / "wide.svm")
+    assert failed.code == 1 and "the last of 4 columns is 3" in failed.err
+    scipy.sparse.save_npz(tmp_path / "d.npz", scipy.sparse.csr_matrix([[0.0, 1.0, 2.0]]))
+    failed = run("add", tmp_path / "c", tmp_path / "d.npz")
+    assert failed.code == 1 and "the matrix has 3 columns, but the collection was made of 4" in failed.err

@@ -11,7 +11,8 @@ import scipy.io
 import scipy.sparse
 
 from helpers.collecting import contents, damage, documents, fails, files, fresh, run, write_jsonl
-from nphash.collection.manifest import MANIFEST, _checksum, read_manifest
+from nphash.collection.manifest import MANIFEST, read_manifest
+from nphash.core.checksums import seal
 
 FIT = ["--method", "sign", "--bits", "16"]
 
@@ -191,8 +192,7 @@ def test_a_manifest_that_points_elsewhere(using, tmp_path):
     body["vectorizer"] = "../corpus.jsonl"
     body["files"]["../corpus.jsonl"] = {"size": 1, "sha256": ""}
     body.pop("checksum")
-    body["checksum"] = _checksum(body)
-    (path / MANIFEST).write_text(json.dumps(body), encoding="utf-8")
+    (path / MANIFEST).write_text(seal(body), encoding="utf-8")
     using(path, ["not inside the collection"])
 
 

@@ -265,12 +265,13 @@ def test_resume_without_a_checkpoint_starts_from_the_beginning(corpus, tmp_path)
     assert result.code == 0 and "there is no checkpoint" in result.err
 
 
-def test_a_folder_in_the_way_of_the_checkpoint_stays(corpus, tmp_path):
+@pytest.mark.parametrize("name", ["mine.txt", "mine.npz", "weights.new"])
+def test_a_folder_in_the_way_of_the_checkpoint_stays(corpus, tmp_path, name):
     kept = tmp_path / "c.checkpoint"
     kept.mkdir()
-    (kept / "mine.txt").write_text("x", encoding="utf-8")
+    (kept / name).write_text("x", encoding="utf-8")
     fails(1, "fit", corpus, "-o", tmp_path / "c", "--force", says="in the way")
-    assert (kept / "mine.txt").exists()
+    assert (kept / name).exists()
 
 
 @pytest.mark.slow
@@ -352,3 +353,40 @@ def test_a_fit_may_run_in_any_thread(corpus, tmp_path):
     thread.start()
     thread.join(60)
     assert results == [0]
+
+
+def test_output_inside_the_input_is_no_input(tmp_path):
+    for number in range(6):
+        (tmp_path / f"{number}.txt").write_text(f"wheat ships gold {number}", encoding="utf-8")
+    output = tmp_path / "index.hash"
+    for force in ([], ["--force"]):
+        done = run("fit", tmp_path, "-o", output, "--method", "sign", *force)
+        assert done.code == 0 and "skipped 1 collection: index.hash" in done.err
+    assert run("add", output, tmp_path, "--if-exists", "skip").code == 0
+    with Collection.open(output) as collection:
+        assert [document.id for document in collection.documents] == [f"{number}.txt" for number in range(6)]
+
+
+@pytest.mark.parametrize("again", ["d", "c"])
+def test_a_collection_is_fitted_anew_from_what_it_holds(tmp_path, again):
+    source = write_jsonl(tmp_path / "a.jsonl", documents(20))
+    assert run("fit", source, "-o", tmp_path / "c", "--method", "sign").code == 0
+    done = run("fit", tmp_path / "c", "-o", tmp_path / again, "--method", "sign", "--bits", 24, "--force")
+    assert done.code == 0, done.err
+    with Collection.open(tmp_path / again) as collection:
+        assert list(collection.documents) == documents(20)
+        assert collection.n_bits == 24
+    assert run("encode", tmp_path / again, tmp_path / "c").out.count("\n") == 20
+    failed = run("fit", tmp_path / "c", "-o", tmp_path / "e", "--text-field", "body")
+    assert failed.code == 2 and "--text-field is not for a collection" in failed.err
+
+
+def test_a_collection_of_a_matrix_holds_no_texts_to_fit(tmp_path):
+    (tmp_path / "a.svm").write_text("1 1:1 2:2\n1 2:1 3:4\n", encoding="utf-8")
+    assert run("fit", tmp_path / "a.svm", "-o", tmp_path / "c", "--method", "sign").code == 0
+    failed = run("fit", tmp_path / "c", "-o", tmp_path / "d", "--method", "sign")
+    assert (
+        failed.code == 1
+        and "was made of a matrix and holds no texts: give the matrix"
+        in failed.err.replace("\n  hint: ", ": ")
+    )

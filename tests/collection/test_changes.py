@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from functools import partial
 
 import pytest
@@ -24,8 +25,9 @@ from helpers.collecting import (
     is_change,
 )
 from nphash.collection import Collection
-from nphash.collection.changes import Change, changing, check_target, creating, is_leftover, tidy
+from nphash.collection.changes import Change, _sweep, changing, check_target, creating, is_leftover
 from nphash.collection.creating import CreateSettings
+from nphash.collection.files import write_lock
 from nphash.collection.manifest import MANIFEST, read_manifest
 from nphash.errors import CollectionError, CorpusError, InputError
 
@@ -207,7 +209,7 @@ def test_an_error_discards_the_new_files(tmp_path):
 
 def test_ctrl_c_right_after_the_swap_keeps_the_new_state(tmp_path, monkeypatch):
     path = fresh(tmp_path)
-    monkeypatch.setattr("nphash.collection.changes.tidy", _interrupt_once())
+    monkeypatch.setattr("nphash.collection.changes._sweep", _interrupt_once())
     with pytest.raises(KeyboardInterrupt):
         Collection.open(path).remove(["d1"])
     monkeypatch.undo()
@@ -217,11 +219,11 @@ def test_ctrl_c_right_after_the_swap_keeps_the_new_state(tmp_path, monkeypatch):
 def _interrupt_once():
     calls = []
 
-    def sweep(folder, manifest):
+    def sweep(folder, names, journal):
         calls.append(1)
         if len(calls) == 2:  # the first call is before the change
             raise KeyboardInterrupt
-        tidy(folder, manifest)
+        _sweep(folder, names, journal)
 
     return sweep
 
@@ -251,12 +253,17 @@ def test_a_scratch_folder_is_gone_after_its_block_and_never_in_the_way(tmp_path)
         path.mkdir()
         raise ValueError
     assert not path.exists() and change.new == []
-    for name in ("shards-000003", "shards-000003.counts"):  # as kill -9 leaves them
+    names = ["shards-000003", "shards-000003.counts"]
+    with write_lock(tmp_path) as journal:
+        journal.write(names)
+    for name in names:  # as kill -9 leaves them
         (tmp_path / name).mkdir()
         (tmp_path / name / "0.data.npy").touch()
     assert is_leftover(tmp_path)
-    tidy(tmp_path, None)
-    assert not list(tmp_path.iterdir())
+    with creating(tmp_path, force=False):
+        assert [path.name for path in tmp_path.iterdir()] == ["lock"]
+    (tmp_path / "shards-000003").mkdir()  # another's: nothing of ours has noted it
+    assert not is_leftover(tmp_path)
 
 
 def test_targets_that_must_not_be_written_to(tmp_path):
@@ -298,10 +305,10 @@ def test_a_failure_takes_a_new_directory_away_again(tmp_path):
 def test_tidying_leaves_other_files_alone(tmp_path):
     path = fresh(tmp_path)
     (path / "notes.txt").write_text("mine", encoding="utf-8")
-    (path / "codes-000099.npy").write_bytes(b"left over")
+    (path / "codes-000099.npy").write_bytes(b"exported by somebody")
     Collection.open(path).remove(["d1"])
     assert (path / "notes.txt").exists()
-    assert not (path / "codes-000099.npy").exists()
+    assert (path / "codes-000099.npy").read_bytes() == b"exported by somebody"
 
 
 @pytest.mark.parametrize(
@@ -349,3 +356,141 @@ def test_readers_are_never_disturbed(tmp_path):
             sizes.append(len(reader))
     assert sizes and all(30 <= size <= 44 for size in sizes)
     assert len(contents(path)[0]) == 42
+
+
+# ---------------------------------------------------------------------- whose file is it
+
+
+FOREIGN = ["model-100000/weights.bin", "model-000002/weights.bin", "codes-000777.npy", "codes-000002.npy"]
+FOREIGN += [
+    "photo-1706700000000.jpg",
+    ".nfs000000000123456700000001",
+    "documents-000003.sqlite",
+    "manifest.json.old",
+]
+FOREIGN += ["shards-000001/a.npy", "vectorizer-000009.json", "manifest-000002.json", "removed-000002.npy"]
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_foreign_files_survive_everything_and_hinder_nothing(tmp_path, name):
+    path = fresh(tmp_path)
+    (path / name).parent.mkdir(exist_ok=True)
+    (path / name).write_text("precious", encoding="utf-8")
+    for action in ACTIONS:
+        action(path)
+        assert (path / name).read_text(encoding="utf-8") == "precious", action
+        assert Collection.open(path).verify() == []
+        shutil.copytree(fresh(tmp_path, name=f"t-{action.__name__}"), path, dirs_exist_ok=True)
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+@pytest.mark.parametrize("force", [False, True])
+def test_a_folder_with_foreign_files_is_refused_and_left_as_it_is(tmp_path, name, force):
+    path = tmp_path / "c"
+    (path / name).parent.mkdir(parents=True)
+    (path / name).write_text("precious", encoding="utf-8")
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(CollectionError, match="exists and is not a collection"):
+        Collection.create(path, SignHash(16), NEW, CreateSettings(force=force))
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_an_unreadable_manifest_of_somebody_else_is_not_replaced(tmp_path):
+    (tmp_path / MANIFEST).write_text("# a manifest of another kind", encoding="utf-8")
+    with pytest.raises(CollectionError):
+        Collection.create(tmp_path, SignHash(16), NEW, CreateSettings(force=True))
+    assert [path.name for path in tmp_path.iterdir()] == [MANIFEST]
+
+
+@pytest.mark.parametrize("name", ["manifest.json.new", "lock", "codes-000002.npy", "manifest-000002.json"])
+def test_links_of_a_stranger_lead_nowhere(tmp_path, name):
+    (tmp_path / "bashrc").write_text("mine", encoding="utf-8")
+    for target in (tmp_path / "bashrc", tmp_path / "made"):
+        path = fresh(tmp_path, name=f"to-{target.name}")
+        (path / name).unlink(missing_ok=True)
+        (path / name).symlink_to(target)
+        for action in ACTIONS:
+            with suppress(CollectionError):
+                action(path)
+    assert (tmp_path / "bashrc").read_text(encoding="utf-8") == "mine"
+    assert not (tmp_path / "made").exists()
+
+
+def test_a_second_first_fit_leaves_the_work_of_the_first(tmp_path):
+    path = tmp_path / "c"
+    with creating(path, force=False) as change:
+        change.path("codes", ".npy").write_bytes(b"half")
+        with pytest.raises(CollectionError, match="another process"), creating(path, force=False):
+            pass
+        assert (path / "codes-000001.npy").exists()
+
+
+@posix
+def test_what_killed_fits_leave_does_not_pile_up(tmp_path):
+    path = fresh(tmp_path)
+    for instant in (8, 12, 16, 20, 24):
+        in_child(partial(replace, path), die_at(instant))
+    with pytest.raises(KeyError), creating(path, force=True):
+        assert {p.name.split("-")[0] for p in path.iterdir()} <= {
+            "codes",
+            "documents",
+            "vectorizer",
+            "model",
+            "lock",
+            MANIFEST,
+        }
+        assert len(list(path.iterdir())) == 6
+        raise KeyError
+
+
+@pytest.mark.parametrize("damage", [b"{", b"", None])
+def test_the_manifest_before_an_interrupted_change_is_taken_where_the_new_one_is_damaged(
+    tmp_path, monkeypatch, damage, caplog
+):
+    path = fresh(tmp_path)
+    old = contents(path)
+    monkeypatch.setattr("nphash.collection.changes._sweep", lambda *args: None)  # as killed before tidying
+    Collection.open(path).remove(["d1"])
+    monkeypatch.undo()
+    assert len(contents(path)[0]) == 29
+    if damage is None:
+        (path / MANIFEST).unlink()
+    else:
+        (path / MANIFEST).write_bytes(damage)
+    assert contents(path) == old
+    if damage is not None:
+        assert "the state before it is used" in caplog.text
+    Collection.open(path).remove(["d2"])
+    assert len(contents(path)[0]) == 29
+    used = {name.split("/")[0] for name in read_manifest(path).named_files()}
+    assert {p.name for p in path.iterdir()} == used | {MANIFEST, "lock"}
+
+
+def test_what_was_done_is_not_told_as_an_error(tmp_path, monkeypatch, caplog):
+    path = fresh(tmp_path)
+
+    def broken(*args):
+        if calls:
+            raise OSError(errno.EIO, "Input/output error")
+        calls.append(_sweep(*args))
+
+    calls = []
+    monkeypatch.setattr("nphash.collection.changes._sweep", broken)
+    collection = Collection.open(path)
+    assert collection.add(NEW).added == 5 and len(collection) == 35
+    assert "the change is made" in caplog.text
+    monkeypatch.undo()
+    assert len(contents(path)[0]) == 35
+
+
+@posix
+def test_a_forked_child_that_ends_in_a_change_takes_nothing_away(tmp_path):
+    path = fresh(tmp_path)
+    with changing(path) as (change, _):
+        change.path("codes", ".npy").write_bytes(b"half")
+        child = os.fork()
+        if child == 0:
+            change.discard()
+            os._exit(0)
+        os.waitpid(child, 0)
+        assert (path / "codes-000002.npy").exists()

@@ -344,13 +344,13 @@ def test_a_closed_collection_says_so_whatever_is_asked(tmp_path, used):
 
 
 def test_loading_is_lazy(tmp_path, monkeypatch):
-    """What is not asked for is not read: info needs no model."""
+    """No model is made of what was read before it is asked for: info needs none."""
     path = fresh(tmp_path)
 
     def never(*arguments, **options):
         raise AssertionError("loaded the model")
 
-    monkeypatch.setattr("nphash.hashers.persistence.load", never)
+    monkeypatch.setattr("nphash.hashers.persistence.build", never)
     with Collection.open(path) as collection:
         assert len(collection.codes) == 30 and len(collection.index) == 30
         assert len(list(collection.documents)) == 30

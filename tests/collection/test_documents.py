@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from helpers.collecting import documents
 from nphash.collection.documents import DocumentFile, DocumentWriter, checked
 from nphash.corpus import Document
-from nphash.errors import CollectionError, InputError
+from nphash.errors import CollectionError, DamagedError, InputError
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 some = st.lists(st.builds(Document, texts, texts, st.lists(texts, max_size=3).map(tuple), texts), max_size=8)
@@ -44,8 +44,10 @@ def test_more_rows_than_one_statement_takes(tmp_path):
 
 
 def test_lone_surrogates_are_replaced(tmp_path):
-    file = DocumentFile(write(tmp_path / "d.sqlite", [Document("a\ud800", "b\udfff", ("c\ud800",), "")]))
-    assert file.read([0])[0].text == "b?"
+    file = DocumentFile(
+        write(tmp_path / "d.sqlite", [Document("a\ud800", "b\udfff", ("c\ud800",), "d\ud800")])
+    )
+    assert (file.read([0])[0].text, file.read([0])[0].split) == ("b?", "d?")
     assert file.rows_of(["a\ud800"]) == {"a\ud800": 0}
 
 
@@ -91,7 +93,7 @@ def test_missing_rows_files_and_garbage(tmp_path):
     path = write(tmp_path / "d.sqlite", documents(3))
     with pytest.raises(CollectionError, match="row 7 is missing"):
         DocumentFile(path).read([0, 7])
-    with pytest.raises(CollectionError, match="damaged"):
+    with pytest.raises(DamagedError, match=r"no\.sqlite is missing"):
         DocumentFile(tmp_path / "no.sqlite")
     (tmp_path / "bad.sqlite").write_bytes(b"SQLite format 3\0" + b"x" * 5000)
     with pytest.raises(CollectionError, match="damaged"):

@@ -50,7 +50,7 @@ def test_likeness_is_with_the_first_of_the_group(collection, monkeypatch):
     monkeypatch.setattr(grouping, "AT_ONCE", 4)
     groups, calls = code_groups(collection, 3), []
     like = likeness(collection, groups, lambda *now: calls.append(now))
-    at, searcher = 0, collection._searcher
+    at, searcher = 0, collection.state.searcher
     for group in groups:
         texts = texts_of(collection, group)
         mine = slice(at, at + len(group))
@@ -67,7 +67,7 @@ def test_likeness_is_with_the_first_of_the_group(collection, monkeypatch):
 def test_parts_of_groups_are_what_like_texts_connect(collection, monkeypatch, at_once, least):
     monkeypatch.setattr(grouping, "AT_ONCE", at_once)
     monkeypatch.setattr(grouping, "PAIRS_AT_ONCE", 8 * at_once)
-    groups, reranker = code_groups(collection, 2), collection._searcher.reranker
+    groups, reranker = code_groups(collection, 2), collection.state.searcher.reranker
     pairs = []
     for group in groups:
         texts = texts_of(collection, group)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from helpers.collecting import fresh
 from nphash.collection import manifest as m
 from nphash.collection.files import FileRecord
+from nphash.core.checksums import seal
 from nphash.errors import CollectionError
 
 ENTRY = FileRecord(3, "0" * 64)
@@ -39,8 +40,7 @@ def rewritten(tmp_path, **changes):
     body = json.loads(path.read_text(encoding="utf-8"))
     body.update(changes)
     body.pop("checksum")
-    body["checksum"] = m._checksum(body)
-    path.write_text(json.dumps(body), encoding="utf-8")
+    path.write_text(seal(body), encoding="utf-8")
 
 
 def test_what_is_written_is_read(tmp_path):
@@ -77,7 +77,7 @@ def test_other_manifests_are_refused(tmp_path, text):
 
 def test_a_newer_format_asks_for_an_upgrade(tmp_path):
     rewritten(tmp_path, format_version=m.FORMAT_VERSION + 1, nphash_version="9.0", surprise=[1])
-    with pytest.raises(CollectionError, match=r"written by nphash 9\.0 in format 2") as caught:
+    with pytest.raises(CollectionError, match=r"written by nphash 9\.0 in format 3") as caught:
         m.read_manifest(tmp_path)
     assert "pip install -U nphash" in caught.value.hint
 

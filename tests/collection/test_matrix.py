@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import scipy.sparse
@@ -7,6 +9,7 @@ from hypothesis.extra import numpy as hnp
 
 from nphash.collection.matrix import (
     MOST_REPEATS,
+    checked_matrix,
     column_names,
     holds_counts,
     matrix_documents,
@@ -86,3 +89,21 @@ def test_weighed_blocks():
     own = list(weighed(matrix([[0.25], [0.75]], ["ore"]), vectorizer, 1))
     np.testing.assert_array_equal(own[1][1].toarray(), [[0, 0.75, 0]])
     assert list(weighed([], vectorizer, 2)) == []
+
+
+def test_a_matrix_made_in_python_is_checked():
+    vectorizer = Vectorizer(VectorizerSettings("whitespace", "none")).fit(["w0 w1 w2"])
+    given = matrix([[1, 0, 2], [0, 0.5, 0]])
+    assert checked_matrix(given).X.toarray().tolist() == [[1, 0, 2], [0, 0.5, 0]]
+    for changed in (
+        replace(given, ids=["a"]),
+        replace(given, labels=[]),
+        replace(given, splits=[""] * 3),
+        replace(given, vocabulary=["a"]),
+        replace(given, X=-given.X),
+    ):
+        with pytest.raises(InputError):
+            next(weighed(changed, vectorizer, 10))
+    given.X.indices[0] = 7
+    with pytest.raises(InputError, match="the matrix has an entry in column 7"):
+        next(weighed(given, vectorizer, 10))

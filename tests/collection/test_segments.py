@@ -3,11 +3,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers.collecting import documents, fresh, opened
+from helpers.collecting import SignHash, damage, documents, fresh, opened
 from nphash.collection import Collection
 from nphash.collection.manifest import read_manifest
-from nphash.collection.segments import Segments, load_array, save_array
-from nphash.errors import CollectionError
+from nphash.collection.segments import Segments
+from nphash.core.store import load_array, write_array
+from nphash.errors import CollectionError, DamagedError
 
 
 @pytest.fixture
@@ -78,7 +79,7 @@ def test_a_damaged_array_is_an_error_and_allocates_nothing(size, garbage):
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "a.npy"
-        save_array(path, np.zeros((size, 8), np.uint8))
+        write_array(path, np.zeros((size, 8), np.uint8))
         assert load_array(path, np.uint8, (size, 8)).shape == (size, 8)
         data = path.read_bytes()
         for bad in (data[:-1], data[: 64 + len(garbage)], garbage, garbage + data, b""):
@@ -89,7 +90,7 @@ def test_a_damaged_array_is_an_error_and_allocates_nothing(size, garbage):
 
 def test_arrays_that_claim_to_be_something_else(tmp_path):
     path = tmp_path / "a.npy"
-    save_array(path, np.zeros((3, 8), np.uint8))
+    write_array(path, np.zeros((3, 8), np.uint8))
     for dtype, shape in ((np.int64, (3, 8)), (np.uint8, (4, 8)), (np.uint8, (24,))):
         with pytest.raises(CollectionError, match="damaged"):
             load_array(path, dtype, shape)
@@ -100,3 +101,20 @@ def test_arrays_that_claim_to_be_something_else(tmp_path):
     path.write_bytes(header.ljust(127) + b"\n")
     with pytest.raises(CollectionError, match="damaged"):
         load_array(path, np.uint8, (1 << 40, 8))
+
+
+def test_of_a_large_file_only_the_blocks_that_are_read_are_checked(tmp_path, monkeypatch):
+    for name, value in (("core.checksums.LARGE", 100), ("core.checksums.BLOCK", 64)):
+        monkeypatch.setattr(f"nphash.{name}", value)
+    monkeypatch.setattr("nphash.collection.manifest.HASHED_AT_OPEN", 100)
+    path = tmp_path / "c"
+    Collection.create(path, SignHash(16), documents(40)).close()
+    manifest = read_manifest(path)
+    assert len(manifest.files[manifest.segments[0].codes].blocks) == (128 + 40 * 8) // 64
+    damage(path / manifest.segments[0].codes, -1)
+    segments = Segments(path, manifest)
+    assert segments.codes_at([0, 5, 31]).shape == (3, 8)
+    for read in (lambda: segments.codes_at([0, 39]), lambda: segments.codes):
+        with pytest.raises(DamagedError, match="codes-000001"):
+            read()
+    segments.close()

@@ -4,7 +4,7 @@ import os
 import pytest
 
 from nphash.core import disk
-from nphash.errors import CollectionError
+from nphash.errors import CollectionError, DamagedError
 
 
 def test_replace_text_puts_the_whole_text_in_place(tmp_path):
@@ -28,12 +28,94 @@ def test_a_failed_replacement_leaves_the_old_text(tmp_path, monkeypatch):
     assert path.read_text(encoding="utf-8") == "old"
 
 
-def test_flush_changes_nothing(tmp_path):
-    path = tmp_path / "f"
-    path.write_bytes(b"abc")
-    disk.flush(path)
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP, errno.EACCES])
+def test_a_folder_that_cannot_be_flushed_is_no_error(tmp_path, monkeypatch, number):
+    monkeypatch.setattr(os, "fsync", raising(OSError(number, "no")))
     disk.flush_folder(tmp_path)
-    assert path.read_bytes() == b"abc"
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EBADF])
+def test_a_flush_of_a_folder_that_fails_is_one(tmp_path, monkeypatch, number):
+    monkeypatch.setattr(os, "fsync", raising(OSError(number, "no")))
+    with pytest.raises(OSError, match="no"):
+        disk.flush_folder(tmp_path)
+
+
+def raising(error):
+    def function(*_, **__):
+        raise error
+
+    return function
+
+
+def test_a_new_file_takes_no_ones_place_and_follows_no_link(tmp_path):
+    (tmp_path / "mine").write_text("mine", encoding="utf-8")
+    (tmp_path / "link").symlink_to(tmp_path / "mine")
+    (tmp_path / "nowhere").symlink_to(tmp_path / "made")
+    for name in ("mine", "link", "nowhere"):
+        with pytest.raises(FileExistsError), disk.new_file(tmp_path / name) as file:
+            file.write(b"other")
+    assert (tmp_path / "mine").read_text(encoding="utf-8") == "mine"
+    assert not (tmp_path / "made").exists()
+
+
+@pytest.mark.parametrize("unnamed", [True, False])
+def test_replacing_a_link_leaves_what_it_points_to(tmp_path, monkeypatch, unnamed):
+    if not unnamed:
+        monkeypatch.setattr(disk, "_unnamed", lambda folder: None)
+    (tmp_path / "mine").write_text("mine", encoding="utf-8")
+    (tmp_path / "m.json").symlink_to(tmp_path / "mine")
+    disk.replace_text(tmp_path / "m.json", "new")
+    assert (tmp_path / "mine").read_text(encoding="utf-8") == "mine"
+    assert (tmp_path / "m.json").read_text(encoding="utf-8") == "new"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["m.json", "mine"]
+
+
+@pytest.mark.parametrize("unnamed", [True, False])
+@pytest.mark.parametrize("call", ["fsync", "replace", "link"])
+def test_nothing_is_left_of_a_replacement_that_fails(tmp_path, monkeypatch, unnamed, call):
+    if not unnamed:
+        monkeypatch.setattr(disk, "_unnamed", lambda folder: None)
+    if call == "link" and disk._unnamed(tmp_path) is None:
+        pytest.skip("files are named from the beginning here")
+    monkeypatch.setattr(os, call, raising(OSError(errno.EIO, "Input/output error")))
+    with pytest.raises(OSError, match="Input/output"), disk.replacing(tmp_path / "f") as file:
+        file.write(b"abc")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(os.name == "nt", reason="modes of POSIX")
+def test_the_mode_of_what_is_replaced_is_kept(tmp_path):
+    path = tmp_path / "m.json"
+    disk.replace_text(path, "a")
+    path.chmod(0o640)
+    disk.replace_text(path, "b")
+    assert path.stat().st_mode & 0o777 == 0o640
+
+
+def test_a_file_that_is_short_is_noticed(tmp_path):
+    with pytest.raises(OSError, match="has not taken all"), disk.new_file(tmp_path / "f") as file:
+        file.write(b"x" * 5000)
+        file.flush()
+        os.ftruncate(file.fileno(), 100)
+    assert not (tmp_path / "f").exists()
+
+
+@pytest.mark.parametrize(
+    "number, says",
+    [
+        (errno.EMFILE, "too many files open: close collections"),
+        (errno.ENOMEM, "free memory"),
+        (errno.EIO, "the disk or the network drive failed"),
+        (errno.EACCES, "check its permissions"),
+    ],
+)
+def test_what_hinders_reading_is_not_damage(number, says):
+    error = disk.cannot_read("c", OSError(number, os.strerror(number)))
+    assert not isinstance(error, DamagedError)
+    assert os.strerror(number) in error.problem and says in error.hint
+    assert "copy" not in error.hint
+    assert isinstance(disk.cannot_read("c", OSError(errno.ENOENT, "No such file")), DamagedError)
 
 
 @pytest.mark.parametrize(

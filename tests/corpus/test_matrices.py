@@ -1,9 +1,12 @@
+import os
+
 import numpy as np
 import pytest
 import scipy.sparse
 from hypothesis import given, settings
 
 from helpers.corpora import failure, matrices, same, write
+from nphash.corpus import read_matrix
 from nphash.corpus.matrices import (
     MAX_WORDS,
     check_claims,
@@ -144,3 +147,10 @@ def test_own_errors_pass_unchanged():
     with pytest.raises(CorpusError) as caught, foreign_parser("a", "a thing"):
         raise own
     assert caught.value is own
+
+
+@pytest.mark.parametrize("name", ["mtx", "uci", "npz"])
+def test_what_cannot_be_read_twice_is_refused(tmp_path, name):
+    os.mkfifo(tmp_path / "pipe")
+    message = failure(read_matrix, str(tmp_path / "pipe"), ReadOptions(name))
+    assert "is a pipe or a device, and" in message and "write it to a file first" in message

@@ -127,3 +127,26 @@ def test_not_from_standard_input():
 
 def test_missing_file(tmp_path):
     assert "does not exist" in failure(read, str(tmp_path / "a.npz"), OPTIONS)
+
+
+@pytest.mark.parametrize("form", ["csc", "csr", "bsr"])
+@pytest.mark.parametrize("pointers", [[0, 5, 0], [0, 100_000, 0], [0, -1, 0], [0, 0, 2**31 - 1], [1, 1, 1]])
+def test_pointers_that_lie_are_an_error(tmp_path, form, pointers):
+    X = scipy.sparse.csr_matrix([[1.0, 0.0], [0.0, 1.0]]).asformat(form)
+    members = {"format": np.array(form), "shape": np.array(X.shape), "data": X.data, "indices": X.indices}
+    source = saved(tmp_path / "a.npz", members | {"indptr": np.array(pointers, np.int32)})
+    assert "a.npz" in failure(read, source, OPTIONS)
+
+
+def test_coordinates_that_lie_are_an_error(tmp_path):
+    members = {"format": np.array("coo"), "shape": np.array([2, 2]), "data": np.ones(2)}
+    for row, column in (([0, 2], [0, 1]), ([0, 1], [-1, 1]), ([0, 1], [0, 2**31 - 1]), ([0], [0, 1])):
+        source = saved(tmp_path / "a.npz", members | {"row": np.array(row), "col": np.array(column)})
+        assert "a.npz" in failure(read, source, OPTIONS)
+
+
+def test_diagonals_outside_the_matrix_hold_nothing(tmp_path):
+    members = {"format": np.array("dia"), "shape": np.array([2, 2]), "data": np.ones((2, 9))}
+    for far in (9, -9, 2**31 - 1, -(2**31)):
+        source = saved(tmp_path / "a.npz", members | {"offsets": np.array([0, far])})
+        assert read(source, OPTIONS).X.toarray().tolist() == [[1.0, 0.0], [0.0, 1.0]]

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix, random
 
+from nphash.core.checksums import record, seal
 from nphash.corpus import shard_files
 from nphash.corpus.shard_files import KINDS, MANIFEST, ShardWriter, map_shard, read_manifest
 from nphash.corpus.shards import Shards
@@ -31,8 +32,9 @@ def rewrite(folder, number, kind, change, honest=True):
     if honest:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         manifest["shards"][number]["sizes"][kind] = path.stat().st_size
-        manifest["shards"][number]["sha256"][kind] = shard_files.sha256_of(path)
-        (folder / MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
+        manifest["shards"][number]["sha256"][kind] = record(path).sha256
+        manifest.pop("checksum")
+        (folder / MANIFEST).write_text(seal(manifest), encoding="utf-8")
 
 
 def refused(folder, match):
@@ -117,7 +119,7 @@ def test_a_full_disk_is_told_in_a_sentence(tmp_path, monkeypatch, error):
     def full(*_, **__):
         raise error
 
-    monkeypatch.setattr(shard_files.np, "save", full)
+    monkeypatch.setattr("nphash.core.store.write_to", full)
     with pytest.raises(CorpusError, match=r"disk is full.*make room"):
         Shards.write(tmp_path / "s", [X], 12)
 
@@ -157,7 +159,7 @@ def test_a_changed_byte(folder, kind):
         ("data", lambda a: put(a, 3, 0), "a weight"),
         ("data", lambda a: a.astype(np.float64), "float64"),
         ("indices", lambda a: a[:-1], "int32"),
-        ("indices", lambda a: a.astype(object), "cannot be read"),  # never unpickled
+        ("indices", lambda a: a.astype(object), "Python objects in dtype"),  # never unpickled
     ],
 )
 def test_contents_that_would_lead_a_kernel_astray(folder, kind, change, match):
@@ -180,8 +182,16 @@ def test_contents_that_would_lead_a_kernel_astray(folder, kind, change, match):
 )
 def test_a_manifest_that_does_not_fit(folder, change, match):
     manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    del manifest["checksum"]  # as the first versions wrote it
     (folder / MANIFEST).write_text(json.dumps(change(manifest)), encoding="utf-8")
     refused(folder, match)
+
+
+def test_a_manifest_with_a_changed_number(folder):
+    manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    manifest["n_words"] += 1
+    (folder / MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
+    refused(folder, "checksum is wrong")
 
 
 def test_a_manifest_that_is_no_json(folder):
@@ -192,8 +202,7 @@ def test_a_manifest_that_is_no_json(folder):
 def test_what_was_checked_is_not_hashed_again_until_it_changes(folder, monkeypatch):
     n_words, records = read_manifest(folder)
     hashed, checked = [], set()
-    sha256 = shard_files.sha256_of
-    monkeypatch.setattr(shard_files, "sha256_of", lambda path: hashed.append(path) or sha256(path))
+    monkeypatch.setattr(shard_files, "record_of", lambda path: hashed.append(path) or record(path))
     for _ in range(3):
         map_shard(folder, 0, records[0], n_words, checked)
     assert len(hashed) == 3

@@ -182,3 +182,10 @@ def test_the_digest_tells_what_there_is_to_read(tmp_path, shards):
 def test_it_says_what_it_is(shards):
     assert repr(shards) == f"<Shards {shards.folder} of shape (60, 12)>"
     assert module.AT_ONCE % 256 == 0
+
+
+def test_integers_are_no_mask(tmp_path):
+    X = Shards.write(tmp_path / "x", [csr_matrix(np.eye(3))], 3)
+    for mask in (np.array([0, 1, 1]), [True, False, True]):
+        with pytest.raises(IndexError, match="a mask is an array of bool"):
+            X.where(mask)

@@ -26,7 +26,7 @@ STEP = 1e-4
 
 # Public names without a gradient: draws, types, and samples that are steps by nature.
 NOT_DIFFERENTIABLE = {
-    "ops": {"Operations", "dropout_mask", "normal_noise", "scale_rows"},
+    "ops": {"Operations", "dropout_mask", "normal_noise", "normalise_rows", "scale_rows"},
     "gumbel": {
         "gumbel_max",
         "gumbel_max_one_hot",

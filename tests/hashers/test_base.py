@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import warnings
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 from helpers import small
 from nphash import Doc2Hash
 from nphash.errors import InputError, NotFittedError
-from nphash.hashers import Hasher, Training
+from nphash.hashers import METHODS, Hasher, Training
 
 
 class FirstWords(Hasher):
@@ -252,3 +253,19 @@ def test_parameters_refused_leave_what_was_learned():
     with pytest.raises(InputError):
         hasher.set_params(dropout=2).fit(X[:, :20])
     np.testing.assert_array_equal(hasher.transform(X), codes)
+
+
+@pytest.mark.parametrize("index", [40, 2_000_000_000, -1])
+@pytest.mark.parametrize("method", METHODS)
+def test_an_index_outside_the_shape_is_an_error_wherever_documents_come_in(method, index):
+    X, y = small.documents(40, 40)
+    hasher = small.quick(method)
+    lying = X.copy()
+    lying.indices[5] = index
+    with pytest.raises(InputError, match=f"X has an entry in column {index}, but columns are 0 to 39"):
+        hasher.fit(lying, y)
+    calls = [hasher.fit(X, y).transform, hasher.decision_function]
+    calls += [partial(hasher.partial_fit, y=y)] if hasattr(hasher, "partial_fit") else []
+    for call in calls:
+        with pytest.raises(InputError, match="X has an entry in column"):
+            call(lying)

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import autograd.numpy as anp
 import numpy as np
 import pytest
@@ -114,3 +116,75 @@ def test_every_two_documents_share_a_label():
 def test_wrong_parameters(name, value):
     with pytest.raises(InputError, match=name):
         KSH(4, **{name: value}).fit(X, y)
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return KSH(6, anchors=25, dims=12, random_state=0).fit(X[:90], y[:90])
+
+
+def test_similarities_are_those_of_the_equation(fitted):
+    points = fitted._points(X)
+    distances = ((points[:, None] - fitted.anchors_.T) ** 2).sum(axis=2)  # (n, m)
+    np.testing.assert_allclose(fitted._similarities(points), np.exp(-distances / fitted.width_), atol=1e-4)
+
+
+def test_anchors_are_training_documents_and_similar_to_themselves(fitted):
+    points = fitted._points(X[:90])
+    gaps = np.abs(points[:, None] - fitted.anchors_.T).max(axis=2)  # (n, m)
+    assert (gaps.min(axis=0) < 1e-6).all()
+    np.testing.assert_allclose(np.diag(fitted._similarities(fitted.anchors_.T)), 1, atol=1e-4)
+
+
+def test_the_width_lies_within_the_distances_of_anchors(fitted):
+    anchors = fitted.anchors_.T
+    distances = ((anchors[:, None] - anchors) ** 2).sum(axis=2)
+    assert 0 < fitted.width_ < 2 * distances.max()
+
+
+def test_thresholds_take_the_mean_similarities_out(fitted):
+    K = fitted._similarities(fitted._points(X[:90])).astype(np.float64)
+    expected = (K - K.mean(axis=0)) @ fitted.components_
+    np.testing.assert_allclose(fitted.decision_function(X[:90]), expected, atol=2e-3)
+
+
+@settings(deadline=None, max_examples=20)
+@given(seed=st.integers(0, 1000), bits=st.integers(0, 3))
+def test_the_residual_is_symmetric(seed, bits):
+    rng = np.random.default_rng(seed)
+    short, _ = residual(rng, bits=bits)
+    u, v = rng.standard_normal((2, 12))
+    assert u @ short.times(v) == pytest.approx(v @ short.times(u))
+
+
+@settings(deadline=None, max_examples=20)
+@given(seed=st.integers(0, 1000))
+def test_the_smooth_objective_is_that_of_the_signs_where_scores_are_large(seed):
+    rng = np.random.default_rng(seed)
+    short, _ = residual(rng)
+    K, a = rng.standard_normal((12, 5)), rng.standard_normal(5)
+    scores = K @ a
+    if np.abs(scores).min() > 1e-3:
+        cost, _ = smooth_objective(1e6 * a, K, short.times)
+        assert -cost == pytest.approx(ksh._quality(scores, short.times))
+
+
+def test_bits_explain_more_and_more_of_the_labels():
+    """|L S - B B^T|, what is minimised, falls with every bit that is found."""
+    labels = np.where(y[:90, None] == y[:90], 1.0, -1.0)
+    values = KSH(8, anchors=60, random_state=0).fit(X[:90], y[:90]).decision_function(X[:90])
+    B = np.where(values > 0, 1.0, -1.0)
+    errors = [np.linalg.norm(8 * labels - B[:, :bits] @ B[:, :bits].T) for bits in range(9)]
+    assert all(later < earlier for earlier, later in pairwise(errors))
+
+
+def test_names_of_classes_do_not_matter():
+    renamed = np.array(["b", "d", "a", "c"])[y]
+    first = KSH(6, random_state=0).fit(X, y).decision_function(X)
+    second = KSH(6, random_state=0).fit(X, renamed).decision_function(X)
+    assert ((first > 0) == (second > 0)).mean() > 0.98  # sums of groups in another order
+
+
+def test_the_same_codes_for_any_number_of_threads():
+    codes = [KSH(6, random_state=0, threads=threads).fit(X, y).transform(X).tobytes() for threads in (1, 3)]
+    assert codes[0] == codes[1]

@@ -12,7 +12,7 @@ from nphash.errors import InputError, Interrupted
 from nphash.hashers import Training, doc2hash
 from nphash.hashers import nphash as method
 from nphash.hashers.nphash import NeighbourSettings, NpHash
-from nphash.metrics.retrieval import precision_at_k
+from nphash.metrics import precision_at_k
 from nphash.nn import gumbel
 from nphash.nn.losses import NUMPY
 

@@ -2,14 +2,21 @@
 
 import errno
 import json
+import os
+import shutil
+import threading
+from contextlib import nullcontext, suppress
 
 import numpy as np
 import pytest
 
 from helpers import small
+from helpers.paths import TESTS
 from nphash import Doc2Hash
-from nphash.errors import CollectionError, InputError, NotFittedError
-from nphash.hashers import Training, load, persistence, save
+from nphash.core import store
+from nphash.core.checksums import seal
+from nphash.errors import CollectionError, DamagedError, InputError, NotFittedError
+from nphash.hashers import NeighbourSettings, Training, load, save
 from nphash.hashers.training.settings import FORMER_NAMES
 from nphash.nn.schedules import Exponential, Linear
 
@@ -58,7 +65,7 @@ def test_save_returns_the_files_and_uses_no_pickle(fitted, tmp_path):
     for path in files:
         if path.suffix == ".npy":
             np.load(path, allow_pickle=False)
-    assert json.loads(files[0].read_text(encoding="utf-8"))["format"] == 1
+    assert json.loads(files[0].read_text(encoding="utf-8"))["format"] == 2
 
 
 def test_a_loaded_hasher_saves_again_to_the_same_bytes(folder, tmp_path):
@@ -126,32 +133,26 @@ def test_another_methods_arrays_are_deleted_and_no_other_files(fitted, tmp_path)
 
 def fail_at(monkeypatch, where, count, error):
     """Let the count-th call of a function of the module raise an error after its work is done."""
-    original, calls = getattr(persistence, where), []
+    original, calls = getattr(store, where), []
 
     def failing(*args):
-        original(*args)
+        result = original(*args)
         calls.append(args)
         if len(calls) == count:
             raise error
+        return result
 
-    monkeypatch.setattr(persistence, where, failing)
+    monkeypatch.setattr(store, where, failing)
 
 
 @pytest.mark.parametrize(
-    "where, count", [("flush", 1), ("flush", 3), ("flush_folder", 1), ("replace_text", 0)]
+    "where, count",
+    [("write_array", 1), ("write_array", 3), ("flush_folder", 1), ("record", 2), ("replace_text", 1)],
 )
 @pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()])
 def test_a_save_that_fails_leaves_the_old_model(fitted, folder, monkeypatch, where, count, error):
     before = sorted(folder.iterdir())
-    if where == "replace_text":
-
-        def refuse(path, text):
-            path.with_name(path.name + ".new").write_text(text[:100], encoding="utf-8")
-            raise error
-
-        monkeypatch.setattr(persistence, where, refuse)
-    else:
-        fail_at(monkeypatch, where, count, error)
+    fail_at(monkeypatch, where, count, error)
     expected = KeyboardInterrupt if isinstance(error, KeyboardInterrupt) else CollectionError
     with pytest.raises(expected) as caught:
         save(fit()[0], folder)
@@ -162,7 +163,7 @@ def test_a_save_that_fails_leaves_the_old_model(fitted, folder, monkeypatch, whe
 
 
 def test_ctrl_c_when_the_new_model_is_in_place_does_not_delete_it(folder, monkeypatch):
-    fail_at(monkeypatch, "replace_text", 1, KeyboardInterrupt())
+    fail_at(monkeypatch, "replace_text", 2, KeyboardInterrupt())  # the first notes what will be written
     other, _ = fit()
     with pytest.raises(KeyboardInterrupt):
         save(other, folder)
@@ -171,7 +172,7 @@ def test_ctrl_c_when_the_new_model_is_in_place_does_not_delete_it(folder, monkey
 
 
 def test_a_first_save_that_fails_leaves_no_model(fitted, tmp_path, monkeypatch):
-    fail_at(monkeypatch, "flush", 2, OSError(errno.ENOSPC, "No space left on device"))
+    fail_at(monkeypatch, "write_array", 2, OSError(errno.ENOSPC, "No space left on device"))
     with pytest.raises(CollectionError, match=r"cannot write .*full"):
         save(fitted, tmp_path / "model")
     assert not list((tmp_path / "model").iterdir())
@@ -182,7 +183,7 @@ def test_a_first_save_that_fails_leaves_no_model(fitted, tmp_path, monkeypatch):
 
 def test_a_model_that_is_replaced_while_it_is_read_is_read_again(fitted, folder, monkeypatch):
     other, _ = fit()
-    read, calls = persistence._array, []
+    read, calls = store.load_array, []
 
     def replaced(*args):
         calls.append(args)
@@ -190,13 +191,122 @@ def test_a_model_that_is_replaced_while_it_is_read_is_read_again(fitted, folder,
             save(other, folder)
         return read(*args)
 
-    monkeypatch.setattr(persistence, "_array", replaced)
+    monkeypatch.setattr(store, "load_array", replaced)
     assert np.array_equal(load(folder).transform(X), other.transform(X))
 
 
-def test_a_model_saved_before_there_were_editions_is_read(fitted, folder):
-    damage_json(lambda about: about.pop("edition"))(folder)
+OLD = TESTS / "data" / "format_1" / "model"  # by version 0.1.0: LSH, 11 words, 8 bits
+OLD_CODES = [138, 106, 19, 81, 11, 39, 228, 132, 189, 40, 235]  # of single words
+
+
+@pytest.mark.parametrize("edition", [None, 1, 2])
+def test_a_model_of_the_first_format_is_read_and_replaced(tmp_path, edition):
+    shutil.copytree(OLD, tmp_path / "m")
+    about = json.loads((OLD / "model.json").read_text(encoding="utf-8"))
+    if edition is None:
+        del about["edition"]
+    elif edition == 2:
+        about["edition"] = 2
+        for name in about["arrays"]:
+            (tmp_path / "m" / f"{name}.npy").rename(tmp_path / "m" / f"{name}-2.npy")
+    (tmp_path / "m" / "model.json").write_text(json.dumps(about), encoding="utf-8")
+    old = load(tmp_path / "m")
+    words = np.eye(11, dtype=np.float32)
+    assert old.transform(words)[:, 0].tolist() == OLD_CODES
+    files = save(old, tmp_path / "m")
+    assert sorted(files) == sorted((tmp_path / "m").iterdir())
+    assert load(tmp_path / "m").transform(words)[:, 0].tolist() == OLD_CODES
+
+
+@pytest.mark.parametrize("edition", ["1/../1", 1.5, None])
+def test_senseless_editions_are_refused(tmp_path, edition):
+    shutil.copytree(OLD, tmp_path / "m")
+    damage_json(lambda about: about.update(edition=edition))(tmp_path / "m")
+    with pytest.raises(DamagedError, match="fit it again"):
+        load(tmp_path / "m")
+
+
+@pytest.mark.parametrize(
+    "text", ['{"class_name": "Sequential"}', '{"learner": {}, "version": [2, 0]}', "{", "", "[]"]
+)
+def test_another_programs_model_is_never_overwritten(fitted, tmp_path, text):
+    (tmp_path / "model.json").write_text(text, encoding="utf-8")
+    np.save(tmp_path / "fold_-2.npy", np.arange(3))
+    with pytest.raises(CollectionError, match=r"model\.json"):
+        save(fitted, tmp_path)
+    assert (tmp_path / "model.json").read_text(encoding="utf-8") == text
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["fold_-2.npy", "model.json"]
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.EIO, errno.ENOMEM])
+def test_a_model_that_cannot_be_read_now_is_not_taken_for_none(fitted, folder, monkeypatch, number):
+    """An error while looking tells nothing: what is there is neither deleted nor called damaged."""
+    before, original = sorted(folder.iterdir()), store.read_whole
+    for instant in range(1, 5):
+        calls = []
+
+        def failing(*args, instant=instant, calls=calls):
+            calls.append(args)
+            if len(calls) == instant:
+                raise OSError(number, os.strerror(number))
+            return original(*args)
+
+        monkeypatch.setattr(store, "read_whole", failing)
+        with suppress(CollectionError):
+            save(fitted, folder)
+        monkeypatch.undo()
+        assert np.array_equal(load(folder).transform(X), fitted.transform(X))
+    monkeypatch.setattr(store, "read_whole", original)
+    save(fitted, folder)
+    assert len(list(folder.iterdir())) == len(before)
+
+
+def test_two_savers_at_once(tmp_path):
+    models = [fit(seed=seed) for seed in (1, 2)]
+    save(models[0][0], tmp_path)
+    wrong = []
+
+    def again(hasher):
+        try:
+            for _ in range(15):
+                save(hasher, tmp_path)
+                load(tmp_path)
+        except Exception as error:
+            wrong.append(error)
+
+    threads = [threading.Thread(target=again, args=(hasher,)) for hasher, _ in models]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+    assert len(list(tmp_path.iterdir())) == 1 + len(models[0][0].params_)
+
+
+def test_an_interrupted_save_is_tidied_up_by_the_next(fitted, folder, monkeypatch):
+    """As a killed process leaves it: the files that it noted are there, and nobody names them."""
+    monkeypatch.setattr(store, "_undoing", lambda *args: nullcontext([]))
+    fail_at(monkeypatch, "write_array", 2, KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        save(fit()[0], folder)
+    monkeypatch.undo()
     assert np.array_equal(load(folder).transform(X), fitted.transform(X))
+    files = save(fitted, folder)
+    assert sorted(files) == sorted(folder.iterdir())
+
+
+@pytest.mark.parametrize("mmap", [True, False])
+def test_every_changed_byte_is_noticed(folder, mmap):
+    for path in sorted(folder.iterdir()):
+        whole = path.read_bytes()
+        for place in range(0, len(whole), max(1, len(whole) // 40)):
+            path.write_bytes(whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :])
+            try:
+                again = load(folder, mmap=mmap)
+            except CollectionError:
+                continue
+            assert path.name == "model.json" and again.get_params()["n_bits"] == 8  # white space
+        path.write_bytes(whole)
 
 
 @pytest.mark.parametrize("former", sorted(FORMER_NAMES))
@@ -214,8 +324,9 @@ def damage_json(change):
     def damage(folder):
         path = folder / "model.json"
         about = json.loads(path.read_text(encoding="utf-8"))
+        about.pop("checksum", None)
         change(about)
-        path.write_text(json.dumps(about), encoding="utf-8")
+        path.write_text(seal(about), encoding="utf-8")  # by someone who mends the checksum
 
     return damage
 
@@ -249,8 +360,10 @@ def remove(name):
         lambda folder: (folder / "model.json").write_text("[]", encoding="utf-8"),
         damage_json(lambda about: about.pop("arrays")),
         damage_json(lambda about: about.update(format="new")),
-        damage_json(lambda about: about.update(edition=2)),
-        damage_json(lambda about: about.update(edition="1/../1")),
+        damage_json(lambda about: about["arrays"]["params_.W_1"].update(file="params_.W_1-2.npy")),
+        damage_json(lambda about: about["arrays"]["params_.W_1"].update(file="../params_.W_1.npy")),
+        damage_json(lambda about: about["arrays"]["params_.W_1"].update(record={"size": 1})),
+        damage_json(lambda about: about["arrays"]["params_.W_1"]["record"].update(sha256="0" * 64)),
         damage_json(lambda about: about.update(method="magic")),
         damage_json(lambda about: about["params"].update(magic=1)),
         damage_json(lambda about: about["params"].update(training={"settings": "Path"})),
@@ -266,6 +379,16 @@ def test_damaged_models_are_recognised(folder, damage, mmap):
     damage(folder)
     with pytest.raises(CollectionError, match=r"fit it again"):
         load(folder, mmap=mmap)
+
+
+def test_settings_under_their_former_name_are_read(tmp_path):
+    hasher = small.quick("nphash", similarity=NeighbourSettings(rounds=2, lsi=9), random_state=0).fit(X)
+    save(hasher, tmp_path)
+    damage_json(lambda about: about["params"]["similarity"].update(settings="Similarity"))(tmp_path)
+    assert '"Similarity"' in (tmp_path / "model.json").read_text(encoding="utf-8")
+    same = load(tmp_path)
+    assert same.similarity == NeighbourSettings(rounds=2, lsi=9)
+    np.testing.assert_array_equal(same.transform(X), hasher.transform(X))
 
 
 def test_a_newer_format_is_named(folder):

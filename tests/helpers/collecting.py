@@ -176,7 +176,7 @@ def write_jsonl(path, docs):
 
 # ---------------------------------------------------------------------- processes that die
 
-CHANGES = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "sqlite3.connect"}
+CHANGES = {"open", "os.rename", "os.link", "os.remove", "os.mkdir", "os.rmdir", "sqlite3.connect"}
 
 
 def is_change(event, arguments):

@@ -113,3 +113,9 @@ def check_loss_gradients(model, params, a_batch, most_entries=25, tolerance=1e-7
         assert np.abs(analytic.reshape(-1)[entries] - numeric).max() <= tolerance * scale, name
         assert np.abs(analytic).max() > 0, f"no gradient reaches {name}"
     return terms
+
+
+def squared_hinge_objective(X, signs, C, w):
+    """The primal of a support vector machine whose last weight is the bias, as the equation says."""
+    margins = signs * (X @ w[:-1] + w[-1])
+    return w @ w / 2 + C * (np.maximum(0, 1 - margins) ** 2).sum()

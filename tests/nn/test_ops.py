@@ -161,6 +161,17 @@ def test_tiny_and_huge_documents_are_scaled_as_well_and_empty_ones_stay(dtype):
     assert np.allclose(np.linalg.norm(long.toarray(), axis=1), [10.0] * 9 + [0.0] * 2 + [10.0] * 4)
 
 
+@given(rows=matrices.filter(lambda rows: rows.ndim == 2))
+def test_normalised_rows_have_length_one_or_stay_zero(rows):
+    rows = np.where(np.abs(rows) < 1e-3, 0, rows)
+    kept = rows.copy()
+    unit = ops.normalise_rows(rows)
+    np.testing.assert_allclose(np.linalg.norm(unit, axis=1), (rows != 0).any(axis=1))
+    np.testing.assert_allclose(unit * np.linalg.norm(rows, axis=1, keepdims=True), rows, atol=1e-12)
+    np.testing.assert_array_equal(rows, kept)
+    assert ops.normalise_rows(rows.astype(np.float32)).dtype == np.float32
+
+
 def test_normal_noise_is_the_same_in_both_precisions():
     double = ops.normal_noise(np.random.default_rng(1), (3, 4), np.float64)
     single = ops.normal_noise(np.random.default_rng(1), (3, 4), np.float32)

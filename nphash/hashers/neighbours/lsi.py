@@ -16,18 +16,17 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
+import numpy.typing as npt
+from scipy.sparse import csr_matrix
 
 from nphash.core.threads import single_threaded_blas
 from nphash.core.typing import Array
-from nphash.engine.select import sparse_product
 from nphash.errors import InputError
-from nphash.hashers.parts.networks import normalise_rows
 
-__all__ = ["Lsi", "column_mean", "fit_lsi", "fix_signs", "normalise_rows", "project", "top_eigenvectors"]
+__all__ = ["SMALL", "Lsi", "fit_lsi", "fix_signs", "top_eigenvectors"]
 
 
 # Below this size a whole eigendecomposition takes less than 0.1 s, and has no trouble with multiple
@@ -46,28 +45,15 @@ class Lsi(NamedTuple):
     mean: Array  # (V,) float32, zero unless centred
 
 
-def fit_lsi(X: Any, dims: int, seed: int, *, centred: bool = False) -> Lsi:
-    """Return the first right singular vectors of documents.
+def fit_lsi(X: csr_matrix, dims: int, seed: int, *, centred: bool = False) -> Lsi:
+    """Return the first right singular vectors of documents X (n, V), fewer if its rank is smaller.
 
-    Parameters
-    ----------
-    X
-        SciPy CSR matrix of shape (n, V).
-    dims
-        How many; there are fewer in the result if the matrix has a smaller rank.
-    seed
-        Of the iteration's start vector.
-    centred
-        Take each word's mean out first (implicitly: X stays sparse).
-
-    Raises
-    ------
-    InputError
-        If nothing is left: all documents are empty or, when centred, the same.
+    ``centred`` takes each word's mean out first (implicitly: X stays sparse). The iteration's start vector is
+    drawn from the seed. `InputError` is raised if nothing is left: all documents are empty or, when centred,
+    the same.
 
     Examples
     --------
-    >>> from scipy.sparse import csr_matrix
     >>> lsi = fit_lsi(csr_matrix([[3.0, 0.0], [0.0, 1.0]]), dims=2, seed=0)
     >>> lsi.components, lsi.singular_values
     (array([[1., 0.],
@@ -76,7 +62,9 @@ def fit_lsi(X: Any, dims: int, seed: int, *, centred: bool = False) -> Lsi:
     n, n_words = X.shape
     if dims < 1:
         raise InputError(f"dims is {dims}", "ask for one dimension or more")
-    mean = column_mean(X) if centred else np.zeros(n_words, np.float32)  # (V,)
+    mean = np.zeros(n_words, np.float32)  # (V,)
+    if centred:
+        mean = np.bincount(X.indices, weights=X.data, minlength=n_words) / n  # summed in float64
     by_word = n_words <= n
     if min(n, n_words) <= SMALL:
         values, vectors = _small_gram(X, mean, by_word)
@@ -94,21 +82,7 @@ def fit_lsi(X: Any, dims: int, seed: int, *, centred: bool = False) -> Lsi:
     return Lsi(components, singular_values.astype(np.float32), mean.astype(np.float32))
 
 
-def column_mean(X: Any) -> Array:
-    """Return each word's mean weight, summed in float64, shape (V,) float64.
-
-    Examples
-    --------
-    >>> from scipy.sparse import csr_matrix
-    >>> column_mean(csr_matrix([[3.0, 0.0], [0.0, 1.0]]))
-    array([1.5, 0.5])
-    """
-    sums = np.bincount(X.indices, weights=X.data, minlength=X.shape[1])  # (V,)
-    mean: Array = sums / X.shape[0]
-    return mean
-
-
-def _small_gram(X: Any, mean: Array, by_word: bool) -> tuple[Array, Array]:
+def _small_gram(X: csr_matrix, mean: Array, by_word: bool) -> tuple[Array, Array]:
     """Return all eigenpairs of the smaller Gram matrix, largest first, in float64."""
     X = X.astype(np.float64)
     n = X.shape[0]
@@ -122,10 +96,9 @@ def _small_gram(X: Any, mean: Array, by_word: bool) -> tuple[Array, Array]:
     return values[::-1], vectors[:, ::-1]
 
 
-def _gram(X: Any, mean: Array, by_word: bool) -> Callable[[Array], Array]:
+def _gram(X: csr_matrix, mean: Array, by_word: bool) -> Callable[[Array], Array]:
     """Return the product of the smaller Gram matrix with a vector."""
-    dtype = np.float32 if X.dtype == np.float32 else np.float64
-    mean = mean.astype(dtype)
+    mean = mean.astype(np.result_type(X.dtype, np.float32))
     transposed = X.T.tocsr()
 
     def by_words(v: Array) -> Array:
@@ -142,38 +115,31 @@ def _gram(X: Any, mean: Array, by_word: bool) -> Callable[[Array], Array]:
 
 
 def top_eigenvectors(
-    product: Callable[[Array], Array], size: int, dims: int, seed: int, dtype: Any = np.float32
+    product: Callable[[Array], Array],
+    size: int,
+    dims: int,
+    seed: int,
+    dtype: npt.DTypeLike = np.float32,
 ) -> tuple[Array, Array]:
-    """Return the largest eigenvalues of a symmetric operator, falling, and their vectors.
+    """Return the largest eigenvalues (d,) of a symmetric operator, falling, and their vectors (size, d).
 
-    Parameters
-    ----------
-    product
-        The operator applied to a vector of length ``size``.
-    size
-        Number of rows and columns.
-    dims
-        How many eigenpairs, fewer than ``size`` (cut down to ``size - 1``).
-    seed
-        Of the start vector.
-    dtype
-        Of the iteration.
-
-    Returns
-    -------
-    tuple
-        Eigenvalues (d,) and eigenvectors (size, d).
+    ``product`` is the operator applied to a vector of length ``size``. There are ``size - 1`` eigenpairs at
+    most. The iteration runs in ``dtype``; its start vector is drawn from the seed.
     """
+    import scipy.sparse.linalg as solvers  # 60 ms, which encoding a query can do without
+
     dims = min(dims, size - 1)
     rng = np.random.default_rng([seed, size])
     start = rng.uniform(-1, 1, size).astype(dtype)
-    operator = LinearOperator((size, size), matvec=lambda v: product(v.ravel()), dtype=dtype)
+    operator = solvers.LinearOperator((size, size), matvec=lambda v: product(v.ravel()), dtype=dtype)
     basis = min(size, dims + max(dims // 2, 32))  # measured: faster than ARPACK's 2 d + 1 for many dims
-    options = {"rng": rng} if "rng" in inspect.signature(eigsh).parameters else {}
+    options = {"rng": rng} if "rng" in inspect.signature(solvers.eigsh).parameters else {}
     with single_threaded_blas():
         try:
-            values, vectors = eigsh(operator, k=dims, which="LA", ncv=basis, tol=1e-4, v0=start, **options)
-        except ArpackNoConvergence as error:  # multiple eigenvalues: what did converge is right
+            values, vectors = solvers.eigsh(
+                operator, k=dims, which="LA", ncv=basis, tol=1e-4, v0=start, **options
+            )
+        except solvers.ArpackNoConvergence as error:  # multiple eigenvalues: what did converge is right
             values, vectors = error.eigenvalues, error.eigenvectors
     order = np.argsort(-values, kind="stable")
     return values[order], vectors[:, order]
@@ -194,12 +160,3 @@ def fix_signs(vectors: Array) -> Array:
     largest = (sizes >= sizes.max(axis=0) * (1 - 1e-3)).argmax(axis=0)  # (d,)
     signs = np.sign(vectors[largest, np.arange(vectors.shape[1])])
     return vectors * np.where(signs == 0, 1, signs)
-
-
-def project(X: Any, components: Array, threads: int | None = 1) -> Array:
-    """Return ``X @ components``, shape (n, d), in the dtype of the components.
-
-    A document's row does not depend on the other documents, nor on the number of threads.
-    """
-    product = sparse_product(X, components, threads)
-    return product

@@ -1,25 +1,33 @@
-"""What the systems with linear bits share: a bit is one where x w_j is above a threshold t_j.
+"""Linear maps from words to coordinates and bits: their products, their regression, and hashers made of one.
 
-Shapes: n documents, V words, L bits.
+Shapes: n documents, V words, d coordinates, L bits.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+from scipy.sparse import csr_matrix
 
 from nphash.core.threads import count_threads, single_threaded_blas
-from nphash.core.typing import Array
+from nphash.core.typing import CSR, Array
+from nphash.engine.select import sparse_product
 from nphash.hashers.base import Hasher
-from nphash.hashers.neighbours.lsi import project
 
-__all__ = ["LinearHasher", "product_in_blocks"]
+__all__ = ["LinearHasher", "product_in_blocks", "project", "ridge"]
 
 
-# Rows multiplied at once, always so many: BLAS may round a row differently in products of different
-# height, and a document's code must not depend on the documents it is encoded with.
-BLOCK = 256
+# Rows multiplied at once. BLAS may round a row differently in products of different height, and by its
+# place among many rows (OpenBLAS with AVX2 takes twelve at once, and rounds the last six differently), but a
+# document's code must not depend on the documents it is encoded with.
+ROWS = 4
+
+
+def project(X: CSR, components: Array, threads: int | None = 1) -> Array:
+    """Return ``X @ components``, shape (n, d), in the dtype of the components.
+
+    A document's row does not depend on the other documents, nor on the number of threads.
+    """
+    return sparse_product(X, components, threads)
 
 
 def product_in_blocks(rows: Array, W: Array) -> Array:
@@ -31,23 +39,78 @@ def product_in_blocks(rows: Array, W: Array) -> Array:
     array([[3.],
            [3.]])
     """
-    n = len(rows)
-    out = np.empty((n, W.shape[1]), W.dtype)
-    padded = np.zeros((BLOCK, W.shape[0]), W.dtype)
+    n, width = rows.shape
+    padded = np.zeros((-(-n // ROWS), ROWS, width), W.dtype)
+    padded.reshape(-1, width)[:n] = rows
     with single_threaded_blas():
-        for start in range(0, n, BLOCK):
-            block = rows[start : start + BLOCK]
-            padded[: len(block)] = block
-            out[start : start + len(block)] = (padded @ W)[: len(block)]
-    return out
+        product: Array = padded @ W  # one product of BLAS for each few rows
+    return product.reshape(-1, W.shape[1])[:n]
+
+
+def ridge(
+    X: csr_matrix,
+    Y: Array,
+    penalty: float,
+    threads: int | None = 1,
+    *,
+    tolerance: float = 1e-3,
+    most_steps: int = 60,
+    weights: Array | None = None,
+) -> Array:
+    """Return the W that minimises sum_ij weights_ij (X W - Y)_ij^2 + penalty |W|^2, by conjugate gradients.
+
+    For each column of Y that is (X^T X + penalty I) W = X^T Y, which Hestenes & Stiefel (1952) solve without
+    a V x V matrix, here in the dtype of X, float32 or float64.
+
+    Y (n, d) should be about centred, since there is no constant term. For rows of length one, the penalty is
+    about the number of documents that have to agree before a word's weight is believed. Iteration ends when
+    every column's residual is ``tolerance`` beside the first one; codes do not notice ten times less or more.
+    ``weights`` (n, d) are those of the errors, None for 1.
+
+    Examples
+    --------
+    >>> ridge(csr_matrix([[1.0, 0.0], [0.0, 2.0]]), np.array([[1.0], [3.0]]), penalty=1.0)
+    array([[0.5],
+           [1.2]])
+    """
+    Y = Y.astype(X.dtype, copy=False)
+    X_T = X.T.tocsr()  # (V, n)
+
+    def weighted(errors: Array) -> Array:
+        return errors if weights is None else weights * errors
+
+    R = project(X_T, weighted(Y), threads)  # (V, d), residuals of W = 0
+    W, P = np.zeros_like(R), R.copy()  # P: directions of search
+    squares = _squares(R)  # (d,)
+    enough = tolerance**2 * squares
+    for _ in range(most_steps):
+        if (squares <= enough).all():
+            break
+        Q = project(X_T, weighted(project(X, P, threads)), threads) + R.dtype.type(penalty) * P  # (V, d)
+        step = _ratio(squares, (P * Q).sum(axis=0, dtype=np.float64))  # (d,)
+        W += P * step.astype(R.dtype)
+        R -= Q * step.astype(R.dtype)
+        before, squares = squares, _squares(R)
+        P = R + P * _ratio(squares, before).astype(R.dtype)
+    return W
+
+
+def _squares(R: Array) -> Array:
+    squares: Array = np.square(R).sum(axis=0, dtype=np.float64)
+    return squares
+
+
+def _ratio(a: Array, b: Array) -> Array:
+    # a column that is solved, or was zero from the start, moves no more
+    return np.divide(a, b, out=np.zeros_like(a), where=b > 0)
 
 
 class LinearHasher(Hasher):
-    """A hasher whose `_fit` sets ``components_ (V, L)`` and ``thresholds_ (L,)``, both float32."""
+    """A hasher whose `_fit` sets ``components_ (V, L)`` and ``thresholds_ (L,)``: bit j is x w_j > t_j."""
 
     components_: Array
     thresholds_: Array
 
-    def _decision(self, X: Any) -> Array:
+    def _decision(self, X: CSR) -> Array:
         difference: Array = project(X, self.components_, count_threads(self.threads)) - self.thresholds_
         return difference

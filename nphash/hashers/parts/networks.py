@@ -26,7 +26,6 @@ __all__ = [
     "glorot",
     "initial_layers",
     "log_unigram",
-    "normalise_rows",
     "targets",
 ]
 
@@ -117,20 +116,6 @@ def encoder(
         return g
 
     return h, back
-
-
-def normalise_rows(rows: Array) -> Array:
-    """Return rows of length one; rows of zeros stay zero.
-
-    Examples
-    --------
-    >>> normalise_rows(np.array([[3.0, 4.0], [0.0, 0.0]]))
-    array([[0.6, 0.8],
-           [0. , 0. ]])
-    """
-    norms = np.sqrt(np.einsum("ij,ij->i", rows, rows))[:, None]  # (n, 1)
-    normalised: Array = np.divide(rows, norms, out=np.zeros_like(rows), where=norms > 0)
-    return normalised
 
 
 def targets(y: Any) -> tuple[Any, int]:

@@ -5,10 +5,8 @@ Letters: B batch, V visible units (words), H hidden units.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import scipy.sparse
+from scipy.sparse import csr_matrix
 
 from nphash.core.typing import Array
 from nphash.hashers.parts.networks import log_unigram
@@ -22,12 +20,11 @@ DECAY = 2e-4  # of weights, a step, times the learning rate
 MOMENTUM = 0.9
 
 
-def scale_to_counts(X: Any) -> Any:
+def scale_to_counts(X: csr_matrix) -> csr_matrix:
     """Return documents scaled so that the mean weight of each one's words is one; empty ones stay empty.
 
     Examples
     --------
-    >>> from scipy.sparse import csr_matrix
     >>> scale_to_counts(csr_matrix([[0.1, 0.3, 0.0]])).toarray()
     array([[0.5, 1.5, 0. ]])
     """
@@ -35,23 +32,17 @@ def scale_to_counts(X: Any) -> Any:
     mass = np.asarray(X.sum(axis=1), dtype=X.dtype).ravel()  # (n,)
     scale = np.divide(words, mass, out=np.zeros_like(mass), where=mass > 0)
     data = X.data * np.repeat(scale, words)
-    return scipy.sparse.csr_matrix((data, X.indices, X.indptr), shape=X.shape)
+    return csr_matrix((data, X.indices, X.indptr), shape=X.shape)
 
 
 def contrastive_divergence(
-    v: Any, W: Array, b: Array, c: Array, uniform: Array
+    v: csr_matrix | Array, W: Array, b: Array, c: Array, uniform: Array
 ) -> tuple[tuple[Array, Array, Array], Array]:
-    """Return the directions (dW, db, dc) in which CD-1 moves a machine, and p(h|v).
+    """Return the directions (dW, db, dc) in which CD-1 moves a machine, and p(h|v), (B, H).
 
-    Parameters
-    ----------
-    v
-        Data. CSR (B, V): words, whose layer is constrained Poisson. Dense (B, V): probabilities of
-        binary units.
-    W, b, c
-        Weights (V, H), biases of hidden (H,) and visible units (V,).
-    uniform
-        Random numbers in [0, 1), (B, H): a hidden unit is one where its probability is larger.
+    Data v (B, V) are CSR, words, whose layer is constrained Poisson; or dense, probabilities of binary units.
+    A machine has weights W (V, H) and biases of hidden units b (H,) and visible ones c (V,). A hidden unit
+    is one where its probability is larger than ``uniform`` (B, H), random numbers in [0, 1).
 
     Examples
     --------
@@ -64,8 +55,8 @@ def contrastive_divergence(
     words = hasattr(v, "indptr")
     a, back = sparse_dense(v, W, b) if words else dense(v, W, b)
     p, _ = sigmoid(a)  # (B, H)
-    drawn = (uniform < p).astype(p.dtype)  # (B, H)
-    scores = drawn @ W.T + c  # (B, V)
+    sampled = (uniform < p).astype(p.dtype)  # (B, H)
+    scores = sampled @ W.T + c  # (B, V)
     if words:
         length = np.asarray(v.sum(axis=1), dtype=p.dtype).reshape(-1, 1)  # (B, 1)
         again = length * softmax(scores)[0]  # (B, V)
@@ -79,19 +70,13 @@ def contrastive_divergence(
     return (dW, db, (visible - again.sum(axis=0)) / n), p
 
 
-def pretrain(v: Any, n_hidden: int, epochs: int, rate: float, seed: list[int]) -> tuple[Array, Array, Array]:
+def pretrain(
+    v: csr_matrix | Array, n_hidden: int, epochs: int, rate: float, seed: list[int]
+) -> tuple[Array, Array, Array]:
     """Return the weights and biases (W, b, c) of one machine trained by CD-1 with momentum.
 
-    Parameters
-    ----------
-    v
-        Data, as in `contrastive_divergence`; all of it, shape (n, V).
-    n_hidden
-        H.
-    epochs, rate
-        Passes over the data, and the size of a step.
-    seed
-        Key of first weights, order and draws.
+    ``v`` are all data (n, V), ``rate`` is the size of a step, ``seed`` the key of initial weights, order and
+    draws.
 
     Examples
     --------
@@ -102,7 +87,7 @@ def pretrain(v: Any, n_hidden: int, epochs: int, rate: float, seed: list[int]) -
     n, n_visible = v.shape
     rng = np.random.default_rng(seed)
     W = (0.1 * rng.standard_normal((n_visible, n_hidden))).astype(v.dtype)
-    c = log_unigram(v).astype(v.dtype) if hasattr(v, "indptr") else np.zeros(n_visible, v.dtype)
+    c = np.zeros(n_visible, v.dtype) if isinstance(v, np.ndarray) else log_unigram(v).astype(v.dtype)
     weights = [W, np.zeros(n_hidden, v.dtype), c]
     speeds = [np.zeros_like(array) for array in weights]
     for _ in range(epochs):

@@ -11,9 +11,9 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nphash.core.disk import writing
+from nphash.core.disk import cannot_read, replacing, writing
 from nphash.corpus.shards import Shards
 from nphash.errors import CollectionError, InputError
 
@@ -142,15 +142,11 @@ class Checkpoint:
         arrays = {
             f"{group}/{name}": array for group, named in groups.items() for name, array in named.items()
         }
-        new = self.path.with_suffix(".new")
         try:
             with writing(self.folder):
                 self.folder.mkdir(parents=True, exist_ok=True)
-                with new.open("wb") as file:
+                with replacing(self.path) as file:
                     np.savez(file, about=np.array(json.dumps(about)), **arrays)
-                    file.flush()
-                    os.fsync(file.fileno())
-                new.replace(self.path)
         except BaseException:
             self._tidy()
             raise
@@ -164,6 +160,8 @@ class Checkpoint:
         ------
         InputError
             If the file is damaged or belongs to a fit of other data or settings.
+        CollectionError
+            If the system cannot read it.
         """
         if not self.path.exists():
             return None
@@ -173,6 +171,8 @@ class Checkpoint:
                 about = json.loads(str(file["about"]))
                 arrays = {name: file[name] for name in file.files if name != "about"}
         except Exception as error:  # zipfile, zlib, json and NumPy each have their own
+            if isinstance(error, OSError) and error.errno is not None:
+                raise cannot_read(self.path, error) from None
             raise InputError(
                 f"the checkpoint {self.path} cannot be read ({error})", "delete it to begin again"
             ) from None
@@ -194,7 +194,6 @@ class Checkpoint:
         self._tidy()
 
     def _tidy(self) -> None:
-        """Remove what is half written, and the folder if nothing else is in it."""
-        self.path.with_suffix(".new").unlink(missing_ok=True)
-        if self.folder.is_dir() and not any(self.folder.iterdir()):
+        """Remove the folder if nothing is in it."""
+        with suppress(OSError):
             self.folder.rmdir()

@@ -14,7 +14,7 @@ from nphash.core.typing import CSR, Params
 from nphash.corpus.shards import Shards, rows_where
 from nphash.errors import InputError
 from nphash.hashers.training.trainer import Data, Validator, train
-from nphash.metrics.retrieval import precision_at_k
+from nphash.metrics import precision_at_k
 
 if TYPE_CHECKING:
     from nphash.hashers.base import Hasher

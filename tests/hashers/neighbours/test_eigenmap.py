@@ -1,9 +1,13 @@
 import numpy as np
 import pytest
 import scipy.sparse
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from nphash.errors import InputError
-from nphash.hashers.neighbours.eigenmap import laplacian_eigenmap
+from nphash.hashers.neighbours import eigenmap
+from nphash.hashers.neighbours.eigenmap import knn_graph, laplacian_eigenmap
+from nphash.hashers.neighbours.nearest import top_cosine
 
 
 def ring(n, shift=0):
@@ -95,3 +99,78 @@ def test_too_few_documents():
 def test_no_edges():
     with pytest.raises(InputError, match="no document has a neighbour"):
         laplacian_eigenmap(scipy.sparse.csr_matrix((5, 5)), 2, 0)
+
+
+@settings(deadline=None, max_examples=40)
+@given(seed=st.integers(0, 1000), n=st.integers(3, 20), k=st.integers(1, 6), weighted=st.booleans())
+def test_the_graph_is_symmetric_and_has_every_edge(seed, n, k, weighted):
+    rows = np.random.default_rng(seed).integers(0, 3, (n, 4)).astype(np.float32)  # many equal similarities
+    indices, similarities = top_cosine(rows, k)
+    strongest = knn_graph(indices, similarities, weighted=weighted).toarray()
+    mean = knn_graph(indices, similarities, symmetry="mean", weighted=weighted).toarray()
+    np.testing.assert_array_equal(strongest, strongest.T)
+    np.testing.assert_array_equal(mean, mean.T)
+    directed = np.zeros((n, n))
+    for i in range(n):
+        for j, s in zip(indices[i], similarities[i], strict=True):
+            directed[i, j] = max(s, 0) if weighted else float(s > 0)
+    np.testing.assert_allclose(strongest, np.maximum(directed, directed.T), rtol=1e-6)
+    np.testing.assert_allclose(mean, (directed + directed.T) / 2, rtol=1e-6)
+
+
+def test_unknown_symmetry():
+    with pytest.raises(InputError, match="symmetry"):
+        knn_graph(np.array([[1], [0]]), np.ones((2, 1)), symmetry="min")
+
+
+@settings(deadline=None, max_examples=25)
+@given(seed=st.integers(0, 1000), n=st.integers(12, 40), dims=st.integers(1, 4))
+def test_coordinates_are_orthonormal_in_the_degrees(seed, n, dims):
+    """The graph holds a ring, so it is in one piece."""
+    graph = (random_graph(np.random.default_rng(seed), n, 3) + ring(n)).tocsr()
+    y = laplacian_eigenmap(graph, dims, 0, scaled=False).astype(np.float64)
+    degrees = np.asarray(graph.sum(axis=1)).ravel()
+    np.testing.assert_allclose(y.T @ (degrees[:, None] * y), np.eye(dims), atol=1e-4)
+    np.testing.assert_allclose(degrees @ y, 0, atol=1e-4)
+
+
+@settings(deadline=None, max_examples=25)
+@given(seed=st.integers(0, 1000), n=st.integers(12, 40))
+def test_the_order_of_the_documents_does_not_matter(seed, n):
+    rng = np.random.default_rng(seed)
+    graph, order = (random_graph(rng, n, 3) + ring(n)).tocsr(), rng.permutation(n)
+    y, moved = laplacian_eigenmap(graph, 3, 0), laplacian_eigenmap(graph[order][:, order], 3, 0)
+    # of eigenvectors whose values are close any rotation will do: distances in all of them stay
+    np.testing.assert_allclose(np.abs((moved * y[order]).sum(axis=0)), (y**2).sum(axis=0), rtol=0.05)
+
+
+@settings(deadline=None, max_examples=15)
+@given(seed=st.integers(0, 1000), factor=st.sampled_from([0.25, 2.0, 16.0]))
+def test_heavier_edges_shrink_all_coordinates_alike(seed, factor):
+    """N stays and D grows, so that D^-1/2 u falls with the root of the factor."""
+    graph = (random_graph(np.random.default_rng(seed), 30, 3) + ring(30)).tocsr()
+    y, other = laplacian_eigenmap(graph, 2, 0), laplacian_eigenmap(graph * factor, 2, 0)
+    np.testing.assert_allclose(other * np.sqrt(factor), y, atol=1e-5)
+
+
+def test_the_large_solver_agrees_with_the_small_one(monkeypatch, rng):
+    graph = (random_graph(rng, 120, 4) + ring(120)).tocsr()
+    whole = laplacian_eigenmap(graph, 2, 0)
+    monkeypatch.setattr(eigenmap, "SMALL", 50)
+    np.testing.assert_allclose(laplacian_eigenmap(graph, 2, 0), whole, atol=2e-3)
+
+
+@settings(deadline=None, max_examples=40)
+@given(seed=st.integers(0, 1000), n=st.integers(2, 20), k=st.integers(1, 5))
+def test_edges_weigh_between_nothing_and_the_similarity(seed, n, k):
+    rng, k = np.random.default_rng(seed), min(k, n - 1)
+    indices = np.array([rng.permutation(np.delete(np.arange(n), i))[:k] for i in range(n)])
+    similarities = rng.uniform(-0.5, 1, (n, k))
+    strongest = knn_graph(indices, similarities)
+    mean = knn_graph(indices, similarities, symmetry="mean")
+    assert strongest.dtype == mean.dtype == np.float32
+    assert (strongest.data > 0).all() and strongest.data.max(initial=0) <= 1
+    assert strongest.nnz == mean.nnz and not strongest.diagonal().any()
+    assert ((strongest - mean).toarray() >= -1e-6).all()
+    ones = knn_graph(indices, similarities, weighted=False)
+    assert set(np.unique(ones.data)) <= {1.0} and ones.nnz == strongest.nnz

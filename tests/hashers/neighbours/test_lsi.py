@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import scipy.sparse
@@ -96,7 +99,8 @@ def test_dims_below_one(rng):
 
 def test_column_mean(rng):
     X = documents(rng, 30, 20)
-    np.testing.assert_allclose(lsi.column_mean(X), X.toarray().mean(axis=0), rtol=1e-6)
+    mean = lsi.fit_lsi(X, 1, 0, centred=True).mean
+    np.testing.assert_allclose(mean, X.toarray().mean(axis=0), rtol=1e-6)
 
 
 def test_top_eigenvectors_of_a_known_operator(rng):
@@ -116,11 +120,9 @@ def test_top_eigenvectors_of_a_matrix_of_one_value():
 
 @settings(deadline=None, max_examples=50)
 @given(seed=st.integers(0, 1000), n=st.integers(1, 30), d=st.integers(1, 6))
-def test_normalised_rows_and_signs(seed, n, d):
+def test_fixed_signs(seed, n, d):
     rows = np.random.default_rng(seed).standard_normal((n, d))
     rows[::3] = 0
-    unit = lsi.normalise_rows(rows)
-    np.testing.assert_allclose(np.linalg.norm(unit, axis=1), (rows != 0).any(axis=1))
     fixed = lsi.fix_signs(rows)
     np.testing.assert_array_equal(np.abs(fixed), np.abs(rows))
     np.testing.assert_array_equal(lsi.fix_signs(-rows), fixed)
@@ -131,9 +133,63 @@ def test_signs_do_not_hang_on_rounding():
     assert lsi.fix_signs(vectors)[0, 0] == 1
 
 
-@pytest.mark.parametrize("threads", [1, 3])
-def test_project_does_not_depend_on_company(rng, threads):
-    X, components = documents(rng, 200, 40), rng.standard_normal((40, 7)).astype(np.float32)
-    together = lsi.project(X, components, threads)
-    np.testing.assert_allclose(together, X.toarray() @ components, rtol=1e-4, atol=1e-5)
-    assert lsi.project(X[17], components).tobytes() == together[17].tobytes()
+@settings(deadline=None, max_examples=25)
+@given(seed=st.integers(0, 1000), n=st.integers(3, 25), words=st.integers(3, 25), centred=st.booleans())
+def test_all_dimensions_give_the_documents_back(seed, n, words, centred):
+    rng = np.random.default_rng(seed)
+    X = scipy.sparse.csr_matrix(rng.integers(0, 4, (n, words)) + np.eye(n, words))
+    result = lsi.fit_lsi(X, 25, 0, centred=centred)
+    W, rows = result.components, X.toarray() - result.mean
+    np.testing.assert_allclose(W.T @ W, np.eye(W.shape[1]), atol=1e-4)
+    # what is beyond the tolerated rank is a thousandth of the first singular value
+    left = np.linalg.norm(rows - rows @ W @ W.T, 2)
+    assert left <= 1.1 * lsi.RANK_TOLERANCE * np.linalg.norm(rows, 2) + 1e-4 * result.singular_values[0]
+    assert (np.diff(result.singular_values) <= 1e-4).all()
+
+
+@settings(deadline=None, max_examples=25)
+@given(seed=st.integers(0, 1000), factor=st.sampled_from([0.125, 2.0, 64.0]))
+def test_heavier_weights_change_the_values_only(seed, factor):
+    X = documents(np.random.default_rng(seed), 20, 12, share=0.5)
+    first, second = lsi.fit_lsi(X, 3, 0), lsi.fit_lsi(X * np.float32(factor), 3, 0)
+    np.testing.assert_allclose(second.components, first.components, atol=1e-4)
+    np.testing.assert_allclose(second.singular_values, factor * first.singular_values, rtol=1e-5)
+
+
+@settings(deadline=None, max_examples=25)
+@given(seed=st.integers(0, 1000), centred=st.booleans())
+def test_the_order_of_the_documents_does_not_matter(seed, centred):
+    rng = np.random.default_rng(seed)
+    X = documents(rng, 25, 12, share=0.5)
+    first, second = (lsi.fit_lsi(rows, 3, 0, centred=centred) for rows in (X, X[rng.permutation(25)]))
+    np.testing.assert_allclose(second.singular_values, first.singular_values, rtol=1e-4)
+
+
+@pytest.mark.parametrize("centred", [False, True])
+@pytest.mark.parametrize("shape", [(90, 60), (60, 90)])
+def test_the_large_solver_agrees_with_the_small_one(monkeypatch, rng, shape, centred):
+    X = documents(rng, *shape, share=0.3)
+    whole = lsi.fit_lsi(X, 1, 0, centred=centred)
+    monkeypatch.setattr(lsi, "SMALL", 10)
+    iterated = lsi.fit_lsi(X, 1, 0, centred=centred)
+    np.testing.assert_allclose(iterated.singular_values, whole.singular_values, rtol=1e-4)
+    np.testing.assert_allclose(np.abs((iterated.components * whole.components).sum()), 1, atol=1e-2)
+
+
+@settings(deadline=None, max_examples=15)
+@given(seed=st.integers(0, 1000), size=st.integers(30, 60), dims=st.integers(1, 5))
+def test_top_eigenvectors_are_orthonormal_and_fall(seed, size, dims):
+    matrix = np.random.default_rng(seed).standard_normal((size, size))
+    matrix = matrix + matrix.T
+    values, vectors = lsi.top_eigenvectors(lambda v: matrix @ v, size, dims, 0, np.float64)
+    np.testing.assert_allclose(values, np.linalg.eigvalsh(matrix)[::-1][:dims], rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(vectors.T @ vectors, np.eye(dims), atol=1e-6)
+
+
+def test_importing_it_does_not_load_the_eigensolvers():
+    program = (
+        "import sys, nphash.hashers.itq\n"
+        "print([name for name in sys.modules if name in ('scipy.linalg', 'scipy.sparse.linalg', 'numba')])"
+    )
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"

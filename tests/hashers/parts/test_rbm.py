@@ -66,3 +66,45 @@ def test_documents_scaled_to_counts():
     words = np.diff(scaled.indptr)
     np.testing.assert_allclose(np.asarray(scaled.sum(axis=1)).ravel(), words)
     assert np.isfinite(scaled.data).all()
+
+
+@settings(deadline=None, max_examples=30)
+@given(seed=st.integers(0, 1000), factor=st.sampled_from([0.01, 3.0, 1000.0]))
+def test_counts_do_not_depend_on_the_scale(seed, factor):
+    rows = scipy.sparse.random(8, 6, 0.5, "csr", random_state=seed)
+    scaled, other = scale_to_counts(rows), scale_to_counts(rows * factor)
+    np.testing.assert_allclose(other.toarray(), scaled.toarray(), rtol=1e-9)
+    np.testing.assert_array_equal(scaled.indices, rows.indices)
+
+
+@settings(deadline=None, max_examples=20)
+@given(seed=st.integers(0, 1000), words=st.booleans())
+def test_sampled_units_change_the_visible_side_only_through_the_draw(seed, words):
+    """With random numbers of one no unit is on, with zeros all are: the reconstruction is known then."""
+    rng = np.random.default_rng(seed)
+    v = rng.poisson(1.0, (4, 5)).astype(float) if words else rng.random((4, 5))
+    data = scipy.sparse.csr_matrix(v) if words else v
+    W, b, c = rng.standard_normal((5, 3)), rng.standard_normal(3), rng.standard_normal(5)
+    for uniform, h in ((np.ones((4, 3)), 0.0), (np.zeros((4, 3)), 1.0)):
+        (_, _, dc), p = contrastive_divergence(data, W, b, c, uniform)
+        scores = np.full((4, 3), h) @ W.T + c
+        if words:
+            shares = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+            expected = v.sum(axis=1, keepdims=True) * shares
+        else:
+            expected = 1 / (1 + np.exp(-scores))
+        np.testing.assert_allclose(dc, (v - expected).mean(axis=0), atol=1e-9)
+        assert ((p > 0) & (p < 1)).all()
+
+
+def test_pretraining_without_epochs_is_the_initialisation():
+    W, b, c = pretrain(np.full((6, 4), 0.5), 3, 0, 0.1, [5])
+    expected = 0.1 * np.random.default_rng([5]).standard_normal((4, 3))
+    np.testing.assert_array_equal(W, expected)
+    assert not b.any() and not c.any()
+
+
+def test_visible_biases_of_words_start_at_their_frequencies():
+    _, _, c = pretrain(X, 3, 0, 0.1, [5])
+    counts = np.asarray(X.sum(axis=0)).ravel()
+    assert (np.argsort(c) == np.argsort(counts)).mean() > 0.8 and c[counts.argmax()] == c.max()

@@ -8,7 +8,7 @@ from helpers import small
 from nphash.codes import pack
 from nphash.hashers.training import validation
 from nphash.hashers.training.validation import held_out_rows, precision_validator, subset
-from nphash.metrics.retrieval import precision_at_k
+from nphash.metrics import precision_at_k
 
 
 def test_below_100_documents_none_are_held_out():

@@ -1,0 +1,369 @@
+"""Arrays on disk, vouched for by one JSON file, which is replaced when all of them are complete.
+
+The JSON file names every array's file, with its size and checksums, and carries a checksum of itself. A save
+writes new files under names that nothing has, first noting the names in the JSON file that is there; then
+replaces that in one step; then deletes the files that the old one named. Nothing else is ever deleted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nphash.core.checksums import Blocks, FileRecord, Recorder, read_whole, record, seal, unseal
+from nphash.core.disk import cannot_read, flush_folder, new_file, replace_text, writing
+from nphash.core.locks import folder_lock
+from nphash.errors import CollectionError, DamagedError
+
+__all__ = [
+    "MODEL",
+    "Kind",
+    "Saved",
+    "load_array",
+    "mapping_of",
+    "read",
+    "read_about",
+    "save",
+    "write_array",
+    "write_to",
+]
+
+Array = npt.NDArray[Any]
+
+MOST_BYTES = 1 << 26  # of a JSON file: an altered one must not make us read it all into memory
+WAIT = 60.0  # seconds for another save into the same folder
+RESTORE = "restore the file from a copy"
+_NAME = re.compile(r"[A-Za-z]\w*(\.\w+)*")
+_FILE = re.compile(r"[A-Za-z]\w*(\.\w+)*(-\d+)?\.npy")
+
+
+# ---------------------------------------------------------------------- one array
+
+
+def write_array(path: Path, array: Array, flush: bool = True) -> FileRecord:
+    """Write an array as a new ``.npy`` file and return its record; `flush` waits until it is on the disk.
+
+    Raises
+    ------
+    OSError
+        If there is a file of that name, or it cannot be written in full.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_array(Path(folder) / "a.npy", np.arange(3)).size
+    152
+    """
+    with new_file(path, flush) as file:
+        return write_to(file, array)
+
+
+def write_to(file: IO[bytes], array: Array) -> FileRecord:
+    """Write header and contents through Python's file: `numpy.save` does not notice every failed write."""
+    if array.dtype.hasobject:
+        raise ValueError("arrays of objects cannot be saved")
+    recorder = Recorder()
+
+    class _Both:
+        @staticmethod
+        def write(data: bytes) -> None:
+            file.write(data)
+            recorder.update(data)
+
+    if not array.flags.f_contiguous:
+        array = np.ascontiguousarray(array)
+    np.lib.format.write_array_header_1_0(_Both, np.lib.format.header_data_from_array_1_0(array))
+    flat = array.reshape(-1, order="C" if array.flags.c_contiguous else "F")
+    _Both.write(memoryview(flat.view(np.uint8)) if flat.size else b"")  # type: ignore[arg-type]
+    return recorder.record()
+
+
+def load_array(path: Path, dtype: Any, shape: tuple[int, ...], mmap: bool = True) -> Array:
+    """Return, or map into memory, a ``.npy`` file that must hold exactly `dtype` and `shape`.
+
+    Raises
+    ------
+    DamagedError
+        If it does not, or is missing; nothing is allocated on the word of an altered header.
+    CollectionError
+        If the system cannot open it.
+    """
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        if array.dtype != dtype or array.shape != tuple(shape):
+            raise ValueError(
+                f"it holds {array.dtype} of shape {array.shape}, not {np.dtype(dtype)} of {tuple(shape)}"
+            )
+        return array if mmap else np.array(array, order="K")
+    except MemoryError:
+        raise
+    except Exception as error:  # NumPy raises half a dozen kinds for a damaged header
+        if isinstance(error, OSError) and error.errno is not None:
+            raise cannot_read(path, error) from None
+        raise DamagedError(f"{path} is damaged: {error}", RESTORE) from None
+
+
+def mapping_of(array: Array) -> Any:
+    """Return the mapping of a mapped array's file, None for an array in memory."""
+    return getattr(array, "_mmap", None)
+
+
+# ---------------------------------------------------------------------- a JSON file with arrays
+
+
+@dataclass
+class Saved:
+    """What was read: facts, and arrays whose bytes `check` compares with what was written."""
+
+    about: dict[str, Any]
+    arrays: dict[str, Array]
+    blocks: list[Blocks] = field(default_factory=list)
+
+    def check(self) -> None:
+        """Check what has not been; `DamagedError` if an array is not what was written."""
+        for blocks in self.blocks:
+            blocks.check()
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a JSON file calls itself, the format it is written in, and how the first format is known."""
+
+    name: str
+    version: int
+    first: frozenset[str]  # fields of the first format, which had no name
+
+
+#: What ``model.json`` is, in a folder of its own or in a collection.
+MODEL = Kind("nphash model", 2, frozenset({"method", "params", "learned", "arrays"}))
+
+
+def read_about(path: Path, kind: Kind) -> dict[str, Any] | None:
+    """Return the checked contents of a JSON file; None where there is no such file.
+
+    Raises
+    ------
+    DamagedError
+        If it is broken.
+    CollectionError
+        If it is another program's, of a newer format, or cannot be read now.
+    """
+    try:
+        text = read_whole(path, MOST_BYTES)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise cannot_read(path, error) from None
+    try:
+        about = json.loads(text.decode("utf-8")) if len(text) <= MOST_BYTES else None
+    except (ValueError, RecursionError):
+        raise DamagedError(f"{path} is no JSON", RESTORE) from None
+    if not isinstance(about, dict):
+        raise DamagedError(f"{path} holds no {kind.name}", RESTORE)
+    version = about.get("format")
+    if about.get("kind") != kind.name and not (version == 1 and kind.first <= set(about)):
+        if isinstance(version, int) and version > kind.version:
+            raise CollectionError(f"{path} holds a {kind.name} of format {version}", "update nphash")
+        raise CollectionError(
+            f"{path} is another program's, or damaged: it is no {kind.name}", "choose another folder"
+        )
+    if not isinstance(version, int) or isinstance(version, bool):
+        raise DamagedError(f"{path} is damaged: it states no format", RESTORE)
+    if version > kind.version:
+        raise CollectionError(f"{path} holds a {kind.name} of format {version}", "update nphash")
+    try:
+        return about if version == 1 else unseal(about)
+    except ValueError as error:
+        raise DamagedError(f"{path} is damaged: {error}", RESTORE) from None
+
+
+def read(
+    path: Path, kind: Kind, *, mmap: bool = True, records: dict[str, FileRecord] | None = None
+) -> Saved | None:
+    """Return what `save` wrote to `path` and the arrays beside it; None where there is nothing.
+
+    Parameters
+    ----------
+    mmap
+        Map arrays into memory.
+    records
+        What others know of those files that they have not checked, by name: `Saved.check` does that then.
+        None checks every array here.
+
+    Raises
+    ------
+    CollectionError
+        As `read_about` and `load_array`.
+    """
+    about = read_about(path, kind)
+    if about is None or "arrays" not in about:
+        return None
+    saved = Saved(about, {})
+    try:
+        for name, entry in about["arrays"].items():
+            file = path.with_name(_file_of(about, name))
+            array = load_array(file, np.dtype(entry["dtype"]), tuple(entry["shape"]))
+            known = _record_of(about, name) if records is None else records.get(file.name)
+            saved.arrays[name] = array
+            if known:
+                saved.blocks.append(Blocks(file, known, mapping_of(array)))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise DamagedError(f"{path} is damaged: {type(error).__name__}: {error}", RESTORE) from None
+    if records is None:
+        saved.check()
+    if not mmap:
+        saved.arrays = {name: np.array(array, order="K") for name, array in saved.arrays.items()}
+    return saved
+
+
+def _file_of(about: dict[str, Any], name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"{name!r} is no name of an array")
+    if about["format"] > 1:
+        file = about["arrays"][name]["file"]
+    else:  # the first format had the number of the edition in the names, but for 1
+        edition = about.get("edition", 1)
+        if not isinstance(edition, int):
+            raise ValueError(f"edition {edition!r} is no number")
+        file = f"{name}.npy" if edition == 1 else f"{name}-{edition}.npy"
+    if not isinstance(file, str) or not _FILE.fullmatch(file):
+        raise ValueError(f"{file!r} is no name of an array's file")
+    return file
+
+
+def _record_of(about: dict[str, Any], name: str) -> FileRecord | None:
+    return FileRecord.from_json(about["arrays"][name]["record"]) if about["format"] > 1 else None
+
+
+def save(path: Path, kind: Kind, about: dict[str, Any], arrays: dict[str, Array]) -> list[Path]:
+    """Write facts and arrays, completely or not at all; what is there of the same kind is replaced.
+
+    Returns
+    -------
+    list of pathlib.Path
+        The JSON file, then the arrays'.
+
+    Raises
+    ------
+    CollectionError
+        If there is another program's file, or one that cannot be read, or nothing can be written.
+    """
+    with writing(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with folder_lock(path.parent, f"the {kind.name} in {path.parent}", WAIT):
+            before = _bytes_of(path)
+            old = read_about(path, kind) or {}
+            _delete(path, old.get("unfinished", []))
+            files = _free_names(path, arrays, old)
+            with _undoing(path, before, files) as new:
+                note = {"kind": kind.name, "format": kind.version, **old, "unfinished": list(files.values())}
+                replace_text(path, seal(note))
+                new.append(
+                    seal(
+                        _described({"kind": kind.name, "format": kind.version, **about}, path, arrays, files)
+                    )
+                )
+                _check(path, json.loads(new[0]))
+                replace_text(path, new[0])
+            _delete(path, _files_of(old))
+    return [path, *(path.with_name(file) for file in files.values())]
+
+
+def _free_names(path: Path, arrays: dict[str, Array], old: dict[str, Any]) -> dict[str, str]:
+    """Return a file name for each array, none of which is taken."""
+    taken = {entry.name for entry in path.parent.iterdir()}
+    edition = 0
+    while True:
+        edition += 1
+        files = {name: f"{name}.npy" if edition == 1 else f"{name}-{edition}.npy" for name in arrays}
+        if taken.isdisjoint(files.values()):
+            return files
+
+
+def _described(
+    body: dict[str, Any], path: Path, arrays: dict[str, Array], files: dict[str, str]
+) -> dict[str, Any]:
+    """Write the arrays and return what the JSON file says, with an identity that follows from all of it."""
+    body["arrays"] = {
+        name: {
+            "file": files[name],
+            "dtype": str(array.dtype),
+            "shape": list(array.shape),
+            "record": write_array(path.with_name(files[name]), array).to_json(),
+        }
+        for name, array in arrays.items()
+    }
+    flush_folder(path.parent)
+    return {**body, "id": hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:32]}
+
+
+def _check(path: Path, body: dict[str, Any]) -> None:
+    """Read back what was written, before what it replaces goes."""
+    about = unseal(body)
+    for name in about["arrays"]:
+        file = path.with_name(_file_of(about, name))
+        if record(file) != _record_of(about, name):
+            raise DamagedError(
+                f"{file} is not on the disk as it was written", "nothing was changed; check the disk"
+            )
+
+
+@contextmanager
+def _undoing(path: Path, before: bytes | None, files: dict[str, str]) -> Iterator[list[str]]:
+    """Take a save that fails back; the block appends the text that it puts in place."""
+    new: list[str] = []
+    try:
+        yield new
+    except BaseException as error:
+        try:
+            is_done = bool(new) and _bytes_of(path) == new[0].encode()
+        except CollectionError:
+            raise error from None  # not to be seen which one counts: nothing is deleted
+        if is_done and not isinstance(error, OSError):  # Ctrl-C just then: it is saved
+            with suppress(ValueError, UnicodeDecodeError):
+                _delete(path, _files_of(json.loads(before or b"{}")))
+            raise
+        with suppress(OSError):
+            _put_back(path, before)
+            is_done = False
+        if not is_done:
+            _delete(path, list(files.values()))
+        raise
+
+
+def _put_back(path: Path, before: bytes | None) -> None:
+    if before is None:
+        path.unlink(missing_ok=True)
+    elif _bytes_of(path) != before:
+        replace_text(path, before)
+
+
+def _bytes_of(path: Path) -> bytes | None:
+    try:
+        return read_whole(path)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise cannot_read(path, error) from None
+
+
+def _files_of(about: dict[str, Any]) -> list[str]:
+    return [_file_of(about, name) for name in about.get("arrays", {})]
+
+
+def _delete(path: Path, files: list[str]) -> None:
+    """Delete files beside `path` that it named; Windows keeps what is mapped."""
+    for file in files:
+        if _FILE.fullmatch(file):
+            with suppress(OSError):
+                path.with_name(file).unlink(missing_ok=True)

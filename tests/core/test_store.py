@@ -1,0 +1,114 @@
+"""Arrays with one JSON file; what a model needs of it beside is tested with the hashers' persistence."""
+
+import errno
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
+
+from nphash.core import checksums, store
+from nphash.core.checksums import record
+from nphash.core.store import Kind, load_array, read, save, write_array
+from nphash.errors import CollectionError, DamagedError
+
+KIND = Kind("thing", 2, frozenset({"old"}))
+DTYPES = st.sampled_from([np.uint8, np.int64, np.float32, ">f8", "U3", np.bool_])
+
+
+@given(npst.arrays(DTYPES, npst.array_shapes(min_dims=0, min_side=0, max_side=4)), st.sampled_from("CFT"))
+def test_arrays_are_written_as_numpy_does(array, order):
+    import tempfile
+
+    array = array.T if order == "T" else np.array(array, order=order)
+    with tempfile.TemporaryDirectory() as folder:
+        path, theirs = Path(folder) / "a.npy", Path(folder) / "b.npy"
+        known = write_array(path, array)
+        np.save(theirs, array)
+        assert path.read_bytes() == theirs.read_bytes() and known == record(path)
+        if array.size and array.ndim:
+            np.testing.assert_array_equal(load_array(path, array.dtype, array.shape), array)
+
+
+def test_objects_are_not_written(tmp_path):
+    with pytest.raises(ValueError, match="objects"):
+        write_array(tmp_path / "a.npy", np.array([{}]))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is full")
+@pytest.mark.parametrize("size", [1, 400, 5000, 300_000])
+def test_a_disk_that_is_full_at_the_last_byte_is_noticed(size):
+    """`numpy.save` did not notice what was lost when its buffer was written at the end."""
+    with pytest.raises(OSError) as caught, Path("/dev/full").open("wb") as file:
+        store.write_to(file, np.zeros(size, np.uint8))
+        file.flush()
+    assert caught.value.errno == errno.ENOSPC
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENOMEM, errno.EIO])
+def test_what_the_system_refuses_is_not_damage(tmp_path, monkeypatch, number):
+    write_array(tmp_path / "a.npy", np.zeros(3))
+
+    def refuse(*_, **__):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(np, "load", refuse)
+    with pytest.raises(CollectionError, match=os.strerror(number)) as caught:
+        load_array(tmp_path / "a.npy", np.float64, (3,))
+    assert not isinstance(caught.value, DamagedError) and "copy" not in caught.value.hint
+
+
+def test_what_is_saved_is_read(tmp_path):
+    arrays = {"a": np.arange(3), "b.c": np.zeros((2, 2), np.float32)}
+    files = save(tmp_path / "x" / "thing.json", KIND, {"fact": 1}, arrays)
+    assert sorted(files) == sorted((tmp_path / "x").iterdir())
+    saved = read(files[0], KIND)
+    assert saved.about["fact"] == 1 and len(saved.about["id"]) == 32
+    assert saved.arrays.keys() == arrays.keys()
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(saved.arrays[name], array)
+    assert read(tmp_path / "y" / "thing.json", KIND) is None
+
+
+def test_of_a_large_file_what_is_read_is_checked(tmp_path, monkeypatch):
+    monkeypatch.setattr(checksums, "LARGE", 100)
+    files = save(tmp_path / "t.json", KIND, {}, {"a": np.zeros(1000)})
+    assert json.loads(files[0].read_text(encoding="utf-8"))["arrays"]["a"]["record"]["blocks"]
+    data = bytearray(files[1].read_bytes())
+    data[-1] ^= 1
+    files[1].write_bytes(bytes(data))
+    with pytest.raises(DamagedError, match="not what was written"):
+        read(files[0], KIND)
+    later = read(files[0], KIND, records={})  # what others have checked
+    assert later.arrays["a"][-1] != 0
+    unread = read(files[0], KIND, records={"a.npy": checksums.FileRecord(8128, "0")})
+    with pytest.raises(DamagedError):
+        unread.check()
+
+
+def test_a_foreign_name_in_the_file_list_deletes_nothing(tmp_path):
+    """A stranger's file that notes more than arrays does not lead us to other files."""
+    (tmp_path / "thesis.tex").write_text("mine", encoding="utf-8")
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "a.npy").write_text("mine", encoding="utf-8")
+    body = {"kind": "thing", "format": 2, "unfinished": ["thesis.tex", "sub/a.npy", "../x.npy"]}
+    (tmp_path / "t.json").write_text(checksums.seal(body), encoding="utf-8")
+    save(tmp_path / "t.json", KIND, {}, {"a": np.zeros(3)})
+    assert (tmp_path / "thesis.tex").exists() and (tmp_path / "sub" / "a.npy").exists()
+
+
+def test_newer_and_other_files_are_refused(tmp_path):
+    for text, says in (
+        ('{"kind": "thing", "format": 3}', "format 3"),
+        ('{"kind": "pot", "format": 1}', "another"),
+    ):
+        (tmp_path / "t.json").write_text(text, encoding="utf-8")
+        for use in (lambda: read(tmp_path / "t.json", KIND), lambda: save(tmp_path / "t.json", KIND, {}, {})):
+            with pytest.raises(CollectionError, match=says):
+                use()
+        assert (tmp_path / "t.json").read_text(encoding="utf-8") == text
