@@ -120,9 +120,8 @@ def _evaluate_queries(
 ) -> Evaluation:
     import numpy as np
 
-    from nphash.collection.creating import HELD_OUT
+    from nphash.collection.creating import HELD_OUT, weighed
     from nphash.collection.evaluation import evaluate, own_numbers
-    from nphash.collection.matrix import weighed
     from nphash.corpus import Matrix
 
     corpus = collection.manifest.corpus

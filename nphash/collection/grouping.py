@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nphash.codes import as_words
-from nphash.collection.reranking import Reranker
+from nphash.collection.searching import Reranker
 
 if TYPE_CHECKING:
     from nphash.collection.collection import Collection

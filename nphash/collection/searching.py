@@ -1,27 +1,43 @@
-"""Answers to queries: candidates by Hamming distance, then their order by similarity."""
+"""Search results: candidates by Hamming distance, then their order by TF-IDF cosine with the stored text.
+
+A query of three words makes a poor code, but the documents near it can be compared word by word. Only the
+candidates' text is read, so the cost does not grow with the collection.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from types import EllipsisType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from nphash.codes import Codes, unpack
-from nphash.collection.reranking import Reranker
-from nphash.collection.segments import Segments
 from nphash.core.arguments import check_count
 from nphash.core.frames import one_column
+from nphash.core.typing import Array, Ints
 from nphash.corpus import Document
 from nphash.errors import InputError, InputTypeError
+from nphash.text.vectorizer import Vectorizer
+from nphash.text.weighting import Counts, Statistics, tfidf
 
 if TYPE_CHECKING:
+    from nphash.collection.state import Segments
     from nphash.search import HammingIndex
 
-__all__ = ["Explanation", "Hit", "SearchSettings", "Searcher", "as_queries", "candidates", "chosen", "order"]
+__all__ = [
+    "Explanation",
+    "Hit",
+    "Reranker",
+    "SearchSettings",
+    "Searcher",
+    "as_queries",
+    "candidates",
+    "chosen",
+    "order",
+]
 
 # Reading and weighing 5,000 abstracts takes 0.1 to 0.4 s, with the length of the query. Of 50,000 abstracts
 # it finds 0.74 of the ten most similar to a title; 2,000 find 0.6, and 10,000 in nearly twice the time 0.82.
@@ -29,8 +45,6 @@ MIN_CANDIDATES, MAX_CANDIDATES = 2_000, 5_000
 SHARE = 10  # one of so many documents is a candidate, between these bounds
 CANDIDATES_PER_HIT = 10
 TIES_BOUND = 2  # at most so many times the candidates, when the last of them are tied
-
-Positions = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -205,9 +219,7 @@ class Searcher:
         bits = unpack(code ^ self.segments.codes_at([position]), self.n_bits)[0]
         return Explanation(self.reranker.shared_words(query, text), np.flatnonzero(bits).tolist())
 
-    def _hits(
-        self, text: str, distances: npt.NDArray[Any], positions: Positions, settings: SearchSettings
-    ) -> list[Hit]:
+    def _hits(self, text: str, distances: Array, positions: Ints, settings: SearchSettings) -> list[Hit]:
         if not settings.rerank:
             distances, positions = distances[: settings.k], positions[: settings.k]
         similarities = self.reranker.similarities(text, self.segments.texts_at(positions.tolist()))
@@ -220,9 +232,66 @@ class Searcher:
         ]
 
 
-def candidates(
-    index: Any, codes: npt.NDArray[np.uint8], settings: SearchSettings
-) -> list[tuple[npt.NDArray[np.int64], Positions]]:
+class Reranker:
+    """TF-IDF rows of unit length for queries and candidates, with the vocabulary of a vectorizer.
+
+    The weights are TF-IDF whatever weighting the hasher was trained with.
+
+    Parameters
+    ----------
+    vectorizer
+        A fitted vectorizer.
+    """
+
+    def __init__(self, vectorizer: Vectorizer) -> None:
+        self.vectorizer = vectorizer
+        self._statistics = Statistics(vectorizer.document_frequency_, vectorizer.n_documents_, 1.0)
+
+    def rows(self, texts: Sequence[str]) -> Counts:
+        """Return TF-IDF weights of `texts` in CSR form, rows of unit L2 norm or zero."""
+        counts = self.vectorizer.counts(texts)
+        weights = tfidf(counts, self._statistics)
+        return Counts(weights, counts.indices, counts.indptr)
+
+    def similarities(self, query: str, texts: Sequence[str]) -> npt.NDArray[np.float64]:
+        """Return the cosine between `query` and each text, float64, shape (n_texts,), from 0 to 1."""
+        similarities = np.zeros(len(texts))
+        mine = self.rows([query])
+        words = [self.vectorizer.vocabulary_[column] for column in mine.indices.tolist()]
+        some = [number for number, text in enumerate(texts) if _may_hold(text, words)]
+        if words and some:
+            weights, rows = self._dense(mine), self.rows([texts[number] for number in some])
+            owners = np.repeat(np.arange(len(some)), np.diff(rows.indptr))
+            sums = np.bincount(owners, weights=rows.data * weights[rows.indices], minlength=len(some))
+            similarities[some] = np.clip(sums, 0.0, 1.0)  # rounding may leave 1.0000001
+        return similarities
+
+    def shared_words(self, query: str, text: str) -> list[tuple[str, float]]:
+        """Return the words that query and text share with their part of the cosine, largest first."""
+        mine, other = self.rows([query]), self.rows([text])
+        parts = other.data * self._dense(mine)[other.indices]
+        order = np.lexsort((other.indices, -parts))
+        words = self.vectorizer.vocabulary_
+        return [(words[other.indices[i]], float(parts[i])) for i in order if parts[i] > 0]
+
+    def _dense(self, row: Counts) -> Array:
+        weights = np.zeros(len(self.vectorizer.vocabulary_))
+        weights[row.indices] = row.data
+        return weights
+
+
+def _may_hold(text: str, words: Sequence[str]) -> bool:
+    """Return whether a text may hold one of `words`: most candidates do not, and need no counting.
+
+    Words of an ASCII text are parts of its lower-case form; others may be normalised first, so it may.
+    """
+    if not text.isascii():
+        return True
+    text = text.lower()
+    return any(word in text for word in words)
+
+
+def candidates(index: HammingIndex, codes: Codes, settings: SearchSettings) -> list[tuple[Array, Ints]]:
     """Return for each code the distances and positions of its candidates, by (distance, position).
 
     Parameters
@@ -248,7 +317,7 @@ def candidates(
     return [(d[:last], p[:last]) for d, p in found for last in [_with_ties(d, wanted, settings.rerank)]]
 
 
-def _with_ties(distances: npt.NDArray[Any], wanted: int | None, ties: bool) -> int:
+def _with_ties(distances: Array, wanted: int | None, ties: bool) -> int:
     """Return how many of the ascending distances to keep: `wanted` and, up to a bound, ties with the last."""
     if wanted is None or wanted >= len(distances):
         return len(distances)
@@ -257,9 +326,7 @@ def _with_ties(distances: npt.NDArray[Any], wanted: int | None, ties: bool) -> i
     return min(int(np.searchsorted(distances, distances[wanted - 1], side="right")), TIES_BOUND * wanted)
 
 
-def order(
-    distances: npt.NDArray[Any], positions: Positions, similarities: npt.NDArray[np.float64]
-) -> npt.NDArray[np.int64]:
+def order(distances: Array, positions: Ints, similarities: npt.NDArray[np.float64]) -> Ints:
     """Return the order of results: most similar first, then by distance and position.
 
     Examples

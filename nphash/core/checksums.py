@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import mmap
-import os
-import stat
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
+from nphash.core.disk import open_file
 from nphash.errors import DamagedError
 
-__all__ = ["BLOCK", "LARGE", "Blocks", "FileRecord", "Recorder", "read_whole", "record", "seal", "unseal"]
+__all__ = ["BLOCK", "LARGE", "Blocks", "FileRecord", "Recorder", "record", "seal", "unseal"]
 
 LARGE = 1 << 25  # files up to 32 MB are hashed whenever they are opened (0.02 s), larger ones block by block
 BLOCK = 1 << 22  # bytes of a block of a large file
 _PIECE = 1 << 20  # bytes read at once
-_READ = os.O_RDONLY
-for _flag in ("O_NONBLOCK", "O_BINARY", "O_NOFOLLOW"):  # a pipe must not hold us up, nor a link lead us away
-    _READ |= getattr(os, _flag, 0)
 
 
 @dataclass(frozen=True)
@@ -111,24 +106,10 @@ def record(path: Path) -> FileRecord:
     'e3b0c44298fc1c14'
     """
     recorder = Recorder()
-    with _opened(path) as file:
+    with open_file(path) as file:
         while piece := file.read(_PIECE):
             recorder.update(piece)
     return recorder.record()
-
-
-def read_whole(path: Path, most: int | None = None) -> bytes:
-    """Return the bytes of a file, and no more than one beyond `most` of them; errors as of `record`."""
-    with _opened(path) as file:
-        return file.read(-1 if most is None else most + 1)
-
-
-def _opened(path: Path) -> IO[bytes]:
-    descriptor = os.open(path, _READ)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise OSError(errno.EINVAL, "it is no ordinary file", str(path))
-    return os.fdopen(descriptor, "rb")
 
 
 class Blocks:

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from nphash.core.checksums import read_whole
+from nphash.core.disk import read_bytes
 from nphash.core.store import MODEL, Saved, read
 from nphash.core.store import save as write
 from nphash.errors import CollectionError, DamagedError, InputError, NotFittedError
@@ -163,22 +163,15 @@ def load(folder: Path | str, *, mmap: bool = True) -> Hasher:
     folder = Path(folder)
     path = folder / FILE
     while True:
-        before = _text(path)
+        before = read_bytes(path)
         try:
             return build(_read(folder, mmap), folder)
         except DamagedError as error:
-            if _text(path) == before:  # else a new model took the place of the one being read
+            if read_bytes(path) == before:  # else a new model took the place of the one being read
                 reason = f"{type(error).__name__}: {error.problem}"
                 raise DamagedError(
                     f"{folder} holds no model that can be read ({reason})", "fit it again"
                 ) from None
-
-
-def _text(path: Path) -> bytes | None:
-    try:
-        return read_whole(path)
-    except OSError:  # told when it is read
-        return None
 
 
 def _read(folder: Path, mmap: bool) -> Saved:

@@ -50,7 +50,7 @@ def test_it_is_always_the_hamming_order(path, tmp_path, monkeypatch):
     def never(*arguments):
         raise AssertionError("reranked")
 
-    monkeypatch.setattr("nphash.collection.reranking.Reranker.similarities", never)
+    monkeypatch.setattr("nphash.collection.searching.Reranker.similarities", never)
     assert run("evaluate", path, write_jsonl(tmp_path / "q.jsonl", documents(6, start=40))).code == 0
     assert run("evaluate", path).code == 0
 

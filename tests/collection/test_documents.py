@@ -1,3 +1,4 @@
+import errno
 import sqlite3
 
 import pytest
@@ -5,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.collecting import documents
-from nphash.collection.documents import DocumentFile, DocumentWriter, checked
+from nphash.collection.documents import DocumentFile, DocumentWriter, checked, writing
 from nphash.corpus import Document
 from nphash.errors import CollectionError, DamagedError, InputError
 
@@ -136,7 +137,7 @@ def test_labels_that_are_no_list(tmp_path):
     db = sqlite3.connect(path)
     for labels in ("{", "7"):
         db.execute(
-            "UPDATE documents SET labels = ?, crc = ? WHERE row = 0", (labels, _crc("d0", "t", labels, ""))
+            "UPDATE documents SET labels = ?, crc = ? WHERE row = 0", (labels, _crc(0, "d0", "t", labels, ""))
         )
         db.execute("UPDATE documents SET text = 't' WHERE row = 0")
         db.commit()
@@ -174,3 +175,29 @@ def test_what_is_no_document_is_told(given, says):
 def test_documents_pass_as_they_are():
     docs = documents(3)
     assert list(checked(iter(docs))) == docs
+
+
+@pytest.mark.parametrize(
+    "error, says",
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "the disk is full"),
+        (OSError(errno.EDQUOT, "Disk quota exceeded"), "the disk is full"),
+        (sqlite3.OperationalError("database or disk is full"), "the disk is full"),
+        (PermissionError(errno.EACCES, "Permission denied"), "no permission"),
+        (OSError(errno.EROFS, "Read-only file system"), "no permission"),
+        (OSError(errno.EIO, "Input/output error"), "Input/output error"),
+        (sqlite3.OperationalError("disk I/O error"), "disk I/O error"),
+    ],
+)
+def test_writing_says_what_is_wrong_with_the_disk(tmp_path, error, says):
+    with pytest.raises(CollectionError, match=says) as caught, writing(tmp_path):
+        raise error
+    assert str(tmp_path) in caught.value.problem
+    assert "nothing was changed" in caught.value.hint
+
+
+def test_writing_lets_other_errors_through(tmp_path):
+    with pytest.raises(CollectionError, match="own"), writing(tmp_path):
+        raise CollectionError("own words")
+    with pytest.raises(KeyError), writing(tmp_path):
+        raise KeyError("x")

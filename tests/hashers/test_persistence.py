@@ -13,7 +13,7 @@ import pytest
 from helpers import small
 from helpers.paths import TESTS
 from nphash import Doc2Hash
-from nphash.core import store
+from nphash.core import disk, store
 from nphash.core.checksums import seal
 from nphash.errors import CollectionError, DamagedError, InputError, NotFittedError
 from nphash.hashers import NeighbourSettings, Training, load, save
@@ -240,7 +240,7 @@ def test_another_programs_model_is_never_overwritten(fitted, tmp_path, text):
 @pytest.mark.parametrize("number", [errno.EMFILE, errno.EIO, errno.ENOMEM])
 def test_a_model_that_cannot_be_read_now_is_not_taken_for_none(fitted, folder, monkeypatch, number):
     """An error while looking tells nothing: what is there is neither deleted nor called damaged."""
-    before, original = sorted(folder.iterdir()), store.read_whole
+    before, original = sorted(folder.iterdir()), disk.open_file
     for instant in range(1, 5):
         calls = []
 
@@ -250,12 +250,12 @@ def test_a_model_that_cannot_be_read_now_is_not_taken_for_none(fitted, folder, m
                 raise OSError(number, os.strerror(number))
             return original(*args)
 
-        monkeypatch.setattr(store, "read_whole", failing)
+        monkeypatch.setattr(disk, "open_file", failing)
         with suppress(CollectionError):
             save(fitted, folder)
         monkeypatch.undo()
         assert np.array_equal(load(folder).transform(X), fitted.transform(X))
-    monkeypatch.setattr(store, "read_whole", original)
+    monkeypatch.setattr(disk, "open_file", original)
     save(fitted, folder)
     assert len(list(folder.iterdir())) == len(before)
 
