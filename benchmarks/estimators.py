@@ -14,7 +14,7 @@ import time
 import click
 
 from benchmarks.records import RESULTS, environment, read, write
-from nphash.teaching.study import Findings, StudySettings, answer, format_table
+from nphash.teaching.study import StudyResults, StudySettings, answer, format_table
 from nphash.teaching.study import run as measure
 
 RESULT = RESULTS / "estimators.json"
@@ -63,7 +63,7 @@ def table() -> None:
     show(read(RESULT)["problems"])
 
 
-def show(found: Findings) -> None:
+def show(found: StudyResults) -> None:
     """Print the tables and the answer."""
     click.echo(format_table(found))
     click.echo(f"\n{answer(found)}")

@@ -26,7 +26,7 @@ from nphash.gradcheck.check import check_problem
 from nphash.gradcheck.models import operations
 
 RESULT = RESULTS / "gradients.json"
-UNNAMED = "not to be told from the figures"
+UNNAMED = "not distinguished by the figures"
 SEEDS = 40  # times some thirty operations: more than a thousand random cases
 
 

@@ -25,7 +25,7 @@ from benchmarks.records import DATA, RESULTS, environment, read, write
 from nphash.corpus.protocol import Prepared, prepare
 from nphash.hashers import METHODS, Progress, create
 from nphash.hashers.autoencoder import VariationalHasher
-from nphash.metrics.retrieval import code_statistics, precision_at_k, retrieval, retrieval_by_similarity
+from nphash.metrics import code_statistics, precision_at_k, retrieval, retrieval_by_similarity
 
 RESULT = RESULTS / "papers"
 PUBLISHED = Path(__file__).parent / "published.json"
@@ -46,7 +46,8 @@ def measure(system: str, corpus: Prepared, bits: int, seed: int, params: dict[st
 
     def watch(progress: Progress) -> None:
         if progress.step == progress.steps and isinstance(hasher, VariationalHasher):
-            params = hasher.ready(progress.params, corpus.X_train)  # VDSH's medians, NpHash's regression
+            # VDSH's medians, NpHash's regression
+            params = hasher.finalise_params(progress.params, corpus.X_train)
             codes = [hasher.encode(params, X) for X in (corpus.X_test, corpus.X_train)]
             test_by_epoch.append(precision_at_k(codes[0], corpus.y_test, codes[1], corpus.y_train, bits))
 

@@ -1,4 +1,4 @@
-"""The quality tables of README.rst, from the results of `benchmarks.papers`."""
+"""Quality tables of the documentation, from the results of `benchmarks.papers`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from benchmarks import papers
 from benchmarks.tables import simple_table
 from nphash.hashers import METHODS, create
 
-__all__ = ["ablations", "protocol", "quality"]
+__all__ = ["ablations", "protocol", "quality", "summary"]
 
 # Results kept under a tag: the package's own method with one part changed.
 ABLATIONS = {
@@ -33,6 +33,16 @@ def quality(supervised: bool = False, corpora: Iterable[str] = papers.CORPORA) -
         if len(rows) > 1:
             parts.append(f"**{corpus}** ({_seeds(runs)})\n\n{simple_table(rows)}")
     return "\n\n".join(parts)
+
+
+def summary(bits: int = 32, corpora: Iterable[str] = papers.CORPORA) -> str:
+    """Return one table of the systems without labels: a column for each corpus, at one length."""
+    runs = [run for run in papers.results() if run["bits"] == bits and not learns_from_labels(run["system"])]
+    columns = {name: papers.table([run for run in runs if run["corpus"] == name])[1:] for name in corpora}
+    figures = {name: {row[0]: row[1] for row in rows} for name, rows in columns.items()}
+    systems = dict.fromkeys(row[0] for rows in columns.values() for row in rows)
+    rows = [[name, *(found.get(name, "") for found in figures.values())] for name in systems]
+    return simple_table([[f"{bits} bits", *figures], *rows])
 
 
 def learns_from_labels(system: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,9 @@ from typing import Any
 __all__ = ["DATA", "RESULTS", "environment", "read", "write"]
 
 RESULTS = Path(__file__).parent / "results"
-DATA = Path(__file__).parent.parent.parent / "shared" / "data"  # the corpora are no part of the project
+
+# The corpora are no part of the project; `benchmarks.corpora` makes them.
+DATA = Path(os.environ.get("NPHASH_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data")
 
 
 def read(path: Path) -> dict[str, Any]:

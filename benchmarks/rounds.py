@@ -5,7 +5,7 @@
 
 Training documents by cosine: of LSI coordinates (round 0), of each round's eigenmap, and of what its
 regression predicts from words. A document's share is that of its 25 and 100 nearest that have a label in
-common with it. "told" is the mean cosine between prediction and eigenmap, by which the rounds end.
+common with it. "told" in the results, agreement in the table, is the mean cosine of prediction and eigenmap.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def run(data: Path, corpora: str) -> None:
 def rows(k: int = NEIGHBOURS[0]) -> list[list[str]]:
     """Return the table: a row for LSI and one each for eigenmap and regression of some rounds."""
     found = read(RESULT)["corpora"]
-    header = [f"{k} nearest by", *(text for name in found for text in (name, "told"))]
+    header = [f"{k} nearest by", *(text for name in found for text in (name, "agreement"))]
     lines = [
         [
             "LSI",

@@ -24,7 +24,7 @@ from benchmarks.records import DATA, RESULTS, environment, read, write
 from nphash.codes import unpack
 from nphash.corpus.protocol import Prepared, prepare
 from nphash.hashers import create
-from nphash.metrics.retrieval import code_statistics, retrieval
+from nphash.metrics import code_statistics, retrieval
 from nphash.nn.ops import sigmoid
 
 __all__ = ["SAMPLES", "measure", "rows"]

@@ -5,20 +5,20 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from functools import cache, partial
-from pathlib import Path
 from statistics import median
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.records import DATA
 from nphash.codes import Codes
 from nphash.core.threads import run_tasks
 from nphash.search import HammingIndex
 
 __all__ = ["ARXIV", "make_codes", "numpy_nearest", "race", "random_codes", "reading", "timed"]
 
-ARXIV = Path(__file__).parent.parent.parent / "shared" / "data" / "arxiv-0.jsonl.gz"
+ARXIV = DATA / "arxiv-0.jsonl.gz"
 
 _PAUSE = 0.05  # seconds: FAISS's threads keep their processors busy for some time after a search
 

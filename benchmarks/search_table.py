@@ -1,4 +1,4 @@
-"""The search table of README.rst, made from ``benchmarks/results/search.json``.
+"""Tables of search speed, made from ``benchmarks/results/search.json``.
 
 python -m benchmarks.search_table
 """

@@ -23,7 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import date
 from functools import partial
@@ -105,10 +105,13 @@ QUICK_GROWTH = [Growth(1_000, 10_000, 64), Growth(2_000, 10_000, 64)]
 class Contestant:
     """One process that does steps when told to."""
 
-    def __init__(self, name: str, case: Case, data: Path, python: str) -> None:
+    def __init__(
+        self, name: str, case: Case, data: Path, python: str, settings: Mapping[str, str] | None = None
+    ) -> None:
         command = [python, str(HERE / "training_contestants.py"), name, str(data)]
         numbers = [str(number) for number in (case.bits, case.batch, case.threads)]
         environment = os.environ | {"OMP_NUM_THREADS": numbers[-1], "PYTHONPATH": str(HERE.parent)}
+        environment |= settings or {}
         if name.endswith("malloc"):
             environment |= KEEP_MEMORY
         self.process = subprocess.Popen(

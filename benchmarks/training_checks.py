@@ -17,6 +17,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from dataclasses import replace
 from statistics import median
 from typing import Any
 
@@ -50,10 +52,12 @@ def gradients_of(hasher: Any, params: Params, x: Any, engine: str, dtype: Any) -
     """Return the gradients of a batch by name, in float64."""
     from nphash.engine.select import create_engine
     from nphash.hashers.training.trainer import Batch
+    from nphash.nn.schedules import values_at
 
     own = {name: array.astype(dtype) for name, array in params.items()}
     x, rng = x.astype(dtype), np.random.default_rng(0)
-    _, back = hasher.loss(own, Batch(x, x, None, rng, 0.0, engine=create_engine(engine, threads=1)))
+    operations, numbers = create_engine(engine, threads=1).operations, values_at(hasher.schedules(), 0.0)
+    _, back = hasher.loss(own, Batch(x, x, rng=rng, operations=operations, **numbers))
     return {name: np.asarray(gradient, dtype=np.float64) for name, gradient in back().items()}
 
 
@@ -74,17 +78,21 @@ def trained(hasher: Any, X: Any, steps: int) -> Params:
     """Return the weights after so many steps of Adam."""
     from nphash.engine.select import create_engine
     from nphash.hashers.training.trainer import Batch
-    from nphash.nn.optim import Adam
+    from nphash.nn.schedules import values_at
 
-    params, adam = hasher.start_params(X, X, 0), Adam(1e-3)
-    engine = create_engine("numba", threads=1)
-    for step in range(steps):
-        rng = np.random.default_rng([0, step])
-        x = X[np.sort(rng.choice(X.shape[0], BATCH, replace=False))]
-        adam.catch_up(x.indices)
-        _, back = hasher.loss(params, Batch(x, x, None, rng, 0.0, engine=engine))
-        adam.step(params, back())
-    adam.settle()
+    params, engine = hasher.initial_params(X, X, 0), create_engine("numba", threads=1)
+    adam, numbers = engine.optimiser(), values_at(hasher.schedules(), 0.0)
+
+    def batches() -> Iterator[Batch]:
+        for step in range(steps):
+            rng = np.random.default_rng([0, step])
+            x = X[np.sort(rng.choice(X.shape[0], BATCH, replace=False))]
+            yield Batch(x, x, rng=rng, operations=engine.operations, learning_rate=1e-3, **numbers)
+
+    for batch in adam.prepare(batches(), 1_000):
+        _, back = hasher.loss(params, batch)
+        adam.step(params, back(), batch.learning_rate)
+    adam.flush()
     return dict(params)
 
 
@@ -119,12 +127,12 @@ def one_step() -> None:
     from nphash.engine.select import create_engine
     from nphash.hashers.doc2hash import Doc2Hash
     from nphash.hashers.training.trainer import Batch
-    from nphash.nn.optim import Adam
+    from nphash.nn.schedules import values_at
 
-    hasher, adam = Doc2Hash(64), Adam()
-    params, engine = hasher.start_params(X, X, 0), create_engine("auto", threads=1)
-    adam.catch_up(X.indices)
-    _, back = hasher.loss(params, Batch(X, X, None, np.random.default_rng(0), 0.0, engine=engine))
+    hasher, engine = Doc2Hash(64), create_engine("auto", threads=1)
+    params, adam = hasher.initial_params(X, X, 0), engine.optimiser()
+    batch = Batch(X, X, rng=np.random.default_rng(0), operations=engine.operations)
+    _, back = hasher.loss(params, replace(batch, **values_at(hasher.schedules(), 0.0)))
     adam.step(params, back())
     click.echo(f"{time.perf_counter() - start:.3f}")
 

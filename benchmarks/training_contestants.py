@@ -25,8 +25,8 @@ import resource
 import sys
 import time
 from collections import deque
-from collections.abc import Callable
-from itertools import pairwise
+from collections.abc import Callable, Iterator
+from itertools import count, pairwise
 from typing import Any
 
 import numpy as np
@@ -45,32 +45,37 @@ Step = Callable[[Order, int], float]
 def nphash_step(X: Any, bits: int, threads: int, engine: str = "auto") -> Step:
     """Return this package's step."""
     from nphash.core.threads import single_threaded_blas
-    from nphash.engine.look_ahead import LookAhead
     from nphash.engine.select import create_engine
     from nphash.hashers.doc2hash import Doc2Hash
     from nphash.hashers.training.trainer import Batch
-    from nphash.nn.optim import Adam
+    from nphash.nn.schedules import values_at
 
     hasher = Doc2Hash(bits, hidden=(HIDDEN, HIDDEN), dropout=DROPOUT, kl_weight=KL_WEIGHT, temperature=1.0)
-    params, adam = hasher.start_params(X, X, 0), Adam(RATE, threads=threads)
+    params = hasher.initial_params(X, X, 0)
     runner = create_engine(engine, threads=threads)
     guard: Any = None
     if engine == "auto":
         guard = single_threaded_blas()  # kept by `step`: without a reference it would end at once
         guard.__enter__()
 
-    ahead, waiting = LookAhead(X.shape[1]), deque[Any]()
+    adam, numbers = runner.optimiser(), values_at(hasher.schedules(), 0.0)
+    known = deque[Any]()  # the documents of steps that are known and not drawn yet
+
+    def batches() -> Iterator[Batch]:
+        for number in count():
+            x = runner.take(X, known.popleft())
+            rng = np.random.default_rng([0, number])
+            yield Batch(x, x, rng=rng, operations=runner.operations, learning_rate=RATE, **numbers)
+
+    coming, drawn = adam.prepare(batches(), sys.maxsize), 0
 
     def step(order: Order, number: int, guard: Any = guard) -> float:
-        for rows in order[number + len(waiting) :]:
-            x = runner.take(X, rows)
-            ahead.announce(x.indices, RATE)
-            waiting.append(x)
-        x = waiting.popleft()
-        adam.catch_up(x.indices)
-        batch = Batch(x, x, None, np.random.default_rng([0, number]), 0.0, engine=runner)
+        nonlocal drawn
+        known.extend(order[drawn:])
+        drawn = len(order)
+        batch = next(coming)
         terms, back = hasher.loss(params, batch)
-        adam.step(params, back(), ahead=ahead)
+        adam.step(params, back(), RATE)
         return terms["loss"]
 
     return step

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import scipy.sparse
 
-CORPORA = Path(__file__).resolve().parents[2] / "shared" / "data"
+from benchmarks.records import DATA
+
 TOPICS = 20
 
 __all__ = ["documents", "zipf_documents"]
@@ -24,7 +24,7 @@ def documents(name: str, n: int, words: int) -> Any:
     """
     if name == "zipf":
         return zipf_documents(n, words)
-    path = CORPORA / f"{name}.jsonl.gz"
+    path = DATA / f"{name}.jsonl.gz"
     if not path.exists():
         raise FileNotFoundError(path)
     from nphash.corpus.protocol import prepare

@@ -1,4 +1,4 @@
-"""The training tables of README.rst, made from ``benchmarks/results/training.json``.
+"""Tables of training speed, made from ``benchmarks/results/training.json``.
 
 python -m benchmarks.training_table
 """

@@ -1,6 +1,6 @@
 """Short binary codes for documents, learned with explicit gradients and searched by Hamming distance.
 
-Public names load on first use (PEP 562): ``import nphash`` imports neither NumPy nor Numba.
+Public names and packages load on first use (PEP 562): ``import nphash`` imports neither NumPy nor Numba.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from nphash._version import __version__
 from nphash.core.lazy_imports import on_first_use
 
 if TYPE_CHECKING:
+    from nphash import codes, collection, corpus, gradcheck, hashers, metrics, nn, search, text
     from nphash.collection import Collection
     from nphash.hashers.doc2hash import Doc2Hash
     from nphash.hashers.nphash import NpHash
@@ -27,6 +28,15 @@ __all__ = [
     "Vectorizer",
     "VectorizerSettings",
     "__version__",
+    "codes",
+    "collection",
+    "corpus",
+    "gradcheck",
+    "hashers",
+    "metrics",
+    "nn",
+    "search",
+    "text",
 ]
 
 __getattr__ = on_first_use(
@@ -40,6 +50,7 @@ __getattr__ = on_first_use(
         "Vectorizer": "nphash.text.vectorizer",
         "VectorizerSettings": "nphash.text.settings",
     },
+    modules=("codes", "collection", "corpus", "gradcheck", "hashers", "metrics", "nn", "search", "text"),
 )
 
 

@@ -8,8 +8,6 @@ byte order a word has does not matter to a Hamming distance.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
@@ -110,35 +108,40 @@ def unpack(codes: Codes, n_bits: int) -> npt.NDArray[np.bool_]:
     return np.unpackbits(check_codes(codes, n_bits), axis=1, count=n_bits).astype(bool)
 
 
-def check_codes(codes: Any, n_bits: int) -> Codes:
-    """Return ``codes`` as a C-contiguous uint8 array of the right width.
+def check_codes(codes: npt.ArrayLike, n_bits: int) -> Codes:
+    """Return ``codes`` as a C-contiguous uint8 array of whole words a row.
+
+    Rows of only ceil(n_bits / 8) bytes, as ``np.packbits``, FAISS and sentence-transformers (``ubinary``)
+    make them, are padded with zeros.
 
     Raises
     ------
     InputError
-        If the dtype is not uint8, the shape is not (n, 8 * ceil(n_bits / 64)), or a row has ones
-        behind its last bit, which would count as differences.
+        If the dtype is not uint8, the shape is neither (n, 8 * ceil(n_bits / 64)) nor (n, ceil(n_bits / 8)),
+        or a row has ones behind its last bit, which would count as differences.
 
     Examples
     --------
     >>> check_codes(pack([[1, 0, 1]]), 3).shape
     (1, 8)
+    >>> check_codes(np.packbits([[1, 0, 1]], axis=1), 3).shape
+    (1, 8)
     """
-    width = n_bytes(check_n_bits(n_bits))
+    width, fewest = n_bytes(check_n_bits(n_bits)), -(-n_bits // 8)
     codes = np.asarray(codes)
-    if codes.dtype != np.uint8 or codes.ndim != 2 or codes.shape[1] != width:
-        hint = "make them with transform() or nphash.codes.pack()"
-        if codes.ndim == 2 and codes.dtype.itemsize == 1 and codes.shape[1] == -(-n_bits // 8) < width:
-            as_bytes = "codes" if codes.dtype == np.uint8 else "codes.view(np.uint8)"
-            hint = f"pad them: np.pad({as_bytes}, [(0, 0), (0, {width - codes.shape[1]})])"
-        elif codes.ndim == 2 and codes.dtype == np.int8 and codes.shape[1] == width:
-            hint = "give their bytes: codes.view(np.uint8)"
+    if codes.dtype != np.uint8 or codes.ndim != 2 or codes.shape[1] not in (width, fewest):
+        bytes_needed = f"{width}" if width == fewest else f"{width} or {fewest}"
+        signed = codes.dtype == np.int8  # sentence-transformers' "binary" is its "ubinary" minus 128
         raise InputError(
             f"codes are {codes.dtype} of shape {codes.shape}, "
-            f"but {n_bits} bits need uint8 of shape (n, {width})",
-            hint,
+            f"but {n_bits} bits need uint8 of shape (n, {bytes_needed})",
+            "make them with transform() or nphash.codes.pack()"
+            + ("; signed 'binary' embeddings become codes by (a + np.int16(128)).astype(np.uint8)" * signed),
         )
     checked: Codes = np.ascontiguousarray(codes)
+    if codes.shape[1] < width:
+        checked = np.zeros((len(codes), width), np.uint8)
+        checked[:, :fewest] = codes
     if n_bits % 64:
         padding = ~as_words(_last_word(n_bits))
         spoilt = np.flatnonzero(as_words(checked)[:, -1] & padding)
@@ -182,7 +185,7 @@ def hamming_distances(queries: Codes, database: Codes) -> npt.NDArray[np.int64]:
     >>> hamming_distances(pack([[1, 1, 0]]), pack([[1, 1, 0], [0, 0, 1]]))
     array([[0, 3]])
     """
-    n_bits = 8 * np.shape(database)[-1] if np.ndim(database) else 0  # of whole words, without padding
+    n_bits = 64 * -(-np.shape(database)[-1] // 8) if np.ndim(database) else 0  # of whole words
     queries, database = check_codes(queries, n_bits), check_codes(database, n_bits)
     difference = queries[:, None, :] ^ database[None, :, :]  # (n_queries, n_database, n_bytes)
     distances: npt.NDArray[np.int64] = np.bitwise_count(difference).sum(axis=2, dtype=np.int64)

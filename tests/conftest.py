@@ -14,6 +14,18 @@ def pytest_configure(config):
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_collection_modifyitems(items):
+    """Skip tests of compiled kernels where nothing is compiled."""
+    marked = [item for item in items if item.get_closest_marker("compiled")]
+    if not marked:  # loading Numba takes a moment
+        return
+    from nphash.core.jit import COMPILED
+
+    if not COMPILED:
+        for item in marked:
+            item.add_marker(pytest.mark.skip(reason="kernels are not compiled here"))
+
+
 @pytest.fixture
 def rng():
     """A generator with a fixed seed: a failing test fails again."""

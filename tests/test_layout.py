@@ -112,6 +112,15 @@ def test_foreign_imports(path: Path) -> None:
             assert package not in {"pickle", "shelve", "marshal"}, f"{path} imports {package}"
 
 
+def test_the_equations_are_numpy_and_scipy_alone() -> None:
+    allowed = {"nphash.core.typing", "nphash.core.arguments", "nphash.errors"}
+    for path in (PACKAGE / "nn").glob("*.py"):
+        own = {target for target in internal(path) if not target.startswith("nphash.nn")}
+        assert own <= allowed, f"{path} imports {own - allowed}"
+        foreign = {target.split(".")[0] for target, _ in imports(path)} - set(sys.stdlib_module_names)
+        assert foreign <= {"numpy", "scipy", "nphash"}, f"{path} imports {foreign}"
+
+
 def test_a_test_file_for_each_module() -> None:
     missing = []
     for path in MODULES:

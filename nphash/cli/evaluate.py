@@ -83,7 +83,7 @@ def command(directory: Path, queries: str | None, k: int, reading: ReadOptions, 
     expected share.
     """
     from nphash.collection.evaluation import Sample, evaluate_own
-    from nphash.metrics.retrieval import code_statistics
+    from nphash.metrics import code_statistics
 
     use_threads(options["threads"])
     with open_collection(directory) as collection:
@@ -121,7 +121,7 @@ def _evaluate_queries(
     import numpy as np
 
     from nphash.collection.creating import HELD_OUT, weighed
-    from nphash.collection.evaluation import evaluate, own_numbers
+    from nphash.collection.evaluation import evaluate, rows_of_queries
     from nphash.corpus import Matrix
 
     corpus = collection.manifest.corpus
@@ -133,7 +133,7 @@ def _evaluate_queries(
         codes.append(collection.hasher.transform(X))
         labels += [document.labels for document in block]
         marked += [document.split.lower() in HELD_OUT for document in block]
-        own.append(own_numbers(collection, block))
+        own.append(rows_of_queries(collection, block))
     chosen = np.array(marked) if any(marked) else np.ones(len(labels), dtype=bool)
     if any(marked):
         note(f"{sum(marked):,} of {len(labels):,} documents are marked test and asked", quiet)

@@ -143,7 +143,7 @@ def command(corpus: str, output: Path, reading: ReadOptions, **options: Any) -> 
         raise click.UsageError("-q and -v contradict each other.")
     hasher = _hasher(options)
     use_threads(options["threads"])
-    progress = FitProgress(options["quiet"], options["verbose"])
+    progress = FitProgress(options["quiet"], options["verbose"], options["profile"])
     settings = CreateSettings(
         _vectorizer(options),
         _validation(hasher, options),
@@ -228,7 +228,7 @@ def _validation(hasher: Hasher, options: dict[str, Any]) -> float:
     from nphash.errors import UsageError
 
     given = options["validation"]
-    if given and not (hasher.holds_out and "training" in hasher.get_params(deep=False)):
+    if given and not (hasher.uses_validation and "training" in hasher.get_params(deep=False)):
         raise UsageError(
             f"method {options['method']} has no --validation", "it holds no documents out to choose an epoch"
         )

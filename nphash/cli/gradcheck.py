@@ -54,7 +54,7 @@ def command(names: tuple[str, ...], exercise: Path | None, **options: Any) -> No
 
     NAMES are operations, modules or methods (see --list); without any, everything is checked: each
     operation alone, in backward order, then the whole loss of each method with its noise held fixed, its
-    terms apart, also with other settings and, "(kernels)", as the engine that trains computes it in
+    terms alone, also with other settings and, "(kernels)", as the engine that trains computes it in
     float32. One line for each operation and parameter: its worst entry, the gradient by formula and by
     differences, and their relative error; a method whose gradients are all right takes one line if no
     NAMES are given. The exit code is 3 if a gradient is wrong or could not be judged, or an exercise not
@@ -145,10 +145,10 @@ def _list() -> None:
 
 
 def _grade(file: Path, seed: int, seconds: float | None, form: str | None) -> None:
-    from nphash.teaching.exercises import all_right, format_grades, format_grades_jsonl
-    from nphash.teaching.isolation import SECONDS, grade_apart
+    from nphash.teaching import exercises
 
-    grades = grade_apart(file, seed, SECONDS if seconds is None else seconds)
-    click.echo((format_grades_jsonl if chosen_format(form) == "jsonl" else format_grades)(grades))
-    if not all_right(grades):
+    grades = exercises.grade_in_subprocess(file, seed, exercises.SECONDS if seconds is None else seconds)
+    jsonl = chosen_format(form) == "jsonl"
+    click.echo(exercises.format_grades_jsonl(grades) if jsonl else exercises.format_grades(grades))
+    if not exercises.all_right(grades):
         sys.exit(WRONG_GRADIENT)

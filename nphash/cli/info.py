@@ -114,7 +114,8 @@ def describe_collection(collection: Collection) -> dict[str, Any]:
 
 
 def describe_system() -> dict[str, Any]:
-    """Return versions, processor, threads and linear algebra library, by name."""
+    """Return versions, processor, threads, BLAS and whether kernels are compiled, by name."""
+    from nphash.core.jit import WHY_NOT
     from nphash.core.threads import blas_libraries, count_threads
 
     found: dict[str, Any] = {
@@ -132,7 +133,9 @@ def describe_system() -> dict[str, Any]:
     found["threads"] = count_threads()
     libraries = [f"{library.path.name} ({library.get()} threads)" for library in blas_libraries()]
     found["blas"] = ", ".join(libraries) or "not one bundled with NumPy"
-    found["kernel cache"] = "off" if os.environ.get("NPHASH_CACHE") == "0" else _cache_folder()
+    found["compiled kernels"] = f"no ({WHY_NOT}); all works through NumPy, slower" if WHY_NOT else "yes"
+    cached = not WHY_NOT and os.environ.get("NPHASH_CACHE") != "0"
+    found["kernel cache"] = _cache_folder() if cached else "off"
     found["executable"] = sys.executable
     return found
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from nphash.cli.output import Writer, chosen_format, echo_table, note
 
 if TYPE_CHECKING:
-    from nphash.engine.roofline import Limits
-    from nphash.hashers.training.progress import Progress
+    from nphash.engine.profiling import Limits
+    from nphash.hashers.training.trainer import Progress
 
 __all__ = ["show_profile"]
 
@@ -36,11 +36,10 @@ def show_profile(
     if first is None or last is None:
         note(f"no profile: {method} does not learn by steps, or was stopped before the first", quiet)
         return
-    from nphash.engine.costs import model_bytes
-    from nphash.engine.roofline import measure_limits
+    from nphash.engine.profiling import measure_limits, model_bytes
 
-    assert last.scale is not None
-    limits = measure_limits(model_bytes(last.params), last.scale.threads)
+    assert last.step_size is not None
+    limits = measure_limits(model_bytes(last.params), last.step_size.threads)
     rows = _rows(first, last, limits)
     if chosen_format(form) == "table":
         echo_table(
@@ -61,9 +60,9 @@ def _steps(progress: Progress) -> int:
 
 def _rows(first: Progress, last: Progress, limits: Limits) -> list[dict[str, Any]]:
     """Return the parts, the slowest first, then what is in no part, then the whole."""
-    from nphash.engine.costs import least_work
+    from nphash.engine.profiling import least_work
 
-    assert last.scale is not None
+    assert last.step_size is not None
     steps = _steps(last) - _steps(first)
     before, start = (first.profile, first.seconds) if steps else ({}, 0.0)
     steps = steps or 1
@@ -71,7 +70,7 @@ def _rows(first: Progress, last: Progress, limits: Limits) -> list[dict[str, Any
     spent = {name: seconds - before.get(name, 0.0) for name, seconds in last.profile.items()}
     parts = sorted(spent.items(), key=lambda part: -part[1])
     parts += [(REST, max(0.0, whole - sum(spent.values()))), ("a step", whole)]
-    least = {part: limits.seconds(work) for part, work in least_work(last.params, last.scale).items()}
+    least = {part: limits.seconds(work) for part, work in least_work(last.params, last.step_size).items()}
     if least:
         least["a step"] = sum(least.values())
     return [
@@ -93,13 +92,13 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _explanation(first: Progress, last: Progress, limits: Limits) -> list[str]:
-    scale = last.scale
-    assert scale is not None
+    size = last.step_size
+    assert size is not None
     steps = max(1, _steps(last) - _steps(first))
     threads = f"{limits.threads} thread" + "s" * (limits.threads > 1)
     return [
-        f"means over {steps:,} step{'s' * (steps > 1)} of {scale.documents:,} documents "
-        f"({scale.weights:,} word weights of {scale.words:,} words), engine {scale.engine}, {threads}; "
+        f"means over {steps:,} step{'s' * (steps > 1)} of {size.documents:,} documents "
+        f"({size.weights:,} word weights of {size.words:,} words), engine {size.engine}, {threads}; "
         "validation is spread over the steps, and with several threads part of the optimiser's work is done "
         "beside other parts",
         f"least: what a step must move and calculate, at the rates this machine has just shown: "

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from nphash.engine.profiling import Profile
+
 if TYPE_CHECKING:
     from nphash.hashers import Progress
 
@@ -110,6 +112,8 @@ class FitProgress:
         Draw nothing; also an attribute.
     verbose
         Write a line for each epoch, on any kind of standard error.
+    profile
+        Have the seconds of a step's parts added up.
 
     Attributes
     ----------
@@ -117,10 +121,11 @@ class FitProgress:
         What the fit said after its first and its last step so far; None before.
     """
 
-    def __init__(self, quiet: bool, verbose: bool = False) -> None:
+    def __init__(self, quiet: bool, verbose: bool = False, profile: bool = False) -> None:
         self.quiet = quiet
         self.verbose = verbose and not quiet
         self.draw = sys.stderr.isatty() and not quiet and not verbose
+        self.profile = Profile() if profile else None
         self.first: Progress | None = None
         self.last: Progress | None = None
         self._bar: Any = None

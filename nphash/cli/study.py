@@ -66,7 +66,7 @@ def estimators(
 
 def _refuse(output: Path, force: bool) -> None:
     from nphash.errors import InputError
-    from nphash.gradcheck.figures import require_matplotlib
+    from nphash.gradcheck.page import require_matplotlib
 
     if output.suffix.lower() not in (".png", ".svg", ".pdf"):
         raise InputError(f"{output} is no picture", "name a file .png, .svg or .pdf")

@@ -193,7 +193,7 @@ def create(
     with creating(folder, settings.force) as change, change.scratch("shards") as shards:
         intake = _Intake()
         vectorizer, X, text_path = _read(change, documents, settings, intake, (shards, *limit))
-        valid = intake.validation(settings.validation if hasher.holds_out else 0)
+        valid = intake.validation(settings.validation if hasher.uses_validation else 0)
         _fit(hasher, X, intake, valid, settings, callback)
         codes = hasher.transform(X)
         with writing(folder):

@@ -13,13 +13,13 @@ from nphash.codes import Codes, hamming_distances, n_bytes
 from nphash.collection.documents import storable
 from nphash.corpus import Document, label_matrix
 from nphash.errors import InputError
+from nphash.metrics.ranking import Ranking, rank_by_score, ranking_figures, tie_groups
 from nphash.metrics.relevance import RelevantBlock, relevance_blocks
-from nphash.metrics.ties import Ranking, figures, rank_by_score, tie_groups
 
 if TYPE_CHECKING:
     from nphash.collection.collection import Collection
 
-__all__ = ["Evaluation", "Sample", "cosine_of_own", "evaluate", "evaluate_own", "own_numbers"]
+__all__ = ["Evaluation", "Sample", "cosine_of_own", "evaluate", "evaluate_own", "rows_of_queries"]
 
 PAIRS_AT_ONCE = 1 << 19  # (query, document) pairs compared at once; 8 bytes each for up to 64 bits
 
@@ -34,7 +34,7 @@ class Evaluation:
     Attributes
     ----------
     figures
-        By name, as `nphash.metrics.retrieval.retrieval` returns them.
+        By name, as `nphash.metrics.retrieval` returns them.
     n_queries, n_documents
         How many queries were asked, and of how many documents.
     k
@@ -71,7 +71,7 @@ def evaluate(
     k
         At most the number of documents.
     own
-        `own_numbers` of the queries: each leaves itself out. None: no query is a document.
+        `rows_of_queries` of the queries: each leaves itself out. None: no query is a document.
     progress
         Called with how many queries were measured, and of how many.
 
@@ -95,7 +95,7 @@ def evaluate(
     return Evaluation(found, int(labelled.sum()), len(collection), k, int((~labelled).sum()))
 
 
-def own_numbers(collection: Collection, queries: Sequence[Document]) -> Numbers:
+def rows_of_queries(collection: Collection, queries: Sequence[Document]) -> Numbers:
     """Return for each query its number among the documents of a collection, or -1 if it is none of them.
 
     A query is the document with its id; where the reader made that up, only if the text is the same.
@@ -244,7 +244,7 @@ def _figures(
         ranking = asked.rank(block, own, hit)
         near, good = ranking.total[:, :3].sum(axis=1), ranking.relevant[:, :3].sum(axis=1)
         yield {
-            **figures(ranking, k),
+            **ranking_figures(ranking, k),
             "precision_radius_2": good / np.maximum(near, 1),
             "precision_random": hit.sum(axis=1) / (n - (own >= 0)),
         }

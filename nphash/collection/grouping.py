@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from nphash.codes import as_words
 from nphash.collection.searching import Reranker
 
 if TYPE_CHECKING:
@@ -36,15 +35,8 @@ def code_groups(collection: Collection, radius: int, progress: Progress | None =
     """
     if not len(collection):
         return []
-    if radius:
-        first, second, _ = collection.index.self_join(radius, progress=progress)
-        return groups_of(first, second)
-    # Of n equal codes only n - 1 pairs are needed, and a join gives all of them.
-    live = collection.segments.live_positions()
-    _, code = np.unique(as_words(collection.codes), axis=0, return_inverse=True)
-    order = np.argsort(code.ravel(), kind="stable")
-    same = np.diff(code.ravel()[order]) == 0
-    return groups_of(live[order[:-1][same]], live[order[1:][same]])
+    first, second, _ = collection.index.self_join(radius, distinct=True, progress=progress)
+    return groups_of(first, second)
 
 
 def groups_of(first: npt.NDArray[Any], second: npt.NDArray[Any]) -> list[Positions]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from nphash.core.arguments import is_count
-from nphash.core.pool import Call, end_calls, pool_of
+from nphash.core.pool import Call, cancel_calls, pool_of
 from nphash.errors import InputError
 
 __all__ = ["blas_libraries", "count_threads", "cut", "run_blocks", "run_tasks", "single_threaded_blas"]
@@ -119,11 +119,11 @@ def run_tasks(tasks: Sequence[Callable[[], T]], threads: int) -> list[T]:
     calls, pool = [Call(work) for _ in range(min(threads, len(tasks)) - 1)], pool_of(threads)
     try:
         for call in calls:
-            pool.ask(call)
+            pool.submit(call)
         work()
     finally:
         waiting.clear()
-        end_calls(calls)
+        cancel_calls(calls)
     for call in calls:
         if call.error is not None:
             raise call.error

@@ -16,6 +16,7 @@ __all__ = [
     "Ints",
     "MatrixLike",
     "Params",
+    "Progress",
     "RandomState",
     "Rng",
     "Task",
@@ -33,6 +34,7 @@ Back: TypeAlias = Callable[[Array], Array]  # gradient of the output -> gradient
 Backs: TypeAlias = Callable[[Array], tuple[Array, ...]]  # ... -> gradients in the order of the arguments
 
 Task: TypeAlias = Callable[[], None]  # a piece of work for a thread
+Progress: TypeAlias = Callable[[int, int], None]  # called with (done, of how many) now and then
 
 
 class CSR(Protocol):

@@ -1,93 +1,411 @@
-"""Adam's steps of rows without a gradient: done ahead until a row's next use, or put off until it is needed.
+"""Lazily updated rows: Adam's steps of words that are not in the batch, done before or later.
 
-See `nphash.engine.kernels.first_layer` for why and how.
+Adam moves a row also in a step in which its gradient is zero, because its moments are not. To read and
+write all rows with their moments takes longer than everything else in a step, so such steps are done all at
+once: with a gradient of zero the moments only shrink. In k such steps they become b1^k m and b2^k v, and the
+parameter moves by the sum over the steps j = 1, ..., k of
+
+    a_j b1^j m / (b2^(j/2) sqrt(v) + e_j),
+
+where a_j is the learning rate and e_j epsilon, freed of the bias. That is C m / (sqrt(v) + E), C being the
+sum of c_j = a_j b1^j / b2^(j/2), and E the mean of e_j / b2^(j/2) with the weights c_j: exact where sqrt(v)
+is much larger than epsilon, and elsewhere up to the little by which e_j changes over the ten or twenty steps
+that count. Tables hold (C, E, b1^k, b2^k) for every k.
+
+If it is known when a row is needed next (`LookAhead`), the steps until then are done together with its own
+step (`update_rows`), which has the row in the cache: `fill_ahead` sums from the first step on. Otherwise they
+are deferred until the row is needed (`catch_up`): `fill_table` sums from the last step back.
+
+Shapes: V rows, H columns.
 """
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from typing import Any, TypeVar
 
 import numpy as np
 
+from nphash.core.jit import jit
 from nphash.core.threads import cut
 from nphash.core.typing import Array, Task
-from nphash.engine.kernels import first_layer
-from nphash.engine.lazy_gradient import RowGradient
+from nphash.engine.kernels.decoder import Entries
+from nphash.engine.kernels.rows import (
+    BETA1,
+    BETA2,
+    EPSILON,
+    RATE,
+    REST1,
+    REST2,
+    SCALE,
+    UNBIAS1,
+    UNBIAS2,
+    sum_rows,
+)
 from nphash.errors import InputError
 
-__all__ = ["Postponed"]
+__all__ = ["LazyRows", "LookAhead", "looked_ahead", "update_rows"]
 
+T = TypeVar("T")
+
+STEPS = (
+    16  # known beforehand: with batches of 100 and 10,000 words, this finds the next use of 98 rows in 100
+)
+NEVER = -1  # steps done of a row whose moments are still zero: steps without gradient do not move it
 
 _BLOCKS = 8
 _LEAST = 100  # rows of a block: fewer are done before another thread is awake
 
 
-class Postponed:
+@jit()
+def update_rows(
+    entries: Entries,
+    dh: Array,
+    rows: Array,
+    W: Array,
+    m: Array,
+    v: Array,
+    settings: Array,
+    steps_to_next_use: Array,
+    table: Array,
+) -> None:
+    """Do Adam's step on rows of W (V, H) for the gradient X' dh, and the steps until the next use.
+
+    The gradient of word w's row is the sum over the documents d that have the word of X[d, w] dh[d]. Each is
+    summed in a buffer of H numbers and used at once: the gradient is never written to memory.
+
+    Parameters
+    ----------
+    entries, dh
+        X (B, V) by word; array of shape (B, H).
+    rows
+        Word numbers.
+    W, m, v, settings
+        As for `nphash.engine.kernels.rows.update`, in rows.
+    steps_to_next_use
+        In how many steps each row is needed next, integers of shape (V,); 0 if nobody knows.
+    table
+        By `fill_ahead`.
+    """
+    starts, documents, weights = entries
+    gradient = np.empty(dh.shape[1], dh.dtype)  # (H,)
+    for word in rows:
+        sum_rows(documents, weights, dh, starts[word], starts[word + 1], gradient)
+        _move(W[word], gradient, m[word], v[word], settings, table[steps_to_next_use[word]])
+
+
+@jit()
+def _move(w: Array, g: Array, m: Array, v: Array, settings: Array, sums: Array) -> None:
+    # `nphash.engine.kernels.rows.update` and the steps without gradient behind it: a row of `fill_ahead`
+    scale = settings[SCALE]
+    beta1, rest1, beta2, rest2 = settings[BETA1], settings[REST1], settings[BETA2], settings[REST2]
+    C, E, shrink1, shrink2 = sums[0], sums[1], sums[2], sums[3]
+    for i in range(w.size):
+        gradient = scale * g[i]
+        first = beta1 * m[i] + rest1 * gradient
+        second = beta2 * v[i] + rest2 * gradient * gradient
+        m[i] = shrink1 * first
+        v[i] = shrink2 * second
+        w[i] = w[i] - C * first / (np.sqrt(second) + E)
+
+
+@jit()
+def catch_up(W: Array, m: Array, v: Array, rows: Array, since: Array, table: Array) -> None:
+    """Do the steps that rows have missed, with the gradient zero.
+
+    Parameters
+    ----------
+    W, m, v
+        Arrays of shape (V, H).
+    rows, since
+        By `collect_stale_rows`.
+    table
+        By `fill_table`.
+    """
+    for i in range(rows.size):
+        row = rows[i]
+        _shrink(W[row], m[row], v[row], table[since[i]].astype(W.dtype))
+
+
+@jit()
+def _shrink(w: Array, m: Array, v: Array, sums: Array) -> None:
+    C, E, shrink1, shrink2 = sums[0], sums[1], sums[2], sums[3]
+    for i in range(w.size):
+        first, second = m[i], v[i]
+        w[i] = w[i] - C * first / (np.sqrt(second) + E)
+        m[i] = shrink1 * first
+        v[i] = shrink2 * second
+
+
+@jit()
+def _unbiased(settings: Array) -> tuple[float, float]:
+    # a_j and e_j: Adam's fraction, divided by the square root of what frees v of its bias
+    spread = np.sqrt(settings[UNBIAS2])
+    return settings[RATE] * settings[UNBIAS1] / spread, settings[EPSILON] / spread
+
+
+@jit()
+def fill_ahead(plan: Array, table: Array) -> None:
+    """Sum up a step with gradient and the steps without one that follow it.
+
+    The moments m and v of the equation are those after the gradient has come to them, so that the first
+    step has j = 0.
+
+    Parameters
+    ----------
+    plan
+        The settings of this step and of those to come, of shape (n, 9), float64.
+    table
+        Array of shape (n + 1, 4) to write (C, E, b1^k, b2^k) into, by the number of steps until the row
+        is needed: of these, all but one are without gradient. The row of 0 is that of 1.
+    """
+    C = weighted = np.float64(0)
+    shrink1 = shrink2 = np.float64(1)
+    for step in range(len(plan)):
+        rate, epsilon = _unbiased(plan[step])
+        c = rate * shrink1 / np.sqrt(shrink2)
+        C += c
+        weighted += c * epsilon / np.sqrt(shrink2)
+        table[step + 1, 0] = C
+        table[step + 1, 1] = weighted / C if C > 0 else epsilon
+        table[step + 1, 2] = shrink1
+        table[step + 1, 3] = shrink2
+        shrink1 *= plan[step, BETA1]
+        shrink2 *= plan[step, BETA2]
+    for k in range(4):
+        table[0, k] = table[1, k]
+
+
+@jit()
+def fill_table(history: Array, now: int, table: Array) -> None:
+    """Sum up the steps from each step s of the history to ``now`` for a gradient of zero.
+
+    Parameters
+    ----------
+    history
+        The settings of each step, of shape (``now`` or more, 9), float64.
+    now
+        The number of steps.
+    table
+        Array of shape (``now`` + 1 or more, 4) to write (C, E, b1^k, b2^k) into.
+    """
+    C = weighted = np.float64(0)
+    shrink1 = shrink2 = np.float64(1)
+    table[now] = 0
+    for step in range(now - 1, -1, -1):
+        rate, epsilon = _unbiased(history[step])
+        beta1, beta2 = history[step, BETA1], history[step, BETA2]
+        C = beta1 / np.sqrt(beta2) * (rate + C)  # all that comes later is one step further away
+        weighted = beta1 / beta2 * (rate * epsilon + weighted)
+        shrink1 *= beta1
+        shrink2 *= beta2
+        table[step, 0] = C
+        table[step, 1] = weighted / C if C > 0 else epsilon
+        table[step, 2] = shrink1
+        table[step, 3] = shrink2
+
+
+@jit()
+def record_step(rows: Array, steps_to_next_use: Array, now: int, done: Array) -> None:
+    """Note in ``done`` (V,) that rows have done step number ``now`` and those before their next use."""
+    for row in rows:
+        done[row] = now + max(steps_to_next_use[row], 1)
+
+
+@jit()
+def collect_stale_rows(rows: Array, done: Array, now: int, stale: Array, since: Array) -> int:
+    """Collect the rows that have steps to catch up with, each once, and take them for done.
+
+    Parameters
+    ----------
+    rows
+        Row numbers; they may repeat.
+    done
+        The steps done of every row, integers of shape (V,), or `NEVER`; brought up to ``now``.
+    now
+        The number of steps that rows should have done.
+    stale, since
+        Arrays as long as ``rows`` to write into: the rows that have not, and what they have done.
+
+    Returns
+    -------
+    int
+        How many there are.
+    """
+    n = 0
+    for row in rows:
+        if done[row] != NEVER and done[row] < now:
+            stale[n], since[n] = row, done[row]
+            done[row] = now
+            n += 1
+    return n
+
+
+@jit()
+def _link(rows: Array, step: int, begun: int, last: Array, steps_to_next_use: Array) -> None:
+    # Notes that a step needs some rows: `last` (V,) is the last step known that needs each row, and row s
+    # modulo S of `steps_to_next_use` (S, V) belongs to step s. Steps come in order; `begun` have begun.
+    slots = len(steps_to_next_use)
+    slot = step % slots
+    for row in rows:
+        gap = step - last[row]
+        if gap == 0:
+            continue
+        if gap <= step - begun:
+            steps_to_next_use[slot - gap if gap <= slot else slot - gap + slots, row] = gap
+        steps_to_next_use[slot, row] = 0
+        last[row] = step
+
+
+class LookAhead:
+    """The steps to come: which rows each of them needs, and its learning rate.
+
+    Parameters
+    ----------
+    n_rows
+        How many rows there are.
+
+    Examples
+    --------
+    >>> ahead = LookAhead(3)
+    >>> ahead.announce(np.array([0, 1, 1]), 0.1)
+    >>> ahead.announce(np.array([2]), 0.2)
+    >>> ahead.announce(np.array([1, 2]), 0.3)
+    >>> steps_to_next_use, rates = ahead.begin()
+    >>> steps_to_next_use[:2], rates  # of the rows of this step: the second is needed again two steps later
+    (array([0, 2], dtype=uint8), [0.1, 0.2, 0.3])
+    """
+
+    def __init__(self, n_rows: int) -> None:
+        self._steps_to_next_use = np.zeros((STEPS + 1, n_rows), np.uint8)
+        self._last = np.full(n_rows, -1, np.int64)
+        self._rates: deque[float] = deque()
+        self._begun = 0
+
+    def announce(self, rows: Array, learning_rate: float) -> None:
+        """Say which rows the step after those announced needs, and its learning rate.
+
+        Raises
+        ------
+        InputError
+            If more than `STEPS` + 1 steps are waiting.
+        """
+        if len(self._rates) > STEPS:
+            raise InputError(f"{len(self._rates)} steps are announced and not begun", "do some of them first")
+        _link(rows, self._begun + len(self._rates), self._begun, self._last, self._steps_to_next_use)
+        self._rates.append(learning_rate)
+
+    def begin(self) -> tuple[Array, list[float]]:
+        """Begin the next step.
+
+        Returns
+        -------
+        tuple
+            In how many steps each of its rows is needed next, integers of shape (n_rows,), 0 where that is
+            not known, and anything for other rows; the learning rates of this step and of those to come.
+        """
+        known, rates = self._steps_to_next_use[self._begun % (STEPS + 1)], list(self._rates)
+        self._rates.popleft()
+        self._begun += 1
+        return known, rates
+
+
+def looked_ahead(
+    batches: Iterable[T], announce: Callable[[T], None], pause: Callable[[int], bool]
+) -> Iterator[T]:
+    """Yield batches in their order, each when `STEPS` that follow it have been drawn and announced.
+
+    Parameters
+    ----------
+    batches
+        What is drawn from.
+    announce
+        Called with each batch as it is drawn.
+    pause
+        Whether, after that many batches have been used, something is done that must not find any other
+        announced.
+
+    Examples
+    --------
+    >>> said = []
+    >>> for batch in looked_ahead("abcde", said.append, lambda n: n == 2):
+    ...     print(batch, "".join(said))
+    a ab
+    b ab
+    c abcde
+    d abcde
+    e abcde
+    """
+    waiting: deque[T] = deque()
+    for number, batch in enumerate(batches, start=1):
+        announce(batch)
+        waiting.append(batch)
+        while waiting and (len(waiting) > STEPS or pause(number)):
+            yield waiting.popleft()
+    yield from waiting
+
+
+class LazyRows:
     """Which steps the rows of one parameter still have to do, or have done already.
 
     Parameters
     ----------
     w, m, v
-        The parameter and its moments, arrays of shape (rows, columns), changed in place.
+        The parameter and its moments, arrays of shape (V, H), changed in place.
     fresh
         Whether the moments are zero everywhere.
     """
 
     def __init__(self, w: Array, m: Array, v: Array, fresh: bool) -> None:
         self.w, self.m, self.v = w, m, v
-        self.done = np.full(len(w), first_layer.NEVER if fresh else 0, dtype=np.int64)
+        self.done = np.full(len(w), NEVER if fresh else 0, dtype=np.int64)
         self.history = np.empty((64, 9))
         self.now = 0
         self._tabulated = -1
         self._unknown = np.zeros(len(w), dtype=np.uint8)
 
-    def tasks(self, g: RowGradient, plan: Array, gaps: Array | None = None) -> list[Task]:
+    def tasks(self, g: Any, plan: Array, steps_to_next_use: Array | None = None) -> list[Task]:
         """Return the tasks of a step: rows of ``g``, which must be up to date, are moved, the others wait.
 
         Parameters
         ----------
         g
-            The gradient.
+            The gradient, a `nphash.engine.optim.RowGradient`.
         plan
             Adam's settings of this step and of those to come, as far as they are known; shape (n, 9).
-        gaps
-            In how many steps each row is needed next, at most n, 0 where that is not known; None for no row.
+        steps_to_next_use
+            Of each row, at most n; None for no row.
         """
         if self.now == len(self.history):
             self.history = np.concatenate([self.history, np.empty_like(self.history)])
         self.history[self.now] = plan[0]
         before, self.now = self.now, self.now + 1
-        gaps = self._unknown if gaps is None else gaps
+        known = self._unknown if steps_to_next_use is None else steps_to_next_use
         table = np.empty((len(plan) + 1, 4))
-        first_layer.fill_ahead(plan, table)
-        step = partial(self._step, g, plan[0].astype(self.w.dtype), gaps, table.astype(self.w.dtype), before)
+        fill_ahead(plan, table)
+        step = partial(self._step, g, plan[0].astype(self.w.dtype), known, table.astype(self.w.dtype), before)
         return [partial(step, g.rows[block]) for block in _blocks(g.rows.size)]
 
-    def _step(
-        self, g: RowGradient, settings: Array, gaps: Array, table: Array, now: int, rows: Array
-    ) -> None:
-        g.update_rows(self.w, self.m, self.v, settings, rows, gaps, table)
-        first_layer.mark(rows, gaps, now, self.done)
+    def _step(self, g: Any, settings: Array, known: Array, table: Array, now: int, rows: Array) -> None:
+        g.update_rows(rows, self.w, self.m, self.v, settings, known, table)
+        record_step(rows, known, now, self.done)
 
     def catch_up(self, rows: Array) -> list[Task]:
         """Return the tasks after which ``rows`` are up to date; they may repeat."""
         stale, since = np.empty((2, rows.size), dtype=np.int64)
-        n = first_layer.take_stale(rows, self.done, self.now, stale, since)
+        n = collect_stale_rows(rows, self.done, self.now, stale, since)
         if n == 0:
             return []
-        table, arrays = self._table(), (self.w, self.m, self.v)
-        return [
-            partial(first_layer.catch_up, *arrays, stale[block], since[block], table) for block in _blocks(n)
-        ]
-
-    def _table(self) -> Array:
         if self._tabulated != self.now:
             self.table = np.empty((self.now + 1, 4))
-            first_layer.fill_table(self.history, self.now, self.table)
+            fill_table(self.history, self.now, self.table)
             self._tabulated = self.now
-        return self.table
+        arrays = (self.w, self.m, self.v)
+        return [partial(catch_up, *arrays, stale[block], since[block], self.table) for block in _blocks(n)]
 
-    def settle(self) -> list[Task]:
+    def flush(self) -> list[Task]:
         """Return the tasks after which all rows are up to date; `forget` comes after them.
 
         Raises

@@ -9,18 +9,23 @@ reports as a page or a picture.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Any
 
 from nphash.errors import InputError
 from nphash.gradcheck.cases import Case, operations
 from nphash.gradcheck.check import check_problem
-from nphash.gradcheck.format import format_curve, format_jsonl, format_text
 from nphash.gradcheck.page import write_page
-from nphash.gradcheck.problem import Model, Settings, equation_of, from_function, from_model
-from nphash.gradcheck.report import Report, Verdict, passed
-from nphash.gradcheck.surrogate import straight_through_surrogate
+from nphash.gradcheck.problem import (
+    Model,
+    Operation,
+    Settings,
+    equation_of,
+    from_function,
+    from_model,
+    straight_through_surrogate,
+)
+from nphash.gradcheck.report import Report, Verdict, format_curve, format_jsonl, format_text, passed
 
 __all__ = [
     "Case",
@@ -44,10 +49,10 @@ __all__ = [
 
 
 def check(
-    function: Callable[..., tuple[Any, Any]],
-    *args: Any,
+    function: Operation,
+    *args: object,
     constants: Sequence[str] = (),
-    relaxed: Callable[..., tuple[Any, Any]] | None = None,
+    relaxed: Operation | None = None,
     name: str = "",
     settings: Settings | None = None,
 ) -> list[Report]:
@@ -126,7 +131,7 @@ def run(
     models
         Whole losses of hashers.
     cases
-        The operations, in forward order; those of ops, gumbel, losses and distillation if None.
+        The operations, in forward order; those of ops, gumbel and losses if None.
 
     Returns
     -------
@@ -156,10 +161,10 @@ def run(
 
 
 def assert_gradients(
-    function: Callable[..., tuple[Any, Any]],
-    *args: Any,
+    function: Operation,
+    *args: object,
     constants: Sequence[str] = (),
-    relaxed: Callable[..., tuple[Any, Any]] | None = None,
+    relaxed: Operation | None = None,
     settings: Settings | None = None,
 ) -> None:
     """Assert that the gradients of ``(out, back) = function(*args)`` are right; arguments as in `check`.

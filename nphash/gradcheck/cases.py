@@ -1,7 +1,7 @@
 """The built-in operations with arguments to check them on, in forward order.
 
 The sizes differ from each other and the constants are odd numbers, so that a wrong factor can be
-told by its value.
+recognised by its value.
 
 Shapes: B documents of a batch, V words, L bits, K categories, C labels.
 """
@@ -15,14 +15,11 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from nphash.core.typing import Rng
-from nphash.gradcheck.problem import Problem, from_function
-from nphash.gradcheck.samples import Hard
-from nphash.nn import distillation, gumbel, losses, ops
+from nphash.core.typing import Array, Rng
+from nphash.gradcheck.problem import Hard, Operation, Problem, from_function
+from nphash.nn import gumbel, losses, ops
 
 __all__ = ["Case", "operations"]
-
-Function = Callable[..., tuple[Any, Any]]
 
 B, V, L, K, C = 5, 11, 4, 3, 7
 TAU = 0.7
@@ -48,10 +45,10 @@ class Case:
         How reports call it; the function's own name with its module if empty.
     """
 
-    function: Function
+    function: Operation
     draw: Callable[[Rng], tuple[Any, ...]]
     constants: tuple[str, ...] = ()
-    relaxed: Function | None = None
+    relaxed: Operation | None = None
     hard: Hard | None = None
     name: str = ""
 
@@ -61,15 +58,17 @@ class Case:
         module = self.function.__module__.rpartition(".")[2]
         return self.name or f"{module}.{self.function.__name__}"
 
-    def problem(self, seed: int, dtype: Any = np.float64, function: Function | None = None) -> Problem:
+    def problem(
+        self, seed: int, dtype: type[np.floating] = np.float64, function: Operation | None = None
+    ) -> Problem:
         """Return the problem for one seed; ``function`` may stand in for the real one."""
         args = [_as_type(value, dtype) for value in self.draw(np.random.default_rng(seed))]
         found = from_function(function or self.function, args, self.constants, self.title, self.relaxed)
         return replace(found, hard=self.hard)
 
 
-def _as_type(value: Any, dtype: Any) -> Any:
-    floating = hasattr(value, "dtype") and np.issubdtype(value.dtype, np.floating)
+def _as_type(value: Any, dtype: type[np.floating]) -> Any:
+    floating = getattr(value, "dtype", None) in (np.float32, np.float64)
     return value.astype(dtype) if floating else value
 
 
@@ -140,11 +139,12 @@ def _samples() -> list[Case]:
     def one(rng: Rng) -> tuple[Any, ...]:
         return rng.normal(size=(B, L)), gumbel.logistic_noise(rng, (B, L)), TAU
 
-    def relaxed_bernoulli(logits: Any, uniform: Any) -> tuple[Any, Any]:
+    def relaxed_bernoulli(logits: Array, uniform: Array) -> tuple[Any, Any]:
         return ops.sigmoid(logits)
 
-    def largest(y: Any, constants: Any) -> Any:
-        return y.argmax(axis=-1)[..., None] == np.arange(K)
+    def largest(y: Array, constants: dict[str, Any]) -> Array:
+        hot: Array = y.argmax(axis=-1)[..., None] == np.arange(K)
+        return hot
 
     noise = ("noise",)
     return [
@@ -163,6 +163,10 @@ def _samples() -> list[Case]:
     ]
 
 
+def _decoder(rng: Rng) -> tuple[Any, ...]:
+    return rng.normal(size=(B, L)), rng.normal(size=(L, V)), rng.normal(size=V), _documents(rng)
+
+
 def _losses() -> list[Case]:
     def prior(rng: Rng) -> tuple[Any, ...]:
         return rng.normal(size=(B, L, K)), rng.dirichlet(np.ones(K))
@@ -170,15 +174,16 @@ def _losses() -> list[Case]:
     return [
         Case(losses.l2_penalty, lambda rng: (rng.normal(size=(V, L)), 0.13)),
         Case(losses.categorical_kl, _normal(B, L, K)),
-        Case(losses.categorical_kl, prior, ("prior",), name="divergences.categorical_kl (prior)"),
+        Case(losses.categorical_kl, prior, ("prior",), name="losses.categorical_kl (prior)"),
         Case(losses.pooled_categorical_kl, _normal(B, L, K)),
         Case(losses.bernoulli_kl, lambda rng: (rng.normal(size=(B, L)), 0.3)),
         Case(losses.gaussian_kl, lambda rng: (rng.normal(size=(B, L)), rng.normal(size=(B, L)))),
         Case(losses.reconstruction, lambda rng: (rng.normal(size=(B, V)), _documents(rng))),
+        Case(losses.reconstruct, _decoder),
         Case(losses.lower_bound, _scalars()),
         Case(losses.bound_loss, _scalars(0.23)),
         Case(losses.cross_entropy, lambda rng: (rng.normal(size=(B, C)), rng.integers(0, C, B))),
         Case(losses.logistic_loss, lambda rng: (rng.normal(size=(B, C)), rng.integers(0, 2, (B, C)))),
         Case(losses.supervised_loss, _scalars(0.61)),
-        Case(distillation.similarity_distillation, _codes_and_teacher, ("P",)),
+        Case(losses.similarity_distillation, _codes_and_teacher, ("P",)),
     ]

@@ -1,23 +1,23 @@
-"""The check itself: run both ways, compare, judge."""
+"""The check itself: run forward and backward, compare with numeric derivatives, judge."""
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from nphash.core.typing import Array
+from nphash.core.typing import Array, Params
 from nphash.gradcheck.diagnose import diagnose
-from nphash.gradcheck.findings import Findings
+from nphash.gradcheck.evidence import Evidence
 from nphash.gradcheck.numeric import Derivative, central_difference, derivative
-from nphash.gradcheck.problem import Evaluate, Problem, Settings
+from nphash.gradcheck.problem import Cause, Evaluate, Problem, Settings, wrong_sample
 from nphash.gradcheck.report import Report
-from nphash.gradcheck.samples import wrong_sample
-from nphash.gradcheck.trial import Trial, try_out
 
-__all__ = ["check_problem"]
+__all__ = ["Trial", "check_problem", "try_out"]
 
 _STEPS = tuple(10.0**-power for power in range(1, 10))
 _FLOOR = 1e-3  # entries below this part of the largest one are measured against it
@@ -37,23 +37,129 @@ def check_problem(problem: Problem, settings: Settings) -> list[Report]:
         return [_check_parameter(problem, trial, name, settings) for name in problem.params]
 
 
+# ---------------------------------------------------------------------- the trial run
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One run forward and backward; ``complaint`` is what two such runs already show to be wrong."""
+
+    out: Array
+    dout: Array
+    grads: Params
+    complaint: Cause | None
+
+
+def try_out(problem: Problem, seed: int) -> Trial | Report:
+    """Run a problem forward and backward, twice; return a report if that is not possible."""
+    names = ", ".join(problem.params)
+    invalid = Report(problem.name, names, "invalid", problem.equation, problem.formula, seed=seed)
+    params = {name: value.copy() for name, value in problem.params.items()}
+    stage = "forward"
+    try:
+        raw, back = problem.evaluate(params)
+        out = np.array(raw, copy=True)
+        complaint = _check_output(out)
+        if complaint:
+            return replace(invalid, cause=complaint[0], evidence=complaint[1])
+        dout = _upstream(out, seed)
+        stage = "backward"
+        upstream = _like(out, dout)
+        given = np.array(upstream, copy=True)
+        grads = {name: np.array(grad, copy=True) for name, grad in back(upstream).items()}
+        changed = _changed({**problem.params, "dout": given}, {**params, "dout": np.asarray(upstream)})
+        complaint = changed or _repeat(problem, out, dout, grads, back)
+    except Exception as error:  # whatever a user's function raises is a finding, not a crash
+        cause = "the gradients cannot be used" if isinstance(error, TypeError) else "the function raises"
+        return replace(invalid, cause=cause, evidence=f"{stage}{_described(error)}")
+    return Trial(out.astype(np.float64), dout, grads, complaint)
+
+
+def _described(error: Exception) -> str:
+    """Return an exception with the line of the checked function that it came through."""
+    frames = traceback.extract_tb(error.__traceback__)
+    foreign = [frame for frame in frames if Path(frame.filename).parent != Path(__file__).parent]
+    own = [frame for frame in foreign if frame.filename == foreign[0].filename]
+    place = f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""
+    return f"{place}: {type(error).__name__}: {error}"
+
+
+def _check_output(out: Array) -> Cause | None:
+    if not np.issubdtype(out.dtype, np.floating):
+        return "the output is not floating-point", f"it is {out.dtype} of shape {out.shape}"
+    if not np.isfinite(out).all():
+        return "not finite", f"the output holds {int((~np.isfinite(out)).sum())} values that are not finite"
+    return None
+
+
+def _upstream(out: Array, seed: int) -> Array:
+    rng = np.random.default_rng((seed, out.size))
+    if out.ndim == 0:  # not 1, or a back that ignores its argument would go unnoticed
+        return np.asarray(0.5 + rng.random())
+    return rng.normal(size=out.shape)
+
+
+def _like(out: Array, dout: Array) -> Any:
+    """Return a fresh upstream gradient in the output's type: an array, or a number."""
+    return dout.astype(out.dtype) if out.ndim else float(dout.astype(out.dtype))
+
+
+def _changed(before: Params, after: Params) -> Cause | None:
+    for name, value in before.items():
+        if not np.array_equal(value, after[name], equal_nan=True):
+            return "an argument is changed in place", f"{name!r} is not the same after the run"
+    return None
+
+
+def _repeat(
+    problem: Problem, out: Array, dout: Array, grads: Params, back: Callable[..., Params]
+) -> Cause | None:
+    """Compare with a second run, a second call of ``back`` and one with twice the upstream gradient."""
+    again, back_again = problem.evaluate({name: value.copy() for name, value in problem.params.items()})
+    if not np.array_equal(out, np.asarray(again)):
+        gap = float(np.abs(out - np.asarray(again)).max())
+        seen = f"two runs on the same arguments differ by up to {gap:.3g}: make the noise an argument"
+        return "noise redrawn", seen
+    for name, grad in back_again(_like(out, dout)).items():
+        if not _same(grad, grads[name]):
+            return "noise redrawn", f"the gradients of {name!r} differ between two runs on the same arguments"
+    for name, grad in back(_like(out, dout)).items():
+        if _same(grad, grads[name]):
+            continue
+        if _same(grad, 2 * grads[name]):
+            return "gradients accumulate", f"a second call of back returns twice the gradient of {name!r}"
+        return "back is not repeatable", f"a second call of back gives another gradient of {name!r}"
+    for name, grad in back(_like(out, 2 * dout)).items():
+        if np.isfinite(grads[name]).all() and np.any(grads[name]) and _same(grad, grads[name]):
+            return "upstream gradient ignored", f"back gives the same gradient of {name!r} for twice the dout"
+    return None
+
+
+def _same(grad: Array, other: Array) -> bool:
+    grad = np.asarray(grad)
+    return grad.shape == other.shape and np.allclose(grad, other, rtol=1e-6, atol=0, equal_nan=True)
+
+
+# ---------------------------------------------------------------------- one parameter
+
+
 def _check_parameter(problem: Problem, trial: Trial, name: str, settings: Settings) -> Report:
     value = problem.params[name]
     report = Report(problem.name, name, "ok", problem.equation, problem.formula, value.shape)
     report = replace(report, seed=settings.seed)
-    analytic = np.asarray(trial.grads[name])
+    analytic = trial.grads[name]
     complaint = trial.complaint or _complaint(analytic, value)
     if complaint:
         return replace(report, verdict="wrong", cause=complaint[0], evidence=complaint[1])
-    wide = problem.in_float64()
+    single = np.float32 in (value.dtype, analytic.dtype)
     try:
-        return _Comparison(wide, trial, name, settings).report(report, value.dtype)
+        return _Comparison(problem.in_float64(), trial, name, settings).report(report, single)
     except Exception as error:  # the function failed beside the point where it worked
-        evidence = f"beside the given point: {type(error).__name__}: {error}"
+        evidence = f"beside the given point{_described(error)}"
         return replace(report, verdict="invalid", cause="the function raises", evidence=evidence)
 
 
-def _complaint(analytic: Array, value: Array) -> tuple[str, str] | None:
+def _complaint(analytic: Array, value: Array) -> Cause | None:
     if analytic.shape != value.shape:
         return _shape_cause(analytic.shape, value.shape)
     if not np.isfinite(analytic).all():
@@ -62,7 +168,7 @@ def _complaint(analytic: Array, value: Array) -> tuple[str, str] | None:
     return None
 
 
-def _shape_cause(got: tuple[int, ...], wanted: tuple[int, ...]) -> tuple[str, str]:
+def _shape_cause(got: tuple[int, ...], wanted: tuple[int, ...]) -> Cause:
     evidence = f"the gradient has shape {got}, its parameter {wanted}"
     if got == wanted[::-1]:
         return "transposed", evidence
@@ -77,33 +183,34 @@ class _Comparison:
     def __init__(self, problem: Problem, trial: Trial, name: str, settings: Settings) -> None:
         self.problem, self.trial, self.name, self.settings = problem, trial, name, settings
         self.analytic = np.asarray(trial.grads[name], dtype=np.float64)
+        self.value = problem.params[name]
         self.scale = float(np.abs(self.analytic).max(initial=0.0)) * 1e-2
         self.path = problem.relaxed or problem.evaluate
         self.rng = np.random.default_rng((settings.seed, len(name), self.analytic.size))
 
-    def report(self, report: Report, dtype: np.dtype[Any]) -> Report:
+    def report(self, report: Report, single: bool) -> Report:
         """Fill a report with figures and verdict."""
-        tolerance = self.settings.tolerance or (1e-4 if dtype == np.float32 else 1e-7)
+        tolerance = self.settings.tolerance or (1e-4 if single else 1e-7)
         if self.analytic.size == 0:
             return replace(report, note="the parameter has no entries", tolerance=tolerance)
-        direction = self.rng.normal(size=self.analytic.shape)
-        along = derivative(self._line(self.path, direction), self.trial.dout, self.scale)
+        direction, along = self._random_direction()
         slope = float(np.sum(self.analytic * direction))
         # What no random direction moves, and has no gradient, plays no part here: one entry shows it.
         inert = not self.analytic.any() and along.value == 0 == along.noise
         chosen = self._choose()[: 1 if inert else None]
-        judged = self._judge(chosen, tolerance, dtype == np.float32)
-        error, missed = _judge_direction(slope, along, tolerance, self.analytic)
+        judged = self._judge(chosen, tolerance, single)
+        error, missed = self._judge_direction(slope, along, tolerance)
         worst = int(judged.order[0])
+        analytic, numeric = float(judged.analytic[worst]), float(judged.numeric[worst])
         report = replace(
             report,
             entries=int(judged.kept.sum()),
             skipped=int((~judged.kept).sum()),
             worst=_index(int(chosen[worst]), self.analytic.shape),
-            analytic=float(judged.analytic[worst]),
-            numeric=float(judged.numeric[worst]),
+            analytic=analytic,
+            numeric=numeric,
             relative_error=float(judged.errors[worst]),
-            ratio=_ratio(float(judged.analytic[worst]), float(judged.numeric[worst])),
+            ratio=analytic / numeric if numeric else float("nan"),
             direction_error=error,
             tolerance=float(judged.tolerances[worst]),
             sweep=self._sweep(direction, slope) if self.settings.sweep else (),
@@ -111,6 +218,24 @@ class _Comparison:
         missed = missed and len(chosen) < self.analytic.size
         report = replace(report, **self._verdict(chosen, judged, missed))
         return self._against_the_step(report, direction, slope)
+
+    def _random_direction(self) -> tuple[Array, Derivative]:
+        """Draw a direction and differentiate along it; entries keep their sign where they have to."""
+        noise, size = self.rng.normal(size=self.analytic.shape), np.abs(self.value)
+        direction = noise * np.maximum(size, 1.0)
+        along = derivative(self._line(self.path, direction), self.trial.dout, self.scale)
+        if np.isfinite(along.value):
+            return direction, along
+        direction = noise * size
+        return direction, derivative(self._line(self.path, direction), self.trial.dout, self.scale)
+
+    def _judge_direction(self, slope: float, along: Derivative, tolerance: float) -> tuple[float, bool]:
+        """Return the relative error along the random direction, and whether it is too large."""
+        floor = _FLOOR * float(np.linalg.norm(self.analytic * np.maximum(np.abs(self.value), 1.0)))
+        scale = max(abs(slope), abs(along.value), floor, 1e-300)
+        difference = abs(slope - along.value)
+        allowed = tolerance + 10 * along.noise / scale
+        return difference / scale, difference / scale > allowed and along.kink < 0.2 * difference
 
     def _judge(self, chosen: Array, tolerance: float, single: bool) -> _Judgement:
         """Compare the entries; one whose difference shrinks with the step has a jump in the curvature there.
@@ -128,23 +253,19 @@ class _Comparison:
         return _Judgement(analytic, found, tolerance, single) if judged.wrong.any() else judged
 
     def _verdict(self, chosen: Array, judged: _Judgement, missed: bool) -> dict[str, Any]:
+        wrong = {"verdict": "wrong", "cause": "only located"}
         if not np.isfinite(judged.numeric).all():
-            return {
-                "verdict": "invalid",
-                "cause": "not finite",
-                "evidence": "the output is, beside the given point",
-            }
+            evidence = "the output is, beside the given point"
+            return {"verdict": "invalid", "cause": "not finite", "evidence": evidence}
         if judged.wrong.any():
-            cause, evidence = diagnose(self._findings(chosen, judged))
-            return {"verdict": "wrong", "cause": cause, "evidence": evidence}
+            cause, evidence = diagnose(self._evidence(chosen, judged))
+            return {**wrong, "cause": cause, "evidence": evidence}
         if missed:
             evidence = (
                 f"the {len(chosen)} entries tried agree, the derivative along a random direction does not"
             )
-            return {"verdict": "wrong", "cause": "only located", "evidence": evidence}
-        if not judged.kept.any():
-            return {"verdict": "kinks only"}
-        return {"verdict": "ok"}
+            return {**wrong, "evidence": evidence}
+        return {"verdict": "ok" if judged.kept.any() else "kinks only"}
 
     def _choose(self) -> Array:
         size, settings = self.analytic.size, self.settings
@@ -155,12 +276,9 @@ class _Comparison:
         return np.sort([*largest, *self.rng.choice(others, settings.entries - len(largest), replace=False)])
 
     def _line(self, path: Evaluate, direction: Array) -> Callable[[float], Array]:
-        params = self.problem.params
-        start = params[self.name]
-
         def line(t: float) -> Array:
-            values = {key: value.copy() for key, value in params.items()}
-            values[self.name] = start + t * direction
+            values = {key: value.copy() for key, value in self.problem.params.items()}
+            values[self.name] = self.value + t * direction
             return np.array(path(values)[0], copy=True)
 
         return line
@@ -168,7 +286,8 @@ class _Comparison:
     def _entry(self, path: Evaluate, entry: int, first_step: float | None = None) -> Derivative:
         direction = np.zeros(self.analytic.shape)
         direction.flat[entry] = 1.0
-        return derivative(self._line(path, direction), self.trial.dout, self.scale, first_step)
+        size = abs(float(self.value.flat[entry])) if first_step is None else 1.0
+        return derivative(self._line(path, direction), self.trial.dout, self.scale, first_step, size)
 
     def _sweep(self, direction: Array, slope: float) -> tuple[tuple[float, float], ...]:
         line = self._line(self.path, direction)
@@ -190,20 +309,14 @@ class _Comparison:
         )
         return replace(report, verdict="straight-through" if report.passed else report.verdict, note=note)
 
-    def _findings(self, chosen: Array, judged: _Judgement) -> Findings:
+    def _evidence(self, chosen: Array, judged: _Judgement) -> Evidence:
         terms = {}
         for term, path in self.problem.terms.items():
             terms[term] = np.array([self._entry(path, entry).value for entry in chosen])
-        return Findings(
-            problem=self.problem,
-            trial=self.trial,
-            name=self.name,
-            analytic=self.analytic,
-            chosen=chosen,
-            numeric=judged.numeric,
-            kept=judged.kept,
-            wrong=judged.wrong,
-            terms=terms,
+        numeric, kept, wrong = judged.numeric, judged.kept, judged.wrong
+        out, dout = self.trial.out, self.trial.dout
+        return Evidence(
+            self.problem, out, dout, self.name, self.analytic, chosen, numeric, kept, wrong, terms
         )
 
 
@@ -229,19 +342,5 @@ class _Judgement:
         self.order = np.argsort(-np.nan_to_num(badness, nan=np.inf), kind="stable")
 
 
-def _judge_direction(
-    slope: float, along: Derivative, tolerance: float, analytic: Array
-) -> tuple[float, bool]:
-    scale = max(abs(slope), abs(along.value), _FLOOR * float(np.linalg.norm(analytic)), 1e-300)
-    difference = abs(slope - along.value)
-    allowed = tolerance + 10 * along.noise / scale
-    missed = difference / scale > allowed and along.kink < 0.2 * difference
-    return difference / scale, missed
-
-
 def _index(entry: int, shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(int(i) for i in np.unravel_index(entry, shape))
-
-
-def _ratio(analytic: float, numeric: float) -> float:
-    return analytic / numeric if numeric else float("nan")

@@ -1,7 +1,7 @@
 """Whole losses of all systems that are trained by gradients, small and with fixed noise, to be checked.
 
-Every model is the system's own code on a few made-up documents: its loss, and the loss's terms apart (the
-data term, each divergence, the labels), so that a wrong weight is told from a wrong gradient. A
+Every model is the system's own code on a few generated documents: its loss, and each term of the loss (the
+data term, each divergence, the labels), so that a wrong weight is distinguished from a wrong gradient. A
 straight-through sample has no numeric gradient; there the model with a differentiable stand-in is
 differentiated numerically, and the system's own gradient is compared with that.
 
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import count
 from types import FrameType
@@ -21,9 +22,9 @@ import numpy as np
 import scipy.sparse
 
 from nphash import gradcheck
-from nphash.core.typing import Params
-from nphash.engine.base import Engine
+from nphash.core.typing import CSR, Array, Params, Rng
 from nphash.gradcheck import Case, Model, straight_through_surrogate
+from nphash.gradcheck.problem import Loss
 from nphash.hashers.ammi import bit_entropy, markov_entropy
 from nphash.hashers.autoencoder import VariationalHasher
 from nphash.hashers.ksh import Residual, smooth_objective
@@ -31,10 +32,11 @@ from nphash.hashers.methods import METHODS, create
 from nphash.hashers.nash import Nash
 from nphash.hashers.neighbours.rounds import NeighbourTeacher
 from nphash.hashers.nphash import NpHash
-from nphash.hashers.parts.heads import classify
 from nphash.hashers.training.trainer import Batch
 from nphash.nn.gumbel import relaxed_bits, straight_through_bernoulli, straight_through_bits
-from nphash.nn.ops import normalise_rows, sigmoid, sparse_dense
+from nphash.nn.losses import NUMPY
+from nphash.nn.ops import Operations, normalise_rows, sigmoid, sparse_dense
+from nphash.nn.schedules import values_at
 
 __all__ = ["VARIANTS", "WITHOUT_GRADIENT", "models", "operations"]
 
@@ -68,8 +70,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "vdsh-s (linear, one class)": {"labels__hidden": None},
 }
 
-Loss = Callable[[Params], tuple[float, Callable[[], Params]]]
-NOTHING = np.zeros(())
+WEIGHTS = {"KL": "beta", "labels": "alpha", "distillation": "gamma"}  # of a batch, by the term of the loss
 
 
 def operations() -> list[Case]:
@@ -81,7 +82,7 @@ def operations() -> list[Case]:
     ['ammi.bit_entropy', 'ammi.markov_entropy', 'ksh.smooth_objective']
     """
 
-    def similarities(rng: np.random.Generator) -> tuple[Any, ...]:
+    def similarities(rng: Rng) -> tuple[Any, ...]:
         R = rng.normal(size=(7, 7))
         return rng.normal(size=3), rng.normal(size=(7, 3)), (R + R.T).__matmul__
 
@@ -125,7 +126,7 @@ def models(seed: int = 0, names: Sequence[str] | None = None) -> list[Model]:
     return found
 
 
-def small(title: str, **settings: Any) -> Any:
+def small(title: str, **settings: object) -> Any:
     """Return an unfitted hasher of a few units, in float64: a method, or one of its `VARIANTS`."""
     name = title.partition(" (")[0]
     hasher: Any = create(name)
@@ -145,19 +146,20 @@ def documents(seed: int, n_words: int = V) -> Any:
 
 
 def batches(
-    hasher: Any, X: Any, seed: int, context: Any = None, engine: Engine | None = None
+    hasher: VariationalHasher, X: CSR, seed: int, context: object = None, operations: Operations = NUMPY
 ) -> Iterator[Batch]:
     """Yield the same batch for ever, with the same noise; schedules stand at the middle of training."""
     labels = _labels(hasher, np.random.default_rng(seed)) if hasher.supervised else None
     middle = hasher._training.n_epochs / 2
     for _ in count():
         rng = np.random.default_rng([seed, 1])
-        yield Batch(X, X, labels, rng, middle, np.arange(B), context, engine or Engine())
+        numbers = values_at(hasher.schedules(), middle)
+        yield Batch(X, X, labels, rng, middle, np.arange(B), context, operations, **numbers)
 
 
-def _labels(hasher: Any, rng: np.random.Generator) -> Any:
+def _labels(hasher: VariationalHasher, rng: Rng) -> Any:
     # Several for each document; one where the classifier is linear, so that both losses are checked.
-    if hasher._settings("labels").hidden is None:
+    if hasher._labels.hidden is None:
         return rng.integers(0, C, B)
     return scipy.sparse.csr_matrix(rng.integers(0, 2, (B, C)).astype(np.float64))
 
@@ -168,9 +170,9 @@ def _labels(hasher: Any, rng: np.random.Generator) -> Any:
 def _variational(title: str, seed: int) -> Model:
     hasher, X = small(title), documents(seed)
     context = alike(X, seed) if isinstance(hasher, NpHash) else None
-    params, constants = first_weights(hasher, X, seed, context)
+    params, constants = initial_weights(hasher, X, seed, context)
 
-    def model(hasher: Any) -> Model:
+    def model(hasher: VariationalHasher) -> Model:
         parts = parts_of(hasher, batches(hasher, X, seed, context), constants)
         whole = parts.pop("loss")
         used = _operations_of(lambda: whole(params)[1]())
@@ -180,12 +182,12 @@ def _variational(title: str, seed: int) -> Model:
     return real if other is None else Model(**{**vars(real), "smooth": model(other)})
 
 
-def first_weights(hasher: Any, X: Any, seed: int, context: Any) -> tuple[Params, Params]:
-    """Return a hasher's first weights, and the arrays among them that are no parameters.
+def initial_weights(hasher: VariationalHasher, X: CSR, seed: int, context: object) -> tuple[Params, Params]:
+    """Return a hasher's initial weights, and the arrays among them that are no parameters.
 
     Biases are moved away from zero: where no unit before it is active, a unit would stand at its kink.
     """
-    rng, params = np.random.default_rng([seed, 3]), hasher.start_params(X, X, seed, context)
+    rng, params = np.random.default_rng([seed, 3]), hasher.initial_params(X, X, seed, context)
     constants = {key: params.pop(key) for key in ("V_u",) if key in params}
     for array in params.values():
         if array.ndim == 1:
@@ -193,7 +195,7 @@ def first_weights(hasher: Any, X: Any, seed: int, context: Any) -> tuple[Params,
     return params, constants
 
 
-def stand_in(hasher: Any) -> Any:
+def stand_in(hasher: Any) -> VariationalHasher | None:
     """Return a hasher with a differentiable sample in place of a straight-through one; None without one."""
     if not hasattr(hasher, "sample") or getattr(hasher, "sampling", "") == "relaxed":
         return None
@@ -202,11 +204,12 @@ def stand_in(hasher: Any) -> Any:
         if isinstance(hasher, Nash)
         else straight_through_surrogate(straight_through_bits, relaxed_bits)
     )
-    return hasher
+    found: VariationalHasher = hasher
+    return found
 
 
 def alike(X: Any, seed: int) -> NeighbourTeacher:
-    """Return made-up neighbours, teacher and coordinates: few documents have no graph."""
+    """Return generated neighbours, teacher and coordinates: few documents have no graph."""
     rng = np.random.default_rng([seed, 2])
     teacher = normalise_rows(rng.normal(size=(B, 5)))
     return NeighbourTeacher(X, rng.integers(0, B, (B, 2)), teacher, rng.normal(size=(X.shape[1], 5)))
@@ -214,83 +217,66 @@ def alike(X: Any, seed: int) -> NeighbourTeacher:
 
 def _formula(parts: dict[str, Loss]) -> str:
     first, *others = parts
-    weights = {"KL": "beta", "labels": "alpha", "distillation": "w"}
-    return " + ".join([first, *(f"{weights[other]} {other}" for other in others)])
+    return " + ".join([first, *(f"{WEIGHTS[other]} {other}" for other in others)])
 
 
-def parts_of(hasher: Any, same: Iterator[Batch], constants: Params) -> dict[str, Loss]:
-    """Return the whole loss under ``"loss"``, and each of its terms without its weight."""
+def parts_of(hasher: VariationalHasher, same: Iterator[Batch], constants: Params) -> dict[str, Loss]:
+    """Return the whole loss under ``"loss"``, and each of its terms without its weight.
 
-    def latent(params: Params) -> tuple[Batch, Any, Any]:
-        batch = next(same)
-        return batch, *hasher.latent({**constants, **params}, batch)
+    A term alone is the model with the weights of the others zero: the words, whose weight is one, are omitted
+    by a reconstruction that is handed in.
+    """
 
-    def loss(params: Params) -> tuple[float, Callable[[], Params]]:
+    def whole(params: Params) -> tuple[float, Callable[[], Params]]:
         terms, back = hasher.loss({**constants, **params}, next(same))
         return terms["loss"], back
 
-    def reconstruction(params: Params) -> tuple[float, Callable[[], Params]]:
-        batch, z, back_latent = latent(params)
-        target = hasher._with_neighbour(batch) if isinstance(hasher, NpHash) else batch.target
-        value, back_decoder = batch.engine.decode(z.decoded, params["W_s"], params["b_s"], target)
+    def alone(term: str, params: Params) -> tuple[float, Callable[[], Params]]:
+        batch = next(same)
+        numbers: dict[str, Any] = {weight: float(weight == WEIGHTS.get(term)) for weight in WEIGHTS.values()}
+        if term in WEIGHTS:
+            numbers["operations"] = batch.operations._replace(reconstruct=_no_words)
+        terms, back = hasher.loss({**constants, **params}, replace(batch, **numbers))
+        return terms[term], back
 
-        def back() -> Params:
-            dz, dW_s, db_s = back_decoder()
-            return {**back_latent(NOTHING, dz, 0.0), "W_s": dW_s, "b_s": db_s}
+    terms = ["reconstruction", "KL"] + ["labels"] * hasher.supervised
+    terms += ["distillation"] * isinstance(hasher, NpHash)
+    parts: dict[str, Loss] = {"loss": whole}
+    return parts | {term: partial(alone, term) for term in terms}
 
-        return value, back
 
-    def divergence(params: Params) -> tuple[float, Callable[[], Params]]:
-        _, z, back_latent = latent(params)
-        nothing = np.zeros_like(z.code)
-        return z.kl, lambda: back_latent(nothing, nothing, 1.0)
-
-    def labels(params: Params) -> tuple[float, Callable[[], Params]]:
-        batch, z, back_latent = latent(params)
-        value, back_head = classify(params, z.code, batch.y)
-
-        def back() -> Params:
-            dcode, grads = back_head(1.0)
-            return {**grads, **back_latent(dcode, np.zeros_like(z.decoded), 0.0)}
-
-        return value, back
-
-    def distillation(params: Params) -> tuple[float, Callable[[], Params]]:
-        batch, z, back_latent = latent(params)
-        _, value, back_codes = hasher._distil(z.code, batch)
-        return value, lambda: back_latent(back_codes(1.0), np.zeros_like(z.decoded), 0.0)
-
-    parts: dict[str, Loss] = {"loss": loss, "reconstruction": reconstruction, "KL": divergence}
-    if hasher.supervised:
-        parts["labels"] = labels
-    if isinstance(hasher, NpHash):
-        parts["distillation"] = distillation
-    return parts
+def _no_words(z: Array, W: Array, b: Array, target: CSR) -> tuple[float, Callable[..., tuple[Array, ...]]]:
+    """Reconstruct nothing: no loss, whatever the code."""
+    return 0.0, lambda dloss=1.0: (np.zeros_like(z), np.zeros_like(W), np.zeros_like(b))
 
 
 # ---------------------------------------------------------------------- the others
 
 
-def _whole(hasher: Any, same: Iterator[Batch], params: Params) -> tuple[float, Callable[[], Params]]:
+def _whole(
+    hasher: VariationalHasher, same: Iterator[Batch], params: Params
+) -> tuple[float, Callable[[], Params]]:
     terms, back = hasher.loss(params, next(same))
     return terms["loss"], back
 
 
 def _ammi(name: str, seed: int) -> Model:
     hasher, X = small(name), documents(seed)
-    params = {key: array.astype(np.float64) for key, array in hasher._first(X, seed).items()}
+    params = {key: array.astype(np.float64) for key, array in hasher.initial_params(X, seed).items()}
 
-    def term(entropy: Any, params: Params) -> tuple[float, Callable[[], Params]]:
+    def given(params: Params) -> tuple[float, Callable[[], Params]]:
+        a, back_a = sparse_dense(X, params["W"], params["b"])  # (B, L)
+        value, back_value = bit_entropy(a)
+        return value, lambda: _named(back_a(back_value()))
+
+    def alone(params: Params) -> tuple[float, Callable[[], Params]]:
         a, back_a = sparse_dense(X, params["W"], params["b"])  # (B, L)
         p, back_p = sigmoid(a)
-        if entropy is bit_entropy:
-            value, back_value = bit_entropy(a)
-            return value, lambda: _named(back_a(back_value()))
         value, back_value = markov_entropy(p)
         return value, lambda: _named(back_a(back_p(back_value())))
 
     loss = partial(_whole, hasher, batches(hasher, X, seed))
-    terms = {"H(Z|Y)": partial(term, bit_entropy), "H(Z)": partial(term, markov_entropy)}
+    terms = {"H(Z|Y)": given, "H(Z)": alone}
     used = _operations_of(lambda: loss(params)[1]())
     return Model(name, params, loss, terms, operations=used, formula="H(Z|Y) - entropy_weight H(Z)")
 
@@ -302,7 +288,7 @@ def _named(grads: tuple[Any, ...]) -> Params:
 def _stacked_rbm(name: str, seed: int) -> Model:
     hasher, X, rng = small(name), documents(seed), np.random.default_rng(seed)
     # Pretrained weights are so small that their gradients are lost in the rounding of the loss.
-    params = {key: rng.normal(size=array.shape) for key, array in hasher.start_params(X, seed).items()}
+    params = {key: rng.normal(size=array.shape) for key, array in hasher.initial_params(X, seed).items()}
     loss = partial(_whole, hasher, batches(hasher, X, seed))
     used = _operations_of(lambda: loss(params)[1]())
     return Model(name, params, loss, operations=used, formula="reconstruction, in fine-tuning")
@@ -330,7 +316,7 @@ def _operations_of(step: Callable[[], Any]) -> tuple[str, ...]:
         titles.setdefault(case.function.__code__, []).append(case.title)
     called: dict[str, None] = {}
 
-    def watch(frame: FrameType, event: str, _: Any) -> None:
+    def watch(frame: FrameType, event: str, _: object) -> None:
         if event == "call":
             called.update(dict.fromkeys(titles.get(frame.f_code, ())))
 

@@ -15,6 +15,8 @@ from nphash.core.typing import Array
 
 __all__ = ["Derivative", "central_difference", "derivative"]
 
+_SMALLEST = 1e-9  # numbers nearer to zero are not moved in proportion to their size
+
 
 @dataclass(frozen=True)
 class Derivative:
@@ -39,12 +41,17 @@ class Derivative:
 
 
 def derivative(
-    line: Callable[[float], Array], weights: Array, scale: float, first_step: float | None = None
+    line: Callable[[float], Array],
+    weights: Array,
+    scale: float,
+    first_step: float | None = None,
+    size: float = 1.0,
 ) -> Derivative:
     """Differentiate ``sum(weights * line(t))`` at t = 0.
 
-    The step shrinks, at most twice by ten, while the differences at h and h / 2 disagree: that is
-    a kink to be stepped around, or a curvature too strong for the step.
+    The step shrinks by ten, as a rule at most twice, while the differences at h and h / 2 disagree: that is
+    a kink to be stepped around, or a curvature too strong for the step. What is much larger or smaller
+    than 1 is also moved in proportion to its size: 1e12 + 2e-4 is 1e12, and log(1e-6 - 2e-4) is no number.
 
     Parameters
     ----------
@@ -55,7 +62,9 @@ def derivative(
     scale
         Derivatives much smaller than this need not be exact.
     first_step
-        2e-4 in float64 if None, where the h^4 error and rounding are about equal.
+        For numbers of about 1; 2e-4 in float64 if None, where the h^4 error and rounding are about equal.
+    size
+        Absolute value of the number that is moved.
 
     Examples
     --------
@@ -66,8 +75,11 @@ def derivative(
     middle = line(0.0)
     eps = float(np.finfo(middle.dtype).eps)
     first_step = eps**0.2 / 4 if first_step is None else first_step
+    step, last = first_step * max(1.0, size), first_step / 100
+    if _SMALLEST < size < 1e-2:
+        last = first_step * size
     best, least = Derivative(np.nan, 0.0, 0.0), np.inf
-    for step in (first_step, first_step / 10, first_step / 100):
+    while step >= 0.99 * last:
         ahead, behind, near_ahead, near_behind = line(step), line(-step), line(step / 2), line(-step / 2)
         far = _sum(weights, ahead - behind) / (2 * step)
         near = _sum(weights, near_ahead - near_behind) / step
@@ -81,17 +93,12 @@ def derivative(
             best, least = Derivative(value, noise, abs(bend), step), gap + noise
         if gap <= 3e-5 * max(abs(value), scale):
             break
+        step /= 10
     return best
 
 
 def central_difference(line: Callable[[float], Array], weights: Array, step: float) -> float:
-    """Return the plain central difference of ``sum(weights * line(t))`` at t = 0, for step sweeps.
-
-    Examples
-    --------
-    >>> central_difference(lambda t: np.array([t**3]), np.ones(1), step=0.1)  # 0 + h^2
-    0.01...
-    """
+    """Return the plain central difference of ``sum(weights * line(t))`` at t = 0, for step sweeps."""
     return _sum(weights, line(step) - line(-step)) / (2 * step)
 
 

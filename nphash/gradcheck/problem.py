@@ -1,24 +1,47 @@
-"""What can be checked: a function of arrays, or a model's loss of a dictionary of parameters."""
+"""Problems to check: a function of arrays, or a model's loss of a dictionary of parameters.
+
+A straight-through sample is checked twice: forward it has to be the hard form of its relaxed sample, which no
+derivative shows, since that of a step is zero either way; backward it borrows the relaxed sample's gradient.
+"""
 
 from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from scipy import sparse
 
-from nphash.core.typing import Array
+from nphash.core.typing import Array, Params
 from nphash.errors import InputError
-from nphash.gradcheck.samples import Hard
 
-__all__ = ["Model", "Problem", "Settings", "equation_of", "from_function", "from_model"]
+__all__ = [
+    "Cause",
+    "Evaluate",
+    "Hard",
+    "Loss",
+    "Model",
+    "Operation",
+    "Problem",
+    "Settings",
+    "equation_of",
+    "from_function",
+    "from_model",
+    "other_values",
+    "straight_through_surrogate",
+    "wrong_sample",
+]
 
-Evaluate = Callable[[dict[str, Array]], tuple[Any, Any]]
-Loss = Callable[[dict[str, Array]], tuple[float, Callable[..., dict[str, Array]]]]
-Value = Callable[[dict[str, Array]], float]
+Operation = Callable[..., tuple[Any, Any]]  # its output and ``back``
+Evaluate = Callable[[Params], tuple[Any, Any]]
+Loss = Callable[[Params], tuple[float, Callable[..., Params]]]
+Value = Callable[[Params], float]
+Hard = Callable[[Array, dict[str, Any]], Array]  # (relaxed sample, constants by name) -> hard sample
+Cause = tuple[str, str]  # what is likely to be wrong, and what was seen of it
 
 
 @dataclass(frozen=True)
@@ -62,7 +85,7 @@ class Model:
         ``loss(params) -> (value, back)``; ``back()`` returns gradients under the same keys.
     terms
         Parts of the loss (data term, divergence, weight decay ...), each like ``loss`` or a plain function
-        of the parameters that returns its value. Those with a way back are checked on their own, and a
+        of the parameters that returns its value. Those with a backward pass are checked on their own, and a
         wrong total is compared with all of them: it shows which one has the wrong weight.
     constants
         Named numbers that may turn up as a wrong factor, such as ``{"kl_weight": 0.1}``.
@@ -104,7 +127,7 @@ class Problem:
     """
 
     name: str
-    params: dict[str, Array]
+    params: Params
     evaluate: Evaluate
     constants: dict[str, Any] = field(default_factory=dict)
     equation: str = ""
@@ -125,7 +148,7 @@ def equation_of(function: Callable[..., Any]) -> str:
 
     Examples
     --------
-    >>> from nphash import losses
+    >>> from nphash.nn import losses
     >>> equation_of(losses.categorical_kl)
     '(4)'
     """
@@ -140,31 +163,31 @@ def _formula_of(function: Callable[..., Any]) -> str:
 
 
 def from_function(
-    function: Callable[..., tuple[Any, Any]],
+    function: Operation,
     args: Sequence[Any],
     constants: Sequence[str] = (),
     name: str = "",
-    relaxed: Callable[..., tuple[Any, Any]] | None = None,
+    relaxed: Operation | None = None,
 ) -> Problem:
-    """Make a problem of ``(out, back) = function(*args)``.
+    """Return the problem of ``(out, back) = function(*args)``.
 
     Floating-point arrays are parameters, unless ``constants`` names them; everything else is constant.
 
     Raises
     ------
     InputError
-        If no argument can be differentiated, or ``constants`` names none.
+        If no argument can be differentiated, one is float16, or ``constants`` names none.
     """
     names = _argument_names(function, len(args))
     given = dict(zip(names, args, strict=True))
     params = _parameters(given, constants)
 
-    def evaluate_with(chosen: Callable[..., tuple[Any, Any]], given: dict[str, Any] = given) -> Evaluate:
-        def evaluate(values: dict[str, Array]) -> tuple[Any, Any]:
+    def evaluate_with(chosen: Operation, given: dict[str, Any] = given) -> Evaluate:
+        def evaluate(values: Params) -> tuple[Any, Any]:
             wide = all(value.dtype == np.float64 for value in values.values())
             arguments = [values[key] if key in values else _widen(given[key], wide) for key in names]
             out, back = _pair(chosen(*arguments))
-            return out, lambda dout: dict(zip(params, _as_tuple(back(dout), list(params)), strict=True))
+            return out, lambda dout: _by_name(back(dout), params)
 
         return evaluate
 
@@ -180,23 +203,33 @@ def from_function(
     )
 
 
-def _parameters(given: dict[str, Any], constants: Sequence[str]) -> dict[str, Array]:
+def _parameters(given: dict[str, Any], constants: Sequence[str]) -> Params:
     for constant in constants:
         if constant not in given:
             raise InputError(
                 f"constant {constant!r} is no argument: these are {', '.join(given)}", "correct the name"
             )
     params = {key: value for key, value in given.items() if _is_float(value) and key not in constants}
+    _refuse_halves(params)
     if not params:
         kinds = ", ".join(f"{key}: {_kind(value)}" for key, value in given.items()) or "none"
         raise InputError(
             f"no argument can be differentiated ({kinds}), but a floating-point array is needed",
-            _way_out(given, constants),
+            _remedy(given, constants),
         )
     return params
 
 
-def _way_out(given: dict[str, Any], constants: Sequence[str]) -> str:
+def _refuse_halves(params: Params) -> None:
+    for key, value in params.items():
+        if value.dtype == np.float16:
+            raise InputError(
+                f"{key} is a {_kind(value)}: its rounding, of 1 in 2,000, would look like a mistake",
+                f"check in float64: give {key}.astype(float)",
+            )
+
+
+def _remedy(given: dict[str, Any], constants: Sequence[str]) -> str:
     """Return what to do where no argument has a gradient."""
     for key, value in given.items():
         if isinstance(value, (float, int)):
@@ -205,22 +238,26 @@ def _way_out(given: dict[str, Any], constants: Sequence[str]) -> str:
             return f"give an array, np.array({key}, dtype=float)"
     if any(_is_float(given[name]) for name in constants):
         return "leave an array out of constants"
-    if any(isinstance(value, np.ndarray) for value in given.values()):
+    arrays = [value for value in given.values() if isinstance(value, np.ndarray)]
+    if any(value.dtype.kind == "c" for value in arrays):
+        return "complex arrays are not differentiated: make the function one of x.real and x.imag, two arrays"
+    if any(value.dtype.kind in "iub" for value in arrays):
         return "integer arrays have no derivative: convert with .astype(float)"
-    return "give one"
+    return "convert to numbers with .astype(float)" if arrays else "give one"
 
 
 def from_model(model: Model) -> list[Problem]:
-    """Make problems of a model's terms, one by one, and of its whole loss, in this order."""
+    """Return problems of a model's terms, one by one, and of its whole loss, in this order."""
     params = {key: np.asarray(value) for key, value in reversed(list(model.params.items()))}
     for key, value in params.items():
         if not _is_float(value):
             raise InputError(
                 f"parameter {key!r} of {model.name} is {_kind(value)}", "give floating-point arrays"
             )
+    _refuse_halves(params)
 
     def evaluate_with(loss: Loss | Value) -> Evaluate:
-        def evaluate(values: dict[str, Array]) -> tuple[Any, Any]:
+        def evaluate(values: Params) -> tuple[Any, Any]:
             found = loss(values)
             if isinstance(found, (float, int)):
                 return found, None
@@ -233,7 +270,7 @@ def from_model(model: Model) -> list[Problem]:
     terms = {name: evaluate_with(term) for name, term in model.terms.items()}
     smooth = {name: evaluate_with(term) for name, term in model.smooth.terms.items()} if model.smooth else {}
     start = {key: value.copy() for key, value in params.items()}
-    apart = [
+    alone = [
         Problem(f"{model.name}: {name}", params, term, constants, relaxed=smooth.get(name))
         for name, term in terms.items()
         if term(start)[1] is not None
@@ -247,14 +284,14 @@ def from_model(model: Model) -> list[Problem]:
         relaxed=evaluate_with(model.smooth.loss) if model.smooth else None,
         terms=smooth or terms,
     )
-    return [*apart, whole]
+    return [*alone, whole]
 
 
-def _scaled(grads: Any, dout: Any, params: dict[str, Array]) -> dict[str, Array]:
+def _scaled(grads: object, dout: float, params: Params) -> Params:
     if not isinstance(grads, Mapping):
         raise TypeError(f"back() of a model returns a dict of gradients, not {_kind(grads)}")
     # A term that does not touch a parameter may leave it out: its gradient is zero.
-    return {key: float(dout) * np.asarray(grads.get(key, np.zeros_like(params[key]))) for key in params}
+    return {key: dout * np.asarray(grads.get(key, np.zeros_like(params[key]))) for key in params}
 
 
 def _argument_names(function: Callable[..., Any], n: int) -> list[str]:
@@ -267,7 +304,7 @@ def _argument_names(function: Callable[..., Any], n: int) -> list[str]:
     return names + [f"argument {i + 1}" for i in range(len(names), n)]
 
 
-def _pair(result: Any) -> tuple[Any, Any]:
+def _pair(result: object) -> tuple[Any, Any]:
     if not isinstance(result, tuple) or len(result) != 2 or not callable(result[1]):
         raise TypeError(
             f"the function returned {_kind(result)}, but (out, back) with a callable back is needed"
@@ -275,25 +312,118 @@ def _pair(result: Any) -> tuple[Any, Any]:
     return result[0], result[1]
 
 
-def _as_tuple(grads: Any, names: list[str]) -> tuple[Any, ...]:
-    several: tuple[Any, ...] = tuple(grads) if isinstance(grads, (tuple, list)) else (grads,)
-    if len(several) != len(names):
+def _by_name(grads: object, params: Params) -> dict[str, Any]:
+    """Return the gradients that ``back`` gave, by name of their parameters."""
+    several: list[Any] = list(grads) if isinstance(grads, (tuple, list)) else [grads]
+    first = next(iter(params.values()))
+    if isinstance(grads, list) and len(params) == 1 and 0 < np.ndim(grads[:1]) <= first.ndim:
+        several = [grads]  # one gradient, written as a list of its rows
+    if len(several) != len(params):
         raise TypeError(
-            f"back returned {len(several)} gradients for {len(names)} floating-point arrays "
-            f"({', '.join(names)}): name those that are constants, e.g. constants=('mask',)"
+            f"back returned {len(several)} gradients for {len(params)} floating-point arrays "
+            f"({', '.join(params)}): name those that are constants, e.g. constants=('mask',)"
         )
-    return several
+    return dict(zip(params, several, strict=True))
 
 
-def _is_float(value: Any) -> bool:
+def _is_float(value: object) -> bool:
     return isinstance(value, np.ndarray) and np.issubdtype(value.dtype, np.floating)
 
 
-def _widen(value: Any, wide: bool) -> Any:
-    return value.astype(np.float64) if wide and _is_float(value) else value
+def _widen(value: object, wide: bool) -> object:
+    return value.astype(np.float64) if wide and isinstance(value, np.ndarray) and _is_float(value) else value
 
 
-def _kind(value: Any) -> str:
+def _kind(value: object) -> str:
     if isinstance(value, np.ndarray):
         return f"{value.dtype} array of shape {value.shape}"
     return type(value).__name__
+
+
+# ---------------------------------------------------------------------- straight-through samples
+
+
+def wrong_sample(problem: Problem, z: Array) -> Cause | None:
+    """Compare a sample with the hard form of its relaxed one; return the cause if they differ."""
+    if problem.hard is None or problem.relaxed is None:
+        return None
+    y = np.asarray(problem.relaxed(problem.params)[0])
+    wanted = problem.hard(y, problem.constants)
+    if z.shape != wanted.shape:
+        return "wrong shape", f"the sample has shape {z.shape}, the relaxed one {y.shape}"
+    if np.array_equal(z, wanted):
+        return None
+    index = tuple(int(i) for i in np.argwhere(z != wanted)[0])
+    seen = f"at {index} it is {z[index]:g}, where the relaxed one is {y[index]:.3g}"
+    if np.array_equal(z, 1 - wanted):
+        return "sample turned round", f"{seen}; so everywhere"
+    for name, value in problem.constants.items():
+        for what, other in other_values(value):
+            if problem.vary is not None and _explains(problem, z, name, other):
+                return f"{name} not applied the same way", f"the sample is right for {name} = {what}; {seen}"
+    return "sample and relaxed sample disagree", seen
+
+
+def _explains(problem: Problem, z: Array, name: str, other: object) -> bool:
+    assert problem.vary is not None and problem.hard is not None
+    try:
+        y = np.asarray(problem.vary(name, other)(problem.params)[0])
+    except Exception:  # a value the function cannot take cannot be the cause
+        return False
+    return np.array_equal(z, problem.hard(y, {**problem.constants, name: other}))
+
+
+def other_values(value: object) -> Iterator[tuple[str, Any]]:
+    """Yield what might stand in place of a constant by mistake, each with what to call it."""
+    if isinstance(value, np.ndarray) and np.issubdtype(value.dtype, np.floating):
+        yield "0", np.zeros_like(value)
+        yield "-itself", -value
+        yield "its mean", np.full_like(value, value.mean())
+    elif sparse.issparse(value):
+        binary: Any = deepcopy(value)
+        binary.data = np.ones_like(binary.data)
+        yield "its non-zero entries as ones", binary
+    elif isinstance(value, float):
+        yield from ((f"{other:g}", other) for other in (0.5, 1.0, 0.0, 2.0) if other != value)
+        yield "its reciprocal", 1 / value if value else 1.0
+
+
+def straight_through_surrogate(hard: Operation, relaxed: Operation) -> Operation:
+    """Return a sample whose true gradient is the straight-through one.
+
+    A model with hard samples z has no numeric gradient, and the model with relaxed samples y has
+    another one, taken at other inputs of the decoder. Between them lies z0 + y - y0, where z0 and y0 are
+    kept from the first call: at that point it has the value of the hard sample, and around it the slope
+    of the relaxed one. So a model that is given this as its sample is the straight-through model as far
+    as gradients can tell, and its numeric gradient exists.
+
+    Parameters
+    ----------
+    hard, relaxed
+        Such as `nphash.nn.gumbel.straight_through_bits` and `nphash.nn.gumbel.relaxed_bits`, which take the
+        same arguments.
+
+    Returns
+    -------
+    callable
+        Takes their arguments. The first call fixes the point; make a new one for another check.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nphash.nn.gumbel import relaxed_bits, straight_through_bits
+    >>> sample = straight_through_surrogate(straight_through_bits, relaxed_bits)
+    >>> noise = np.zeros(1)
+    >>> sample(np.array([0.5]), noise, 1.0)[0], sample(np.array([0.6]), noise, 1.0)[0].round(3)
+    (array([1.]), array([1.023]))
+    """
+    kept: list[Array] = []
+
+    def sample(*args: Array | float) -> tuple[Array, Any]:
+        y, _ = relaxed(*args)
+        z, back = hard(*args)
+        if not kept:
+            kept.append(z - y)
+        return kept[0] + y, back
+
+    return sample

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 from nphash.core.lazy_imports import on_first_use
 from nphash.hashers.base import Hasher
 from nphash.hashers.methods import METHODS, create, describe, find, method_of
-from nphash.hashers.parts.heads import Labels
 from nphash.hashers.persistence import load, save
-from nphash.hashers.training.settings import NeighbourSettings
+from nphash.hashers.training.settings import ClassifierSettings, NeighbourSettings
 from nphash.hashers.training.trainer import Progress, Training
 
 if TYPE_CHECKING:
@@ -33,10 +32,10 @@ __all__ = [
     "LSH",
     "METHODS",
     "SHTTM",
+    "ClassifierSettings",
     "Doc2Hash",
     "Doc2HashS",
     "Hasher",
-    "Labels",
     "Nash",
     "NashDN",
     "NashDNS",

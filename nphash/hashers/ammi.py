@@ -35,13 +35,14 @@ import numpy as np
 from nphash.codes import pack
 from nphash.core.arguments import is_number
 from nphash.core.threads import count_threads
-from nphash.core.typing import Array, Params
+from nphash.core.typing import Array, Params, RandomState
+from nphash.engine.select import sparse_product
 from nphash.errors import InputError
 from nphash.hashers.inputs import seed_from
 from nphash.hashers.itq import ITQ
 from nphash.hashers.parts.linear import LinearHasher, project
-from nphash.hashers.training.trainer import Batch, Data, Training, train
-from nphash.hashers.training.validation import held_out_rows, precision_validator, subset
+from nphash.hashers.training.trainer import Batch, Data, Training
+from nphash.hashers.training.validation import hold_out, learn, precision_validator, subset
 from nphash.nn.ops import sigmoid, softplus, sparse_dense
 
 __all__ = ["AMMI", "bit_entropy", "markov_entropy"]
@@ -149,7 +150,7 @@ class AMMI(LinearHasher):
     entropy_weight
         Weight of the codes' entropy against the uncertainty of each code.
     start
-        First weights: ``"itq"``, those of iterative quantisation, scaled so that logits have standard
+        Initial weights: ``"itq"``, those of iterative quantisation, scaled so that logits have standard
         deviation 2; ``"random"``, uniform between -0.1 and 0.1, as in the paper.
     training
         Epochs, batch size, learning rate, ... The batch is what the Markov chain is fitted to: below
@@ -197,7 +198,7 @@ class AMMI(LinearHasher):
         entropy_weight: float = 3.0,
         start: str = "itq",
         training: Training | None = None,
-        random_state: Any = None,
+        random_state: RandomState = None,
         threads: int | None = None,
     ) -> None:
         self.n_bits = n_bits
@@ -227,29 +228,13 @@ class AMMI(LinearHasher):
         training: Training = self._settings("training")
         self._check(training)
         seed = seed_from(self.random_state)
-        X_valid, y_valid = options["X_valid"], options["y_valid"]
-        if X_valid is None:
-            held_out = held_out_rows(X.shape[0], training.validation_share)
-            X_valid, y_valid = X[held_out], None if y is None else y[held_out]
-            X, y = X[~held_out], None if y is None else y[~held_out]
+        X, y, X_valid, y_valid = hold_out(X, y, training.validation_share, options)
         X = X.astype(training.dtype)
-        params = {name: array.astype(training.dtype) for name, array in self._first(X, seed).items()}
-        state = train(
-            self,
-            params,
-            Data(X, X),
-            self._validator(X, y, X_valid, y_valid),
-            training,
-            seed,
-            threads=self.threads,
-            callback=options["callback"],
-            checkpoint=options["checkpoint"],
-        )
-        self.components_, self.thresholds_ = state.best["W"], -state.best["b"]
-        self.best_epoch_, self.history_ = state.best_epoch, state.history
-        self.n_iter_ = len(state.history)
+        params = {name: array.astype(training.dtype) for name, array in self.initial_params(X, seed).items()}
+        best = learn(self, params, Data(X, X), self._validator(X, y, X_valid, y_valid), seed, options)
+        self.components_, self.thresholds_ = best["W"], -best["b"]
 
-    def _first(self, X: Any, seed: int) -> Params:
+    def initial_params(self, X: Any, seed: int) -> Params:
         """Return the weights a fit begins with, W (V, L) and b (L,)."""
         if self.start == "random":
             W = np.random.default_rng([seed]).uniform(-0.1, 0.1, (X.shape[1], self.n_bits))
@@ -278,9 +263,9 @@ class AMMI(LinearHasher):
         if y is not None and y_valid is not None:
             return precision_validator(self.encode, X, y, X_valid, y_valid, self.n_bits)
         few, _ = subset(X_valid, X_valid, 2_000)
-        return lambda params: ("bound", -self.loss(params, Batch(few, few, None, None, 0.0))[0]["loss"])
+        return lambda params: ("bound", -self.loss(params, Batch(few, few))[0]["loss"])
 
     def encode(self, params: Params, X: Any) -> Any:
         """Return the packed codes of documents under given weights."""
-        a, _ = sparse_dense(X.astype(params["W"].dtype), params["W"], params["b"], self.threads)
+        a = sparse_product(X.astype(params["W"].dtype), params["W"], self.threads) + params["b"]
         return pack(a > 0)

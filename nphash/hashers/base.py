@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from nphash.hashers.training.settings import Training
+    from nphash.nn.schedules import Schedule
 
 __all__ = ["Hasher", "unchanged_on_error"]
 
@@ -68,15 +69,24 @@ class Hasher:
     threads: int | None = None
     supervised = False
     out_of_core = False  # whether `fit` can learn from `nphash.corpus.Shards`
-    holds_out = True  # whether an epoch is chosen by documents held out, if it has epochs and none are given
+    uses_validation = (
+        True  # whether documents are held out to choose an epoch, if there are epochs and none given
+    )
     n_features_in_: int
     n_bits_: int
+    history_: list[dict[str, float]]
+    best_epoch_: int
+    n_iter_: int
 
     # ------------------------------------------------------------------ what a system implements
 
     def _fit(self, X: Any, y: Any, **options: Any) -> None:
         """Learn from checked documents; set attributes that end in an underscore."""
         raise NotImplementedError
+
+    def schedules(self) -> dict[str, Schedule]:
+        """Return the numbers of a training batch that change over the epochs, by name: none."""
+        return {}
 
     def _decision(self, X: Any) -> Array:
         """Return one real number a document and bit, shape (n, n_bits); a bit is one above zero."""
@@ -111,7 +121,9 @@ class Hasher:
             Documents on which the best epoch is chosen. Iterative systems hold some of `X` out
             when none are given; others need none.
         callback
-            Called with a `Progress` after each step of an iterative system; others never call it.
+            Called with a `Progress` after each step of an iterative system; others never call it. If its
+            attribute ``profile`` is a `nphash.engine.profiling.Profile`, the seconds of a step's parts are
+            added up there.
         checkpoint
             Folder in which an iterative system keeps its state after an epoch, and from which an
             interrupted fit goes on. Systems without epochs, such as ITQ, make no use of it.

@@ -17,7 +17,7 @@ Where this departs from the printed paper and the published code:
 * the temperature falls over epochs, not steps (there it reaches its floor within the first epoch);
 * the best epoch is chosen on held-out documents, not on the test set;
 * the decoder's bias starts at the log unigram frequencies;
-* documents are stretched before the first layer, and Adam's steps shrink over the epochs.
+* documents are rescaled before the first layer, and the learning rate decays over the epochs.
 
 Letters: B batch, V vocabulary, H hidden units, L bits.
 """
@@ -27,18 +27,59 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from nphash.core.typing import Array, Back, Params
+from nphash.core.typing import Array, Back, Params, RandomState
 from nphash.errors import InputError
-from nphash.hashers.autoencoder import BackLatent, Latent, VariationalHasher, drawn, slowing
-from nphash.hashers.parts.heads import Labels
+from nphash.hashers.autoencoder import VariationalHasher, decaying_training
+from nphash.hashers.parts.heads import classify
+from nphash.hashers.parts.networks import encoder
+from nphash.hashers.training.settings import ClassifierSettings
 from nphash.hashers.training.trainer import Batch, Training
 from nphash.nn.gumbel import logistic_noise, relaxed_bits, straight_through_bits
-from nphash.nn.losses import bernoulli_kl
-from nphash.nn.schedules import ScheduleLike
+from nphash.nn.losses import bernoulli_kl, bound_loss, supervised_loss
+from nphash.nn.ops import dropout_mask
+from nphash.nn.schedules import Schedule, ScheduleLike
 
-__all__ = ["Doc2Hash", "Doc2HashS"]
+__all__ = ["Doc2Hash", "Doc2HashS", "model"]
 
 SAMPLING = {"straight-through": straight_through_bits, "relaxed": relaxed_bits}
+
+Sample = Callable[[Array, Array, float], tuple[Array, Back]]
+
+
+def model(
+    w: Params, batch: Batch, mask: Array | None, noise: Array, sample: Sample
+) -> tuple[dict[str, float], Callable[[], Params]]:
+    """Forward pass of Doc2hash, and below it the backward pass, read upwards.
+
+    The logits a are used twice, by the sample and by the divergence: their gradient is the sum of both.
+    """
+    ops, y = batch.operations, batch.y
+    h, back_h = encoder(w, batch.x, mask, ops)  # (B, H)
+    a, back_a = ops.dense(h, w["W_a"], w["b_a"])  # (B, L) logits
+    z, back_z = sample(a, noise, batch.tau)  # (B, L) bits: Eq. (7) forward, Eq. (8) backward
+    signs = 2 * z - 1
+    words, back_words = ops.reconstruct(signs, w["W_s"], w["b_s"], batch.target)  # Eq. (1)
+    kl, back_kl = bernoulli_kl(a)  # Eq. (4)
+    loss, back_bound = bound_loss(words, kl, batch.beta)  # Eq. (3)
+    terms = {"loss": loss, "reconstruction": words, "KL": kl}
+    if y is not None:
+        labels, back_labels = classify(w, signs, y)  # Eq. (10)
+        loss, back_loss = supervised_loss(loss, labels, batch.alpha)  # Eq. (9)
+        terms |= {"loss": loss, "labels": labels}
+
+    def back() -> Params:
+        dbound, g = 1.0, Params()
+        dcode: Array | float = 0.0  # of the labels
+        if y is not None:
+            dbound, dlabels = back_loss()
+            dcode, g = back_labels(dlabels)
+        dwords, dkl = back_bound(dbound)
+        dsigns, g["W_s"], g["b_s"] = back_words(dwords)  # (B, L), (L, V), (V,)
+        da = back_z(2 * (dsigns + dcode)) + back_kl(dkl)  # (B, L)
+        dh, g["W_a"], g["b_a"] = back_a(da)  # (B, H), (H, L), (L,)
+        return g | back_h(dh)
+
+    return terms, back
 
 
 class Doc2Hash(VariationalHasher):
@@ -57,7 +98,7 @@ class Doc2Hash(VariationalHasher):
         Eq. 7 forward, Eq. 8 backward). ``"relaxed"``: they lie between. The decoder sees them as
         signs 2z - 1.
     temperature
-        A number, a pair (first, last) for a line over the epochs, or a schedule.
+        A number, a pair (first, last) for linear annealing over the epochs, or a schedule.
     kl_weight
         Weight of the KL divergence of each bit: number, pair or schedule. The default suits
         TF-IDF targets; binary targets have a likelihood about eight times larger.
@@ -65,7 +106,7 @@ class Doc2Hash(VariationalHasher):
         What is reconstructed: ``"input"``, the word weights as given (TF, TF-IDF, ...), or
         ``"binary"``, presence.
     training
-        Epochs, batch size, learning rate, ... With None, steps shrink from 0.001 to 0.0001.
+        Epochs, batch size, learning rate, ... With None, the learning rate decays from 0.001 to 0.0001.
     random_state
         None, a number, a NumPy Generator or RandomState.
     threads
@@ -97,6 +138,8 @@ class Doc2Hash(VariationalHasher):
     ((60, 8), dtype('uint8'))
     """
 
+    sample: Sample | None = None  # in place of `SAMPLING`, for a check of gradients
+
     def __init__(
         self,
         n_bits: int = 32,
@@ -108,7 +151,7 @@ class Doc2Hash(VariationalHasher):
         kl_weight: ScheduleLike = 0.1,
         target: str = "input",
         training: Training | None = None,
-        random_state: Any = None,
+        random_state: RandomState = None,
         threads: int | None = None,
     ) -> None:
         self.n_bits = n_bits
@@ -129,27 +172,17 @@ class Doc2Hash(VariationalHasher):
         if self._lowest(self.temperature, "temperature") <= 0:
             raise InputError(f"temperature is {self.temperature!r}", "it must be above 0 from first to last")
 
-    def sample(self, a: Array, noise: Array, temperature: float) -> tuple[Array, Back]:
-        """Draw bits (B, L) of logits; a method, so that a gradient check can put another in its place."""
-        return SAMPLING[self.sampling](a, noise, temperature)
+    def schedules(self) -> dict[str, Schedule]:
+        """Return the schedules of both weights, and of the temperature."""
+        return super().schedules() | {"tau": self._schedule(self.temperature)}
 
-    def latent(self, params: Params, batch: Batch) -> tuple[Latent, BackLatent]:
-        """Draw bits by the relaxed or straight-through sample; the decoder sees them as signs 2z - 1."""
-        dtype = params["W_1"].dtype
-        tau = self._schedule(self.temperature)(batch.epoch)
-        sample = self.sample if batch.rng is not None else straight_through_bits
-
-        h, back_encoder = self._hidden(params, batch.x, self._mask(batch, dtype), batch.engine)  # (B, H)
-        a, back_a = batch.engine.dense(h, params["W_a"], params["b_a"])  # (B, L)
-        z, back_z = sample(a, drawn(logistic_noise, batch.rng, a.shape, dtype), tau)  # (B, L)
-        kl, back_kl = bernoulli_kl(a)
-
-        def back(dcode: Array, ddecoded: Array, dkl: float) -> Params:
-            da = back_z(2 * (dcode + ddecoded)) + back_kl(dkl)  # (B, L)
-            dh, dW_a, db_a = back_a(da)  # (B, H), (H, L), (L,)
-            return {**back_encoder(dh), "W_a": dW_a, "b_a": db_a}
-
-        return Latent(2 * z - 1, 2 * z - 1, kl), back
+    def loss(self, params: Params, batch: Batch) -> tuple[dict[str, float], Callable[[], Params]]:
+        """Draw dropout and noise of a batch, and run the `model`."""
+        B, dtype = batch.x.shape[0], params["W_1"].dtype
+        mask = dropout_mask(batch.rng, (B, self.hidden[-1]), self.dropout, dtype)
+        noise = logistic_noise(batch.rng, (B, self.n_bits), dtype)
+        sample = straight_through_bits if batch.rng is None else self.sample or SAMPLING[self.sampling]
+        return model(params, batch, mask, noise, sample)
 
 
 class Doc2HashS(Doc2Hash):
@@ -193,8 +226,8 @@ class Doc2HashS(Doc2Hash):
 
     supervised = True
     _groups: ClassVar[dict[str, Callable[[], Any]]] = {
-        "training": slowing,
-        "labels": lambda: Labels(weight=(0.0, 10.0)),
+        "training": decaying_training,
+        "labels": lambda: ClassifierSettings(weight=(0.0, 10.0)),
     }
 
     def __init__(
@@ -205,9 +238,9 @@ class Doc2HashS(Doc2Hash):
         dropout: float = 0.5,
         temperature: ScheduleLike = (1.0, 0.3),
         kl_weight: ScheduleLike = 0.3,
-        labels: Labels | None = None,
+        labels: ClassifierSettings | None = None,
         training: Training | None = None,
-        random_state: Any = None,
+        random_state: RandomState = None,
         threads: int | None = None,
     ) -> None:
         super().__init__(

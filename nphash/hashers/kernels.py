@@ -9,9 +9,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from nphash.core.jit._jit import jit
+from nphash.core.jit import COMPILED, jit
 from nphash.core.typing import Array
-from nphash.engine.kernels.sparse import COMPILED
 
 __all__ = ["COMPILED", "largest", "products", "products_with", "squared_hinge"]
 

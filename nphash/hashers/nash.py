@@ -21,28 +21,67 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from nphash.core.typing import Array, Back, Params
+from nphash.core.typing import Array, Back, Params, RandomState, Rng
 from nphash.errors import InputError
-from nphash.hashers.autoencoder import BackLatent, Latent, VariationalHasher, drawn, slowing
-from nphash.hashers.parts.heads import Labels
+from nphash.hashers.autoencoder import VariationalHasher, decaying_training
+from nphash.hashers.parts.heads import classify
 from nphash.hashers.parts.networks import encoder, glorot
+from nphash.hashers.training.settings import ClassifierSettings
 from nphash.hashers.training.trainer import Batch, Training
 from nphash.nn.gumbel import straight_through_bernoulli
-from nphash.nn.losses import bernoulli_kl
-from nphash.nn.ops import dense, gaussian_sample
-from nphash.nn.schedules import ScheduleLike
+from nphash.nn.losses import bernoulli_kl, bound_loss, supervised_loss
+from nphash.nn.ops import dropout_mask, gaussian_sample, normal_noise
+from nphash.nn.schedules import Schedule, ScheduleLike
 
-__all__ = ["Nash", "NashDN", "NashDNS", "NashN"]
+__all__ = ["Nash", "NashDN", "NashDNS", "NashN", "model"]
 
 SAMPLING = ("stochastic", "deterministic")
 
-# Takes the gradient by the noisy code; returns those by code and encoder's output, and by parameters.
-BackNoise = Callable[[Array], tuple[Array, Array, Params]]
+Sample = Callable[[Array, Array], tuple[Array, Back]]
 
 
-def normal_noise(rng: np.random.Generator, shape: tuple[int, ...], dtype: Any) -> Array:
-    """Draw standard normal noise; the same in float32 and float64, but for rounding."""
-    return rng.standard_normal(shape).astype(dtype)
+def model(
+    w: Params, batch: Batch, mask: Array | None, uniform: Array, noise: Array, sample: Sample
+) -> tuple[dict[str, float], Callable[[], Params]]:
+    """Forward pass of NASH, and below it the backward pass, read upwards.
+
+    The decoder sees the code with noise: of the size sigma, or of a size that the encoder chooses.
+    """
+    ops, y, sized = batch.operations, batch.y, "W_n" in w
+    h, back_h = encoder(w, batch.x, mask, ops)  # (B, H)
+    a, back_a = ops.dense(h, w["W_a"], w["b_a"])  # (B, L) logits
+    z, back_z = sample(a, uniform)  # (B, L) bits: Eq. (5)
+    signs = 2 * z - 1
+    seen = signs + batch.sigma * noise  # (B, L) by the decoder
+    if sized:
+        log_variance, back_size = ops.dense(h, w["W_n"], w["b_n"])  # (B, L)
+        seen, back_seen = gaussian_sample(signs, log_variance, noise)  # (B, L)
+    words, back_words = ops.reconstruct(seen, w["W_s"], w["b_s"], batch.target)  # Eq. (1)
+    kl, back_kl = bernoulli_kl(a)  # Eq. (4)
+    loss, back_bound = bound_loss(words, kl, batch.beta)  # Eq. (3)
+    terms = {"loss": loss, "reconstruction": words, "KL": kl}
+    if y is not None:
+        labels, back_labels = classify(w, signs, y)  # Eq. (10)
+        loss, back_loss = supervised_loss(loss, labels, batch.alpha)  # Eq. (9)
+        terms |= {"loss": loss, "labels": labels}
+
+    def back() -> Params:
+        dbound, g = 1.0, Params()
+        dcode: Array | float = 0.0  # of the labels
+        if y is not None:
+            dbound, dlabels = back_loss()
+            dcode, g = back_labels(dlabels)
+        dwords, dkl = back_bound(dbound)
+        dsigns, g["W_s"], g["b_s"] = back_words(dwords)  # (B, L), (L, V), (V,)
+        dh_size: Array | float = 0.0
+        if sized:
+            dsigns, dlog_variance = back_seen(dsigns)
+            dh_size, g["W_n"], g["b_n"] = back_size(dlog_variance)  # (B, H), (H, L), (L,)
+        da = back_z(2 * (dsigns + dcode)) + back_kl(dkl)  # (B, L)
+        dh, g["W_a"], g["b_a"] = back_a(da)  # (B, H), (H, L), (L,)
+        return g | back_h(dh + dh_size)
+
+    return terms, back
 
 
 class Nash(VariationalHasher):
@@ -64,7 +103,7 @@ class Nash(VariationalHasher):
     target
         What is reconstructed: ``"input"``, the word weights as given, or ``"binary"``, presence.
     training
-        Epochs, batch size, learning rate, ... With None, steps shrink from 0.001 to 0.0001.
+        Epochs, batch size, learning rate, ... With None, the learning rate decays from 0.001 to 0.0001.
     random_state
         None, a number, a NumPy Generator or RandomState.
     threads
@@ -95,6 +134,8 @@ class Nash(VariationalHasher):
     (60, 8)
     """
 
+    noisy = False  # whether the decoder sees codes with noise
+
     def __init__(
         self,
         n_bits: int = 32,
@@ -105,7 +146,7 @@ class Nash(VariationalHasher):
         kl_weight: ScheduleLike = 0.1,
         target: str = "input",
         training: Training | None = None,
-        random_state: Any = None,
+        random_state: RandomState = None,
         threads: int | None = None,
     ) -> None:
         self.n_bits = n_bits
@@ -127,32 +168,15 @@ class Nash(VariationalHasher):
         """Draw bits (B, L) of logits; a method, so that a gradient check can put another in its place."""
         return straight_through_bernoulli(a, uniform)
 
-    def latent(self, params: Params, batch: Batch) -> tuple[Latent, BackLatent]:
-        """Draw bits straight through; the decoder sees them as signs 2z - 1, perhaps with noise."""
-        dtype = params["W_1"].dtype
-        h, back_encoder = encoder(params, batch.x, self._mask(batch, dtype), engine=batch.engine)  # (B, H)
-        a, back_a = dense(h, params["W_a"], params["b_a"])  # (B, L)
-        z, back_z = self.sample(a, self._uniform(batch, a))  # (B, L)
-        kl, back_kl = bernoulli_kl(a)
-        code = 2 * z - 1
-        decoded, back_noise = self.noisy(params, h, code, batch)  # (B, L)
-
-        def back(dcode: Array, ddecoded: Array, dkl: float) -> Params:
-            dnoisy, dh_noise, grads = back_noise(ddecoded)
-            da = back_z(2 * (dcode + dnoisy)) + back_kl(dkl)  # (B, L)
-            dh, dW_a, db_a = back_a(da)  # (B, H), (H, L), (L,)
-            return {**grads, **back_encoder(dh + dh_noise), "W_a": dW_a, "b_a": db_a}
-
-        return Latent(code, decoded, kl), back
-
-    def _uniform(self, batch: Batch, a: Array) -> Array:
-        if batch.rng is None or self.sampling == "deterministic":
-            return np.full_like(a, 0.5)
-        return batch.rng.random(a.shape).astype(a.dtype)
-
-    def noisy(self, params: Params, h: Array, code: Array, batch: Batch) -> tuple[Array, BackNoise]:
-        """Return what the decoder sees of a code: the code itself."""
-        return code, lambda ddecoded: (ddecoded, np.zeros((), code.dtype), {})
+    def loss(self, params: Params, batch: Batch) -> tuple[dict[str, float], Callable[[], Params]]:
+        """Draw dropout and noise of a batch, and run the `model`."""
+        rng, shape, dtype = batch.rng, (batch.x.shape[0], self.n_bits), params["W_1"].dtype
+        mask = dropout_mask(rng, (shape[0], self.hidden[-1]), self.dropout, dtype)
+        uniform = np.full(shape, 0.5, dtype)
+        if rng is not None and self.sampling == "stochastic":
+            uniform = rng.random(shape).astype(dtype)
+        noise = normal_noise(rng, shape, dtype) if self.noisy else np.zeros((), dtype)
+        return model(params, batch, mask, uniform, noise, self.sample)
 
 
 class NashN(Nash):
@@ -180,6 +204,8 @@ class NashN(Nash):
     (1.0, 0.0)
     """
 
+    noisy = True
+
     def __init__(
         self,
         n_bits: int = 32,
@@ -190,7 +216,7 @@ class NashN(Nash):
         kl_weight: ScheduleLike = 0.1,
         target: str = "input",
         training: Training | None = None,
-        random_state: Any = None,
+        random_state: RandomState = None,
         threads: int | None = None,
     ) -> None:
         super().__init__(
@@ -210,11 +236,9 @@ class NashN(Nash):
         if self._lowest(self.noise, "noise") < 0:
             raise InputError(f"noise is {self.noise!r}", "it must be 0 or more from first to last")
 
-    def noisy(self, params: Params, h: Array, code: Array, batch: Batch) -> tuple[Array, BackNoise]:
-        """Return the code with noise: z' = z + sigma e, whose gradient is the code's."""
-        scale = code.dtype.type(self._schedule(self.noise)(batch.epoch))
-        noise = drawn(normal_noise, batch.rng, code.shape, code.dtype)
-        return code + scale * noise, lambda ddecoded: (ddecoded, np.zeros((), code.dtype), {})
+    def schedules(self) -> dict[str, Schedule]:
+        """Return the schedules of both weights, and of the noise."""
+        return super().schedules() | {"sigma": self._schedule(self.noise)}
 
 
 class NashDN(Nash):
@@ -246,22 +270,11 @@ class NashDN(Nash):
     (16, 8)
     """
 
-    def _start(self, rng: np.random.Generator, n_hidden: int, target: Any) -> Params:
-        shared = super()._start(rng, n_hidden, target)
+    noisy = True
+
+    def _initial_code(self, rng: Rng, n_hidden: int, target: Any) -> Params:
+        shared = super()._initial_code(rng, n_hidden, target)
         return {**shared, "W_n": glorot(rng, n_hidden, self.n_bits), "b_n": np.zeros(self.n_bits)}
-
-    def noisy(self, params: Params, h: Array, code: Array, batch: Batch) -> tuple[Array, BackNoise]:
-        """Return the code with noise: z' = z + sigma(h) e, log sigma^2 = h W_n + b_n."""
-        log_variance, back_n = dense(h, params["W_n"], params["b_n"])  # (B, L)
-        noise = drawn(normal_noise, batch.rng, code.shape, code.dtype)
-        noisy, back_sample = gaussian_sample(code, log_variance, noise)  # (B, L)
-
-        def back(ddecoded: Array) -> tuple[Array, Array, Params]:
-            dcode, dlog_variance = back_sample(ddecoded)
-            dh, dW_n, db_n = back_n(dlog_variance)  # (B, H), (H, L), (L,)
-            return dcode, dh, {"W_n": dW_n, "b_n": db_n}
-
-        return noisy, back
 
 
 class NashDNS(NashDN):
@@ -297,7 +310,10 @@ class NashDNS(NashDN):
     """
 
     supervised = True
-    _groups: ClassVar[dict[str, Callable[[], Any]]] = {"training": slowing, "labels": Labels}
+    _groups: ClassVar[dict[str, Callable[[], Any]]] = {
+        "training": decaying_training,
+        "labels": ClassifierSettings,
+    }
 
     def __init__(
         self,
@@ -307,9 +323,9 @@ class NashDNS(NashDN):
         dropout: float = 0.2,
         sampling: str = "stochastic",
         kl_weight: ScheduleLike = 0.1,
-        labels: Labels | None = None,
+        labels: ClassifierSettings | None = None,
         training: Training | None = None,
-        random_state: Any = None,
+        random_state: RandomState = None,
         threads: int | None = None,
     ) -> None:
         super().__init__(

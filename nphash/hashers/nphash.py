@@ -16,9 +16,9 @@ Six ideas, none of which needs labels:
   likelier with it or without. The decoder knows each word by itself, which is what a query of a few words
   needs; encoder and regression have seen only whole documents.
 
-Bits are sampled straight through as in `Doc2Hash`, and codes come from a running average of weights. The last
-epoch is kept, and all documents are learned from, unless labelled ones are given to choose the epoch: the
-bound of documents held out is best long before the neighbours are.
+Bits are sampled straight through as in `Doc2Hash`, and codes come from an exponential moving average of
+weights. The last epoch is kept, and all documents are learned from, unless labelled ones are given to choose
+the epoch: the ELBO of documents held out is best long before the neighbours are.
 
 Letters: B batch, V vocabulary, H hidden units, L bits, n documents, d LSI dimensions.
 """
@@ -31,24 +31,23 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from nphash.core.typing import Array, Params
-from nphash.engine.base import Engine
+from nphash.core.typing import CSR, Array, Params, RandomState
 from nphash.errors import InputError, UnsupportedError
-from nphash.hashers.doc2hash import Doc2Hash
+from nphash.hashers.doc2hash import SAMPLING, Doc2Hash, Sample
 from nphash.hashers.parts.linear import ridge
-from nphash.hashers.parts.networks import INPUT_LENGTH, layers
+from nphash.hashers.parts.networks import INPUT_LENGTH, initial_layers
 from nphash.hashers.training.settings import NeighbourSettings
 from nphash.hashers.training.trainer import Batch, Training
 from nphash.hashers.training.validation import precision_validator
-from nphash.nn.distillation import similarity_distillation
-from nphash.nn.losses import bound_loss
-from nphash.nn.ops import dropout, normalise_rows, softmax, sparse_dense
-from nphash.nn.schedules import ScheduleLike
+from nphash.nn.gumbel import logistic_noise, straight_through_bits
+from nphash.nn.losses import NUMPY, bernoulli_kl, bound_loss, similarity_distillation
+from nphash.nn.ops import Operations, dense, dropout_mask, normalise_rows, relu, softmax
+from nphash.nn.schedules import Schedule, ScheduleLike
 
 if TYPE_CHECKING:
     from nphash.hashers.neighbours.rounds import NeighbourTeacher
 
-__all__ = ["NeighbourSettings", "NpHash"]
+__all__ = ["NeighbourSettings", "NpHash", "coordinates", "model"]
 
 # A fit has at least so many steps, if need be by more epochs, and at most so many by fewer.
 STEPS = (1_500, 12_000)
@@ -74,8 +73,60 @@ BITS_PENALTY = 2.0
 BITS_AT_ONCE = 32  # it needs a few times as many numbers as there are documents
 
 
+def model(
+    w: Params,
+    batch: Batch,
+    mask: Array | None,
+    noise: Array,
+    sample: Sample,
+    P: Array | None,
+    tau_code: float,
+) -> tuple[dict[str, float], Callable[[], Params]]:
+    """Forward pass of the method, and below it the backward pass, read upwards.
+
+    P (B, B) are the teacher's distributions over the batch, None for no distillation; the target holds the
+    words of each document and of a neighbour.
+    """
+    ops = batch.operations
+    u = coordinates(w, batch.x, ops)  # (B, d), constant: it has no gradient
+    h, back_h = ops.dense(u, w["W_1"], w["b_1"])  # (B, H)
+    h, back_relu = ops.relu(h)
+    h = h if mask is None else h * mask
+    a, back_a = ops.dense(h, w["W_a"], w["b_a"])  # (B, L) logits
+    z, back_z = sample(a, noise, batch.tau)  # (B, L) bits: Eq. (7) forward, Eq. (8) backward
+    signs = 2 * z - 1
+    words, back_words = ops.reconstruct(signs, w["W_s"], w["b_s"], batch.target)  # Eq. (1)
+    kl, back_kl = bernoulli_kl(a)  # Eq. (4)
+    bound, back_bound = bound_loss(words, kl, batch.beta)  # Eq. (3)
+    similarity = 0.0
+    if P is not None:
+        similarity, back_similarity = similarity_distillation(signs, P, tau_code)
+    terms = {"loss": bound + batch.gamma * similarity, "reconstruction": words, "KL": kl}
+
+    def back() -> Params:
+        g: Params = {}
+        dcode = 0.0 if P is None else back_similarity(batch.gamma)
+        dwords, dkl = back_bound()
+        dsigns, g["W_s"], g["b_s"] = back_words(dwords)  # (B, L), (L, V), (V,)
+        da = back_z(2 * (dsigns + dcode)) + back_kl(dkl)  # (B, L)
+        dh, g["W_a"], g["b_a"] = back_a(da)  # (B, H), (H, L), (L,)
+        dh = back_relu(dh if mask is None else dh * mask)
+        _, g["W_1"], g["b_1"] = back_h(dh)  # (d, H), (H,)
+        return g
+
+    return terms | {"distillation": similarity}, back
+
+
+def coordinates(w: Params, x: CSR, ops: Operations) -> Array:
+    """Return the coordinates u = x V_u of documents, (B, d), rescaled to one length."""
+    no_bias = np.zeros(w["V_u"].shape[1], w["V_u"].dtype)
+    u, _ = ops.sparse_dense(x, w["V_u"], no_bias)
+    scaled: Array = u.dtype.type(INPUT_LENGTH) * normalise_rows(u)
+    return scaled
+
+
 class NpHash(Doc2Hash):
-    """The method of this package: neighbours rebuilt, similarities kept; no labels, no tuning.
+    """The method of this package: neighbours reconstructed, similarities kept; no labels, no tuning.
 
     Parameters
     ----------
@@ -86,7 +137,7 @@ class NpHash(Doc2Hash):
     dropout
         Share of the hidden units left out of a training step.
     temperature
-        Of the relaxed sample: a number, a pair (first, last) for a line over the epochs, or a schedule.
+        Of the relaxed sample: a number, a pair (first, last) for linear annealing, or a schedule.
     kl_weight
         Weight of the KL divergence of each bit: number, pair or schedule.
     similarity
@@ -130,7 +181,7 @@ class NpHash(Doc2Hash):
     target = "input"
     sampling = "straight-through"
     out_of_core = False  # graph and LSI are made of the whole matrix
-    holds_out = False  # the average of the last epochs is as good as the best
+    uses_validation = False  # the average of the last epochs is as good as the best
 
     def __init__(
         self,
@@ -142,7 +193,7 @@ class NpHash(Doc2Hash):
         kl_weight: ScheduleLike = 0.2,
         similarity: NeighbourSettings | None = None,
         training: Training | None = None,
-        random_state: Any = None,
+        random_state: RandomState = None,
         threads: int | None = None,
     ) -> None:
         self.n_bits = n_bits
@@ -187,11 +238,13 @@ class NpHash(Doc2Hash):
     # ------------------------------------------------------------------ before the first step
     # What only a fit needs is imported here: SciPy's eigensolvers take longer to load than a search.
 
-    def start_params(self, x: Any, target: Any, seed: int, context: Any = None) -> Params:
+    def initial_params(self, x: Any, target: Any, seed: int, context: Any = None) -> Params:
         """Return the weights a fit begins with, and the coordinates of words, which stay as they are."""
         rng = np.random.default_rng([seed])
         V_u = self._context(x, seed).V_u if context is None else context.V_u  # (V, d)
-        params = layers(rng, (V_u.shape[1], *self.hidden)) | self._start(rng, self.hidden[-1], target)
+        params = initial_layers(rng, (V_u.shape[1], *self.hidden)) | self._initial_code(
+            rng, self.hidden[-1], target
+        )
         return {name: array.astype(self._training.dtype) for name, array in {**params, "V_u": V_u}.items()}
 
     def _context(self, X: Any, seed: int) -> NeighbourTeacher:
@@ -208,86 +261,65 @@ class NpHash(Doc2Hash):
 
     # ------------------------------------------------------------------ the model
 
-    def _hidden(
-        self, params: Params, x: Any, mask: Array | None, engine: Engine
-    ) -> tuple[Array, Callable[[Array], Params]]:
-        """Return h = ReLU(u W_1 + b_1) of coordinates u = x V_u, stretched to one length."""
-        no_bias = np.zeros(params["V_u"].shape[1], params["V_u"].dtype)
-        u, _ = engine.sparse_dense(x, params["V_u"], no_bias)  # (B, d), constant: it has no way back
-        u = u.dtype.type(INPUT_LENGTH) * normalise_rows(u)
-        h, back_dense = engine.dense(u, params["W_1"], params["b_1"])  # (B, H)
-        h, back_relu = engine.relu(h)
-        if mask is not None:
-            h, back_dropout = dropout(h, mask)
-
-        def back(dh: Array) -> Params:
-            _, dW_1, db_1 = back_dense(back_relu(dh if mask is None else back_dropout(dh)))
-            return {"W_1": dW_1, "b_1": db_1}
-
-        return h, back
-
-    def ready(self, params: Params, X: Any) -> Params:
-        """Return weights with ``W_g (V, L)``, by which words tell the bits of encoder and decoder."""
-        bits = np.sign(self._logits(params, X)).astype(np.int8)  # (n, L)
-        some = [bits[:, i : i + BITS_AT_ONCE] for i in range(0, self.n_bits, BITS_AT_ONCE)]
-        return {**params, "W_g": np.hstack([ridge(X, Y, BITS_PENALTY, self.threads) for Y in some])}
-
-    def read_out(self, params: Params, x: Any) -> Array:
-        """Return c a / |a| + (1 - r) g / |g| + r s / |s|, (B, L): the signs are the codes.
-
-        a are the encoder's logits, g = x W_g what is usual for these words, s = x W_s^T the decoder's scores:
-        log p(x | z) = s z + terms without x or alike for most z, so that their signs are the code that
-        explains the words best. Before `ready`, a / |a| + s / |s|.
-        """
-        a: Array = normalise_rows(super().read_out(params, x))  # (B, L)
-        s = normalise_rows(self._by_word(x, params["W_s"].T))
-        if "W_g" not in params:
-            two: Array = a + s
-            return two
-        r = np.sqrt(FEW_WORDS / np.maximum(np.diff(x.indptr), FEW_WORDS)).astype(a.dtype)[:, None]  # (B, 1)
-        g = normalise_rows(self._by_word(x, params["W_g"]))
-        three: Array = a.dtype.type(ENCODER) * a + (1 - r) * g + r * s
-        return three
-
-    def _by_word(self, x: Any, W: Array) -> Array:
-        """Return x W, (B, L), of weights W (V, L)."""
-        return sparse_dense(x, np.ascontiguousarray(W), np.zeros(self.n_bits, x.dtype))[0]
+    def schedules(self) -> dict[str, Schedule]:
+        """Return the schedules of `Doc2Hash`, and the weight of the distillation."""
+        weight = self._settings("similarity").weight * max(self.n_bits, SHORT_BITS) / WEIGHED_BITS
+        return super().schedules() | {"gamma": self._schedule(weight)}
 
     def loss(self, params: Params, batch: Batch) -> tuple[dict[str, float], Callable[[], Params]]:
-        """Return -log p(x_i + x_j | z_i) + beta KL + w distillation, j near i; without context the bound."""
-        latent, back_latent = self.latent(params, batch)
-        decode = batch.engine.decode  # reconstruction of the scores z W_s + b_s, (B, V)
-        target = self._with_neighbour(batch)
-        likelihood, back_likelihood = decode(latent.decoded, params["W_s"], params["b_s"], target)
-        bound, back_bound = bound_loss(likelihood, latent.kl, self._schedule(self.kl_weight)(batch.epoch))
-        weight, distillation, back_distillation = self._distil(latent.code, batch)
-        terms = {"loss": bound + weight * distillation, "reconstruction": likelihood, "KL": latent.kl}
-
-        def back() -> Params:
-            dlikelihood, dkl = back_bound()
-            ddecoded, dW_s, db_s = back_likelihood(dlikelihood)  # (B, L), (L, V), (V,)
-            return {**back_latent(back_distillation(weight), ddecoded, dkl), "W_s": dW_s, "b_s": db_s}
-
-        return terms | {"distillation": distillation}, back
+        """Draw dropout, noise and neighbours of a batch, and run the `model`; without context the bound."""
+        B, dtype = batch.x.shape[0], params["W_1"].dtype
+        mask = dropout_mask(batch.rng, (B, self.hidden[-1]), self.dropout, dtype)
+        noise = logistic_noise(batch.rng, (B, self.n_bits), dtype)
+        sample = straight_through_bits if batch.rng is None else self.sample or SAMPLING[self.sampling]
+        batch = replace(batch, target=self._with_neighbour(batch))
+        P, tau_code = self._teacher(batch, dtype), self._settings("similarity").code_temperature
+        return model(params, batch, mask, noise, sample, P, tau_code)
 
     def _with_neighbour(self, batch: Batch) -> Any:
         """Return the target x_i + x_j, CSR (B, V): j is drawn from i's neighbours."""
         if batch.context is None or batch.rng is None:
             return batch.target
         neighbours = batch.context.neighbours[batch.rows]  # (B, k)
-        drawn_column = batch.rng.integers(neighbours.shape[1], size=len(neighbours))
-        chosen = neighbours[np.arange(len(neighbours)), drawn_column]
+        columns = batch.rng.integers(neighbours.shape[1], size=len(neighbours))
+        chosen = neighbours[np.arange(len(neighbours)), columns]
         return batch.target + batch.context.target[chosen]
 
-    def _distil(self, code: Array, batch: Batch) -> tuple[float, float, Callable[[float], Array]]:
-        """Return the weight of the distillation, its loss and the way back to the codes."""
-        settings: NeighbourSettings = self._settings("similarity")
-        if batch.context is None or len(code) < 3 or settings.weight == 0:
-            return 0.0, 0.0, lambda dloss: np.zeros((), code.dtype)
+    def _teacher(self, batch: Batch, dtype: Any) -> Array | None:
+        """Return the teacher's distributions over the other documents of a batch, (B, B); None for none."""
+        if batch.context is None or batch.x.shape[0] < 3 or batch.gamma == 0:
+            return None
         t = batch.context.teacher[batch.rows]  # (B, d)
-        similarity = t @ t.T / t.dtype.type(settings.teacher_temperature)  # (B, B)
+        similarity = t @ t.T / t.dtype.type(self._settings("similarity").teacher_temperature)  # (B, B)
         np.fill_diagonal(similarity, -np.inf)
-        P, _ = softmax(similarity)
-        loss, back = similarity_distillation(code, P.astype(code.dtype), settings.code_temperature)
-        weight = settings.weight * max(self.n_bits, SHORT_BITS) / WEIGHED_BITS
-        return weight, loss, back
+        return softmax(similarity)[0].astype(dtype)
+
+    # ------------------------------------------------------------------ codes
+
+    def finalise_params(self, params: Params, X: Any) -> Params:
+        """Return weights with ``W_g (V, L)``, by which words tell the bits of encoder and decoder."""
+        bits = np.sign(self._logits(params, X)).astype(np.int8)  # (n, L)
+        some = [bits[:, i : i + BITS_AT_ONCE] for i in range(0, self.n_bits, BITS_AT_ONCE)]
+        return {**params, "W_g": np.hstack([ridge(X, Y, BITS_PENALTY, self.threads) for Y in some])}
+
+    def encoder_logits(self, params: Params, x: Any, operations: Operations = NUMPY) -> Array:
+        """Return c a / |a| + (1 - r) g / |g| + r s / |s|, (B, L): the signs are the codes.
+
+        a are the encoder's logits, g = x W_g what is usual for these words, s = x W_s^T the decoder's scores:
+        log p(x | z) = s z + terms without x or alike for most z, so that their signs are the code that
+        explains the words best. Before `finalise_params`, a / |a| + s / |s|.
+        """
+        h, _ = relu(dense(coordinates(params, x, operations), params["W_1"], params["b_1"])[0])
+        a = normalise_rows(dense(h, params["W_a"], params["b_a"])[0])  # (B, L)
+        s = normalise_rows(self._by_word(x, params["W_s"].T, operations))
+        if "W_g" not in params:
+            s += a
+            return s
+        r = np.sqrt(FEW_WORDS / np.maximum(np.diff(x.indptr), FEW_WORDS)).astype(a.dtype)[:, None]  # (B, 1)
+        g = normalise_rows(self._by_word(x, params["W_g"], operations))
+        logits: Array = a.dtype.type(ENCODER) * a + (1 - r) * g + r * s
+        return logits
+
+    def _by_word(self, x: Any, W: Array, operations: Operations) -> Array:
+        """Return x W, (B, L), of weights W (V, L)."""
+        return operations.sparse_dense(x, np.ascontiguousarray(W), np.zeros(self.n_bits, x.dtype))[0]

@@ -22,6 +22,7 @@ from nphash.core.store import save as write
 from nphash.errors import CollectionError, DamagedError, InputError, NotFittedError
 from nphash.hashers.base import Hasher
 from nphash.hashers.methods import create, find, method_of
+from nphash.hashers.training.settings import FORMER_NAMES
 from nphash.nn import schedules
 
 __all__ = ["build", "load", "save"]
@@ -30,9 +31,6 @@ FILE = "model.json"
 
 # The only classes a model file can name beside its method's own grouped settings; all have plain fields.
 SCHEDULES = (schedules.Constant, schedules.Linear, schedules.Exponential)
-
-# Names of classes in older model files.
-RENAMED = {"Similarity": "NeighbourSettings", "Labels": "ClassifierSettings"}
 
 
 def save(hasher: Hasher, folder: Path | str) -> list[Path]:
@@ -125,8 +123,8 @@ def _plain(value: Any) -> Any:
 def _from_plain(value: Any, settings: dict[str, Any]) -> Any:
     """Return a value from JSON; `settings` are the classes it may name."""
     if isinstance(value, dict) and "settings" in value:
-        name = value["settings"]
-        cls = settings.get(name) or settings.get(RENAMED.get(name, ""))
+        name = str(value["settings"])
+        cls = settings.get(FORMER_NAMES.get(name, name))
         if cls is None:
             raise InputError(f"settings {value['settings']!r} are unknown", "update nphash")
         fields = {name: _from_plain(item, settings) for name, item in value.items() if name != "settings"}

@@ -8,7 +8,7 @@ constrained Poisson visible layer: the words of a document of length N have rate
 those above are binary. A step adds to W the mean of (v h)_data - (v h)_reconstruction, to b and c those
 of h and v; hidden units are drawn when they drive the reconstruction, and probabilities elsewhere.
 
-Fine-tuning: the stack is unrolled into an autoencoder V-H-...-L-...-H-V with the same first weights in
+Fine-tuning: the stack is unrolled into an autoencoder V-H-...-L-...-H-V with the same initial weights in
 both halves, sigmoid units, a softmax at the end, and trained on the likelihood of the words. Gaussian
 noise on the inputs of the code units makes them decide: only inputs far from zero survive it. A bit is one
 where its input is above the median of the training documents.
@@ -32,17 +32,18 @@ import numpy as np
 from nphash.codes import pack
 from nphash.core.arguments import check_positive, is_count
 from nphash.core.threads import single_threaded_blas
-from nphash.core.typing import Array, Params
+from nphash.core.typing import Array, Params, RandomState
+from nphash.engine.select import sparse_product
 from nphash.errors import InputError
 from nphash.hashers.base import Hasher
 from nphash.hashers.inputs import seed_from
 from nphash.hashers.parts.linear import product_in_blocks
 from nphash.hashers.parts.rbm import pretrain, scale_to_counts
-from nphash.hashers.training.trainer import Batch, Data, Training, train
-from nphash.hashers.training.validation import held_out_rows, precision_validator, subset
+from nphash.hashers.training.trainer import Batch, Data, Training
+from nphash.hashers.training.validation import hold_out, learn, precision_validator, subset
 from nphash.nn.losses import reconstruction
 from nphash.nn.ops import dense, sigmoid, sparse_dense
-from nphash.nn.schedules import ScheduleLike, as_schedule, schedule_ends
+from nphash.nn.schedules import Schedule, ScheduleLike, as_schedule, schedule_ends
 
 __all__ = ["StackedRBM"]
 
@@ -62,7 +63,7 @@ class StackedRBM(Hasher):
         Passes and step size of contrastive divergence, for each layer.
     noise
         Standard deviation of the noise on the inputs of the code units in fine-tuning: a number, a
-        pair (first, last) for a line over the epochs, or a schedule.
+        pair (first, last) for linear annealing over the epochs, or a schedule.
     training
         Epochs, batch size, learning rate, ... of fine-tuning.
     random_state
@@ -110,7 +111,7 @@ class StackedRBM(Hasher):
         pretraining_rate: float = 0.02,
         noise: ScheduleLike = (0.0, 4.0),
         training: Training | None = None,
-        random_state: Any = None,
+        random_state: RandomState = None,
         threads: int | None = None,
     ) -> None:
         self.n_bits = n_bits
@@ -136,7 +137,7 @@ class StackedRBM(Hasher):
             a, back_a = dense(h, params[f"W_{i}"], params[f"b_{i}"])  # (B, H), at last (B, L)
             backs += [("", "", back_h), (f"W_{i}", f"b_{i}", back_a)]
         if batch.rng is not None:
-            a = a + (self._noise(batch.epoch) * batch.rng.standard_normal(a.shape)).astype(a.dtype)
+            a = a + (batch.sigma * batch.rng.standard_normal(a.shape)).astype(a.dtype)
         for i in range(depth, 0, -1):
             h, back_h = sigmoid(a)
             a, back_a = dense(h, params[f"U_{i}"], params[f"c_{i}"])  # (B, H), at last (B, V)
@@ -157,37 +158,23 @@ class StackedRBM(Hasher):
 
         return {"loss": loss}, back
 
-    def _noise(self, epoch: float) -> float:
-        return as_schedule(self.noise, self._training.n_epochs)(epoch)
+    def schedules(self) -> dict[str, Schedule]:
+        """Return the size of the noise."""
+        return {"sigma": as_schedule(self.noise, self._training.n_epochs)}
 
     def _fit(self, X: Any, y: Any, **options: Any) -> None:
         training = self._training
         self._check(training)
         seed = seed_from(self.random_state)
-        X_valid, y_valid = options["X_valid"], options["y_valid"]
-        if X_valid is None:
-            held_out = held_out_rows(X.shape[0], training.validation_share)
-            X_valid, y_valid = X[held_out], None if y is None else y[held_out]
-            X, y = X[~held_out], None if y is None else y[~held_out]
+        X, y, X_valid, y_valid = hold_out(X, y, training.validation_share, options)
         frequency = np.bincount(X.indices, minlength=X.shape[1])  # (V,)
         self.kept_ = np.sort(np.argsort(-frequency, kind="stable")[: self.words])
         X, X_valid = (self._counts(docs).astype(training.dtype) for docs in (X, X_valid))
-        state = train(
-            self,
-            self.start_params(X, seed),
-            Data(X, X),
-            self._validator(X, y, X_valid, y_valid),
-            training,
-            seed,
-            threads=self.threads,
-            callback=options["callback"],
-            checkpoint=options["checkpoint"],
-        )
-        self.params_ = self._with_medians(state.best, X)
-        self.best_epoch_, self.history_ = state.best_epoch, state.history
-        self.n_iter_ = len(state.history)
+        validator = self._validator(X, y, X_valid, y_valid)
+        best = learn(self, self.initial_params(X, seed), Data(X, X), validator, seed, options)
+        self.params_ = self._with_medians(best, X)
 
-    def start_params(self, X: Any, seed: int) -> Params:
+    def initial_params(self, X: Any, seed: int) -> Params:
         """Return the unrolled autoencoder's weights after pretraining on documents of the words kept."""
         params: Params = {}
         v = X
@@ -195,7 +182,7 @@ class StackedRBM(Hasher):
             for i, (_, width) in enumerate(pairwise((X.shape[1], *self.hidden, self.n_bits)), start=1):
                 W, b, c = pretrain(v, width, self.pretraining_epochs, self.pretraining_rate, [seed, i])
                 params |= {f"W_{i}": W, f"b_{i}": b, f"U_{i}": np.ascontiguousarray(W.T), f"c_{i}": c}
-                a, _ = sparse_dense(v, W, b, self.threads) if i == 1 else dense(v, W, b)
+                a = sparse_product(v, W, self.threads) + b if i == 1 else dense(v, W, b)[0]
                 v, _ = sigmoid(a)  # (n, H)
         return params
 
@@ -224,7 +211,7 @@ class StackedRBM(Hasher):
             precision = precision_validator(self.encode, X, y, X_valid, y_valid, self.n_bits)
             return lambda params: precision(self._with_medians(params, X))
         few, _ = subset(X_valid, X_valid, 2_000)
-        return lambda params: ("bound", -self.loss(params, Batch(few, few, None, None, 0.0))[0]["loss"])
+        return lambda params: ("bound", -self.loss(params, Batch(few, few))[0]["loss"])
 
     def _counts(self, X: Any) -> Any:
         return scale_to_counts(X[:, self.kept_])
@@ -238,7 +225,7 @@ class StackedRBM(Hasher):
 
     def _inputs(self, params: Params, X: Any) -> Array:
         """Return the inputs of the code units, shape (n, L)."""
-        a, _ = sparse_dense(X, params["W_1"], params["b_1"], self.threads)  # (n, H)
+        a = sparse_product(X, params["W_1"], self.threads) + params["b_1"]  # (n, H)
         for i in range(2, len(self.hidden) + 2):
             a = product_in_blocks(sigmoid(a)[0], params[f"W_{i}"]) + params[f"b_{i}"]
         return a

@@ -19,21 +19,83 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from nphash.core.typing import Array, Params
+from nphash.core.typing import Array, Params, RandomState, Rng
 from nphash.errors import InputError
-from nphash.hashers.autoencoder import BackLatent, Latent, VariationalHasher, drawn, slowing
-from nphash.hashers.nash import normal_noise
-from nphash.hashers.parts.heads import Labels
-from nphash.hashers.parts.networks import encoder, glorot, layers
+from nphash.hashers.autoencoder import VariationalHasher, decaying_training
+from nphash.hashers.parts.heads import classify
+from nphash.hashers.parts.networks import encoder, glorot, initial_layers
+from nphash.hashers.training.settings import ClassifierSettings
 from nphash.hashers.training.trainer import Batch, Training
 from nphash.hashers.training.validation import MOST_DATABASE, subset
-from nphash.nn.losses import gaussian_kl
-from nphash.nn.ops import dense, gaussian_sample, sigmoid
+from nphash.nn.losses import bound_loss, gaussian_kl, supervised_loss
+from nphash.nn.ops import Operations, dropout_mask, gaussian_sample, normal_noise, sigmoid
 from nphash.nn.schedules import ScheduleLike
 
-__all__ = ["Vdsh", "VdshS", "VdshSP"]
+__all__ = ["Vdsh", "VdshS", "VdshSP", "gaussian_code", "model"]
 
 VARIANCES = ("free", "sigmoid")
+
+
+def gaussian_code(
+    w: Params, h: Array, noise: Array, ops: Operations, bounded: bool, names: tuple[str, str]
+) -> tuple[Array, float, Callable[[Array, float], tuple[Array, Params]]]:
+    """Draw z ~ N(mu, e^lv), both linear in h by the weights of these names; also return its KL divergence."""
+    m, v = names
+    mu, back_mu = ops.dense(h, w[f"W_{m}"], w[f"b_{m}"])  # (B, L)
+    lv, back_lv = ops.dense(h, w[f"W_{v}"], w[f"b_{v}"])  # (B, L)
+    if bounded:
+        lv, back_sigmoid = sigmoid(lv)
+    z, back_z = gaussian_sample(mu, lv, noise)  # (B, L)
+    kl, back_kl = gaussian_kl(mu, lv)
+
+    def back(dz: Array, dkl: float) -> tuple[Array, Params]:
+        dmu, dlv = (by_z + by_kl for by_z, by_kl in zip(back_z(dz), back_kl(dkl), strict=True))
+        dlv = back_sigmoid(dlv) if bounded else dlv
+        dh, dW_m, db_m = back_mu(dmu)  # (B, H), (H, L), (L,)
+        dh_lv, dW_v, db_v = back_lv(dlv)
+        return dh + dh_lv, {f"W_{m}": dW_m, f"b_{m}": db_m, f"W_{v}": dW_v, f"b_{v}": db_v}
+
+    return z, kl, back
+
+
+def model(
+    w: Params, batch: Batch, masks: list[Array | None], noises: list[Array], bounded: bool
+) -> tuple[dict[str, float], Callable[[], Params]]:
+    """Forward pass of VDSH, and below it the backward pass, read upwards.
+
+    With the weights of a second encoder there is a private code v: the decoder sees z + v, the classifier z.
+    """
+    ops, y, private = batch.operations, batch.y, "W_va" in w
+    h, back_h = encoder(w, batch.x, masks[0], ops)  # (B, H)
+    z, kl, back_z = gaussian_code(w, h, noises[0], ops, bounded, ("a", "l"))  # (B, L)
+    seen = z
+    if private:
+        h_v, back_h_v = encoder(w, batch.x, masks[1], ops, "v")  # (B, H)
+        v, kl_v, back_v = gaussian_code(w, h_v, noises[1], ops, bounded, ("va", "vl"))  # (B, L)
+        seen, kl = z + v, kl + kl_v
+    words, back_words = ops.reconstruct(seen, w["W_s"], w["b_s"], batch.target)  # Eq. (1)
+    loss, back_bound = bound_loss(words, kl, batch.beta)  # Eq. (3)
+    terms = {"loss": loss, "reconstruction": words, "KL": kl}
+    if y is not None:
+        labels, back_labels = classify(w, z, y)  # Eq. (10)
+        loss, back_loss = supervised_loss(loss, labels, batch.alpha)  # Eq. (9)
+        terms |= {"loss": loss, "labels": labels}
+
+    def back() -> Params:
+        dbound, g = 1.0, Params()
+        dcode: Array | float = 0.0  # of the labels
+        if y is not None:
+            dbound, dlabels = back_loss()
+            dcode, g = back_labels(dlabels)
+        dwords, dkl = back_bound(dbound)
+        dseen, g["W_s"], g["b_s"] = back_words(dwords)  # (B, L), (L, V), (V,)
+        if private:
+            dh_v, g_v = back_v(dseen, dkl)  # (B, H)
+            g |= g_v | back_h_v(dh_v)
+        dh, g_z = back_z(dseen + dcode, dkl)  # (B, H)
+        return g | g_z | back_h(dh)
+
+    return terms, back
 
 
 class Vdsh(VariationalHasher):
@@ -54,7 +116,7 @@ class Vdsh(VariationalHasher):
     target
         What is reconstructed: ``"input"``, the word weights as given, or ``"binary"``, presence.
     training
-        Epochs, batch size, learning rate, ... With None, steps shrink from 0.001 to 0.0001.
+        Epochs, batch size, learning rate, ... With None, the learning rate decays from 0.001 to 0.0001.
     random_state
         None, a number, a NumPy Generator or RandomState.
     threads
@@ -88,6 +150,8 @@ class Vdsh(VariationalHasher):
     array([0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5])
     """
 
+    private = False  # whether there is a second code, which is not stored
+
     def __init__(
         self,
         n_bits: int = 32,
@@ -98,7 +162,7 @@ class Vdsh(VariationalHasher):
         kl_weight: ScheduleLike = 0.1,
         target: str = "input",
         training: Training | None = None,
-        random_state: Any = None,
+        random_state: RandomState = None,
         threads: int | None = None,
     ) -> None:
         self.n_bits = n_bits
@@ -116,46 +180,19 @@ class Vdsh(VariationalHasher):
         if self.variance not in VARIANCES:
             raise InputError(f"variance is {self.variance!r}", f"give one of {', '.join(VARIANCES)}")
 
-    def _start(self, rng: np.random.Generator, n_hidden: int, target: Any) -> Params:
-        shared = super()._start(rng, n_hidden, target)
+    def _initial_code(self, rng: Rng, n_hidden: int, target: Any) -> Params:
+        shared = super()._initial_code(rng, n_hidden, target)
         return {**shared, "W_l": glorot(rng, n_hidden, self.n_bits), "b_l": np.zeros(self.n_bits)}
 
-    def latent(self, params: Params, batch: Batch) -> tuple[Latent, BackLatent]:
-        """Draw z from N(mu, e^lv); the decoder sees z itself."""
-        mask = self._mask(batch, params["W_1"].dtype)
-        h, back_encoder = encoder(params, batch.x, mask, engine=batch.engine)  # (B, H)
-        z, kl, back_normal = self.normal(params, h, batch, ("a", "l"))  # (B, L)
+    def loss(self, params: Params, batch: Batch) -> tuple[dict[str, float], Callable[[], Params]]:
+        """Draw dropout and noise of a batch, and run the `model`."""
+        rng, B, dtype = batch.rng, batch.x.shape[0], params["W_1"].dtype
+        codes = range(1 + self.private)
+        masks = [dropout_mask(rng, (B, self.hidden[-1]), self.dropout, dtype) for _ in codes]
+        noises = [normal_noise(rng, (B, self.n_bits), dtype) for _ in codes]
+        return model(params, batch, masks, noises, self.variance == "sigmoid")
 
-        def back(dcode: Array, ddecoded: Array, dkl: float) -> Params:
-            dh, grads = back_normal(dcode + ddecoded, dkl)  # (B, H)
-            return {**grads, **back_encoder(dh)}
-
-        return Latent(z, z, kl), back
-
-    def normal(
-        self, params: Params, h: Array, batch: Batch, names: tuple[str, str]
-    ) -> tuple[Array, float, Callable[[Array, float], tuple[Array, Params]]]:
-        """Draw from N(mu, e^lv), both linear in h by the weights of these names; also the divergence."""
-        m, v = names
-        mu, back_mu = dense(h, params[f"W_{m}"], params[f"b_{m}"])  # (B, L)
-        lv, back_lv = dense(h, params[f"W_{v}"], params[f"b_{v}"])  # (B, L)
-        back_sigmoid = None
-        if self.variance == "sigmoid":
-            lv, back_sigmoid = sigmoid(lv)
-        z, back_z = gaussian_sample(mu, lv, drawn(normal_noise, batch.rng, mu.shape, mu.dtype))  # (B, L)
-        kl, back_kl = gaussian_kl(mu, lv)
-
-        def back(dz: Array, dkl: float) -> tuple[Array, Params]:
-            dmu, dlv = (by_z + by_kl for by_z, by_kl in zip(back_z(dz), back_kl(dkl), strict=True))
-            if back_sigmoid is not None:
-                dlv = back_sigmoid(dlv)
-            dh, dW_m, db_m = back_mu(dmu)  # (B, H), (H, L), (L,)
-            dh_lv, dW_v, db_v = back_lv(dlv)
-            return dh + dh_lv, {f"W_{m}": dW_m, f"b_{m}": db_m, f"W_{v}": dW_v, f"b_{v}": db_v}
-
-        return z, kl, back
-
-    def ready(self, params: Params, X: Any) -> Params:
+    def finalise_params(self, params: Params, X: Any) -> Params:
         """Return weights with the median of each bit over the training documents."""
         some, _ = subset(X, X, MOST_DATABASE)
         mu = super()._logits(params, some)
@@ -174,7 +211,7 @@ class VdshS(Vdsh):
     n_bits, hidden, dropout, variance, kl_weight, training, random_state, threads
         As in `Vdsh`, with the input as target.
     labels
-        Weight and width of the classifier. The published one is linear: ``Labels(hidden=None)``.
+        Weight and width of the classifier. The published one is linear: ``ClassifierSettings(hidden=None)``.
 
     Attributes
     ----------
@@ -199,7 +236,10 @@ class VdshS(Vdsh):
     """
 
     supervised = True
-    _groups: ClassVar[dict[str, Callable[[], Any]]] = {"training": slowing, "labels": Labels}
+    _groups: ClassVar[dict[str, Callable[[], Any]]] = {
+        "training": decaying_training,
+        "labels": ClassifierSettings,
+    }
 
     def __init__(
         self,
@@ -209,9 +249,9 @@ class VdshS(Vdsh):
         dropout: float = 0.2,
         variance: str = "free",
         kl_weight: ScheduleLike = 0.1,
-        labels: Labels | None = None,
+        labels: ClassifierSettings | None = None,
         training: Training | None = None,
-        random_state: Any = None,
+        random_state: RandomState = None,
         threads: int | None = None,
     ) -> None:
         super().__init__(
@@ -259,24 +299,11 @@ class VdshSP(VdshS):
     (60, 8)
     """
 
-    def _start(self, rng: np.random.Generator, n_hidden: int, target: Any) -> Params:
-        shared = super()._start(rng, n_hidden, target)
-        private = layers(rng, (target.shape[1], *self.hidden), "v")
+    private = True
+
+    def _initial_code(self, rng: Rng, n_hidden: int, target: Any) -> Params:
+        shared = super()._initial_code(rng, n_hidden, target)
+        private = initial_layers(rng, (target.shape[1], *self.hidden), "v")
         for name in ("va", "vl"):
             private |= {f"W_{name}": glorot(rng, n_hidden, self.n_bits), f"b_{name}": np.zeros(self.n_bits)}
         return {**shared, **private}
-
-    def latent(self, params: Params, batch: Batch) -> tuple[Latent, BackLatent]:
-        """Draw z and v; the decoder sees z + v, the classifier z."""
-        dtype = params["W_1"].dtype
-        h, back_encoder = encoder(params, batch.x, self._mask(batch, dtype), engine=batch.engine)  # (B, H)
-        h_v, back_encoder_v = encoder(params, batch.x, self._mask(batch, dtype), "v", batch.engine)  # (B, H)
-        z, kl_z, back_z = self.normal(params, h, batch, ("a", "l"))  # (B, L)
-        v, kl_v, back_v = self.normal(params, h_v, batch, ("va", "vl"))  # (B, L)
-
-        def back(dcode: Array, ddecoded: Array, dkl: float) -> Params:
-            dh, grads = back_z(dcode + ddecoded, dkl)
-            dh_v, grads_v = back_v(ddecoded, dkl)
-            return {**grads, **grads_v, **back_encoder(dh), **back_encoder_v(dh_v)}
-
-        return Latent(z, z + v, kl_z + kl_v), back

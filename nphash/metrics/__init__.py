@@ -1,10 +1,5 @@
-"""Figures of retrieval, ties and relevance."""
+"""Retrieval figures with ties, statistics of codes, and relevance."""
 
-from nphash.metrics.retrieval import (
-    code_statistics,
-    precision_at_k,
-    retrieval,
-    retrieval_by_similarity,
-)
+from nphash.metrics.ranking import code_statistics, precision_at_k, retrieval, retrieval_by_similarity
 
 __all__ = ["code_statistics", "precision_at_k", "retrieval", "retrieval_by_similarity"]

@@ -1,4 +1,4 @@
-"""Which documents count as relevant to a query: those that share at least one label with it.
+"""Relevance of documents to queries: they share at least one label.
 
 Labels are a vector with one class for each document, or an indicator matrix (documents x labels)
 with any number of labels, dense or sparse. `read_labels` reads them, for metrics and for every fit.
@@ -7,28 +7,23 @@ with any number of labels, dense or sparse. `read_labels` reads them, for metric
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from nphash.core.arguments import ones_of
 from nphash.core.csr import to_csr
+from nphash.core.typing import CSR, Array, MatrixLike
 from nphash.errors import InputError
 
-__all__ = [
-    "RelevantBlock",
-    "n_labelled",
-    "number_classes",
-    "read_labels",
-    "relevance",
-    "relevance_blocks",
-]
+__all__ = ["RelevantBlock", "YLike", "number_classes", "read_labels", "relevance", "relevance_blocks"]
 
-RelevantBlock = Callable[[int, int], npt.NDArray[np.bool_]]
+YLike: TypeAlias = MatrixLike  # labels: a class vector, or an indicator matrix
+RelevantBlock: TypeAlias = Callable[[int, int], npt.NDArray[np.bool_]]
 
 
-def read_labels(y: Any, name: str = "y") -> Any:
+def read_labels(y: YLike, name: str = "y") -> Any:
     """Return labels as a vector of classes (n,) or as an indicator, a bool `scipy.sparse.csr_matrix` (n, C).
 
     Parameters
@@ -53,25 +48,26 @@ def read_labels(y: Any, name: str = "y") -> Any:
     array([[ True, False],
            [ True,  True]])
     """
+    labels: Any = y
     if not hasattr(y, "tocsr"):
         try:
-            y = np.asarray(y)
+            labels = np.asarray(y)
         except ValueError:  # rows of different lengths are no array
             raise InputError(f"{name} holds lists of different lengths", _INDICATOR) from None
-        if y.ndim == 2 and y.shape[1] == 1:
-            y = y[:, 0]
-    if y.ndim == 1 and isinstance(y, np.ndarray):
-        _check_classes(y, name)
-        return y
-    if y.ndim == 2:
-        return _indicator(y, name)
-    raise InputError(f"{name} has shape {y.shape}", "give a vector of classes or an indicator matrix")
+        if labels.ndim == 2 and labels.shape[1] == 1:
+            labels = labels[:, 0]
+    if labels.ndim == 1 and isinstance(labels, np.ndarray):
+        _check_classes(labels, name)
+        return labels
+    if labels.ndim == 2:
+        return _indicator(labels, name)
+    raise InputError(f"{name} has shape {labels.shape}", "give a vector of classes or an indicator matrix")
 
 
 _INDICATOR = "for several labels a document give an indicator of 0 and 1, one column a label"
 
 
-def _check_classes(y: npt.NDArray[Any], name: str) -> None:
+def _check_classes(y: Array, name: str) -> None:
     hint = "give every document a class"
     if y.dtype.kind == "f" and not np.isfinite(y).all():
         raise InputError(f"{name} contains NaN or infinity (inf)", hint)
@@ -99,7 +95,7 @@ def _indicator(y: Any, name: str) -> Any:
     return indicator
 
 
-def number_classes(y: npt.NDArray[Any], name: str = "y") -> tuple[npt.NDArray[Any], npt.NDArray[np.intp]]:
+def number_classes(y: Array, name: str = "y") -> tuple[Array, npt.NDArray[np.intp]]:
     """Return the classes in their sorted order and the number of each document's class.
 
     Raises
@@ -120,7 +116,7 @@ def number_classes(y: npt.NDArray[Any], name: str = "y") -> tuple[npt.NDArray[An
         ) from None
 
 
-def relevance(y_query: Any, y_database: Any) -> npt.NDArray[np.bool_]:
+def relevance(y_query: YLike, y_database: YLike) -> npt.NDArray[np.bool_]:
     """Return for every query and document whether they share a label, shape (n_queries, n_database).
 
     Raises
@@ -137,21 +133,10 @@ def relevance(y_query: Any, y_database: Any) -> npt.NDArray[np.bool_]:
     >>> relevance([[1, 0, 1]], [[0, 1, 0], [0, 0, 1]])  # indicators: three labels
     array([[False,  True]])
     """
-    return relevance_blocks(y_query, y_database)(0, n_labelled(y_query))
+    return relevance_blocks(y_query, y_database)(0, read_labels(y_query).shape[0])
 
 
-def n_labelled(y: Any) -> int:
-    """Return for how many documents ``y`` holds labels.
-
-    Examples
-    --------
-    >>> n_labelled([0, 1, 1])
-    3
-    """
-    return int(read_labels(y).shape[0])
-
-
-def relevance_blocks(y_query: Any, y_database: Any) -> RelevantBlock:
+def relevance_blocks(y_query: YLike, y_database: YLike) -> RelevantBlock:
     """Return a function that gives `relevance` for the queries ``start`` to ``stop`` only.
 
     It lets metrics go through many queries without a queries x documents matrix in memory.
@@ -180,7 +165,7 @@ def relevance_blocks(y_query: Any, y_database: Any) -> RelevantBlock:
     )
 
 
-def _same_class(query: npt.NDArray[Any], database: npt.NDArray[Any]) -> RelevantBlock:
+def _same_class(query: Array, database: Array) -> RelevantBlock:
     # Strings compare slowly, so classes are numbered once. 2 * 10^6 labels take about a second.
     _, numbers = number_classes(np.concatenate([query, database]), "y_query or y_database")
     few = numbers.astype(np.int32)
@@ -188,7 +173,7 @@ def _same_class(query: npt.NDArray[Any], database: npt.NDArray[Any]) -> Relevant
     return lambda start, stop: np.equal(query[start:stop, None], database[None, :])
 
 
-def _shared_label(query: Any, database: Any) -> RelevantBlock:
+def _shared_label(query: CSR, database: CSR) -> RelevantBlock:
     # Sparse times dense costs (labels a document has) x (queries): much less than a dense product.
     def block(start: int, stop: int) -> npt.NDArray[np.bool_]:
         wanted = query[start:stop].toarray().T  # (n_labels, stop - start)

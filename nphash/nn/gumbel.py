@@ -31,7 +31,7 @@ from typing import Any
 import numpy as np
 
 from nphash.core.arguments import check_positive
-from nphash.core.typing import Array, Back
+from nphash.core.typing import Array, Back, Rng
 from nphash.nn.ops import sigmoid, softmax
 
 __all__ = [
@@ -49,7 +49,7 @@ __all__ = [
 ]
 
 
-def gumbel_noise(rng: np.random.Generator, shape: tuple[int, ...], dtype: Any = np.float64) -> Array:
+def gumbel_noise(rng: Rng, shape: tuple[int, ...], dtype: Any = np.float64) -> Array:
     """Draw standard Gumbel noise g = -log(-log U).
 
     Computed from an exponential draw E = -log U, which is never zero in practice and needs no
@@ -64,15 +64,15 @@ def gumbel_noise(rng: np.random.Generator, shape: tuple[int, ...], dtype: Any = 
     return -np.log(np.maximum(rng.standard_exponential(shape), tiny)).astype(dtype)
 
 
-def logistic_noise(rng: np.random.Generator, shape: tuple[int, ...], dtype: Any = np.float64) -> Array:
-    """Draw standard logistic noise: distributed as the difference of two Gumbel draws.
+def logistic_noise(rng: Rng | None, shape: tuple[int, ...], dtype: Any = np.float64) -> Array:
+    """Draw standard logistic noise, the difference of two Gumbel draws; its middle, zeros, without a source.
 
     Examples
     --------
     >>> logistic_noise(np.random.default_rng(0), (100_000,)).var().round(1)  # pi^2 / 3
     np.float64(3.3)
     """
-    return rng.logistic(size=shape).astype(dtype)
+    return np.zeros(shape, dtype) if rng is None else rng.logistic(size=shape).astype(dtype)
 
 
 def gumbel_max(logits: Array, noise: Array) -> Array:
@@ -125,19 +125,10 @@ def gumbel_softmax(logits: Array, noise: Array, temperature: float) -> tuple[Arr
     temperature
         tau > 0.
 
-    Returns
-    -------
-    tuple
-        y of shape (B, L, K); ``back(dy)`` returns dlogits.
-
     Raises
     ------
     InputError
         For a temperature that is no positive number.
-
-    References
-    ----------
-    Jang, Gu & Poole (2017); Maddison, Mnih & Teh (2017).
 
     Examples
     --------
@@ -173,7 +164,7 @@ def gumbel_softmax_jacobian(y: Array, temperature: float) -> Array:
 
 
 def straight_through_gumbel(logits: Array, noise: Array, temperature: float) -> tuple[Array, Back]:
-    """One-hot sample forward (equation 7), gradient of the relaxed sample backward (equation 8).
+    """One-hot sample forward, Eq. (7), gradient of the relaxed sample backward, Eq. (8).
 
     The forward pass is a step function, so no numeric derivative agrees with ``back``: it is the
     one of `gumbel_softmax` at the same logits and noise, by construction. So are the errors.
@@ -207,7 +198,7 @@ def logit_difference(logits: Array) -> tuple[Array, Back]:
 
 
 def relaxed_bits(logits: Array, noise: Array, temperature: float) -> tuple[Array, Back]:
-    """Relaxed bits from one logit each: z = sigmoid((a + noise) / tau), dz/da = z (1 - z) / tau.
+    """Eq. (8), two categories: z = sigmoid((a + noise) / tau) of one logit a bit, dz/da = z (1 - z) / tau.
 
     Parameters
     ----------
@@ -215,11 +206,6 @@ def relaxed_bits(logits: Array, noise: Array, temperature: float) -> tuple[Array
         a and `logistic_noise`, arrays of shape (B, L).
     temperature
         tau > 0.
-
-    Returns
-    -------
-    tuple
-        z in (0, 1) of shape (B, L); ``back(dz)`` returns da.
 
     Raises
     ------
@@ -242,7 +228,7 @@ def relaxed_bits(logits: Array, noise: Array, temperature: float) -> tuple[Array
 
 
 def straight_through_bits(logits: Array, noise: Array, temperature: float) -> tuple[Array, Back]:
-    """Hard bits forward, z = [a + noise > 0], gradient and errors of `relaxed_bits`.
+    """Eq. (7), two categories, and backward Eq. (8): z = [a + noise > 0], the gradient is `relaxed_bits`'.
 
     Examples
     --------
@@ -264,11 +250,6 @@ def straight_through_bernoulli(logits: Array, uniform: Array) -> tuple[Array, Ba
     ----------
     logits, uniform
         a and u, arrays of shape (B, L).
-
-    Returns
-    -------
-    tuple
-        z in {0, 1} of shape (B, L); ``back(dz)`` returns da.
 
     References
     ----------

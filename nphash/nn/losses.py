@@ -1,13 +1,12 @@
-"""The losses: word likelihood, the bound, classification; and the divergences of `nphash.nn.divergences`.
+"""The losses: word likelihood, the ELBO (lower bound), classification, KL divergences, distillation.
 
-Each returns ``(loss, back)``. The loss is a Python float, the mean over the documents of the batch,
+Each returns ``(loss, back)``. The loss is a Python float, the mean over the documents of the batch in nats,
 summed in float64 whatever the dtype; ``back(dloss=1.0)`` returns gradients by the rule of `nphash.nn.ops`
-(targets, priors and weights are constants) in the dtype of the arguments.
+(targets, priors and weights are constants, so most have one) in the dtype of the arguments.
 
 Departures from the printed paper: in equation 1 the softmax's denominator sums over all words w_j; in
-equations 2 and 3 the decoder is p_theta(x|z) and the encoder q_phi(z|x) throughout; the prior of
-equation 4 is a product of categorical probabilities; equation 10 is read as the logistic loss of
-sigmoid(eta_j^T z).
+equations 2 and 3 the decoder is p_theta(x|z) and the encoder q_phi(z|x) throughout; the prior of equation 4
+is a product of categorical probabilities; equation 10 is the logistic loss of sigmoid(eta_j^T z).
 
 Shapes: B documents of a batch, V words, L bits, C labels.
 
@@ -22,18 +21,19 @@ Miao, Yu & Blunsom (2016), Neural Variational Inference for Text Processing: the
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from nphash.core.arguments import check_csr
+from nphash.core.arguments import check_csr, check_positive, is_number
 from nphash.core.typing import Array
 from nphash.errors import InputError
-from nphash.nn.divergences import bernoulli_kl, categorical_kl, gaussian_kl, pooled_categorical_kl
-from nphash.nn.ops import BackScalar, log_softmax, sigmoid, softplus
+from nphash.nn.ops import BackScalar, Operations, dense, log_softmax, relu, sigmoid, softplus, sparse_dense
 
 __all__ = [
+    "NUMPY",
     "bernoulli_kl",
     "bound_loss",
     "categorical_kl",
@@ -43,11 +43,15 @@ __all__ = [
     "logistic_loss",
     "lower_bound",
     "pooled_categorical_kl",
+    "reconstruct",
     "reconstruction",
+    "similarity_distillation",
     "supervised_loss",
 ]
 
-BackScalars = Callable[..., tuple[float, ...]]
+SLACK = 1e-5  # by which the probabilities of a prior, perhaps of float32, may miss the sum of 1
+
+BackScalars = Callable[..., tuple[Any, ...]]
 
 
 def reconstruction(scores: Array, target: Any) -> tuple[float, BackScalar]:
@@ -63,11 +67,6 @@ def reconstruction(scores: Array, target: Any) -> tuple[float, BackScalar]:
     target
         SciPy CSR matrix or CSR array of shape (B, V): the weights t of the words (binary, counts or TF-IDF).
 
-    Returns
-    -------
-    tuple
-        Mean loss in nats a document; ``back()`` returns dscores.
-
     Raises
     ------
     InputError
@@ -81,11 +80,14 @@ def reconstruction(scores: Array, target: Any) -> tuple[float, BackScalar]:
     (0.6931, array([[ 0.5, -0.5]]))
     """
     check_csr(target, "target")
-    _check_shapes("target", target.shape, scores.shape, scores)
+    if target.shape != scores.shape:
+        raise _misfit("target", target.shape, scores.shape, scores)
     shift = scores.max(axis=1, keepdims=True)  # (B, 1), so that no exponential overflows
     e = np.exp(scores - shift)  # (B, V)
     total = e.sum(axis=1, dtype=np.float64)  # (B,)
-    target = _canonical(target)
+    if not target.has_canonical_format:  # fancy indexing would subtract a repeated word only once
+        target = target.copy()
+        target.sum_duplicates()
     rows = np.repeat(np.arange(len(scores)), np.diff(target.indptr))  # (nnz,)
     mass = np.bincount(rows, target.data, minlength=len(scores))  # (B,) T, in float64
     hits = np.dot(target.data.astype(np.float64), scores[rows, target.indices].astype(np.float64))
@@ -100,21 +102,45 @@ def reconstruction(scores: Array, target: Any) -> tuple[float, BackScalar]:
     return float(loss), back
 
 
-def _check_shapes(name: str, given: tuple[int, ...], wanted: tuple[int, ...], scores: Array) -> None:
-    # What broadcasts gives a loss and gradients too, of something else.
-    if given != wanted:
-        raise InputError(
-            f"the shape of {name} is {given}, but scores of shape {scores.shape} need {wanted}",
-            "give a row of scores, and what they should be, for each document",
-        )
+def reconstruct(z: Array, W: Array, b: Array, target: Any) -> tuple[float, BackScalars]:
+    """Compute the decoder's scores s = z W + b and their `reconstruction`, Eq. (1).
+
+    Parameters
+    ----------
+    z
+        What the decoder sees of the codes, array of shape (B, L).
+    W, b
+        Arrays of shapes (L, V) and (V,).
+    target
+        CSR (B, V), as for `reconstruction`.
+
+    Returns
+    -------
+    tuple
+        Mean loss in nats a document; ``back()`` returns (dz, dW, db).
+
+    Examples
+    --------
+    >>> from scipy.sparse import csr_array
+    >>> loss, back = reconstruct(np.ones((1, 1)), np.zeros((1, 2)), np.zeros(2), csr_array([[0.0, 1.0]]))
+    >>> round(loss, 4), back()
+    (0.6931, (array([[0.]]), array([[ 0.5, -0.5]]), array([ 0.5, -0.5])))
+    """
+    scores, back_scores = dense(z, W, b)  # (B, V)
+    loss, back_loss = reconstruction(scores, target)
+    return loss, lambda dloss=1.0: back_scores(back_loss(dloss))  # (B, L), (L, V), (V,)
 
 
-def _canonical(target: Any) -> Any:
-    # Repeated entries of a word would be subtracted only once by fancy indexing.
-    if not target.has_canonical_format:
-        target = target.copy()
-        target.sum_duplicates()
-    return target
+NUMPY = Operations(sparse_dense, dense, relu, reconstruct)
+"""The four operations as their equations say."""
+
+
+def _misfit(name: str, given: tuple[int, ...], wanted: tuple[int, ...], scores: Array) -> InputError:
+    # What broadcasts would give a loss and gradients too, of something else.
+    return InputError(
+        f"the shape of {name} is {given}, but scores of shape {scores.shape} need {wanted}",
+        "give a row of scores, and what they should be, for each document",
+    )
 
 
 def lower_bound(reconstruction: float, kl: float) -> tuple[float, BackScalars]:
@@ -170,11 +196,6 @@ def logistic_loss(scores: Array, labels: Array) -> tuple[float, BackScalar]:
     labels
         Array of shape (B, C) of zeros and ones (or probabilities).
 
-    Returns
-    -------
-    tuple
-        Mean loss in nats a document; ``back()`` returns dscores.
-
     Raises
     ------
     InputError
@@ -186,7 +207,8 @@ def logistic_loss(scores: Array, labels: Array) -> tuple[float, BackScalar]:
     >>> round(loss, 4), back()
     (1.3863, array([[-0.5,  0.5]]))
     """
-    _check_shapes("labels", np.shape(labels), scores.shape, scores)
+    if np.shape(labels) != scores.shape:
+        raise _misfit("labels", np.shape(labels), scores.shape, scores)
     if hasattr(labels, "toarray"):
         raise InputError(f"labels are a {type(labels).__name__}", "give labels.toarray()")
     labels = np.asarray(labels)
@@ -213,11 +235,6 @@ def cross_entropy(scores: Array, classes: Array) -> tuple[float, BackScalar]:
     classes
         Integers of shape (B,), each from 0 to C - 1.
 
-    Returns
-    -------
-    tuple
-        Mean loss in nats a document; ``back()`` returns dscores.
-
     Raises
     ------
     InputError
@@ -230,7 +247,8 @@ def cross_entropy(scores: Array, classes: Array) -> tuple[float, BackScalar]:
     (0.6931, array([[-0.5,  0.5]]))
     """
     classes = np.asarray(classes)
-    _check_shapes("classes", classes.shape, scores.shape[:-1], scores)
+    if classes.shape != scores.shape[:-1]:
+        raise _misfit("classes", classes.shape, scores.shape[:-1], scores)
     highest = scores.shape[-1] - 1
     if classes.dtype.kind not in "iu" or classes.min(initial=0) < 0 or classes.max(initial=0) > highest:
         raise InputError(f"classes are not all integers from 0 to {highest}", "number the classes from 0")
@@ -258,3 +276,202 @@ def l2_penalty(W: Array, weight: float) -> tuple[float, BackScalar]:
     """
     loss = weight / 2 * float(np.square(W, dtype=np.float64).sum())
     return loss, lambda dloss=1.0: W.dtype.type(weight * dloss) * W
+
+
+def categorical_kl(logits: Array, prior: Array | None = None) -> tuple[float, BackScalar]:
+    """Eq. (4)  KL(q || p) = sum over bits of sum_k q_k log(q_k / p_k),  q = softmax(logits) for each bit.
+
+    With D the divergence of one bit, its gradient is dlogits_k = q_k (log(q_k / p_k) - D).
+
+    Parameters
+    ----------
+    logits
+        Array of shape (B, L, K).
+    prior
+        Probabilities p, array that broadcasts to (B, L, K), all positive, of sum 1 over the categories;
+        uniform (1 / K) if None.
+
+    Raises
+    ------
+    InputError
+        For a prior of another shape, or that is no such distribution.
+
+    Examples
+    --------
+    >>> loss, back = categorical_kl(np.array([[[0.0, 0.0]]]))
+    >>> loss, back()
+    (0.0, array([[[0., 0.]]]))
+    """
+    log_q, _ = log_softmax(logits)  # (B, L, K)
+    q = np.exp(log_q)
+    log_p = -math.log(logits.shape[-1]) if prior is None else _log_prior(prior, logits)
+    log_ratio = log_q - log_p  # (B, L, K)
+    divergence = (q * log_ratio).sum(axis=-1, keepdims=True)  # (B, L, 1)
+    n = len(logits)
+
+    def back(dloss: float = 1.0) -> Array:
+        dlogits: Array = q * (log_ratio - divergence) * logits.dtype.type(dloss / n)
+        return dlogits
+
+    return float(divergence.sum(dtype=np.float64)) / n, back
+
+
+def _log_prior(prior: Any, logits: Array) -> Array:
+    p = np.asarray(prior)
+    try:
+        each = np.broadcast_to(p, logits.shape)  # a view, (B, L, K)
+    except ValueError:
+        raise InputError(
+            f"prior has shape {p.shape}, which does not broadcast to {logits.shape} of the logits",
+            "give one probability for each category",
+        ) from None
+    positive = p.dtype.kind == "f" and (p > 0).all()
+    if not positive or not np.allclose(each.sum(axis=-1), 1, rtol=0, atol=SLACK):
+        raise InputError("prior is no distribution over the categories", "give positive numbers of sum 1")
+    log_p: Array = np.log(p).astype(logits.dtype)
+    return log_p
+
+
+def pooled_categorical_kl(logits: Array) -> tuple[float, BackScalar]:
+    """Divergence as in Doc2hash's published code: one softmax w over the L K logits of all bits.
+
+    It is sum_j w_j log(K w_j), with the minimum -log L: for bits of equal mass the sum over bits of
+    `categorical_kl` divided by L, less log L. So a weight of 2 there is 2 / L a bit here. Only for
+    replication.
+
+    Examples
+    --------
+    >>> loss, back = pooled_categorical_kl(np.zeros((1, 4, 2)))
+    >>> round(loss, 4)  # -log 4
+    -1.3863
+    """
+    n, _, n_categories = logits.shape
+    log_w, _ = log_softmax(logits.reshape(n, -1))  # (B, L K)
+    w = np.exp(log_w)
+    entropy = -(w * log_w).sum(axis=1, keepdims=True)  # (B, 1)
+
+    def back(dloss: float = 1.0) -> Array:
+        dlogits: Array = w * (log_w + entropy) * logits.dtype.type(dloss / n)  # (B, L K)
+        return dlogits.reshape(logits.shape)
+
+    return float(-entropy.sum(dtype=np.float64)) / n + float(np.log(n_categories)), back
+
+
+def bernoulli_kl(logits: Array, prior: float = 0.5) -> tuple[float, BackScalar]:
+    """Eq. (4), two categories: KL(q || r) = sum over bits of p log(p/r) + (1 - p) log((1 - p) / (1 - r)).
+
+    Bits have one logit a each, p = sigmoid(a). The gradient is da = p (1 - p) (a - logit(r)).
+
+    Parameters
+    ----------
+    logits
+        a, array of shape (B, L); ``back()`` returns da.
+    prior
+        r, the probability of a one, in (0, 1).
+
+    Raises
+    ------
+    InputError
+        For a prior outside (0, 1).
+
+    Examples
+    --------
+    >>> loss, back = bernoulli_kl(np.array([[0.0, 50.0]]))
+    >>> round(loss, 4)  # no cost for a fair bit, log 2 for a certain one
+    0.6931
+    """
+    if not (is_number(prior) and 0 < prior < 1):
+        raise InputError(f"prior is {prior!r}", "give the probability of a one, above 0 and below 1")
+    p, sigmoid_back = sigmoid(logits)  # (B, L)
+    prior_logit = logits.dtype.type(np.log(prior) - np.log1p(-prior))
+    # KL = p (a - logit r) - log(1 + e^a) - log(1 - r), which needs no log of a small p
+    each = p * (logits - prior_logit) - softplus(logits)[0] - logits.dtype.type(np.log1p(-prior))  # (B, L)
+    n = len(logits)
+
+    def back(dloss: float = 1.0) -> Array:
+        return sigmoid_back((logits - prior_logit) * logits.dtype.type(dloss / n))
+
+    return float(each.sum(dtype=np.float64)) / n, back
+
+
+def gaussian_kl(mu: Array, log_variance: Array) -> tuple[float, Callable[..., tuple[Array, Array]]]:
+    """Divergence of N(mu, exp(log_variance)) from N(0, 1): sum (mu^2 + e^lv - 1 - lv) / 2.
+
+    Both are arrays of shape (B, L), else `InputError` is raised; ``back()`` returns (dmu, dlog_variance).
+
+    References
+    ----------
+    Kingma & Welling (2014), Auto-Encoding Variational Bayes, appendix B.
+
+    Examples
+    --------
+    >>> loss, back = gaussian_kl(np.array([[2.0]]), np.array([[0.0]]))
+    >>> loss, back()
+    (2.0, (array([[2.]]), array([[0.]])))
+    """
+    if mu.shape != log_variance.shape:
+        raise InputError(
+            f"mu has shape {mu.shape}, log_variance {log_variance.shape}", "give two arrays of one shape"
+        )
+    excess = np.expm1(log_variance)  # (B, L) e^lv - 1, exact near 0
+    n = len(mu)
+
+    def back(dloss: float = 1.0) -> tuple[Array, Array]:
+        scale = mu.dtype.type(dloss / n)
+        return scale * mu, scale / 2 * excess
+
+    return float((mu * mu + excess - log_variance).sum(dtype=np.float64)) / (2 * n), back
+
+
+def similarity_distillation(z: Array, P: Array, temperature: float) -> tuple[float, Callable[..., Array]]:
+    """Distil similarities from a teacher: -sum_j P_ij log Q_ij, Q_ij ~ exp(z_i.z_j / (L tau)), j != i.
+
+    The stochastic-neighbour form: for each document a distribution over the others of its batch.
+    With G = (Q - P) / (B L tau) the gradient is dz = (G + G^T) z.
+
+    Parameters
+    ----------
+    z
+        Codes of signs (or relaxed ones), array of shape (B, L).
+    P
+        The teacher's distributions, array of shape (B, B): rows sum to 1, the diagonal is 0.
+    temperature
+        tau > 0.
+
+    Raises
+    ------
+    InputError
+        If ``P`` is not (B, B), or the temperature is no positive number.
+
+    References
+    ----------
+    Hinton & Roweis (2002), Stochastic Neighbor Embedding.
+    Hinton, Vinyals & Dean (2015), Distilling the Knowledge in a Neural Network.
+
+    Examples
+    --------
+    >>> z = np.array([[1.0, 1.0], [1.0, 1.0], [-1.0, 1.0]])
+    >>> P = np.array([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.5, 0.5, 0.0]])
+    >>> loss, back = similarity_distillation(z, P, temperature=1.0)
+    >>> round(loss, 4), back().shape
+    (0.4399, (3, 2))
+    """
+    temperature = check_positive(temperature, "temperature")
+    n, n_bits = z.shape
+    if P.shape != (n, n):
+        raise InputError(
+            f"P has shape {P.shape}, but {n} codes need {(n, n)}", "give a row for each document"
+        )
+    scores = z @ z.T / z.dtype.type(n_bits * temperature)  # (B, B)
+    np.fill_diagonal(scores, -np.inf)  # a document is not its own neighbour
+    log_q, _ = log_softmax(scores)  # (B, B)
+    np.fill_diagonal(log_q, 0)  # 0 log 0
+    q = np.exp(log_q)
+    np.fill_diagonal(q, 0)
+
+    def back(dloss: float = 1.0) -> Array:
+        G = (q - P) * z.dtype.type(dloss / (n * n_bits * temperature))  # (B, B)
+        dz: Array = (G + G.T) @ z  # (B, L)
+        return dz
+
+    return -float((P * log_q).sum(dtype=np.float64)) / n, back

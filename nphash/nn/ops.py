@@ -14,22 +14,26 @@ Shapes: B documents of a batch, V words, H hidden units, L bits, K categories, C
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from copy import copy
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from nphash.core.arguments import check_csr, is_number
-from nphash.core.typing import Array, Back, Backs
+from nphash.core.typing import Array, Back, Backs, Rng
 from nphash.errors import InputError
 
 __all__ = [
+    "Operations",
     "dense",
     "dropout",
     "dropout_mask",
     "gaussian_sample",
     "log_softmax",
+    "normal_noise",
     "normalise_rows",
     "relu",
+    "scale_rows",
     "sigmoid",
     "softmax",
     "softplus",
@@ -37,10 +41,19 @@ __all__ = [
     "tanh",
 ]
 
-# Up to so many non-zero weights a sparse product needs no kernel.
-FEW_WEIGHTS = 1_000
-
 BackScalar = Callable[..., Array]  # of a loss: its gradient by it is 1 unless given
+
+
+class Operations(NamedTuple):
+    """The four operations whose cost grows with vocabulary and width, handed to a model.
+
+    `nphash.nn.losses.NUMPY` are the functions of this package; an engine has others with the same results.
+    """
+
+    sparse_dense: Callable[[Any, Array, Array], tuple[Array, Backs]]  # X (B, V), W (V, H), b -> h (B, H)
+    dense: Callable[[Array, Array, Array], tuple[Array, Backs]]  # x (B, I), W (I, O), b -> y (B, O)
+    relu: Callable[[Array], tuple[Array, Back]]
+    reconstruct: Callable[[Array, Array, Array, Any], tuple[float, Callable[..., tuple[Any, ...]]]]
 
 
 def dense(x: Array, W: Array, b: Array) -> tuple[Array, Backs]:
@@ -70,7 +83,7 @@ def dense(x: Array, W: Array, b: Array) -> tuple[Array, Backs]:
     return y, back
 
 
-def sparse_dense(X: Any, W: Array, b: Array, threads: int | None = 1) -> tuple[Array, Backs]:
+def sparse_dense(X: Any, W: Array, b: Array) -> tuple[Array, Backs]:
     """First layer, on sparse documents: h = X W + b. The documents are data and have no gradient.
 
     Parameters
@@ -79,13 +92,11 @@ def sparse_dense(X: Any, W: Array, b: Array, threads: int | None = 1) -> tuple[A
         SciPy CSR matrix or CSR array of shape (B, V).
     W, b
         Arrays of shapes (V, H) and (H,).
-    threads
-        How many threads; None for all. The result is the same for any number.
 
     Returns
     -------
     tuple
-        h of shape (B, H); ``back(dh)`` returns (dW, db), dW dense.
+        h of shape (B, H); ``back(dh)`` returns (dW, db).
 
     Raises
     ------
@@ -106,39 +117,28 @@ def sparse_dense(X: Any, W: Array, b: Array, threads: int | None = 1) -> tuple[A
             "weigh the documents with the vocabulary that W was made for",
         )
 
-    def product() -> Array:
-        if X.nnz <= FEW_WEIGHTS:
-            return _few_times_dense(X, W)
-        from nphash.engine.kernels import sparse  # here, so that reading equations does not load Numba
-
-        if not sparse.COMPILED:
-            return np.asarray(X @ W, dtype=W.dtype)
-        return sparse.csr_times_dense(X.indptr, X.indices, X.data, W, threads)
-
     def back(dh: Array) -> tuple[Array, ...]:
-        from nphash.engine.kernels import sparse
+        return np.asarray(X.T @ dh, dtype=dh.dtype), dh.sum(axis=0)  # (V, H), (H,)
 
-        if not sparse.COMPILED:
-            return np.asarray(X.T @ dh, dtype=dh.dtype), dh.sum(axis=0)
-        dW = sparse.csr_transpose_times_dense(
-            X.indptr, X.indices, X.data, dh, X.shape[1], threads=threads
-        )  # (V, H)
-        return dW, dh.sum(axis=0)  # (V, H), (H,)
-
-    return product() + b, back  # (B, H)
+    return np.asarray(X @ W, dtype=W.dtype) + b, back  # (B, H)
 
 
-def _few_times_dense(X: Any, W: Array) -> Array:
-    """Return X W row by row: a query is encoded in less time than Numba takes to load.
+def scale_rows(X: Any, length: float) -> Any:
+    """Return sparse documents scaled to one Euclidean length, in their dtype; empty ones stay empty.
 
-    Products are rounded, then added in order, as in the kernel: the result has the same bits.
+    Examples
+    --------
+    >>> from scipy.sparse import csr_array
+    >>> scale_rows(csr_array([[3.0, 4.0], [0.0, 0.0]]), 10.0).toarray()
+    array([[6., 8.],
+           [0., 0.]])
     """
-    out = np.zeros((X.shape[0], W.shape[1]), dtype=W.dtype)  # (B, H)
-    data = X.data.astype(W.dtype, copy=False)  # (nnz,)
-    for row in np.flatnonzero(np.diff(X.indptr)):
-        for position in range(X.indptr[row], X.indptr[row + 1]):
-            out[row] += data[position] * W[X.indices[position]]
-    return out
+    rows = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))  # (nnz,)
+    squares = np.bincount(rows, X.data.astype(np.float64) ** 2, minlength=X.shape[0])  # (B,)
+    scale = length / np.sqrt(np.where(squares > 0, squares, 1.0))
+    scaled = copy(X)  # with the same arrays: SciPy's constructor would look at all word numbers again
+    scaled.data = (X.data * scale[rows]).astype(X.dtype)
+    return scaled
 
 
 def relu(x: Array) -> tuple[Array, Back]:
@@ -211,9 +211,11 @@ def dropout(x: Array, mask: Array) -> tuple[Array, Back]:
 
 
 def dropout_mask(
-    rng: np.random.Generator, shape: tuple[int, ...], rate: float, dtype: Any = np.float64
-) -> Array:
+    rng: Rng | None, shape: tuple[int, ...], rate: float, dtype: Any = np.float64
+) -> Array | None:
     """Draw a dropout mask: 0 with probability ``rate``, else 1 / (1 - rate), so that the mean is 1.
+
+    None, for no dropout, at a rate of 0 or without a source of noise.
 
     Raises
     ------
@@ -222,11 +224,13 @@ def dropout_mask(
 
     Examples
     --------
-    >>> sorted({float(value) for value in dropout_mask(np.random.default_rng(0), (100,), 0.2)})
-    [0.0, 1.25]
+    >>> np.unique(dropout_mask(np.random.default_rng(0), (100,), 0.2))
+    array([0.  , 1.25])
     """
     if not (is_number(rate) and 0 <= rate < 1):
         raise InputError(f"rate is {rate!r}", "give the share of units left out, from 0 to below 1")
+    if rng is None or rate == 0:
+        return None
     mask: Array = (rng.random(shape, dtype=np.float32) >= rate).astype(dtype)
     mask /= 1 - rate
     return mask
@@ -262,6 +266,17 @@ def log_softmax(x: Array) -> tuple[Array, Back]:
     shifted = x - x.max(axis=-1, keepdims=True)
     y = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
     return y, lambda dy: dy - np.exp(y) * dy.sum(axis=-1, keepdims=True)
+
+
+def normal_noise(rng: Rng | None, shape: tuple[int, ...], dtype: Any = np.float64) -> Array:
+    """Draw standard normal noise; its middle, zeros, without a source.
+
+    Examples
+    --------
+    >>> normal_noise(np.random.default_rng(0), (100_000,)).var().round(2)
+    np.float64(1.0)
+    """
+    return np.zeros(shape, dtype) if rng is None else rng.standard_normal(shape).astype(dtype)
 
 
 def gaussian_sample(mu: Array, log_variance: Array, noise: Array) -> tuple[Array, Backs]:

@@ -1,4 +1,4 @@
-"""The optimiser Adam (Kingma & Ba, 2015) over a plain dictionary of parameters.
+"""Adam (Kingma & Ba, 2015) over a plain dictionary of parameters.
 
 The letters are the paper's: g gradient, m and v its first and second moment, mhat and vhat these
 moments freed of their bias towards zero, t the number of steps.
@@ -6,27 +6,16 @@ moments freed of their bias towards zero, t the number of steps.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
-from itertools import chain, zip_longest
-from typing import Any
 
 import numpy as np
 
-from nphash.core.threads import count_threads, run_tasks
-from nphash.core.typing import Array, Task
-from nphash.engine.background import Background
-from nphash.engine.lazy_gradient import LazyGradient, RowGradient
-from nphash.engine.look_ahead import LookAhead
+from nphash.core.typing import Array, Params
 from nphash.errors import InputError
 
-__all__ = ["Adam", "adam_step", "global_norm", "moving_average"]
+__all__ = ["Adam", "adam_step", "check_gradients", "global_norm", "moving_average"]
 
-
-# Steps put off are done by a formula that takes epsilon, freed of the bias, for a constant. In the
-# first steps it is not, so nothing is put off.
-UNSTEADY = 100
+BLOCK = 1 << 16  # entries updated at once, so that the intermediate results stay in the cache
 
 
 def adam_step(
@@ -55,7 +44,7 @@ def adam_step(
     return w - learning_rate * mhat / (np.sqrt(vhat) + epsilon), m, v
 
 
-def global_norm(grads: dict[str, Array], threads: int = 1) -> float:
+def global_norm(grads: Params) -> float:
     """Return the Euclidean norm of all gradients taken as one vector, in float64.
 
     Examples
@@ -63,16 +52,11 @@ def global_norm(grads: dict[str, Array], threads: int = 1) -> float:
     >>> global_norm({"W": np.array([[3.0]]), "b": np.array([4.0])})
     5.0
     """
-    from nphash.engine.kernels.adam import sum_of_squares
-    from nphash.engine.kernels.sparse import COMPILED
-
-    if not COMPILED:
-        return float(np.sqrt(sum(float(np.square(g, dtype=np.float64).sum()) for g in grads.values())))
-    return float(np.sqrt(sum(sum_of_squares(np.ascontiguousarray(g), threads) for g in grads.values())))
+    return float(np.sqrt(sum(float(np.square(g, dtype=np.float64).sum()) for g in grads.values())))
 
 
-def moving_average(average: Array, w: Array, kept: float, threads: int = 1) -> None:
-    """Move an average of weights towards the weights, in place: average = kept average + (1 - kept) w.
+def moving_average(average: Array, w: Array, kept: float) -> None:
+    """Move an exponential moving average of weights, in place: average = kept average + (1 - kept) w.
 
     Examples
     --------
@@ -81,14 +65,8 @@ def moving_average(average: Array, w: Array, kept: float, threads: int = 1) -> N
     >>> average
     array([1.5])
     """
-    from nphash.engine.kernels.adam import average_tasks
-    from nphash.engine.kernels.sparse import COMPILED
-
-    if COMPILED:
-        run_tasks(average_tasks(average, w, kept), threads)
-    else:
-        average *= average.dtype.type(kept)
-        average += average.dtype.type(1 - kept) * w
+    average *= average.dtype.type(kept)
+    average += average.dtype.type(1 - kept) * w
 
 
 @dataclass
@@ -101,8 +79,6 @@ class Adam:
         As in the paper.
     max_norm
         Scale the gradients down so that their global norm is at most this; None for no limit.
-    threads
-        How many threads; None for all. Results are the same for any number.
 
     Attributes
     ----------
@@ -125,23 +101,12 @@ class Adam:
     beta2: float = 0.999
     epsilon: float = 1e-8
     max_norm: float | None = None
-    threads: int | None = 1
-    m: dict[str, Array] = field(default_factory=dict)
-    v: dict[str, Array] = field(default_factory=dict)
+    m: Params = field(default_factory=dict)
+    v: Params = field(default_factory=dict)
     t: int = 0
-    _postponed: dict[str, Any] = field(default_factory=dict, repr=False)
-    _background: Background | None = field(default=None, repr=False)
 
-    def step(
-        self,
-        params: dict[str, Array],
-        grads: dict[str, Array],
-        learning_rate: float | None = None,
-        ahead: LookAhead | None = None,
-    ) -> None:
+    def step(self, params: Params, grads: Params, learning_rate: float | None = None) -> None:
         """Update every parameter that has a gradient.
-
-        Gradients with a `background` may still be under way afterwards; `settle` waits for them.
 
         Parameters
         ----------
@@ -151,129 +116,35 @@ class Adam:
             Gradients with the same keys (a subset is fine), shapes and dtypes.
         learning_rate
             This step's rate, for schedules; the setting if None.
-        ahead
-            This step and others to come, announced with their rows and learning rates. Rows with row
-            gradients then do their steps until their next use at once: from here on they have the values
-            of that time.
 
         Raises
         ------
         InputError
-            For a gradient without parameter, or of another shape; for a rate that was announced otherwise.
+            For a gradient without parameter, or of another shape.
         """
-        _check(params, grads)
-        if self._background is not None:
-            self._background.finish()  # of the step before
-        threads = count_threads(self.threads)
-        scale = 1.0
-        if self.max_norm is not None:
-            grads = {name: np.asarray(g) for name, g in grads.items()}
-            norm = global_norm(grads, threads)
-            scale = min(1.0, self.max_norm / norm) if norm > 0 else 1.0
-        gaps, rates = self._known(ahead, self.learning_rate if learning_rate is None else learning_rate)
+        check_gradients(params, grads)
+        norm = 0.0 if self.max_norm is None else global_norm(grads)
+        scale = 1.0 if self.max_norm is None or norm <= self.max_norm else self.max_norm / norm
+        rate = self.learning_rate if learning_rate is None else learning_rate
         self.t += 1
-        constants = scale, self.epsilon, self.beta1, self.beta2
-        plan = np.array([_settings(self.t + later, rate, *constants) for later, rate in enumerate(rates)])
-        tasks: list[list[Task]] = []
-        for name in sorted(grads, key=lambda name: -params[name].size):
-            w, g = params[name], grads[name]
+        unbias1, unbias2 = 1 / (1 - self.beta1**self.t), 1 / (1 - self.beta2**self.t)
+        for name, gradient in grads.items():
             if name not in self.m:
-                self.m[name], self.v[name] = np.zeros_like(w), np.zeros_like(w)
-            own = self._tasks(name, w, g, plan, gaps)
-            if isinstance(g, LazyGradient) and g.background is not None:
-                self._background = g.background
-                self._background.begin(own)
-            else:
-                tasks.append(own)
-        # In turn, so that a thread which waits for the memory runs beside one that computes.
-        in_turn = chain.from_iterable(zip_longest(*tasks))
-        run_tasks([task for task in in_turn if task is not None], threads)
-        if self.t <= UNSTEADY:
-            self.settle()  # nothing is put off yet, see `UNSTEADY`; this waits for the background, too
-
-    def _known(self, ahead: LookAhead | None, rate: float) -> tuple[Array | None, list[float]]:
-        # When this step's rows are needed next, and the learning rates from this step on
-        if ahead is None:
-            return None, [rate]
-        gaps, rates = ahead.begin()
-        if rates[0] != rate:
-            raise InputError(f"the learning rate {rates[0]} was announced, not {rate}", "give the same one")
-        return (gaps, rates) if self.t >= UNSTEADY else (None, rates[:1])
-
-    def catch_up(self, rows: Array) -> None:
-        """Do the steps put off for some rows of parameters with row gradients; repeats are allowed.
-
-        To be called with the words of a batch before the batch is looked at.
-        """
-        self._run(waiting.catch_up(rows) for waiting in self._postponed.values())
-
-    def settle(self) -> None:
-        """Do all steps put off, so that parameters and moments are what they should be everywhere.
-
-        To be called before parameters are read other than by a batch. Without row gradients
-        (`nphash.engine.lazy_gradient.RowGradient`) and gradients with a `background` nothing is ever put off.
-
-        Raises
-        ------
-        InputError
-            If steps that were announced are still to come: some rows have done them already.
-        Exception
-            Whatever an update in the background has raised.
-        """
-        if self._background is not None:
-            self._background.finish()
-        self._run(waiting.settle() for waiting in self._postponed.values())
-        for waiting in self._postponed.values():
-            waiting.forget()
-
-    def abandon(self) -> None:
-        """Let nothing change parameters any more: after an error, when some may be half updated."""
-        if self._background is not None:
-            self._background.abandon()
-
-    def _run(self, tasks: Iterable[list[Task]]) -> None:
-        run_tasks(list(chain.from_iterable(tasks)), count_threads(self.threads))
-
-    def _tasks(self, name: str, w: Array, g: Any, plan: Array, gaps: Array | None) -> list[Task]:
-        m, v = self.m[name], self.v[name]
-        if isinstance(g, RowGradient):
-            from nphash.engine.lazy_rows import Postponed
-
-            if name not in self._postponed or self._postponed[name].w is not w:
-                self._postponed[name] = Postponed(w, m, v, fresh=not m.any() and not v.any())
-            waiting = self._postponed[name]
-            self._run([waiting.catch_up(g.rows)])
-            tasks: list[Task] = waiting.tasks(g, plan, gaps)
-            return tasks
-        settings = plan[0].astype(w.dtype)
-        if name in self._postponed:  # its gradient was one of rows in an earlier step
-            self._run([self._postponed.pop(name).settle()])
-        if isinstance(g, LazyGradient):
-            return g.tasks(w, m, v, settings)
-        from nphash.engine.kernels.adam import adam_tasks
-        from nphash.engine.kernels.sparse import COMPILED
-
-        g = np.ascontiguousarray(g, dtype=w.dtype)
-        return adam_tasks(w, g, m, v, settings) if COMPILED else [partial(_readable, w, g, m, v, settings)]
+                self.m[name], self.v[name] = np.zeros_like(params[name]), np.zeros_like(params[name])
+            whole = np.asarray(gradient).reshape(-1), self.m[name].reshape(-1), self.v[name].reshape(-1)
+            for start in range(0, gradient.size, BLOCK):
+                block = slice(start, start + BLOCK)
+                w, m, v = params[name].reshape(-1)[block], whole[1][block], whole[2][block]
+                g = scale * whole[0][block]
+                m *= self.beta1
+                m += (1 - self.beta1) * g
+                v *= self.beta2
+                v += (1 - self.beta2) * g * g
+                w -= rate * (m * unbias1) / (np.sqrt(v * unbias2) + self.epsilon)
 
 
-@lru_cache(maxsize=64)  # of the steps to come, all but one have been asked for before
-def _settings(
-    t: int, rate: float, scale: float, epsilon: float, beta1: float, beta2: float
-) -> tuple[float, ...]:
-    unbias1, unbias2 = 1 / (1 - beta1**t), 1 / (1 - beta2**t)
-    return (scale, rate, epsilon, beta1, 1 - beta1, beta2, 1 - beta2, unbias1, unbias2)
-
-
-def _readable(w: Array, g: Array, m: Array, v: Array, settings: Array) -> None:
-    # `adam_step` with the settings that the kernel takes
-    scale, rate, epsilon, beta1, rest1, beta2, rest2, unbias1, unbias2 = settings
-    m[:] = beta1 * m + rest1 * scale * g
-    v[:] = beta2 * v + rest2 * (scale * g) ** 2
-    w -= rate * (m * unbias1) / (np.sqrt(v * unbias2) + epsilon)
-
-
-def _check(params: dict[str, Array], grads: dict[str, Array]) -> None:
+def check_gradients(params: Params, grads: Params) -> None:
+    """Raise `InputError` unless each gradient has a parameter of its shape that can be changed in place."""
     for name, g in grads.items():
         if name not in params:
             raise InputError(

@@ -1,4 +1,4 @@
-"""How a temperature, a weight or a learning rate changes over a fit.
+"""Schedules: annealing of a temperature, a weight or a learning rate over a fit.
 
 A schedule is called with the epochs done so far, a float: 2.5 is the middle of the third epoch.
 """
@@ -7,11 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from nphash.core.arguments import is_number
 from nphash.errors import InputError
 
-__all__ = ["Constant", "Exponential", "Linear", "Schedule", "ScheduleLike", "as_schedule", "schedule_ends"]
+__all__ = [
+    "Constant",
+    "Exponential",
+    "Linear",
+    "Schedule",
+    "ScheduleLike",
+    "as_schedule",
+    "schedule_ends",
+    "values_at",
+]
 
 Schedule = Callable[[float], float]
 ScheduleLike = float | tuple[float, float] | Schedule
@@ -19,7 +29,7 @@ ScheduleLike = float | tuple[float, float] | Schedule
 
 @dataclass(frozen=True)
 class Constant:
-    """Always the same value.
+    """The same value throughout.
 
     Examples
     --------
@@ -36,7 +46,7 @@ class Constant:
 
 @dataclass(frozen=True)
 class Linear:
-    """A straight line from ``start`` to ``stop`` over the first ``epochs`` epochs, then ``stop``.
+    """Linear annealing from ``start`` to ``stop`` over the first ``epochs`` epochs, then ``stop``.
 
     Examples
     --------
@@ -58,7 +68,7 @@ class Linear:
 
 @dataclass(frozen=True)
 class Exponential:
-    """``start * rate**epoch``, but never below ``floor``.
+    """Exponential decay, ``start * rate**epoch``, but never below ``floor``.
 
     Examples
     --------
@@ -77,7 +87,7 @@ class Exponential:
 
 
 def as_schedule(value: ScheduleLike, epochs: float, name: str = "the schedule") -> Schedule:
-    """Return a schedule: a number stays the same, a pair (start, stop) is a line over ``epochs`` epochs.
+    """Return a schedule: a number stays the same, a pair (start, stop) is annealed linearly.
 
     Raises
     ------
@@ -96,6 +106,17 @@ def as_schedule(value: ScheduleLike, epochs: float, name: str = "the schedule") 
     if callable(value):
         return value
     raise InputError(f"{name} is {value!r}", "give a finite number, a pair (start, stop) or a schedule")
+
+
+def values_at(schedules: dict[str, Schedule], epoch: float) -> dict[str, Any]:
+    """Return the values of named schedules after ``epoch`` epochs.
+
+    Examples
+    --------
+    >>> values_at({"tau": Linear(1.0, 0.5, epochs=10), "beta": Constant(0.1)}, 5)
+    {'tau': 0.75, 'beta': 0.1}
+    """
+    return {name: schedule(epoch) for name, schedule in schedules.items()}
 
 
 def schedule_ends(value: ScheduleLike, epochs: float, name: str) -> tuple[float, float]:

@@ -1,39 +1,50 @@
-"""Carrying out searches: asks the planner, runs the scans or the buckets, keeps account of both.
+"""Carrying out searches: asks the planner, runs scans or buckets, and records what each has cost.
 
-Everything here works on positions and packed keys; names of rows are the index's affair.
+Everything here works on positions and packed keys; the ids of rows are the index's affair.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from nphash.core.threads import count_threads
-from nphash.core.typing import Ints, Words
+from nphash.core.typing import Array, Ints, Progress, Words
 from nphash.errors import InputError
 from nphash.search import keys as packed
 from nphash.search import planner, scan_numpy
 from nphash.search.keys import Keys
-from nphash.search.planner import Ledger, Plan, Task
-from nphash.search.rows import Rows
+from nphash.search.planner import Ledger, Plan, Workload
+from nphash.search.table import Rows
 
 if TYPE_CHECKING:
     from nphash.search.multi_index import MultiIndex
 
-__all__ = ["Engine"]
-
-Step = Callable[[int], None]
+__all__ = ["SearchExecutor", "why_not_compiled"]
 
 _TRIAL = 16  # queries that multi-index hashing is tried with before it gets the rest
 _SPARSE = 4  # rows are copied out when fewer than one in so many may be found
+_SAMPLE = 4096  # codes from which the first limits are taken
+_CHUNK = 4096  # rows that are queries at a time when an index is joined with itself
 
 
-class Engine:
-    """The search engine of one index.
+@cache
+def why_not_compiled() -> str:
+    """Return why kernels are not compiled here, or nothing if they are.
+
+    It imports Numba where there is one, which takes time: so only what is about to need a kernel calls it.
+    """
+    from nphash.core.jit import WHY_NOT
+
+    return WHY_NOT
+
+
+class SearchExecutor:
+    """What carries out the searches of one index.
 
     Parameters
     ----------
@@ -55,183 +66,220 @@ class Engine:
         self._building = threading.Lock()
         self._ledger = Ledger()  # what doing without buckets has cost
         self._sample: tuple[Rows | None, int, Words] = (None, 0, np.empty((0, 0), np.uint64))
-        self._looks: dict[int, float] = {}  # by k: codes looked at for a query, learned from searches
+        self._candidates: dict[int, float] = {}  # by k: candidates of a query, learned from searches
 
     # -- the k nearest ---------------------------------------------------------------------------
 
     def nearest(self, rows: Rows, queries: Words, k: int) -> Keys:
         """Return the sorted keys of the ``k`` nearest rows, shape (Q, k); at least ``k`` may be found."""
-        if _sparse(rows):
+        if _is_sparse(rows):
             rows, positions = rows.compact()
             return _moved(self._nearest(rows, queries, k, buckets=None), positions)
         return self._nearest(rows, queries, k, self._current_buckets(rows))
 
     def plan(self, rows: Rows, n_queries: int, k: int) -> Plan:
         """Return what `nearest` would do."""
-        copied = _sparse(rows)
+        copied = _is_sparse(rows)
         buckets = None if copied else self._current_buckets(rows)
-        return self._plan(Task(rows.n_allowed if copied else rows.n, rows.n_bits, n_queries, k), buckets)
+        work = Workload(rows.n_allowed if copied else rows.n, rows.n_bits, n_queries, k)
+        return self._plan(self.strategy, work, buckets)
 
-    def _plan(self, task: Task, buckets: MultiIndex | None) -> Plan:
-        looks = None
+    def _plan(self, strategy: str, work: Workload, buckets: MultiIndex | None = None) -> Plan:
+        candidates = None
         if buckets is not None:
-            # Never tried with this k: hope for a third of a scan, the trial will tell.
-            looks = self._looks.get(task.k, planner.looks_per_scan(task) / 3)
-        if self.strategy == "auto":
-            return planner.choose(task, looks)
-        costs = planner.cost(task, looks)
-        wanted = self.strategy
-        if wanted == "bit-sliced" and wanted not in costs:
-            wanted = "popcount"  # codes too wide
-        return Plan(wanted, task, costs, asked_for=True)
+            # Never tried with this k: hope for a third of a scan, the trial will show.
+            candidates = self._candidates.get(work.k, planner.candidates_per_scan(work) / 3)
+        if strategy == "auto":
+            plan = planner.choose(work, candidates)
+        else:
+            plan = Plan(strategy, work, planner.cost(work, candidates), "asked for")
+            if strategy == "bit-sliced" and strategy not in plan.costs:
+                plan = plan._replace(strategy="popcount", because="codes are too wide for bit-sliced")
+        if plan.strategy != "numpy" and why_not_compiled():
+            because = f"{plan.strategy} needs compiled code ({why_not_compiled()})"
+            return plan._replace(strategy="numpy", because=because)
+        return plan
 
     def _nearest(self, rows: Rows, queries: Words, k: int, buckets: MultiIndex | None) -> Keys:
-        task = Task(rows.n, rows.n_bits, len(queries), k)
-        plan = self._plan(task, buckets)
+        work = Workload(rows.n, rows.n_bits, len(queries), k)
+        plan = self._plan(self.strategy, work, buckets)
         if plan.strategy == "multi-index" and buckets is not None:
             return self._nearest_by_buckets(buckets, rows, queries, k)
-        found = self._scan_nearest(plan.strategy, rows, queries, k, None)
+        found = self._scan_nearest(plan, rows, queries, k)
         if self.strategy == "auto":
-            planner.note(task, plan)
+            planner.record(work, plan)
             if buckets is None:
-                self._note_missed(task, plan, packed.distances(found[:, -1]))
+                self._record_missed(work, plan, packed.distances(found[:, -1]))
         return found
 
-    def _scan_nearest(self, strategy: str, rows: Rows, queries: Words, k: int, limits: Ints | None) -> Keys:
-        if strategy == "numpy":
-            return _numpy_nearest(rows, queries, k)
+    def _scan_nearest(
+        self, plan: Plan, rows: Rows, queries: Words, k: int, limits: Ints | None = None
+    ) -> Keys:
+        if plan.strategy == "numpy":
+            return scan_numpy.nearest(rows, queries, k, self.threads)
         from nphash.search import scans
 
-        work = scans.Work(strategy == "bit-sliced", self.threads)
-        return scans.nearest(rows, queries, k, limits, work, self._sample_of(rows, k))
+        scan = scans.Scan(rows, queries, plan.strategy == "bit-sliced", self.threads)
+        return scans.nearest(scan, k, limits, self._sample_of(rows, k))
 
     def _sample_of(self, rows: Rows, k: int) -> Words:
         """Return words, shape (words of a code, any), to take first limits from; kept with the rows."""
-        from nphash.search import scans
-
         kept, size, sample = self._sample
         if kept is not rows or size < 2 * k:
-            size = max(scans.SAMPLE, 2 * k)
+            size = max(_SAMPLE, 2 * k)
             sample = np.ascontiguousarray(rows.sample(size).T)
             if not rows.start:  # not one of the passing snapshots of a join
                 self._sample = rows, size, sample
         return sample
 
     def _nearest_by_buckets(self, buckets: MultiIndex, rows: Rows, queries: Words, k: int) -> Keys:
-        from nphash.search import multi_index
-
         # Queries given up will be few, and a scan for few costs more than its share of a large one.
-        budget = planner.looks_per_scan(Task(rows.n, rows.n_bits, 1, k))
-        worth = planner.looks_per_scan(Task(rows.n, rows.n_bits, len(queries), k))
-        out, work = np.empty((len(queries), k), np.uint64), np.full(len(queries), -1)
+        budget = planner.candidates_per_scan(Workload(rows.n, rows.n_bits, 1, k))
+        worth = planner.candidates_per_scan(Workload(rows.n, rows.n_bits, len(queries), k))
+        out, cost = np.empty((len(queries), k), np.uint64), np.full(len(queries), -1)
         trial = min(_TRIAL, len(queries))
-        out[:trial], work[:trial] = multi_index.nearest(
-            buckets, rows, queries[:trial], k, budget, self.threads
-        )
-        mean = float(np.where(work[:trial] < 0, budget + worth, work[:trial]).mean())
-        self._looks[k] = 0.5 * (self._looks.get(k, mean) + mean)
+        out[:trial], cost[:trial] = buckets.nearest(rows, queries[:trial], k, budget, self.threads)
+        mean = float(np.where(cost[:trial] < 0, budget + worth, cost[:trial]).mean())
+        self._candidates[k] = 0.5 * (self._candidates.get(k, mean) + mean)
         if mean < worth or self.strategy == "multi-index":
-            out[trial:], work[trial:] = multi_index.nearest(
-                buckets, rows, queries[trial:], k, budget, self.threads
-            )
-        done = work >= 0
+            out[trial:], cost[trial:] = buckets.nearest(rows, queries[trial:], k, budget, self.threads)
+        done = cost >= 0
         if not done.all():
-            given_up = Task(rows.n, rows.n_bits, int((~done).sum()), k)
-            plan = planner.choose(given_up)
-            planner.note(given_up, plan)  # or a scan that is not loaded yet would never be
-            out[~done] = self._scan_nearest(plan.strategy, rows, queries[~done], k, None)
-        if buckets.n < rows.n and done.any():  # rows that have no buckets yet
-            tail = rows.since(buckets.n)
-            plan = planner.choose(Task(rows.n - buckets.n, rows.n_bits, int(done.sum()), k))
+            given_up = Workload(rows.n, rows.n_bits, int((~done).sum()), k)
+            plan = self._plan("auto", given_up)
+            planner.record(given_up, plan)  # or a scan that is not loaded yet would never be
+            out[~done] = self._scan_nearest(plan, rows, queries[~done], k)
+        tail = rows.since(buckets.n)  # rows that have no buckets yet
+        if tail.n_allowed and done.any():
+            plan = self._plan("auto", Workload(rows.n - buckets.n, rows.n_bits, int(done.sum()), k))
             limits = packed.distances(out[done, -1]).astype(np.int64)
-            size = min(k, tail.n_allowed)
-            if size:
-                more = self._scan_nearest(plan.strategy, tail, queries[done], size, limits)
-                out[done] = packed.merge([out[done], more], k)
+            more = self._scan_nearest(plan, tail, queries[done], min(k, tail.n_allowed), limits)
+            out[done] = packed.merge([out[done], more], k)
         return out
 
     # -- everything within a radius --------------------------------------------------------------
 
-    def within(self, rows: Rows, queries: Words, radius: int, step: Step | None = None) -> tuple[Ints, Keys]:
+    def within(self, rows: Rows, queries: Words, radius: int) -> tuple[Ints, Keys]:
         """Return (offsets, keys) of all rows at most ``radius`` from each query."""
-        if _sparse(rows):
+        if _is_sparse(rows):
             rows, positions = rows.compact()
-            offsets, found = self._scan_within(rows, queries, radius, step)
+            offsets, found = self._scan_within(rows, queries, radius)
             return offsets, _moved(found, positions)
         buckets = self._current_buckets(rows)
         if buckets is None or self.strategy not in ("auto", "multi-index"):
-            return self._scan_within(rows, queries, radius, step)
-        return self._within_by_buckets(buckets, rows, queries, radius, step)
+            return self._scan_within(rows, queries, radius)
+        return self._within_by_buckets(buckets, rows, queries, radius)
 
-    def _scan_within(self, rows: Rows, queries: Words, radius: int, step: Step | None) -> tuple[Ints, Keys]:
-        task = Task(rows.n - rows.start, rows.n_bits, len(queries))
-        plan = self._plan(task, None) if self.strategy != "multi-index" else planner.choose(task)
+    def _scan_within(self, rows: Rows, queries: Words, radius: int) -> tuple[Ints, Keys]:
+        work = Workload(rows.n - rows.start, rows.n_bits, len(queries))
+        plan = self._plan("auto" if self.strategy == "multi-index" else self.strategy, work)
         if plan.strategy == "numpy":
-            return _numpy_within(rows, queries, radius)
+            return scan_numpy.within(rows, queries, radius, self.threads)
         from nphash.search import scans
 
-        work = scans.Work(plan.strategy == "bit-sliced", self.threads, *([step] if step else []))
-        return scans.within(rows, queries, radius, work)
+        return scans.within(scans.Scan(rows, queries, plan.strategy == "bit-sliced", self.threads), radius)
 
     def _within_by_buckets(
-        self, buckets: MultiIndex, rows: Rows, queries: Words, radius: int, step: Step | None
+        self, buckets: MultiIndex, rows: Rows, queries: Words, radius: int
     ) -> tuple[Ints, Keys]:
-        from nphash.search import multi_index
-
-        budget = planner.looks_per_scan(Task(rows.n, rows.n_bits, max(1, len(queries))))
+        budget = planner.candidates_per_scan(Workload(rows.n, rows.n_bits, max(1, len(queries))))
         trial = min(_TRIAL, len(queries))
-        each = multi_index.within(buckets, rows, queries[:trial], radius, budget, self.threads)
+        each = buckets.within(rows, queries[:trial], radius, budget, self.threads)
         if sum(one is None for one in each) * 2 <= trial or self.strategy == "multi-index":
-            each += multi_index.within(buckets, rows, queries[trial:], radius, budget, self.threads)
+            each += buckets.within(rows, queries[trial:], radius, budget, self.threads)
         done = np.array([one is not None for one in each] + [False] * (len(queries) - len(each)), bool)
-        parts = [_split(np.flatnonzero(done), [one for one in each if one is not None])]
+        looked_up = [one for one in each if one is not None]
+        query = np.repeat(np.flatnonzero(done), np.array([len(one) for one in looked_up], np.int64))
+        parts = [(query, np.concatenate([np.empty(0, np.uint64), *looked_up]))]
         for chosen, part in ((~done, rows), (done, rows.since(buckets.n))):
             if chosen.any() and part.n_allowed:
-                offsets, found = self._scan_within(part, queries[chosen], radius, step)
+                offsets, found = self._scan_within(part, queries[chosen], radius)
                 parts.append((np.repeat(np.flatnonzero(chosen), np.diff(offsets)), found))
-        query, keys = (np.concatenate([part[i] for part in parts]) for i in (0, 1))
-        inside = packed.positions(keys) >= rows.start  # buckets hold all rows, also those before
-        query, keys = query[inside], keys[inside]
-        order = np.lexsort((keys, query))
-        counts = np.bincount(query, minlength=len(queries))
-        return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64), keys[order]
+        # Buckets hold all rows, also those before the ones of a join.
+        inside = [packed.positions(found) >= rows.start for _, found in parts]
+        parts = [(query[here], found[here]) for (query, found), here in zip(parts, inside, strict=True)]
+        return packed.by_query(parts, len(queries))
+
+    # -- an index joined with itself -------------------------------------------------------------
+
+    def pairs(self, rows: Rows, radius: int, distinct: bool, progress: Progress | None) -> tuple[Ints, Keys]:
+        """Return (position, key of a later row) of all pairs at most ``radius`` apart.
+
+        Ordered by the first position, then the distance, then the second position. Each chunk is searched
+        for among itself and what is behind it, and equal codes only once; `_with_copies` adds the others.
+        """
+        positions = rows.positions()
+        leader = _first_equal(rows.at(positions))
+        is_leader = leader == np.arange(len(leader))
+        leaders = rows
+        if not is_leader.all():
+            mask = np.zeros(rows.n, bool)
+            mask[positions[is_leader]] = True
+            leaders = rows.restricted(mask)
+        self._expect_join(leaders, radius)
+        parts = [(np.empty(0, np.int64), np.empty(0, np.uint64))]
+        for start in range(0, len(positions), _CHUNK):
+            stop = min(start + _CHUNK, len(positions))
+            chunk = positions[start:stop][is_leader[start:stop]]
+            if radius and len(chunk):  # different codes are at least one bit apart
+                offsets, found = self.within(leaders.since(int(chunk[0])), rows.at(chunk), radius)
+                first = np.repeat(chunk, np.diff(offsets))
+                later = packed.positions(found) > first
+                parts.append((first[later], found[later]))
+            if progress:
+                progress(stop, len(positions))
+        first, found = (np.concatenate([part[i] for part in parts]) for i in (0, 1))
+        if leaders is rows:
+            return first, found
+        return _with_copies(positions, leader, (first, found), distinct)
+
+    def neighbours(self, rows: Rows, k: int, progress: Progress | None) -> Keys:
+        """Return the sorted keys, shape (rows, k), of the ``k`` nearest *other* rows of each row.
+
+        A row is looked up with k + 1 neighbours and taken out of its own list. With more than k
+        duplicates in front of it, it is not in the list; then the last one is taken out instead.
+        """
+        positions = rows.positions()
+        out = np.empty((len(positions), k), np.uint64)
+        for start in range(0, len(positions), _CHUNK):
+            chunk = positions[start : start + _CHUNK]
+            found = self.nearest(rows, rows.at(chunk), k + 1)
+            itself = packed.positions(found) == chunk[:, None]
+            itself[:, -1] |= ~itself.any(axis=1)
+            out[start : start + len(chunk)] = found[~itself].reshape(len(chunk), k)
+            if progress:
+                progress(start + len(chunk), len(positions))
+        return out
+
+    def _expect_join(self, rows: Rows, radius: int) -> None:
+        """Build buckets beforehand if the radius searches of a join will pay for them."""
+        if self.strategy != "auto" or rows.n < planner.FEWEST_BUCKETED or self._current_buckets(rows):
+            return
+        work = Workload(rows.n, rows.n_bits, rows.n_allowed)
+        costs = planner.cost(work, planner.expected_candidates(work, np.array([radius])))
+        scan = min(costs["popcount"], costs.get("bit-sliced", costs["popcount"])) / 2  # half of all pairs
+        if costs["multi-index"] + planner.build_price(work) < scan:
+            self.build(rows)
 
     # -- buckets ---------------------------------------------------------------------------------
 
     def build(self, rows: Rows) -> None:
-        """Fill buckets for all rows, or for those that have none yet."""
+        """Fill buckets for all rows, or for those that have none yet; nothing where nothing is compiled."""
+        if why_not_compiled():
+            return
         from nphash.search import multi_index
 
         with self._building:
             if self.buckets is None:
                 self.buckets = multi_index.build(rows, self.threads)
             else:
-                self.buckets = multi_index.extended(self.buckets, rows, self.threads)
+                self.buckets = self.buckets.extended(rows, self.threads)
 
-    def expect_join(self, rows: Rows, n_queries: int, radius: int) -> None:
-        """Build buckets beforehand if so many radius searches are to come that they will pay."""
-        if (
-            self._current_buckets(rows) is not None
-            or self.strategy != "auto"
-            or rows.n < planner.FEWEST_BUCKETED
-        ):
-            return
-        task = Task(rows.n, rows.n_bits, n_queries)
-        looks = planner.expected_looks(task, np.array([radius]))
-        costs = planner.cost(task, looks)
-        scan = min(costs["popcount"], costs.get("bit-sliced", costs["popcount"])) / 2  # half of all pairs
-        if costs["multi-index"] + _build_price(rows) < scan:
-            self.build(rows)
-
-    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+    def arrays(self) -> dict[str, Array]:
         """Return the buckets as arrays for a file; empty without buckets."""
-        if self.buckets is None:
-            return {}
-        from nphash.search import multi_index
+        return {} if self.buckets is None else self.buckets.arrays()
 
-        return multi_index.arrays(self.buckets)
-
-    def restore(self, arrays: dict[str, npt.NDArray[Any]]) -> None:
+    def restore(self, arrays: dict[str, Array]) -> None:
         """Take the buckets from the arrays of a file, if it has any."""
         if any(name.startswith("bucket_") for name in arrays):
             from nphash.search import multi_index
@@ -241,35 +289,32 @@ class Engine:
     def _current_buckets(self, rows: Rows) -> MultiIndex | None:
         """Return the buckets if they are of use for these rows; build or extend them when they are due."""
         wanted = self.strategy == "multi-index"
-        if rows.start:
-            return self.buckets  # part of a join, which has seen to them
         if not wanted and (self.strategy != "auto" or rows.n < planner.FEWEST_BUCKETED):
             return None
-        if self.buckets is None:
-            due = wanted or self._ledger.rent("multi-index") >= _build_price(rows)
-        else:
-            due = rows.n > self.buckets.n
-        if due:
-            self.build(rows)
+        if not rows.start:  # else part of a join, which has seen to them
+            if self.buckets is None:
+                price = planner.build_price(Workload(rows.n, rows.n_bits, 1))
+                due = wanted or self._ledger.rent("multi-index") >= price
+            else:
+                due = rows.n > self.buckets.n
+            if due:
+                self.build(rows)
         buckets = self.buckets
         # Another thread may have added rows since this search began: its buckets know too much.
-        return None if buckets is None or buckets.n > rows.n else buckets
+        if buckets is None or buckets.n > rows.n or why_not_compiled():
+            return None
+        return buckets
 
-    def _note_missed(self, task: Task, plan: Plan, furthest: npt.NDArray[np.int32]) -> None:
-        """Note what buckets would have saved, judging by how far the k-th neighbours turned out to be."""
-        if task.n < planner.FEWEST_BUCKETED or not len(furthest):
+    def _record_missed(self, work: Workload, plan: Plan, furthest: npt.NDArray[np.int32]) -> None:
+        """Record what buckets would have saved, judging by how far the k-th neighbours turned out to be."""
+        if work.n < planner.FEWEST_BUCKETED or not len(furthest):
             return
-        looks = planner.expected_looks(task, furthest)
-        with_buckets = planner.cost(task, looks)["multi-index"]
+        with_buckets = planner.cost(work, planner.expected_candidates(work, furthest))["multi-index"]
         self._ledger.pay("multi-index", max(0.0, plan.costs[plan.strategy] - with_buckets))
 
 
-def _sparse(rows: Rows) -> bool:
+def _is_sparse(rows: Rows) -> bool:
     return rows.n_allowed * _SPARSE < rows.n - rows.start
-
-
-def _build_price(rows: Rows) -> float:
-    return planner.build_price(Task(rows.n, rows.n_bits, 1))
 
 
 def _moved(keys: Keys, positions: Ints) -> Keys:
@@ -277,32 +322,47 @@ def _moved(keys: Keys, positions: Ints) -> Keys:
     return packed.make(packed.distances(keys), positions[packed.positions(keys)])
 
 
-def _split(queries: Ints, each: list[Keys]) -> tuple[Ints, Keys]:
-    lengths = np.array([len(one) for one in each], dtype=np.int64)
-    return np.repeat(queries, lengths), np.concatenate([np.empty(0, np.uint64), *each])
+def _first_equal(words: Words) -> Ints:
+    """Return for each code the row of the first that is equal to it."""
+    order = np.lexsort(words.T)  # stable: the first of equal codes comes first
+    ordered = words[order]
+    starts = np.flatnonzero(np.concatenate([[True], (ordered[1:] != ordered[:-1]).any(axis=1)]))
+    first = np.empty(len(words), np.int64)
+    first[order] = np.repeat(order[starts], np.diff(np.append(starts, len(words))))
+    return first
 
 
-def _numpy_nearest(rows: Rows, queries: Words, k: int) -> Keys:
-    found = np.full((len(queries), k), packed.NONE)
-    for q, query in enumerate(queries):
-        parts = [
-            scan_numpy.nearest(words, first, query, k, rows.allowed)[None] for first, words in rows.segments
-        ]
-        best = packed.merge(parts, k)[0]
-        found[q, : len(best)] = best
-    return found
+def _with_copies(
+    positions: Ints, leader: Ints, pairs: tuple[Ints, Keys], distinct: bool
+) -> tuple[Ints, Keys]:
+    """Add the pairs of rows whose code an earlier row has.
+
+    ``leader`` holds for each row, numbered as in ``positions``, the first with the same code; ``pairs`` are
+    those of leaders. With ``distinct`` each copy is paired with its leader, otherwise with all near ones.
+    """
+    first, found = pairs
+    if distinct:
+        copies = np.flatnonzero(leader != np.arange(len(leader)))
+        low, high = leader[copies], copies
+        extra = packed.make(np.zeros(len(copies), np.int64), positions[high])
+        first, found = np.concatenate([first, positions[low]]), np.concatenate([found, extra])
+    else:
+        # Rows in the order of their leaders: those with the same code are neighbours in ``members``.
+        members, size = np.argsort(leader, kind="stable"), np.bincount(leader, minlength=len(leader))
+        start = np.cumsum(size) - size
+        of = leader[members]
+        one, step = _counted((start + size)[of] - np.arange(len(of)) - 1)  # later members of the same code
+        a, b = np.searchsorted(positions, first), np.searchsorted(positions, packed.positions(found))
+        pair, i = _counted(size[a] * size[b])  # every member of one code with every member of the other
+        x = np.concatenate([members[one], members[start[a][pair] + i // size[b][pair]]])
+        y = np.concatenate([members[one + 1 + step], members[start[b][pair] + i % size[b][pair]]])
+        distance = np.concatenate([np.zeros(len(one), np.int32), packed.distances(found)[pair]])
+        first, found = positions[np.minimum(x, y)], packed.make(distance, positions[np.maximum(x, y)])
+    order = np.lexsort((found, first))
+    return first[order], found[order]
 
 
-def _numpy_within(rows: Rows, queries: Words, radius: int) -> tuple[Ints, Keys]:
-    each = [
-        np.concatenate(
-            [scan_numpy.within(words, first, query, radius, rows.allowed) for first, words in rows.segments]
-        )
-        for query in queries
-    ]
-    for one in each:
-        one.sort()
-    query, found = _split(np.arange(len(queries)), each)
-    return np.concatenate([[0], np.cumsum(np.bincount(query, minlength=len(queries)))]).astype(
-        np.int64
-    ), found
+def _counted(counts: Ints) -> tuple[Ints, Ints]:
+    """Return number i ``counts[i]`` times, and beside it 0, 1, 2, ... up to that count."""
+    number = np.repeat(np.arange(len(counts)), counts)
+    return number, np.arange(len(number)) - np.repeat(np.cumsum(counts) - counts, counts)

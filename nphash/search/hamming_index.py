@@ -1,29 +1,33 @@
-"""The index as its users see it. What is in it stands in `contents`, how a search goes in `engine`."""
+"""The index as its users see it: what is in it, searches, files, pickles and copies."""
 
 from __future__ import annotations
 
-from typing import Any
+import os
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from nphash.codes import Codes, as_words, check_codes
+from nphash.codes import Codes, as_words, check_codes, check_n_bits
 from nphash.core.arguments import check_count
-from nphash.core.typing import Words
-from nphash.errors import InputError
-from nphash.search import joins, keys
-from nphash.search.contents import Contents, Names
-from nphash.search.joins import Progress
+from nphash.core.typing import Array, Ints, Progress, Words
+from nphash.errors import CollectionError, InputError
+from nphash.search import files, keys
+from nphash.search.columns import IdsLike
+from nphash.search.executor import SearchExecutor
 from nphash.search.planner import Plan
-from nphash.search.rows import Rows
+from nphash.search.table import Rows, Table
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 __all__ = ["HammingIndex"]
 
 Distances = npt.NDArray[np.int32]
-Offsets = npt.NDArray[np.int64]
+Names = Array  # ids: int64, or strings as objects
 
 
-class HammingIndex(Contents):
+class HammingIndex:
     """Exact search of binary codes by Hamming distance.
 
     Results are ordered by (distance, insertion order), whatever the strategy and the number of
@@ -55,7 +59,122 @@ class HammingIndex(Contents):
     ([[1, 2]], [[2, 0]])
     """
 
-    def search(self, codes: Codes, k: int = 10, *, where: Any = None) -> tuple[Distances, Names]:
+    def __init__(self, n_bits: int, threads: int | None = None, strategy: str = "auto") -> None:
+        self.n_bits = check_n_bits(n_bits)
+        self._table = Table(self.n_bits)
+        self._executor = SearchExecutor(strategy, threads)
+        self._threads_given = threads
+        self.threads, self.strategy = self._executor.threads, strategy
+
+    def __len__(self) -> int:
+        return self._table.rows.n_allowed
+
+    def __repr__(self) -> str:
+        return f"<HammingIndex of {len(self):,} codes, {self.n_bits} bits>"
+
+    @property
+    def ids(self) -> Names:
+        """Ids of all codes in insertion order: int64, or strings as objects."""
+        return self._table.ids_of(self._table.rows)
+
+    @property
+    def codes(self) -> Codes:
+        """All codes in insertion order, a copy, uint8 of shape (len(index), bytes)."""
+        rows = self._table.rows
+        return rows.at(rows.positions()).view(np.uint8)
+
+    def add(self, codes: Codes, ids: IdsLike | None = None) -> None:
+        """Append codes: all of them or, after an error, none.
+
+        Parameters
+        ----------
+        codes
+            uint8 of shape (n, bytes).
+        ids
+            One for each code: integers or strings, different from each other and from those in
+            the index; by default the numbers 0, 1, 2, ... in order of insertion.
+
+        Raises
+        ------
+        InputError
+            For codes of another width or type, and for ids that cannot be used.
+
+        Examples
+        --------
+        >>> index = HammingIndex(8)
+        >>> index.add(np.zeros((2, 8), np.uint8), ids=["a", "b"])
+        >>> index.ids.tolist()
+        ['a', 'b']
+        """
+        self._table.add(codes, ids)
+
+    def remove(self, ids: IdsLike) -> None:
+        """Remove the codes with these ids: all of them or, after an error, none.
+
+        Raises
+        ------
+        InputError
+            For an id that is not in the index, or given twice.
+
+        Examples
+        --------
+        >>> index = HammingIndex(8)
+        >>> index.add(np.zeros((3, 8), np.uint8))
+        >>> index.remove([0, 1])
+        >>> index.ids.tolist()
+        [2]
+        """
+        self._table.remove(ids)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the index to one file, completely or not at all; an existing file is replaced.
+
+        Raises
+        ------
+        CollectionError
+            If the file cannot be written. The old one, if any, is then still there.
+        """
+        with self._table.lock:
+            files.write(path, *self._state())
+
+    @classmethod
+    def load(
+        cls,
+        path: str | os.PathLike[str],
+        mmap: bool = True,
+        *,
+        verify: bool = True,
+        threads: int | None = None,
+        strategy: str = "auto",
+    ) -> Self:
+        """Open a file written by `save`.
+
+        Parameters
+        ----------
+        path
+            The file.
+        mmap
+            Map it into memory: opening is immediate and processes share the pages. The file is
+            never changed; codes added later stay in memory until `save`.
+        verify
+            Compare the content with its checksums, which reads the file once.
+        threads, strategy
+            As for the constructor.
+
+        Raises
+        ------
+        CollectionError
+            If the file is missing, no index, of a newer format, truncated or altered.
+        """
+        facts, arrays = files.read(path, mmap, verify)
+        index = cls(facts["n_bits"], threads, strategy)
+        try:
+            index._restore(facts, arrays)
+        except (InputError, KeyError) as error:
+            raise CollectionError(f"{os.fspath(path)} is damaged ({error})", "build it again") from error
+        return index
+
+    def search(self, codes: Codes, k: int = 10, *, where: IdsLike | None = None) -> tuple[Distances, Names]:
         """Return the ``k`` nearest codes of each query.
 
         Parameters
@@ -81,10 +200,12 @@ class HammingIndex(Contents):
             For queries of another width or type, ``k`` below 1, an unusable ``where``, or nothing to search.
         """
         queries, rows = self._prepare(codes, where)
-        found = self._engine.nearest(rows, queries, min(_check_k(k), rows.n_allowed))
+        found = self._executor.nearest(rows, queries, min(_check_k(k), rows.n_allowed))
         return keys.distances(found), self._table.ids.at(keys.positions(found))
 
-    def within(self, codes: Codes, radius: int, *, where: Any = None) -> tuple[Offsets, Distances, Names]:
+    def within(
+        self, codes: Codes, radius: int, *, where: IdsLike | None = None
+    ) -> tuple[Ints, Distances, Names]:
         """Return all codes at most ``radius`` bits from each query.
 
         Parameters
@@ -118,16 +239,21 @@ class HammingIndex(Contents):
         ([0, 2, 3], [0, 1, 0], [0, 1, 2])
         """
         queries, rows = self._prepare(codes, where)
-        offsets, found = self._engine.within(rows, queries, _check_radius(radius))
+        offsets, found = self._executor.within(rows, queries, _check_radius(radius))
         return offsets, keys.distances(found), self._table.ids.at(keys.positions(found))
 
-    def self_join(self, radius: int, *, progress: Progress | None = None) -> tuple[Names, Names, Distances]:
+    def self_join(
+        self, radius: int, *, distinct: bool = False, progress: Progress | None = None
+    ) -> tuple[Names, Names, Distances]:
         """Return all pairs of codes at most ``radius`` bits apart: near-duplicates.
 
         Parameters
         ----------
         radius
             Largest distance, 0 or more.
+        distinct
+            Pair only the first of equal codes with others, and each of the rest with that first one. There
+            are so many fewer pairs where many codes are equal, and they connect the same groups.
         progress
             Called with (codes done, codes) now and then; an exception from it stops the join.
 
@@ -151,10 +277,9 @@ class HammingIndex(Contents):
         >>> [part.tolist() for part in index.self_join(radius=1)]
         [['a'], ['c'], [1]]
         """
-        rows, radius = self._not_empty(self._table.rows, None), _check_radius(radius)
-        positions = self._table.positions(rows)
-        first, second, distances = joins.pairs(self._engine, rows, positions, radius, progress)
-        return self._table.ids.at(first), self._table.ids.at(second), distances
+        rows = self._not_empty(self._table.rows, None)
+        first, found = self._executor.pairs(rows, _check_radius(radius), distinct, progress)
+        return self._table.ids.at(first), self._table.ids.at(keys.positions(found)), keys.distances(found)
 
     def search_self(self, k: int = 10, *, progress: Progress | None = None) -> tuple[Distances, Names]:
         """Return the ``k`` nearest *other* codes of every code: the neighbour graph.
@@ -189,9 +314,8 @@ class HammingIndex(Contents):
         [[2], [2], [0]]
         """
         rows = self._not_empty(self._table.rows, None)
-        k = min(_check_k(k), rows.n_allowed - 1)
-        found = joins.neighbours(self._engine, rows, self._table.positions(rows), k, progress)
-        return found[0], self._table.ids.at(found[1])
+        found = self._executor.neighbours(rows, min(_check_k(k), rows.n_allowed - 1), progress)
+        return keys.distances(found), self._table.ids.at(keys.positions(found))
 
     def explain(self, queries: int | Codes = 1, k: int = 10) -> Plan:
         """Return what a search with these, or so many, queries would do, and why.
@@ -225,31 +349,53 @@ class HammingIndex(Contents):
             n_queries = check_count(queries, "queries", least=0, hint="give their number, or codes")
         else:
             n_queries = len(check_codes(queries, self.n_bits))
-        return self._engine.plan(rows, n_queries, min(_check_k(k), rows.n_allowed))
+        return self._executor.plan(rows, n_queries, min(_check_k(k), rows.n_allowed))
 
     def build(self) -> int:
         """Build (or extend) the multi-index now and return the bytes of memory it takes.
 
         With strategy ``auto`` that happens by itself once searches have lost more time without
-        it than building takes.
+        it than building takes. Where nothing is compiled (`nphash info`) there is none, and this returns 0.
 
         Raises
         ------
         InputError
             If the index is empty.
         """
-        self._engine.build(self._not_empty(self._table.rows, None))
-        return self._engine.buckets.nbytes if self._engine.buckets else 0
+        self._executor.build(self._not_empty(self._table.rows, None))
+        return self._executor.buckets.nbytes if self._executor.buckets else 0
 
-    def _prepare(self, codes: Codes, where: Any) -> tuple[Words, Rows]:
+    def _state(self) -> tuple[dict[str, Any], dict[str, files.Parts]]:
+        """Return what is in the index as facts and arrays in parts; the caller holds the table's lock."""
+        facts = {"n_bits": self.n_bits, "next_number": self._table.ids.next_number}
+        arrays = self._table.arrays()
+        arrays.update({name: [array] for name, array in self._executor.arrays().items()})
+        return facts, arrays
+
+    def _restore(self, facts: dict[str, Any], arrays: dict[str, Array]) -> None:
+        self._table = Table.from_arrays(self.n_bits, arrays, facts["next_number"])
+        self._executor.restore(arrays)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Locks and what searches have learned stay behind; arrays mapped from a file are copied.
+        with self._table.lock:
+            facts, arrays = self._state()
+            whole = {name: np.concatenate(parts) for name, parts in arrays.items()}
+        return {"threads": self._threads_given, "strategy": self.strategy, "facts": facts, "arrays": whole}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        HammingIndex.__init__(self, state["facts"]["n_bits"], state["threads"], state["strategy"])
+        self._restore(state["facts"], state["arrays"])
+
+    def _prepare(self, codes: Codes, where: IdsLike | None) -> tuple[Words, Rows]:
         queries = as_words(check_codes(codes, self.n_bits))
         if not queries.flags.writeable:  # another type to Numba: every kernel would be compiled again
             queries = queries.copy()
-        rows = self._table.rows if where is None else self._table.chosen(where)
+        rows = self._table.rows if where is None else self._table.filtered(where)
         return queries, self._not_empty(rows, where)
 
     @staticmethod
-    def _not_empty(rows: Rows, where: Any) -> Rows:
+    def _not_empty(rows: Rows, where: IdsLike | None) -> Rows:
         if not rows.n_allowed:
             raise InputError(
                 "there is nothing to search" + (" with this filter" if where is not None else ""),
@@ -258,9 +404,9 @@ class HammingIndex(Contents):
         return rows
 
 
-def _check_k(k: Any) -> int:
+def _check_k(k: int) -> int:
     return check_count(k, "k", hint="10 is usual; len(index) gives all")
 
 
-def _check_radius(radius: Any) -> int:
+def _check_radius(radius: int) -> int:
     return check_count(radius, "radius", least=0, hint="2 is usual")

@@ -10,15 +10,16 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["NONE", "POSITION_BITS", "Keys", "distances", "make", "merge", "positions"]
+from nphash.core.typing import Ints
+
+__all__ = ["NONE", "SHIFT", "Keys", "by_query", "distances", "make", "merge", "positions"]
 
 Keys = npt.NDArray[np.uint64]
 
-POSITION_BITS = 48  # 2.8 * 10^14 rows; 16 bits are left for the distance
+SHIFT = np.uint64(48)  # 2.8 * 10^14 rows; 16 bits are left for the distance
 NONE = np.uint64(2**64 - 1)  # "no result": larger than every real key
 
-_POSITION = np.uint64(2**POSITION_BITS - 1)
-_SHIFT = np.uint64(POSITION_BITS)
+_POSITION = np.uint64(2**48 - 1)
 
 
 def make(distance: npt.NDArray[np.integer], position: npt.NDArray[np.integer]) -> Keys:
@@ -30,16 +31,16 @@ def make(distance: npt.NDArray[np.integer], position: npt.NDArray[np.integer]) -
     >>> distances(keys).tolist(), positions(keys).tolist(), bool(keys[1] < keys[0])
     ([3, 0], [10, 20], True)
     """
-    keys: Keys = (distance.astype(np.uint64) << _SHIFT) | position.astype(np.uint64)
+    keys: Keys = (distance.astype(np.uint64) << SHIFT) | position.astype(np.uint64)
     return keys
 
 
 def distances(keys: Keys) -> npt.NDArray[np.int32]:
     """Return the distance of each key."""
-    return (keys >> _SHIFT).astype(np.int32)
+    return (keys >> SHIFT).astype(np.int32)
 
 
-def positions(keys: Keys) -> npt.NDArray[np.int64]:
+def positions(keys: Keys) -> Ints:
     """Return the position of each key."""
     return (keys & _POSITION).view(np.int64)
 
@@ -56,3 +57,18 @@ def merge(parts: list[Keys], k: int) -> Keys:
         return parts[0]
     together = np.sort(np.concatenate(parts, axis=1), axis=1)
     return together[:, :k]
+
+
+def by_query(parts: list[tuple[Ints, Keys]], n_queries: int) -> tuple[Ints, Keys]:
+    """Return (offsets, keys): the sorted keys of each query, of parts that name the query of each key.
+
+    Examples
+    --------
+    >>> offsets, keys = by_query([(np.array([1, 0, 1]), np.array([9, 7, 4], np.uint64))], n_queries=3)
+    >>> offsets.tolist(), keys.tolist()
+    ([0, 1, 3, 3], [7, 4, 9])
+    """
+    query = np.concatenate([np.empty(0, np.int64), *(part[0] for part in parts)])
+    keys = np.concatenate([np.empty(0, np.uint64), *(part[1] for part in parts)])
+    counts = np.bincount(query, minlength=n_queries)
+    return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64), keys[np.lexsort((keys, query))]

@@ -1,4 +1,4 @@
-"""The scan in plain NumPy: for one-shot searches, where loading Numba would cost more than it saves.
+"""The scan in plain NumPy: where loading Numba would cost more than it saves, and where there is none.
 
 Rows are taken in chunks that fit the cache. Only those nearer than the k-th best so far are kept,
 so after the first chunks almost nothing is left to sort.
@@ -6,53 +6,75 @@ so after the first chunks almost nothing is left to sort.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 
-from nphash.core.typing import Words
+from nphash.core.threads import cut, run_blocks
+from nphash.core.typing import Ints, Words
 from nphash.search import keys as packed
 from nphash.search.keys import Keys
+from nphash.search.table import Rows
 
 __all__ = ["nearest", "within"]
 
-Allowed = npt.NDArray[np.uint8]
+_ROWS = 1 << 15  # of a chunk
+_QUERIES = 16  # for one thread at a time
+_FEW_WORDS = 16  # of a code: so many columns are added faster than rows are summed
 
-_ROWS = 1 << 15
+
+def nearest(rows: Rows, queries: Words, k: int, threads: int) -> Keys:
+    """Return the sorted keys of the ``k`` nearest rows of each query, (Q, k); missing ones are NONE."""
+    out = np.full((len(queries), k), packed.NONE)
+    for q, best in enumerate(_each(lambda query: _nearest_one(rows, query, k), queries, threads)):
+        out[q, : len(best)] = best
+    return out
 
 
-def nearest(words: Words, first: int, query: Words, k: int, allowed: Allowed) -> Keys:
-    """Return the keys of the ``k`` rows nearest to one query, sorted; fewer where fewer are allowed.
+def within(rows: Rows, queries: Words, radius: int, threads: int) -> tuple[Ints, Keys]:
+    """Return (offsets, keys): the sorted keys of all rows at most ``radius`` from each query."""
+    each = _each(lambda query: _within_one(rows, query, radius), queries, threads)
+    return np.cumsum([0, *map(len, each)]), np.concatenate([np.empty(0, np.uint64), *each])
 
-    Parameters
-    ----------
-    words
-        Codes, shape (n, words of a code).
-    first
-        Position of the first row of ``words`` in the index.
-    query
-        One code, shape (words of a code,).
-    k
-        How many.
-    allowed
-        For each position of the index, zero where the row must not be found; empty for "all may".
-    """
+
+def _each(search: Callable[[Words], Keys], queries: Words, threads: int) -> list[Keys]:
+    blocks = cut(len(queries), _QUERIES)
+    found = run_blocks(lambda start, stop: [search(query) for query in queries[start:stop]], blocks, threads)
+    return [keys for block in found for keys in block]
+
+
+def _nearest_one(rows: Rows, query: Words, k: int) -> Keys:
     best = np.empty(0, np.uint64)
     bound = packed.NONE  # the k-th best key: larger ones need not be looked at
-    for start in range(0, len(words), _ROWS):
-        distance = _distances(words[start : start + _ROWS], query)
-        limit = int(bound >> np.uint64(packed.POSITION_BITS))
-        if bound == packed.NONE and not len(allowed):  # else all of the first chunk would be sorted
+    for first, words in rows.pieces(rows.start, rows.n, _ROWS):
+        distance = _distances(words, query)
+        limit = int(bound >> packed.SHIFT)
+        if bound == packed.NONE and not len(rows.allowed):  # else all of the first chunk would be sorted
             limit = _kth_smallest(distance, k)
-        near = np.flatnonzero(distance <= limit)
-        found = packed.make(distance[near], near + (first + start))
-        if len(allowed):
-            found = found[allowed[near + (first + start)] != 0]
-        best = np.concatenate([best, found])
+        best = np.concatenate([best, _up_to(distance, limit, first, rows)])
         if len(best) > k:
             best = np.partition(best, k - 1)[:k]
             bound = best[k - 1]
     best.sort()
     return best
+
+
+def _within_one(rows: Rows, query: Words, radius: int) -> Keys:
+    found = [np.empty(0, np.uint64)]
+    for first, words in rows.pieces(rows.start, rows.n, _ROWS):
+        found.append(_up_to(_distances(words, query), radius, first, rows))
+    keys = np.concatenate(found)
+    keys.sort()
+    return keys
+
+
+def _up_to(distance: npt.NDArray[np.integer], limit: int, first: int, rows: Rows) -> Keys:
+    """Return the keys of those rows of a chunk that are at most ``limit`` away and may be found."""
+    near = np.flatnonzero(distance <= limit)
+    if len(rows.allowed):
+        near = near[rows.allowed[near + first] != 0]
+    return packed.make(distance[near], near + first)
 
 
 def _kth_smallest(distance: npt.NDArray[np.integer], k: int) -> int:
@@ -61,24 +83,15 @@ def _kth_smallest(distance: npt.NDArray[np.integer], k: int) -> int:
     return min(int(np.searchsorted(at_most, k)), len(at_most) - 1)
 
 
-def within(words: Words, first: int, query: Words, radius: int, allowed: Allowed) -> Keys:
-    """Return the sorted keys of all rows at most ``radius`` from one query; otherwise like `nearest`."""
-    found = []
-    for start in range(0, len(words), _ROWS):
-        distance = _distances(words[start : start + _ROWS], query)
-        near = np.flatnonzero(distance <= radius)
-        if len(allowed):
-            near = near[allowed[near + (first + start)] != 0]
-        found.append(packed.make(distance[near], near + (first + start)))
-    together = np.concatenate([np.empty(0, np.uint64), *found])
-    together.sort()
-    return together
-
-
 def _distances(words: Words, query: Words) -> npt.NDArray[np.integer]:
+    n_words = words.shape[1]
     distance: npt.NDArray[np.integer]
-    if words.shape[1] == 1:
-        distance = np.bitwise_count(words[:, 0] ^ query[0])  # uint8: at most 64
-    else:
+    if n_words > _FEW_WORDS:
         distance = np.bitwise_count(words ^ query).sum(axis=1, dtype=np.int32)
+        return distance
+    distance = np.bitwise_count(words[:, 0] ^ query[0])  # uint8: at most 64
+    if n_words > 1:
+        distance = distance.astype(np.uint16)
+        for w in range(1, n_words):
+            distance += np.bitwise_count(words[:, w] ^ query[w])
     return distance

@@ -1,37 +1,111 @@
-"""The rows of an index: codes, names, and which of them are still there.
+"""The rows of an index: snapshots for searches, and the table that changes.
 
-Every change is checked completely before it begins, is made under a lock, and ends by putting a
-new snapshot (`Rows`) in place of the old one. Whoever searches holds on to the snapshot he took.
+Every change is checked completely before it begins, is made under a lock, and ends by replacing the
+snapshot (`Rows`) with a new one. A search keeps the snapshot it began with, so changes made in another
+Python thread do not disturb it.
 """
 
 from __future__ import annotations
 
 import threading
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from nphash.codes import Codes, as_words, check_codes, n_bytes
+from nphash.core.typing import Array, Ints, Words
 from nphash.errors import InputError
-from nphash.search.columns import Column
-from nphash.search.ids import Ids
-from nphash.search.rows import ALL, Rows
+from nphash.search.columns import Column, Ids, IdsLike
 
-__all__ = ["Table"]
+__all__ = ["ALL", "Allowed", "Rows", "Table"]
 
-Positions = npt.NDArray[np.int64]
+Allowed = npt.NDArray[np.uint8]
+
+ALL: Allowed = np.empty(0, np.uint8)  # "every row may be found"
+
+
+class Rows(NamedTuple):
+    """A snapshot: the codes to search and which of them may be found; never changed."""
+
+    n_bits: int
+    segments: tuple[tuple[int, Words], ...]  # (position of the first row, words), in insertion order
+    n: int  # positions: one more than the last
+    allowed: Allowed  # (n,) 0 where a row must not be found; or ALL
+    n_allowed: int
+
+    @property
+    def start(self) -> int:
+        """The first position."""
+        return self.segments[0][0] if self.segments else self.n
+
+    @property
+    def n_words(self) -> int:
+        """Words of a code."""
+        return -(-self.n_bits // 64)
+
+    def positions(self) -> Ints:
+        """Return the positions of the rows that may be found, ascending."""
+        return np.flatnonzero(self.allowed) if len(self.allowed) else np.arange(self.n)
+
+    def restricted(self, mask: npt.NDArray[np.bool_]) -> Rows:
+        """Return the same rows, of which only those in ``mask``, shape (n,), may be found."""
+        allowed = mask.astype(np.uint8)
+        if len(self.allowed):
+            allowed &= self.allowed
+        return self._replace(allowed=allowed, n_allowed=int(np.count_nonzero(allowed)))
+
+    def since(self, position: int) -> Rows:
+        """Return only the rows at or behind ``position``; they keep their positions."""
+        segments = tuple(self.pieces(position, self.n, self.n or 1))
+        count = int(np.count_nonzero(self.allowed[position:])) if len(self.allowed) else self.n - position
+        return self._replace(segments=segments, n_allowed=count)
+
+    def pieces(self, start: int, stop: int, size: int) -> list[tuple[int, Words]]:
+        """Return the rows between two positions in order, in pieces of at most ``size`` rows."""
+        found = []
+        for first, words in self.segments:
+            for low in range(max(start, first), min(stop, first + len(words)), size):
+                high = min(low + size, stop, first + len(words))
+                found.append((low, words[low - first : high - first]))
+        return found
+
+    def at(self, positions: Ints) -> Words:
+        """Return a copy of the rows at ``positions``, which are ascending."""
+        parts = [np.empty((0, self.n_words), np.uint64)]
+        for first, words in self.segments:
+            low, high = np.searchsorted(positions, [first, first + len(words)])
+            parts.append(words[positions[low:high] - first])
+        return np.concatenate(parts)
+
+    def sample(self, size: int) -> Words:
+        """Return up to ``size`` rows that may be found: one at random from each of ``size`` intervals."""
+        interval = max(1, (self.n - self.start) // size)
+        positions = np.arange(self.start, self.n - interval + 1, interval)
+        if interval > 1:  # always the same ones, but no period of the data's can agree with theirs
+            positions += np.random.default_rng(0).integers(0, interval, len(positions))
+        if len(self.allowed):
+            positions = positions[self.allowed[positions] != 0]
+        return self.at(positions)
+
+    def compact(self) -> tuple[Rows, Ints]:
+        """Return copies of only the rows that may be found, numbered from 0, and their positions here."""
+        positions = np.arange(self.start, self.n)
+        if len(self.allowed):
+            positions = positions[self.allowed[self.start :] != 0]
+        words = self.at(positions)
+        return Rows(self.n_bits, ((0, words),), len(words), ALL, len(words)), positions
 
 
 class Table:
-    """Codes of ``n_bits`` bits with names.
+    """Codes of ``n_bits`` bits with ids.
 
     Examples
     --------
     >>> table = Table(8)
     >>> table.add(np.zeros((3, 8), np.uint8), None)
     >>> table.remove([1])
-    >>> table.names(table.rows).tolist()
+    >>> table.ids_of(table.rows).tolist()
     [0, 2]
     """
 
@@ -42,15 +116,15 @@ class Table:
         self._codes = Column(np.empty((0, n_bytes(n_bits) // 8), np.uint64))
         self.rows = Rows(n_bits, (), 0, ALL, 0)
 
-    def add(self, codes: Codes, ids: Any) -> None:
+    def add(self, codes: Codes, ids: IdsLike | None) -> None:
         """Append codes; see `HammingIndex.add`."""
         codes = check_codes(codes, self.n_bits)
         with self.lock:
-            names = self.ids.check(ids, len(codes))
+            new_ids = self.ids.check(ids, len(codes))
             before = self._codes.mark()
             try:
                 self._codes.append(as_words(codes))
-                self.ids.append(names, len(codes))
+                self.ids.append(new_ids, len(codes))
             except BaseException:  # no memory, or Ctrl-C
                 self._codes.restore(before)
                 raise
@@ -61,7 +135,7 @@ class Table:
             segments, n = tuple(self._codes.parts()), len(self._codes)
             self.rows = Rows(self.n_bits, segments, n, allowed, rows.n_allowed + len(codes))
 
-    def remove(self, ids: Any) -> None:
+    def remove(self, ids: IdsLike) -> None:
         """Mark codes as removed; see `HammingIndex.remove`."""
         with self.lock:
             positions = self.ids.positions(ids)
@@ -74,22 +148,17 @@ class Table:
             self.ids.remove(positions)
             self.rows = self.rows.restricted(keep)
 
-    @staticmethod
-    def positions(rows: Rows) -> Positions:
-        """Return the positions of the rows that may be found, ascending."""
-        return np.flatnonzero(rows.allowed) if len(rows.allowed) else np.arange(rows.n)
+    def ids_of(self, rows: Rows) -> Array:
+        """Return the ids of the rows that may be found."""
+        return self.ids.at(rows.positions())
 
-    def names(self, rows: Rows) -> npt.NDArray[Any]:
-        """Return the names of the rows that may be found."""
-        return self.ids.at(self.positions(rows))
-
-    def chosen(self, where: Any) -> Rows:
-        """Return the rows with a filter: a boolean mask over those there, or a list of names.
+    def filtered(self, where: IdsLike) -> Rows:
+        """Return the rows that a filter lets through: a boolean mask over those present, or a list of ids.
 
         Raises
         ------
         InputError
-            If the mask has another length, or a name is not there or given twice, as in a mask of integers.
+            If the mask has another length, or an id is not there or given twice, as in a mask of integers.
         """
         with self.lock:
             rows = self.rows
@@ -101,7 +170,7 @@ class Table:
                 if np.count_nonzero(mask) < len(positions):
                     raise _repeated(self.ids.at(positions), rows.n_allowed)
             elif given.shape == (rows.n_allowed,):
-                mask[self.positions(rows)[given]] = True
+                mask[rows.positions()[given]] = True
             else:
                 raise InputError(
                     f"the mask has shape {given.shape}, but the index holds {rows.n_allowed} codes",
@@ -109,18 +178,18 @@ class Table:
                 )
         return rows.restricted(mask)
 
-    def arrays(self) -> dict[str, list[npt.NDArray[Any]]]:
+    def arrays(self) -> dict[str, list[Array]]:
         """Return what a file has to keep, in parts."""
         with self.lock:
-            # As bytes: a big-endian machine must not turn the words round.
+            # As bytes: a big-endian machine must not swap them.
             codes = [words.view(np.uint8) for _, words in self._codes.parts()]
             removed = np.flatnonzero(self.rows.allowed == 0).astype(np.int64)
-            names = {name: [array] for name, array in self.ids.arrays().items()}
+            ids = {name: [array] for name, array in self.ids.arrays().items()}
             empty = np.empty((0, n_bytes(self.n_bits)), np.uint8)
-            return {"codes": codes or [empty], "removed": [removed], **names}
+            return {"codes": codes or [empty], "removed": [removed], **ids}
 
     @classmethod
-    def from_arrays(cls, n_bits: int, arrays: dict[str, npt.NDArray[Any]], next_number: int) -> Table:
+    def from_arrays(cls, n_bits: int, arrays: dict[str, Array], next_number: int) -> Table:
         """Return the table kept by `arrays`.
 
         Raises
@@ -143,7 +212,7 @@ class Table:
         return table
 
 
-def _repeated(names: npt.NDArray[Any], n_codes: int) -> InputError:
+def _repeated(names: Array, n_codes: int) -> InputError:
     """Return the error of a filter that names an id twice; what looks like a mask is told how to be one."""
     found, counts = np.unique(names.astype(str), return_counts=True)
     hint = "name each id once; a mask is an array of bool, one for each code: where=mask.astype(bool)"

@@ -1,60 +1,71 @@
-"""Grade an exercise: every function a student had to write, each with the likely mistake.
+"""Exercises graded: every function a student had to write, each with the likely mistake.
 
 The file is run to get at its functions, as ``python FILE`` would: grade only what you would run.
-`grade_exercise` runs it in this process; `nphash.teaching.isolation` in one of its own, which can be stopped.
+`grade_exercise` runs it in this process; `grade_in_subprocess` in one of its own, where an endless loop or
+a crash ends that, not the grading. The child writes what it is about to run, and each grade, line by line
+into a file; the clock starts anew with every line. Where it is stopped or dies, the function it was running
+gets its grade from that, and another child goes on with the next one.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Sequence
-from dataclasses import replace
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, replace
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from nphash.gradcheck import Report, format_text
-from nphash.teaching.grading import Grade, Part, grade_part
+from nphash.teaching.grading import ADVICE, Grade, Question, grade_question
 from nphash.teaching.lessons import LESSONS
 from nphash.teaching.student import ExerciseError, Student, read_student
 
 __all__ = [
+    "SECONDS",
     "all_right",
     "format_grades",
     "format_grades_jsonl",
     "grade_exercise",
-    "grade_student",
-    "mend_first",
-    "parts_of",
-    "student_of",
+    "grade_in_subprocess",
+    "main",
+    "questions_of",
 ]
 
-# Where the parts of each exercise stand: an exercise needs only its own references.
-_HOMES = {
-    1: "words",
-    2: "words",
-    3: "bits",
-    4: "bits",
-    5: "bits",
-    6: "steps",
-    7: "model",
-    8: "retrieval",
-    9: "retrieval",
-}
+SECONDS = 30.0  # for each function: the checker calls it some hundred times
+
+# Modules with the questions of each exercise: one needs only its own references.
+_HOMES = {1: "words", 2: "words", 3: "bits", 4: "bits", 5: "bits"}
+_HOMES |= {6: "training", 7: "training", 8: "retrieval", 9: "retrieval"}
+
+# Isolated, so that no file in the student's folder stands in for a module before it has to.
+_PROGRAM = (
+    "import sys, json; job = json.loads(sys.argv[1]); sys.path[:] = job.pop('path'); "
+    "from nphash.teaching.exercises import main; main(**job)"
+)
+_MEMORY = 2 << 30  # bytes a student's program may take, where the system can be asked to limit it
+_LOOK_AGAIN = 0.02
 
 
-def parts_of(number: int) -> tuple[Part, ...]:
+def questions_of(number: int) -> tuple[Question, ...]:
     """Return the functions that exercise ``number`` asks for.
 
     Examples
     --------
-    >>> [part.name for part in parts_of(6)]
+    >>> [question.name for question in questions_of(6)]
     ['adam_step', 'clip']
     """
-    module = import_module(f"nphash.teaching.parts.{_HOMES[number]}")
-    parts: tuple[Part, ...] = module.PARTS[number]
-    return parts
+    module = import_module(f"nphash.teaching.questions.{_HOMES[number]}")
+    questions: tuple[Question, ...] = module.QUESTIONS[number]
+    return questions
 
 
 def grade_exercise(path: Path | str, seed: int = 0) -> list[Grade]:
@@ -79,25 +90,19 @@ def grade_exercise(path: Path | str, seed: int = 0) -> list[Grade]:
     OSError
         If it cannot be read.
     """
-    student = student_of(path)
+    student = _student(path)
     grades: list[Grade] = []
-    for part in parts_of(student.number):
-        grades.append(
-            grade_student(student, part, [grade.part for grade in grades if not grade.passed], seed)
-        )
+    for question in questions_of(student.number):
+        grades.append(_grade(student, question, _not_right(grades), seed))
     return grades
 
 
-def student_of(path: Path | str) -> Student:
-    """Read and run a student's file, and see that it is one of the exercises.
+def _not_right(grades: Iterable[Grade]) -> list[str]:
+    return [grade.function for grade in grades if not grade.passed]
 
-    Raises
-    ------
-    ExerciseError
-        If the file cannot be run or is no exercise.
-    OSError
-        If it cannot be read.
-    """
+
+def _student(path: Path | str) -> Student:
+    """Read and run a student's file, and see that it is one of the exercises."""
     student = read_student(path)
     if student.number not in _HOMES:
         raise ExerciseError(
@@ -108,31 +113,144 @@ def student_of(path: Path | str) -> Student:
     return student
 
 
-def grade_student(student: Student, part: Part, wrong: Sequence[str], seed: int) -> Grade:
+def _grade(student: Student, question: Question, wrong: Sequence[str], seed: int) -> Grade:
     """Grade one function; say if it calls one of those found wrong before: that has to be mended first."""
-    grade = _grade(part, student, seed)
-    hint = mend_first(student, part, wrong)
+    name = question.name
+    if name in student.blanks:
+        return Grade(name, "not done", evidence=f"line {student.blanks[name]} is still blank")
+    if name not in student.functions:
+        advice = "keep the names of the functions as they were"
+        return Grade(name, "not done", "the function is missing", advice=advice)
+    grade = grade_question(question, student.functions[name], student.path, seed)
+    hint = _mend_first(student, question, wrong)
     return replace(grade, advice=hint) if grade.verdict == "wrong" and hint else grade
 
 
-def mend_first(student: Student, part: Part, wrong: Sequence[str]) -> str:
+def _mend_first(student: Student, question: Question, wrong: Sequence[str]) -> str:
     """Return what to say of a function that calls one of those found wrong before; empty if it does not."""
-    code = getattr(student.functions.get(part.name), "__code__", None)
+    code = getattr(student.functions.get(question.name), "__code__", None)
     called = [name for name in wrong if code is not None and name in code.co_names]
     return f"it calls {called[0]}: mend that first" if called else ""
 
 
-def _grade(part: Part, student: Student, seed: int) -> Grade:
-    if part.name in student.blanks:
-        return Grade(part.name, "not done", evidence=f"line {student.blanks[part.name]} is still blank")
-    if part.name not in student.functions:
-        advice = "keep the names of the functions as they were"
-        return Grade(part.name, "not done", "the function is missing", advice=advice)
-    return grade_part(part, student.functions[part.name], student.path, seed)
+# ---------------------------------------------------------------------- in a process of its own
 
 
-def all_right(grades: list[Grade]) -> bool:
-    """Return whether every part is done and right.
+def grade_in_subprocess(file: Path | str, seed: int = 0, seconds: float = SECONDS) -> list[Grade]:
+    """Grade a student's file as `grade_exercise` does, in a process of its own.
+
+    Parameters
+    ----------
+    file
+        One of the exercises, filled in.
+    seed
+        Draws the arguments.
+    seconds
+        How long the file itself and each function in it may take.
+
+    Raises
+    ------
+    ExerciseError
+        If the file cannot be run, does not end, or is no exercise.
+    """
+    grades: list[Grade] = []
+    with tempfile.TemporaryDirectory(prefix="nphash-") as folder:
+        while True:
+            journal = Path(folder) / f"{len(grades)}.jsonl"
+            job = {"file": str(file), "seed": seed, "journal": str(journal)}
+            job |= {"first": len(grades), "wrong": _not_right(grades)}
+            ending = _run(job, journal, seconds)
+            running = advice = ""
+            for line in _lines(journal):
+                running, advice = line.get("running", running), line.get("advice", advice)
+                if "error" in line:
+                    raise ExerciseError(*line["error"])
+                if "grade" in line:
+                    grades.append(_grade_from(line["grade"]))
+                if "finished" in line:
+                    return grades
+            if not running:
+                raise ExerciseError(f"{file}: {ending[1]}", ADVICE[ending[0]])
+            grades.append(Grade(running, "wrong", *ending, advice=advice or ADVICE[ending[0]]))
+
+
+def _run(job: dict[str, Any], journal: Path, seconds: float) -> tuple[str, str]:
+    """Run a child until it ends or has been at the same thing for too long; return how it ended."""
+    journal.touch()
+    command = [sys.executable, "-I", "-c", _PROGRAM, json.dumps({**job, "path": sys.path})]
+    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    try:
+        size, since = 0, time.monotonic()
+        while child.poll() is None:
+            time.sleep(_LOOK_AGAIN)
+            if journal.stat().st_size != size:
+                size, since = journal.stat().st_size, time.monotonic()
+            elif size and time.monotonic() - since > seconds:  # before the first line it is still loading
+                return "the function does not end", f"stopped after {seconds:g} s; --time-limit gives more"
+    finally:
+        child.kill()
+        child.wait()
+    return "the program dies", f"its process ended with code {child.returncode}"
+
+
+def _lines(journal: Path) -> Iterator[dict[str, Any]]:
+    for line in journal.read_text(encoding="utf-8").splitlines():
+        with contextlib.suppress(ValueError):  # cut off when the child was stopped
+            yield json.loads(line)
+
+
+def _grade_from(record: dict[str, Any]) -> Grade:
+    reports = tuple(
+        Report(**{**report, "shape": tuple(report["shape"]), "worst": tuple(report["worst"]), "sweep": ()})
+        for report in record.pop("reports")
+    )
+    return Grade(**record, reports=reports)
+
+
+def main(file: str, seed: int, journal: str, first: int, wrong: list[str]) -> None:
+    """Be the child: grade from function number `first` on and write down how it goes."""
+    with Path(journal).open("a", encoding="utf-8") as out:
+
+        def write(**line: object) -> None:
+            out.write(json.dumps(line) + "\n")
+            out.flush()
+
+        try:
+            _limit_memory()
+            write(running="")
+            student = _student(file)
+            for question in questions_of(student.number)[first:]:
+                write(running=question.name, advice=_mend_first(student, question, wrong))
+                grade = _grade(student, question, wrong, seed)
+                wrong = wrong if grade.passed else [*wrong, grade.function]
+                write(grade=asdict(grade))
+            write(finished=True)
+        except ExerciseError as error:
+            write(error=[error.problem, error.hint, error.exit_code])
+        except OSError as error:
+            write(error=[f"{error.filename or file}: {error.strerror}", "give the file with your solution"])
+        except KeyboardInterrupt:
+            os._exit(130)
+
+
+def _limit_memory() -> None:
+    """Make too large arrays an error of the student's program; where that cannot be, nothing is done."""
+    try:
+        import resource  # not on Windows
+
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+    except (ImportError, OSError):  # not Linux
+        return
+    most = pages * resource.getpagesize() + _MEMORY
+    with contextlib.suppress(ValueError, OSError):  # a lower limit is set already
+        resource.setrlimit(resource.RLIMIT_AS, (most, resource.getrlimit(resource.RLIMIT_AS)[1]))
+
+
+# ---------------------------------------------------------------------- grades as text
+
+
+def all_right(grades: Iterable[Grade]) -> bool:
+    """Return whether every function is written and right.
 
     Examples
     --------
@@ -142,8 +260,8 @@ def all_right(grades: list[Grade]) -> bool:
     return all(grade.passed for grade in grades)
 
 
-def format_grades(grades: list[Grade]) -> str:
-    """Return one line for each part, and below those that are not right what is wrong with them.
+def format_grades(grades: Sequence[Grade]) -> str:
+    """Return one line for each function, and below those that are not right what is wrong with them.
 
     Examples
     --------
@@ -156,7 +274,7 @@ def format_grades(grades: list[Grade]) -> str:
     lines = []
     for grade in grades:
         verdict = grade.verdict.upper() if grade.verdict == "wrong" else grade.verdict
-        lines.append(f"{verdict:<10}{grade.part}")
+        lines.append(f"{verdict:<10}{grade.function}")
         lines += [" " * 10 + text for text in _remarks(grade)]
     right = sum(grade.passed for grade in grades)
     return "\n".join([*lines, f"{right} of {len(grades)} right"])
@@ -179,27 +297,22 @@ def _remarks(grade: Grade) -> list[str]:
 def _table(reports: tuple[Report, ...]) -> list[str]:
     """Return the checker's table without its own remarks: the likely mistake stands above already."""
     bare = [replace(report, cause="", note="", first=False) for report in reports]
-    return ["", *format_text(bare).splitlines()[:-1], ""]
+    return ["", *format_text(bare, width=70).splitlines()[:-1], ""]
 
 
-def format_grades_jsonl(grades: list[Grade]) -> str:
+def format_grades_jsonl(grades: Iterable[Grade]) -> str:
     """Return one JSON object a line, for scripts that collect grades.
 
     Examples
     --------
     >>> format_grades_jsonl([Grade("softmax", "right")])
-    '{"part": "softmax", "verdict": "right", "cause": "", "evidence": "", "advice": "", "gradients": {}}'
+    '{"function": "softmax", "verdict": "right", "cause": "", "evidence": "", "advice": "", "gradients": {}}'
     """
     return "\n".join(json.dumps(_record(grade), ensure_ascii=False) for grade in grades)
 
 
 def _record(grade: Grade) -> dict[str, object]:
+    record: dict[str, object] = asdict(replace(grade, reports=()))
+    del record["reports"]
     errors = {report.parameter: report.relative_error for report in grade.reports}
-    return {
-        "part": grade.part,
-        "verdict": grade.verdict,
-        "cause": grade.cause,
-        "evidence": grade.evidence,
-        "advice": grade.advice,
-        "gradients": {name: error if np.isfinite(error) else None for name, error in errors.items()},
-    }
+    return record | {"gradients": {name: e if np.isfinite(e) else None for name, e in errors.items()}}

@@ -1,13 +1,15 @@
-"""Grade one function of an exercise: its value against a reference, its gradients against differences.
+"""Grades for one function of an exercise: its value against a reference, its gradients against differences.
 
 What is compared first names the mistake best: does it run, does it give the same twice, is it of the right
 form, is the value right; and only then the gradients, which `nphash.gradcheck` judges. Known mistakes stand
 beside the reference: a student's function that returns what one of them returns has made it.
+
+A value is a number, an array (lists of numbers count as one), or a tuple, list or dictionary of such.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from inspect import signature
 from pathlib import Path
@@ -15,25 +17,31 @@ from typing import Any
 
 import numpy as np
 
+from nphash.core.typing import Array, Rng
 from nphash.gradcheck import Model, Report, Settings, check, check_model
-from nphash.teaching.comparing import (
-    CLOSE,
-    copy_of,
-    equal,
-    first_difference,
-    flat,
-    form,
-    kind_of,
-    ratio_of,
-    same,
-)
+from nphash.gradcheck.problem import Cause
 from nphash.teaching.student import own_output, where
 
-__all__ = ["ADVICE", "Grade", "Mistake", "Part", "grade_part"]
+__all__ = [
+    "ADVICE",
+    "Grade",
+    "Mistake",
+    "Question",
+    "copy_of",
+    "equal",
+    "first_difference",
+    "flat",
+    "form",
+    "grade_question",
+    "kind_of",
+    "ratio_of",
+    "same",
+]
 
 Function = Callable[..., Any]
-Draw = Callable[[np.random.Generator], tuple[Any, ...]]
-Finding = tuple[str, str]
+DrawArguments = Callable[[Rng], tuple[Any, ...]]
+
+CLOSE, CLOSE_IN_FLOAT32 = 1e-9, 1e-5  # largest relative differences of values that count as the same
 
 
 @dataclass(frozen=True)
@@ -45,7 +53,7 @@ class Mistake:
 
 
 @dataclass(frozen=True)
-class Part:
+class Question:
     """One function that a student writes.
 
     Parameters
@@ -58,7 +66,7 @@ class Part:
         Make arguments from a random generator; each is tried.
     mistakes
         Typical ones. Those of gradients return ``(out, back)`` too, or ``(out, None)`` where the
-        value alone tells them.
+        value alone shows them.
     gradient
         Whether the function returns ``(out, back)``.
     constants
@@ -73,7 +81,7 @@ class Part:
 
     name: str
     reference: Function
-    draws: tuple[Draw, ...]
+    draws: tuple[DrawArguments, ...]
     mistakes: tuple[Mistake, ...] = ()
     gradient: bool = False
     constants: tuple[str, ...] = ()
@@ -84,12 +92,12 @@ class Part:
 
 @dataclass(frozen=True)
 class Grade:
-    """What is to be said of one part.
+    """What is to be said of one function.
 
     Attributes
     ----------
-    part
-        Name of the function.
+    function
+        Its name.
     verdict
         ``right``, ``wrong`` or ``not done``.
     cause, evidence
@@ -100,7 +108,7 @@ class Grade:
         Of the gradient checker, where it came to that.
     """
 
-    part: str
+    function: str
     verdict: str
     cause: str = ""
     evidence: str = ""
@@ -109,45 +117,45 @@ class Grade:
 
     @property
     def passed(self) -> bool:
-        """Whether the part is done and right."""
+        """Whether the function is written and right."""
         return self.verdict == "right"
 
 
-def grade_part(part: Part, function: Function, path: Path, seed: int = 0) -> Grade:
+def grade_question(question: Question, function: Function, path: Path, seed: int = 0) -> Grade:
     """Grade a student's function, which came from the file ``path``."""
     try:
         with np.errstate(all="ignore"), own_output():
-            return _grade(part, function, path, seed)
+            return _grade(question, function, path, seed)
     except SystemExit:
-        return _wrong(part, "the function raises", "it ends the program: leave sys.exit() and exit() out")
+        return _wrong(question, "the function raises", "it ends the program: leave sys.exit() and exit() out")
 
 
-def _grade(part: Part, function: Function, path: Path, seed: int) -> Grade:
-    for number, draw in enumerate(part.draws):
+def _grade(question: Question, function: Function, path: Path, seed: int) -> Grade:
+    for number, draw in enumerate(question.draws):
         args = draw(np.random.default_rng([seed, number]))
-        found = _values(part, function, args, path)
+        found = _wrong_value(question, function, args, path)
         if found:
-            return _wrong(part, *found)
+            return _wrong(question, *found)
     reports: tuple[Report, ...] = ()
-    if part.gradient:
-        args = part.draws[0](np.random.default_rng([seed, 0]))
-        known = _known_gradient(part, function, args)
-        reports = tuple(_gradients(part, function, args))
+    if question.gradient:
+        args = question.draws[0](np.random.default_rng([seed, 0]))
+        known = _known_gradient(question, function, args)
+        reports = tuple(_gradients(question, function, args))
         for report in reports:
             if not report.passed:
                 of = f"gradient of {report.parameter}: {report.evidence or report.verdict}"
-                return _wrong(part, known or report.cause or "not judged", of, reports)
+                return _wrong(question, known or report.cause or "not judged", of, reports)
         if known:  # what the checker does not see
-            return _wrong(part, known, "right for dloss = 1, but not for another number", reports)
-    return Grade(part.name, "right", reports=reports)
+            return _wrong(question, known, "right for dloss = 1, but not for another number", reports)
+    return Grade(question.name, "right", reports=reports)
 
 
-def _wrong(part: Part, cause: str, evidence: str, reports: tuple[Report, ...] = ()) -> Grade:
-    advice = part.advice.get(cause, ADVICE.get(cause, ""))
-    return Grade(part.name, "wrong", cause, evidence, advice, reports)
+def _wrong(question: Question, cause: str, evidence: str, reports: tuple[Report, ...] = ()) -> Grade:
+    advice = question.advice.get(cause, ADVICE.get(cause, ""))
+    return Grade(question.name, "wrong", cause, evidence, advice, reports)
 
 
-def _values(part: Part, function: Function, args: tuple[Any, ...], path: Path) -> Finding | None:
+def _wrong_value(question: Question, function: Function, args: tuple[Any, ...], path: Path) -> Cause | None:
     """Run the function twice and compare its value with the reference."""
     given = copy_of(args)
     try:
@@ -155,16 +163,14 @@ def _values(part: Part, function: Function, args: tuple[Any, ...], path: Path) -
         again = function(*copy_of(args))
     except Exception as error:  # whatever a student's function raises is a finding
         return "the function raises", f"{path.name}{where(error, path)}: {type(error).__name__}: {error}"
-    for name, before, after in zip(signature(part.reference).parameters, args, given, strict=False):
+    for name, before, after in zip(signature(question.reference).parameters, args, given, strict=False):
         if not equal(before, after):
             return "an argument is changed in place", f"{name} is not the same after the call"
-    wanted = part.reference(*args)
-    if part.gradient:
+    wanted = question.reference(*args)
+    if question.gradient:
         if not (isinstance(result, tuple) and len(result) == 2 and callable(result[1])):
-            return (
-                "wrong form",
-                f"it returns {kind_of(result)}, but (out, back) with a function back is needed",
-            )
+            needed = "(out, back) with a function back is needed"
+            return "wrong form", f"it returns {kind_of(result)}, but {needed}"
         again = again[0] if isinstance(again, tuple) and again else None
         result, wanted = result[0], wanted[0]
     found = form(result, wanted)
@@ -172,18 +178,16 @@ def _values(part: Part, function: Function, args: tuple[Any, ...], path: Path) -
         return found
     if not equal(result, again):
         return "noise redrawn", "two calls with the same arguments differ: noise has to be an argument"
-    return _difference(part, result, wanted, args)
+    return None if same(result, wanted) else _difference(question, result, wanted, args)
 
 
-def _difference(part: Part, result: Any, wanted: Any, args: tuple[Any, ...]) -> Finding | None:
-    if same(result, wanted):
-        return None
+def _difference(question: Question, result: object, wanted: object, args: tuple[Any, ...]) -> Cause:
     seen = first_difference(result, wanted)
-    for mistake in part.mistakes:
+    for mistake in question.mistakes:
         value = mistake.function(*copy_of(args))
-        if part.gradient:
+        if question.gradient:
             value = value[0]
-        if form(value, wanted) is None and not same(value, wanted) and same(result, value):
+        if same(result, value) and not same(value, wanted):
             return mistake.cause, seen
     if not all(np.isfinite(array).all() for array in flat(result)):
         return "not finite", seen
@@ -201,13 +205,13 @@ def _difference(part: Part, result: Any, wanted: Any, args: tuple[Any, ...]) -> 
     return "constant factor", f"{seen}: {ratio:.6g} times the right value everywhere"
 
 
-def _known_gradient(part: Part, function: Function, args: tuple[Any, ...]) -> str:
+def _known_gradient(question: Question, function: Function, args: tuple[Any, ...]) -> str:
     """Return the cause of the known mistake whose gradients the function returns, if any.
 
     The checker asks a model's back for the gradients of the loss itself; here they are those of 0.7 times
     the loss, so that a back which ignores its argument is found.
     """
-    out, back = part.reference(*args)
+    out, back = question.reference(*args)
     upstream = np.random.default_rng(0).normal(size=np.shape(out)) if np.ndim(out) else 0.7
     right = back(upstream)
     try:
@@ -216,29 +220,152 @@ def _known_gradient(part: Part, function: Function, args: tuple[Any, ...]) -> st
         return ""
     if same(result, right):
         return ""
-    for mistake in part.mistakes:
+    for mistake in question.mistakes:
         value, wrong_back = mistake.function(*copy_of(args))
         if wrong_back is None or not same(value, out):
             continue
         wrong = wrong_back(upstream)
-        if not same(wrong, right) and form(result, wrong) is None and same(result, wrong):
+        if same(result, wrong) and not same(wrong, right):
             return mistake.cause
-    return "upstream gradient ignored" if _right_for_one(function, part, args) else ""
+    # Of what is no model, the checker tries every upstream gradient itself.
+    if question.model is not None and same(function(*copy_of(args))[1](1.0), back(1.0)):
+        return "upstream gradient ignored"
+    return ""
 
 
-def _right_for_one(function: Function, part: Part, args: tuple[Any, ...]) -> bool:
-    if part.model is None:  # the checker tries every upstream gradient itself
-        return False
-    return same(function(*copy_of(args))[1](1.0), part.reference(*args)[1](1.0))
-
-
-def _gradients(part: Part, function: Function, args: tuple[Any, ...]) -> list[Report]:
+def _gradients(question: Question, function: Function, args: tuple[Any, ...]) -> list[Report]:
     settings = Settings(sweep=False)  # a grade shows no curve
-    if part.model is not None:
-        return check_model(part.model(function, args), settings)
-    return check(
-        function, *args, constants=part.constants, relaxed=part.relaxed, name=part.name, settings=settings
+    if question.model is not None:
+        return check_model(question.model(function, args), settings)
+    constants, relaxed = question.constants, question.relaxed
+    return check(function, *args, constants=constants, relaxed=relaxed, name=question.name, settings=settings)
+
+
+# ---------------------------------------------------------------------- comparing values
+
+
+def form(result: object, wanted: object) -> Cause | None:
+    """Compare kinds, numbers of outputs, names and shapes; return the cause where they differ."""
+    if result is None:
+        return "wrong form", "it returns nothing: is a return missing?"
+    named = [("it", result, wanted)]
+    if isinstance(wanted, Mapping):
+        if not isinstance(result, Mapping) or set(result) != set(wanted):
+            needed = f"a dictionary of {', '.join(wanted)} is needed"
+            return "wrong form", f"it returns {kind_of(result)}, but {needed}"
+        named = [(name, result[name], wanted[name]) for name in wanted]
+    elif isinstance(wanted, (tuple, list)):
+        if not isinstance(result, (tuple, list)) or len(result) != len(wanted):
+            return "wrong form", f"it returns {kind_of(result)}, but {len(wanted)} values are needed"
+        named = [(f"value {i + 1}", a, b) for i, (a, b) in enumerate(zip(result, wanted, strict=True))]
+    for name, got, right in named:
+        try:
+            array, wish = np.asarray(got), np.asarray(right)
+        except ValueError:  # a list of lists of different lengths
+            return "wrong form", f"{name} is {kind_of(got)} of different lengths, but an array is needed"
+        if array.dtype.kind not in "bifu":
+            return "wrong form", f"{name} is {kind_of(got)}, but numbers are needed"
+        if array.shape != wish.shape:
+            cause = "transposed" if array.shape == wish.shape[::-1] else "wrong shape"
+            return cause, f"{name} has shape {array.shape}, but {wish.shape} is needed"
+    return None
+
+
+def flat(value: object) -> list[Array]:
+    """Return all arrays and numbers in a value, as arrays."""
+    if isinstance(value, Mapping):
+        return [array for name in sorted(value) for array in flat(value[name])]
+    if isinstance(value, (tuple, list)):
+        return [array for item in value for array in flat(item)]
+    return [np.asarray(value)]
+
+
+def _pairs(result: Any, wanted: object) -> Iterator[tuple[Array, Array]]:
+    """Yield each array or number that is wanted with what was returned for it; both have one form."""
+    if isinstance(wanted, Mapping):
+        for name in wanted:
+            yield from _pairs(result[name], wanted[name])
+    elif isinstance(wanted, (tuple, list)):
+        for got, right in zip(result, wanted, strict=True):
+            yield from _pairs(got, right)
+    else:
+        yield np.asarray(result), np.asarray(wanted)
+
+
+def copy_of(value: Any) -> Any:
+    """Return a value with copies of its arrays."""
+    if isinstance(value, np.ndarray):
+        return value.copy()
+    if isinstance(value, Mapping):
+        return {name: copy_of(item) for name, item in value.items()}
+    if isinstance(value, (tuple, list)):
+        return type(value)(copy_of(item) for item in value)
+    return value
+
+
+def equal(a: object, b: object) -> bool:
+    """Return whether two values are the same to the last bit."""
+    first, second = flat(a), flat(b)
+    return len(first) == len(second) and all(
+        np.array_equal(x, y, equal_nan=x.dtype.kind == y.dtype.kind == "f")
+        for x, y in zip(first, second, strict=True)
     )
+
+
+def same(result: object, wanted: object) -> bool:
+    """Return whether a value is as wanted but for rounding; whole numbers and booleans exactly.
+
+    Examples
+    --------
+    >>> same(1.0, 1.0 + 1e-15), same((1, 2.0), (2, 2.0)), same([1.0, 2.0], np.array([1.0, 2.0]))
+    (True, False, True)
+    """
+    return form(result, wanted) is None and all(_close(x, y) for x, y in _pairs(result, wanted))
+
+
+def _close(x: Array, y: Array) -> bool:
+    if y.dtype.kind in "bui":
+        return bool(np.array_equal(x, y))
+    close = CLOSE_IN_FLOAT32 if x.dtype == np.float32 else CLOSE
+    scale = float(np.abs(y[np.isfinite(y)]).max(initial=0.0))
+    return bool(np.allclose(x, y, rtol=close, atol=close * scale, equal_nan=True))
+
+
+def first_difference(result: object, wanted: object) -> str:
+    """Return where and by how much a value is wrong, in words; both have one form."""
+    several = isinstance(wanted, (tuple, list, Mapping))
+    for number, (x, y) in enumerate(_pairs(result, wanted), start=1):
+        if _close(x, y):
+            continue
+        name = f"value {number}" if several else "the value"
+        gap = np.abs(x.astype(float) - y.astype(float))
+        index = np.unravel_index(int(np.argmax(np.where(np.isnan(gap), np.inf, gap))), x.shape)
+        at = f" at {tuple(map(int, index))}" if x.ndim else ""
+        got, right = f"{x[index]:.6g}", f"{y[index]:.6g}"
+        if got == right:
+            got, right = f"{x[index]:.15g}", f"{y[index]:.15g}"
+        return f"{name}{at} is {got}, {right} is right"
+    return ""
+
+
+def ratio_of(result: object, wanted: object) -> float:
+    """Return c if every number is c times the right one; NaN if there is none."""
+    pairs = [(x.ravel().astype(float), y.ravel().astype(float)) for x, y in _pairs(result, wanted)]
+    a, b = (np.concatenate(arrays) for arrays in zip(*pairs, strict=True))
+    square = float(b @ b)
+    c = float(a @ b) / square if square else float("nan")
+    return c if c and np.allclose(a, c * b, rtol=CLOSE, atol=CLOSE * np.abs(b).max()) else float("nan")
+
+
+def kind_of(value: object) -> str:
+    """Return what a value is, in words."""
+    if isinstance(value, np.ndarray):
+        return f"an array of shape {value.shape}"
+    if isinstance(value, (tuple, list)):
+        return f"{len(value)} values"
+    if isinstance(value, Mapping):
+        return f"a dictionary of {', '.join(map(str, value)) or 'nothing'}"
+    return "nothing" if value is None else f"a {type(value).__name__}"
 
 
 ADVICE = {

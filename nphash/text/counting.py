@@ -12,7 +12,7 @@ from nphash.core.csr import to_csr
 from nphash.core.frames import one_column
 from nphash.core.typing import Array
 from nphash.errors import InputError
-from nphash.text.weighting import Array, Counts
+from nphash.text.weighting import Counts
 
 __all__ = ["TOKENS_PER_BLOCK", "checked_counts", "count_blocks", "join_blocks"]
 

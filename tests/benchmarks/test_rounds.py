@@ -36,5 +36,5 @@ def test_measuring_and_the_table(tmp_path, monkeypatch):
     monkeypatch.setattr(rounds, "RESULT", tmp_path / "rounds.json")
     rounds.RESULT.write_text(json.dumps({"corpora": {"a": records, "b": records}}))
     header, lsi, *rest = rounds.rows()
-    assert header == ["25 nearest by", "a", "told", "b", "told"] and lsi[0] == "LSI"
+    assert header == ["25 nearest by", "a", "agreement", "b", "agreement"] and lsi[0] == "LSI"
     assert len(rest) == 8 and rest[0][2] == "" and rest[1][2] == f"{records[1]['told']:.3f}".lstrip("0")

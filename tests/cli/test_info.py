@@ -108,6 +108,7 @@ def test_verify_where_only_the_text_is_wrong(tmp_path):
     fails(1, "info", path, "--verify", says=["row 3 was altered", "hint"])
 
 
+@pytest.mark.compiled
 def test_packages_that_are_missing_and_the_cache(monkeypatch):
     from importlib.metadata import PackageNotFoundError
 

@@ -3,6 +3,7 @@
 import pytest
 
 from helpers.collecting import fails, jsonl, run
+from helpers.paths import SOLUTIONS
 from nphash.teaching.lessons import LESSONS
 
 
@@ -52,8 +53,8 @@ def test_a_file_in_the_place_of_the_folder(tmp_path):
 
 
 @pytest.fixture
-def solution(request):
-    return request.path.parent / "solutions" / "solution_3.py"
+def solution():
+    return SOLUTIONS / "solution_3.py"
 
 
 def test_right_is_0(solution):

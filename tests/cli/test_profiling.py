@@ -7,18 +7,18 @@ import pytest
 
 from helpers.collecting import documents, jsonl, run, write_jsonl
 from nphash.cli import profiling
-from nphash.engine.roofline import Limits
+from nphash.engine.profiling import Limits, StepSize
 from nphash.hashers.training import trainer as training
-from nphash.hashers.training.progress import Progress, Scale
+from nphash.hashers.training.trainer import Progress
 
 LIMITS = Limits(bandwidth=1e9, flops=1e9, exponentials=1e9, threads=2)
 WEIGHTS = {"W_1": np.zeros((50, 4), np.float32), "W_s": np.zeros((2, 50), np.float32)}
-SCALE = Scale("numba", 2, 10, 60, 30)
+SIZE = StepSize("numba", 2, 10, 60, 30)
 SMALL = ["-p", "hidden=8", "--bits", "16", "--epochs", "2", "--batch-size", "20"]
 
 
 def report(epoch, step, seconds, profile, params=WEIGHTS):
-    return Progress(epoch, 3, step, 5, {}, "P@100", 0.5, 1, seconds, 0.0, params, profile, SCALE)
+    return Progress(epoch, 3, step, 5, {}, "P@100", 0.5, 1, seconds, 0.0, params, profile, SIZE)
 
 
 def test_the_first_step_is_left_out_and_the_rest_is_shown():

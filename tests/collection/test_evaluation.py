@@ -3,10 +3,10 @@ import pytest
 
 from helpers.collecting import documents, opened
 from nphash.codes import hamming_distances
-from nphash.collection.evaluation import Sample, cosine_of_own, evaluate, evaluate_own, own_numbers
+from nphash.collection.evaluation import Sample, cosine_of_own, evaluate, evaluate_own, rows_of_queries
 from nphash.corpus import Document
 from nphash.errors import InputError
-from nphash.metrics.retrieval import retrieval, retrieval_by_similarity
+from nphash.metrics import retrieval, retrieval_by_similarity
 
 
 def labels_of(docs):
@@ -100,7 +100,7 @@ def test_queries_that_are_documents_leave_themselves_out(tmp_path):
         collection.remove(["d2"])
         docs = [*collection.documents, *documents(2, start=60)]
         codes = collection.encode([d.text for d in docs])
-        own = own_numbers(collection, docs)
+        own = rows_of_queries(collection, docs)
         assert own.tolist() == [*range(23), -1, -1]
         calls = []
         labels = [d.labels for d in docs]

@@ -48,6 +48,24 @@ def test_a_name_is_imported_when_it_is_asked_for():
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "codes.pack",
+        "hashers.create",
+        "corpus.read_documents",
+        "nn",
+        "text.Vectorizer",
+        "collection.SearchSettings",
+        "metrics.precision_at_k",
+        "gradcheck.assert_gradients",
+    ],
+)
+def test_packages_are_found_after_import_nphash_alone(path):
+    program = f"import sys, nphash; assert 'numpy' not in sys.modules; nphash.{path}"
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
 def test_an_error_names_the_package():
     find = on_first_use("some.package", {"loads": "json"})
     assert find("loads")("1") == 1

@@ -9,8 +9,8 @@ import warnings
 import numpy as np
 import pytest
 
+from nphash.core.pool import Background
 from nphash.core.threads import blas_libraries, count_threads, run_blocks, run_tasks, single_threaded_blas
-from nphash.engine.background import Background
 from nphash.errors import InputError
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")

@@ -155,3 +155,142 @@ def test_a_parameter_that_plays_no_part_takes_one_entry():
 
     reports = gradcheck.check(first, np.ones(5), np.ones(5))
     assert [(report.verdict, report.entries) for report in reports] == [("ok", 5), ("ok", 1)]
+
+
+# --- functions that misbehave: a report, never an exception
+
+
+def drawing(x):
+    noise = np.random.default_rng().normal(size=x.shape)
+    return x * noise, lambda dy: dy * noise
+
+
+def drawing_back(x):
+    return x * 1.0, lambda dy: dy * np.random.default_rng().normal(size=x.shape)
+
+
+def changing(x):
+    x *= 2
+    return x.copy(), lambda dy: 2 * dy
+
+
+def changing_dout(x):
+    def back(dy):
+        dy *= 2
+        return dy
+
+    return 2 * x, back
+
+
+def accumulating(x):
+    total = np.zeros_like(x)
+
+    def back(dy):
+        total[:] += 2 * x * dy
+        return total
+
+    return x * x, back
+
+
+def failing_beside(x):
+    if x[0] != 1.0:
+        raise ZeroDivisionError("only here")
+    return x, lambda dy: dy
+
+
+@pytest.mark.parametrize(
+    ("function", "verdict", "said"),
+    [
+        (drawing, "wrong", "noise redrawn"),
+        (drawing_back, "wrong", "noise redrawn"),
+        (changing, "wrong", "changed in place"),
+        (changing_dout, "wrong", "changed in place"),
+        (accumulating, "wrong", "accumulate"),
+        (lambda x: (2 * x, lambda dy: np.full(3, 2.0)), "wrong", "upstream gradient ignored"),
+        (lambda x: (2 * x, lambda dy: np.full(3, np.nan)), "wrong", "not finite"),
+        (lambda x: (2 * x, lambda dy: dy[:2]), "wrong", "wrong shape"),
+        (lambda x: (2 * x, lambda dy: np.ones((4, 3)) * dy), "wrong", "sum over the batch missing"),
+        (lambda x: (x / 0, lambda dy: dy), "invalid", "not finite"),
+        (lambda x: (np.sign(x).astype(int), lambda dy: dy), "invalid", "not floating-point"),
+        (lambda x: 2 * x, "invalid", "the gradients cannot be used"),
+        (lambda x: (2 * x, lambda dy: (dy, dy)), "invalid", "the gradients cannot be used"),
+        (lambda x: (2 * x, lambda dy: dy @ np.ones((7, 7))), "invalid", "raises"),
+        (lambda x: 1 / 0, "invalid", "raises"),
+        (failing_beside, "invalid", "raises"),
+    ],
+)
+def test_misbehaviour_is_reported(function, verdict, said):
+    report = only(gradcheck.check(function, np.array([1.0, 2.0, 3.0])))
+    assert report.verdict == verdict
+    assert said in report.cause
+    assert report.evidence
+    assert not gradcheck.passed([report])
+    assert said in gradcheck.format_text([report])
+
+
+def test_an_exception_is_reported_with_its_line():
+    def forward(x):
+        return x.nothing
+
+    def backward(x):
+        return 2 * x, lambda dy: dy @ np.ones((7, 7))
+
+    for function, where in ((forward, forward), (backward, backward)):
+        report = only(gradcheck.check(function, np.ones(3)))
+        line = where.__code__.co_firstlineno + 1
+        assert f"(test_check.py, line {line}): " in report.evidence, report.evidence
+
+
+def test_the_line_is_that_of_the_function_and_not_of_what_it_calls():
+    report = only(gradcheck.check(lambda x: (2 * x, lambda dy: ops.dense(dy, 0, 0)), np.ones(3)))
+    assert report.evidence.startswith("backward (test_check.py, line ")
+
+
+# --- very large and very small numbers, other precisions
+
+
+@pytest.mark.parametrize("x", [[1e12, 3.0], [-4e9, 1e-3], [1e20, -1e6]])
+def test_large_numbers_raise_no_false_alarm(x):
+    square = lambda factor: lambda x: (x * x, lambda dy: 2 * factor * x * dy)  # noqa: E731
+    x = np.array(x)
+    assert only(gradcheck.check(square(1.0), x)).verdict == "ok"
+    report = only(gradcheck.check(square(1.01), x))
+    assert (report.verdict, report.cause) == ("wrong", "constant factor")
+
+
+SMALL_FUNCTIONS = {
+    "log": (np.log, lambda x: 1 / x),
+    "sqrt": (np.sqrt, lambda x: 0.5 / np.sqrt(x)),
+    "x log x": (lambda x: x * np.log(x), lambda x: 1 + np.log(x)),
+}
+
+
+@pytest.mark.parametrize("name", SMALL_FUNCTIONS)
+@pytest.mark.parametrize("x", [[1e-6, 1.0, 3e-4], [1e-6], [2e-6, 1e-8, 5e-5]])
+def test_functions_of_positive_numbers_are_checked_near_zero(name, x):
+    f, slope = SMALL_FUNCTIONS[name]
+    for factor, verdict in ((1.0, "ok"), (1.01, "wrong")):
+        report = only(gradcheck.check(lambda x, k=factor: (f(x), lambda dy: k * slope(x) * dy), np.array(x)))
+        assert report.verdict == verdict, report
+        assert report.entries == len(x)
+
+
+def test_a_float32_gradient_of_float64_arguments_has_the_tolerance_of_float32(rng):
+    right = lambda x: (x**3, lambda dy: (3 * x * x * dy).astype(np.float32))  # noqa: E731
+    wrong = lambda x: (x**3, lambda dy: (3.01 * x * x * dy).astype(np.float32))  # noqa: E731
+    x = rng.normal(size=(3, 4))
+    assert only(gradcheck.check(right, x)).verdict == "ok"
+    assert only(gradcheck.check(wrong, x)).verdict == "wrong"
+
+
+@pytest.mark.parametrize("x", [np.ones(3), np.ones((2, 3))])
+def test_lists_count_as_arrays(x):
+    def square(x, factor=2):
+        return (x * x).tolist(), lambda dy: (factor * x * dy).tolist()
+
+    assert only(gradcheck.check(square, x)).verdict == "ok"
+    assert only(gradcheck.check(lambda x: square(x, 2.2), x)).cause == "constant factor"
+
+
+def test_one_gradient_in_a_list_is_taken_out_of_it(rng):
+    assert only(gradcheck.check(lambda x: (2 * x, lambda dy: [2 * dy]), rng.normal(size=(2, 3)))).passed

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from helpers import planted
+from helpers.paths import ROOT
 from nphash import gradcheck
 from nphash.errors import InputError
 from nphash.nn import ops
@@ -68,3 +69,16 @@ def test_assert_gradients(rng):
     )
     with pytest.raises(AssertionError, match="likely cause: constant factor"):
         gradcheck.assert_gradients(scaled(1.5), np.ones(3))
+
+
+def test_methods_know_nothing_of_the_checker():
+    """The check is made of the methods, also for type checkers."""
+    for path in sorted((ROOT / "nphash" / "hashers").rglob("*.py")):
+        assert "gradcheck" not in path.read_text(encoding="utf-8"), path
+
+
+def test_no_module_of_the_checker_needs_another_for_its_types_only():
+    for path in sorted((ROOT / "nphash" / "gradcheck").glob("*.py")):
+        text = path.read_text(encoding="utf-8")
+        _, mark, guarded = text.partition("if TYPE_CHECKING:\n")
+        assert not mark or "nphash" not in guarded.partition("\n\n")[0], path

@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 
 from nphash import gradcheck
-from nphash.engine import compiled
+from nphash.engine import decoder
+from nphash.engine.compiled import CompiledEngine, FirstLayerGradient
 from nphash.gradcheck import Settings
 from nphash.gradcheck import kernels as checking_kernels
 from nphash.gradcheck.kernels import KERNELS, models
 
 QUICK = Settings(sweep=False)
-pytestmark = pytest.mark.skipif(not compiled.COMPILED, reason="nothing is compiled, so no kernel trains")
+pytestmark = pytest.mark.compiled
 
 
 def wrong(name):
@@ -33,9 +34,9 @@ def test_kernels_are_right_and_precise(seed):
 def test_they_look_sums_up_and_multiply():
     looked_up = []
 
-    class Watching(compiled.CompiledEngine):
-        def decode(self, *arguments):
-            result = super().decode(*arguments)
+    class Watching(CompiledEngine):
+        def reconstruct(self, *arguments):
+            result = super().reconstruct(*arguments)
             looked_up.append(self.looks_up)
             return result
 
@@ -47,13 +48,13 @@ def test_they_look_sums_up_and_multiply():
 
 
 def test_a_decoder_that_goes_back_twice_as_far(monkeypatch):
-    right = compiled._Decoding.back
+    right = decoder.Decoding.back
 
     def doubled(self, dloss=1.0):
         dz, dW, db = right(self, dloss)
         return 2 * dz, dW, db
 
-    monkeypatch.setattr(compiled._Decoding, "back", doubled)
+    monkeypatch.setattr(decoder.Decoding, "back", doubled)
     for name in ("doc2hash", "nphash", "vdsh"):
         found = wrong(name)
         assert {("reconstruction", "W_1"), ("", "W_1")} <= found
@@ -61,24 +62,24 @@ def test_a_decoder_that_goes_back_twice_as_far(monkeypatch):
 
 
 def test_a_first_layer_that_is_wrong(monkeypatch):
-    right = compiled._FirstLayerGradient.fill
+    right = FirstLayerGradient.fill
 
     def without_a_row(self, out, start, stop):
         right(self, out, start, stop)
         out[self.rows[0]] = 0
 
-    monkeypatch.setattr(compiled._FirstLayerGradient, "fill", without_a_row)
+    monkeypatch.setattr(FirstLayerGradient, "fill", without_a_row)
     assert ("reconstruction", "W_1") in wrong("doc2hash")
 
 
 def test_an_update_that_goes_its_own_way(monkeypatch):
-    right = compiled._DecoderGradient.update
+    right = decoder._WeightGradient.update
 
     def half(self, w, m, v, settings, start, stop):
         right(self, w, m, v, settings, start, stop)
         m[:, start * self.width : stop * self.width] /= 2
 
-    monkeypatch.setattr(compiled._DecoderGradient, "update", half)
+    monkeypatch.setattr(decoder._WeightGradient, "update", half)
     assert wrong("doc2hash") == {("", "W_s")}  # as arrays the gradients are right
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 
 import numpy as np
 import pytest
@@ -11,11 +12,8 @@ from nphash import gradcheck
 from nphash.gradcheck import Settings
 from nphash.gradcheck import models as checking
 from nphash.gradcheck.models import VARIANTS, WITHOUT_GRADIENT, models, operations
-from nphash.hashers import METHODS, autoencoder, vdsh
+from nphash.hashers import METHODS, doc2hash, nash, nphash, vdsh
 from nphash.hashers.base import Hasher
-from nphash.hashers.doc2hash import Doc2Hash
-from nphash.hashers.nash import NashDN
-from nphash.hashers.nphash import NpHash
 
 QUICK = Settings(sweep=False)
 OWN = [name for name in METHODS if METHODS[name].startswith("nphash.")]  # tests add some of their own
@@ -113,9 +111,9 @@ def test_the_operations_of_a_system_are_found_by_running_it():
     known = {case.title for case in operations()}
     for model in models(0):
         assert model.operations and set(model.operations) <= known
-    assert "divergences.gaussian_kl" in only("vdsh").operations
+    assert "losses.gaussian_kl" in only("vdsh").operations
     assert "ammi.markov_entropy" in only("ammi").operations
-    assert "distillation.similarity_distillation" in only("nphash").operations
+    assert "losses.similarity_distillation" in only("nphash").operations
     assert only("ksh").operations == ("ksh.smooth_objective", "ops.tanh")
 
 
@@ -137,27 +135,40 @@ def test_a_name_brings_along_its_operations_in_backward_order():
 # ---------------------------------------------------------------------- planted in the systems' own code
 
 
+def plant(monkeypatch, module, right, mistake):
+    """Put a mistake into the text of a system's model."""
+    source = inspect.getsource(module.model)
+    assert source.count(right) == 1
+    names = dict(vars(module))
+    exec(f"from __future__ import annotations\n{source.replace(right, mistake)}", names)
+    monkeypatch.setattr(module, "model", names["model"])
+
+
 def test_a_divergence_with_the_wrong_weight(monkeypatch):
-    right = autoencoder.bound_loss
-
-    def twice(reconstruction, kl, weight=1.0):
-        loss, back = right(reconstruction, kl, weight)
-        return loss, lambda d=1.0: (back(d)[0], 2 * back(d)[1])
-
-    monkeypatch.setattr(autoencoder, "bound_loss", twice)
+    right = "dwords, dkl = back_bound(dbound)"
+    plant(monkeypatch, vdsh, right, "dwords, dkl = back_bound(dbound)[0], dbound * batch.beta**2")
     found = wrong("vdsh")
     assert {operation for operation, _ in found} == {"vdsh"}  # the terms are right, their sum is not
     assert set(found.values()) == {"KL not applied the same way"}
 
 
+def test_a_divergence_without_its_weight(monkeypatch):
+    plant(monkeypatch, vdsh, "back_z(dseen + dcode, dkl)", "back_z(dseen + dcode, 1.0)")
+    found = wrong("vdsh")
+    assert {operation for operation, _ in found} == {"vdsh", "vdsh: reconstruction"}  # it is not off there
+    assert found["vdsh", "W_l"] == "KL not applied the same way"
+
+
+def test_a_divergence_twice(monkeypatch):
+    plant(monkeypatch, vdsh, "back_z(dseen + dcode, dkl)", "back_z(dseen + dcode, 2 * dkl)")
+    found = wrong("vdsh")
+    assert {operation for operation, _ in found} == {"vdsh", "vdsh: KL"}
+    assert found["vdsh: KL", "W_l"] == "constant factor"
+    assert found["vdsh", "W_l"] == "KL not applied the same way"
+
+
 def test_a_factor_forgotten_behind_a_straight_through_sample(monkeypatch):
-    right = Doc2Hash.latent
-
-    def halved(self, params, batch):
-        latent, back = right(self, params, batch)
-        return latent, lambda dcode, ddecoded, dkl: back(dcode / 2, ddecoded / 2, dkl)  # signs 2z - 1
-
-    monkeypatch.setattr(Doc2Hash, "latent", halved)
+    plant(monkeypatch, doc2hash, "back_z(2 * (dsigns + dcode))", "back_z(dsigns + dcode)")
     found = wrong("doc2hash")
     assert ("doc2hash: reconstruction", "W_1") in found and ("doc2hash: KL", "W_1") not in found
     assert found["doc2hash: reconstruction", "W_a"] == "constant factor"
@@ -166,36 +177,18 @@ def test_a_factor_forgotten_behind_a_straight_through_sample(monkeypatch):
 
 
 def test_a_branch_not_propagated(monkeypatch):
-    right = NashDN.noisy
-
-    def cut(self, params, h, code, batch):
-        noisy, back = right(self, params, h, code, batch)
-
-        def without_dh(ddecoded):
-            dcode, dh, grads = back(ddecoded)
-            return dcode, 0 * dh, grads
-
-        return noisy, without_dh
-
-    monkeypatch.setattr(NashDN, "noisy", cut)
+    plant(monkeypatch, nash, "back_h(dh + dh_size)", "back_h(dh)")
     assert {parameter for _, parameter in wrong("nash-dn")} == {"W_1", "b_1", "W_2", "b_2"}
 
 
 def test_noise_drawn_anew(monkeypatch):
-    monkeypatch.setattr(
-        vdsh, "drawn", lambda draw, rng, shape, dtype: np.random.default_rng().normal(size=shape)
-    )
+    anew = np.random.default_rng()
+    monkeypatch.setattr(vdsh, "normal_noise", lambda rng, shape, dtype: anew.normal(size=shape))
     assert "noise redrawn" in wrong("vdsh").values()
 
 
 def test_a_weight_left_out(monkeypatch):
-    right = NpHash._distil
-
-    def unweighted(self, code, batch):
-        weight, loss, back = right(self, code, batch)
-        return weight, loss, lambda dloss: back(1.0)
-
-    monkeypatch.setattr(NpHash, "_distil", unweighted)
+    plant(monkeypatch, nphash, "back_similarity(batch.gamma)", "back_similarity(1.0)")
     causes = wrong("nphash")
     assert {operation for operation, _ in causes} == {"nphash"}
     assert causes["nphash", "W_a"] == "distillation not applied the same way"

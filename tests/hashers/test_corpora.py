@@ -5,7 +5,7 @@ import pytest
 from helpers.paths import DATA
 from nphash import hashers
 from nphash.corpus.protocol import prepare
-from nphash.metrics.retrieval import precision_at_k
+from nphash.metrics import precision_at_k
 
 REUTERS = DATA / "reuters-r90.jsonl.gz"
 

@@ -9,8 +9,8 @@ from autograd import grad
 from helpers import small
 from nphash.codes import unpack
 from nphash.errors import InputError
-from nphash.hashers import Labels, Training, nash
-from nphash.hashers.nash import Nash, NashDN, NashDNS, NashN, normal_noise
+from nphash.hashers import ClassifierSettings, Training, nash
+from nphash.hashers.nash import Nash, NashDN, NashDNS, NashN
 from nphash.hashers.parts.heads import targets
 from nphash.nn.ops import sigmoid
 
@@ -30,7 +30,7 @@ def model(cls, **params):
 
 
 def start(hasher, seed=0):
-    params = hasher.start_params(X, X, seed)
+    params = hasher.initial_params(X, X, seed)
     rng = np.random.default_rng(seed)
     return {name: array + 0.1 * rng.normal(size=array.shape) for name, array in params.items()}
 
@@ -51,10 +51,12 @@ def test_every_gradient_is_numeric_where_the_step_is_replaced_by_its_stand_in(
     cls, labels, dropout, monkeypatch
 ):
     hasher = model(
-        cls, dropout=dropout, **({"labels": Labels(weight=1.3, hidden=4)} if cls.supervised else {})
+        cls,
+        dropout=dropout,
+        **({"labels": ClassifierSettings(weight=1.3, hidden=4)} if cls.supervised else {}),
     )
     params = start(hasher)
-    batch = small.batch(X[:9], y=LABELS[labels][:9] if cls.supervised else None)
+    batch = small.batch(X[:9], y=LABELS[labels][:9] if cls.supervised else None, hasher=hasher)
     terms, back = hasher.loss(params, batch)
     gradients = back()
     smooth_sample.base = None
@@ -85,13 +87,13 @@ def twin(params, x, draws, z_minus_p, y):
 
 
 def test_the_gradients_are_autograds():
-    hasher = model(NashDNS, dropout=0.0, labels=Labels(weight=1.3, hidden=4))
+    hasher = model(NashDNS, dropout=0.0, labels=ClassifierSettings(weight=1.3, hidden=4))
     params, x = start(hasher), X[:9]
     rng = np.random.default_rng(2)
     uniform, draws = rng.random((9, 5)), rng.normal(size=(9, 5))
     source = small.FixedNoise(random=uniform, standard_normal=draws)
     labels = LABELS["indicator"][:9]
-    terms, back = hasher.loss(params, small.batch(x, y=labels, rng=source))
+    terms, back = hasher.loss(params, small.batch(x, y=labels, rng=source, hasher=hasher))
     h = np.maximum(
         np.maximum(small.stretched(x) @ params["W_1"] + params["b_1"], 0) @ params["W_2"] + params["b_2"], 0
     )
@@ -108,52 +110,48 @@ def test_stochastic_bits_follow_their_probability_and_deterministic_ones_do_not_
     hasher = model(Nash, dropout=0.0)
     params = start(hasher)
     p, _ = sigmoid(hasher._logits(params, X[:9]))
-    codes = [
-        hasher.latent(params, small.batch(X[:9], rng=small.FixedNoise(seed)))[0].code for seed in range(2000)
-    ]
+    batches = [small.batch(X[:9], rng=small.FixedNoise(seed), hasher=hasher) for seed in range(2000)]
+    codes = [small.decoder_input(hasher, params, batch) for batch in batches]
     assert np.abs((np.mean(codes, axis=0) + 1) / 2 - p).max() < 0.05
     hasher = model(Nash, dropout=0.0, sampling="deterministic")
     for seed in range(3):
-        latent, _ = hasher.latent(params, small.batch(X[:9], rng=small.FixedNoise(seed)))
-        assert np.array_equal(latent.code, np.where(p > 0.5, 1.0, -1.0))
+        batch = small.batch(X[:9], rng=small.FixedNoise(seed), hasher=hasher)
+        assert np.array_equal(small.decoder_input(hasher, params, batch), np.where(p > 0.5, 1.0, -1.0))
 
 
 def test_noise_has_the_size_asked_for_and_is_off_when_codes_are_stored():
     hasher = model(NashN, noise=(2.0, 0.0), dropout=0.0)
     params = start(hasher)
     for epoch, scale in [(0.0, 2.0), (2.0, 1.0), (4.0, 0.0)]:
-        latent, _ = hasher.latent(params, small.batch(X, epoch=epoch))
-        assert (latent.decoded - latent.code).std() == pytest.approx(scale, rel=0.15)
+        seen = small.decoder_input(hasher, params, small.batch(X, epoch=epoch, hasher=hasher))
+        code = small.decoder_input(hasher, params, small.batch(X))  # without noise, of the same bits
+        assert set(np.unique(code)) == {-1.0, 1.0}
+        assert (seen - code).std() == pytest.approx(scale, rel=0.15)
     for cls in SYSTEMS:
         quiet = model(cls)
-        latent, _ = quiet.latent(start(quiet), small.batch(X, rng=False))
-        assert np.array_equal(latent.code, latent.decoded)
-        assert set(np.unique(latent.code)) == {-1.0, 1.0}
+        params, batch = start(quiet), small.batch(X, rng=False, hasher=quiet)
+        bits = quiet._logits(params, X) > 0
+        assert np.array_equal(small.decoder_input(quiet, params, batch), np.where(bits, 1.0, -1.0))
 
 
 def test_the_size_of_data_dependent_noise_is_the_networks():
     hasher = model(NashDN, dropout=0.0)
     params = start(hasher)
     params["W_n"][:], params["b_n"][:] = 0.0, np.log([0.01, 0.25, 1.0, 4.0, 9.0])
+    params_of_code = {name: array for name, array in params.items() if name not in ("W_n", "b_n")}
     differences = []
     for seed in range(30):
-        latent, _ = hasher.latent(params, small.batch(X, rng=small.FixedNoise(seed)))
-        differences.append(latent.decoded - latent.code)
+        batch = small.batch(X, rng=small.FixedNoise(seed), hasher=hasher)
+        code = small.decoder_input(model(Nash, dropout=0.0), params_of_code, batch)
+        differences.append(small.decoder_input(hasher, params, batch) - code)
     assert np.allclose(np.concatenate(differences).std(axis=0), [0.1, 0.5, 1.0, 2.0, 3.0], rtol=0.1)
-
-
-def test_normal_noise_is_the_same_in_both_precisions():
-    double = normal_noise(np.random.default_rng(1), (3, 4), np.float64)
-    single = normal_noise(np.random.default_rng(1), (3, 4), np.float32)
-    assert single.dtype == np.float32
-    assert np.array_equal(single, double.astype(np.float32))
 
 
 def test_noise_decays_to_plain_nash():
     plain, noisy = model(Nash, dropout=0.0), model(NashN, noise=0.0, dropout=0.0)
     params = start(plain)
     uniform = np.random.default_rng(0).random((60, 5))
-    batch = small.batch(X, rng=small.FixedNoise(random=uniform))
+    batch = small.batch(X, rng=small.FixedNoise(random=uniform), hasher=plain)
     one, back = plain.loss(params, batch)
     other, back_other = noisy.loss(params, batch)
     assert one == other
@@ -176,7 +174,7 @@ def test_stored_bits_are_those_of_positive_logits(cls):
         (NashN, {"noise": -1}, r"noise"),
         (NashN, {"noise": (1.0, float("inf"))}, r"noise"),
         (NashDN, {"kl_weight": -1}, r"kl_weight"),
-        (NashDNS, {"labels": Labels(weight=-1)}, r"labels.weight"),
+        (NashDNS, {"labels": ClassifierSettings(weight=-1)}, r"labels.weight"),
         (NashDNS, {"labels": 5}, r"labels is 5"),
     ],
 )

@@ -21,13 +21,13 @@ def model(**params):
 def test_gradients_of_fine_tuning(hidden, noise):
     hasher = model(hidden=hidden, noise=noise)
     x = X[:12].astype(np.float64)
-    params = hasher.start_params(x, 0)
+    params = hasher.initial_params(x, 0)
     assert {array.dtype for array in params.values()} == {np.dtype(np.float64)}
-    small.check_loss_gradients(hasher, params, small.batch(x))
+    small.check_loss_gradients(hasher, params, small.batch(x, hasher=hasher))
 
 
 def test_the_halves_start_with_the_same_weights():
-    params = model().start_params(X.astype(np.float32), 0)
+    params = model().initial_params(X.astype(np.float32), 0)
     for i in (1, 2, 3):
         np.testing.assert_array_equal(params[f"U_{i}"], params[f"W_{i}"].T)
     assert params["W_1"].shape == (40, 7) and params["W_3"].shape == (6, 5)
@@ -35,10 +35,10 @@ def test_the_halves_start_with_the_same_weights():
 
 def test_noise_grows_over_the_epochs_and_is_off_without_a_source():
     hasher = model(noise=(0.0, 4.0))
-    params = hasher.start_params(X.astype(np.float64), 0)
+    params = hasher.initial_params(X.astype(np.float64), 0)
     quiet = hasher.loss(params, small.batch(X, rng=False))[0]["loss"]
-    first = hasher.loss(params, small.batch(X, epoch=0.0))[0]["loss"]
-    last = hasher.loss(params, small.batch(X, epoch=3.0))[0]["loss"]
+    first = hasher.loss(params, small.batch(X, epoch=0.0, hasher=hasher))[0]["loss"]
+    last = hasher.loss(params, small.batch(X, epoch=3.0, hasher=hasher))[0]["loss"]
     assert first == pytest.approx(quiet) and last != quiet
 
 

@@ -9,8 +9,8 @@ from autograd import grad
 from helpers import small
 from nphash.codes import unpack
 from nphash.errors import InputError
-from nphash.hashers import Labels, Training
-from nphash.hashers.parts.heads import targets
+from nphash.hashers import ClassifierSettings, Training, vdsh
+from nphash.hashers.parts.heads import classify, targets
 from nphash.hashers.vdsh import Vdsh, VdshS, VdshSP
 
 X, y = small.documents()
@@ -27,7 +27,7 @@ def model(cls, **params):
 
 
 def start(hasher, seed=0):
-    params = hasher.start_params(X, X, seed)
+    params = hasher.initial_params(X, X, seed)
     rng = np.random.default_rng(seed)
     return {name: array + 0.1 * rng.normal(size=array.shape) for name, array in params.items()}
 
@@ -37,9 +37,9 @@ def start(hasher, seed=0):
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
 @pytest.mark.parametrize(("labels", "hidden"), [(CLASSES, None), (INDICATOR, 4)])
 def test_every_gradient_is_the_numeric_one(cls, variance, dropout, labels, hidden):
-    head = {"labels": Labels(weight=1.3, hidden=hidden)} if cls.supervised else {}
+    head = {"labels": ClassifierSettings(weight=1.3, hidden=hidden)} if cls.supervised else {}
     hasher = model(cls, variance=variance, dropout=dropout, **head)
-    batch = small.batch(X[:9], y=labels[:9] if cls.supervised else None)
+    batch = small.batch(X[:9], y=labels[:9] if cls.supervised else None, hasher=hasher)
     terms = small.check_loss_gradients(hasher, start(hasher), batch)
     alpha_labels = 1.3 * terms.get("labels", 0.0)
     assert terms["loss"] == pytest.approx(terms["reconstruction"] + 0.7 * terms["KL"] + alpha_labels)
@@ -70,7 +70,7 @@ def twin(params, x, draws, draws_v, y, bounded):
 
 @pytest.mark.parametrize("variance", ["free", "sigmoid"])
 def test_the_gradients_are_autograds(variance):
-    hasher = model(VdshSP, variance=variance, dropout=0.0, labels=Labels(weight=1.3, hidden=None))
+    hasher = model(VdshSP, variance=variance, dropout=0.0, labels=ClassifierSettings(weight=1.3, hidden=None))
     params, x = start(hasher), X[:9]
     draws, draws_v = np.random.default_rng(2).normal(size=(2, 9, 5))
 
@@ -80,7 +80,7 @@ def test_the_gradients_are_autograds(variance):
         def standard_normal(self, shape):
             return self.pending.pop(0)
 
-    terms, back = hasher.loss(params, small.batch(x, y=CLASSES[:9], rng=Source()))
+    terms, back = hasher.loss(params, small.batch(x, y=CLASSES[:9], rng=Source(), hasher=hasher))
     theirs = (x.toarray(), draws, draws_v, CLASSES[:9], variance == "sigmoid")
     assert terms["loss"] == pytest.approx(twin(params, *theirs), rel=1e-12)
     expected, gradients = grad(twin)(params, *theirs), back()
@@ -95,32 +95,35 @@ def test_the_published_variance_is_never_below_the_priors():
     params["W_l"][:], params["b_l"][:] = 0, [-50, -1, 0, 1, 50]
     spread = []
     for seed in range(60):
-        latent, _ = hasher.latent(params, small.batch(X, rng=small.FixedNoise(seed)))
-        quiet, _ = hasher.latent(params, small.batch(X, rng=False))
-        spread.append(latent.code - quiet.code)
+        sources = (small.FixedNoise(seed), False)
+        batches = [small.batch(X, rng=source, hasher=hasher) for source in sources]
+        drawn, mean = (small.decoder_input(hasher, params, batch) for batch in batches)
+        spread.append(drawn - mean)
     variance = np.concatenate(spread).var(axis=0)
     assert np.allclose(variance, np.exp(1 / (1 + np.exp([50.0, 1, 0, -1, -50]))), rtol=0.1)
     assert (variance > 0.95).all() and (variance < np.e * 1.05).all()
 
 
-def test_the_decoder_sees_both_codes_and_the_classifier_the_shared_one():
+def test_the_decoder_sees_both_codes_and_the_classifier_the_shared_one(monkeypatch):
     hasher = model(VdshSP, dropout=0.0)
     params = start(hasher)
-    latent, _ = hasher.latent(params, small.batch(X, rng=False))
+    classified = []
+    monkeypatch.setattr(vdsh, "classify", lambda w, code, y: classified.append(code) or classify(w, code, y))
+    seen = small.decoder_input(hasher, params, small.batch(X, y=CLASSES, rng=False, hasher=hasher))
     shared = hasher._logits(params, X)
     h = np.maximum(small.stretched(X) @ params["W_v1"] + params["b_v1"], 0)
     private = np.maximum(h @ params["W_v2"] + params["b_v2"], 0) @ params["W_va"] + params["b_va"]
-    assert np.allclose(latent.code, shared)
-    assert np.allclose(latent.decoded, shared + private)
+    assert np.allclose(classified[0], shared)
+    assert np.allclose(seen, shared + private)
 
 
 def test_labels_leave_the_private_encoder_alone():
-    hasher = model(VdshSP, dropout=0.0, kl_weight=0.0, labels=Labels(weight=1.0))
+    hasher = model(VdshSP, dropout=0.0, kl_weight=0.0, labels=ClassifierSettings(weight=1.0))
     params = start(hasher)
     gradients = []
     for weight in (1.0, 100.0):
-        hasher.labels = Labels(weight=weight)
-        gradients.append(hasher.loss(params, small.batch(X, y=CLASSES))[1]())
+        hasher.labels = ClassifierSettings(weight=weight)
+        gradients.append(hasher.loss(params, small.batch(X, y=CLASSES, hasher=hasher))[1]())
     for name in params:
         private = name.startswith(("W_v", "b_v", "W_s", "b_s", "W_va", "W_vl"))
         assert np.allclose(gradients[0][name], gradients[1][name]) == private, name
@@ -154,8 +157,8 @@ def test_the_validator_sees_codes_cut_at_the_median(monkeypatch):
     ("cls", "params", "message"),
     [
         (Vdsh, {"variance": "small"}, r"free, sigmoid"),
-        (VdshS, {"labels": Labels(hidden=0)}, r"labels.hidden"),
-        (VdshSP, {"labels": Labels(weight=float("nan"))}, r"labels.weight"),
+        (VdshS, {"labels": ClassifierSettings(hidden=0)}, r"labels.hidden"),
+        (VdshSP, {"labels": ClassifierSettings(weight=float("nan"))}, r"labels.weight"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(cls, params, message):

@@ -3,10 +3,9 @@
 import numpy as np
 import scipy.sparse
 
-from nphash.engine.kernels.csr_to_csc import entries_of, sort_by_word
-from nphash.engine.kernels.decoder import forward
-from nphash.engine.kernels.sign_tables import places_of, sums_for
-from nphash.engine.kernels.tiles import Codes, ScoreGradient
+from nphash.engine.compiled import sort_by_word
+from nphash.engine.kernels.decoder import Codes, Entries, ScoreGradient, forward
+from nphash.engine.kernels.sign_tables import offsets_of, sums_for
 from nphash.nn.ops import softmax
 
 ROWS, BITS, WORDS, WIDTH = 5, 8, 166, 16  # eleven tiles, the last of 6 words
@@ -30,13 +29,14 @@ def decoded(rng, raised, signs):
     )
     b[88] += raised
     target = scipy.sparse.random(ROWS, WORDS, 0.1, format="csr", rng=rng, dtype=np.float32)
-    entries = entries_of(sort_by_word(target.indptr, target.indices, WORDS), target.data)
+    starts, documents, positions = sort_by_word(target)
+    entries = Entries(starts, documents, target.data[positions])
     n_tiles = -(-WORDS // WIDTH)
     out = np.empty(WORDS * ROWS, np.float32), np.empty((n_tiles, ROWS), np.float32), np.empty(ROWS)
     out[1][0] = z @ W[:, 0] + b[0]  # the first score of each document, as the first m
     vectors = np.empty((ROWS, BITS), np.float32), np.empty((ROWS, BITS), np.float32)
-    codes = Codes(z, places_of(z))
-    hits = forward(codes, W, b, entries, out, vectors, sums_for(codes.places), WIDTH, 0, n_tiles)
+    codes = Codes(z, offsets_of(z))
+    hits = forward(codes, W, b, entries, out, vectors, sums_for(codes.offsets), WIDTH, 0, n_tiles)
     return z, W, b, target, entries, out, vectors, hits
 
 

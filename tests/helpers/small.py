@@ -1,10 +1,14 @@
 """Small inputs for the tests of hashers, and the numeric gradient that theirs are compared with."""
 
+from dataclasses import replace
+
 import numpy as np
 import scipy.sparse
 
 from nphash import hashers
 from nphash.hashers.training.trainer import Batch
+from nphash.nn.losses import NUMPY
+from nphash.nn.schedules import values_at
 
 # What a method needs besides to be quick.
 QUICK = {
@@ -59,10 +63,23 @@ class FixedNoise:
         return getattr(np.random.default_rng(self.seed), kind)
 
 
-def batch(X, target=None, y=None, rng=None, epoch=1.0):
-    """A batch with fixed noise, or with none at all for ``rng=False``."""
+def batch(X, target=None, y=None, rng=None, epoch=1.0, hasher=None, **options):
+    """A batch with fixed noise, or with none at all for ``rng=False``; schedules are those of a hasher."""
     source = FixedNoise() if rng is None else rng or None
-    return Batch(X, X if target is None else target, y, source, epoch)
+    numbers = {} if hasher is None else values_at(hasher.schedules(), epoch)
+    return Batch(X, X if target is None else target, y, source, epoch, **numbers, **options)
+
+
+def decoder_input(hasher, params, a_batch):
+    """What the decoder sees of the codes of a batch, by a reconstruction that is handed in."""
+    seen = []
+
+    def reconstruct(z, W, b, target):
+        seen.append(z)
+        return NUMPY.reconstruct(z, W, b, target)
+
+    hasher.loss(params, replace(a_batch, operations=NUMPY._replace(reconstruct=reconstruct)))
+    return seen[0]
 
 
 def numeric_gradient(function, array, step=1e-5, entries=None):

@@ -199,3 +199,8 @@ def test_a_temperature_is_above_zero(temperature):
             sample(np.ones(shape), np.zeros(shape), temperature)
     with pytest.raises(InputError, match="temperature is"):
         gumbel.gumbel_softmax_jacobian(np.ones((1, 1, 2)), temperature)
+
+
+def test_without_a_source_noise_is_its_middle(rng):
+    assert not gumbel.logistic_noise(None, (2, 3), np.float32).any()
+    assert gumbel.logistic_noise(rng, (2, 3), np.float32).all()

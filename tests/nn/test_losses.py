@@ -10,6 +10,7 @@ from scipy import sparse, special
 
 import nphash
 from nphash.errors import InputError
+from nphash.gradcheck import assert_gradients
 from nphash.nn import losses
 
 FEW = settings(deadline=None, max_examples=25)
@@ -195,5 +196,156 @@ def test_each_equation_of_the_paper_stands_in_one_docstring():
     for path in Path(inspect.getfile(nphash)).parent.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.Module)):
-                found += re.findall(r"^Eq\. \((\d+)\)", ast.get_docstring(node) or "", re.MULTILINE)
+                found += re.findall(r"^Eq\. \((\d+)\)(?!,)", ast.get_docstring(node) or "", re.MULTILINE)
     assert sorted(map(int, found)) == list(range(1, 11))
+
+
+# --- divergences
+
+
+@FEW
+@given(seeds, st.integers(2, 5))
+def test_categorical_divergence_is_that_of_scipy(seed, k):
+    rng = np.random.default_rng(seed)
+    logits, prior = rng.normal(size=(3, 4, k)), rng.dirichlet(np.full(k, 5.0))
+    q = special.softmax(logits, axis=-1)
+    assert losses.categorical_kl(logits, prior)[0] == pytest.approx(special.rel_entr(q, prior).sum() / 3)
+    assert losses.categorical_kl(logits)[0] == pytest.approx(special.rel_entr(q, np.full(k, 1 / k)).sum() / 3)
+
+
+@FEW
+@given(seeds)
+def test_divergences_are_zero_at_the_prior_and_positive_elsewhere(seed):
+    rng = np.random.default_rng(seed)
+    prior = rng.dirichlet(np.full(3, 5.0))
+    at_prior, back = losses.categorical_kl(np.broadcast_to(np.log(prior), (2, 4, 3)), prior)
+    assert at_prior == pytest.approx(0, abs=1e-12)
+    assert np.abs(back()).max() < 1e-12
+    assert losses.categorical_kl(rng.normal(size=(2, 4, 3)), prior)[0] > 0
+    assert losses.bernoulli_kl(rng.normal(size=(2, 4)))[0] > 0
+    r = rng.uniform(0.1, 0.9)
+    assert losses.bernoulli_kl(np.full((2, 4), np.log(r / (1 - r))), r)[0] == pytest.approx(0, abs=1e-12)
+    assert losses.gaussian_kl(np.zeros((2, 4)), np.zeros((2, 4)))[0] == 0
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_divergence_of_certain_bits_is_log_two_each(dtype):
+    logits = np.array([[300.0, -300.0, 1e4]], dtype=dtype)
+    loss, back = losses.bernoulli_kl(logits)
+    assert loss == pytest.approx(3 * np.log(2), rel=1e-6)
+    assert np.isfinite(back()).all()
+
+
+@FEW
+@given(seeds)
+def test_one_softmax_over_all_bits_is_another_divergence(seed):
+    """For bits of equal mass it is the true one divided by L, less log L; it is never below -log L."""
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(size=(3, 5, 2))
+    logits -= special.logsumexp(logits, axis=-1, keepdims=True)  # equal masses
+    true, pooled = losses.categorical_kl(logits)[0], losses.pooled_categorical_kl(logits)[0]
+    assert pooled == pytest.approx(true / 5 - np.log(5))
+    assert losses.pooled_categorical_kl(rng.normal(size=(3, 5, 2)))[0] >= -np.log(5) - 1e-12
+
+
+@pytest.mark.parametrize(
+    ("prior", "message"),
+    [
+        ([0.3, 0.3], "no distribution"),  # its divergence may be negative
+        ([1.5, -0.5], "no distribution"),
+        ([1.0, 0.0], "no distribution"),
+        ([1.0], "no distribution"),  # of one category, it would count for each
+        ([np.nan, 0.5], "no distribution"),
+        ([0.2, 0.3, 0.5], "does not broadcast"),
+        (np.full((5, 1, 1, 2), 0.5), "does not broadcast"),
+        ("half", "no distribution"),
+    ],
+)
+def test_a_prior_is_a_distribution_over_the_categories(prior, message):
+    with pytest.raises(InputError, match=message):
+        losses.categorical_kl(np.zeros((3, 4, 2)), prior)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_priors_of_every_kind_that_broadcasts(dtype):
+    logits = np.zeros((3, 4, 2), dtype)
+    of_each_bit = np.random.default_rng(0).dirichlet(np.ones(2), 4).astype(dtype)  # (L, K)
+    for prior in (0.5, [0.5, 0.5], of_each_bit, np.broadcast_to(of_each_bit, logits.shape)):
+        loss, back = losses.categorical_kl(logits, prior)
+        assert loss >= 0
+        assert back().dtype == dtype
+
+
+@pytest.mark.parametrize("prior", [1.5, 0.0, 1, -0.1, np.nan, "0.5", None])
+def test_the_probability_of_a_one_lies_between_0_and_1(prior):
+    with pytest.raises(InputError, match="prior is"):
+        losses.bernoulli_kl(np.zeros((1, 2)), prior)
+
+
+def test_mean_and_variance_have_one_shape():
+    with pytest.raises(InputError, match=r"mu has shape \(3, 2\), log_variance \(2,\)"):
+        losses.gaussian_kl(np.zeros((3, 2)), np.zeros(2))
+
+
+# --- distillation
+
+
+def naive(z, P, temperature):
+    n, n_bits = z.shape
+    total = 0.0
+    for i in range(n):
+        others = [j for j in range(n) if j != i]
+        scores = np.array([z[i] @ z[j] / (n_bits * temperature) for j in others])
+        log_q = scores - np.log(np.exp(scores).sum())
+        total -= sum(P[i, j] * log for j, log in zip(others, log_q, strict=True))
+    return total / n
+
+
+def teacher(rng, n):
+    P = rng.random((n, n)) * (1 - np.eye(n))
+    return P / P.sum(axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize(("n", "n_bits"), [(2, 1), (5, 3), (12, 16)])
+def test_agrees_with_its_definition(n, n_bits):
+    rng = np.random.default_rng(n)
+    z, P = rng.choice([-1.0, 1.0], (n, n_bits)), teacher(rng, n)
+    loss, _ = losses.similarity_distillation(z, P, 0.3)
+    assert loss == pytest.approx(naive(z, P, 0.3))
+
+
+def test_gradient():
+    rng = np.random.default_rng(0)
+    P = teacher(rng, 6)
+    assert_gradients(lambda z: losses.similarity_distillation(z, P, 0.7), rng.normal(size=(6, 4)))
+
+
+def test_the_loss_is_least_where_codes_say_what_the_teacher_says():
+    z = np.array([[1.0, 1.0], [1.0, 1.0], [-1.0, -1.0], [-1.0, -1.0]])
+    scores = z @ z.T / (2 * 0.5)
+    np.fill_diagonal(scores, -np.inf)
+    P = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+    _, back = losses.similarity_distillation(z, P, 0.5)
+    np.testing.assert_allclose(back(), 0, atol=1e-12)
+
+
+def test_float32_stays_float32():
+    rng = np.random.default_rng(1)
+    P = teacher(rng, 5).astype(np.float32)
+    loss, back = losses.similarity_distillation(rng.normal(size=(5, 4)).astype(np.float32), P, 0.3)
+    assert back().dtype == np.float32
+    assert np.isfinite(loss)
+
+
+def test_a_teacher_of_another_shape_and_temperatures_that_cannot_be_are_refused():
+    z = np.ones((3, 2), np.float32)
+    for P in (np.ones(3), np.ones((3, 1)), np.ones((2, 2))):
+        with pytest.raises(InputError, match=r"P has shape .* need \(3, 3\)"):
+            losses.similarity_distillation(z, P, 0.3)
+    for temperature in (0, -1.0, np.nan, "1"):
+        with pytest.raises(InputError, match="temperature is"):
+            losses.similarity_distillation(z, np.ones((3, 3), np.float32), temperature)
+    assert (
+        losses.similarity_distillation(z, np.ones((3, 3), np.float32), np.float64(0.3))[1]().dtype
+        == np.float32
+    )

@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers.searching import KINDS, STRATEGIES, check_search, check_within, distances, problem
+from helpers.searching import KINDS, STRATEGIES, check_search, check_within, distances, nearest, problem
 from nphash.codes import pack, unpack
+from nphash.core.jit import COMPILED
 from nphash.errors import InputError
-from nphash.search import HammingIndex, planner
-from nphash.search.executor import Engine
+from nphash.search import HammingIndex, executor, planner
+from nphash.search.executor import SearchExecutor
 from nphash.search.table import Table
 
 WIDTHS = (7, 32, 64, 100)  # few: the bit-sliced scan is compiled for each
@@ -127,7 +128,7 @@ def test_memory_mapped_files_and_read_only_arrays(rng, tmp_path, strategy, mmap)
     index.build()
     index.save(tmp_path / "index")
     loaded = HammingIndex.load(tmp_path / "index", mmap=mmap, strategy=strategy)
-    assert loaded._engine.buckets is not None
+    assert (loaded._executor.buckets is not None) == COMPILED
     check_search(loaded, queries, codes[:600], 11)
     loaded.add(codes[600:])
     check_search(loaded, queries, codes, 11)
@@ -173,18 +174,18 @@ def test_auto_gives_the_same_answers_through_all_its_choices(rng, monkeypatch):
         chosen.add(index.explain(n, 5).strategy)
         check_search(index, queries[:n], codes, 5)
         check_within(index, queries[:n], codes, 9)
-        index._engine._ledger.pay("multi-index", 400)
-    assert len(chosen) > 1 and index._engine.buckets is not None
+        index._executor._ledger.pay("multi-index", 400)
+    assert not COMPILED or (len(chosen) > 1 and index._executor.buckets is not None)
 
 
 def test_hard_queries_are_handed_to_the_scan(rng, monkeypatch):
-    monkeypatch.setattr(planner, "looks_per_scan", lambda task: 300)
+    monkeypatch.setattr(planner, "candidates_per_scan", lambda work: 300)
     codes, _ = problem(rng, "clustered", 2000, 1, 64)
     queries = np.concatenate([codes[:30], rng.integers(0, 256, (30, 8), dtype=np.uint8)])
     index = HammingIndex(64, strategy="multi-index")
     index.add(codes[:1500])
     index.build()
-    index._engine.build = lambda rows: None  # the rest has no buckets
+    index._executor.build = lambda rows: None  # the rest has no buckets
     index.add(codes[1500:])
     check_search(index, queries, codes, 5)
     check_within(index, queries, codes, 12)
@@ -278,7 +279,7 @@ def test_machines_without_avx_512_get_the_generic_form(tmp_path):
         "index.add(codes)\n"
         "check_search(index, queries, codes, 12)\n"
         "check_within(index, queries, codes, 20)\n"
-        "from nphash.search.kernels.bit_sliced import nearest\n"
+        "from nphash.search.bit_sliced import nearest\n"
         "assert 'vpternlog' not in nearest.inspect_asm(nearest.signatures[0])\n"
     )
     environment = {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": "", "NUMBA_CACHE_DIR": str(tmp_path)}
@@ -290,9 +291,189 @@ def test_machines_without_avx_512_get_the_generic_form(tmp_path):
     assert run.returncode == 0, run.stderr
 
 
-def test_engine_keeps_to_positions(rng):
-    table, engine = Table(64), Engine("numpy", 1)
+FIRST_USE = """
+import sys, threading, time
+import numpy as np
+from nphash.search import HammingIndex, planner
+planner._PRICE = dict.fromkeys(planner.STRATEGIES, 0.0)  # compiled code is wanted from the first search on
+rng = np.random.default_rng(0)
+codes = rng.integers(0, 256, (20_000, {n_bits} // 8), dtype=np.uint8)
+index = HammingIndex({n_bits}, threads=2)
+index.add(codes)
+expected = HammingIndex({n_bits}, strategy="numpy")
+expected.add(codes)
+distances, ids = expected.search(codes[:5], 3)
+assert "numba" not in sys.modules
+problems = []
+def search(delay):
+    time.sleep(delay)
+    for _ in range(3):
+        try:
+            found = index.search(codes[:5], 3)
+            assert (found[0] == distances).all() and (found[1] == ids).all()
+        except Exception as error:
+            problems.append(repr(error))
+threads = [threading.Thread(target=search, args=(0.01 * i,)) for i in range(60)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(len(problems), problems[:1])
+"""
+
+
+@pytest.mark.parametrize("n_bits", [64, 128])
+def test_many_threads_may_search_first(n_bits):
+    """Whether compiled code is there may not be asked of a module that another thread just imports."""
+    program = FIRST_USE.format(n_bits=n_bits)
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+    assert run.stdout.strip() == "0 []", run.stdout + run.stderr
+
+
+@pytest.mark.parametrize("strategy", ["auto", *STRATEGIES])
+def test_without_compiled_code_numpy_answers(rng, strategy, monkeypatch, tmp_path):
+    monkeypatch.setattr(planner, "FEWEST_BUCKETED", 100)
+    monkeypatch.setattr(planner, "_PRICE", dict.fromkeys(planner.STRATEGIES, 0.0))
+    monkeypatch.setattr(planner, "_BUCKET_BUILD", 0.0)
+    monkeypatch.setattr(planner, "_NUMPY_QUERY", 1e6)
+    codes, queries = problem(rng, "clustered", 600, 60, 64)
+    compiled = HammingIndex(64, strategy=strategy)
+    compiled.add(codes)
+    compiled.build()
+    compiled.save(tmp_path / "index")
+    monkeypatch.setattr(executor, "why_not_compiled", lambda: "Numba cannot be imported")
+    index = HammingIndex(64, strategy=strategy)
+    index.add(codes)
+    assert index.build() == 0
+    near = np.triu(distances(codes, codes) <= 4, 1)
+    for one in (index, HammingIndex.load(tmp_path / "index", strategy=strategy)):
+        plan = one.explain(60, 5)
+        assert plan.strategy == "numpy" and (strategy == "numpy") == (plan.reason == "asked for")
+        assert strategy == "numpy" or "needs compiled code (Numba cannot be imported)" in str(plan)
+        check_search(one, queries, codes, 5)
+        check_within(one, queries, codes, 9)
+        assert one.search_self(3)[1].shape == (600, 3)
+        assert len(one.self_join(4)[0]) == near.sum()
+
+
+def test_an_executor_keeps_to_positions(rng):
+    table, searches = Table(64), SearchExecutor("numpy", 1)
     codes, _ = problem(rng, "random", 20, 1, 64)
     table.add(codes, [f"name {i}" for i in range(20)])
-    found = engine.nearest(table.rows, codes[:2].view(np.uint64), 1)
+    found = searches.nearest(table.rows, codes[:2].view(np.uint64), 1)
     assert found.tolist() == [[0], [1]]  # distance 0 at positions 0 and 1
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_pairs_of_an_index_with_itself(rng, monkeypatch, strategy, kind):
+    monkeypatch.setattr(executor, "_CHUNK", 50)
+    codes, _ = problem(rng, kind, 220, 1, 32)
+    index = HammingIndex(32, strategy=strategy)
+    index.add(codes)
+    index.remove([0, 100, 219])
+    there = [i for i in range(220) if i not in (0, 100, 219)]
+    every = distances(codes, codes)
+    for radius in (0, 3, 9):
+        expected = sorted(
+            (i, every[i, j], j) for i in there for j in there if i < j and every[i, j] <= radius
+        )
+        found = zip(*(part.tolist() for part in index.self_join(radius)), strict=True)
+        assert [(i, d, j) for i, j, d in found] == expected
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_neighbours_of_every_code(rng, monkeypatch, strategy, kind):
+    monkeypatch.setattr(executor, "_CHUNK", 50)
+    codes, _ = problem(rng, kind, 130, 1, 32)
+    index = HammingIndex(32, strategy=strategy)
+    index.add(codes)
+    index.remove([5])
+    for k in (1, 4, 128, 200):
+        found, ids = index.search_self(k)
+        for row, i in enumerate(index.ids):
+            others = np.ones(130, bool)
+            others[[5, i]] = False
+            expected = nearest(codes[i : i + 1], codes, k, others)
+            assert (
+                found[row].tolist() == expected[0][0].tolist()
+                and ids[row].tolist() == expected[1][0].tolist()
+            )
+
+
+def test_ids_and_progress_of_a_join(rng, monkeypatch):
+    monkeypatch.setattr(executor, "_CHUNK", 2)
+    index = HammingIndex(8)
+    index.add(np.zeros((5, 8), np.uint8), list("abcde"))
+    reported = []
+    first, second, found = index.self_join(0, progress=lambda done, total: reported.append((done, total)))
+    assert "".join(first) + "".join(second) == "aaaabbbccd" + "bcdecdedee" and not found.any()
+    assert reported == [(2, 5), (4, 5), (5, 5)]
+    reported.clear()
+    index.search_self(2, progress=lambda done, total: reported.append((done, total)))
+    assert reported == [(2, 5), (4, 5), (5, 5)]
+
+    def stop(done, total):
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        index.self_join(0, progress=stop)
+
+
+def test_buckets_are_built_for_a_join_that_pays(rng, monkeypatch):
+    monkeypatch.setattr(planner, "FEWEST_BUCKETED", 100)
+    monkeypatch.setattr(planner, "_BUCKET_BUILD", 0.0)
+    monkeypatch.setattr(planner, "_SLICED_WORD", 1.0)
+    monkeypatch.setattr(planner, "_POPCOUNT_WORD", 1.0)
+    codes, _ = problem(rng, "clustered", 3000, 1, 64)
+    index = HammingIndex(64)
+    index.add(codes)
+    pairs = index.self_join(2)
+    assert (index._executor.buckets is not None) == COMPILED
+    plain = HammingIndex(64, strategy="numpy")
+    plain.add(codes)
+    for found, expected in zip(pairs, plain.self_join(2), strict=True):
+        assert np.array_equal(found, expected)
+
+
+@pytest.mark.parametrize("kind", ["duplicates", "clustered", "equal"])
+def test_a_join_of_distinct_codes_connects_the_same_groups(rng, monkeypatch, kind):
+    monkeypatch.setattr(executor, "_CHUNK", 50)
+    codes, _ = problem(rng, kind, 220, 1, 32)
+    codes[7] = codes[3]
+    index = HammingIndex(32)
+    index.add(codes)
+    index.remove([0, 100])
+    every, there = distances(codes, codes), np.delete(np.arange(220), [0, 100]).tolist()
+    leader = {i: next(j for j in there if not every[i, j]) for i in there}
+    leaders = sorted(set(leader.values()))
+    for radius in (0, 2, 6):
+        first, second, found = index.self_join(radius, distinct=True)
+        assert (every[first, second] == found).all()
+        assert (np.lexsort((second, found, first)) == np.arange(len(first))).all()
+        expected = {(i, j) for i in leaders for j in leaders if i < j and every[i, j] <= radius}
+        expected |= {(j, i) for i, j in leader.items() if i != j}
+        assert set(zip(first.tolist(), second.tolist(), strict=True)) == expected
+        assert len(first) == len(expected)
+
+
+def test_many_equal_codes_are_joined_in_proportion_to_their_number(rng):
+    codes = np.zeros((100_000, 8), np.uint8)
+    codes[:1000] = rng.integers(0, 256, (1000, 8), dtype=np.uint8)
+    index = HammingIndex(64)
+    index.add(codes)
+    first, second, found = index.self_join(2, distinct=True)
+    assert len(first) == 98_999 and (first == 1000).all() and not found.any()
+    assert second.tolist() == list(range(1001, 100_000))
+
+
+def test_one_code_has_no_pairs_and_no_neighbours():
+    index = HammingIndex(8)
+    with pytest.raises(InputError, match="nothing to search"):
+        index.self_join(1)
+    index.add(np.zeros((1, 8), np.uint8))
+    assert [len(part) for part in index.self_join(8)] == [0, 0, 0]
+    assert index.search_self(3)[0].shape == (1, 0)
+    with pytest.raises(InputError, match="radius is"):
+        index.self_join(-1)

@@ -1,10 +1,19 @@
-"""The index as its users see it: adding, removing, names, filters, errors, files."""
+"""The index as its users see it: adding, removing, ids, filters, errors, files, pickles and copies."""
+
+import copy
+import pickle
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from helpers import naive
 from nphash.codes import hamming_distances, pack
+from nphash.core.jit import COMPILED
 from nphash.errors import CollectionError, InputError
 from nphash.search import HammingIndex
 
@@ -238,3 +247,194 @@ def test_explain_takes_codes_or_their_number():
     assert index.explain(codes[:4], k=2) == index.explain(4, k=2)
     with pytest.raises(InputError, match="64 bits need uint8"):
         index.explain(codes[:, :4])
+
+
+def unpickled(data, buffers=()):
+    return pickle.loads(data, buffers=buffers)  # noqa: S301 - made here
+
+
+COPIES = {
+    "pickle": lambda index: unpickled(pickle.dumps(index)),
+    "deepcopy": copy.deepcopy,
+    "copy": copy.copy,
+}
+
+
+def an_index(rng, kind, strategy="auto"):
+    index = HammingIndex(70, threads=2, strategy=strategy)
+    codes = pack(rng.random((400, 70)) < 0.5)
+    ids = {"insertion": None, "integer": np.arange(400) * 3, "text": [f"d{i}" for i in range(400)]}[kind]
+    index.add(codes[:300], None if ids is None else ids[:300])
+    index.add(codes[300:], None if ids is None else ids[300:])
+    index.remove(index.ids[[0, 17, 350]])
+    return index, codes
+
+
+def same(one, other, queries):
+    for a, b in zip(one.search(queries, 9), other.search(queries, 9), strict=True):
+        assert a.dtype == b.dtype and np.array_equal(a, b)
+    assert one.ids.tolist() == other.ids.tolist() and np.array_equal(one.codes, other.codes)
+
+
+@pytest.mark.parametrize("how", COPIES)
+@pytest.mark.parametrize("kind", ["insertion", "integer", "text"])
+def test_a_copy_is_the_same_and_goes_its_own_way(rng, kind, how):
+    index, codes = an_index(rng, kind)
+    other = COPIES[how](index)
+    assert type(other) is HammingIndex
+    assert (other.n_bits, other.threads, other.strategy) == (70, 2, "auto")
+    same(index, other, codes[:20])
+    other.remove(other.ids[:5])
+    other.add(codes[:1], ["new"] if kind == "text" else None)
+    assert len(index) == 397 and len(other) == 393
+    same(index, COPIES[how](index), codes[:20])
+
+
+def test_buckets_go_along(rng):
+    index, codes = an_index(rng, "integer", strategy="multi-index")
+    index.build()
+    other = unpickled(pickle.dumps(index))
+    assert (other._executor.buckets is not None) == COMPILED
+    same(index, other, codes[:20])
+
+
+def test_an_index_mapped_from_a_file_and_an_empty_one(rng, tmp_path):
+    index, codes = an_index(rng, "text")
+    index.save(tmp_path / "index")
+    other = unpickled(pickle.dumps(HammingIndex.load(tmp_path / "index")))
+    (tmp_path / "index").unlink()
+    same(index, other, codes[:20])
+    assert len(unpickled(pickle.dumps(HammingIndex(8)))) == 0
+
+
+def test_threads_that_were_not_given_are_those_of_the_machine_it_comes_to(monkeypatch):
+    data = pickle.dumps(HammingIndex(8))
+    monkeypatch.setenv("NPHASH_THREADS", "3")
+    assert unpickled(data).threads == 3
+
+
+def test_buffers_that_may_not_be_written(rng):
+    """joblib maps large arrays that way."""
+    index, codes = an_index(rng, "insertion")
+    buffers = []
+    data = pickle.dumps(index, protocol=5, buffer_callback=buffers.append)
+    other = unpickled(data, buffers=[bytes(buffer) for buffer in buffers])
+    same(index, other, codes[:20])
+    other.add(codes[:2])
+    assert len(other) == len(index) + 2
+
+
+def test_adding_nothing_is_of_no_kind(bits):
+    index = HammingIndex(12)
+    index.add(pack(bits[:0]), [])
+    index.add(pack(bits[:2]), ["a", "b"])
+    index.add(pack(bits[:0]), [])
+    index.add(pack(bits[:0]))
+    assert index.ids.tolist() == ["a", "b"]
+
+
+class IndexAgainstList(RuleBasedStateMachine):
+    """Any sequence of additions, removals, copies and files: the index is a list of (id, code)."""
+
+    @initialize(
+        n_bits=st.sampled_from([3, 8, 70]),
+        kind=st.sampled_from(["insertion", "integer", "text"]),
+        strategy=st.sampled_from(["auto", "numpy", "popcount", "multi-index"]),
+        seed=st.integers(0, 10**6),
+    )
+    def begin(self, n_bits, kind, strategy, seed):
+        self.rng, self.kind, self.next = np.random.default_rng(seed), kind, 0
+        self.index, self.n_bits = HammingIndex(n_bits, threads=1, strategy=strategy), n_bits
+        self.entries = []
+
+    def codes(self, n):
+        return pack(self.rng.random((n, self.n_bits)) < 0.3)
+
+    @rule(n=st.integers(0, 6))
+    def add(self, n):
+        codes, numbers = self.codes(n), range(self.next, self.next + n)
+        ids = {"insertion": list(numbers), "integer": [7 * i - 20 for i in numbers]}.get(
+            self.kind, [f"d{i}" for i in numbers]
+        )
+        self.next += n
+        self.index.add(codes, None if self.kind == "insertion" else ids)
+        self.entries += zip(ids, codes.tolist(), strict=True)
+
+    @precondition(lambda self: self.entries)
+    @rule(share=st.floats(0, 1))
+    def remove(self, share):
+        gone = [name for name, _ in self.entries if self.rng.random() < share]
+        self.index.remove(gone)
+        self.entries = [entry for entry in self.entries if entry[0] not in gone]
+        if gone:
+            with pytest.raises(InputError, match="not in the index"):
+                self.index.remove(gone[:1])
+
+    @precondition(lambda self: self.entries)
+    @rule()
+    def refuse_an_id_that_is_there(self):
+        with pytest.raises(InputError):
+            self.index.add(self.codes(2), [self.entries[-1][0], self.entries[-1][0]])
+
+    @rule()
+    def copy(self):
+        self.index = unpickled(pickle.dumps(self.index))
+
+    @rule(mmap=st.booleans())
+    def save_and_load(self, mmap):
+        with tempfile.TemporaryDirectory() as folder:
+            self.index.save(Path(folder) / "index")
+            loaded = HammingIndex.load(
+                Path(folder) / "index", mmap=mmap, threads=1, strategy=self.index.strategy
+            )
+            self.index = unpickled(pickle.dumps(loaded))  # nothing is mapped when the folder goes
+            del loaded
+
+    def expected(self, query, entries):
+        every = [
+            (sum((a ^ b).bit_count() for a, b in zip(query, code, strict=True)), i)
+            for i, (_, code) in enumerate(entries)
+        ]
+        return [(d, entries[i][0]) for d, i in sorted(every)]
+
+    @precondition(lambda self: self.entries)
+    @rule(k=st.integers(1, 9), radius=st.integers(0, 5), filtered=st.booleans())
+    def search(self, k, radius, filtered):
+        mask = self.rng.random(len(self.entries)) < 0.5 if filtered else np.ones(len(self.entries), bool)
+        mask[0] = True
+        entries = [entry for entry, here in zip(self.entries, mask, strict=True) if here]
+        queries, where = self.codes(2), mask if filtered else None
+        distances, ids = self.index.search(queries, k, where=where)
+        offsets, near, names = self.index.within(queries, radius, where=where)
+        for q, query in enumerate(queries.tolist()):
+            everything = self.expected(query, entries)
+            assert list(zip(distances[q].tolist(), ids[q].tolist(), strict=True)) == everything[:k]
+            part = slice(offsets[q], offsets[q + 1])
+            within = [(d, name) for d, name in everything if d <= radius]
+            assert list(zip(near[part].tolist(), names[part].tolist(), strict=True)) == within
+
+    @precondition(lambda self: self.entries)
+    @rule(radius=st.integers(0, 4), k=st.integers(1, 4))
+    def join(self, radius, k):
+        first, second, distances = self.index.self_join(radius)
+        expected = []
+        for i, (name, code) in enumerate(self.entries):
+            expected += [
+                (name, d, other) for d, other in self.expected(code, self.entries[i + 1 :]) if d <= radius
+            ]
+        assert list(zip(first.tolist(), distances.tolist(), second.tolist(), strict=True)) == expected
+        near, others = self.index.search_self(k)
+        for i, (_, code) in enumerate(self.entries):
+            rest = self.expected(code, self.entries[:i] + self.entries[i + 1 :])[:k]
+            assert list(zip(near[i].tolist(), others[i].tolist(), strict=True)) == rest
+
+    @invariant()
+    def the_same_entries(self):
+        if hasattr(self, "entries"):
+            assert len(self.index) == len(self.entries)
+            assert self.index.ids.tolist() == [name for name, _ in self.entries]
+            assert self.index.codes.tolist() == [code for _, code in self.entries]
+
+
+IndexAgainstList.TestCase.settings = settings(deadline=None, max_examples=30, stateful_step_count=12)
+test_any_sequence_of_changes_is_that_of_a_list = IndexAgainstList.TestCase

@@ -1,12 +1,14 @@
-"""Buckets in segments: built, extended, kept, searched."""
+"""Looking codes up in buckets against measuring them all; buckets in segments: built, extended, kept."""
 
 import numpy as np
 import pytest
 
+from helpers import naive
 from helpers.searching import nearest, problem, within
 from nphash.codes import as_words
 from nphash.search import keys, multi_index
-from nphash.search.rows import ALL, Rows
+from nphash.search.multi_index import OVER_BUDGET, Buckets
+from nphash.search.table import ALL, Rows
 
 MUCH = 10**9
 
@@ -19,12 +21,12 @@ def rows_of(codes, n, allowed=None):
 
 def check(index, codes, queries, n, allowed=None):
     rows = rows_of(codes, n, allowed)
-    found, work = multi_index.nearest(index, rows, as_words(queries), 5, MUCH, 2)
+    found, work = index.nearest(rows, as_words(queries), 5, MUCH, 2)
     assert (work >= 0).all()
     expected, positions = nearest(queries, codes[: index.n], 5, allowed)
     np.testing.assert_array_equal(keys.distances(found), expected)
     np.testing.assert_array_equal(keys.positions(found), positions)
-    each = multi_index.within(index, rows, as_words(queries), 9, MUCH, 2)
+    each = index.within(rows, as_words(queries), 9, MUCH, 2)
     for part, one in zip(each, within(queries, codes[: index.n], 9, allowed), strict=True):
         assert list(zip(keys.distances(part).tolist(), keys.positions(part).tolist(), strict=True)) == one
 
@@ -35,7 +37,7 @@ def test_segments_are_merged_as_they_grow(rng):
     index = multi_index.build(rows_of(codes, 900), 2)
     sizes = [900]
     for n in (920, 1100, 1300, 1390, 2000):
-        index = multi_index.extended(index, rows_of(codes, n), 2)
+        index = index.extended(rows_of(codes, n), 2)
         starts = [first for first, _ in index.segments]
         assert starts[0] == 0 and starts == sorted(set(starts))
         assert index.n == sum(buckets.rows.shape[1] for _, buckets in index.segments)
@@ -54,8 +56,8 @@ def test_removed_rows_stay_in_their_buckets_but_are_not_found(rng):
 
 def test_arrays_and_back(rng):
     codes, queries = problem(rng, "clustered", 900, 6, 64)
-    index = multi_index.extended(multi_index.build(rows_of(codes, 600), 1), rows_of(codes, 900), 1)
-    kept = multi_index.arrays(index)
+    index = multi_index.build(rows_of(codes, 600), 1).extended(rows_of(codes, 900), 1)
+    kept = index.arrays()
     again = multi_index.from_arrays(kept)
     assert again.n == 900 and again.nbytes == index.nbytes == sum(array.nbytes for array in kept.values())
     check(again, codes, queries[::3], 900)
@@ -66,17 +68,17 @@ def test_a_result_larger_than_the_first_buffer(rng):
     codes = np.zeros((20_000, 8), np.uint8)
     rows = Rows(64, ((0, as_words(codes)),), 20_000, ALL, 20_000)
     index = multi_index.build(rows, 1)
-    each = multi_index.within(index, rows, as_words(codes[:2]), 0, MUCH, 1)
+    each = index.within(rows, as_words(codes[:2]), 0, MUCH, 1)
     assert [len(one) for one in each] == [20_000, 20_000]
 
 
 def test_over_budget_in_any_segment_is_over_budget(rng):
     codes, queries = problem(rng, "clustered", 900, 6, 64)
-    index = multi_index.extended(multi_index.build(rows_of(codes, 600), 1), rows_of(codes, 900), 1)
+    index = multi_index.build(rows_of(codes, 600), 1).extended(rows_of(codes, 900), 1)
     assert len(index.segments) == 2 or index.n == 900
-    _, work = multi_index.nearest(index, rows_of(codes, 900), as_words(queries), 5, 1, 1)
+    _, work = index.nearest(rows_of(codes, 900), as_words(queries), 5, 1, 1)
     assert (work < 0).all()
-    assert multi_index.within(index, rows_of(codes, 900), as_words(queries), 5, 1, 1) == [None] * 6
+    assert index.within(rows_of(codes, 900), as_words(queries), 5, 1, 1) == [None] * 6
 
 
 @pytest.mark.parametrize("n_bits", [1, 8, 13, 100, 300])
@@ -84,5 +86,133 @@ def test_other_widths(rng, n_bits):
     codes, queries = problem(rng, "clustered", 300, 9, n_bits)
     rows = Rows(n_bits, ((0, as_words(codes)),), 300, ALL, 300)
     index = multi_index.build(rows, 1)
-    found, _ = multi_index.nearest(index, rows, as_words(queries[::3]), 4, MUCH, 1)
+    found, _ = index.nearest(rows, as_words(queries[::3]), 4, MUCH, 1)
     np.testing.assert_array_equal(keys.positions(found), nearest(queries[::3], codes, 4)[1])
+
+
+def pairs(keys):
+    return [(int(key) >> 48, int(key) & (2**48 - 1)) for key in keys if key != np.uint64(2**64 - 1)]
+
+
+def filled(codes, cuts):
+    """Buckets for substrings that end at ``cuts``."""
+    n, n_words = codes.shape
+    starts, m = np.array([0, *cuts[:-1]]), len(cuts)
+    lengths = np.diff([0, *cuts])
+    buckets = Buckets(
+        starts,
+        lengths,
+        np.zeros((m, (1 << lengths.max()) + 1), np.uint32),
+        np.empty((m, n), np.uint32),
+        np.empty((m, n * n_words), np.uint64),
+    )
+    for j in range(m):
+        multi_index.fill_buckets(codes.reshape(-1), buckets, j)
+    return buckets
+
+
+def words_problem(rng, kind, n, n_bits):
+    words = -(-n_bits // 64)
+    codes = rng.integers(0, 2**64, (n, words), dtype=np.uint64)
+    if kind == "clustered":
+        noise = np.bitwise_and.reduce(rng.integers(0, 2**64, (4, n, words), dtype=np.uint64))
+        codes = codes[rng.integers(0, 5, n)] ^ noise
+    if kind == "equal":
+        codes[:] = codes[0]
+    if n_bits % 64:
+        codes[:, -1] &= np.uint64(2 ** (n_bits % 64) - 1)
+    return codes, np.concatenate(
+        [codes[:1], codes[-1:] ^ np.uint64(6), ~codes[:1] & codes[:1] ^ np.uint64(1)]
+    )
+
+
+CUTS = {20: (7, 14, 20), 64: (16, 32, 48, 64), 128: (12, 24, 36, 48, 60, 72, 84, 96, 108, 118, 128), 8: (8,)}
+
+
+def looked_up(buckets, queries, k, limits=None, budget=MUCH, allowed=ALL, first=0):
+    out, work = np.empty((len(queries), k), np.uint64), np.empty(len(queries), np.int64)
+    limits = np.full(len(queries), 10**6) if limits is None else np.array(limits)
+    multi_index.find_nearest(buckets, first, queries, k, limits, budget, allowed, out, work)
+    return out, work
+
+
+def test_buckets_hold_every_code_once_by_its_substring(rng):
+    codes, _ = words_problem(rng, "random", 200, 128)
+    buckets = filled(codes, CUTS[128])
+    for j, (start, length) in enumerate(zip(buckets.starts, buckets.lengths, strict=True)):
+        assert sorted(buckets.rows[j]) == list(range(200))
+        assert np.array_equal(buckets.words[j].reshape(200, 2), codes[buckets.rows[j]])
+        values = [sum(naive.bit_of(code, start + i) << i for i in range(length)) for code in codes]
+        assert [values[row] for row in buckets.rows[j]] == sorted(values)
+        for value in values[:5]:
+            inside = buckets.rows[j, buckets.offsets[j, value] : buckets.offsets[j, value + 1]]
+            assert list(inside) == [i for i, other in enumerate(values) if other == value]
+
+
+@pytest.mark.parametrize("kind", ["random", "clustered", "equal"])
+@pytest.mark.parametrize("n_bits", [8, 20])
+def test_nearest_to_the_last_neighbour(rng, kind, n_bits):
+    codes, queries = words_problem(rng, kind, 150, n_bits)
+    buckets = filled(codes, CUTS[n_bits])
+    for k in (1, 9, 150):
+        out, work = looked_up(buckets, queries, k, first=4)
+        assert (work > 0).all()
+        for q, query in enumerate(queries):
+            expected = naive.nearest(query.view(np.uint8), codes.view(np.uint8), k)
+            assert pairs(out[q]) == [(d, i + 4) for d, i in expected]
+
+
+@pytest.mark.parametrize("n_bits", [64, 128])
+def test_nearest_of_wide_clustered_codes(rng, n_bits):
+    codes, queries = words_problem(rng, "clustered", 300, n_bits)
+    out, _ = looked_up(filled(codes, CUTS[n_bits]), queries[:2], 8)
+    for q in (0, 1):
+        assert pairs(out[q]) == naive.nearest(queries[q].view(np.uint8), codes.view(np.uint8), 8)
+
+
+def test_limits_and_filters(rng):
+    codes, queries = words_problem(rng, "random", 150, 20)
+    allowed = (rng.random(150) < 0.4).astype(np.uint8)
+    out, _ = looked_up(filled(codes, CUTS[20]), queries, 6, limits=[5, 0, 21], allowed=allowed)
+    for q, limit in enumerate([5, 0, 21]):
+        everything = naive.nearest(queries[q].view(np.uint8), codes.view(np.uint8), 150)
+        assert pairs(out[q]) == [(d, i) for d, i in everything if allowed[i] and d < limit][:6]
+
+
+def test_a_query_that_costs_too_much_is_given_up(rng):
+    codes, queries = words_problem(rng, "random", 150, 20)
+    buckets = filled(codes, CUTS[20])
+    _, work = looked_up(buckets, queries, 150)
+    out, again = looked_up(buckets, queries, 150, budget=int(work.min()))
+    assert (again == OVER_BUDGET).sum() == (work > work.min()).sum()
+    assert all(len(pairs(out[q])) == (0 if again[q] == OVER_BUDGET else 150) for q in range(3))
+
+
+def test_more_ties_than_fit_are_left_to_the_scan():
+    codes = np.zeros((6000, 1), np.uint64)
+    _, work = looked_up(filled(codes, CUTS[20]), codes[:1], 2)
+    assert work[0] == OVER_BUDGET
+
+
+@pytest.mark.parametrize("radius", [0, 3, 8, 20])
+def test_within_a_radius(rng, radius):
+    codes, queries = words_problem(rng, "clustered", 150, 20)
+    buckets = filled(codes, CUTS[20])
+    keys, ends = np.empty(1000, np.uint64), np.empty(3, np.int64)
+    assert multi_index.find_within(buckets, 2, queries, radius, MUCH, ALL, keys, ends) == 3
+    start = 0
+    for q, end in enumerate(ends):
+        expected = naive.within(queries[q].view(np.uint8), codes.view(np.uint8), radius)
+        assert pairs(keys[start:end]) == [(d, i + 2) for d, i in expected]
+        start = end
+
+
+def test_within_stops_where_the_buffer_is_full_and_marks_what_is_over_budget(rng):
+    codes, queries = words_problem(rng, "equal", 40, 20)
+    buckets = filled(codes, CUTS[20])
+    queries = np.concatenate([queries[:1]] * 3)
+    keys, ends = np.empty(100, np.uint64), np.empty(3, np.int64)
+    assert multi_index.find_within(buckets, 0, queries, 1, MUCH, ALL, keys, ends) == 2
+    assert ends[:2].tolist() == [40, 80]
+    assert multi_index.find_within(buckets, 0, queries, 1, 3, ALL, keys, ends) == 3
+    assert ends.tolist() == [-1, -1, -1]

@@ -1,12 +1,13 @@
-"""How the compiled scans are cut into pieces does not show in the answer."""
+"""The compiled scans: how they are divided into pieces does not show in the answer."""
 
 import numpy as np
 import pytest
 
 from helpers.searching import nearest, problem, within
 from nphash.codes import as_words
-from nphash.search import keys, scans
-from nphash.search.rows import ALL, Rows
+from nphash.search import bit_sliced, keys, popcount_scan, scans
+from nphash.search.scans import Scan
+from nphash.search.table import ALL, Rows
 
 
 @pytest.fixture
@@ -27,12 +28,13 @@ def test_tiles_and_pieces(small, monkeypatch, sliced, threads, tile, pairs):
     codes, queries, rows = small
     monkeypatch.setattr(scans, "_TILE", tile)
     monkeypatch.setattr(scans, "_PAIRS", pairs)
-    work = scans.Work(sliced, threads)
-    found = scans.nearest(rows, as_words(queries), 6, None, work, sample(rows))
+    monkeypatch.setattr(scans, "_LEAST", 50)
+    scan = Scan(rows, as_words(queries), sliced, threads)
+    found = scans.nearest(scan, 6, None, sample(rows))
     expected, positions = nearest(queries, codes, 6)
     np.testing.assert_array_equal(keys.distances(found), expected)
     np.testing.assert_array_equal(keys.positions(found), positions)
-    offsets, found = scans.within(rows, as_words(queries), 15, work)
+    offsets, found = scans.within(scan, 15)
     for q, one in enumerate(within(queries, codes, 15)):
         part = found[offsets[q] : offsets[q + 1]]
         assert list(zip(keys.distances(part).tolist(), keys.positions(part).tolist(), strict=True)) == one
@@ -42,7 +44,7 @@ def test_tiles_and_pieces(small, monkeypatch, sliced, threads, tile, pairs):
 def test_limits_leave_places_empty(small, sliced):
     codes, queries, rows = small
     limits = np.arange(20)
-    found = scans.nearest(rows, as_words(queries), 700, limits, scans.Work(sliced, 2), sample(rows))
+    found = scans.nearest(Scan(rows, as_words(queries), sliced, 2), 700, limits, sample(rows))
     for q, limit in enumerate(limits.tolist()):
         expected = within(queries[q : q + 1], codes, limit - 1)[0]
         assert keys.distances(found[q, : len(expected)]).tolist() == [d for d, _ in expected]
@@ -56,7 +58,7 @@ def test_a_first_limit_guessed_too_low_is_made_good(small, sliced, threads):
     every = as_words(codes)
     near = np.argsort(np.bitwise_count(every ^ as_words(queries)[0])[:, 0], kind="stable")
     misleading = every[near[:30]].T.copy()  # full of neighbours: as if everything were that near
-    found = scans.nearest(rows, as_words(queries), 25, None, scans.Work(sliced, threads), misleading)
+    found = scans.nearest(Scan(rows, as_words(queries), sliced, threads), 25, None, misleading)
     distances, positions = nearest(queries, codes, 25)
     np.testing.assert_array_equal(keys.distances(found), distances)
     np.testing.assert_array_equal(keys.positions(found), positions)
@@ -75,28 +77,25 @@ def test_ranks_are_safe_but_not_wasteful():
 def test_an_error_in_one_thread_stops_the_others(small, sliced, monkeypatch):
     _, queries, rows = small
     monkeypatch.setattr(scans, "_TILE", 1)
-    told = []
+    monkeypatch.setattr(scans, "_LEAST", 10)
+    monkeypatch.setattr(scans, "_PAIRS", 1)
+    module, calls = bit_sliced if sliced else popcount_scan, []
+    scan = module.nearest
 
-    def step(done):
-        told.append(done)
-        if len(told) == 5:
+    def interrupted(*args):
+        calls.append(args)
+        if len(calls) == 5:
             raise InterruptedError("enough")
+        return scan(*args)
 
+    monkeypatch.setattr(module, "nearest", interrupted)
     with pytest.raises((InterruptedError, KeyboardInterrupt)):
-        scans.nearest(rows, as_words(queries), 2, None, scans.Work(sliced, 2, step), sample(rows))
-    assert len(told) < 40
-
-
-def test_progress_counts_every_pair_once(small):
-    _, queries, rows = small
-    for sliced in (True, False):
-        told = []
-        scans.within(rows, as_words(queries), 3, scans.Work(sliced, 2, told.append))
-        assert sum(told) == 20 * 700
+        scans.nearest(Scan(rows, as_words(queries), sliced, 2), 2, None, sample(rows))
+    assert len(calls) < 40
 
 
 def test_no_queries(small):
     none = as_words(small[1][:0])
-    assert scans.nearest(small[2], none, 3, None, scans.Work(True, 1), sample(small[2])).shape == (0, 3)
-    offsets, found = scans.within(small[2], none, 3, scans.Work(True, 1))
+    assert scans.nearest(Scan(small[2], none, True, 1), 3, None, sample(small[2])).shape == (0, 3)
+    offsets, found = scans.within(Scan(small[2], none, True, 1), 3)
     assert offsets.tolist() == [0] and not len(found)

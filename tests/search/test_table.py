@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from nphash.codes import pack
 from nphash.errors import InputError
-from nphash.search.table import Table
+from nphash.search.table import ALL, Rows, Table
 
 
 @pytest.fixture
@@ -25,16 +25,16 @@ def test_snapshots_do_not_change(table):
     assert (before.n, before.n_allowed, len(before.allowed)) == (6, 6, 0)
     assert (middle.n, middle.n_allowed) == (6, 4) and len(middle.allowed) == 6
     assert (table.rows.n, table.rows.n_allowed) == (7, 5)
-    assert table.names(before).tolist() == list("abcdef")
-    assert table.names(middle).tolist() == list("bcde")
-    assert table.names(table.rows).tolist() == list("bcdeg")
+    assert table.ids_of(before).tolist() == list("abcdef")
+    assert table.ids_of(middle).tolist() == list("bcde")
+    assert table.ids_of(table.rows).tolist() == list("bcdeg")
 
 
 @pytest.mark.parametrize("ids", [["b", "x"], ["b", "b"], [1], [float("nan")]])
 def test_a_failed_removal_removes_nothing(table, ids):
     with pytest.raises(InputError):
         table.remove(ids)
-    assert table.names(table.rows).tolist() == list("abcdef")
+    assert table.ids_of(table.rows).tolist() == list("abcdef")
 
 
 def test_a_failed_addition_adds_nothing(table):
@@ -52,26 +52,26 @@ def test_removing_nothing_changes_nothing(table):
 
 def test_filters(table):
     table.remove(["c"])
-    assert table.names(table.chosen(["f", "a"])).tolist() == ["a", "f"]
-    assert table.names(table.chosen([True, False, True, False, False])).tolist() == ["a", "d"]
+    assert table.ids_of(table.filtered(["f", "a"])).tolist() == ["a", "f"]
+    assert table.ids_of(table.filtered([True, False, True, False, False])).tolist() == ["a", "d"]
     with pytest.raises(InputError, match="'c' is not"):
-        table.chosen(["c"])
+        table.filtered(["c"])
     with pytest.raises(InputError, match="holds 5 codes"):
-        table.chosen(np.ones(6, bool))
+        table.filtered(np.ones(6, bool))
 
 
 def test_arrays_and_back(table):
     table.remove(["b"])
     arrays = {name: np.concatenate(parts) for name, parts in table.arrays().items()}
     again = Table.from_arrays(4, arrays, table.ids.next_number)
-    assert again.names(again.rows).tolist() == list("acdef")
+    assert again.ids_of(again.rows).tolist() == list("acdef")
     assert np.array_equal(again.rows.at(np.arange(6)), table.rows.at(np.arange(6)))
     with pytest.raises(InputError, match="not 70 bits wide"):
         Table.from_arrays(70, arrays, 0)
 
 
 def test_running_out_of_memory_while_naming_takes_the_codes_back(table, monkeypatch):
-    def no_memory(names, n):
+    def no_memory(ids, n):
         raise MemoryError
 
     monkeypatch.setattr(table.ids, "append", no_memory)
@@ -79,7 +79,7 @@ def test_running_out_of_memory_while_naming_takes_the_codes_back(table, monkeypa
         table.add(pack([[1, 1, 1, 1]] * 3), ["x", "y", "z"])
     monkeypatch.undo()
     table.add(pack([[1, 0, 1, 0]]), ["g"])
-    assert table.names(table.rows).tolist() == list("abcdefg")
+    assert table.ids_of(table.rows).tolist() == list("abcdefg")
     assert np.array_equal(table.rows.at(np.array([6])).view(np.uint8), pack([[1, 0, 1, 0]]))
 
 
@@ -90,13 +90,65 @@ def test_a_mask_of_integers_is_never_read_as_ids(values, as_list):
     table.add(pack(np.zeros((len(values), 4), int)), None)
     mask = np.array(values)
     with pytest.raises(InputError, match=r"more than once .*where=mask.astype\(bool\)"):
-        table.chosen(values if as_list else mask)
-    assert table.names(table.chosen(mask.astype(bool))).tolist() == np.flatnonzero(mask).tolist()
+        table.filtered(values if as_list else mask)
+    assert table.ids_of(table.filtered(mask.astype(bool))).tolist() == np.flatnonzero(mask).tolist()
 
 
 def test_a_filter_names_each_id_once(table):
     with pytest.raises(InputError, match="the filter names the id a more than once"):
-        table.chosen(["a", "b", "a"])
+        table.filtered(["a", "b", "a"])
     two = Table(4)
     two.add(pack([[0] * 4, [1] * 4]), None)
-    assert two.names(two.chosen(np.array([1, 0]))).tolist() == [0, 1]  # integers are ids
+    assert two.ids_of(two.filtered(np.array([1, 0]))).tolist() == [0, 1]  # integers are ids
+
+
+@pytest.fixture
+def rows():
+    words = np.arange(20, dtype=np.uint64).reshape(10, 2)
+    return Rows(128, ((0, words[:4]), (4, words[4:])), 10, ALL, 10)
+
+
+def test_pieces_cover_a_range_in_order(rows):
+    for start, stop, size in ((0, 10, 3), (2, 9, 100), (4, 4, 1), (3, 5, 1), (0, 10, 1)):
+        pieces = rows.pieces(start, stop, size)
+        positions = [first + i for first, words in pieces for i in range(len(words))]
+        assert positions == list(range(start, stop))
+        assert [int(word) for _, words in pieces for word in words[:, 0]] == [2 * i for i in positions]
+        assert all(len(words) <= size for _, words in pieces)
+
+
+def test_restriction_is_cumulative_and_leaves_the_original(rows):
+    even = rows.restricted(np.arange(10) % 2 == 0)
+    both = even.restricted(np.arange(10) > 3)
+    assert (rows.n_allowed, even.n_allowed, both.n_allowed) == (10, 5, 3)
+    assert np.flatnonzero(both.allowed).tolist() == [4, 6, 8] and not len(rows.allowed)
+
+
+def test_since(rows):
+    later = rows.restricted(np.arange(10) != 7).since(6)
+    assert (later.start, later.n, later.n_allowed) == (6, 10, 3)
+    assert rows.since(10).start == 10 and rows.since(10).n_allowed == 0
+    copy, positions = later.compact()
+    assert positions.tolist() == [6, 8, 9] and copy.segments[0][1][:, 0].tolist() == [12, 16, 18]
+
+
+def test_compact_renumbers(rows):
+    copy, positions = rows.restricted(np.arange(10) % 3 == 1).compact()
+    assert positions.tolist() == [1, 4, 7] and copy.n == copy.n_allowed == 3
+    assert copy.segments[0][1].tolist() == [[2, 3], [8, 9], [14, 15]]
+    assert rows.compact()[1].tolist() == list(range(10))
+
+
+def test_samples_are_spread_and_may_be_found(rows):
+    one_of_each_pair = rows.sample(5)[:, 0] // 4
+    assert one_of_each_pair.tolist() == [0, 1, 2, 3, 4]
+    assert np.array_equal(rows.sample(5), rows.sample(5))
+    assert len(rows.sample(100)) == 10
+    assert rows.restricted(np.arange(10) > 7).sample(100)[:, 0].tolist() == [16, 18]
+
+
+def test_at_gives_copies_in_order(rows):
+    taken = rows.at(np.array([0, 3, 4, 9]))
+    assert taken[:, 0].tolist() == [0, 6, 8, 18]
+    assert not np.shares_memory(taken, rows.segments[0][1])
+    assert rows.at(np.array([], np.int64)).shape == (0, 2)

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from helpers.paths import ROOT, SOLUTIONS
 from nphash.errors import InputError
+from nphash.teaching.exercises import format_grades, grade_exercise, questions_of
 from nphash.teaching.lessons import FOLDER, LESSONS, copy_lesson, find_lesson
 
 SECONDS = 30  # of processor time, for each lesson
@@ -71,7 +73,9 @@ def test_a_lesson_runs_from_an_empty_folder(number, tmp_path):
 def test_lesson_7_is_as_good_as_the_library(tmp_path):
     out = run(copied(7, tmp_path))
     own, library = map(float, re.findall(r"^P@100 of .*: mean ([\d.]+) \(", out, flags=re.M))
-    by_chance, untrained = map(float, re.search(r"by chance ([\d.]+), first weights ([\d.]+)", out).groups())
+    by_chance, untrained = map(
+        float, re.search(r"by chance ([\d.]+), initial weights ([\d.]+)", out).groups()
+    )
     assert abs(own - library) <= 0.02
     assert own > untrained + 0.2 > by_chance
 
@@ -134,3 +138,30 @@ def test_copying_all_into_one_folder(tmp_path):
         copy_lesson(4, tmp_path)
     for source in FOLDER.glob("*_[0-9]_*.py"):
         ast.parse((tmp_path / source.name).read_text(encoding="utf-8"))
+
+
+def test_the_page_names_every_lesson_and_what_its_exercise_asks_for():
+    page = (ROOT / "docs" / "lessons.rst").read_text(encoding="utf-8")
+    _, _, page = page.partition("What each lesson teaches\n")
+    items = re.split(r"^(\d)\. ", page.partition("Exercises and their grades\n")[0], flags=re.M)[1:]
+    assert [int(number) for number in items[::2]] == [lesson.number for lesson in LESSONS]
+    for lesson, text in zip(LESSONS, items[1::2], strict=True):
+        title = re.search(r"\*\*(.+?)\.\*\*", text, flags=re.S)[1]
+        assert lesson.title.startswith(title.partition(",")[0])
+        asked = re.findall(r"``(\w+)``", text.partition("*Exercise:*")[2])
+        assert asked == [question.name for question in questions_of(lesson.number)]
+
+
+def test_what_the_page_shows_of_grading_is_what_is_printed(tmp_path):
+    page = (ROOT / "docs" / "lessons.rst").read_text(encoding="utf-8")
+    shown = [
+        [line.strip() for line in block.splitlines() if line.strip()]
+        for block in re.findall(r"(?<=::\n\n)(?:(?:    .*)?\n)+", page)
+    ]
+    blank = format_grades(grade_exercise(copy_lesson(1, tmp_path)[1])).splitlines()
+    assert [line.strip() for line in blank] == shown[1][1:]
+    source = (SOLUTIONS / "solution_2.py").read_text(encoding="utf-8")
+    file = tmp_path / "mine.py"
+    file.write_text(source.replace("da = dy * (1 - y * y)", "da = dy"), encoding="utf-8")
+    wrong = [line.strip() for line in format_grades(grade_exercise(file)).splitlines() if line.strip()]
+    assert wrong[: len(shown[2])] == shown[2]

@@ -1,1 +1,5 @@
-"""The only package that imports Numba and LLVM: compiled functions, their cache, emitted instructions."""
+"""Compiled functions: the only package that imports Numba and LLVM, and the one that does without them."""
+
+from nphash.core.jit.compiler import COMPILED, WHY_NOT, emitted, jit
+
+__all__ = ["COMPILED", "WHY_NOT", "emitted", "jit"]

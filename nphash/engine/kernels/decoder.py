@@ -1,4 +1,4 @@
-"""The decoder's softmax over the vocabulary, in tiles of words that stay in the cache.
+"""The decoder's softmax over the vocabulary in tiles of words that stay in the cache: forward and backward.
 
 The scores s = z W + b of a batch, their exponentials and their gradient are larger than a cache. Computed
 as whole arrays, each operation waits for the memory. Here the words are cut into tiles: a tile's scores go
@@ -7,38 +7,126 @@ through the matrix product and the exponential while they lie in the cache, and 
 * `forward` leaves E = exp(s - m) and sums over words. The sum of E W' while the tile is in the cache is what
   the gradient for z needs.
 * The gradient of the scores is ds = T softmax(s) - t, that is E times a number for each document, less the
-  target. It is never stored: see `nphash.engine.kernels.decoder_gradient`.
-* Codes of +-1 need no product: see `nphash.engine.kernels.sign_tables`. The products remain for all other codes, and for
-  words at the end that fill no vector.
+  target. It is never stored: `fill_bias` sums it, `update_tiles` multiplies it by z' for one tile after
+  another and does Adam's step on each at once.
+* Codes of +-1 need no product: see `nphash.engine.kernels.sign_tables`. The products remain for all other
+  codes, and for words at the end that fill no vector.
 
 The softmax is the same whatever m is, as long as nothing overflows. So m is not the largest of all scores,
 which would take another pass: it is a document's first score, and stays until a score is so far above it that
 the exponentials come near the end of float32. Then, which is rare, the row is done again with its own
-maximum (`_raise`). Scores far below are no matter: they have no part in the softmax.
+maximum (`_rescale_row`). Scores far below are no matter: they have no part in the softmax.
 
 Products are BLAS calls on small matrices, by `np.dot`, which Numba gives to SciPy's BLAS; the caller runs
 several threads, so BLAS itself must use one (`nphash.core.threads.single_threaded_blas`).
+
+Shapes: B documents of a batch, V words, L bits, N tiles, T words of a tile, S shares of the tiles.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 
-from nphash.core.jit._jit import jit
-from nphash.core.jit.butterfly import turn_blocks
+from nphash.core.jit import jit
 from nphash.core.typing import Array
-from nphash.engine.kernels.csr_to_csc import Entries
-from nphash.engine.kernels.exponential import exponentials
-from nphash.engine.kernels.relu import add_row, add_scaled, copy_row, scale_row
-from nphash.engine.kernels.sign_tables import LANES, can_look_up, fill_sums, look_up
-from nphash.engine.kernels.tiles import Codes, block_size, matrix, tile
+from nphash.engine.kernels.rows import (
+    add_row,
+    add_scaled,
+    copy_row,
+    exponentials,
+    scale_row,
+    set_scaled,
+    update,
+)
+from nphash.engine.kernels.sign_tables import (
+    LANES,
+    add_by_pattern,
+    can_look_up,
+    fill_sums,
+    look_up,
+    separate,
+)
 
-__all__ = ["combine", "forward"]
+__all__ = [
+    "Codes",
+    "Entries",
+    "ScoreGradient",
+    "block_size",
+    "combine",
+    "fill_bias",
+    "fill_tiles",
+    "forward",
+    "matrix",
+    "tile",
+    "tile_width",
+    "update_tiles",
+]
+
+_SMALL = 1_000_000  # multiplications of a product that OpenBLAS takes for small
+_GROUP = 8  # tiles between two sweeps of Adam: long runs of memory are faster than short ones
+OVERFLOW_GUARD = np.float32(1e30)  # for a sum of exponentials: 10^8 times less than the largest float32
 
 
-_MUCH = np.float32(1e30)  # for a sum of exponentials: 10^8 times less than the largest float32
+class Entries(NamedTuple):
+    """The entries of a CSR batch in the order of words: those of word w are starts[w]:starts[w + 1].
+
+    Gradients of weights that belong to words are sums over the documents that have the word. In this order
+    one word's row can be finished while it is in the cache.
+    """
+
+    starts: Array  # (V + 1,)
+    documents: Array  # (nnz,)
+    weights: Array  # (nnz,)
+
+
+class Codes(NamedTuple):
+    """The decoder's input."""
+
+    z: Array  # (B, L)
+    offsets: Array  # by `nphash.engine.kernels.sign_tables.offsets_of`
+
+
+class ScoreGradient(NamedTuple):
+    """What ds = factors E - scale t (B, V) is made of; it is never written as a whole."""
+
+    E: Array  # by `forward`
+    factors: Array  # (N, B)
+    scale: float
+    target: Entries
+
+
+def tile_width(n_bits: int) -> int:
+    """Return the number of words in a tile, which depends on shapes only.
+
+    OpenBLAS multiplies small matrices (up to 10^6 multiplications) in place, without packing them
+    first: this many words and some hundred documents.
+
+    Examples
+    --------
+    >>> tile_width(64), tile_width(8), tile_width(1000)
+    (128, 512, 64)
+    """
+    return min(512, max(64, _SMALL // (100 * n_bits) // 64 * 64))
+
+
+@jit()
+def block_size(width: int, n_bits: int) -> int:
+    """Return how many documents make a small product with a tile."""
+    return max(16, _SMALL // (width * n_bits))
+
+
+@jit()
+def matrix(buffer: Array, rows: int, columns: int) -> Array:
+    """Return the beginning of a buffer as a matrix, a view."""
+    return buffer[: rows * columns].reshape(rows, columns)
+
+
+@jit()
+def tile(E: Array, n_rows: int, start: int, stop: int) -> Array:
+    """Return the tile of the words ``start`` to ``stop - 1``, (B, words), a view."""
+    return matrix(E[n_rows * start :], n_rows, stop - start)
 
 
 @jit()
@@ -49,7 +137,7 @@ def forward(
     entries: Entries,
     out: tuple[Array, Array, Array],
     vectors: tuple[Array, Array],
-    room: Array,
+    sums: Array,
     width: int,
     first: int,
     last: int,
@@ -61,7 +149,7 @@ def forward(
     codes, W, b
         `Codes`; float32 arrays (L, V) and (V,).
     entries
-        The target t (B, V), by `nphash.engine.kernels.csr_to_csc.entries_of`.
+        The target t (B, V).
     out
         Arrays to write into: E, tile after tile, (B, words of the tile) each, as one row of B V
         numbers; the m that were subtracted, for each tile, (N, B), those for the first one given; and
@@ -69,8 +157,8 @@ def forward(
     vectors
         Arrays to write into, (B, L), sums over the words w of these tiles: E_w W[:, w], relative to
         the last m; and t_w W[:, w].
-    room, width
-        For the sums of patterns, by `nphash.engine.kernels.sign_tables.sums_for`; words in a tile.
+    sums, width
+        Workspace by `nphash.engine.kernels.sign_tables.sums_for`; words in a tile.
 
     Returns
     -------
@@ -78,40 +166,51 @@ def forward(
         The sum of t s over all documents and these tiles.
     """
     E, shifts, total = out
-    expected, seen = vectors
-    z, places = codes
+    expected, target_sum = vectors
+    z, offsets = codes
     n_rows, n_bits = z.shape
     block = block_size(width, n_bits)
-    buffer, turned = np.empty(n_bits * width, W.dtype), np.empty(n_bits * width, W.dtype)
+    buffer, transposed = np.empty(n_bits * width, W.dtype), np.empty(n_bits * width, W.dtype)
     part, added = matrix(np.empty(z.size, W.dtype), n_rows, n_bits), np.empty(n_rows, W.dtype)
     hits = np.float64(0)
     total[:] = 0
     expected[:] = 0
-    seen[:] = 0
+    target_sum[:] = 0
     for t in range(first, last):
         start, stop = t * width, min((t + 1) * width, b.size)
         exps, bias = tile(E, n_rows, start, stop), b[start:stop]  # (B, T), (T,)
         columns = matrix(buffer, n_bits, stop - start)
-        words = matrix(turned, stop - start, n_bits)  # the same, a word's vector in a row
+        words = matrix(transposed, stop - start, n_bits)  # the same, a word's vector in a row
         _copy_tile(W, start, columns, words)
         if t > first:
             copy_row(shifts[t], shifts[t - 1])
-        if can_look_up(places, stop - start):
-            _look_up(places, columns, bias, shifts[t], room, exps, added)
+        if can_look_up(offsets, stop - start):
+            _look_up(offsets, columns, bias, shifts[t], sums, exps, added)
         else:
             _multiply(z, columns, bias, shifts[t], block, exps, added)
         for row in range(n_rows):
-            if not added[row] < _MUCH:
+            if not added[row] < OVERFLOW_GUARD:
                 one = slice(row, row + 1)
                 so_far = shifts[t, one], added[one], total[one], expected[row]
-                _raise(z[row], columns, bias, exps[row], so_far)
+                _rescale_row(z[row], columns, bias, exps[row], so_far)
             total[row] += added[row]
         for begin in range(0, n_rows, block):
             np.dot(exps[begin : begin + block], words, part[begin : begin + block])
         for row in range(n_rows):
             add_row(expected[row], part[row])
-        hits += _see(words, bias, entries, start, seen)
-    return hits + _inner_product(z, seen)
+        hits += _accumulate_target(words, bias, entries, start, target_sum)
+    return hits + _inner_product(z, target_sum)
+
+
+@jit()
+def _copy_tile(W: Array, start: int, columns: Array, words: Array) -> None:
+    n_bits, n_words = columns.shape
+    for bit in range(n_bits):
+        copy_row(columns[bit], W[bit, start : start + n_words])
+    # Unsigned numbers need no look whether they count from the end, which would take half of the time.
+    for word in range(np.uintp(n_words)):
+        for bit in range(np.uintp(n_bits)):
+            words[word, bit] = columns[bit, word]
 
 
 @jit()
@@ -131,46 +230,76 @@ def _multiply(
 
 @jit()
 def _look_up(
-    places: Array, columns: Array, bias: Array, shift: Array, room: Array, exps: Array, added: Array
+    offsets: Array, columns: Array, bias: Array, shift: Array, sums: Array, exps: Array, added: Array
 ) -> None:
     # The same for codes of +-1: the scores are sums looked up.
     total = matrix(np.empty(added.size * LANES, columns.dtype), added.size, LANES)
     total[:] = 0
     for at in range(0, bias.size, LANES):
-        fill_sums(columns, at, room)
-        look_up(room, places, bias, shift, at, exps, total)
+        fill_sums(columns, at, sums)
+        look_up(sums, offsets, bias, shift, at, exps, total)
     for row in range(added.size):
-        added[row] = _sum_of_lanes(total[row])
+        lanes, half = total[row], LANES // 2
+        while half > 0:
+            add_row(lanes[:half], lanes[half : 2 * half])
+            half //= 2
+        added[row] = lanes[0]
 
 
 @jit()
-def _sum_of_lanes(lanes: Array) -> Any:
-    half = LANES // 2
-    while half > 0:
-        for i in range(half):
-            lanes[i] += lanes[i + half]
-        half //= 2
-    return lanes[0]
+def _rescale_row(
+    z: Array, columns: Array, bias: Array, row: Array, so_far: tuple[Array, Array, Array, Array]
+) -> None:
+    # Does a document's exponentials again with their own maximum, and scales down its sums so far.
+    shift, added, total, expected = so_far
+    row[:] = 0
+    for bit in range(z.size):
+        add_scaled(row, columns[bit], z[bit])
+    largest = row[0] + bias[0]
+    for i in range(1, row.size):
+        largest = max(largest, row[i] + bias[i])
+    factor = np.exp(shift[0] - largest)
+    scale_row(total, factor)
+    scale_row(expected, factor)
+    shift[0] = largest
+    exponentials(row, bias, largest)
+    added[0] = row.sum()
 
 
 @jit()
-def _inner_product(z: Array, seen: Array) -> float:
+def _accumulate_target(words: Array, bias: Array, entries: Entries, first: int, target_sum: Array) -> float:
+    # Adds the vectors of the target's words to `target_sum`, returns the biases' part of the sum of t s.
+    starts, documents, weights = entries
     total = np.float64(0)
-    for row in range(z.shape[0]):
-        for bit in range(z.shape[1]):
-            total += np.float64(z[row, bit]) * seen[row, bit]
+    for word in range(len(words)):
+        for position in range(starts[first + word], starts[first + word + 1]):
+            row, weight = np.uintp(documents[position]), weights[position]
+            for bit in range(np.uintp(target_sum.shape[1])):
+                target_sum[row, bit] += weight * words[word, bit]
+            total += np.float64(weight) * bias[word]
     return total
 
 
 @jit()
-def combine(shifts: Array, totals: Array, expected: Array, seen: Array, share: int, inverse: Array) -> Array:
+def _inner_product(z: Array, target_sum: Array) -> float:
+    total = np.float64(0)
+    for row in range(z.shape[0]):
+        for bit in range(z.shape[1]):
+            total += np.float64(z[row, bit]) * target_sum[row, bit]
+    return total
+
+
+@jit()
+def combine(
+    shifts: Array, totals: Array, expected: Array, target_sum: Array, share: int, inverse: Array
+) -> Array:
     """Put together what several calls of `forward` have left, each for its share of the tiles.
 
     Parameters
     ----------
     shifts
         The m subtracted in each tile, (N, B).
-    totals, expected, seen
+    totals, expected, target_sum
         Sums over the words of each share: (S, B) float64, and twice (S, B, L). In place of the first
         share come the sums over all words: of exp(s - max m), the expectation of W[:, w], and that of t.
     share
@@ -197,7 +326,7 @@ def combine(shifts: Array, totals: Array, expected: Array, seen: Array, share: i
         scale_row(expected[0, row], expected.dtype.type(rescale[0] / total))
         for k in range(1, len(totals)):
             add_scaled(expected[0, row], expected[k, row], expected.dtype.type(rescale[k] / total))
-            add_row(seen[0, row], seen[k, row])
+            add_row(target_sum[0, row], target_sum[k, row])
         totals[0, row] = total
         logs[row] = np.log(total) + greatest[row]
     for t in range(n_tiles):
@@ -215,54 +344,113 @@ def _relative(before: float, now: float) -> float:
 
 
 @jit()
-def _copy_tile(W: Array, start: int, columns: Array, words: Array) -> None:
-    n_bits, n_words = columns.shape
-    for bit in range(n_bits):
-        copy_row(columns[bit], W[bit, start : start + n_words])
-    if n_bits % LANES == 0 and n_words % LANES == 0:
-        turn_blocks(columns, words)
-        return
-    # Unsigned numbers need no look whether they count from the end, which would take half of the time.
-    for word in range(np.uintp(n_words)):
-        for bit in range(np.uintp(n_bits)):
-            words[word, bit] = columns[bit, word]
+def fill_bias(gradient: ScoreGradient, db: Array, width: int, first: int, last: int) -> None:
+    """Write the bias's gradient, the sum of ds over documents, of some tiles into ``db`` (V,)."""
+    E, factors, scale, entries = gradient
+    starts, _, weights = entries
+    n_rows = factors.shape[1]
+    buffer = np.empty(width)  # in float64, as nearly all may cancel
+    for t in range(first, last):
+        start, stop = t * width, min((t + 1) * width, db.size)
+        rows, sums = tile(E, n_rows, start, stop), buffer[: stop - start]
+        sums[:] = 0
+        for row in range(n_rows):
+            add_scaled(sums, rows[row], factors[t, row])
+        for word in range(start, stop):
+            for position in range(starts[word], starts[word + 1]):
+                sums[word - start] -= np.float64(scale) * weights[position]
+            db[word] = sums[word - start]
 
 
 @jit()
-def _largest(row: Array, bias: Array) -> Any:
-    largest = row[0] + bias[0]
-    for i in range(1, row.size):
-        largest = max(largest, row[i] + bias[i])
-    return largest
-
-
-@jit()
-def _raise(
-    z: Array, columns: Array, bias: Array, row: Array, so_far: tuple[Array, Array, Array, Array]
-) -> None:
-    # Does a document's exponentials again with their own maximum, and scales down its sums so far.
-    shift, added, total, expected = so_far
-    row[:] = 0
-    for bit in range(z.size):
-        add_scaled(row, columns[bit], z[bit])
-    largest = _largest(row, bias)
-    factor = np.exp(shift[0] - largest)
-    scale_row(total, factor)
-    scale_row(expected, factor)
-    shift[0] = largest
-    exponentials(row, bias, largest)
-    added[0] = row.sum()
-
-
-@jit()
-def _see(words: Array, bias: Array, entries: Entries, first: int, seen: Array) -> float:
-    # Adds the vectors of the target's words to `seen`, and returns the biases' part of the sum of t s.
+def _fill_tile(gradient: ScoreGradient, t: int, start: int, ds: Array) -> None:
+    # A tile's part of ds = T softmax(s) - t, (B, T)
+    E, factors, scale, entries = gradient
     starts, documents, weights = entries
-    total = np.float64(0)
-    for word in range(len(words)):
-        for position in range(starts[first + word], starts[first + word + 1]):
-            row, weight = np.uintp(documents[position]), weights[position]
-            for bit in range(np.uintp(seen.shape[1])):
-                seen[row, bit] += weight * words[word, bit]
-            total += np.float64(weight) * bias[word]
-    return total
+    n_rows, n_words = ds.shape
+    rows = tile(E, n_rows, start, start + n_words)
+    for row in range(n_rows):
+        set_scaled(ds[row], rows[row], factors[t, row])
+    for word in range(n_words):
+        for position in range(starts[start + word], starts[start + word + 1]):
+            ds[documents[position], word] -= scale * weights[position]
+
+
+@jit()
+def fill_tiles(
+    codes: Codes, gradient: ScoreGradient, out: Array, at: int, sums: Array, width: int, first: int, last: int
+) -> None:
+    """Write the weights' gradient z' ds of the tiles ``first`` to ``last - 1``.
+
+    Parameters
+    ----------
+    codes, gradient
+        As named.
+    out
+        Array of L rows to write into, from column ``at``.
+    sums
+        Zeros by `nphash.engine.kernels.sign_tables.sums_for`; so they are left.
+    """
+    z, offsets = codes
+    n_rows, n_bits = z.shape
+    n_words = gradient.target.starts.size - 1
+    rest, buffer = np.empty(n_rows * width, z.dtype), np.empty(n_bits * width, z.dtype)
+    for t in range(first, last):
+        start, stop = t * width, min((t + 1) * width, n_words)
+        column = at + start - first * width
+        ds, part = matrix(rest, n_rows, stop - start), matrix(buffer, n_bits, stop - start)
+        _fill_tile(gradient, t, start, ds)
+        if can_look_up(offsets, stop - start):
+            for word in range(0, stop - start, LANES):
+                add_by_pattern(ds, word, offsets, sums)
+                separate(sums, out, column + word)
+        else:
+            _multiply_back(z, ds, part, out, column)
+
+
+@jit()
+def _multiply_back(z: Array, ds: Array, part: Array, out: Array, column: int) -> None:
+    # Writes z' ds into `out` from a column on, by blocks of documents.
+    n_bits, n_words = part.shape
+    block = block_size(n_words, n_bits)
+    for begin in range(0, len(z), block):
+        np.dot(z[begin : begin + block].T, ds[begin : begin + block], part)
+        for bit in range(n_bits):
+            row = out[bit, column : column + n_words]
+            if begin == 0:
+                copy_row(row, part[bit])
+            else:
+                add_row(row, part[bit])
+
+
+@jit()
+def update_tiles(
+    codes: Codes,
+    gradient: ScoreGradient,
+    W: Array,
+    m: Array,
+    v: Array,
+    settings: Array,
+    sums: Array,
+    width: int,
+    first: int,
+    last: int,
+) -> None:
+    """Do Adam's step on the tiles ``first`` to ``last - 1`` of W (L, V) for the gradient z' ds.
+
+    Parameters
+    ----------
+    codes, gradient, sums
+        As for `fill_tiles`.
+    W, m, v, settings
+        As for `nphash.engine.kernels.rows.update`.
+    """
+    # A few more columns: rows at multiples of 4096 bytes would all lie in the same few lines of the cache.
+    columns = _GROUP * width + LANES
+    dW = matrix(np.empty(len(W) * columns, W.dtype), len(W), columns)
+    for group in range(first, last, _GROUP):
+        end = min(group + _GROUP, last)
+        fill_tiles(codes, gradient, dW, 0, sums, width, group, end)
+        i, j = group * width, min(end * width, W.shape[1])
+        for bit in range(len(W)):
+            update(W[bit, i:j], dW[bit, : j - i], m[bit, i:j], v[bit, i:j], settings)

@@ -5,30 +5,30 @@ need only sixteen sums for each four rows of W,
 
     sum[p] = +-W[0, w] +-W[1, w] +-W[2, w] +-W[3, w],
 
-and each document looks up one of them: a quarter of the arithmetic, and none of it a product. The way back,
-z' ds, is the same the other way round: the documents' ds are added up by pattern, and sixteen such sums
+and each document looks up one of them: a quarter of the arithmetic, and none of it a product. The backward
+pass, z' ds, is the same the other way round: the documents' ds are added up by pattern, and sixteen such sums
 make the gradients of four rows (`add_by_pattern`, `separate`). (Arlazarov et al., 1970, for matrices of bits:
 the method of four Russians.)
 
 All work on vectors of `LANES` words at once, and the sums of these words fit into the first-level cache. Each
-function is plain NumPy, used with ``NUMBA_DISABLE_JIT=1``, and in compiled code the same as instructions.
+function is plain NumPy, and in compiled code the same as instructions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numba import types
-from numba.core import cgutils
 
-from nphash.core.jit._extending import intrinsic, overload
-from nphash.core.jit._jit import jit
-from nphash.core.jit.emission import ADDRESS, BYTES, address_of, constant, length_of
-from nphash.core.jit.floats import LANES, FloatEmitter
+from nphash.core.devices import uses
+from nphash.core.jit import emitted, jit
 from nphash.core.typing import Array
-from nphash.engine.kernels.exponential import exponentials
+from nphash.engine.kernels.rows import emit_exponential, exponentials
+
+if TYPE_CHECKING:
+    from nphash.core.jit import emission
+    from nphash.core.jit.emission import FloatEmitter
 
 __all__ = [
     "LANES",
@@ -37,23 +37,25 @@ __all__ = [
     "can_look_up",
     "fill_sums",
     "look_up",
-    "places_of",
+    "offsets_of",
     "separate",
     "sums_for",
 ]
 
 
+LANES = 16  # float32 numbers of a vector
+_BYTES = 4 * LANES
 _BITS = 4  # of a pattern
 PATTERNS = 2**_BITS
 
 
-def places_of(z: Array) -> Array:
+def offsets_of(z: Array) -> Array:
     """Return where the sums of a code's patterns stand: (B, L / 4) int64, or (B, 0) for codes that have none.
 
     Parameters
     ----------
     z
-        Array of shape (B, L). It has to be +-1 everywhere, and L a multiple of 8: places are read in pairs.
+        Array of shape (B, L). It has to be +-1 everywhere, and L a multiple of 8: offsets are read in pairs.
 
     Returns
     -------
@@ -63,33 +65,46 @@ def places_of(z: Array) -> Array:
 
     Examples
     --------
-    >>> places_of(np.array([[1.0, -1, -1, -1, 1, 1, -1, -1]]))
+    >>> offsets_of(np.array([[1.0, -1, -1, -1, 1, 1, -1, -1]]))
     array([[  64, 1216]])
-    >>> places_of(np.array([[0.5, -1, -1, -1, 1, 1, -1, -1]])).shape
+    >>> offsets_of(np.array([[0.5, -1, -1, -1, 1, 1, -1, -1]])).shape
     (1, 0)
     """
     n_rows, n_bits = z.shape
-    if n_bits % 8 != 0 or not (np.abs(z) == 1).all():
+    if n_bits % 8 != 0 or not (np.abs(z) == 1).all() or not uses("sign-tables"):
         return np.empty((n_rows, 0), np.int64)
     patterns = (z > 0).reshape(n_rows, -1, _BITS) @ (1 << np.arange(_BITS))  # (B, L / 4)
-    places: Array = BYTES * (PATTERNS * np.arange(n_bits // _BITS) + patterns)
-    return places
+    offsets: Array = _BYTES * (PATTERNS * np.arange(n_bits // _BITS) + patterns)
+    return offsets
 
 
 @jit()
-def can_look_up(places: Array, n_words: int) -> bool:
-    """Return whether there are places, and the words fill whole vectors."""
-    return places.shape[1] > 0 and n_words % LANES == 0
+def can_look_up(offsets: Array, n_words: int) -> bool:
+    """Return whether there are offsets, and the words fill whole vectors."""
+    return offsets.shape[1] > 0 and n_words % LANES == 0
 
 
-def sums_for(places: Array) -> Array:
-    """Return zeros for the sums that these places are of, (4 L, LANES) float32, where vectors begin."""
-    n_sums = PATTERNS * places.shape[1]
+def sums_for(offsets: Array) -> Array:
+    """Return zeros for the sums that these offsets are of, (4 L, LANES) float32, where vectors begin."""
+    n_sums = PATTERNS * offsets.shape[1]
     buffer = np.zeros((n_sums + 1) * LANES, np.float32)
-    skip = -buffer.ctypes.data % BYTES // 4
+    skip = -buffer.ctypes.data % _BYTES // 4
     return buffer[skip : skip + n_sums * LANES].reshape(n_sums, LANES)
 
 
+def _emit_fill_sums(out: FloatEmitter, columns: emission.Array, at: Any, sums: emission.Array) -> None:
+    source = columns.column(at)
+    with out.loop(out.divided(sums.lengths[0], PATTERNS)) as group:
+        w = [out.load(columns.row(out.times(group, _BITS, bit), source)) for bit in range(_BITS)]
+        pairs = [(out.add(w[i], w[i + 1]), out.subtract(w[i], w[i + 1])) for i in (0, 2)]
+        # patterns 0 to 3 of two bits: none, the first, the second, both
+        low, high = ([out.negative(p), m, out.negative(m), p] for p, m in pairs)
+        table = out.plus(sums.start, out.times(group, PATTERNS))
+        for pattern in range(PATTERNS):
+            out.store(out.add(low[pattern & 3], high[pattern >> 2]), out.plus(table, pattern))
+
+
+@emitted(_emit_fill_sums, "floats")
 def fill_sums(columns: Array, at: int, sums: Array) -> None:
     """Write the sums of all patterns for the words ``at`` to ``at + LANES - 1``.
 
@@ -102,16 +117,52 @@ def fill_sums(columns: Array, at: int, sums: Array) -> None:
     sums
         By `sums_for`.
     """
-    for place in range(len(sums)):
-        group, pattern = divmod(place, PATTERNS)
-        sums[place] = 0
+    for i in range(len(sums)):
+        group, pattern = divmod(i, PATTERNS)
+        sums[i] = 0
         for bit in range(_BITS):
             row = columns[_BITS * group + bit, at : at + LANES]
-            sums[place] += row if pattern >> bit & 1 else -row
+            sums[i] += row if pattern >> bit & 1 else -row
 
 
+def _each_offset(
+    out: FloatEmitter, offsets: emission.Array, row: Any, table: Any
+) -> Iterator[tuple[int, Any]]:
+    # Emits a loop over a row of offsets, two at once; yields the address of the sums at each.
+    first = offsets.row(row)
+    with out.loop(out.divided(offsets.lengths[1], 2)) as pair:
+        for i in range(2):
+            yield i, out.builder.add(table, out.load_offset(first, out.times(pair, 2, i)))
+
+
+def _emit_look_up(
+    out: FloatEmitter,
+    sums: emission.Array,
+    offsets: emission.Array,
+    bias: emission.Array,
+    shifts: emission.Array,
+    at: Any,
+    scores: emission.Array,
+    total: emission.Array,
+) -> None:
+    builder, bias_vector, halves = out.builder, out.load(bias.column(at)), out.variables(2)
+    target = scores.column(at)
+    with out.loop(offsets.lengths[0]) as row:
+        builder.store(out.subtract(bias_vector, out.spread(out.load_number(shifts.row(row)))), halves[0])
+        builder.store(out.every(0.0), halves[1])
+        # Two sums side by side, so that an addition need not wait for the one before it
+        for i, address in _each_offset(out, offsets, row, sums.start):
+            half = halves[i % 2]
+            builder.store(out.add(builder.load(half), out.load(address)), half)
+        e = emit_exponential(out, out.add(builder.load(halves[0]), builder.load(halves[1])))
+        out.store(e, scores.row(row, target))
+        lanes = out.plus(total.start, row)
+        out.store(out.add(out.load(lanes), e), lanes)
+
+
+@emitted(_emit_look_up, "floats")
 def look_up(
-    sums: Array, places: Array, bias: Array, shifts: Array, at: int, out: Array, total: Array
+    sums: Array, offsets: Array, bias: Array, shifts: Array, at: int, out: Array, total: Array
 ) -> None:
     """Write exp(z W + b - m) for some words into ``out``, and add it to ``total``.
 
@@ -119,8 +170,8 @@ def look_up(
     ----------
     sums
         By `fill_sums`, for the words ``at`` to ``at + LANES - 1`` of the following arrays.
-    places
-        Where each document's patterns stand, by `places_of`; (B, L / 4) int64.
+    offsets
+        Where each document's patterns stand, by `offsets_of`; (B, L / 4) int64.
     bias, shifts
         b (words,) and m (B,), float32.
     out
@@ -129,19 +180,53 @@ def look_up(
         Array of shape (B, LANES): lane i sums up the words i, LANES + i, ...
     """
     words = slice(at, at + LANES)
-    for row in range(len(places)):
-        scores = sums[places[row] // BYTES].sum(axis=0)
+    for row in range(len(offsets)):
+        scores = sums[offsets[row] // _BYTES].sum(axis=0)
         exponentials(scores, bias[words], shifts[row])
         out[row, words] = scores
         total[row] += scores
 
 
-def add_by_pattern(ds: Array, at: int, places: Array, sums: Array) -> None:
+def _emit_add_by_pattern(
+    out: FloatEmitter, ds: emission.Array, at: Any, offsets: emission.Array, sums: emission.Array
+) -> None:
+    source = ds.column(at)
+    with out.loop(offsets.lengths[0]) as row:
+        added = out.load(ds.row(row, source))
+        for _, address in _each_offset(out, offsets, row, sums.start):
+            out.store(out.add(out.load(address), added), address)
+
+
+@emitted(_emit_add_by_pattern, "floats")
+def add_by_pattern(ds: Array, at: int, offsets: Array, sums: Array) -> None:
     """Add ds (B, words) of the words ``at`` to ``at + LANES - 1`` to the sums of the documents' patterns."""
-    for row in range(len(places)):
-        sums[places[row] // BYTES] += ds[row, at : at + LANES]
+    for row in range(len(offsets)):
+        sums[offsets[row] // _BYTES] += ds[row, at : at + LANES]
 
 
+def _emit_separate(out: FloatEmitter, sums: emission.Array, target: emission.Array, at: Any) -> None:
+    first = target.column(at)
+    with out.loop(out.divided(sums.lengths[0], PATTERNS)) as group:
+        table = out.plus(sums.start, out.times(group, PATTERNS))
+        addresses = [out.plus(table, pattern) for pattern in range(PATTERNS)]
+        left = [out.load(address) for address in addresses]
+        for address in addresses:
+            out.store(out.every(0.0), address)
+        for bit in range(_BITS):
+            # Neighbours differ in this bit only: their differences belong to it, their sums to the rest.
+            pairs = list(zip(left[1::2], left[::2], strict=True))
+            gradient = _emit_sum(out, [out.subtract(one, zero) for one, zero in pairs])
+            out.store(gradient, target.row(out.times(group, _BITS, bit), first))
+            left = [out.add(one, zero) for one, zero in pairs]
+
+
+def _emit_sum(out: FloatEmitter, terms: list[Any]) -> Any:
+    while len(terms) > 1:
+        terms = [out.add(a, b) for a, b in zip(terms[::2], terms[1::2], strict=True)]
+    return terms[0]
+
+
+@emitted(_emit_separate, "floats")
 def separate(sums: Array, out: Array, at: int) -> None:
     """Write z' ds into the columns ``at`` to ``at + LANES - 1`` of ``out`` (L, words), and clear the sums.
 
@@ -157,150 +242,3 @@ def separate(sums: Array, out: Array, at: int) -> None:
             row = sums[PATTERNS * group + pattern]
             out[bit, at : at + LANES] += row if pattern >> low & 1 else -row
     sums[:] = 0
-
-
-@intrinsic
-def _emit_fill_sums(typing: Any, columns: Any, at: Any, sums: Any) -> Any:
-    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        out = FloatEmitter(builder)
-        source, (stride, _) = address_of(context, builder, signature.args[0], args[0], args[1])
-        target, _ = address_of(context, builder, signature.args[2], args[2])
-        n_sums = length_of(context, builder, signature.args[2], args[2], 0)
-        with cgutils.for_range(builder, builder.udiv(n_sums, constant(PATTERNS))) as loop:
-            first = builder.add(source, builder.mul(builder.mul(loop.index, constant(_BITS)), stride))
-            w = [out.load(builder.add(first, builder.mul(constant(bit), stride))) for bit in range(_BITS)]
-            pairs = [(out.add(w[i], w[i + 1]), out.subtract(w[i], w[i + 1])) for i in (0, 2)]
-            # patterns 0 to 3 of two bits: none, the first, the second, both
-            low, high = ([out.negative(p), m, out.negative(m), p] for p, m in pairs)
-            place = out.plus(target, builder.mul(loop.index, constant(PATTERNS)))
-            for pattern in range(PATTERNS):
-                out.store(out.add(low[pattern & 3], high[pattern >> 2]), out.plus(place, pattern))
-        return context.get_dummy_value()
-
-    return types.void(columns, types.int64, sums), emit
-
-
-@intrinsic
-def _emit_look_up(
-    typing: Any, sums: Any, places: Any, bias: Any, shifts: Any, at: Any, scores: Any, total: Any
-) -> Any:
-    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        out, kinds, at = FloatEmitter(builder), signature.args, args[4]
-        table, _ = address_of(context, builder, kinds[0], args[0])
-        b, _ = address_of(context, builder, kinds[2], args[2], at)
-        m, (step, *_) = address_of(context, builder, kinds[3], args[3])
-        target, (stride, _) = address_of(context, builder, kinds[5], args[5], at)
-        lanes, _ = address_of(context, builder, kinds[6], args[6])
-        n_rows = length_of(context, builder, kinds[1], args[1], 0)
-        bias_vector = out.load(b)
-        halves = [cgutils.alloca_once(builder, bias_vector.type) for _ in range(2)]
-        with cgutils.for_range(builder, n_rows) as rows:
-            row = rows.index
-            shift = out.spread(out.load_number(builder.add(m, builder.mul(row, step))))
-            builder.store(out.subtract(bias_vector, shift), halves[0])
-            builder.store(out.every(0.0), halves[1])
-            # Two sums side by side, so that an addition need not wait for the one before it
-            for i, address in _each_place(context, builder, kinds[1], args[1], row, table):
-                half = halves[i % 2]
-                builder.store(out.add(builder.load(half), out.load(address)), half)
-            e = out.exponential(out.add(builder.load(halves[0]), builder.load(halves[1])))
-            out.store(e, builder.add(target, builder.mul(row, stride)))
-            place = out.plus(lanes, row)
-            out.store(out.add(out.load(place), e), place)
-        return context.get_dummy_value()
-
-    kinds = (sums, places, bias, shifts, types.int64, scores, total)
-    return types.void(*kinds), emit
-
-
-def _each_place(context: Any, builder: Any, kind: Any, places: Any, row: Any, table: Any) -> Any:
-    # Emits a loop over a row of places, two at once; yields the address of the sums at each.
-    start, (stride, _) = address_of(context, builder, kind, places)
-    first = builder.inttoptr(builder.add(start, builder.mul(row, stride)), ADDRESS.as_pointer())
-    n_places = length_of(context, builder, kind, places, 1)
-    with cgutils.for_range(builder, builder.udiv(n_places, constant(2))) as pairs:
-        for i in range(2):
-            number = builder.add(builder.mul(pairs.index, constant(2)), constant(i))
-            yield i, builder.add(table, builder.load(builder.gep(first, [number])))
-
-
-@intrinsic
-def _emit_add_by_pattern(typing: Any, ds: Any, at: Any, places: Any, sums: Any) -> Any:
-    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        out, kinds = FloatEmitter(builder), signature.args
-        source, (stride, _) = address_of(context, builder, kinds[0], args[0], args[1])
-        table, _ = address_of(context, builder, kinds[3], args[3])
-        with cgutils.for_range(builder, length_of(context, builder, kinds[2], args[2], 0)) as rows:
-            added = out.load(builder.add(source, builder.mul(rows.index, stride)))
-            for _, address in _each_place(context, builder, kinds[2], args[2], rows.index, table):
-                out.store(out.add(out.load(address), added), address)
-        return context.get_dummy_value()
-
-    return types.void(ds, types.int64, places, sums), emit
-
-
-@intrinsic
-def _emit_separate(typing: Any, sums: Any, target: Any, at: Any) -> Any:
-    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        out, kinds = FloatEmitter(builder), signature.args
-        table, _ = address_of(context, builder, kinds[0], args[0])
-        first, (stride, _) = address_of(context, builder, kinds[1], args[1], args[2])
-        n_sums = length_of(context, builder, kinds[0], args[0], 0)
-        with cgutils.for_range(builder, builder.udiv(n_sums, constant(PATTERNS))) as loop:
-            addresses = [
-                out.plus(out.plus(table, builder.mul(loop.index, constant(PATTERNS))), pattern)
-                for pattern in range(PATTERNS)
-            ]
-            left = [out.load(address) for address in addresses]
-            for address in addresses:
-                out.store(out.every(0.0), address)
-            for bit in range(_BITS):
-                # Neighbours differ in this bit only: their differences belong to it, their sums to the rest.
-                pairs = list(zip(left[1::2], left[::2], strict=True))
-                row = builder.add(builder.mul(loop.index, constant(_BITS)), constant(bit))
-                gradient = _sum(out, [out.subtract(one, zero) for one, zero in pairs])
-                out.store(gradient, builder.add(first, builder.mul(row, stride)))
-                left = [out.add(one, zero) for one, zero in pairs]
-        return context.get_dummy_value()
-
-    return types.void(sums, target, types.int64), emit
-
-
-def _sum(out: FloatEmitter, terms: list[Any]) -> Any:
-    while len(terms) > 1:
-        terms = [out.add(a, b) for a, b in zip(terms[::2], terms[1::2], strict=True)]
-    return terms[0]
-
-
-@overload(fill_sums, inline="always")
-def _fill_sums(columns: Any, at: Any, sums: Any) -> Callable[..., None]:
-    def compiled(columns: Any, at: Any, sums: Any) -> None:
-        _emit_fill_sums(columns, at, sums)
-
-    return compiled
-
-
-@overload(look_up, inline="always")
-def _look_up(
-    sums: Any, places: Any, bias: Any, shifts: Any, at: Any, out: Any, total: Any
-) -> Callable[..., None]:
-    def compiled(sums: Any, places: Any, bias: Any, shifts: Any, at: Any, out: Any, total: Any) -> None:
-        _emit_look_up(sums, places, bias, shifts, at, out, total)
-
-    return compiled
-
-
-@overload(add_by_pattern, inline="always")
-def _add_by_pattern(ds: Any, at: Any, places: Any, sums: Any) -> Callable[..., None]:
-    def compiled(ds: Any, at: Any, places: Any, sums: Any) -> None:
-        _emit_add_by_pattern(ds, at, places, sums)
-
-    return compiled
-
-
-@overload(separate, inline="always")
-def _separate(sums: Any, out: Any, at: Any) -> Callable[..., None]:
-    def compiled(sums: Any, out: Any, at: Any) -> None:
-        _emit_separate(sums, out, at)
-
-    return compiled

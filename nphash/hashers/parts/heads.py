@@ -6,50 +6,17 @@ Letters: B batch, L bits, H hidden units, C labels.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import scipy.sparse
 
-from nphash.core.arguments import is_count
 from nphash.core.typing import Array, Params
 from nphash.errors import InputError
 from nphash.metrics.relevance import number_classes
 from nphash.nn.losses import cross_entropy, logistic_loss
 from nphash.nn.ops import dense, relu
-from nphash.nn.schedules import Linear, ScheduleLike
 
-__all__ = ["Labels", "classify", "start_head", "targets"]
-
-
-@dataclass(frozen=True)
-class Labels:
-    """How a supervised system learns from labels.
-
-    Parameters
-    ----------
-    weight
-        The alpha of Eq. (9), the weight of the classifier's loss beside the bound: a number, a pair
-        (first, last) for a line over the epochs, or a schedule.
-    hidden
-        Width of the classifier's ReLU layer; None for a linear classifier.
-
-    Examples
-    --------
-    >>> Labels(weight=5.0).hidden
-    100
-    """
-
-    weight: ScheduleLike = Linear(0.0, 30.0, 5)  # noqa: RUF009  (frozen, so it can be shared)
-    hidden: int | None = 100
-
-    def check(self) -> None:
-        """Raise `InputError` for settings that make no sense."""
-        if self.hidden is not None and not is_count(self.hidden):
-            raise InputError(
-                f"labels.hidden is {self.hidden!r}", "give a width of 1 or more, or None for a linear one"
-            )
+__all__ = ["classify", "targets"]
 
 
 def targets(y: Any) -> tuple[Any, int]:
@@ -60,7 +27,7 @@ def targets(y: Any) -> tuple[Any, int]:
     Raises
     ------
     InputError
-        If there is nothing to tell apart: a single class, or no document with a label.
+        If there is nothing to distinguish: a single class, or no document with a label.
 
     Examples
     --------
@@ -79,23 +46,7 @@ def targets(y: Any) -> tuple[Any, int]:
     return numbers, len(classes)
 
 
-def start_head(widths: tuple[int, ...], layer: Callable[[int, int], Array]) -> Params:
-    """Return the first weights of a classifier with layers of these widths, codes first, labels last.
-
-    ``layer(rows, columns)`` draws the weights of one layer; biases are zero.
-
-    Examples
-    --------
-    >>> sorted(start_head((8, 100, 20), lambda rows, columns: np.zeros((rows, columns))))
-    ['W_y1', 'W_y2', 'b_y1', 'b_y2']
-    """
-    params: Params = {}
-    for i in range(1, len(widths)):
-        params |= {f"W_y{i}": layer(widths[i - 1], widths[i]), f"b_y{i}": np.zeros(widths[i])}
-    return params
-
-
-def classify(params: Params, code: Array, y: Any) -> tuple[float, Callable[[float], tuple[Array, Params]]]:
+def classify(w: Params, code: Array, y: Any) -> tuple[float, Callable[[float], tuple[Array, Params]]]:
     """Classify codes: scores = ReLU(z W_y1 + b_y1) W_y2 + b_y2, or z W_y1 + b_y1 for a linear head.
 
     Several labels a document (CSR y) take the logistic loss of Eq. (10), a class (vector y) the
@@ -103,7 +54,7 @@ def classify(params: Params, code: Array, y: Any) -> tuple[float, Callable[[floa
 
     Parameters
     ----------
-    params
+    w
         ``W_y1, b_y1`` and, for two layers, ``W_y2, b_y2``; others are left alone.
     code
         The sampled codes, (B, L).
@@ -115,21 +66,20 @@ def classify(params: Params, code: Array, y: Any) -> tuple[float, Callable[[floa
     tuple
         Mean loss a document, and ``back(dloss)``, which returns dcode and the gradients by name.
     """
-    first, back_first = dense(code, params["W_y1"], params["b_y1"])  # (B, H)
-    scores, back_relu, back_second = first, None, None
-    if "W_y2" in params:
-        hidden, back_relu = relu(first)
-        scores, back_second = dense(hidden, params["W_y2"], params["b_y2"])  # (B, C)
+    scores, back_first = dense(code, w["W_y1"], w["b_y1"])  # (B, H), or (B, C)
+    if "W_y2" in w:
+        hidden, back_relu = relu(scores)
+        scores, back_second = dense(hidden, w["W_y2"], w["b_y2"])  # (B, C)
     several = scipy.sparse.issparse(y)
     loss, back_loss = logistic_loss(scores, y.toarray()) if several else cross_entropy(scores, y)
 
     def back(dloss: float) -> tuple[Array, Params]:
-        grads: Params = {}
-        dfirst = back_loss(dloss)  # (B, C)
-        if back_relu is not None and back_second is not None:
-            dhidden, grads["W_y2"], grads["b_y2"] = back_second(dfirst)
-            dfirst = back_relu(dhidden)
-        dcode, grads["W_y1"], grads["b_y1"] = back_first(dfirst)
-        return dcode, grads
+        g: Params = {}
+        dscores = back_loss(dloss)  # (B, C)
+        if "W_y2" in w:
+            dhidden, g["W_y2"], g["b_y2"] = back_second(dscores)
+            dscores = back_relu(dhidden)  # (B, H)
+        dcode, g["W_y1"], g["b_y1"] = back_first(dscores)
+        return dcode, g
 
     return loss, back

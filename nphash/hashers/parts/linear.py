@@ -10,8 +10,8 @@ from scipy.sparse import csr_matrix
 
 from nphash.core.threads import count_threads, single_threaded_blas
 from nphash.core.typing import CSR, Array
+from nphash.engine.select import sparse_product
 from nphash.hashers.base import Hasher
-from nphash.nn.ops import sparse_dense
 
 __all__ = ["LinearHasher", "product_in_blocks", "project", "ridge"]
 
@@ -27,8 +27,7 @@ def project(X: CSR, components: Array, threads: int | None = 1) -> Array:
 
     A document's row does not depend on the other documents, nor on the number of threads.
     """
-    product, _ = sparse_dense(X, components, np.zeros((), components.dtype), threads)
-    return product
+    return sparse_product(X, components, threads)
 
 
 def product_in_blocks(rows: Array, W: Array) -> Array:

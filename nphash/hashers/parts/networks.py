@@ -1,4 +1,4 @@
-"""First weights and the encoder network of the variational systems.
+"""Initial weights and the encoder network of the variational systems.
 
 Letters: B batch, V vocabulary, H hidden units, L bits.
 """
@@ -7,35 +7,43 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
-from nphash.core.typing import Array, Params
+from nphash.core.typing import CSR, Array, Params, Rng
 from nphash.corpus.shards import AT_ONCE
-from nphash.engine.base import Engine
-from nphash.nn.ops import dropout
+from nphash.nn.ops import Operations, scale_rows
 
-__all__ = ["INPUT_LENGTH", "encoder", "glorot", "layers", "log_unigram", "stretched"]
+__all__ = ["INPUT_LENGTH", "encoder", "glorot", "initial_layers", "log_unigram"]
 
+# Euclidean length of the rows that an encoder sees. Adam moves every weight by about the learning rate a
+# step, whatever the gradient, so the rows' length decides how fast the first layer learns. At length one, as
+# TF-IDF rows are given, it lags behind the layers above it: Doc2hash of 32 bits loses 0.02 of precision on
+# Reuters.
 INPUT_LENGTH = 10.0
 
 
-def glorot(rng: np.random.Generator, rows: int, columns: int) -> Array:
+def glorot(rng: Rng, rows: int, columns: int) -> Array:
     """Return uniform float64 weights of variance 2 / (rows + columns) (Glorot & Bengio 2010)."""
     bound = np.sqrt(6 / (rows + columns))
     return rng.uniform(-bound, bound, (rows, columns))
 
 
-def layers(rng: np.random.Generator, widths: tuple[int, ...], name: str = "") -> Params:
-    """Return first weights of an `encoder` with these widths, words first."""
+def initial_layers(rng: Rng, widths: tuple[int, ...], name: str = "") -> Params:
+    """Return initial weights of dense layers with these widths, words first, codes or labels last.
+
+    Examples
+    --------
+    >>> sorted(initial_layers(np.random.default_rng(0), (8, 100, 20), "y"))
+    ['W_y1', 'W_y2', 'b_y1', 'b_y2']
+    """
     params: Params = {}
     for i, (rows, columns) in enumerate(pairwise(widths), start=1):
         params |= {f"W_{name}{i}": glorot(rng, rows, columns), f"b_{name}{i}": np.zeros(columns)}
     return params
 
 
-def log_unigram(target: Any) -> Array:
+def log_unigram(target: CSR) -> Array:
     """Return the logarithm of each word's share of the target mass, float64, shape (V,).
 
     The decoder's bias starts here. From zero, the encoder first spends its bits on the corpus
@@ -51,72 +59,47 @@ def log_unigram(target: Any) -> Array:
     return log_share
 
 
-def stretched(x: Any, engine: Engine | None = None) -> Any:
-    """Return documents scaled to Euclidean length 10; empty ones stay empty.
-
-    Adam moves every weight by about the learning rate a step, whatever the gradient, so the rows'
-    length decides how fast the first layer learns. At length one, as TF-IDF rows are given, it
-    lags behind the layers above it: 32-bit Doc2hash on Reuters loses 0.02 of precision.
-
-    Examples
-    --------
-    >>> from scipy.sparse import csr_matrix
-    >>> stretched(csr_matrix([[3.0, 4.0], [0.0, 0.0]])).toarray()
-    array([[6., 8.],
-           [0., 0.]])
-    """
-    return (Engine() if engine is None else engine).scale_rows(x, INPUT_LENGTH)
-
-
 def encoder(
-    params: Params, x: Any, mask: Array | None, name: str = "", engine: Engine | None = None
+    w: Params, x: CSR, mask: Array | None, ops: Operations, name: str = ""
 ) -> tuple[Array, Callable[[Array], Params]]:
     """Hidden layers h = ReLU(... ReLU(x W_1 + b_1) ... W_d + b_d), with dropout on the last.
 
-    The documents are `stretched` to one length first.
-
     Parameters
     ----------
-    params
+    w
         ``W_1, b_1, ..., W_d, b_d``; others are left alone.
     x
-        Documents, CSR (B, V).
+        Documents, CSR (B, V); they are scaled to `INPUT_LENGTH`.
     mask
         Dropout mask (B, H), already divided by the share kept; None leaves dropout off.
+    ops
+        The operations that compute the layers.
     name
         Stands before the numbers in the names of the weights, for a second encoder.
-    engine
-        What computes the layers; the equations as written if None.
 
     Returns
     -------
     tuple
         h of shape (B, H), and ``back(dh)``, which returns the gradients by name.
     """
-    engine = Engine() if engine is None else engine
-    x = stretched(x, engine)
-    weights, biases = f"W_{name}", f"b_{name}"
-    depth = sum(key.startswith(weights) and key[len(weights) :].isdigit() for key in params)
-    h, back_first = engine.sparse_dense(x, params[weights + "1"], params[biases + "1"])  # (B, H)
-    h, back_relu = engine.relu(h)
-    backs = [(back_first, back_relu)]
-    for i in range(2, depth + 1):
-        h, back_dense = engine.dense(h, params[f"{weights}{i}"], params[f"{biases}{i}"])  # (B, H)
-        h, back_relu = engine.relu(h)
-        backs.append((back_dense, back_relu))
-    back_dropout = None
-    if mask is not None:
-        h, back_dropout = dropout(h, mask)
+    W, b = f"W_{name}", f"b_{name}"
+    h, back_first = ops.sparse_dense(scale_rows(x, INPUT_LENGTH), w[W + "1"], w[b + "1"])  # (B, H)
+    h, back_relu = ops.relu(h)
+    layers, i = [], 2
+    while f"{W}{i}" in w:
+        h, back_dense = ops.dense(h, w[f"{W}{i}"], w[f"{b}{i}"])  # (B, H)
+        layers.append((i, back_relu, back_dense))
+        h, back_relu = ops.relu(h)
+        i += 1
+    h = h if mask is None else h * mask
 
     def back(dh: Array) -> Params:
-        grads = {}
-        if back_dropout is not None:
-            dh = back_dropout(dh)
-        for i in range(depth, 1, -1):
-            back_layer, back_relu = backs[i - 1]
-            dh, grads[f"{weights}{i}"], grads[f"{biases}{i}"] = back_layer(back_relu(dh))
-        back_layer, back_relu = backs[0]
-        grads[weights + "1"], grads[biases + "1"] = back_layer(back_relu(dh))  # no gradient of documents
-        return grads
+        g: Params = {}
+        dh = back_relu(dh if mask is None else dh * mask)
+        for i, back_relu_below, back_dense in reversed(layers):
+            dh, g[f"{W}{i}"], g[f"{b}{i}"] = back_dense(dh)
+            dh = back_relu_below(dh)
+        g[W + "1"], g[b + "1"] = back_first(dh)  # documents have no gradient
+        return g
 
     return h, back

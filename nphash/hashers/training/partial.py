@@ -60,9 +60,9 @@ def _one_pass(hasher: VariationalHasher, X: Any, y: Any, settings: Training) -> 
         )
     else:
         vars(hasher).update(learned)  # a head has as many outputs as there are labels
-        state = State(params=hasher.start_params(X, target, seed))
+        state = State(params=hasher.initial_params(X, target, seed))
     state = one_pass(hasher, state, Data(X, target, y), settings, seed, threads=hasher.threads)
-    hasher.params_ = hasher.ready(state.params, X)
+    hasher.params_ = hasher.finalise_params(state.params, X)
     done = {
         "n_features_in_": X.shape[1],
         "n_bits_": hasher.n_bits,

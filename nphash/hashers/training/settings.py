@@ -1,4 +1,4 @@
-"""Settings in groups: how long and how fast a hasher learns, which documents are its neighbours."""
+"""Grouped settings: of training, of classifiers on codes, of the neighbours of documents."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from nphash.core.arguments import check_positive, is_count, is_number
 from nphash.engine.select import ENGINES
 from nphash.errors import InputError
-from nphash.nn.schedules import ScheduleLike, schedule_ends
+from nphash.nn.schedules import Linear, ScheduleLike, schedule_ends
 
-__all__ = ["NeighbourSettings", "Training"]
+__all__ = ["FORMER_NAMES", "ClassifierSettings", "NeighbourSettings", "Training"]
+
+FORMER_NAMES = {"Labels": "ClassifierSettings", "Similarity": "NeighbourSettings"}  # in models saved before
 
 
 @dataclass(frozen=True)
 class Training:
-    """How long and how fast a hasher learns.
+    """Epochs, batches, learning rate and validation of a fit.
 
     Parameters
     ----------
@@ -23,15 +25,15 @@ class Training:
     batch_size
         Documents a step.
     learning_rate
-        Adam's step size: a number, a pair (first, last) for a line over the epochs, or a schedule. Positive
-        at first; a line may end at 0.
+        Adam's: a number, a pair (first, last) for linear annealing over the epochs, or a schedule. Positive
+        at first; it may end at 0.
     clip_norm
         Gradients are scaled down to this global norm; None leaves them.
     average
-        Codes come from a running average of the weights that keeps this share a step (0.998: about
-        the last 500 steps); None for the weights themselves.
+        Decay of an exponential moving average of the weights, from which codes come (0.998: about the last
+        500 steps); None for the weights themselves.
     patience
-        Stop after so many epochs without a better validation figure; None runs all epochs.
+        Early stopping: end after so many epochs without a better validation figure; None runs all epochs.
     validation_share
         Share of the documents held out to choose the best epoch when none are given. Below 100
         documents none are held out and the last epoch is kept.
@@ -59,7 +61,7 @@ class Training:
 
     @property
     def n_epochs(self) -> int:
-        """The number of `epochs`, once it is known."""
+        """Number of `epochs`, once it is known."""
         if self.epochs is None:
             raise InputError("epochs is None", "give a whole number, 1 or more")
         return self.epochs
@@ -97,13 +99,42 @@ class Training:
 
 
 @dataclass(frozen=True)
+class ClassifierSettings:
+    """Weight and width of the classifier of a supervised system.
+
+    Parameters
+    ----------
+    weight
+        The alpha of Eq. (9), the weight of the classifier's loss beside the bound: a number, a pair
+        (first, last) for linear annealing over the epochs, or a schedule.
+    hidden
+        Width of the classifier's ReLU layer; None for a linear classifier.
+
+    Examples
+    --------
+    >>> ClassifierSettings(weight=5.0).hidden
+    100
+    """
+
+    weight: ScheduleLike = Linear(0.0, 30.0, 5)  # noqa: RUF009  (frozen, so it can be shared)
+    hidden: int | None = 100
+
+    def check(self) -> None:
+        """Raise `InputError` for settings that make no sense."""
+        if self.hidden is not None and not is_count(self.hidden):
+            raise InputError(
+                f"labels.hidden is {self.hidden!r}", "give a width of 1 or more, or None for a linear one"
+            )
+
+
+@dataclass(frozen=True)
 class NeighbourSettings:
-    """How neighbours of training documents are found, and how much they count.
+    """Search for similar documents, and the weight of their similarities.
 
     Parameters
     ----------
     neighbours
-        From how many near documents one is drawn to be rebuilt.
+        From how many near documents one is drawn to be reconstructed.
     edges
         Edges of each document in the graph that the eigenmap is made from.
     eigenmap
@@ -112,7 +143,7 @@ class NeighbourSettings:
         Of the ridge regression that predicts them from words: how many documents have to agree before a
         word is believed.
     rounds
-        How often graph, eigenmap and regression are made anew, at most.
+        How often graph, eigenmap and regression are computed, at most.
     lsi
         LSI dimensions that the encoder reads beside the predicted coordinates.
     graph_lsi

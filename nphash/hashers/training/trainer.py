@@ -1,33 +1,33 @@
-"""The epoch loop: batches, Adam, choice of the best epoch, checkpoints, progress.
+"""The epoch loop: batches, Adam, early stopping, checkpoints, progress.
 
 The loop knows nothing of any particular model. A model is anything with ``loss(params, batch)``
-that returns the terms of its loss and a function for their gradients; see `Model`.
+that returns the terms of its loss and a function for their gradients; see `Model`. What computes the large
+operations and the updates is an engine (`nphash.engine.select`).
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from nphash.core.threads import count_threads, single_threaded_blas
 from nphash.core.typing import Params
 from nphash.corpus.shards import Shards
-from nphash.engine.look_ahead import LookAhead
+from nphash.engine.profiling import Profile, StepSize, timed
 from nphash.engine.select import create_engine
 from nphash.errors import InputError, Interrupted
-from nphash.hashers.training.batches import Batch, Data, drawn_ahead
 from nphash.hashers.training.checkpoint import Checkpoint, State, fingerprint
-from nphash.hashers.training.progress import Progress, Scale
-from nphash.hashers.training.settings import Training
-from nphash.nn.optim import Adam, moving_average
-from nphash.nn.schedules import as_schedule
+from nphash.hashers.training.settings import FORMER_NAMES, Training
+from nphash.nn.losses import NUMPY
+from nphash.nn.ops import Operations
+from nphash.nn.schedules import Schedule, as_schedule, values_at
 
-__all__ = ["Batch", "Data", "Model", "Progress", "Scale", "Training", "one_pass", "train"]
+__all__ = ["Batch", "Data", "Model", "Progress", "Training", "one_pass", "train"]
 
 Validator = Callable[[Params], tuple[str, float]]
 
@@ -37,11 +37,41 @@ STEPS_BETWEEN_AVERAGES = 8
 
 # For so many steps rows without gradient may wait: what they catch up with is summed over all of these steps,
 # nearly every step anew, and the steps of an epoch may be a hundred thousand.
-STEPS_PUT_OFF = 1_000
+STEPS_DEFERRED = 1_000
 
 # Parameters by which a checkpoint is not recognised: results do not depend on the number of
 # threads, and the seed drawn from the random state is compared itself.
 UNIMPORTANT = ("threads", "random_state")
+
+
+@dataclass(frozen=True)
+class Data:
+    """What is learned from: inputs, reconstruction targets and labels, row by row."""
+
+    x: Any  # CSR (n, V), or shards of one
+    target: Any  # the same
+    y: Any = None  # (n,) classes or CSR (n, C), for supervised systems
+    context: Any = None  # whatever else a system has worked out about the documents, such as neighbours
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The documents of one step, its own source of noise, and the numbers that change over the epochs."""
+
+    x: Any  # CSR (B, V)
+    target: Any  # CSR (B, V)
+    y: Any = None
+    rng: np.random.Generator | None = None  # None for no noise at all
+    epoch: float = 0.0  # epochs done, with the fraction of this one
+    rows: Any = None  # (B,) which of the data's rows these are; None for other documents
+    context: Any = None  # the data's
+    operations: Operations = NUMPY
+    learning_rate: float = 0.0
+    tau: float = 1.0  # temperature of a relaxed sample
+    beta: float = 1.0  # weight of the KL divergence
+    alpha: float = 0.0  # weight of the labels
+    gamma: float = 0.0  # weight of the distillation
+    sigma: float = 0.0  # standard deviation of noise on a code
 
 
 class Model(Protocol):
@@ -50,6 +80,51 @@ class Model(Protocol):
     def loss(self, params: Params, batch: Batch) -> tuple[dict[str, float], Callable[[], Params]]:
         """Return the terms of the loss (``"loss"`` is the whole) and a function for its gradients."""
         ...
+
+    def schedules(self) -> dict[str, Schedule]:
+        """Return the numbers of a `Batch` that change over the epochs, by name."""
+        ...
+
+
+@dataclass(frozen=True)
+class Progress:
+    """State of a fit, reported to its callback after every step.
+
+    Attributes
+    ----------
+    epoch, epochs, step, steps
+        Counted from 1. At the end of an epoch ``step == steps``.
+    terms
+        Means over this epoch of the loss and its parts.
+    validation_name, validation
+        The figure by which epochs are chosen, of the last finished epoch; NaN before the first.
+    best_epoch
+        The best epoch so far; 0 before the first.
+    seconds, seconds_left
+        Since the start, and an estimate to the end.
+    params
+        The current weights, not to be changed; at the end of an epoch those that are validated. Within an
+        epoch the rows of words that were not in the last batches may lag behind, and the decoder's weights
+        may just be changing.
+    profile
+        Seconds spent so far, by part of a step; empty unless the callback has a ``profile`` to add them to.
+    step_size
+        What a step consists of.
+    """
+
+    epoch: int
+    epochs: int
+    step: int
+    steps: int
+    terms: dict[str, float]
+    validation_name: str
+    validation: float
+    best_epoch: int
+    seconds: float
+    seconds_left: float
+    params: Params = field(repr=False)
+    profile: dict[str, float] = field(default_factory=dict, repr=False)
+    step_size: StepSize | None = field(default=None, repr=False)
 
 
 def train(
@@ -63,12 +138,11 @@ def train(
     threads: int | None = None,
     callback: Callable[[Progress], None] | None = None,
     checkpoint: Path | str | None = None,
-    keep: bool = False,
 ) -> State:
     """Minimise a model's loss and return the state whose ``best`` are the chosen weights.
 
     Same seed, same bytes: batch order and noise are keyed by (seed, epoch, step) and no sum
-    depends on the number of threads. With `keep` the checkpoint stays, as of the end.
+    depends on the number of threads.
 
     Raises
     ------
@@ -98,9 +172,7 @@ def train(
             if kept.epoch
             else "no epoch had been kept yet; begin again",
         ) from None
-    if kept is not None and keep:
-        kept.save(loop.state)
-    elif kept is not None:
+    if kept is not None:
         kept.delete()
     return loop.state
 
@@ -119,11 +191,11 @@ def one_pass(
     """
     settings.check()
     loop = _Loop(model, data, None, settings, seed, state, count_threads(threads), None)
-    _restore(loop.adam, state.optimiser)
+    _restore(loop.optimiser, state.optimiser)
     with single_threaded_blas():
-        state.history.append(loop._epoch(state.params))
+        state.history.append(loop.epoch(state.params))
     state.epoch += 1
-    state.optimiser = _moments(loop.adam)
+    state.optimiser = _moments(loop.optimiser)
     return state
 
 
@@ -132,7 +204,10 @@ def _identity(model: Any, seed: int) -> str:
     if not hasattr(model, "get_params"):
         return repr((model, seed))
     params = {name: value for name, value in model.get_params(deep=False).items() if name not in UNIMPORTANT}
-    return repr((type(model).__name__, seed, sorted(params.items())))
+    identity = repr((type(model).__name__, seed, sorted(params.items())))
+    for former, name in FORMER_NAMES.items():  # in which checkpoints of before are recognised
+        identity = identity.replace(f"{name}(", f"{former}(")
+    return identity
 
 
 def _labels(y: Any) -> list[Any]:
@@ -159,122 +234,111 @@ class _Loop:
     ) -> None:
         self.model, self.data, self.validator, self.settings = model, data, validator, settings
         self.seed, self.state, self.callback = seed, state, callback
-        self.adam = Adam(max_norm=settings.clip_norm, threads=threads)
         self.engine = create_engine(settings.engine, settings.dtype, threads)
-        self.profile = self.engine.profile
-        self.steps = -(-data.x.shape[0] // settings.batch_size)
+        self.operations, self.optimiser = self.engine.operations, self.engine.optimiser(settings.clip_norm)
+        rate = as_schedule(settings.learning_rate, settings.n_epochs)
+        self.schedules = {"learning_rate": rate, **model.schedules()}
+        self.epochs, self.steps = settings.n_epochs, -(-data.x.shape[0] // settings.batch_size)
         self.start = time.monotonic()
         self.epochs_before = state.epoch
         self.average: Params | None = None  # set by `run` where weights are averaged
-        self.scale: Scale | None = None  # set by the first step
+        self.step_size: StepSize | None = None  # set by the first step
+        self.profile: Profile | None = getattr(callback, "profile", None)
+        self.loss_and_step, self.update, self.validate = self._step, self.optimiser.step, self._validate
+        self.move_average = self.engine.moving_average
+        if self.profile is not None:
+            self._measure(self.profile)
+
+    def _measure(self, profile: Profile) -> None:
+        """Have the seconds of a step's parts added up; those of inner parts count for these alone."""
+        self.operations = timed(self.operations, profile)
+        self.loss_and_step = profile.around("latent layers and noise", self._step)
+        self.update = profile.around("optimiser", self.optimiser.step)
+        self.move_average = profile.around("optimiser", self.engine.moving_average)
+        self.validate = profile.around("validation", self._validate)
 
     def run(self, kept: Checkpoint | None) -> None:
         state = self.state
         params = {name: array.copy() for name, array in state.params.items()}
-        _restore(self.adam, state.optimiser)
+        _restore(self.optimiser, state.optimiser)
         if self.settings.average is not None:
             self.average = {name: array.copy() for name, array in (state.average or params).items()}
-        while state.epoch < self.settings.n_epochs and not self._patience_is_over():
-            terms = self._epoch(params)
+        while state.epoch < self.epochs and not self._stops_early():
+            terms = self.epoch(params)
             judged = params if self.average is None else self.average
-            with self.profile.measure("validation"):
-                self._judge(judged, terms)
+            self.validate(judged, terms)
             state.epoch += 1
-            state.params, state.optimiser = params, _moments(self.adam)
+            state.params, state.optimiser = params, _moments(self.optimiser)
             state.average = self.average or {}
             if kept is not None:
                 kept.save_if_due(state)
             self._report(judged, self.steps, terms)
 
-    def _epoch(self, params: Params) -> dict[str, float]:
+    def epoch(self, params: Params) -> dict[str, float]:
         """Go over all documents once and return the means of the loss's terms."""
         try:
-            return self._all_steps(params)
+            terms = self._all_steps(params)
+            self.optimiser.flush()
         except BaseException:
-            self.adam.abandon()
+            self.optimiser.abandon()
             raise
-
-    def _all_steps(self, params: Params) -> dict[str, float]:
-        n, size = self.data.x.shape[0], self.settings.batch_size
-        epoch = self.state.epoch
-        rng = np.random.default_rng([self.seed, epoch])
-        x = self.data.x
-        order = x.shuffled(rng) if isinstance(x, Shards) else rng.permutation(n)
-        rate = as_schedule(self.settings.learning_rate, self.settings.n_epochs)
-        ahead = LookAhead(x.shape[1]) if self.engine.name == "numba" else None
-        sums: dict[str, float] = {}
-        for step, (batch, batch_rate) in enumerate(self._batches(order, rate, ahead)):
-            terms = self._step(params, batch, batch_rate, ahead)
-            for name, value in terms.items():
-                sums[name] = sums.get(name, 0.0) + value * batch.x.shape[0]
-            done = min(n, (step + 1) * size)
-            means = {name: value / done for name, value in sums.items()}
-            if not np.isfinite(means["loss"]):
-                raise InputError(
-                    f"the loss is {means['loss']} in epoch {epoch + 1}",
-                    "lower the learning rate or set clip_norm",
-                )
-            if step + 1 < self.steps:
-                self._report(params, step + 1, means)
-        with self.profile.measure("optimiser"):
-            self.adam.settle()
-        return means
-
-    def _batches(
-        self, order: npt.NDArray[Any], rate: Callable[[float], float], ahead: LookAhead | None
-    ) -> Iterator[tuple[Batch, float]]:
-        """Yield the batches of an epoch and their rates, drawn ahead where that helps the optimiser."""
-        size, before = self.settings.batch_size, self.adam.t
-        starts = range(0, self.steps * size, size)
-        batches = (self._batch(np.sort(order[i : i + size]), step) for step, i in enumerate(starts))
-        drawn = ((batch, rate(batch.epoch)) for batch in batches)
-        if ahead is None:
-            return drawn
-        return drawn_ahead(
-            drawn,
-            lambda next_one: ahead.announce(next_one[0].x.indices, next_one[1]),
-            lambda done: self._settles(before + done),
-        )
-
-    def _step(self, params: Params, batch: Batch, rate: float, ahead: LookAhead | None) -> dict[str, float]:
-        """Do one step and return the terms of its loss."""
-        measure = self.profile.measure
-        with measure("optimiser"):
-            self.adam.catch_up(batch.x.indices)
-        with measure("latent layers and noise"):
-            terms, back = self.model.loss(params, batch)
-            grads = back()
-        self.scale = self.scale or _scale(batch)
-        with measure("optimiser"):
-            self.adam.step(params, grads, rate, ahead)
-            if self._settles(self.adam.t):
-                self.adam.settle()
-                self._move_average(params, grads)
         return terms
 
-    def _settles(self, t: int) -> bool:
-        """Whether nothing stays put off after step `t`."""
-        return t % (STEPS_PUT_OFF if self.average is None else STEPS_BETWEEN_AVERAGES) == 0
+    def _all_steps(self, params: Params) -> dict[str, float]:
+        flush_every = STEPS_DEFERRED if self.average is None else STEPS_BETWEEN_AVERAGES
+        batches = self._batches()
+        if self.profile is None:
+            batches = self.optimiser.prepare(batches, flush_every)
+        else:
+            batches = self.optimiser.prepare(self.profile.around_each("batch", batches), flush_every)
+            batches = self.profile.around_each("optimiser", batches)
+        sums: dict[str, float] = {}
+        means: dict[str, float] = {}
+        done = 0
+        for step, batch in enumerate(batches, start=1):
+            done += batch.x.shape[0]
+            for name, value in self.loss_and_step(params, batch).items():
+                sums[name] = sums.get(name, 0.0) + value * batch.x.shape[0]
+                means[name] = sums[name] / done
+            if not np.isfinite(means["loss"]):
+                raise InputError(
+                    f"the loss is {means['loss']} in epoch {self.state.epoch + 1}",
+                    "lower the learning rate or set clip_norm",
+                )
+            if self.callback is not None and step < self.steps:
+                self._report(params, step, dict(means))
+        return means
 
-    def _move_average(self, params: Params, grads: Params) -> None:
-        t, share = self.adam.t, self.settings.average
-        if self.average is None or share is None:
-            return
-        # early on the average forgets faster, so that it soon loses the first weights
-        kept = min(share, (1 + t) / (10 + t)) ** STEPS_BETWEEN_AVERAGES
-        for name in grads:  # other entries are constants
-            moving_average(self.average[name], params[name], kept, self.engine.threads)
-
-    def _batch(self, rows: npt.NDArray[Any], step: int) -> Batch:
-        data, epoch = self.data, self.state.epoch
-        with self.profile.measure("batch"):
+    def _batches(self) -> Iterator[Batch]:
+        """Yield the batches of an epoch: each document once, in an order of the epoch's own."""
+        data, take, epoch, size = self.data, self.engine.take, self.state.epoch, self.settings.batch_size
+        rng, x = np.random.default_rng([self.seed, epoch]), data.x
+        order = x.shuffled(rng) if isinstance(x, Shards) else rng.permutation(x.shape[0])
+        epochs = [epoch + step / self.steps for step in range(self.steps)]
+        numbers = [values_at(self.schedules, done) for done in epochs]
+        for step, done in enumerate(epochs):
+            rows = np.sort(order[step * size : (step + 1) * size])
             rng = np.random.default_rng([self.seed, epoch, step])
-            x = self.engine.take(data.x, rows)
-            target = x if data.target is data.x else self.engine.take(data.target, rows)
+            x = take(data.x, rows)
+            target = x if data.target is data.x else take(data.target, rows)
             y = None if data.y is None else data.y[rows]
-        return Batch(x, target, y, rng, epoch + step / self.steps, rows, data.context, self.engine)
+            yield Batch(x, target, y, rng, done, rows, data.context, self.operations, **numbers[step])
 
-    def _judge(self, params: Params, terms: dict[str, float]) -> None:
+    def _step(self, params: Params, batch: Batch) -> dict[str, float]:
+        """Do one step, forward, backward and update, and return the terms of its loss."""
+        terms, back = self.model.loss(params, batch)
+        grads = back()
+        self.step_size = self.step_size or self._size_of(batch)
+        self.update(params, grads, batch.learning_rate)
+        t, share = self.optimiser.t, self.settings.average
+        if self.average is not None and share is not None and t % STEPS_BETWEEN_AVERAGES == 0:
+            # early on the average forgets faster, so that it soon loses the initial weights
+            kept = min(share, (1 + t) / (10 + t)) ** STEPS_BETWEEN_AVERAGES
+            for name in grads:  # other entries are constants
+                self.move_average(self.average[name], params[name], kept)
+        return terms
+
+    def _validate(self, params: Params, terms: dict[str, float]) -> None:
         """Validate the epoch just done, and keep its weights if they are the best so far."""
         name, value = (
             self.validator(params) if self.validator is not None else ("epoch", float(self.state.epoch))
@@ -286,14 +350,18 @@ class _Loop:
             self.state.best_epoch = self.state.epoch + 1
         history.append({**terms, name: value})
 
-    def _patience_is_over(self) -> bool:
+    def _stops_early(self) -> bool:
         patience, state = self.settings.patience, self.state
         return patience is not None and state.best_epoch > 0 and state.epoch - state.best_epoch >= patience
+
+    def _size_of(self, batch: Batch) -> StepSize:
+        engine, words = self.engine, np.unique(batch.x.indices).size
+        return StepSize(engine.name, engine.threads, batch.x.shape[0], batch.x.nnz, words, engine.looks_up)
 
     def _report(self, params: Params, step: int, terms: dict[str, float]) -> None:
         if self.callback is None:
             return
-        state, epochs = self.state, self.settings.n_epochs
+        state, epochs = self.state, self.epochs
         epochs_done = state.epoch + (step / self.steps if step < self.steps else 0)
         seconds = time.monotonic() - self.start
         share = (epochs_done - self.epochs_before) / (epochs - self.epochs_before)
@@ -315,28 +383,23 @@ class _Loop:
                 seconds,
                 left,
                 params,
-                dict(self.profile.seconds),
-                self.scale,
+                {} if self.profile is None else dict(self.profile.seconds),
+                self.step_size,
             )
         )
 
 
-def _scale(batch: Batch) -> Scale:
-    engine, words = batch.engine, np.unique(batch.x.indices).size
-    return Scale(engine.name, engine.threads, batch.x.shape[0], batch.x.nnz, words, engine.looks_up)
-
-
-def _moments(adam: Adam) -> Params:
+def _moments(optimiser: Any) -> Params:
     """Return the optimiser's state as arrays for a checkpoint; not copies."""
-    state = {f"m.{name}": array for name, array in adam.m.items()} | {
-        f"v.{name}": array for name, array in adam.v.items()
+    state = {f"m.{name}": array for name, array in optimiser.m.items()} | {
+        f"v.{name}": array for name, array in optimiser.v.items()
     }
-    return {**state, "t": np.array(adam.t)}
+    return {**state, "t": np.array(optimiser.t)}
 
 
-def _restore(adam: Adam, state: Params) -> None:
+def _restore(optimiser: Any, state: Params) -> None:
     for name, array in state.items():
         moment, _, key = name.partition(".")
         if key:
-            getattr(adam, moment)[key] = array
-    adam.t = int(state.get("t", 0))
+            getattr(optimiser, moment)[key] = array
+    optimiser.t = int(state.get("t", 0))

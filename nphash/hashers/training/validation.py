@@ -1,19 +1,25 @@
-"""Which documents choose the best epoch, and by what figure: precision with labels, else the bound."""
+"""Validation: the documents held out, the figure that chooses the best epoch, and the fit they frame."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from nphash.codes import Codes
-from nphash.corpus.shards import Shards
-from nphash.metrics.retrieval import precision_at_k
+from nphash.core.typing import Params
+from nphash.corpus.shards import Shards, rows_where
+from nphash.errors import InputError
+from nphash.hashers.training.trainer import Data, Validator, train
+from nphash.metrics import precision_at_k
 
-__all__ = ["held_out_rows", "precision_validator", "subset"]
+if TYPE_CHECKING:
+    from nphash.hashers.base import Hasher
+
+__all__ = ["Validator", "held_out_rows", "hold_out", "learn", "precision_validator", "subset"]
 
 # Validation is there to rank epochs: beyond these numbers of documents it costs time and ranks no better.
 MOST_QUERIES = 2_000
@@ -38,6 +44,47 @@ def held_out_rows(n: int, share: float) -> npt.NDArray[np.bool_]:
     return np.fromiter(hashes, np.uint32, n) < share * 2**32
 
 
+def hold_out(X: Any, y: Any, share: float, options: dict[str, Any]) -> tuple[Any, Any, Any, Any]:
+    """Return (X, y, X_valid, y_valid): those of a fit's options, or a share of the documents held out.
+
+    Raises
+    ------
+    InputError
+        If nothing is left to learn from.
+    """
+    if options["X_valid"] is not None:
+        return X, y, options["X_valid"], options["y_valid"]
+    held_out = held_out_rows(X.shape[0], share)
+    if held_out.all():
+        raise InputError(f"validation_share {share} leaves nothing to learn from", "0.1 is usual")
+    y_valid, y = (None, None) if y is None else (y[held_out], y[~held_out])
+    return rows_where(X, ~held_out), y, rows_where(X, held_out), y_valid
+
+
+def learn(
+    hasher: Hasher,
+    params: Params,
+    data: Data,
+    validator: Validator | None,
+    seed: int,
+    options: dict[str, Any],
+) -> Params:
+    """Train a hasher from initial weights, set what it reports of its epochs, and return the best weights."""
+    state = train(
+        hasher,  # type: ignore[arg-type]
+        params,
+        data,
+        validator,
+        hasher._training,
+        seed,
+        threads=hasher.threads,
+        callback=options["callback"],
+        checkpoint=options["checkpoint"],
+    )
+    hasher.best_epoch_, hasher.history_, hasher.n_iter_ = state.best_epoch, state.history, len(state.history)
+    return state.best
+
+
 def subset(X: Any, y: Any, most: int) -> tuple[Any, Any]:
     """Return at most ``most`` evenly spaced rows of documents and labels; of shards, read into memory."""
     if X.shape[0] <= most:
@@ -47,8 +94,8 @@ def subset(X: Any, y: Any, most: int) -> tuple[Any, Any]:
 
 
 def precision_validator(
-    encode: Callable[[Any, Any], Codes], X: Any, y: Any, X_valid: Any, y_valid: Any, n_bits: int
-) -> Callable[[Any], tuple[str, float]]:
+    encode: Callable[[Params, Any], Codes], X: Any, y: Any, X_valid: Any, y_valid: Any, n_bits: int
+) -> Validator:
     """Return a validator by tie-aware precision at 100: held-out queries against the training documents.
 
     Parameters
@@ -59,7 +106,7 @@ def precision_validator(
     X, y = subset(X, y, MOST_DATABASE)
     X_valid, y_valid = subset(X_valid, y_valid, MOST_QUERIES)
 
-    def validate(params: Any) -> tuple[str, float]:
+    def validate(params: Params) -> tuple[str, float]:
         k = min(100, X.shape[0])
         value = precision_at_k(encode(params, X_valid), y_valid, encode(params, X), y, n_bits, k=k)
         return f"P@{k}", value

@@ -24,7 +24,7 @@ def softmax(scores):
 
 
 def word_loss(scores, counts):
-    """Return the mean of -log p(document) over the B documents, and the way back.
+    """Return the mean of -log p(document) over the B documents, and the backward pass.
 
     counts (B, V) says how often each word occurs in each document: it is data and has no gradient.
     `back(dloss)` takes the number dloss and returns the gradient of the scores, (B, V).

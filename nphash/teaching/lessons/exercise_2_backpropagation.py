@@ -13,7 +13,7 @@ EXERCISE = 2
 
 
 def tanh_layer(x, W, b):
-    """Return y = tanh(x W + b) and the way back: x (B, I), W (I, O), b (O,) -> y (B, O).
+    """Return y = tanh(x W + b) and the backward pass: x (B, I), W (I, O), b (O,) -> y (B, O).
 
     `back(dy)` returns (dx, dW, db), each of the shape of its argument.
     """
@@ -30,7 +30,7 @@ def tanh_layer(x, W, b):
 
 
 def residual(x, W, b):
-    """Return y = x + tanh(x W + b) and the way back; here W is square, (I, I).
+    """Return y = x + tanh(x W + b) and the backward pass; here W is square, (I, I).
 
     The input goes two ways. Use tanh_layer.
     """

@@ -18,7 +18,7 @@ def gumbel_noise(uniform):
 
 
 def gumbel_softmax(logits, noise, temperature):
-    """Return the relaxed sample y, Eq. (8), and the way back; all arrays are (B, L, K).
+    """Return the relaxed sample y, Eq. (8), and the backward pass; all arrays are (B, L, K).
 
     Noise and temperature are constants: `back(dy)` returns the gradient of the logits alone.
     """

@@ -18,7 +18,7 @@ def sigmoid(x):
 
 
 def straight_through_bits(logits, noise, temperature):
-    """Return hard bits z (zeros and ones, floats) and the way back, Doc2hash's estimator.
+    """Return hard bits z (zeros and ones, floats) and the backward pass, Doc2hash's estimator.
 
     Forward: z is 1 where logits + noise > 0. Backward: the derivative of the relaxed bit
     sigmoid((logits + noise) / temperature). `back(dz)` returns the gradient of the logits.
@@ -33,7 +33,7 @@ def straight_through_bits(logits, noise, temperature):
 
 
 def straight_through_bernoulli(logits, uniform):
-    """Return hard bits and the way back, Eq. (5), NASH's estimator.
+    """Return hard bits and the backward pass, Eq. (5), NASH's estimator.
 
     Forward: p = sigmoid(logits), z is 1 where p > uniform. Backward: dz/dp is taken to be 1.
     """

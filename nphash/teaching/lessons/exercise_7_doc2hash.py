@@ -19,13 +19,13 @@ EXERCISE = 7
 
 
 def word_loss(scores, x):
-    """Return the mean of -sum x log softmax(scores) and the way back, given."""
+    """Return the mean of -sum x log softmax(scores) and the backward pass, given."""
     log_p, back_log = log_softmax(scores)
     return -(x * log_p).sum() / len(x), lambda dloss: back_log(-dloss * x / len(x))
 
 
 def loss(params, x, noise, temperature, kl_weight):
-    """Return words + kl_weight * KL and the way back.
+    """Return words + kl_weight * KL and the backward pass.
 
     params holds W_1 (V, H), b_1, W_a (H, L), b_a, W_s (L, V), b_s. The encoder is
     a = relu(x W_1 + b_1) W_a + b_a, the bits are relaxed_bits(a, noise, temperature), and the

@@ -103,7 +103,7 @@ print("shifted:", softmax(np.array([[1000.0, 1001.0, 1002.0]])).round(4))
 # Read it: *expected count minus observed count*. It adds up to zero over the words, since sum p = 1 and
 # sum t = T: raising all scores alike changes nothing, as seen above. The loss of a batch is the mean over
 # its B documents, so the gradient is divided by B as well. Both together, as a function that returns
-# its value and the way back (lesson 2 makes a system of this):
+# its value and the backward pass (lesson 2 makes a system of this):
 
 
 # %%

@@ -219,8 +219,8 @@ draw("lesson_2_loss.png", {"loss": (np.arange(100), history)}, "step", "nats")
 # %% [markdown]
 # In the library
 # --------------
-# `nphash/nn/ops.py` and `nphash/nn/losses.py` hold these operations with the same rule. Your own operations can be
-# tested with one line in pytest; it is silent when all is right:
+# `nphash/nn/ops.py` and `nphash/nn/losses.py` hold these operations with the same rule. Your own operations
+# can be tested with one line in pytest; it is silent when all is right:
 
 # %%
 assert_gradients(lambda x: (np.log1p(x * x), lambda dy: dy * 2 * x / (1 + x * x)), rng.normal(size=5))
@@ -231,7 +231,7 @@ print("log(1 + x^2): right")
 # ---------------
 # * db = dy: the shape gives it away. And db = dy.mean(axis=0)?
 # * relu with dy * (y >= 0), y being the output: whose derivative is that? And with dy * (x >= 0), which
-#   passes: at which x does it differ from x > 0, and why can no difference tell the two apart there?
+#   passes: at which x does it differ from x > 0, and why can no difference distinguish the two there?
 # * Write `x += 1` at the top of the encoder: what does the checker say about changed arguments?
 # * Write `h += 1` behind its relu: that passes, as h is no argument. Now let back of relu keep the output,
 #   y = np.maximum(x, 0) and dy * (y > 0), which is as right by itself. What is wrong now, and why?

@@ -39,7 +39,7 @@ def sigmoid(x):
 
 
 def f(z):
-    """Return the loss of each code, (S,), and the way back to (S, L)."""
+    """Return the loss of each code, (S,), and the backward pass to (S, L)."""
     s = z @ W + b  # (S, V)
     e = np.exp(s - s.max(axis=1, keepdims=True))
     p = e / e.sum(axis=1, keepdims=True)

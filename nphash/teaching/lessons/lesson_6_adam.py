@@ -169,9 +169,9 @@ for limit in (np.inf, 5.0):
 # %% [markdown]
 # In the library
 # --------------
-# `nphash.nn.optim.adam_step` is this function; `nphash.nn.optim.Adam` does the same in place for a dictionary of
-# parameters. In place matters: a vocabulary of 10,000 words times 500 units has 5 million weights, and
-# each array written once too often costs more than the arithmetic.
+# `nphash.nn.optim.adam_step` is this function; `nphash.nn.optim.Adam` does the same in place for a
+# dictionary of parameters. In place matters: a vocabulary of 10,000 words times 500 units has 5 million
+# weights, and each array written once too often costs more than the arithmetic.
 
 # %%
 params = {"W": rng.normal(size=(3, 2)), "b": rng.normal(size=2)}

@@ -34,7 +34,7 @@ SEEDS = (1, 2, 3)
 # The documents
 # -------------
 # A document's class is its module, such as `scipy.linalg`; classes of fewer than 100 documents are
-# left out. The classes are never shown to the model: they only tell whether a document that was
+# left out. The classes are never shown to the model: they only show whether a document that was
 # found is about the same thing. Every fifth document is a query, the others are trained on and
 # searched. Each row holds the TF-IDF weights of a document's words, scaled to length 1.
 
@@ -134,10 +134,10 @@ def model(w, x, noise, mask, tau):
 
 
 # %% [markdown]
-# The way back of the first layer is thrown away: it would compute the gradient of the documents as
+# The backward pass of the first layer is thrown away: it would compute the gradient of the documents as
 # well, a (B, V) matrix that nobody wants. So `back` writes its other two products itself.
 #
-# First weights and training
+# Initial weights and training
 # --------------------------
 # The decoder's bias starts at the log frequencies of the words. From zero, the cheapest way to a
 # better loss would be to encode nothing but the mean document, the same for all.
@@ -227,7 +227,9 @@ for seed in SEEDS:
     own.append(precision_at_100(encode(w, X_query), encode(w, X)))
 seconds = time.process_time() - seconds
 chance = float((y_query[:, None] == y[None, :]).mean())
-print(f"\nP@100: by chance {chance:.4f}, first weights {np.mean(untrained):.4f}, trained {np.mean(own):.4f}")
+print(
+    f"\nP@100: by chance {chance:.4f}, initial weights {np.mean(untrained):.4f}, trained {np.mean(own):.4f}"
+)
 
 # %% [markdown]
 # The library with the same settings
@@ -286,6 +288,6 @@ draw(
 #
 # Exercise
 # --------
-# `exercise_7_doc2hash.py`: write the loss of the model and its way back yourself, from logits on.
+# `exercise_7_doc2hash.py`: write the loss of the model and its backward pass yourself, from logits on.
 #
 #     nphash gradcheck --exercise exercise_7_doc2hash.py

@@ -66,7 +66,7 @@ print(f"{n} distances in {1000 * min(seconds):.2f} ms, {n / min(seconds) / 1e6:.
 # time is that of reading them from memory: the arithmetic is no longer the limit. That is why codes are
 # short.
 #
-# How far apart are unrelated codes?
+# How far from each other are unrelated codes?
 # ----------------------------------
 # Two random codes differ in each bit with probability 1/2: the distance is binomial, mean L/2, standard
 # deviation sqrt(L)/2. For 64 bits: 32 +- 4. A distance of 20 is three standard deviations away: hardly

@@ -11,7 +11,7 @@ import numpy as np
 
 from nphash.corpus import read_documents
 from nphash.hashers import create
-from nphash.metrics.retrieval import retrieval
+from nphash.metrics import retrieval
 from nphash.teaching.drawing import draw
 from nphash.text.vectorizer import Vectorizer, VectorizerSettings
 
@@ -174,7 +174,7 @@ draw(
 # %% [markdown]
 # That is far less than twelve independent figures would give (1.6 sigma, about 0.08 with 50 queries): the
 # epochs of one run are measured with the same queries, so their figures rise and fall together, and only
-# their differences scatter. It grows with everything that is tried: settings and seeds are less alike than
+# their differences scatter. It grows with everything that is tried: settings and seeds are less similar than
 # epochs. But it has one sign only.
 #
 # The remedy: choose by other documents than those that are reported. Then the error of the report has mean

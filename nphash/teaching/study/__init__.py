@@ -8,7 +8,6 @@ Doc2hash fitted on the docstrings of installed packages, at several points of it
 from __future__ import annotations
 
 from nphash.teaching.study.answering import answer, format_table
-from nphash.teaching.study.measuring import FIGURES, Findings, Row, run
-from nphash.teaching.study.problems import StudySettings
+from nphash.teaching.study.measuring import FIGURES, Row, StudyResults, StudySettings, run
 
-__all__ = ["FIGURES", "Findings", "Row", "StudySettings", "answer", "format_table", "run"]
+__all__ = ["FIGURES", "Row", "StudyResults", "StudySettings", "answer", "format_table", "run"]

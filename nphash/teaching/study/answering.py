@@ -1,4 +1,4 @@
-"""What a study says: its tables, a figure, and an answer to the paper's sentence from the figures alone."""
+"""Results of a study as tables and a figure, and as an answer to the paper's sentence from figures alone."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nphash.teaching.study.measuring import FIGURES, RIVAL, UNBIASED, Findings, Row
+from nphash.teaching.study.measuring import FIGURES, RIVAL, UNBIASED, Row, StudyResults
 
 __all__ = ["SENTENCE", "answer", "draw", "format_table", "records"]
 
@@ -24,10 +24,10 @@ _BIASED = 0.05
 _HEADER = f"{'':33}{'bias':>24}{'variance':>30}{'error':>10}{'cosine':>8}{'of mean':>9}"
 
 
-def format_table(findings: Findings) -> str:
+def format_table(results: StudyResults) -> str:
     """Return one table for each problem, and its best estimator of one draw."""
     lines = []
-    for problem, rows in findings.items():
+    for problem, rows in results.items():
         lines += [
             f"\n{problem}",
             _HEADER,
@@ -41,25 +41,25 @@ def format_table(findings: Findings) -> str:
     return "\n".join(lines).lstrip("\n")
 
 
-def records(findings: Findings) -> Iterator[dict[str, object]]:
+def records(results: StudyResults) -> Iterator[dict[str, object]]:
     """Yield one flat record for each problem and estimator: each figure with its interval."""
-    for problem, rows in findings.items():
+    for problem, rows in results.items():
         for name, row in rows.items():
             yield {"problem": problem, "estimator": name, **row}
 
 
-def answer(findings: Findings) -> str:
+def answer(results: StudyResults) -> str:
     """Return what the figures say about the paper's sentence, for both forms of Gumbel-softmax."""
     lines = [f"{SENTENCE}.", "What the figures say:"]
     for family in FAMILIES:
-        lines += ["", *_about(family, findings)]
+        lines += ["", *_about(family, results)]
     return "\n".join(lines)
 
 
-def _about(family: str, findings: Findings) -> list[str]:
+def _about(family: str, results: StudyResults) -> list[str]:
     cases = [
         (problem, row)
-        for problem, rows in findings.items()
+        for problem, rows in results.items()
         for name, row in rows.items()
         if re.fullmatch(rf"{family}, tau .+", name)
     ]
@@ -71,7 +71,7 @@ def _about(family: str, findings: Findings) -> list[str]:
     worse = sum(row["error_ratio"][2] < 1 for row in rows)
     better = sum(row["error_ratio"][1] > 1 for row in rows)
     suited_worse = sum(row["error_ratio"][2] < 1 for row in suited)
-    rival_biased = sum(findings[problem][RIVAL]["bias"][1] > row["bias"][2] for problem, row in cases)
+    rival_biased = sum(results[problem][RIVAL]["bias"][1] > row["bias"][2] for problem, row in cases)
     bias, variance, error = (
         _range([row[key][0] for row in rows]) for key in ("bias", "variance_ratio", "error_ratio")
     )
@@ -116,16 +116,16 @@ def _interval(value: float, low: float, high: float) -> str:
     return f"{value:.3g} ({low:.2g} to {high:.2g})" if value > 1e-12 else "0"
 
 
-def draw(findings: Findings, path: Path) -> None:
+def draw(results: StudyResults, path: Path) -> None:
     """Draw variance against bias, one panel a problem, into a picture file; matplotlib must be there.
 
     The distance from the lower left corner is the error: lines of equal error are curved.
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(3.2 * len(findings), 3.6), layout="constrained")
-    panels = figure.subplots(1, len(findings), squeeze=False)[0]
-    for axes, (problem, rows) in zip(panels, findings.items(), strict=True):
+    figure = Figure(figsize=(3.2 * len(results), 3.6), layout="constrained")
+    panels = figure.subplots(1, len(results), squeeze=False)[0]
+    for axes, (problem, rows) in zip(panels, results.items(), strict=True):
         for family, style in (*((family, "o-") for family in FAMILIES), (RIVAL, "s"), (UNBIASED, "^")):
             chosen = [row for name, row in rows.items() if name.partition(", tau ")[0] == family]
             bias = [max(row["bias"][0], 1e-2) for row in chosen]

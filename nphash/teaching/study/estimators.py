@@ -4,17 +4,18 @@ The bits z of one document are independent, z_i = 1 with probability p_i = sigmo
 holds an expectation over them, E_q(z)[f(z)], where f is the reconstruction loss. For up to 14 bits the
 expectation is a sum over all codes, so its gradient with respect to the logits a is known exactly, and
 every estimator can be judged: its bias, its variance, its direction. (The divergence in the bound has a
-closed form, the same for every estimator, and is left out.)
+closed form, the same for every estimator, and is omitted.)
 
 An objective is f itself, ``values, back = objective(z)``: values of shape (S,) for S codes or relaxed
 codes of shape (S, L), and ``back(dvalues)`` of shape (S, L). Every estimator takes logits of shape (L,), an
-objective and S rows of noise, and returns S independent estimates of shape (S, L). `nphash.teaching.study.assessment` judges
-them; what it holds can be had from here as well.
+objective and S rows of noise, and returns S independent estimates of shape (S, L), which `assess` compares
+with the exact gradient: bias, variance and direction.
 
 Shapes: S draws, L bits, V words.
 
 References
 ----------
+Efron (1979), Bootstrap Methods: Another Look at the Jackknife.
 Williams (1992), Simple Statistical Gradient-Following Algorithms for Connectionist Reinforcement Learning.
 Bengio, Leonard & Courville (2013), Estimating or Propagating Gradients Through Stochastic Neurons for
 Conditional Computation.
@@ -26,15 +27,15 @@ Yin & Zhou (2019), ARM: Augment-REINFORCE-Merge Gradient for Stochastic Binary N
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
 from nphash.core.arguments import is_count
-from nphash.core.typing import Array, Back
+from nphash.core.typing import Array, Back, Rng
 from nphash.errors import InputError
 from nphash.nn.gumbel import relaxed_bits, straight_through_bernoulli, straight_through_bits
 from nphash.nn.ops import log_softmax, sigmoid
-from nphash.teaching.study.assessment import Estimate, Quality, assess, moments
 
 __all__ = [
     "MAX_EXACT_BITS",
@@ -128,13 +129,12 @@ def straight_through(logits: Array, objective: Objective, uniform: Array) -> Arr
 
     One backward pass through f. Biased wherever f is not linear in each bit. With ``uniform`` 0.5
     throughout it is the deterministic form, which does not even sample.
+    Source: Bengio, Leonard & Courville (2013).
 
     Parameters
     ----------
-    logits
-        a, array of shape (L,).
-    objective
-        f, a function of codes.
+    logits, objective
+        As for `exact_gradient`.
     uniform
         Draws from [0, 1), array of shape (S, L).
 
@@ -142,10 +142,6 @@ def straight_through(logits: Array, objective: Objective, uniform: Array) -> Arr
     -------
     numpy.ndarray
         One estimate for each row of noise, shape (S, L).
-
-    References
-    ----------
-    Bengio, Leonard & Courville (2013).
 
     Examples
     --------
@@ -163,13 +159,12 @@ def gumbel_softmax(logits: Array, objective: Objective, noise: Array, temperatur
 
     The gradient is that of E[f(relaxed z)], without bias for that, and biased for E[f(z)]: less
     so for a lower temperature, at the price of a larger variance.
+    Source: Jang, Gu & Poole (2017); Maddison, Mnih & Teh (2017).
 
     Parameters
     ----------
-    logits
-        a, array of shape (L,).
-    objective
-        f, a function of codes.
+    logits, objective
+        As for `exact_gradient`.
     noise
         Logistic noise, array of shape (S, L).
     temperature
@@ -184,10 +179,6 @@ def gumbel_softmax(logits: Array, objective: Objective, noise: Array, temperatur
     ------
     InputError
         For a temperature that is no positive number.
-
-    References
-    ----------
-    Jang, Gu & Poole (2017); Maddison, Mnih & Teh (2017).
 
     Examples
     --------
@@ -202,12 +193,12 @@ def gumbel_softmax(logits: Array, objective: Objective, noise: Array, temperatur
 def straight_through_gumbel(logits: Array, objective: Objective, noise: Array, temperature: float) -> Array:
     """Estimate by hard bits forward and the relaxed derivative backward: Doc2hash's estimator.
 
+    Source: Jang, Gu & Poole (2017), section 2.2.
+
     Parameters
     ----------
-    logits
-        a, array of shape (L,).
-    objective
-        f, a function of codes.
+    logits, objective
+        As for `exact_gradient`.
     noise
         Logistic noise, array of shape (S, L).
     temperature
@@ -222,10 +213,6 @@ def straight_through_gumbel(logits: Array, objective: Objective, noise: Array, t
     ------
     InputError
         For a temperature that is no positive number.
-
-    References
-    ----------
-    Jang, Gu & Poole (2017), section 2.2.
 
     Examples
     --------
@@ -241,13 +228,12 @@ def reinforce(logits: Array, objective: Objective, uniform: Array, baseline: flo
     """Estimate by the score function: (f(z) - baseline) d log q(z) / da = (f(z) - baseline) (z - p).
 
     Unbiased for any baseline that does not depend on the draw; needs f only, not its derivative.
+    Source: Williams (1992).
 
     Parameters
     ----------
-    logits
-        a, array of shape (L,).
-    objective
-        f, a function of codes.
+    logits, objective
+        As for `exact_gradient`.
     uniform
         Draws from [0, 1), array of shape (S, L).
     baseline
@@ -257,10 +243,6 @@ def reinforce(logits: Array, objective: Objective, uniform: Array, baseline: flo
     -------
     numpy.ndarray
         One estimate for each row of noise, shape (S, L).
-
-    References
-    ----------
-    Williams (1992).
 
     Examples
     --------
@@ -278,14 +260,12 @@ def reinforce(logits: Array, objective: Objective, uniform: Array, baseline: flo
 def arm(logits: Array, objective: Objective, uniform: Array) -> Array:
     """Estimate by augment-REINFORCE-merge: (f([u > sigmoid(-a)]) - f([u < sigmoid(a)])) (u - 1/2).
 
-    Unbiased, from two evaluations of f on codes that share their noise.
+    Unbiased, from two evaluations of f on codes that share their noise. Source: Yin & Zhou (2019).
 
     Parameters
     ----------
-    logits
-        a, array of shape (L,).
-    objective
-        f, a function of codes.
+    logits, objective
+        As for `exact_gradient`.
     uniform
         Draws from [0, 1), array of shape (S, L).
 
@@ -293,10 +273,6 @@ def arm(logits: Array, objective: Objective, uniform: Array) -> Array:
     -------
     numpy.ndarray
         One estimate for each row of noise, shape (S, L).
-
-    References
-    ----------
-    Yin & Zhou (2019).
 
     Examples
     --------
@@ -349,3 +325,126 @@ def document_loss(W: Array, b: Array, target: Array) -> Objective:
         return -log_p @ target, lambda d: back(-d[:, None] * target) @ W.T
 
     return objective
+
+
+# ---------------------------------------------------------------------- how good estimates are
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure with its 95 % confidence interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Quality:
+    """Quality of an estimator, relative to the size of the exact gradient.
+
+    Attributes
+    ----------
+    bias
+        ||E[g] - exact|| / ||exact||.
+    variance
+        E||g - E[g]||^2 / ||exact||^2.
+    mean_squared_error
+        E||g - exact||^2 / ||exact||^2, which is bias^2 + variance.
+    cosine
+        Mean cosine between one estimate and the exact gradient.
+    cosine_of_mean
+        Cosine between the mean estimate and the exact gradient: what many draws would reach.
+    """
+
+    bias: Estimate
+    variance: Estimate
+    mean_squared_error: Estimate
+    cosine: Estimate
+    cosine_of_mean: Estimate
+
+
+def assess(estimates: Array, exact: Array, rng: Rng, resamples: int = 200) -> Quality:
+    """Compare estimates with the exact gradient, with bootstrap confidence intervals.
+
+    Parameters
+    ----------
+    estimates
+        Independent estimates, shape (S, L), S at least 2.
+    exact
+        The exact gradient, shape (L,), not zero.
+    rng
+        Draws the bootstrap samples.
+    resamples
+        How many of them.
+
+    Returns
+    -------
+    Quality
+        Its figures, each with its interval.
+
+    Raises
+    ------
+    InputError
+        For fewer than 2 estimates, or an exact gradient of zero.
+
+    References
+    ----------
+    Efron (1979), Bootstrap Methods: Another Look at the Jackknife.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> quality = assess(np.array([1.0, 0.0]) + rng.normal(size=(4000, 2)), np.array([1.0, 0.0]), rng)
+    >>> quality.bias.low < 0.05, round(quality.variance.value)
+    (True, 2)
+    """
+    if len(estimates) < 2 or not np.any(exact):
+        raise InputError(
+            f"{len(estimates)} estimates and a gradient of norm {np.linalg.norm(exact):g} cannot be compared",
+            "give at least 2 estimates and a gradient that is not zero",
+        )
+    figures = _figures(estimates, exact)
+    draws = rng.integers(0, len(estimates), (resamples, len(estimates)))
+    spread = np.array([_figures(estimates[rows], exact, True) for rows in draws])  # (resamples, 5)
+    low, high = np.quantile(spread, (0.025, 0.975), axis=0)
+    return Quality(*(Estimate(*map(float, row)) for row in zip(figures, low, high, strict=True)))
+
+
+def moments(estimates: Array, exact: Array) -> tuple[float, float, float, float]:
+    """Return squared bias, variance, mean cosine and cosine of the mean, not relative to anything.
+
+    The mean of S draws lies variance / S (squared) beside the expectation. This is subtracted, so
+    that the squared bias is right on average, and may be negative for an unbiased estimator.
+
+    Parameters
+    ----------
+    estimates, exact
+        As for `assess`.
+
+    Returns
+    -------
+    tuple of float
+        Squared bias, variance, mean cosine, cosine of the mean.
+
+    Examples
+    --------
+    >>> moments(np.array([[1.0, 0.0], [3.0, 0.0]]), np.array([1.0, 0.0]))
+    (0.0, 2.0, 1.0, 1.0)
+    """
+    mean = estimates.mean(axis=0)  # (L,)
+    variance = float(((estimates - mean) ** 2).sum()) / (len(estimates) - 1)
+    squared_bias = float(((mean - exact) ** 2).sum()) - variance / len(estimates)
+    size, tiny = float(np.linalg.norm(exact)), float(np.finfo(np.float64).tiny)
+    cosine = float(np.mean(estimates @ exact / np.maximum(np.linalg.norm(estimates, axis=1) * size, tiny)))
+    return squared_bias, variance, cosine, float(mean @ exact) / max(float(np.linalg.norm(mean)) * size, tiny)
+
+
+def _figures(estimates: Array, exact: Array, resampled: bool = False) -> Array:
+    square = float(exact @ exact)
+    squared_bias, variance, cosine, cosine_of_mean = moments(estimates, exact)
+    if resampled:  # a bootstrap sample lies as far again from the sample as that from the expectation
+        squared_bias -= variance / len(estimates)
+    bias = np.sqrt(max(0.0, squared_bias))
+    error = (squared_bias + variance) / square
+    return np.array([bias / np.sqrt(square), variance / square, error, cosine, cosine_of_mean])

@@ -1,22 +1,48 @@
 """Bias, variance and direction of each estimator, over the instances of a problem, with intervals.
 
+The problems are two toys, and a small Doc2hash at several points of its training.
+
 Bias and variance are means over the instances, relative to the mean square of the exact gradient, with 95 %
 bootstrap intervals over the instances; of saturated codes, whose gradients are tiny, this makes little.
+
+Shapes: B documents of a batch, V words, H hidden units, L bits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+from scipy.sparse import csr_array
 
-from nphash.core.typing import Array
+from nphash.core.typing import Array, Params, Rng
+from nphash.corpus import ReadOptions, read_documents
+from nphash.errors import InputError
+from nphash.hashers.doc2hash import Doc2Hash
+from nphash.hashers.parts.networks import encoder
+from nphash.hashers.training.trainer import Batch, Training
 from nphash.nn.gumbel import logistic_noise
+from nphash.nn.losses import NUMPY
+from nphash.nn.optim import Adam
 from nphash.teaching.study import estimators
-from nphash.teaching.study.problems import Instance, StudySettings, problems
+from nphash.teaching.study.estimators import MAX_EXACT_BITS, Objective, exact_gradient
+from nphash.text.settings import VectorizerSettings
+from nphash.text.vectorizer import Vectorizer
 
-__all__ = ["FIGURES", "RIVAL", "UNBIASED", "Findings", "Row", "methods", "run"]
+__all__ = [
+    "FIGURES",
+    "RIVAL",
+    "UNBIASED",
+    "Instance",
+    "Row",
+    "StudyResults",
+    "StudySettings",
+    "methods",
+    "problems",
+    "run",
+]
 
 FIGURES = (
     "bias",
@@ -30,43 +56,156 @@ FIGURES = (
 UNBIASED = "ARM"
 RIVAL = "straight-through, stochastic"
 RESAMPLES = 1000
+BATCH = 100
 
 Interval = list[float]  # value, low, high
 Row = dict[str, Interval]  # by figure
-Findings = dict[str, dict[str, Row]]  # by problem and estimator
-Draw = Callable[[Instance, np.random.Generator], Array]
+StudyResults = dict[str, dict[str, Row]]  # by problem and estimator
+Estimator = Callable[["Instance", Rng], Array]  # draws its own noise
 
 
-def methods(settings: StudySettings) -> dict[str, Draw]:
+@dataclass(frozen=True)
+class StudySettings:
+    """How large a study is; the defaults take well under a minute.
+
+    Parameters
+    ----------
+    bits
+        Length of the codes; the exact gradient adds up 2**bits terms.
+    hidden, words
+        Size of the model.
+    draws
+        Estimates of each instance's gradient.
+    instances
+        Documents (or toys) of each problem: intervals are over these.
+    temperatures
+        Of the Gumbel estimators.
+    snapshots
+        Training steps at which the model is studied.
+    corpus
+        What it learns from: ``docstrings:`` with names of packages needs no data.
+
+    Examples
+    --------
+    >>> StudySettings(bits=6).draws
+    400
+    """
+
+    bits: int = 8
+    hidden: int = 50
+    words: int = 500
+    draws: int = 400
+    instances: int = 16
+    temperatures: tuple[float, ...] = (0.1, 0.5, 1.0, 2.0)
+    snapshots: tuple[int, ...] = (0, 100, 1000)
+    corpus: str = "docstrings:numpy"
+
+    def check(self) -> None:
+        """Raise `InputError` for settings that cannot be."""
+        if not 1 <= self.bits <= MAX_EXACT_BITS:
+            raise InputError(
+                f"bits is {self.bits}, but the exact gradient adds up 2**bits terms",
+                f"give 1 to {MAX_EXACT_BITS}",
+            )
+        if self.draws < 2 or self.instances < 2:
+            raise InputError(
+                f"{self.draws} draws of {self.instances} instances have no variance", "give 2 or more of each"
+            )
+
+
+@dataclass(frozen=True)
+class Instance:
+    """One document (or toy): its logits, what is minimised, and the exact value and gradient."""
+
+    logits: Array
+    objective: Objective
+    value: float
+    exact: Array
+
+
+def instance(logits: Array, objective: Objective) -> Instance:
+    """Return the instance with its exact value and gradient."""
+    return Instance(logits, objective, *exact_gradient(logits, objective))
+
+
+def problems(settings: StudySettings, seed: int) -> Iterator[tuple[str, list[Instance]]]:
+    """Yield the toys, then the model at each point of its training."""
+    rng = np.random.default_rng(seed)
+    bits, n = settings.bits, settings.instances
+    near = estimators.quadratic(np.full(bits, 0.45))
+    yield "toy: squared distance to 0.45", [instance(rng.normal(size=bits), near) for _ in range(n)]
+    decoders = [
+        estimators.document_loss(rng.normal(size=(bits, 50)), rng.normal(size=50), rng.random(50))
+        for _ in range(n)
+    ]
+    yield "toy: random decoder", [instance(rng.normal(size=bits), f) for f in decoders]
+    X = documents(settings)
+    for step, params in train(X, settings, seed):
+        chosen = X[rng.choice(X.shape[0], n, replace=False)]
+        found = zip(logits(params, chosen), chosen.toarray(), strict=True)
+        yield f"model after {step} steps", [instance(a, code_loss(params, t)) for a, t in found]
+
+
+def documents(settings: StudySettings) -> csr_array:
+    """Return TF-IDF rows of the corpus, float64 CSR (n, V)."""
+    texts = [document.text for document in read_documents(settings.corpus, ReadOptions())]
+    words = VectorizerSettings(max_words=settings.words)
+    return Vectorizer(words).fit_transform(texts).astype(np.float64)
+
+
+def logits(params: Params, X: csr_array) -> Array:
+    """Return the logits of documents by the library's encoder, shape (B, L)."""
+    h, _ = encoder(params, X, None, NUMPY)  # (B, H)
+    found: Array = h @ params["W_a"] + params["b_a"]
+    return found
+
+
+def code_loss(params: Params, target: Array) -> Objective:
+    """Return the loss of one document by its code: the library's decoder sees bits as signs 2z - 1."""
+    W, b = params["W_s"], params["b_s"]
+    return estimators.document_loss(2 * W, b - W.sum(axis=0), target)
+
+
+def train(X: csr_array, settings: StudySettings, seed: int) -> Iterator[tuple[int, Params]]:
+    """Train Doc2hash with straight-through Gumbel bits and yield its parameters at the snapshots."""
+    rng = np.random.default_rng(seed)
+    training = Training(dtype="float64")
+    hasher = Doc2Hash(settings.bits, hidden=(settings.hidden,), dropout=0.0, training=training)
+    params = hasher.initial_params(X, X, seed)
+    optimiser = Adam(learning_rate=1e-3)
+    for step in range(max(settings.snapshots) + 1):
+        if step in settings.snapshots:
+            yield step, {name: value.copy() for name, value in params.items()}
+        x = X[np.sort(rng.choice(X.shape[0], min(BATCH, X.shape[0]), replace=False))]
+        _, back = hasher.loss(params, Batch(x, x, rng=rng, tau=0.5, beta=0.1))
+        optimiser.step(params, back())
+
+
+# ---------------------------------------------------------------------- figures
+
+
+def methods(settings: StudySettings) -> dict[str, Estimator]:
     """Return every estimator as a function that draws its own noise."""
     shape = (settings.draws, settings.bits)
 
-    def straight_through(one: Instance, rng: np.random.Generator) -> Array:
-        return estimators.straight_through(one.logits, one.objective, rng.random(shape))
+    def uniform(estimator: Callable[..., Array], one: Instance, rng: Rng) -> Array:
+        return estimator(one.logits, one.objective, rng.random(shape))
 
-    def deterministic(one: Instance, rng: np.random.Generator) -> Array:
+    def deterministic(one: Instance, rng: Rng) -> Array:
         return estimators.straight_through(one.logits, one.objective, np.full(shape, 0.5))
 
-    def reinforce(one: Instance, rng: np.random.Generator) -> Array:
-        return estimators.reinforce(one.logits, one.objective, rng.random(shape))
-
-    def with_baseline(one: Instance, rng: np.random.Generator) -> Array:
+    def with_baseline(one: Instance, rng: Rng) -> Array:
         return estimators.reinforce(one.logits, one.objective, rng.random(shape), baseline=one.value)
 
-    def arm(one: Instance, rng: np.random.Generator) -> Array:
-        return estimators.arm(one.logits, one.objective, rng.random(shape))
-
-    def tempered(
-        estimator: Callable[..., Array], tau: float, one: Instance, rng: np.random.Generator
-    ) -> Array:
+    def tempered(estimator: Callable[..., Array], tau: float, one: Instance, rng: Rng) -> Array:
         return estimator(one.logits, one.objective, logistic_noise(rng, shape), tau)
 
-    found: dict[str, Draw] = {
+    found: dict[str, Estimator] = {
         "straight-through, deterministic": deterministic,
-        RIVAL: straight_through,
-        "REINFORCE": reinforce,
+        RIVAL: partial(uniform, estimators.straight_through),
+        "REINFORCE": partial(uniform, estimators.reinforce),
         "REINFORCE, exact mean as baseline": with_baseline,
-        UNBIASED: arm,
+        UNBIASED: partial(uniform, estimators.arm),
     }
     families = {
         "Gumbel-softmax": estimators.gumbel_softmax,
@@ -80,7 +219,7 @@ def methods(settings: StudySettings) -> dict[str, Draw]:
 
 def run(
     settings: StudySettings | None = None, seed: int = 0, callback: Callable[[str], None] | None = None
-) -> Findings:
+) -> StudyResults:
     """Measure every estimator on every problem.
 
     Parameters
@@ -90,7 +229,7 @@ def run(
     seed
         Draws toys, weights, documents, noise and bootstrap samples.
     callback
-        Is told the name of each problem when it is done.
+        Receives the name of each problem when it is done.
 
     Returns
     -------
@@ -114,7 +253,7 @@ def run(
     """
     settings = StudySettings() if settings is None else settings
     settings.check()
-    found: Findings = {}
+    found: StudyResults = {}
     for name, instances in problems(settings, seed):
         found[name] = measure(instances, methods(settings), seed + 1)
         if callback is not None:
@@ -122,7 +261,7 @@ def run(
     return found
 
 
-def measure(instances: list[Instance], draws: dict[str, Draw], seed: int) -> dict[str, Row]:
+def measure(instances: list[Instance], draws: dict[str, Estimator], seed: int) -> dict[str, Row]:
     """Return the figures of every estimator over the instances of one problem."""
     moments = np.array(
         [_moments(instances, draw, seed) for draw in draws.values()]
@@ -142,7 +281,7 @@ def measure(instances: list[Instance], draws: dict[str, Draw], seed: int) -> dic
     }
 
 
-def _moments(instances: list[Instance], draw: Draw, seed: int) -> list[tuple[float, ...]]:
+def _moments(instances: list[Instance], draw: Estimator, seed: int) -> list[tuple[float, ...]]:
     rng = np.random.default_rng(seed)
     return [
         (float(one.exact @ one.exact), *estimators.moments(draw(one, rng), one.exact)) for one in instances

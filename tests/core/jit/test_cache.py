@@ -1,8 +1,15 @@
 """Files of compiled kernels: several writers, and what kernels of before have left."""
 
+import types
+
 import pytest
 
-from nphash.core.jit._cache import KernelFiles
+from nphash.core.jit import COMPILED
+
+if not COMPILED:
+    pytest.skip("kernels are not compiled here", allow_module_level=True)
+
+from nphash.core.jit.cache import KernelFiles, keep_by_content
 
 
 @pytest.fixture
@@ -65,3 +72,9 @@ def test_a_file_that_is_gone_is_compiled_again(files, tmp_path):
     files().save(("float32",), "code")
     next(tmp_path.glob("*.nbc")).unlink()
     assert files().load(("float32",)) is None
+
+
+def test_a_numba_that_works_otherwise_is_reported():
+    kernel = types.SimpleNamespace(_cache=types.SimpleNamespace())
+    with pytest.warns(RuntimeWarning, match="caches kernels otherwise than nphash knows"):
+        assert keep_by_content(kernel) is kernel

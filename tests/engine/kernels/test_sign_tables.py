@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from nphash.core.jit._jit import jit
+from nphash.core.jit import jit
 from nphash.engine.kernels.sign_tables import (
     LANES,
     PATTERNS,
     add_by_pattern,
     fill_sums,
     look_up,
-    places_of,
+    offsets_of,
     separate,
     sums_for,
 )
@@ -22,13 +22,13 @@ def compiled_fill(columns, at, sums):
 
 
 @jit()
-def compiled_look_up(sums, places, bias, shifts, at, out, total):
-    look_up(sums, places, bias, shifts, at, out, total)
+def compiled_look_up(sums, offsets, bias, shifts, at, out, total):
+    look_up(sums, offsets, bias, shifts, at, out, total)
 
 
 @jit()
-def compiled_add(ds, at, places, sums):
-    add_by_pattern(ds, at, places, sums)
+def compiled_add(ds, at, offsets, sums):
+    add_by_pattern(ds, at, offsets, sums)
 
 
 @jit()
@@ -38,29 +38,29 @@ def compiled_separate(sums, out, at):
 
 def codes(rng, n_rows, n_bits):
     z = np.where(rng.random((n_rows, n_bits)) < 0.5, np.float32(-1), np.float32(1))
-    places = places_of(z)
-    assert places.shape == (n_rows, n_bits // 4)
-    return z, places
+    offsets = offsets_of(z)
+    assert offsets.shape == (n_rows, n_bits // 4)
+    return z, offsets
 
 
 @pytest.mark.parametrize("value", [0, 0.5, -2, np.nan, np.inf])
 def test_other_numbers_are_no_signs(rng, value):
     z, _ = codes(rng, 3, 8)
     z[2, 7] = value
-    assert places_of(z).shape == (3, 0)
+    assert offsets_of(z).shape == (3, 0)
 
 
 @pytest.mark.parametrize("n_bits", [5, 12])
 def test_other_lengths_have_no_patterns(rng, n_bits):
-    assert places_of(np.ones((3, n_bits), np.float32)).shape == (3, 0)
+    assert offsets_of(np.ones((3, n_bits), np.float32)).shape == (3, 0)
 
 
-def test_places_are_numbered_by_bits(rng):
-    z, places = codes(rng, 20, 24)
+def test_offsets_are_numbered_by_bits(rng):
+    z, offsets = codes(rng, 20, 24)
     for row in range(20):
         for group in range(6):
             bits = z[row, 4 * group : 4 * group + 4] > 0
-            assert places[row, group] == 4 * LANES * (PATTERNS * group + bits @ [1, 2, 4, 8])
+            assert offsets[row, group] == 4 * LANES * (PATTERNS * group + bits @ [1, 2, 4, 8])
 
 
 def test_sums_begin_where_vectors_do():
@@ -87,14 +87,14 @@ def test_sums_of_all_patterns(rng, fill, n_bits):
 @pytest.mark.parametrize(("fill", "look"), [(fill_sums, look_up), (compiled_fill, compiled_look_up)])
 @pytest.mark.parametrize("n_bits", [8, 40, 128])
 def test_looking_up_is_the_exponential_of_a_product(rng, fill, look, n_bits):
-    z, places = codes(rng, 7, n_bits)
+    z, offsets = codes(rng, 7, n_bits)
     columns = (rng.normal(size=(n_bits, 3 * LANES)) / 4).astype(np.float32)
     bias, shifts = rng.normal(size=3 * LANES).astype(np.float32), rng.normal(size=7).astype(np.float32)
     sums, out = sums_for(np.empty((1, n_bits // 4))), np.full((7, 3 * LANES), -1, np.float32)
     total = np.zeros((7, LANES), np.float32)
     for at in (LANES, 2 * LANES):
         fill(columns, at, sums)
-        look(sums, places, bias, shifts, at, out, total)
+        look(sums, offsets, bias, shifts, at, out, total)
     wanted = np.exp(z.astype(np.float64) @ columns + bias - shifts[:, None])[:, LANES:]
     np.testing.assert_allclose(out[:, LANES:], wanted, rtol=5e-6)
     assert (out[:, :LANES] == -1).all()  # words that nobody asked for
@@ -107,9 +107,9 @@ def test_large_scores_give_large_numbers_and_nan_stays(rng, fill, look):
     columns[0, :4] = 1000, -1000, np.nan, 0
     fill(columns, 0, sums)
     out, total = np.empty((1, LANES), np.float32), np.zeros((1, LANES), np.float32)
-    places = places_of(np.ones((1, 8), np.float32))
+    offsets = offsets_of(np.ones((1, 8), np.float32))
     with np.errstate(invalid="ignore"):  # plain Python warns of the NaN
-        look(sums, places, np.zeros(LANES, np.float32), np.zeros(1, np.float32), 0, out, total)
+        look(sums, offsets, np.zeros(LANES, np.float32), np.zeros(1, np.float32), 0, out, total)
     assert 5e34 < out[0, 0] < 6e34
     assert 0 < out[0, 1] < 2e-38
     assert np.isnan(out[0, 2])
@@ -121,10 +121,10 @@ def test_large_scores_give_large_numbers_and_nan_stays(rng, fill, look):
 )
 @pytest.mark.parametrize("n_bits", [8, 40, 128])
 def test_sums_by_pattern_make_the_gradient(rng, add, separated, n_bits):
-    z, places = codes(rng, 30, n_bits)
+    z, offsets = codes(rng, 30, n_bits)
     ds = rng.normal(size=(30, 3 * LANES)).astype(np.float32)
     sums, out = sums_for(np.empty((1, n_bits // 4))), np.full((n_bits, 4 * LANES), 7, np.float32)
-    add(ds, LANES, places, sums)
+    add(ds, LANES, offsets, sums)
     separated(sums, out, 2 * LANES)
     wanted = z.astype(np.float64).T @ ds[:, LANES : 2 * LANES]
     np.testing.assert_allclose(out[:, 2 * LANES : 3 * LANES], wanted, atol=2e-5)

@@ -8,13 +8,10 @@ from autograd import grad
 
 from helpers import small
 from nphash.errors import InputError
-from nphash.hashers.parts.heads import Labels, classify, start_head, targets
+from nphash.hashers.parts.heads import classify, targets
+from nphash.hashers.parts.networks import initial_layers
 
 B, L, H, C = 7, 5, 4, 3
-
-
-def layer(rows, columns):
-    return np.random.default_rng(rows).normal(size=(rows, columns))
 
 
 def several(rng):
@@ -40,7 +37,7 @@ def twin(params, code, y):
 @pytest.mark.parametrize("labels", [several, one_each])
 @pytest.mark.parametrize("widths", [(L, C), (L, H, C)])
 def test_loss_and_gradients_are_autograds_and_the_numeric_ones(labels, widths, rng):
-    params = {name: array + 0.1 for name, array in start_head(widths, layer).items()}
+    params = {name: array + 0.1 for name, array in initial_layers(rng, widths, "y").items()}
     code, y = rng.normal(size=(B, L)), labels(rng)
     dense_y = y.toarray() if y.ndim == 2 else y
     loss, back = classify({**params, "W_1": np.zeros(1)}, code, y)
@@ -83,10 +80,3 @@ def test_an_indicator_stays_as_it_is():
 def test_labels_that_tell_nothing_apart_are_refused(y, message):
     with pytest.raises(InputError, match=message):
         targets(y)
-
-
-@pytest.mark.parametrize("hidden", [0, -3, 2.5, "wide"])
-def test_a_width_is_a_count(hidden):
-    with pytest.raises(InputError, match=r"labels.hidden"):
-        Labels(hidden=hidden).check()
-    Labels(hidden=None).check()

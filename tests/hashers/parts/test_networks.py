@@ -9,7 +9,8 @@ import scipy.sparse
 from autograd import grad
 
 from helpers import small
-from nphash.hashers.parts.networks import encoder, glorot, layers, log_unigram, stretched
+from nphash.hashers.parts.networks import encoder, glorot, initial_layers, log_unigram
+from nphash.nn.losses import NUMPY
 
 X, _ = small.documents()
 
@@ -22,7 +23,7 @@ def test_glorot_weights_are_uniform_with_their_variance(rng):
 
 
 def test_layers_are_named_and_shaped_in_order(rng):
-    params = layers(rng, (7, 5, 3), "v")
+    params = initial_layers(rng, (7, 5, 3), "v")
     assert {name: array.shape for name, array in params.items()} == {
         "W_v1": (7, 5),
         "b_v1": (5,),
@@ -64,20 +65,10 @@ def test_the_encoder_and_its_gradients(widths, with_mask, name):
         return h if mask is None else h * mask
 
     others = weights((40, 2, 2, 2, 2, 2), "" if name else "v", seed=5)
-    h, back = encoder({**others, **params, "W_a": np.zeros(1), "W_va": np.zeros(1)}, X, mask, name)
+    h, back = encoder({**others, **params, "W_a": np.zeros(1), "W_va": np.zeros(1)}, X, mask, NUMPY, name)
     assert np.allclose(h, twin(params))
     expected = grad(lambda params: anp.sum(twin(params) * dh))(params)
     gradients = back(dh)
     assert gradients.keys() == expected.keys()
     for key in params:
         assert np.allclose(gradients[key], expected[key], rtol=1e-9, atol=1e-9), key
-
-
-def test_rows_are_stretched_to_one_length_and_empty_ones_stay():
-    x = scipy.sparse.vstack([X, 0 * X[:2], 1e-20 * X[:2], 1e12 * X[:2]]).tocsr()
-    for dtype in (np.float32, np.float64):
-        long = stretched(x.astype(dtype))
-        lengths = np.linalg.norm(long.toarray(), axis=1)
-        assert long.dtype == dtype
-        assert np.allclose(lengths, [10.0] * 60 + [0.0] * 2 + [10.0] * 4)
-    assert np.allclose(stretched(X).toarray(), small.stretched(X))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nphash.errors import InputError
-from nphash.hashers.training.settings import NeighbourSettings, Training
+from nphash.hashers.training.settings import ClassifierSettings, NeighbourSettings, Training
 
 
 @pytest.mark.parametrize(
@@ -95,3 +95,10 @@ def test_similarities_that_cannot_be(settings, message):
     with pytest.raises(InputError, match=message):
         settings.check()
     NeighbourSettings().check()
+
+
+@pytest.mark.parametrize("hidden", [0, -3, 2.5, "wide"])
+def test_a_width_is_a_count(hidden):
+    with pytest.raises(InputError, match=r"labels.hidden"):
+        ClassifierSettings(hidden=hidden).check()
+    ClassifierSettings(hidden=None).check()

@@ -22,6 +22,9 @@ class Mean:
     def __repr__(self):
         return "Mean()"
 
+    def schedules(self):
+        return {}
+
     def loss(self, params, batch):
         self.batches.append(batch)
         x = batch.x.toarray()
@@ -39,7 +42,7 @@ def fit(settings=None, model=None, validator=None, x=X, **options):
     return train(model or Mean(), START, Data(x, x), validator, settings, 5, **options)
 
 
-def test_it_learns_and_leaves_the_first_weights_alone():
+def test_it_learns_and_leaves_the_initial_weights_alone():
     state = fit(Training(epochs=200, batch_size=10, learning_rate=Exponential(0.1, 0.97)))
     assert np.allclose(state.best["w"], X.toarray().mean(axis=0), atol=0.01)
     assert not START["w"].any()
@@ -285,7 +288,7 @@ def test_what_is_put_off_is_summed_over_a_limited_number_of_steps(monkeypatch):
     monkeypatch.setattr(Postponed, "_table", lambda self: counts.append(self.now) or table(self))
 
     def weights(limit):
-        monkeypatch.setattr("nphash.hashers.training.trainer.STEPS_PUT_OFF", limit)
+        monkeypatch.setattr("nphash.hashers.training.trainer.STEPS_DEFERRED", limit)
         counts.clear()
         how = Training(epochs=2, batch_size=2, engine="numba")
         return Doc2Hash(8, hidden=(4,), training=how, random_state=0).fit(x, X_valid=x[:1]).params_
@@ -296,3 +299,18 @@ def test_what_is_put_off_is_summed_over_a_limited_number_of_steps(monkeypatch):
     assert 0 < max(counts) <= 20
     for name, w in never.items():
         np.testing.assert_allclose(often[name], w, atol=1e-4)
+
+
+def test_the_first_batch_gives_the_size_of_a_step():
+    X, _ = small.documents(60, 40)
+    seen = []
+    hasher = small.quick(
+        "doc2hash", training__batch_size=40, training__engine="numpy", threads=2, random_state=3
+    )
+    hasher.fit(X, callback=seen.append)
+    assert [p.step for p in seen] == [1, 2, 1, 2]
+    size = seen[0].step_size
+    assert (size.engine, size.threads, size.documents) == ("numpy", 2, 40)
+    rows = np.random.default_rng([3, 0]).permutation(60)[:40]
+    assert size.weights == X[rows].nnz and size.words == np.unique(X[rows].indices).size
+    assert all(p.step_size is size for p in seen)

@@ -8,7 +8,7 @@ from helpers import small
 from nphash.codes import pack
 from nphash.hashers.training import validation
 from nphash.hashers.training.validation import held_out_rows, precision_validator, subset
-from nphash.metrics import retrieval as metrics
+from nphash.metrics import precision_at_k
 
 
 def test_below_100_documents_none_are_held_out():
@@ -44,7 +44,7 @@ def test_the_figure_is_precision_of_queries_against_the_documents():
         return pack(X.toarray()[:, :16] > threshold)
 
     name, value = precision_validator(encode, X, y, X_valid, y_valid, 16)(0.5)
-    expected = metrics.precision_at_k(encode(0.5, X_valid), y_valid, encode(0.5, X), y, 16, k=100)
+    expected = precision_at_k(encode(0.5, X_valid), y_valid, encode(0.5, X), y, 16, k=100)
     assert (name, value) == ("P@100", expected)
     name, _ = precision_validator(encode, X[:30], y[:30], X_valid, y_valid, 16)(0.5)
     assert name == "P@30"

@@ -1,0 +1,70 @@
+"""A content-addressed cache of compiled kernels: right when they change, and for several processes at once.
+
+Numba takes a cached kernel for as old as the file it stands in. But others are copied into it, from other
+files beside it and in this folder; so the age of all of them counts here.
+
+And Numba numbers the files of a kernel's versions, names a version in the index, and writes the file then. A
+process that reads the index between the two takes what an older kernel has left under that number, and two
+that compile different versions at the same time may write the same one: what is then run has another
+signature. Here a file has the name of what is in it, and is written before the index.
+"""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import os
+import warnings
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numba
+from numba.core.caching import IndexDataCacheFile
+
+__all__ = ["KernelFiles", "keep_by_content"]
+
+
+class KernelFiles(IndexDataCacheFile):  # type: ignore[misc]  # Numba has no types
+    """The compiled versions of one kernel: an index by signature and processor, and a file each."""
+
+    def save(self, key: Any, data: Any) -> None:
+        """Keep a compiled version; old ones, of kernels that have changed since, are removed."""
+        kernel = self._index_name.removesuffix(".nbi")
+        content = hashlib.sha256(repr((self._source_stamp, key)).encode()).hexdigest()[:16]
+        name = f"{kernel}.{content}.nbc"
+        self._save_data(name, data)
+        versions = {**self._load_index(), key: name}
+        self._save_index(versions)
+        for path in Path(self._cache_path).glob(f"{glob.escape(kernel)}.*.nbc"):
+            if path.name not in versions.values():
+                with suppress(OSError):  # in use, or somebody was faster; who misses it compiles again
+                    path.unlink()
+
+
+def keep_by_content(kernel: Any) -> Any:
+    """Let a kernel that Numba caches use `KernelFiles`; return it."""
+    try:
+        own, files = kernel._cache, kernel._cache._cache_file
+        folders = {Path(__file__).parent, Path(kernel.py_func.__code__.co_filename).parent}
+        stamp = files._source_stamp, *map(_ages_in, sorted(folders))
+        own._cache_file = KernelFiles(own._cache_path, files._index_name.removesuffix(".nbi"), stamp)
+    except AttributeError as error:  # these names are Numba's own, and may change
+        warnings.warn(
+            f"Numba {numba.__version__} caches kernels otherwise than nphash knows ({error}): clear its "
+            "cache after a change of nphash, or set NPHASH_CACHE=0",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+    return kernel
+
+
+@cache
+def _ages_in(folder: Path) -> tuple[tuple[str, int, int], ...]:
+    try:
+        with os.scandir(folder) as entries:
+            files = [(entry.name, entry.stat()) for entry in entries if entry.name.endswith(".py")]
+    except OSError:  # not a folder: Numba's own stamp has to do
+        return ()
+    return tuple(sorted((name, about.st_mtime_ns, about.st_size) for name, about in files))

@@ -1,0 +1,134 @@
+"""The decorators through which every kernel is compiled, or stays the Python function it is written as.
+
+* ``nogil``: kernels run side by side in plain Python threads.
+* ``error_model="numpy"``: no check for division by zero, without which loops do not vectorise.
+* cached on disk where a folder is writable, compiled anew in each process where none is (a
+  read-only installation must work, only slower), and also after a change of any kernel.
+  ``NPHASH_CACHE=0`` switches the cache off.
+
+Nothing is compiled, and Numba never imported, under ``NPHASH_JIT=0`` or ``NUMBA_DISABLE_JIT=1``, and nothing
+is where Numba cannot be imported: on a Python or NumPy newer than it knows, a processor without LLVM, in a
+browser. `COMPILED` is False then, and callers take the NumPy way that each kernel's caller has.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+from nphash.core.devices import uses
+
+__all__ = ["COMPILED", "WHY_NOT", "emitted", "jit"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_use_cache = os.environ.get("NPHASH_CACHE", "1") != "0"
+_off = [
+    f"{name}={value}"
+    for name, value in (("NPHASH_JIT", "0"), ("NUMBA_DISABLE_JIT", "1"))
+    if os.environ.get(name) == value
+]
+
+WHY_NOT = f"switched off by {_off[0]}" if _off else ""
+"""Why nothing is compiled; empty if kernels are."""
+
+if not WHY_NOT:
+    try:
+        import numba
+        from numba import types
+        from numba.extending import lower_builtin, type_callable
+
+        from nphash.core.jit.cache import keep_by_content
+        from nphash.core.jit.emission import Array, emitter
+
+        WHY_NOT = "switched off by Numba's settings" if numba.config.DISABLE_JIT else ""
+    except Exception as error:  # ImportError, and whatever else a library in the wrong place raises
+        WHY_NOT = f"Numba cannot be imported: {(str(error) or type(error).__name__).splitlines()[0]}"
+
+COMPILED = not WHY_NOT
+"""Whether kernels are compiled; if not, they are slow, and callers do better with NumPy or SciPy."""
+
+
+def jit(fastmath: bool | set[str] = False, inline: bool = False) -> Callable[[F], F]:
+    """Return a decorator that compiles a kernel at its first call, where kernels are compiled.
+
+    Parameters
+    ----------
+    fastmath
+        LLVM flags that this kernel's arithmetic allows, e.g. ``{"contract", "reassoc"}``. Each
+        use says in a comment why the result stays right.
+    inline
+        Copy the function into compiled callers instead of calling it: for small functions of
+        many arrays, each of which would otherwise be passed as seven words or more on the stack.
+    """
+
+    def decorate(function: F) -> F:
+        if not COMPILED:
+            return function
+        options = {"nopython": True, "nogil": True, "error_model": "numpy", "fastmath": fastmath}
+        if inline:
+            options["inline"] = "always"
+        if _use_cache:
+            try:
+                kernel = numba.jit(cache=True, **options)(function)
+                return cast(F, keep_by_content(kernel) if uses("cache") else kernel)
+            except RuntimeError:  # Numba found no writable folder for its cache
+                pass
+        return cast(F, numba.jit(**options)(function))
+
+    return decorate
+
+
+def emitted(emit: Callable[..., Any], numbers: str = "words") -> Callable[[F], F]:
+    """Return a decorator for a function in whose place compiled code has instructions.
+
+    Parameters
+    ----------
+    emit
+        Called as ``emit(out, *arguments)`` with the `nphash.core.jit.emission.Emitter` of the code and the
+        function's arguments: arrays as `nphash.core.jit.emission.Array`, numbers as 64-bit LLVM values,
+        tuples as their length. It returns an int64 LLVM value, or None.
+    numbers
+        What vectors consist of: ``"words"`` of 64 bits or ``"floats"`` of 32.
+
+    Notes
+    -----
+    The function itself says what the instructions do, and is used where nothing is compiled.
+    """
+
+    def decorate(function: F) -> F:
+        if COMPILED:
+            _register(function, emit, numbers)
+        return function
+
+    return decorate
+
+
+def _register(function: Callable[..., Any], emit: Callable[..., Any], numbers: str) -> None:
+    nothing = inspect.signature(function).return_annotation in (None, "None")
+    returns = types.void if nothing else types.int64
+
+    def typer(*arguments: Any) -> Any:
+        return returns(*map(_kind, arguments))
+
+    typer.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
+    type_callable(function)(lambda context: typer)
+
+    @lower_builtin(function, types.VarArg(types.Any))  # type: ignore[untyped-decorator]
+    def lower(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        arguments = [
+            Array(context, builder, kind, value) if isinstance(kind, types.Array)
+            else kind.count if isinstance(kind, types.UniTuple)
+            else value
+            for kind, value in zip(signature.args, values, strict=True)
+        ]  # fmt: skip
+        result = emit(emitter(numbers, context, builder), *arguments)
+        return context.get_dummy_value() if result is None else result
+
+
+def _kind(kind: Any) -> Any:
+    # Numbers of any size become 64 bits; whether they have a sign makes no difference to instructions.
+    kind = types.unliteral(kind)
+    return kind if isinstance(kind, (types.Array, types.UniTuple)) or kind == types.uint64 else types.int64

@@ -1,0 +1,157 @@
+"""The compiled decoder: one batch's way through it, the gradients of its parameters, and their update.
+
+The kernels and what makes them fast stand in `nphash.engine.kernels.decoder`. Work is cut into shares of the
+tiles that depend on shapes only, so that any number of threads gives the same bytes.
+
+Shapes: B documents of a batch, V words, L bits, N tiles of words.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from nphash.core.pool import Background
+from nphash.core.threads import cut, run_blocks
+from nphash.core.typing import Array
+from nphash.engine.kernels import decoder as kernels
+from nphash.engine.kernels.decoder import Codes, Entries, ScoreGradient
+from nphash.engine.kernels.rows import update
+from nphash.engine.kernels.sign_tables import offsets_of, sums_for
+from nphash.engine.optim import LazyGradient
+from nphash.errors import InputError
+
+__all__ = ["Decoding"]
+
+# Shares into which the tiles are cut, and so the most threads that help. Each costs some 10 microseconds, and
+# their sums over words have to be put together again.
+_SHARES = 8
+_FEW_SHARES = 2  # of less work
+
+
+class Decoding:
+    """One batch's way through the decoder and back.
+
+    Parameters
+    ----------
+    z, W, b
+        Codes (B, L), and float32 arrays of shapes (L, V) and (V,), W C-contiguous.
+    entries
+        The target t (B, V) by word.
+    background
+        Where W and b are updated while the next step begins.
+
+    Raises
+    ------
+    InputError
+        For arrays that the kernels would read wrongly.
+    """
+
+    def __init__(self, z: Array, W: Array, b: Array, entries: Entries, background: Background) -> None:
+        _check(z, W, b)
+        self.z, self.W, self.b, self.background = (
+            np.ascontiguousarray(z),
+            W,
+            np.ascontiguousarray(b),
+            background,
+        )
+        self.codes = Codes(self.z, offsets_of(self.z))
+        self.entries = entries
+        self.mass = np.bincount(entries.documents, entries.weights, len(z))  # (B,) T, in float64
+        self.width = kernels.tile_width(z.shape[1])
+        self.n_tiles = -(-len(b) // self.width)
+        self.shares = _shares(self.n_tiles, _SHARES)
+
+    @property
+    def looks_up(self) -> bool:
+        """Whether the codes are +-1, so that sums are looked up in place of products."""
+        return bool(self.codes.offsets.size)
+
+    def forward(self) -> float:
+        """Compute the exponentials and return the loss."""
+        z, shares, n = self.z, self.shares, len(self.z)
+        E = np.empty(n * len(self.b), z.dtype)
+        shifts = np.empty((self.n_tiles, n), z.dtype)
+        totals = np.empty((len(shares), n))
+        expected, target_sum = np.empty((2, len(shares), *z.shape), z.dtype)  # (shares, B, L) each
+        tiles, length = np.array([first for first, _ in shares]), shares[0][1]
+        words = tiles * self.width
+        shifts[tiles] = (z @ self.W[:, words] + self.b[words]).T  # scores of each share's first word
+
+        def one_share(i: int, j: int) -> float:
+            k = i // length
+            out, vectors = (E, shifts, totals[k]), (expected[k], target_sum[k])
+            sums = sums_for(self.codes.offsets)
+            arrays = (self.codes, self.W, self.b, self.entries)
+            return kernels.forward(*arrays, out, vectors, sums, self.width, i, j)
+
+        hits = sum(run_blocks(one_share, shares, self.background.threads))
+        self.E, self.inverse = E, np.empty(shifts.shape)  # (N, B): what makes a tile of E probabilities
+        logs = kernels.combine(shifts, totals, expected, target_sum, length, self.inverse)  # (B,)
+        self.expected, self.target_sum = expected[0], target_sum[0]
+        return float(np.dot(self.mass, logs) - hits) / n
+
+    def back(self, dloss: float = 1.0) -> tuple[Any, ...]:
+        """Return (dz, dW, db): with ds = T softmax(s) - t, dz = ds W', dW = z' ds, db = sum ds."""
+        scale = dloss / len(self.z)
+        dtype = self.z.dtype
+        dz = (scale * self.mass[:, None] * self.expected - scale * self.target_sum).astype(dtype)  # (B, L)
+        factors = (self.inverse * (scale * self.mass)).astype(dtype)  # (N, B)
+        ds = ScoreGradient(self.E, factors, dtype.type(scale), self.entries)
+        dW = _WeightGradient(self.codes, ds, self.W.shape, self.width, self.background)
+        return dz, dW, _BiasGradient(self.codes, ds, self.b.shape, self.width, self.background)
+
+
+def _check(z: Array, W: Array, b: Array) -> None:
+    # Kernels read memory as it lies there: another kind of number would be taken for float32. And they do
+    # not look where an array ends.
+    kinds, order = {array.dtype.name for array in (z, W, b)}, "" if W.flags.c_contiguous else "not "
+    if kinds != {"float32"} or order:
+        raise InputError(
+            f"the kernels were given {', '.join(sorted(kinds))}, W {order}in C order",
+            "give C-contiguous float32 arrays, or use nphash.engine.select.Engine",
+        )
+
+
+class _WeightGradient(LazyGradient):
+    """The gradient z' ds of W_s (L, V), in blocks of tiles of words."""
+
+    n_shares = _SHARES
+
+    def __init__(
+        self, codes: Codes, ds: ScoreGradient, shape: tuple[int, ...], width: int, background: Background
+    ) -> None:
+        self.codes, self.ds, self.width, self.background = codes, ds, width, background
+        self.shape, self.dtype = shape, codes.z.dtype
+
+    def blocks(self) -> list[tuple[int, int]]:
+        return _shares(-(-self.shape[-1] // self.width), self.n_shares)
+
+    def fill(self, out: Array, start: int, stop: int) -> None:
+        sums = sums_for(self.codes.offsets)
+        kernels.fill_tiles(self.codes, self.ds, out, start * self.width, sums, self.width, start, stop)
+
+    def update(self, w: Array, m: Array, v: Array, settings: Array, start: int, stop: int) -> None:
+        sums = sums_for(self.codes.offsets)
+        kernels.update_tiles(self.codes, self.ds, w, m, v, settings, sums, self.width, start, stop)
+
+
+class _BiasGradient(_WeightGradient):
+    """The gradient of b_s (V,), the sum of ds over documents, in blocks of tiles of words."""
+
+    n_shares = _FEW_SHARES
+
+    def fill(self, out: Array, start: int, stop: int) -> None:
+        kernels.fill_bias(self.ds, out, self.width, start, stop)
+
+    def update(self, w: Array, m: Array, v: Array, settings: Array, start: int, stop: int) -> None:
+        words = slice(start * self.width, stop * self.width)
+        db = np.empty_like(w)
+        self.fill(db, start, stop)
+        update(w[words], db[words], m[words], v[words], settings)
+
+
+def _shares(n: int, count: int) -> list[tuple[int, int]]:
+    """Cut range(n) into up to ``count`` blocks of nearly equal length."""
+    return cut(n, max(1, -(-n // count)))

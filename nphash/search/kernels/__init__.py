@@ -1,1 +1,0 @@
-"""Kernels of exact Hamming search."""

@@ -1,0 +1,128 @@
+"""The k best of a stream, kept by counting instead of by a heap.
+
+Distances are small whole numbers, so it is enough to count, for each distance, how many codes
+were taken. A code is taken when its distance is below the query's *limit*; as soon as k codes
+below the limit are there, the limit goes down. Codes arrive in insertion order, so a later code
+at the limit itself can never push an earlier one out. Taken codes wait in a buffer of
+(distance, position) keys; when it is full, those that the limit has overtaken are dropped. At
+the end one stable counting sort by distance gives the order (distance, insertion order).
+
+Invariant: ``taken[q]`` codes in the buffer are below ``limit[q]`` and fewer than k; codes *at*
+the limit were taken before it came down, and the earliest of them fill up to k.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from nphash.core.jit import jit
+from nphash.core.typing import Ints
+from nphash.search.keys import NONE, SHIFT, Keys
+
+__all__ = ["TopK", "empty", "finish", "limit_of", "take"]
+
+
+class TopK(NamedTuple):
+    """The state of Q searches that run side by side."""
+
+    limit: Ints  # (Q,) a code is taken when its distance is smaller
+    taken: Ints  # (Q,) codes in the buffer below the limit
+    used: Ints  # (Q,) keys in the buffer
+    counts: npt.NDArray[np.int32]  # (Q, n_bits + 2) codes taken at each distance
+    keys: Keys  # (Q, capacity) distance << 48 | position
+
+
+def empty(limits: Ints, k: int, n_bits: int) -> TopK:
+    """Return the state before the first code, with a first limit for each query: n_bits + 1 admits all."""
+    n_queries = len(limits)
+    return TopK(
+        limits.astype(np.int64),  # a copy
+        np.zeros(n_queries, np.int64),
+        np.zeros(n_queries, np.int64),
+        np.zeros((n_queries, n_bits + 2), np.int32),
+        np.empty((n_queries, 2 * k + 64), np.uint64),
+    )
+
+
+@jit()
+def take(top: TopK, k: int, queries: Ints, found: Keys, n: int) -> None:
+    """Offer ``n`` codes; those that are not below their query's limit are left.
+
+    Parameters
+    ----------
+    top, k
+        The searches, and how many each keeps.
+    queries, found, n
+        The query and the key of each code, the codes of a query in insertion order.
+    """
+    # Arrays leave their tuple here, and the loop calls nothing on them: each array taken out, or
+    # handed to an inlined function, in the loop costs counting a reference, twice, atomically.
+    limit, taken, used, counts, keys = top
+    for i in range(n):
+        q, key = queries[i], found[i]
+        distance = np.int64(key >> SHIFT)
+        if distance >= limit[q]:
+            continue
+        if used[q] == keys.shape[1]:
+            used[q] = _compact(keys, q, used[q], limit[q], k - taken[q])
+        keys[q, used[q]] = key
+        used[q] += 1
+        counts[q, distance] += 1
+        below = taken[q] + 1
+        while below >= k:
+            limit[q] -= 1
+            below -= counts[q, limit[q]]
+        taken[q] = below
+
+
+@jit()
+def _compact(keys: Keys, q: int, used: int, limit: int, free: int) -> np.int64:
+    """Drop what the limit has overtaken; of the keys at the limit keep the first ``free``."""
+    kept = 0
+    for i in range(used):
+        key = keys[q, i]
+        distance = np.int64(key >> SHIFT)
+        if distance < limit or (distance == limit and free > 0):
+            if distance == limit:
+                free -= 1
+            keys[q, kept] = key
+            kept += 1
+    return np.int64(kept)
+
+
+@jit()
+def finish(top: TopK, start: int, stop: int, k: int, out: Keys) -> None:
+    """Write the sorted keys of queries ``start`` to ``stop`` to ``out`` (Q, k); missing ones are all ones."""
+    place = np.empty(top.counts.shape[1] + 1, np.int64)
+    for q in range(start, stop):
+        place[:] = 0
+        for i in range(top.used[q]):
+            place[np.int64(top.keys[q, i] >> SHIFT) + 1] += 1
+        for d in range(1, place.size):
+            place[d] += place[d - 1]
+        out[q, :] = NONE
+        for i in range(top.used[q]):
+            distance = np.int64(top.keys[q, i] >> SHIFT)
+            if place[distance] < k:
+                out[q, place[distance]] = top.keys[q, i]
+            place[distance] += 1
+
+
+@jit()
+def limit_of(distances: Keys, rank: int, n_bits: int, counts: Ints) -> int:
+    """Return a limit that at least ``rank`` of the distances are below, or n_bits + 1 if they are fewer.
+
+    ``counts``, shape (at least n_bits + 1,), is overwritten.
+    """
+    counts[:] = 0
+    for i in range(distances.size):
+        counts[np.int64(distances[i])] += 1
+    below = 0
+    for d in range(n_bits + 1):
+        below += counts[d]
+        if below >= rank:
+            return d + 1
+    return n_bits + 1

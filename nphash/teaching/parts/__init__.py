@@ -1,1 +1,0 @@
-"""References and typical mistakes of the exercises, one to three exercises a file."""

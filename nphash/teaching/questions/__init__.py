@@ -1,0 +1,1 @@
+"""Functions that the exercises ask for: references, arguments, typical mistakes and advice."""
