@@ -37,7 +37,7 @@ __all__ = [
     "write_to",
 ]
 
-MOST_BYTES = 1 << 26  # of a JSON file: an altered one must not make us read it all into memory
+MOST_BYTES = 1 << 28  # of a JSON file: an altered one must not make us read it all into memory
 WAIT = 60.0  # seconds for another save into the same folder
 RESTORE = "restore the file from a copy"
 _NAME = re.compile(r"[A-Za-z]\w*(\.\w+)?")
@@ -172,12 +172,12 @@ class Kind:
 
     name: str
     version: int
-    first: frozenset[str]  # fields of the first format, which had no name
+    first: frozenset[str] = frozenset()  # fields of the first format, which had no name, if there was one
 
 
 #: What ``model.json`` is, in a folder of its own or in a collection, and the file of a vectorizer alone.
 MODEL = Kind("nphash model", 2, frozenset({"method", "params", "learned", "arrays"}))
-VECTORIZER = Kind("nphash vectorizer", 2, frozenset({"settings", "vocabulary", "document_frequency"}))
+VECTORIZER = Kind("nphash vectorizer", 2)
 
 
 def read_about(path: Path, kind: Kind) -> dict[str, Any] | None:
@@ -200,7 +200,8 @@ def read_about(path: Path, kind: Kind) -> dict[str, Any] | None:
     if not isinstance(about, dict):
         raise DamagedError(f"{path} holds no {kind.name}", RESTORE)
     version = about.get("format")
-    if about.get("kind") != kind.name and not (version == 1 and kind.first <= set(about)):
+    is_first = "kind" not in about and version == 1 and bool(kind.first) and kind.first <= set(about)
+    if about.get("kind") != kind.name and not is_first:
         if isinstance(version, int) and version > kind.version:
             raise CollectionError(f"{path} holds a {kind.name} of format {version}", "update nphash")
         raise CollectionError(
@@ -211,7 +212,7 @@ def read_about(path: Path, kind: Kind) -> dict[str, Any] | None:
     if version > kind.version:
         raise CollectionError(f"{path} holds a {kind.name} of format {version}", "update nphash")
     try:
-        return about if version == 1 else unseal(about)
+        return about if is_first else unseal(about)
     except ValueError as error:
         raise DamagedError(f"{path} is damaged: {error}", RESTORE) from None
 
@@ -302,12 +303,14 @@ def save(path: Path, kind: Kind, about: dict[str, Any], arrays: dict[str, Array]
                 body = _write_arrays({**header, **about}, path, arrays, files)
                 _read_back(path, body)
                 text = seal(body).encode("utf-8", "surrogatepass")
+                if len(text) > MOST_BYTES:
+                    raise CollectionError(f"{path} would have over {MOST_BYTES:,} bytes", "keep less in it")
                 replace_text(path, text)  # from here on the new arrays count
             except BaseException as error:
-                if not _is_saved(path, text, error):
+                if _is_saved(path, text, error):
+                    _delete(path, _files_of(old))
+                else:
                     _undo(path, before, list(files.values()))
-                    raise
-                _delete(path, _files_of(old))
                 raise
             _delete(path, _files_of(old))
     return [path, *(path.with_name(file) for file in files.values())]

@@ -64,7 +64,7 @@ class HammingIndex:
 
     def __init__(self, n_bits: int, threads: int | None = None, strategy: str = "auto") -> None:
         self.n_bits = check_n_bits(n_bits)
-        self._rows = Table(self.n_bits)
+        self._unchecked_table = Table(self.n_bits)
         self._check: Callable[[], None] | None = None  # of a file that was not compared when it was opened
         self._executor = SearchExecutor(strategy, threads)
         self._threads_given = threads
@@ -191,7 +191,7 @@ class HammingIndex:
         if self._check is not None:
             self._check()
             self._check = None
-        return self._rows
+        return self._unchecked_table
 
     def search(self, codes: Codes, k: int = 10, *, where: IdsLike | None = None) -> tuple[Distances, Names]:
         """Return the ``k`` nearest codes of each query.
@@ -392,7 +392,7 @@ class HammingIndex:
         return facts, arrays
 
     def _restore(self, facts: dict[str, Any], arrays: dict[str, Array]) -> None:
-        self._rows = Table.from_arrays(self.n_bits, arrays, facts["next_number"])
+        self._unchecked_table = Table.from_arrays(self.n_bits, arrays, facts["next_number"])
         self._executor.restore(arrays)
 
     def __getstate__(self) -> dict[str, Any]:

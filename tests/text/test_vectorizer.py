@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ from sklearn.base import clone
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from helpers import naive
-from nphash.errors import InputError, NotFittedError
+from nphash.core.checksums import seal
+from nphash.errors import CollectionError, DamagedError, InputError, NotFittedError
 from nphash.text import counting
 from nphash.text.stop_words import stop_words
 from nphash.text.tokenizer import tokenize
@@ -222,3 +224,55 @@ def test_counts_from_outside_are_checked(index):
             call(counts)
         with pytest.raises(InputError, match="the counts are of type ndarray"):
             call(np.ones((1, 3)))
+
+
+TEXTS = ["wheat ships sail", "wheat \u00e9t\u00e9 gold", "gold mine ships"]
+
+
+def test_a_saved_vectorizer_gives_the_same_rows(tmp_path):
+    fitted = Vectorizer(VectorizerSettings(weighting="bm25", max_words=5)).fit(TEXTS)
+    fitted.save(tmp_path / "words.json")
+    Vectorizer().fit(["other words"]).save(tmp_path / "other.json")
+    fitted.save(tmp_path / "other.json")  # takes its place
+    for name in ("words.json", "other.json"):
+        loaded = Vectorizer.load(tmp_path / name)
+        assert loaded.to_json() == fitted.to_json()
+        assert (loaded.transform(TEXTS) != fitted.transform(TEXTS)).nnz == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["other.json", "words.json"]
+
+
+@given(share=st.floats(0, 1, exclude_max=True), flip=st.integers(1, 255))
+def test_no_changed_byte_of_a_saved_vectorizer_goes_unnoticed(tmp_path_factory, share, flip):
+    path = tmp_path_factory.mktemp("saved") / "words.json"
+    fitted = Vectorizer().fit(TEXTS)
+    fitted.save(path)
+    data = bytearray(path.read_bytes())
+    data[int(share * len(data))] ^= flip
+    path.write_bytes(bytes(data))
+    with suppress(CollectionError):
+        assert Vectorizer.load(path).to_json() == fitted.to_json()  # white space changed
+
+
+def test_what_is_no_saved_vectorizer_is_refused_and_never_overwritten(tmp_path):
+    with pytest.raises(CollectionError, match="there is no file"):
+        Vectorizer.load(tmp_path / "nothing.json")
+    with pytest.raises(NotFittedError):
+        Vectorizer().save(tmp_path / "nothing.json")
+    assert not list(tmp_path.iterdir())
+    path = tmp_path / "package.json"
+    state = Vectorizer().fit(TEXTS).to_json()
+    crafted = [
+        {"name": "web app"},
+        {**state, "format": 1},
+        {**state, "format": 1, "kind": "nphash vectorizer"},
+    ]
+    for body in crafted:
+        path.write_text(json.dumps(body), encoding="utf-8")
+        with pytest.raises(CollectionError):
+            Vectorizer.load(path)
+        with pytest.raises(CollectionError):
+            Vectorizer().fit(TEXTS).save(path)
+        assert json.loads(path.read_text(encoding="utf-8")) == body
+    path.write_text(seal({"kind": "nphash vectorizer", "format": 2, "vocabulary": ["a"]}), encoding="utf-8")
+    with pytest.raises(DamagedError, match="is damaged"):
+        Vectorizer.load(path)
