@@ -82,14 +82,14 @@ def command(directory: Path, queries: str | None, k: int, reading: ReadOptions, 
     relevant if it shares a label with the query; documents at the same distance count with their
     expected share.
     """
-    from nphash.collection.evaluation import Sample, evaluate_own
+    from nphash.collection.evaluation import QuerySample, evaluate_own
     from nphash.metrics import code_statistics
 
     use_threads(options["threads"])
     with open_collection(directory) as collection:
         if queries is None:
             result = evaluate_own(
-                collection, k, Sample(options["sample"], options["seed"]), _progress(options["quiet"])
+                collection, k, QuerySample(options["sample"], options["seed"]), _progress(options["quiet"])
             )
         else:
             result = _evaluate_queries(collection, queries, k, reading, options["quiet"])

@@ -44,35 +44,18 @@ CHECK_DISK = "nothing was changed; check the disk"
 
 
 class Change:
-    """The new files of one change; their names carry the new generation, so none exists yet.
-
-    Parameters
-    ----------
-    folder
-        The collection's directory.
-    generation
-        Number of the state that this change makes.
-    journal
-        Where the names are noted already.
-
-    Attributes
-    ----------
-    state : State or None
-        The state that `commit` has made, open.
-    """
+    """The new files of one change; their names carry its generation, and the journal notes them already."""
 
     def __init__(self, folder: Path, generation: int, journal: Journal | None = None) -> None:
-        self.folder = folder
-        self.generation = generation
-        self.journal = journal
-        self.state: State | None = None
+        self.folder, self.generation, self.journal = folder, generation, journal
+        self.state: State | None = None  # the one that `commit` has made, open
         self.new: list[str] = []
         self._records: dict[str, FileRecord] = {}
         self._text: bytes | None = None  # of the new manifest, from when it may be in place
         self._owner = os.getpid()
 
     def path(self, kind: str, suffix: str) -> Path:
-        """Return the path of a new file or folder, e.g. ``codes-000002.npy``."""
+        """Return the path of a new file or folder, such as ``codes-000002.npy``."""
         self.new.append(numbered(f"{kind}{suffix}", self.generation))
         return self.folder / self.new[-1]
 
@@ -189,9 +172,7 @@ class Change:
                 raise OSError("the new manifest does not read as it was written")
             _sweep(self.folder, names, self.journal)
         except OSError as error:
-            _log.warning(
-                "%s: the change is made; files of the old state stay for now: %s", self.folder, error
-            )
+            _log.warning("%s: the change is made; old files stay for now: %s", self.folder, error)
 
     def discard(self) -> None:
         """Delete the new files; the old state was never touched.

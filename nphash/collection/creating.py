@@ -21,6 +21,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+import scipy.sparse
 
 from nphash.codes import Codes
 from nphash.collection.changes import Change, creating
@@ -101,12 +102,8 @@ class CreateSettings:
     ) -> tuple[int | None, InputError | None]:
         """Return up to how many bytes word counts are kept in memory, and what is raised beyond.
 
-        No number stands for any number, no error for going to the disk.
-
-        Raises
-        ------
-        InputError
-            If they are to be on the disk, but the hasher or the corpus has them in memory anyway.
+        No number stands for any number, no error for going to the disk. `InputError` if they are to be there,
+        but the hasher or the corpus has them in memory anyway.
         """
         given, who = isinstance(documents, Matrix), type(hasher).__name__
         if self.out_of_core and given:
@@ -335,10 +332,8 @@ def _outcome(hasher: Hasher) -> dict[str, Any]:
 def checked_matrix(matrix: Matrix) -> Matrix:
     """Return a matrix, which may have been made in Python, as the readers would have made it.
 
-    Raises
-    ------
-    InputError
-        For weights or index arrays that cannot be used, or ids, labels, splits or words of another number.
+    `InputError` for weights or index arrays that cannot be used, or ids, labels, splits or words of another
+    number.
     """
     X = check_documents(matrix.X, name="the matrix")
     rows, columns = X.shape
@@ -382,17 +377,9 @@ def matrix_documents(matrix: Matrix) -> Iterator[Document]:
 
 
 def select_columns(matrix: Matrix, vocabulary: Sequence[str]) -> CSR:
-    """Return the weights as given, CSR float32 of shape (n, len(vocabulary)), columns in that order.
-
-    Raises
-    ------
-    InputError
-        If the matrix has none of the words.
-    """
-    import scipy.sparse
-
-    place = {word: number for number, word in enumerate(vocabulary)}
-    targets = np.array([place.get(name, -1) for name in column_names(matrix)], dtype=np.int64)
+    """Return the weights as given, CSR float32 of shape (n, len(vocabulary)), columns in that order."""
+    column = {word: number for number, word in enumerate(vocabulary)}
+    targets = np.array([column.get(name, -1) for name in column_names(matrix)], dtype=np.int64)
     if (targets < 0).all():
         raise InputError(
             "the matrix has none of the collection's words",
@@ -401,20 +388,10 @@ def select_columns(matrix: Matrix, vocabulary: Sequence[str]) -> CSR:
     coo = matrix.X.tocoo()
     columns = targets[coo.col]
     known = (columns >= 0) & (coo.data != 0)
-    shape = (matrix.X.shape[0], len(place))
+    shape = (matrix.X.shape[0], len(column))
     entries = coo.data[known].astype(np.float32), (coo.row[known], columns[known])
     selected: CSR = scipy.sparse.csr_matrix(entries, shape=shape)
     return selected
-
-
-def _check_width(matrix: Matrix, n_columns: int | None) -> None:
-    """Refuse columns without a name that are not as many as before: they could be any words."""
-    width = matrix.X.shape[1]
-    if n_columns is not None and matrix.vocabulary is None and width != n_columns:
-        raise InputError(
-            f"the matrix has {width} columns, but the collection was made of {n_columns}",
-            "give a matrix of the same columns, or name them (--vocabulary)",
-        )
 
 
 def weighed(
@@ -422,17 +399,17 @@ def weighed(
 ) -> Iterator[tuple[list[Document], CSR]]:
     """Yield blocks of documents with their weights, CSR (block, n_words): a matrix's own, or ours.
 
-    `n_columns` is how many columns without a name the collection was made of.
-
-    Raises
-    ------
-    InputError
-        For what is no document, or a matrix that cannot be used or is of another width.
+    `n_columns` is how many columns without a name the collection was made of; a matrix of others is refused.
     """
     given = None
     if isinstance(documents, Matrix):
         documents = checked_matrix(documents)
-        _check_width(documents, n_columns)
+        width = documents.X.shape[1]
+        if n_columns is not None and documents.vocabulary is None and width != n_columns:
+            raise InputError(  # they could be any words
+                f"the matrix has {width} columns, but the collection was made of {n_columns}",
+                "give a matrix of the same columns, or name them (--vocabulary)",
+            )
         if not holds_counts(documents):
             given = select_columns(documents, vectorizer.vocabulary_)
         documents = matrix_documents(documents)

@@ -57,13 +57,7 @@ def _crc(row: int | None, id_: str, text: str, labels: str, split: str) -> int:
 
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
-    """Do `nphash.core.disk.writing`, for what SQLite says of the disk too.
-
-    Raises
-    ------
-    CollectionError
-        In place of the OSError or sqlite3.Error raised inside the block.
-    """
+    """Do `nphash.core.disk.writing`, for what SQLite says of the disk too."""
     try:
         with disk.writing(folder):
             yield
@@ -82,19 +76,7 @@ def _batches(items: Sequence[T]) -> Iterator[Sequence[T]]:
 
 
 def checked(documents: Iterable[Document]) -> Iterator[Document]:
-    """Yield documents, and raise for what is none.
-
-    Raises
-    ------
-    InputError
-        For the first item that is no `Document`, or has fields of other types.
-
-    Examples
-    --------
-    >>> list(checked(["a text"]))
-    Traceback (most recent call last):
-    nphash.errors.InputError: document 0 is 'a text', but documents are nphash.corpus.Document: write ...
-    """
+    """Yield documents; `InputError` for the first item that is none, or has fields of other types."""
     if isinstance(documents, (str, bytes)) or not isinstance(documents, Iterable):
         raise InputError(
             f"documents is {shortened(documents)}, but a list of nphash.corpus.Document is needed", WRITE
@@ -122,25 +104,14 @@ def shortened(value: object) -> str:
 
 
 class DocumentWriter:
-    """Write a new document file row by row; leaving the ``with`` block normally completes and flushes it.
-
-    Parameters
-    ----------
-    path
-        A file that does not exist yet.
-
-    Raises
-    ------
-    CollectionError
-        When the disk is full or does not let us write.
-    """
+    """Write a new document file row by row; leaving the ``with`` block normally completes and flushes it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.n_documents = 0
         with writing(path.parent):
-            # Made by us, so that no link is followed, and open from the first write to the last flush: a
-            # descriptor is told of what failed since it was opened.
+            # Made by us, so that no link is followed, and open from the first write to the last flush, which
+            # reports what has failed since a descriptor was opened.
             self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
             try:
                 self._db = sqlite3.connect(path, isolation_level=None)
@@ -188,13 +159,8 @@ class DocumentWriter:
 class DocumentFile:
     """Read a document file, from any thread; every row is checked against its CRC.
 
-    Parameters
-    ----------
-    path
-        File written by `DocumentWriter`.
-    known
-        Its record, where it has not been checked as a whole: it is before anything is concluded from what
-        is not found in it.
+    `known` is its record where nobody has compared the whole file with it: that is done before anything is
+    concluded from what is not found in it.
     """
 
     def __init__(self, path: Path, known: FileRecord | None = None) -> None:
@@ -230,13 +196,7 @@ class DocumentFile:
         return int(self._rows("SELECT count(*) FROM documents")[0][0])
 
     def read(self, rows: Sequence[int]) -> dict[int, Document]:
-        """Return the documents of `rows` by row.
-
-        Raises
-        ------
-        CollectionError
-            If a row is missing or altered.
-        """
+        """Return the documents of `rows` by row; `DamagedError` if one is missing or altered."""
         found: dict[int, Document] = {}
         for batch in _batches(rows):
             found.update(self._document(row) for row in self._checked(*_of(batch)))

@@ -137,12 +137,8 @@ class Manifest:
     def check(self, folder: Path, everything: bool = False, names: Iterable[str] | None = None) -> list[str]:
         """Return what is wrong with the files, or those of `names`: missing, another size, another SHA-256.
 
-        With `everything`, also files above 32 MB are hashed.
-
-        Raises
-        ------
-        CollectionError
-            If the system cannot open one: then nothing is known of it.
+        With `everything`, also files above 32 MB are hashed. `CollectionError` if one cannot be opened: then
+        nothing is known of it.
         """
         problems = []
         if (folder / self.model).is_symlink():
@@ -183,18 +179,9 @@ class Manifest:
 
 
 def check_name(name: object) -> str:
-    """Return a file name from a manifest if it stays inside the collection.
+    """Return a file name from a manifest; `CollectionError` unless it is a plain relative path.
 
-    Raises
-    ------
-    CollectionError
-        For anything but a plain relative path: a manifest may have been altered or crafted, and
-        must not make us read, or delete, a file elsewhere.
-
-    Examples
-    --------
-    >>> check_name("model-000001/model.json")
-    'model-000001/model.json'
+    A manifest may have been altered or crafted, and must not make us read, or delete, a file elsewhere.
     """
     if isinstance(name, str) and len(name) <= 255 and not {"\\", "\0"} & set(name):
         plain = all(part not in {"", ".", ".."} for part in name.split("/"))
@@ -331,13 +318,7 @@ def _damaged(folder: Path, why: str) -> DamagedError:
 
 
 def names_of_change(generation: int) -> list[str]:
-    """Return the names of all that a change may make.
-
-    Examples
-    --------
-    >>> names_of_change(7)[0]
-    'codes-000007.npy'
-    """
+    """Return the names of all that a change may make, such as ``codes-000007.npy``."""
     return [numbered(name, generation) for name in MADE]
 
 
@@ -348,13 +329,7 @@ def numbered(name: str, generation: int) -> str:
 
 
 class Journal:
-    """The names of files that an unfinished change makes: noted in the lock file before the first is made.
-
-    Parameters
-    ----------
-    descriptor
-        The lock file, held.
-    """
+    """The names of files that an unfinished change makes: noted in the lock file before the first is made."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -386,13 +361,7 @@ def _names_in(text: bytes) -> list[str]:
 
 
 def read_journal(folder: Path) -> list[str] | None:
-    """Return the names that the lock file of `folder` notes, None where there is no such file of ours.
-
-    Raises
-    ------
-    CollectionError
-        If it is there and cannot be read.
-    """
+    """Return the names that the lock file of `folder` notes, None where there is no such file of ours."""
     text = read_bytes(folder / LOCK, MAX_JOURNAL_BYTES)
     if text is None or (text and JOURNAL.encode() not in text):
         return None

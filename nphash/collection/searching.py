@@ -176,25 +176,10 @@ class Explanation:
 
 
 class Searcher:
-    """Search one state of a collection.
-
-    Parameters
-    ----------
-    index
-        A `HammingIndex` whose ids are positions.
-    segments
-        Where the documents are.
-    reranker
-        Compares texts.
-    n_bits
-        Bits of a code.
-    """
+    """Searches of one state of a collection; ids of the index are positions in the segments."""
 
     def __init__(self, index: HammingIndex, segments: Segments, reranker: Reranker, n_bits: int) -> None:
-        self.index = index
-        self.segments = segments
-        self.reranker = reranker
-        self.n_bits = n_bits
+        self.index, self.segments, self.reranker, self.n_bits = index, segments, reranker, n_bits
 
     def search(self, texts: Sequence[str], codes: Codes, settings: SearchSettings) -> list[list[Hit]]:
         """Return the hits of each text; `codes` are the texts' codes."""
@@ -233,14 +218,9 @@ class Searcher:
 
 
 class Reranker:
-    """TF-IDF rows of unit length for queries and candidates, with the vocabulary of a vectorizer.
+    """TF-IDF rows of unit length for queries and candidates, with the vocabulary of a fitted vectorizer.
 
     The weights are TF-IDF whatever weighting the hasher was trained with.
-
-    Parameters
-    ----------
-    vectorizer
-        A fitted vectorizer.
     """
 
     def __init__(self, vectorizer: Vectorizer) -> None:
@@ -292,15 +272,7 @@ def _may_hold(text: str, words: Sequence[str]) -> bool:
 
 
 def candidates(index: HammingIndex, codes: Codes, settings: SearchSettings) -> list[tuple[Array, Ints]]:
-    """Return for each code the distances and positions of its candidates, by (distance, position).
-
-    Parameters
-    ----------
-    index
-        A `HammingIndex` whose ids are positions.
-    codes
-        Packed codes, uint8, shape (q, n_bytes).
-    """
+    """Return for each code, shape (q, n_bytes), distances and positions of its candidates, in that order."""
     wanted = settings.n_candidates(len(index))
     if not len(index):  # all documents were removed
         return [(np.zeros(0, np.int64), np.zeros(0, np.int64))] * len(codes)

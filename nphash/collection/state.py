@@ -36,15 +36,7 @@ __all__ = ["Documents", "Learned", "Segments", "State"]
 
 
 class State:
-    """One state of a collection, with all its files open.
-
-    Parameters
-    ----------
-    folder, manifest
-        The directory and what it consists of.
-    before
-        Another state of the same collection: what both have is opened once.
-    """
+    """One state of a collection, with all its files open; what the state `before` has too is opened once."""
 
     def __init__(self, folder: Path, manifest: Manifest, before: State | None = None) -> None:
         if before and before.manifest.id != manifest.id:
@@ -151,21 +143,12 @@ def _records(manifest: Manifest, files: SegmentFiles) -> dict[str, FileRecord]:
 
 
 class Segments:
-    """All segments of one state of a collection, opened for reading.
-
-    Parameters
-    ----------
-    folder, manifest
-        The collection's directory and the state to open.
-    before
-        Another state of the same collection: segments of both are opened once.
+    """All segments of one state, in the order of insertion.
 
     Attributes
     ----------
-    segments : list of Segment
-        In the order of insertion.
     offsets
-        Their first positions and, last, the number of all, int64.
+        First positions of the segments and, last, the number of all documents, int64.
     removed
         Positions of removed documents, int64, ascending.
     """

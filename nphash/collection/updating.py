@@ -119,13 +119,7 @@ def _new_rows(block: list[Document], segments: Segments, added: _Added, on_dupli
 
 
 def _refuse_chance(block: list[Document], taken: dict[str, int], segments: Segments) -> None:
-    """Refuse ids made from file name and line that another text has: to skip or replace would lose one.
-
-    Raises
-    ------
-    InputError
-        For the first of them.
-    """
+    """Refuse ids made from file name and line that another text has: to skip or replace would lose one."""
     doubtful = [document for document in block if document.made_up and document.id in taken]
     texts = segments.texts_at([taken[document.id] for document in doubtful])
     for document, text in zip(doubtful, texts, strict=True):

@@ -59,12 +59,8 @@ _NO_UNNAMED = _UNSUPPORTED | {errno.EISDIR, errno.ENOSYS}
 def new_file(path: Path, flush: bool = True) -> Iterator[IO[bytes]]:
     """Yield a file that did not exist; after the block it is on the disk, after an error it is gone.
 
-    Without `flush` it is only with the system: for what is needed no longer than this process.
-
-    Raises
-    ------
-    OSError
-        FileExistsError if there is anything of that name; whatever the disk says.
+    Without `flush` it is only with the system: for what is needed no longer than this process. OSError as the
+    disk says, FileExistsError if there is anything of that name.
     """
     descriptor = os.open(path, _NEW, 0o666)
     try:
@@ -91,12 +87,7 @@ def replacing(path: Path, beside: Path | None = None) -> Iterator[IO[bytes]]:
 
     The mode of a file that is replaced is kept. `beside` is the name that the file has at most until then:
     one that the caller has noted, else one that is drawn, and deleted by the next call for the same `path`
-    where a process was killed.
-
-    Raises
-    ------
-    OSError
-        If it cannot be written; what was there is still there.
+    where a process was killed. After an OSError, what was there is still there.
     """
     if beside is None:
         _delete_leftovers(path)
@@ -174,13 +165,7 @@ def replace_text(path: Path, text: str | bytes, beside: Path | None = None) -> N
 
 
 def flush_folder(path: Path) -> None:
-    """Make the system write a folder's list of names to the disk, where it can be asked to.
-
-    Raises
-    ------
-    OSError
-        If it was asked to and failed.
-    """
+    """Make the system write a folder's list of names to the disk, where it can be asked to."""
     if os.name == "nt":  # opens no folders
         return
     try:
@@ -209,10 +194,7 @@ def open_file(path: Path) -> IO[bytes]:
 def read_bytes(path: Path, most: int | None = None) -> bytes | None:
     """Return the bytes of a file, no more than one beyond `most` of them; None where there is no file.
 
-    Raises
-    ------
-    CollectionError
-        If there is one that cannot be read.
+    `CollectionError` if there is one that cannot be read.
     """
     try:
         with open_file(path) as file:
@@ -239,13 +221,7 @@ def is_full(error: OSError) -> bool:
 
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
-    """Turn what a full disk or a missing permission raises into one sentence about `folder`.
-
-    Raises
-    ------
-    CollectionError
-        In place of the OSError raised inside the block.
-    """
+    """Raise `CollectionError`, a sentence about `folder`, in place of an OSError raised inside the block."""
     try:
         yield
     except CollectionError:

@@ -48,20 +48,7 @@ _FILE = re.compile(r"[A-Za-z]\w*(\.\w+)?(-\d+)?\.npy")
 
 
 def write_array(path: Path, array: Array, flush: bool = True) -> FileRecord:
-    """Write an array as a new ``.npy`` file and return its record; `flush` waits until it is on the disk.
-
-    Raises
-    ------
-    OSError
-        If there is a file of that name, or it cannot be written in full.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     write_array(Path(folder) / "a.npy", np.arange(3)).size
-    152
-    """
+    """Write an array as a new ``.npy`` file and return its record; `flush` and errors as of `new_file`."""
     with new_file(path, flush) as file:
         return write_to(file, array)
 
@@ -114,39 +101,29 @@ def load_array(path: Path, dtype: npt.DTypeLike, shape: tuple[int, ...], mmap: b
 class StoredArray:
     """A mapped ``.npy`` file, of which what is read is checked before it is believed.
 
-    Parameters
-    ----------
-    path, dtype, shape
-        As for `load_array`.
-    known
-        Its record, where nobody has compared the whole file with it.
+    `known` is its record where nobody has compared the whole file with it; the rest is as for `load_array`.
     """
 
     def __init__(
         self, path: Path, dtype: npt.DTypeLike, shape: tuple[int, ...], known: FileRecord | None
     ) -> None:
-        self._array = load_array(path, dtype, shape)
-        mapped = getattr(self._array, "_mmap", None)
+        self.unchecked = load_array(path, dtype, shape)
+        mapped = getattr(self.unchecked, "_mmap", None)
         self._blocks = Blocks(path, known, mapped) if known else None
-
-    @property
-    def unchecked(self) -> Array:
-        """The array, mapped and not checked."""
-        return self._array
 
     def whole(self) -> Array:
         """Return the array, mapped; `DamagedError` if it is not what was written."""
         if self._blocks:
             self._blocks.check()
-        return self._array
+        return self.unchecked
 
     def rows(self, rows: Ints) -> Array:
         """Return a copy of some rows; `DamagedError` if a block of 4 MiB that holds one was altered."""
         if self._blocks and rows.size:
-            width = self._array[:1].nbytes
-            header = self._blocks.known.size - self._array.nbytes
+            width = self.unchecked[:1].nbytes
+            header = self._blocks.known.size - self.unchecked.nbytes
             self._blocks.check(header + int(rows.min()) * width, header + (int(rows.max()) + 1) * width)
-        return self._array[rows]
+        return self.unchecked[rows]
 
 
 # ---------------------------------------------------------------------- a JSON file with arrays
@@ -222,18 +199,9 @@ def read(
 ) -> Saved | None:
     """Return what `save` wrote to `path` and the arrays beside it; None where there is nothing.
 
-    Parameters
-    ----------
-    mmap
-        Map arrays into memory.
-    records
-        What others know of those files that they have not checked, by name: `Saved.check` does that then.
-        None checks every array here.
-
-    Raises
-    ------
-    CollectionError
-        As `read_about` and `load_array`.
+    With `mmap` the arrays are mapped. `records` says what others know of those files that they have not
+    checked, by name: `Saved.check` does that then. None checks every array here. Errors are those of
+    `read_about` and `load_array`.
     """
     about = read_about(path, kind)
     if about is None or "arrays" not in about:

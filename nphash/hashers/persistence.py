@@ -99,7 +99,7 @@ def _split(attributes: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     return learned, arrays
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> Any:
     """Return a value as JSON can hold it."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
@@ -120,7 +120,7 @@ def _plain(value: Any) -> Any:
     )
 
 
-def _from_plain(value: Any, settings: dict[str, Any]) -> Any:
+def _from_plain(value: object, settings: dict[str, type]) -> Any:
     """Return a value from JSON; `settings` are the classes it may name."""
     if isinstance(value, dict) and "settings" in value:
         name = str(value["settings"])
