@@ -10,7 +10,9 @@ A fit: ``nphash fit`` of Reuters with the default method, commands in turn, kern
 are formed turn by turn, their medians and quartiles kept, of wall-clock time and of processor time: the
 second depends less on what else the machine does, but does not see how well two threads share the work.
 
-What gains less than 5 % of either is to go, with its tests; the results keep its row.
+What gains less than 5 % of either is to go, with its tests; the results keep its row, and say what became
+of it. Such devices, and those that only compilation can switch off, were measured where they still had a
+switch: "Each device of the engine can be switched off" in the history.
 """
 
 from __future__ import annotations
@@ -42,62 +44,30 @@ ALL = "all"
 
 KINDS = ("wall", "cpu")
 
-# By name: what it is, whether kernels are compiled otherwise without it, and where its lines are.
-DEVICES: dict[str, tuple[str, bool, list[str]]] = {
+# What each is that `nphash.core.devices` can switch off, and where its lines are.
+DEVICES: dict[str, tuple[str, list[str]]] = {
     "sign-tables": (
         "sums of +-1 codes looked up instead of multiplied",
-        False,
         ["engine/kernels/sign_tables.py"],
     ),
-    "emission": (
-        "the same as emitted instructions, not as loops",
-        True,
-        [
-            "core/jit/floats.py",
-            "engine/kernels/sign_tables.py:_emit_fill_sums,_emit_look_up,_each_place,_emit_add_by_pattern,"
-            "_emit_separate,_sum,_fill_sums,_look_up,_add_by_pattern,_separate",
-        ],
-    ),
-    "butterfly": ("transpose of a tile in registers", True, ["core/jit/butterfly.py"]),
-    "prefetch": ("hints to the memory", True, ["core/jit/prefetch.py"]),
     "deferred": (
         "Adam on rows of words that are not in the batch done later or before",
-        False,
-        [
-            "engine/lazy_rows.py",
-            "engine/look_ahead.py",
-            "engine/kernels/first_layer.py:fill_ahead,"
-            "_unbiased,link,mark,take_stale,fill_table,catch_up,_shrink",
-        ],
+        ["engine/lazy_rows.py"],
     ),
     "look-ahead": (
         "of these, the steps until the next use at once",
-        False,
-        ["engine/look_ahead.py", "engine/kernels/first_layer.py:fill_ahead,link"],
+        ["engine/lazy_rows.py:LookAhead,looked_ahead,fill_ahead,_link"],
     ),
-    "background": ("update of the decoder beside the next step", False, ["engine/background.py"]),
-    "fused": ("gradients in blocks, each used at once", False, ["engine/lazy_gradient.py"]),
-    "csr-to-csc": ("own transpose of a batch, not SciPy's", False, ["engine/kernels/csr_to_csc.py:_sort"]),
+    "background": ("update of the decoder beside the next step", ["core/pool.py:Background"]),
+    "fused": (
+        "gradients in blocks, each used at once",
+        ["engine/optim.py:LazyGradient,ProductGradient,RowGradient"],
+    ),
     "first-layer": (
         "own product of a batch with W_1, not SciPy's",
-        False,
-        ["engine/kernels/sparse.py:_times_dense,csr_times_dense"],
+        ["engine/kernels/rows.py:_times_dense,csr_times_dense"],
     ),
-    "row-kernels": (
-        "own kernels for rows of a batch, their length, the rectifier",
-        False,
-        [
-            "engine/kernels/sparse.py:_count,_copy_rows,take_rows,scaled_rows",
-            "engine/kernels/relu.py:rectify,pass_positive",
-        ],
-    ),
-    "column-blocks": (
-        "products of hidden layers cut for the threads",
-        False,
-        ["engine/compiled.py:_product"],
-    ),
-    "pool": ("own pool of threads, not the standard library's", False, ["core/pool.py"]),
-    "cache": ("compiled kernels named by their content", False, ["core/jit/_cache.py"]),
+    "cache": ("compiled kernels named by their content", ["core/jit/cache.py"]),
 }
 
 
@@ -120,15 +90,14 @@ def keep(name: str, **figures: Any) -> None:
     """Write what has been measured of a device beside the rest, and on what."""
     found = read(RESULT)
     rows = found.get("devices", {})
-    text, _, places = DEVICES[name]
+    text, places = DEVICES[name]
     rows[name] = {**rows.get(name, {}), "text": text, "lines": lines_of(places), **figures}
     write(RESULT, {**found, "devices": rows, **environment()})
 
 
-def without(name: str, caches: Path) -> dict[str, str]:
-    """Return the environment of a process that does without a device."""
-    cache = caches / (name if name in DEVICES and DEVICES[name][1] else ALL)
-    return {"NPHASH_WITHOUT": "" if name == ALL else name, "NUMBA_CACHE_DIR": str(cache)}
+def without(name: str) -> dict[str, str]:
+    """Return what the environment of a process says that does without a device."""
+    return {"NPHASH_WITHOUT": "" if name == ALL else name}
 
 
 def figures_of(times: list[dict[str, float]], others: list[dict[str, float]]) -> dict[str, Any]:
@@ -162,14 +131,10 @@ def _names(only: str) -> list[str]:
     return only.split(",") if only else list(DEVICES)
 
 
-caches_option = click.option("--caches", type=click.Path(path_type=Path), default=Path(".numba-caches"))
-
-
 @main.command()
 @click.option("--turns", default=40)
 @click.option("--only", default="", help="Devices, separated by commas.")
-@caches_option
-def step(turns: int, only: str, caches: Path) -> None:
+def step(turns: int, only: str) -> None:
     """Milliseconds of a step of Doc2hash."""
     case, names = QUICK[1], [ALL, *_names(only)]
     runners = []
@@ -178,13 +143,13 @@ def step(turns: int, only: str, caches: Path) -> None:
         scipy.sparse.save_npz(data, documents(case.data, 5_000, case.words), compressed=False)
         try:
             for name in names:
-                runner = Contestant("nphash", case, data, sys.executable, without(name, caches))
+                runner = Contestant("nphash", case, data, sys.executable, without(name))
                 runners.append(runner)
                 if not runner.warm_up(WARM_UP["nphash"]):
                     raise click.ClickException(f"without {name} it does not run")
                 runner.steps_of_a_turn = 20
-            for _ in range(turns):
-                for runner in runners:
+            for turn in range(turns):
+                for runner in runners[:: 1 if turn % 2 else -1]:  # whoever is first has it quieter
                     runner.turn()
         finally:
             for runner in runners:
@@ -200,14 +165,13 @@ def step(turns: int, only: str, caches: Path) -> None:
 @click.option("--runs", default=5)
 @click.option("--only", default="", help="Devices, separated by commas.")
 @click.option("--data", type=click.Path(path_type=Path, exists=True), default=DATA)
-@caches_option
-def fit(runs: int, only: str, data: Path, caches: Path) -> None:
+def fit(runs: int, only: str, data: Path) -> None:
     """Seconds of `nphash fit` of Reuters with the default method."""
     names = [ALL, *_names(only)]
     times: dict[str, list[dict[str, float]]] = {name: [] for name in names}
     for run in range(runs + 1):
         for name in names:
-            seconds = _fit(data / f"{CORPUS}.jsonl.gz", without(name, caches))
+            seconds = _fit(data / f"{CORPUS}.jsonl.gz", without(name))
             if run > 0:  # the first compiles
                 times[name].append(seconds)
                 click.echo(f"{name}: {seconds['wall']:.2f} s, {seconds['cpu']:.2f} s of processors", err=True)
@@ -233,7 +197,7 @@ def rows(found: dict[str, Any]) -> list[list[str]]:
     table = [["device", "lines", "step, wall", "step, CPU", "fit, wall", "fit, CPU", ""]]
     for name, figures in found["devices"].items():
         gains = [_gain(figures, part, kind) for part in ("step", "fit") for kind in KINDS]
-        about = f"{figures['text']}; {figures['verdict']}" if "verdict" in figures else figures["text"]
+        about = figures["text"] + (f"; {figures['verdict']}" if "verdict" in figures else "")
         table.append([name, str(figures["lines"]), *gains, about])
     return table
 

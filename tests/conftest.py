@@ -2,10 +2,15 @@
 
 import signal
 
+import hypothesis
 import numpy as np
 import pytest
 
 from nphash.core.threads import single_threaded_blas
+
+# A busy machine is no failure: time decides no test, here neither.
+hypothesis.settings.register_profile("nphash", deadline=None)
+hypothesis.settings.load_profile("nphash")
 
 
 def pytest_configure(config):

@@ -74,14 +74,14 @@ def test_a_step_by_the_equations_needs_no_numba() -> None:
     assert not traced("numpy", 1)["numba"]
 
 
+@pytest.mark.compiled
 def test_a_step_by_kernels_enters_few_files_of_trainer_and_model() -> None:
     entered = traced("numba", 2)["entered"]
     ours = {name for name in files(entered) if not name.startswith(("/engine", "/core"))}
     assert len(ours) <= 7, ours
 
 
-@pytest.mark.xfail(strict=True, reason="the engine's part: 18 files in place of 9")
-@pytest.mark.skipif(os.environ.get("NUMBA_DISABLE_JIT") == "1", reason="kernels are entered as well")
+@pytest.mark.compiled
 def test_a_step_by_kernels_enters_few_files() -> None:
     entered = traced("numba", 2)["entered"]
     assert len(files(entered)) <= 16, files(entered)

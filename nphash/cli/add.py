@@ -84,5 +84,5 @@ def _prefixed(documents: Iterator[Document] | Matrix, prefix: str) -> Iterator[D
     from nphash.corpus import Matrix
 
     if isinstance(documents, Matrix):
-        return replace(documents, ids=[prefix + id_ for id_ in documents.ids], made_up=False)
-    return (replace(document, id=prefix + document.id, made_up=False) for document in documents)
+        return replace(documents, ids=[prefix + id_ for id_ in documents.ids], generated_id=False)
+    return (replace(document, id=prefix + document.id, generated_id=False) for document in documents)

@@ -73,7 +73,11 @@ _READER_OPTIONS = (
         metavar="NAME",
         help="Field that says train, valid (also validation, val, dev, cv) or test.  [default: split]",
     ),
-    click.option("--encoding", metavar="NAME", help="Encoding of text files.  [default: utf-8]"),
+    click.option(
+        "--encoding",
+        metavar="NAME",
+        help="Encoding of text files; of NAME,NAME the first that fits.  [default: utf-8]",
+    ),
     click.option(
         "--on-bad-record",
         type=click.Choice(["error", "skip"]),
@@ -105,17 +109,6 @@ _READER_NAMES = (
     "vocabulary",
     "index_base",
 )
-
-
-_FIELDS = ("jsonl", "csv", "tsv")
-_TEXTS = (*_FIELDS, "lines", "folder")
-_ONLY_FOR = {
-    **dict.fromkeys(("text_field", "id_field", "label_field", "split_field"), _FIELDS),
-    "on_bad_record": _TEXTS,
-    **dict.fromkeys(("columns", "delimiter", "quote"), ("csv", "tsv")),
-    "vocabulary": ("svmlight", "npz", "mtx", "uci", "mat"),
-    "index_base": ("svmlight",),
-}
 
 
 _READER = "Reading the corpus"
@@ -180,7 +173,7 @@ def reader_options(function: Command) -> Command:
         reading = ReadOptions(
             **given,
             given=frozenset(given),
-            tell=partial(_tell, quiet=values.get("quiet", False)),
+            report=partial(_report, quiet=values.get("quiet", False)),
         )
         return function(*args, reading=reading, **values)
 
@@ -200,8 +193,8 @@ def _one_character(delimiter: str | None) -> str | None:
     return delimiter
 
 
-def _tell(message: str, quiet: bool) -> None:
-    """Say what was left out of a corpus, where the count of documents may stand on the terminal."""
+def _report(message: str, quiet: bool) -> None:
+    """Say what was skipped of a corpus, where the count of documents may stand on the terminal."""
     note(("\r" if sys.stderr.isatty() else "") + message, quiet)
 
 
@@ -269,15 +262,15 @@ def read(
         For an option that says nothing about this kind of source.
     """
     from nphash.corpus import detect_format, is_matrix, read_documents, read_matrix
-    from nphash.corpus.own import is_collection
+    from nphash.corpus.folder import is_collection
 
     if reading.input_format is None and is_collection(source):
         _check_options("a collection", reading)
         return _stored(Path(source))
     if corpus:
-        from nphash.corpus.remembering import recall
+        from nphash.corpus.read import with_kept_options
 
-        reading = recall(source, reading, corpus)
+        reading = with_kept_options(source, reading, corpus)
     name = detect_format(source, reading)
     _check_options(name, reading)
     if is_matrix(name):
@@ -305,12 +298,12 @@ def _stored(directory: Path) -> Iterator[Document]:
 def _check_options(name: str, reading: ReadOptions) -> None:
     """Refuse options that would be accepted and ignored."""
     from nphash.corpus import ReadOptions
+    from nphash.corpus.read import OPTION_FORMATS
     from nphash.errors import UsageError
 
     usual = ReadOptions()
-    for option in _READER_NAMES:
-        wanted = _ONLY_FOR.get(option)
-        if wanted is None or getattr(reading, option) == getattr(usual, option):
+    for option, wanted in OPTION_FORMATS.items():
+        if getattr(reading, option) == getattr(usual, option):
             continue
         if name not in wanted:
             raise UsageError(

@@ -53,7 +53,7 @@ def _listed(words: list[str]) -> str:
 
 def query_words(collection: Collection, text: str) -> QueryWords:
     """Return the words of a query."""
-    from nphash.text.stop_words import as_source, stop_words
+    from nphash.text.settings import as_source, stop_words
     from nphash.text.tokenizer import tokenize
 
     vectorizer = collection.vectorizer

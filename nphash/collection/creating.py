@@ -30,7 +30,7 @@ from nphash.collection.manifest import Manifest, SegmentFiles
 from nphash.collection.state import State
 from nphash.core.typing import CSR
 from nphash.corpus import Document, Matrix, ReadOptions, Shards, label_matrix, vectorize
-from nphash.corpus.remembering import remember
+from nphash.corpus.read import kept_options
 from nphash.corpus.shards import count_empty, rows_where
 from nphash.corpus.spilling import counts_limit
 from nphash.errors import InputError
@@ -215,7 +215,7 @@ def _reading(settings: CreateSettings, documents: Iterable[Document] | Matrix) -
     """Return for the record how documents were read, and how many columns without a name they had."""
     known: dict[str, Any] = {"matrix": isinstance(documents, Matrix)}
     if settings.reading is not None:
-        known["reading"] = remember(settings.source, settings.reading)
+        known["reading"] = kept_options(settings.source, settings.reading)
     if isinstance(documents, Matrix) and documents.vocabulary is None:
         known["n_columns"] = int(documents.X.shape[1])
     return known
@@ -373,7 +373,7 @@ def matrix_documents(matrix: Matrix) -> Iterator[Document]:
         words: list[str] = []
         for column, weight in zip(X.indices[span].tolist(), X.data[span].tolist(), strict=True):
             words += [names[column]] * (min(int(weight), MOST_REPEATS) if counts else int(weight > 0))
-        yield Document(id_, " ".join(words), matrix.labels[row], matrix.splits[row], matrix.made_up)
+        yield Document(id_, " ".join(words), matrix.labels[row], matrix.splits[row], matrix.generated_id)
 
 
 def select_columns(matrix: Matrix, vocabulary: Sequence[str]) -> CSR:

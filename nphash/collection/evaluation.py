@@ -109,7 +109,7 @@ def rows_of_queries(collection: Collection, queries: Sequence[Document]) -> Ints
     for row, number, text in zip(
         there, np.searchsorted(collection.segments.live_positions(), positions).tolist(), texts, strict=True
     ):
-        if not queries[row].made_up or storable(queries[row].text) == text:
+        if not queries[row].generated_id or storable(queries[row].text) == text:
             numbers[row] = number
     return numbers
 

@@ -96,7 +96,7 @@ def _new_rows(block: list[Document], segments: Segments, added: _Added, on_dupli
     keep = []
     for row, document in enumerate(block):
         again = document.id in added.ids
-        if again and (on_duplicate != "skip" or document.made_up):
+        if again and (on_duplicate != "skip" or document.generated_id):
             raise InputError(
                 f"two new documents have the id {document.id!r}", "give every document its own id"
             )
@@ -120,7 +120,7 @@ def _new_rows(block: list[Document], segments: Segments, added: _Added, on_dupli
 
 def _refuse_chance(block: list[Document], taken: dict[str, int], segments: Segments) -> None:
     """Refuse ids made from file name and line that another text has: to skip or replace would lose one."""
-    doubtful = [document for document in block if document.made_up and document.id in taken]
+    doubtful = [document for document in block if document.generated_id and document.id in taken]
     texts = segments.texts_at([taken[document.id] for document in doubtful])
     for document, text in zip(doubtful, texts, strict=True):
         if storable(document.text) != text:

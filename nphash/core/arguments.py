@@ -1,4 +1,4 @@
-"""What arguments may be: Python's and NumPy's numbers, zeros and ones, documents in CSR format.
+"""Checks of arguments: Python's and NumPy's numbers, zeros and ones, documents in CSR format.
 
 GridSearchCV hands over NumPy's numbers, which are no ``int`` or ``float``. True is a number to Python, and
 any number a truth value: both are seldom meant.
@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import math
 import numbers
-from typing import Any, TypeGuard
+from typing import TypeGuard
 
+from nphash.core.typing import Array
 from nphash.errors import InputError
 
 __all__ = ["check_count", "check_csr", "check_positive", "is_count", "is_number", "ones_of"]
 
 
-def is_number(value: Any) -> TypeGuard[float]:
+def is_number(value: object) -> TypeGuard[float]:
     """Return whether a setting is a real number, neither infinite nor NaN.
 
     Examples
@@ -27,7 +28,7 @@ def is_number(value: Any) -> TypeGuard[float]:
     return isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def is_count(value: Any, least: int = 1) -> TypeGuard[int]:
+def is_count(value: object, least: int = 1) -> TypeGuard[int]:
     """Return whether a setting is a whole number, ``least`` or more.
 
     Examples
@@ -38,7 +39,7 @@ def is_count(value: Any, least: int = 1) -> TypeGuard[int]:
     return isinstance(value, numbers.Integral) and not isinstance(value, bool) and int(value) >= least
 
 
-def check_count(value: Any, name: str, least: int = 1, hint: str = "") -> int:
+def check_count(value: object, name: str, least: int = 1, hint: str = "") -> int:
     """Return a whole number from `least` on as an int.
 
     Raises
@@ -59,7 +60,7 @@ def check_count(value: Any, name: str, least: int = 1, hint: str = "") -> int:
     return int(value)
 
 
-def check_csr(X: Any, name: str) -> None:
+def check_csr(X: object, name: str) -> None:
     """Raise unless ``X`` is in CSR format: the arrays of a CSC matrix, read as CSR, are its transpose.
 
     Raises
@@ -79,7 +80,7 @@ def check_csr(X: Any, name: str) -> None:
         )
 
 
-def check_positive(value: Any, name: str, hint: str = "give a positive number") -> float:
+def check_positive(value: object, name: str, hint: str = "give a positive number") -> float:
     """Return a positive number as a Python float, in whose products float32 arrays stay float32.
 
     Raises
@@ -97,7 +98,7 @@ def check_positive(value: Any, name: str, hint: str = "give a positive number") 
     return float(value)
 
 
-def ones_of(values: Any, name: str, hint: str) -> Any:
+def ones_of(values: Array, name: str, hint: str) -> Array:
     """Return where an array of zeros and ones is one, as an array of bool; one of bool as it is.
 
     Raises
@@ -113,7 +114,7 @@ def ones_of(values: Any, name: str, hint: str) -> Any:
     """
     if values.dtype == bool:
         return values
-    ones = values == 1
+    ones: Array = values == 1
     wrong = ~(ones | (values == 0))
     if wrong.any():
         raise InputError(f"{name} holds {values[wrong].tolist()[0]!r}, which is neither 0 nor 1", hint)

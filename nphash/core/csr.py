@@ -6,23 +6,38 @@ range to wherever it leads. Only NumPy touches the arrays here until they are kn
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
 
+from nphash.core.typing import Array, MatrixLike
 from nphash.errors import InputError
 
 __all__ = ["to_csr"]
-
-Array = npt.NDArray[Any]
 
 _AXES = {"csr": ("row", "column"), "csc": ("column", "row"), "bsr": ("block row", "block column")}
 _RENUMBER = "number rows and columns from 0, with one column for each word of the vocabulary"
 _REBUILD = "build the matrix again"
 
 
-def to_csr(X: Any, name: str, dtype: npt.DTypeLike | None = None) -> Any:
+class _Sparse(Protocol):
+    """A SciPy sparse matrix or array of any format; which attributes there are depends on it."""
+
+    format: str
+    shape: tuple[int, int]
+    data: Array
+    indices: Array
+    indptr: Array
+    row: Array
+    col: Array
+    offsets: Array
+
+    def tocoo(self) -> _Sparse:
+        """Return the same in coordinates."""
+
+
+def to_csr(X: MatrixLike, name: str, dtype: npt.DTypeLike | None = None) -> Any:
     """Return a two-dimensional SciPy sparse matrix or array as CSR with sorted, distinct indices.
 
     Parameters
@@ -37,7 +52,7 @@ def to_csr(X: Any, name: str, dtype: npt.DTypeLike | None = None) -> Any:
     Returns
     -------
     scipy.sparse.csr_matrix
-        Indices and pointers are int32 or int64; entries beyond the last pointer are left out.
+        Indices and pointers are int32 or int64; entries beyond the last pointer are dropped.
 
     Raises
     ------
@@ -57,20 +72,22 @@ def to_csr(X: Any, name: str, dtype: npt.DTypeLike | None = None) -> Any:
     """
     from scipy.sparse import csr_matrix
 
-    if X.format == "csr":
-        return _canonical(*_checked_compressed(X, name, X.data), X.shape, dtype)
-    if X.format == "csc":
-        arrays = _checked_compressed(X, name, X.data)
-    elif X.format == "bsr":
-        arrays = _checked_blocks(X, name)
+    given = cast(_Sparse, X)
+    if given.format == "csr":
+        return _canonical(*_checked_compressed(given, name, given.data), given.shape, dtype)
+    if given.format == "csc":
+        arrays = _checked_compressed(given, name, given.data)
+    elif given.format == "bsr":
+        arrays = _checked_blocks(given, name)
     else:
-        return _from_coordinates(X, name, dtype)
-    X = csr_matrix(type(X)(arrays, shape=X.shape))
-    return _canonical(X.data, X.indices, X.indptr, X.shape, dtype)
+        return _from_coordinates(given, name, dtype)
+    rebuilt: Any = type(X)  # with arrays that are known to be right
+    made = csr_matrix(rebuilt(arrays, shape=given.shape))
+    return _canonical(made.data, made.indices, made.indptr, made.shape, dtype)
 
 
 def _checked_compressed(
-    X: Any, name: str, data: Array, shape: tuple[int, ...] | None = None
+    X: _Sparse, name: str, data: Array, shape: tuple[int, ...] | None = None
 ) -> tuple[Array, Array, Array]:
     """Return (data, indices, indptr) of CSR, CSC or BSR, whose blocks `shape` counts."""
     rows, columns = X.shape if shape is None else shape
@@ -94,7 +111,7 @@ def _checked_compressed(
     return data[:used], indices[:used], indptr
 
 
-def _checked_blocks(X: Any, name: str) -> tuple[Array, Array, Array]:
+def _checked_blocks(X: _Sparse, name: str) -> tuple[Array, Array, Array]:
     data = X.data
     if data.ndim != 3 or min(data.shape[1:]) < 1 or any(np.remainder(X.shape, data.shape[1:])):
         raise InputError(f"{name} has blocks of shape {data.shape[1:]} for its shape {X.shape}", _REBUILD)
@@ -102,7 +119,7 @@ def _checked_blocks(X: Any, name: str) -> tuple[Array, Array, Array]:
     return _checked_compressed(X, name, data, (rows // height, columns // width))
 
 
-def _from_coordinates(X: Any, name: str, dtype: npt.DTypeLike | None) -> Any:
+def _from_coordinates(X: _Sparse, name: str, dtype: npt.DTypeLike | None) -> Any:
     """Return CSR of any other format, which SciPy brings to coordinates without compiled loops."""
     from scipy.sparse import coo_matrix
 
@@ -116,17 +133,17 @@ def _from_coordinates(X: Any, name: str, dtype: npt.DTypeLike | None) -> Any:
         )
     _check_range(row, X.shape[0], "row", name)
     _check_range(column, X.shape[1], "column", name)
-    X = coo_matrix((X.data, (row, column)), shape=X.shape).tocsr()
-    return _canonical(X.data, X.indices, X.indptr, X.shape, dtype)
+    made = coo_matrix((X.data, (row, column)), shape=X.shape).tocsr()
+    return _canonical(made.data, made.indices, made.indptr, made.shape, dtype)
 
 
-def _check_diagonals(X: Any, name: str) -> None:
+def _check_diagonals(X: _Sparse, name: str) -> None:
     offsets = _whole_numbers(X.offsets, f"{name}.offsets")
     if X.data.ndim != 2 or len(X.data) != len(offsets):
         raise InputError(f"{name} has {len(offsets)} offsets for data of shape {X.data.shape}", _REBUILD)
 
 
-def _whole_numbers(numbers: Any, name: str) -> Array:
+def _whole_numbers(numbers: object, name: str) -> Array:
     """Return an index array as int32 or int64."""
     if not isinstance(numbers, np.ndarray) or numbers.ndim != 1 or numbers.dtype.kind not in "iu":
         kind = f"{numbers.dtype} of shape {numbers.shape}" if isinstance(numbers, np.ndarray) else "no array"

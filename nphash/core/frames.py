@@ -1,4 +1,4 @@
-"""One column out of what data come in: lists, arrays, data frames of any library, dicts of columns.
+"""One column out of data in whatever form: lists, arrays, data frames of any library, dicts of columns.
 
 A data frame or a dict iterates over the names of its columns, and a two-dimensional array over its rows:
 neither is what stands in the column. They are known by what they can do; no library of frames is needed.
@@ -7,7 +7,7 @@ neither is what stands in the column. They are known by what they can do; no lib
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Protocol, cast
 
 from nphash.errors import InputError, InputTypeError
 
@@ -16,7 +16,7 @@ __all__ = ["one_column"]
 NAMED = 10
 
 
-def one_column(values: Any, what: str) -> Iterable[Any]:
+def one_column(values: object, what: str) -> Iterable[Any]:
     """Return an iterable of the values of one column; what is no table is returned as it is.
 
     Parameters
@@ -49,22 +49,30 @@ def one_column(values: Any, what: str) -> Iterable[Any]:
         return _of_frame(values, getattr(values, "column_names", columns), what)
     n_dimensions = getattr(values, "ndim", 1)
     if n_dimensions != 1:
-        shape = tuple(values.shape)
+        array: Any = values
+        shape = tuple(array.shape)
         if n_dimensions != 2 or shape[1] != 1:
             raise InputError(
                 f"the {what} are an array of shape {shape}, but one column is needed",
                 f"give one dimension, such as {what}[:, 0]" if n_dimensions == 2 else "give one dimension",
             )
-        values = values[:, 0]
+        values = array[:, 0]
     if hasattr(values, "to_pylist"):  # Arrow's arrays iterate over scalars of their own
         return list(values.to_pylist())
     try:
-        iter(values)
+        iter(values)  # type: ignore[call-overload]
     except TypeError:
         raise InputTypeError(
             f"the {what} are of type {type(values).__name__}, which gives none", "give a list"
         ) from None
-    return values  # type: ignore[no-any-return]
+    return cast(Iterable[Any], values)
+
+
+class _Frame(Protocol):
+    """A data frame, of whatever library."""
+
+    def __getitem__(self, name: Any, /) -> Any:
+        """Return a column."""
 
 
 def _of_mapping(values: Mapping[Any, Any], what: str) -> Iterable[Any]:
@@ -77,7 +85,7 @@ def _of_mapping(values: Mapping[Any, Any], what: str) -> Iterable[Any]:
     return one_column(only, what)
 
 
-def _of_frame(frame: Any, columns: Iterable[Any], what: str) -> Iterable[Any]:
+def _of_frame(frame: _Frame, columns: Iterable[Any], what: str) -> Iterable[Any]:
     names = list(columns)
     if len(names) != 1:
         raise InputError(

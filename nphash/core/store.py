@@ -40,8 +40,8 @@ __all__ = [
 MOST_BYTES = 1 << 28  # of a JSON file: an altered one must not make us read it all into memory
 WAIT = 60.0  # seconds for another save into the same folder
 RESTORE = "restore the file from a copy"
-_NAME = re.compile(r"[A-Za-z]\w*(\.\w+)?")
-_FILE = re.compile(r"[A-Za-z]\w*(\.\w+)?(-\d+)?\.npy")
+_NAME = re.compile(r"[A-Za-z]\w*(\.\w+)*")
+_FILE = re.compile(r"[A-Za-z]\w*(\.\w+)*(-\d+)?\.npy")
 
 
 # ---------------------------------------------------------------------- one array

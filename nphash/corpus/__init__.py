@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from nphash.corpus.labels import label_matrix
 from nphash.corpus.read import FORMATS, detect_format, is_matrix, read_documents, read_matrix
-from nphash.corpus.records import Document, Matrix, ReadOptions
+from nphash.corpus.records import Document, Matrix, ReadOptions, label_matrix
 from nphash.corpus.shards import Shards
 from nphash.corpus.spilling import vectorize
 

@@ -4,7 +4,7 @@ Sources are parsed with `ast`; nothing is imported or run. ``docstrings:`` reads
 NumPy, SciPy, Numba and click; ``docstrings:numpy,scipy`` reads the named packages, and any other
 installed package will do. Each function, class and module with a docstring of ten words or more is
 one document: id = its qualified name, labels = its package and its module (at most two levels:
-``scipy.linalg``). Repeated texts and test folders are left out.
+``scipy.linalg``). Repeated texts and test folders are skipped.
 """
 
 from __future__ import annotations
@@ -37,13 +37,7 @@ _SKIPPED_FOLDERS |= {"idlelib", "lib2to3"}  # programs in the library's folder, 
 
 
 def read(source: str, options: ReadOptions) -> Iterator[Document]:
-    """Yield the documents of ``docstrings:`` or ``docstrings:name,name``, in the same order every time.
-
-    Raises
-    ------
-    CorpusError
-        When a named package is not installed or has no Python source.
-    """
+    """Yield the documents in the same order every time; CorpusError for a package without Python source."""
     names = [name.strip() for name in source.removeprefix(PREFIX).split(",") if name.strip()]
     roots = {name: _locate(name) for name in names or DEFAULT_PACKAGES}
     ids: set[str] = set()

@@ -1,41 +1,71 @@
-"""Open and decode files of any origin: gzip, standard input, wrong encodings, endless lines."""
+"""Open and decode files of any origin: gzip, standard input, wrong encodings, endless lines, no text."""
 
 from __future__ import annotations
 
 import codecs
 import gzip
 import io
+import re
 import sys
 import zlib
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import IO, cast
 
-from nphash.corpus.binary import HEAD, check_text
-from nphash.corpus.left_out import LeftOut
-from nphash.corpus.records import ReadOptions, show
+from nphash.corpus.records import ReadOptions, Skipped, show
 from nphash.errors import CorpusError
 
-__all__ = ["decode", "is_text", "numbered_lines", "open_bytes", "peek_standard_input", "translate_errors"]
+__all__ = [
+    "Decoder",
+    "check_text",
+    "decode",
+    "has_controls",
+    "is_text",
+    "kind_of",
+    "numbered_lines",
+    "open_bytes",
+    "peek_standard_input",
+    "translate_errors",
+]
 
 _GZIP = b"\x1f\x8b"
 _PDF = b"%PDF-"  # the one kind of file that may be ASCII throughout and yet no text
-
 _UTF_16 = {b"\xff\xfe", b"\xfe\xff"}
 
-# Bytes that no encoding of text uses for letters, and a text hardly ever holds; packed data does everywhere.
+_UNPACK = "unpack it first, or pipe it: {} FILE | nphash ... -"
+_CONVERT = "write it as CSV or JSON lines with the program it is from"
+_EXTRACT = "unpack it and give the file or folder that was in it"
+_KINDS: tuple[tuple[bytes, str, str], ...] = (
+    (rb"BZh[1-9]1AY&SY", "is packed with bzip2", _UNPACK.format("bzip2 -dc")),
+    (rb"\xfd7zXZ\0", "is packed with xz", _UNPACK.format("xz -dc")),
+    (rb"\x28\xb5\x2f\xfd", "is packed with zstd", _UNPACK.format("zstd -dc")),
+    (rb"\x04\x22\x4d\x18", "is packed with lz4", _UNPACK.format("lz4 -dc")),
+    (rb"PK\x03\x04", "is a zip archive", _EXTRACT),
+    (rb"7z\xbc\xaf\x27\x1c", "is a 7z archive", _EXTRACT),
+    (rb"(?s).{257}ustar", "is a tar archive", _EXTRACT),
+    (rb"PAR1[\x00-\x1f]", "is a Parquet file", _CONVERT),
+    (rb"ARROW1\0\0", "is an Arrow file", _CONVERT),
+    (rb"SQLite format 3\0", "is an SQLite database", _CONVERT),
+    (rb"\x89HDF\r\n\x1a\n", "is an HDF5 file", _CONVERT),
+    (rb"\x93NUMPY", "is a NumPy array", "give a sparse matrix of scipy.sparse.save_npz"),
+)
+
+# Control characters that no encoding uses for letters and a text hardly ever holds; packed data do.
 _CONTROLS = bytes(set(range(32)) - set(b"\b\t\n\v\f\r\x1a\x1b"))
+_DELETE_CONTROLS = dict.fromkeys(_CONTROLS)
+FEWEST = 1024  # a shorter text may be odd
+HEAD = 2**16
+
+# ---------------------------------------------------------------------- bytes
 
 
 @contextmanager
 def open_bytes(source: str | Path) -> Iterator[IO[bytes]]:
     """Open a file, or standard input for ``"-"``, and unpack gzip, whatever the file is called.
 
-    Raises
-    ------
-    CorpusError
-        For whatever can go wrong with a file, also while it is being read inside the block.
+    CorpusError for whatever can go wrong with a file, also while it is being read inside the block.
     """
     with translate_errors(source):
         if str(source) == "-":
@@ -57,14 +87,11 @@ def translate_errors(source: str | Path) -> Iterator[None]:
         hint = "give --input-format folder, or the path of a file in it"
         raise CorpusError(f"{show(source)} is a folder, but a file is needed", hint) from error
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise CorpusError(
-            f"{show(source)} is a damaged gzip file ({error})", "fetch or pack it again"
-        ) from error
+        problem = f"{show(source)} is a damaged gzip file ({error})"
+        raise CorpusError(problem, "fetch or pack it again") from error
     except OSError as error:
-        raise CorpusError(
-            f"{show(source)} cannot be read ({error.strerror or error})",
-            "check that it is a file and that you may read it",
-        ) from error
+        problem = f"{show(source)} cannot be read ({error.strerror or error})"
+        raise CorpusError(problem, "check that it is a file and that you may read it") from error
 
 
 @contextmanager
@@ -89,120 +116,224 @@ def _unpacked(stream: io.BufferedReader) -> IO[bytes]:
     return stream
 
 
-def peek_standard_input() -> bytes:
+def peek_standard_input(size: int = 2**13) -> bytes:
     """Return some first bytes of standard input, unpacked, without taking them away."""
     stream = getattr(sys.stdin, "buffer", None) or io.BytesIO()
     if hasattr(stream, "peek"):
-        head = cast(io.BufferedReader, stream).peek(512)
+        head = cast(io.BufferedReader, stream).peek(size)[:size]
     elif stream.seekable():
         at = stream.tell()
-        head = stream.read(512)
+        head = stream.read(size)
         stream.seek(at)
     else:
         return b""
     if head[:2] == _GZIP:
         try:
-            return zlib.decompressobj(31).decompress(head, 512)
+            return zlib.decompressobj(31).decompress(head, size)
         except zlib.error:
             return b""
     return head
 
 
+# ---------------------------------------------------------------------- what is no text
+
+
+def kind_of(head: bytes) -> tuple[str, str] | None:
+    """Return what a file is, by its first bytes, and what to do about it; None for what may be text.
+
+    A decoding error does not show it: latin-1 decodes whatever there is.
+    """
+    return next(((what, hint) for pattern, what, hint in _KINDS if re.match(pattern, head)), None)
+
+
+def has_controls(text: str) -> bool:
+    """Return whether a text of some length has so many control characters that it is none."""
+    head = text[:HEAD]
+    return len(head) >= FEWEST and 100 * (len(head) - len(head.translate(_DELETE_CONTROLS))) > len(head)
+
+
+def is_text(raw: bytes) -> bool:
+    """Return whether bytes look like a text, if perhaps one of another encoding."""
+    if raw[:2] in _UTF_16:
+        return True
+    head = raw[:HEAD]
+    n_controls = len(head) - len(head.translate(None, _CONTROLS))
+    return not raw.startswith(_PDF) and b"\0" not in raw and 100 * n_controls <= len(head)
+
+
+def check_text(head: bytes, source: str, encoding: str) -> None:
+    """Raise CorpusError for the first bytes of a file that are UTF-16 or no text, read in its encoding.
+
+    Bytes that do not fit the encoding are another matter: they have a line.
+    """
+    if (kind := kind_of(head)) is not None:
+        raise CorpusError(f"{show(source)} {kind[0]}", kind[1])
+    try:
+        text = codecs.getincrementaldecoder(encoding)().decode(head)
+    except UnicodeError:
+        return
+    wide = _looks_wide(head)
+    if wide and "\0" in text:
+        raise CorpusError(
+            f"{show(source)} has a zero in every second byte, and is read as {encoding}",
+            f"it looks like UTF-16: try --encoding {wide}",
+        )
+    if has_controls(text):
+        problem = f"{show(source)} is full of control characters, read as {encoding}"
+        raise CorpusError(problem, "this looks like no text file")
+
+
+def _looks_wide(head: bytes) -> str:
+    """Return how bytes are encoded of which every second one is zero, or an empty string."""
+    zeros = head[::2].count(0), head[1::2].count(0)
+    if len(head) >= 16 and not zeros[0] and 4 * zeros[1] > len(head):
+        return "utf-16-le"
+    return "utf-16-be" if len(head) >= 16 and not zeros[1] and 4 * zeros[0] > len(head) else ""
+
+
+# ---------------------------------------------------------------------- text
+
+
+class Decoder:
+    """Decode pieces of text in the first encoding that fits, and report which may be misread.
+
+    Pieces are called ``one`` and ``several``; where they are of one encoding (``together``), one that is no
+    UTF-8 shows that none is. CorpusError for an encoding that there is not.
+    """
+
+    def __init__(self, options: ReadOptions, one: str, several: str, together: bool = False) -> None:
+        first, *others = self.names = [name.strip() for name in options.encoding.split(",")]
+        self.codec, *_ = map(_codec, self.names)
+        later = " or ".join(others)
+        self._later = Skipped(
+            options,
+            f"1 {one} is not {first}, and was read as {later}",
+            f"{{}} {several} are not {first}, and were read as {later}",
+        )
+        hint = "if letters are wrong, give --encoding utf-8"
+        self._misread = Skipped(
+            options,
+            f"1 {one} was read as {first}, and is valid UTF-8 ({hint})",
+            f"{{}} {several} were read as {first}, and are valid UTF-8 ({hint})",
+        )
+        self._together, self._is_mixed = together, self.codec.startswith("utf") or bool(others)
+
+    def decode(self, raw: bytes, name: str) -> str:
+        """Return the text, noting `name` of one that is doubtful; UnicodeDecodeError where nothing fits."""
+        try:
+            text = raw.decode(self.names[0])
+        except UnicodeDecodeError as error:
+            for later in self.names[1:]:
+                try:
+                    text = raw.decode(later)
+                except UnicodeDecodeError:
+                    continue
+                self._later.add(name)
+                return text
+            raise error
+        if not self._is_mixed and not raw.isascii():
+            if _is_utf_8(raw):
+                self._misread.add(name)
+            else:
+                self._is_mixed = self._together
+        return text
+
+    def report(self) -> None:
+        """Say which pieces were read in another encoding than the first, or may have to be."""
+        self._later.report()
+        if not self._is_mixed:
+            self._misread.report()
+
+
 def numbered_lines(
-    source: str | Path, options: ReadOptions, left_out: LeftOut | None = None
+    source: str | Path, options: ReadOptions, skipped: Skipped | None = None
 ) -> Generator[tuple[int, str], None, None]:
     r"""Yield (line number from 1, line without its end) of a text file.
 
-    Lines end with ``\n`` or ``\r\n``. A byte order mark is left out. A caller that may stop before
-    the end closes the generator, and with it the file. A line that does not fit the encoding is left out
-    where ``left_out`` takes it.
+    Lines end with ``\n`` or ``\r\n``. A byte order mark is dropped. A caller that may stop before
+    the end closes the generator, and with it the file. A line that does not fit the encoding goes to
+    ``skipped`` where that takes it.
 
-    Raises
-    ------
-    CorpusError
-        When the file cannot be read or is no text, a line is too long, or bytes do not fit the encoding.
+    CorpusError when the file cannot be read or is no text, a line is too long, or bytes do not fit.
     """
-    name = _check_encoding(options.encoding)
+    decoder = Decoder(options, f"line of {show(source)}", f"lines of {show(source)}", together=True)
     with open_bytes(source) as stream:
-        check_text(cast(io.BufferedReader, stream).peek(HEAD)[:HEAD], str(source), name)
-        if name.startswith(("utf-16", "utf-32")):  # their line ends are not the byte 10
-            yield from _wide_lines(stream, source, options)
+        check_text(cast(io.BufferedReader, stream).peek(HEAD)[:HEAD], str(source), decoder.codec)
+        if b"\n".decode(decoder.codec, "replace") != "\n":  # UTF-16 and -32, EBCDIC
+            yield from _other_lines(stream, source, decoder.codec, options.max_document_bytes)
             return
         offset, limit = 0, options.max_document_bytes
         for number, raw in enumerate(iter(lambda: stream.readline(limit + 1), b""), start=1):
             if len(raw) > limit:
                 raise _too_long(f"{show(source)}, line {number}", limit)
+            offset += len(raw)
             try:
-                line = raw.decode(options.encoding)
+                line = decoder.decode(raw, f"line {number}").rstrip("\r\n")
             except UnicodeDecodeError as error:
-                readable = is_text(raw + cast(io.BufferedReader, stream).peek(2**16))
-                wrong = _not_decodable(source, raw, error, options, number, offset, readable)
-                offset += len(raw)
-                with (left_out or LeftOut(options)).unusable():
+                more = cast(io.BufferedReader, stream).peek(HEAD)
+                where = f"{show(source)}, line {number}"
+                wrong = _not_decodable(where, raw, error.start, options, offset - len(raw), more)
+                with (skipped or Skipped(options)).unusable():
                     raise wrong from error
                 continue
-            offset += len(raw)
-            yield number, line.removeprefix("\ufeff").rstrip("\r\n") if number == 1 else line.rstrip("\r\n")
+            yield number, line.removeprefix("\ufeff") if number == 1 else line
+    decoder.report()
 
 
-def _wide_lines(stream: IO[bytes], source: str | Path, options: ReadOptions) -> Iterator[tuple[int, str]]:
-    text = io.TextIOWrapper(stream, encoding=options.encoding, newline="\n")
-    number, limit = 0, options.max_document_bytes
+def _other_lines(
+    stream: IO[bytes], source: str | Path, encoding: str, limit: int
+) -> Iterator[tuple[int, str]]:
+    """Yield numbered lines where the byte 10 does not end them; in EBCDIC it is NEL that does."""
+    decoder = codecs.getincrementaldecoder(encoding)()
+    nel = "\n" if not encoding.startswith("utf") else "\x85"
+    waiting: list[str] = []
+    number, length = 1, 0
     try:
-        for number, line in enumerate(iter(lambda: text.readline(limit + 1), ""), start=1):
-            if len(line) > limit:
-                raise _too_long(f"{show(source)}, line {number}", limit)
-            yield number, line.removeprefix("\ufeff").rstrip("\r\n")
+        for raw in chain(iter(lambda: stream.read(2**13), b""), [b""]):
+            for at, piece in enumerate(decoder.decode(raw, not raw).replace("\x85", nel).split("\n")):
+                if at:
+                    line = "".join(waiting).rstrip("\r")
+                    yield number, line.removeprefix("\ufeff") if number == 1 else line
+                    number, waiting, length = number + 1, [], 0
+                waiting.append(piece)
+                length += len(piece)
+                if length > limit:
+                    raise _too_long(f"{show(source)}, line {number}", limit)
     except UnicodeError as error:
-        raise CorpusError(
-            f"{show(source)} is not {options.encoding} ({error}), near line {number + 1}",
-            "give its encoding with --encoding",
-        ) from error
-    finally:
-        text.detach()
+        problem = f"{show(source)} is not {encoding} ({error}), near line {number}"
+        raise CorpusError(problem, "give its encoding with --encoding") from error
+    if length:
+        line = "".join(waiting).rstrip("\r")
+        yield number, line.removeprefix("\ufeff") if number == 1 else line
 
 
-def decode(raw: bytes, source: str | Path, options: ReadOptions) -> str:
-    """Decode a whole file's bytes.
+def _is_utf_8(raw: bytes) -> bool:
+    try:
+        raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
-    Raises
-    ------
-    CorpusError
-        When they are too many or do not fit the encoding.
-    """
-    _check_encoding(options.encoding)
+
+def decode(raw: bytes, source: str | Path, options: ReadOptions, decoder: Decoder | None = None) -> str:
+    """Decode a whole file's bytes; CorpusError when they are too many or do not fit the encoding."""
+    decoder = decoder or Decoder(options, "file", "files")
     if len(raw) > options.max_document_bytes:
         raise _too_long(show(source), options.max_document_bytes)
     try:
-        return raw.decode(options.encoding).removeprefix("\ufeff")
+        return decoder.decode(raw, Path(source).name).removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
-        raise _not_decodable(source, raw, error, options, line, 0, is_text(raw)) from error
+        raise _not_decodable(f"{show(source)}, line {line}", raw, error.start, options) from error
 
 
-def is_text(raw: bytes) -> bool:
-    r"""Tell whether bytes look like a text, if perhaps one of another encoding.
-
-    Examples
-    --------
-    >>> is_text("caf\xe9".encode("latin-1")), is_text(b"\x89PNG\r\n\x1a\n\0\0\0\r"), is_text(b"%PDF-1.7")
-    (True, False, False)
-    """
-    if raw[:2] in _UTF_16:
-        return True
-    head = raw[: 2**16]
-    n_controls = len(head) - len(head.translate(None, _CONTROLS))
-    return not raw.startswith(_PDF) and b"\0" not in raw and 100 * n_controls <= len(head)
-
-
-def _check_encoding(encoding: str) -> str:
+def _codec(encoding: str) -> str:
     try:
         "a".encode(encoding)  # LookupError also for codecs that are not for text
         return codecs.lookup(encoding).name
     except (LookupError, ValueError) as error:
-        raise CorpusError(
-            f"{encoding!r} is no text encoding", "give one that Python knows, such as utf-8 or latin-1"
-        ) from error
+        problem = f"{encoding!r} is no text encoding"
+        raise CorpusError(problem, "give one that Python knows, such as utf-8 or latin-1") from error
 
 
 def _too_long(where: str, limit: int) -> CorpusError:
@@ -213,19 +344,13 @@ def _too_long(where: str, limit: int) -> CorpusError:
 
 
 def _not_decodable(
-    source: str | Path,
-    raw: bytes,
-    error: UnicodeDecodeError,
-    options: ReadOptions,
-    line: int,
-    offset: int,
-    readable: bool,
+    where: str, raw: bytes, start: int, options: ReadOptions, offset: int = 0, more: bytes = b""
 ) -> CorpusError:
-    hint = "give its encoding, for example --encoding latin-1" if readable else "this looks like no text file"
+    """Return the error about a byte of ``raw``, read at ``offset`` of a file and followed by ``more``."""
+    hint = "this looks like no text file"
     if raw[:2] in _UTF_16 and offset == 0:
         hint = "it begins like UTF-16: try --encoding utf-16"
-    return CorpusError(
-        f"{show(source)}, line {line}: byte 0x{raw[error.start]:02x} at offset {offset + error.start} "
-        f"is not {options.encoding}",
-        hint,
-    )
+    elif is_text(raw + more):
+        hint = "give its encoding, for example --encoding latin-1"
+    byte = f"byte 0x{raw[start]:02x} at offset {offset + start}"
+    return CorpusError(f"{where}: {byte} is not {options.encoding}", hint)

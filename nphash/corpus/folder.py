@@ -7,105 +7,100 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from nphash.corpus.binary import has_controls, kind_of
-from nphash.corpus.files import decode, is_text, open_bytes, translate_errors
-from nphash.corpus.left_out import LeftOut
-from nphash.corpus.own import is_collection
-from nphash.corpus.records import Document, ReadOptions
+from nphash.corpus.files import Decoder, decode, has_controls, is_text, kind_of, open_bytes, translate_errors
+from nphash.corpus.records import Document, ReadOptions, Skipped
 from nphash.errors import CorpusError
 
-__all__ = ["read"]
+__all__ = ["is_collection", "read"]
 
 _SPLIT = re.compile(r"(?:.*[-_.])?(train|test|valid|validation|cv)", re.IGNORECASE)
 _CORPUS = re.compile(r"[^.].*\.(jsonl|ndjson|csv|tsv)(\.gz)?", re.IGNORECASE)
 
+# How a manifest begins; `nphash.collection.manifest` writes it, and stands above the readers.
+_manifest = re.compile(rb'\s*\{\s*"format":\s*"nphash collection"').match
+_half_made = re.compile(r"documents-\d{6,}\.sqlite").fullmatch
+
 
 def read(source: str, options: ReadOptions) -> Iterator[Document]:
-    """Yield one document a file, in sorted order; names that begin with a dot are skipped.
+    """Yield one document a file, in sorted order; names that begin with a dot are passed over.
 
-    Files that are not text are left out, and so are links to folders or to nothing, pipes and the like, and
-    collections, such as the one that is being made of the folder: how many there were, and which, is told
+    Files that are not text are skipped, and so are links to folders or to nothing, pipes and the like, and
+    collections, such as the one that is being made of the folder: how many there were, and which, is reported
     at the end.
 
     The id is the path below the folder, with ``/`` on every system. When every subfolder is a
     part of the data (``train`` and ``test``, or ``20news-bydate-train`` ...), the name gives the
     split and the next subfolder the class.
 
-    Raises
-    ------
-    CorpusError
-        Naming the file that cannot be read or is text of another encoding. If the folder itself holds
-        tables or JSON lines, unless the format is given: these are corpora, not documents.
+    CorpusError names the file that cannot be read or is text of another encoding; also if the folder itself
+    holds tables or JSON lines, unless the format is given: these are corpora, not documents.
     """
     root = Path(source)
-    with translate_errors(source):
-        if not root.is_dir():
-            root.stat()
-            raise CorpusError(f"{source} is no folder", "leave out --input-format folder")
-        tops = [
-            entry.name
-            for entry in os.scandir(root)
-            if entry.is_dir() and not entry.name.startswith(".") and not is_collection(entry.path)
-        ]
-    if is_collection(root):
-        hint = "read what it holds: nphash.Collection.open(path).documents, or give it to 'nphash fit'"
-        raise CorpusError(f"{source} is a collection, not a folder of texts", hint)
-    has_splits = bool(tops) and all(_SPLIT.fullmatch(top) for top in tops)
-    if options.input_format is None:
-        _check_kind(root)
-    not_text, odd, bad, ours = (LeftOut(options) for _ in range(4))
+    has_splits = _check_folder(root, options)
+    decoder, bad = Decoder(options, "file", "files"), Skipped(options)
+    not_text = Skipped(options, "skipped 1 file that is not text", "skipped {} files that are not text")
+    links = "to folders or to nothing, or special files"
+    odd = Skipped(
+        options, "skipped 1 link to a folder or to nothing, or special file", f"skipped {{}} links {links}"
+    )
+    ours = Skipped(options, "skipped 1 collection", "skipped {} collections")
     for path in _files(root, odd, ours):
-        parts = path.relative_to(root).parts
-        split = ""
-        classes = parts[:-1]
-        if has_splits and classes:
-            found = _SPLIT.fullmatch(classes[0])
+        folders, split = path.relative_to(root).parts[:-1], ""
+        if has_splits and folders:
+            found = _SPLIT.fullmatch(folders[0])
             split = found.group(1).lower() if found else ""
             split = "valid" if split in {"validation", "cv"} else split
-            classes = classes[1:]
-        usable = None
+            folders = folders[1:]
         with bad.unusable():
-            text = _text(path, options)
+            text = _text(path, options, decoder)
             if text is None:
                 not_text.add(path.name)
             else:
-                usable = Document("/".join(parts), text, classes[:1], split)
-        if usable is not None:
-            yield usable
-    not_text.tell("file that is not text", "files that are not text")
-    odd.tell(
-        "link to a folder or to nothing, or special file", "links to folders or to nothing, or special files"
-    )
-    ours.tell("collection", "collections")
-    bad.tell()
+                yield Document(path.relative_to(root).as_posix(), text, folders[:1], split)
+    for report in (not_text, odd, ours, bad, decoder):
+        report.report()
 
 
-def _check_kind(root: Path) -> None:
+def _check_folder(root: Path, options: ReadOptions) -> bool:
+    """Refuse what is no folder of texts; return whether its subfolders are parts of the data."""
     with translate_errors(root):
-        names = sorted(entry.name for entry in os.scandir(root) if _CORPUS.fullmatch(entry.name))
-    if names:
+        if not root.is_dir():
+            root.stat()
+            raise CorpusError(f"{root} is no folder", "leave out --input-format folder")
+        entries = sorted((entry for entry in os.scandir(root) if entry.name[0] != "."), key=lambda e: e.name)
+    if is_collection(root):
+        hint = "read what it holds: nphash.Collection.open(path).documents, or give it to 'nphash fit'"
+        raise CorpusError(f"{root} is a collection, not a folder of texts", hint)
+    names = [entry.name for entry in entries if _CORPUS.fullmatch(entry.name)]
+    if names and options.input_format is None:
         raise CorpusError(
             f"{root} holds {names[0]}, a file of many documents",
             f"give the file: {root / names[0]}; or --input-format folder to take each file as one document",
         )
+    tops = [entry.name for entry in entries if entry.is_dir() and not is_collection(entry.path)]
+    return bool(tops) and all(_SPLIT.fullmatch(top) for top in tops)
 
 
-def _text(path: Path, options: ReadOptions) -> str | None:
+def _text(path: Path, options: ReadOptions, decoder: Decoder) -> str | None:
     """Return the text of a file, None if it is none."""
     with open_bytes(path) as stream:
         raw = stream.read(options.max_document_bytes + 1)
     try:
-        text = decode(raw, path, options)
+        text = decode(raw, path, options, decoder)
     except CorpusError as error:
-        if is_text(raw):
-            hint = f"{error.hint}; or leave such files out with --on-bad-record skip"
-            raise CorpusError(error.problem, hint) from error
-        return None
+        if not is_text(raw):
+            return None
+        hint = f"{error.hint}; "
+        if isinstance(error.__cause__, UnicodeDecodeError):
+            both = f"{options.encoding},{'utf-16' if 'utf-16' in error.hint else 'latin-1'}"
+            hint += f"with --encoding {both} each file is read in the first that fits; "
+        hint += "or leave such files out with --on-bad-record skip"
+        raise CorpusError(error.problem, hint) from error
     no_text = "\0" in text or text.startswith("%PDF-") or kind_of(raw) or has_controls(text)
     return None if no_text else text
 
 
-def _files(folder: Path, odd: LeftOut, ours: LeftOut) -> Iterator[Path]:
+def _files(folder: Path, odd: Skipped, ours: Skipped) -> Iterator[Path]:
     """Walk regular files: links to folders could go in circles, pipes would wait for ever."""
     with translate_errors(folder):
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
@@ -121,3 +116,19 @@ def _files(folder: Path, odd: LeftOut, ours: LeftOut) -> Iterator[Path]:
             yield Path(entry.path)
         else:
             odd.add(entry.name)
+
+
+def is_collection(folder: str | Path) -> bool:
+    """Return whether a folder is a collection of ours, which is output and no corpus, or becomes one."""
+    try:
+        with Path(folder, "manifest.json").open("rb") as file:
+            return _manifest(file.read(200)) is not None
+    except FileNotFoundError:
+        pass
+    except OSError:
+        return False
+    try:
+        names = [path.name for path in Path(folder).iterdir()]
+    except OSError:
+        return False
+    return "lock" in names and any(map(_half_made, names))

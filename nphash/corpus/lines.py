@@ -1,45 +1,186 @@
-"""One document a line, with fastText's ``__label__x`` words where there are any."""
+"""One document a line: plain text with fastText's ``__label__x`` words, or a JSON object."""
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from nphash.corpus.files import numbered_lines
-from nphash.corpus.left_out import LeftOut
-from nphash.corpus.records import Document, ReadOptions, clean_labels, show, stem
+from nphash.corpus.records import Document, ReadOptions, Skipped, UniqueIds, clean_labels, show, stem
 from nphash.errors import CorpusError
 
-__all__ = ["read"]
+__all__ = ["looks_like_json", "make_document", "read_jsonl", "read_lines"]
 
 _LABEL = "__label__"
-_json = re.compile(r'\{\s*"|\[\s*(?:\{|$)').match
-_labels = re.compile(rf"(?<!\S){_LABEL}(\S+)(?:\s+|$)")
+_labels_in = re.compile(rf"(?<!\S){_LABEL}(\S+)(?:\s+|$)")
+_json_line = re.compile(r'\{\s*"|\[\s*(?:\{|$)').match
+# An object, or an array of objects or strings. Of an array with one item a line there may be no more yet.
+_json = re.compile(r'[\s\ufeff]*(?:\{|\[\s*(?:[{"]|\Z))').match
+_quoted = re.compile(r'"[^"]*"')
+_DEFAULTS = ReadOptions()
+LOOKED_AT = 100  # lines
 
 
-def read(source: str, options: ReadOptions) -> Iterator[Document]:
-    """Yield one document a line; blank lines are skipped, but counted in the made-up ids.
+def read_lines(source: str, options: ReadOptions) -> Iterator[Document]:
+    """Yield one document a line; blank lines are skipped, but counted in the generated ids.
 
-    Raises
-    ------
-    CorpusError
-        When the file cannot be read or decoded, or begins like JSON and the format is not given.
+    CorpusError for a file that cannot be decoded, or begins like JSON while the format is not given. Lines
+    that all have as many cells are reported: the file may be a table.
     """
-    name, left_out = stem(source), LeftOut(options)
-    first = options.input_format is None
-    for number, line in numbered_lines(source, options, left_out):
+    name, skipped = stem(source), Skipped(options)
+    is_guessed, seen = options.input_format is None, list[str]()
+    for number, line in numbered_lines(source, options, skipped):
         text = line.strip()
-        if first and text:
-            first = False
-            if _json(text):
-                raise CorpusError(
-                    f"{show(source)}, line {number} begins like JSON, not like text",
-                    "give --input-format jsonl, or --input-format lines to take each line as a document",
-                )
+        if is_guessed and not seen and _json_line(text):
+            raise CorpusError(
+                f"{show(source)}, line {number} begins like JSON, not like text",
+                "give --input-format jsonl, or --input-format lines to take each line as a document",
+            )
         labels: tuple[str, ...] = ()
         if _LABEL in text:
-            labels = clean_labels(_labels.findall(text))
-            text = _labels.sub("", text).strip()
+            labels = clean_labels(_labels_in.findall(text))
+            text = _labels_in.sub("", text).strip()
         if text or labels:
-            yield Document(f"{name}:{number}", text, labels, made_up=True)
-    left_out.tell()
+            if len(seen) < LOOKED_AT:
+                seen.append(text)
+            yield Document(f"{name}:{number}", text, labels, generated_id=True)
+    skipped.report()
+    if is_guessed:
+        _report_table(seen, source, options)
+
+
+def _report_table(lines: list[str], source: str, options: ReadOptions) -> None:
+    """Report lines that all have as many cells as if they were rows of a table."""
+    for delimiter, called in {"\t": "tab", ",": "comma", ";": "semicolon", "|": "bar"}.items():
+        plain = (_quoted.sub("", line) for line in lines)  # in prose a blank follows the comma
+        n_cells = {1 + line.count(delimiter) - line.count(f"{delimiter} ") for line in plain}
+        if len(lines) > 2 and len(n_cells) == 1 and n_cells != {1}:
+            options.report(
+                f"each line of {show(source)} was taken as one document, but all have {n_cells.pop()} cells "
+                f"between {called}s: for a table, give --input-format {'tsv' if called == 'tab' else 'csv'}"
+            )
+            return
+
+
+# ---------------------------------------------------------------------- JSON
+
+
+def looks_like_json(head: str) -> bool:
+    """Return whether the beginning of a source looks like JSON."""
+    return _json(head) is not None
+
+
+def read_jsonl(source: str, options: ReadOptions) -> Iterator[Document]:
+    """Yield the documents of a JSON lines file; blank lines are skipped.
+
+    CorpusError, naming file and line, for broken JSON, a missing or unusable field, or a repeated id.
+    """
+    ids, name, skipped, first = UniqueIds(source), stem(source), Skipped(options), True
+    for number, line in numbered_lines(source, options, skipped):
+        if not line.strip():
+            continue
+        where = f"{show(source)}, line {number}"
+        if first and line.lstrip().startswith("["):
+            _parse(line, where)  # one large array is no bad record among good ones
+        first = False
+        with skipped.unusable():
+            document = make_document(_parse(line, where), where, f"{name}:{number}", options)
+            ids.add(document.id, number)
+            yield document
+    skipped.report()
+
+
+def _parse(line: str, where: str) -> dict[str, object]:
+    try:
+        fields = json.loads(line)
+    except json.JSONDecodeError as error:
+        hint = "each line must hold one whole JSON object"
+        if line.lstrip()[:1] == "[":
+            hint += "; turn one large array into lines with: jq -c '.[]'"
+        raise CorpusError(f"{where} is broken JSON ({error.msg} at column {error.colno})", hint) from error
+    except (ValueError, RecursionError) as error:  # numbers of thousands of digits, endless nesting
+        raise CorpusError(f"{where} is JSON that cannot be used ({error})", "correct the line") from error
+    if not isinstance(fields, dict):
+        hint = "write {\"text\": ...} on each line; an array becomes lines with: jq -c '.[]'"
+        raise CorpusError(f"{where} is no JSON object", hint)
+    if "\\ud" in line.lower():  # half of a surrogate pair: cannot be written as UTF-8 later
+        return {key: _whole(value) for key, value in fields.items()}
+    return fields
+
+
+def _whole(value: object) -> object:
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return [_whole(item) for item in value] if isinstance(value, list) else value
+
+
+# ---------------------------------------------------------------------- named fields
+
+
+def make_document(
+    fields: Mapping[str, object], where: str, generated_id: str, options: ReadOptions
+) -> Document:
+    """Build a document from the named values of a JSON object or a row of a table.
+
+    ``where`` is file and line, ``generated_id`` the id when the input has none; ``options`` name the fields.
+    CorpusError when one is missing or of an unusable type.
+    """
+    names = (options.text_field,) if isinstance(options.text_field, str) else options.text_field
+    texts = []
+    for name in names:
+        text = _find(fields, name, "--text-field", where)
+        if not isinstance(text, str):
+            raise _wrong_type(where, name, text, "a string")
+        texts.append(text)
+    given_id = _id(fields, where, options)
+    labels, split = _labels(fields, where, options), _split(fields, where, options)
+    return Document(
+        given_id or generated_id, "\n\n".join(filter(None, texts)), labels, split, generated_id=not given_id
+    )
+
+
+def _find(fields: Mapping[str, object], name: str, option: str, where: str, default: str = "") -> object:
+    """Return the field, or None where it is missing but has its default name."""
+    if name in fields:
+        return fields[name]
+    if name == default:
+        return None
+    there = ", ".join(str(field) for field in list(fields)[:10]) or "nothing"
+    problem = f"{where} has no field {name!r} (it has {there[:200]})"
+    raise CorpusError(problem, f"name the field with {option}")
+
+
+def _id(fields: Mapping[str, object], where: str, options: ReadOptions) -> str:
+    value = _find(fields, options.id_field, "--id-field", where, _DEFAULTS.id_field)
+    if value is None:
+        return ""
+    if isinstance(value, bool) or not isinstance(value, (str, int)):
+        raise _wrong_type(where, options.id_field, value, "a string or a whole number")
+    return str(value)
+
+
+def _labels(fields: Mapping[str, object], where: str, options: ReadOptions) -> tuple[str, ...]:
+    name = options.label_field
+    if name == _DEFAULTS.label_field and name not in fields:
+        name = "label"
+    default = "label" if options.label_field == _DEFAULTS.label_field else ""
+    value = _find(fields, name, "--label-field", where, default)
+    values = value if isinstance(value, list) else [] if value is None else [value]
+    for item in values:
+        if not isinstance(item, (str, int, float)):
+            raise _wrong_type(where, name, item, "a string or a list of strings")
+    return clean_labels(str(item) for item in values)
+
+
+def _split(fields: Mapping[str, object], where: str, options: ReadOptions) -> str:
+    value = _find(fields, options.split_field, "--split-field", where, _DEFAULTS.split_field)
+    if value is not None and not isinstance(value, str):
+        raise _wrong_type(where, options.split_field, value, "a string")
+    return (value or "").strip()
+
+
+def _wrong_type(where: str, name: str, value: object, wanted: str) -> CorpusError:
+    kinds = {dict: "an object", list: "a list", type(None): "null", bool: "true or false", str: "a string"}
+    problem = f"{where}: the field {name!r} is {kinds.get(type(value), 'a number')}, not {wanted}"
+    return CorpusError(problem, "correct the line, or name another field")

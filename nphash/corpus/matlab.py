@@ -1,8 +1,8 @@
-"""Numeric and sparse matrices of MATLAB 5 files (``-v6``, ``-v7``, ``scipy.io.savemat``).
+"""MATLAB 5 files of the VDSH paper: ``train``, ``test``, ``cv`` and their labels ``gnd_*``.
 
-SciPy's reader knows more kinds of variables, but a damaged file can crash the whole process in it
-(seen with SciPy 1.17). Here every length is checked against the bytes that are there, and nothing
-is unpacked to more than a fixed multiple of its size.
+SciPy's reader knows more kinds of variables, but a damaged file can crash the whole process in it (seen with
+SciPy 1.17). Here every length is checked against the bytes that are there, and nothing is unpacked to more
+than a fixed multiple of its size.
 
 The format is a header of 128 bytes and then elements: (type, size) and a payload padded to 8 bytes.
 A matrix is an element of elements: flags, sizes, name, and the numbers; a compressed element holds
@@ -18,49 +18,88 @@ from collections.abc import Collection
 from typing import Any
 
 import numpy as np
-from scipy.sparse import csc_matrix
+from scipy.sparse import csc_matrix, csr_matrix, vstack
 
-from nphash.core.typing import Array
+from nphash.core.typing import CSR, Array
 from nphash.corpus.files import open_bytes
-from nphash.corpus.matrices import MAX_RATIO, SMALL_BYTES, check_claims, checked_csr, foreign_parser
-from nphash.corpus.records import show
+from nphash.corpus.matrices import MAX_RATIO, SMALL_BYTES, check_claims, checked_csr, finish, foreign_parser
+from nphash.corpus.records import Matrix, ReadOptions, show
 from nphash.errors import CorpusError
 
-__all__ = ["read_variables"]
+__all__ = ["read", "read_variables"]
 
 _DTYPES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
 _MATRIX, _COMPRESSED = 14, 15
 _SPARSE_CLASS, _NUMERIC_CLASSES = 5, range(6, 16)
 _COMPLEX = 0x0800
+_SPLITS = {"train": "train", "cv": "valid", "test": "test"}
 
 
-def read_variables(source: str, wanted: Collection[str]) -> tuple[dict[str, Any], list[str]]:
-    """Read the wanted variables of a file.
+def read(source: str, options: ReadOptions) -> Matrix:
+    """Read all parts, one below the other; ``splits`` says which, ids are ``train:1`` and so on.
 
-    Parameters
-    ----------
-    source
-        A path.
-    wanted
-        Names of variables; others are passed over.
+    Labels are the column numbers of an indicator matrix, or the values of a column of classes. CorpusError
+    for a damaged file, HDF5 (MATLAB's ``-v7.3``), missing variables or sizes that do not agree.
+    """
+    if source == "-":
+        raise CorpusError("MATLAB files cannot be read from standard input", "give a path")
+    parts, truths = _load(source)
+    widths = {part.shape[1] for part in parts.values()}
+    if len(widths) > 1:
+        shapes = ", ".join(f"{name} {part.shape[1]}" for name, part in parts.items())
+        raise CorpusError(
+            f"the parts of {source} differ in their number of words ({shapes})", "write it again"
+        )
+    matrix = finish(vstack(list(parts.values()), format="csr"), source, options)
+    matrix.ids, matrix.labels, matrix.splits = [], [], []
+    for name, part in parts.items():
+        n = part.shape[0]
+        matrix.ids += [f"{name}:{row}" for row in range(1, n + 1)]
+        matrix.splits += [_SPLITS[name]] * n
+        truth = truths.get(name)
+        matrix.labels += [()] * n if truth is None else _labels(truth, n, f"{source}: gnd_{name}")
+    return matrix
 
-    Returns
-    -------
-    found : dict
-        A 2-D ndarray or scipy.sparse.csr_matrix for each wanted name that is there.
-    names : list of str
-        All names in the file.
 
-    Raises
-    ------
-    CorpusError
-        For a file of another kind or version, a damaged one, or a wanted variable that is not a
-        matrix of real numbers.
+def _load(source: str) -> tuple[dict[str, Array | CSR], dict[str, Array | CSR]]:
+    found, names = read_variables(source, [*_SPLITS, *(f"gnd_{name}" for name in _SPLITS)])
+    if "train" not in found:
+        there = ", ".join(names) or "nothing"
+        raise CorpusError(f"{source} has no matrix 'train' (it has {there[:200]})", "name it so")
+    parts = {name: csr_matrix(found[name]) for name in _SPLITS if name in found}
+    return parts, {name: found[f"gnd_{name}"] for name in _SPLITS if f"gnd_{name}" in found}
+
+
+def _labels(truth: Array | CSR, n: int, where: str) -> list[tuple[str, ...]]:
+    marks = csr_matrix(truth)
+    if marks.shape[0] != n and marks.shape[1] == n:
+        marks = csr_matrix(marks.T)
+    values = marks.data.astype(np.float64)
+    if marks.shape[0] != n:
+        raise CorpusError(f"{where} has {marks.shape[0]} rows for {n} documents", "write the file again")
+    if not np.all(np.isfinite(values)):
+        raise CorpusError(f"{where} holds values that are no numbers", "write the file again")
+    if marks.shape[1] == 1:
+        return [(f"{value:g}",) for value in marks.toarray()[:, 0].astype(np.float64)]
+    marks.eliminate_zeros()
+    marks.sort_indices()
+    rows = np.split(marks.indices, marks.indptr[1:-1])
+    return [tuple(str(column) for column in row) for row in rows]
+
+
+# ---------------------------------------------------------------------- MATLAB 5
+
+
+def read_variables(source: str, wanted: Collection[str]) -> tuple[dict[str, Array | CSR], list[str]]:
+    """Return the wanted variables of a file, ndarray or CSR of two dimensions, and the names of all.
+
+    CorpusError for a file of another kind or version, a damaged one, or a wanted variable that is not a
+    matrix of real numbers.
     """
     with open_bytes(source) as file:
         content = memoryview(file.read())
     order = _byte_order(bytes(content[:640]), source)
-    found: dict[str, Any] = {}
+    found: dict[str, Array | CSR] = {}
     names = []
     with foreign_parser(source, "a MATLAB file"):
         elements = _Elements(content[128:], order)

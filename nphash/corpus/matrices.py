@@ -1,4 +1,4 @@
-"""What all matrix readers share: limits before memory is asked for, checks after reading."""
+"""Limits of matrix files before memory is asked for, and checks of what was read."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 from scipy.sparse import csr_matrix, issparse
 
 from nphash.core.csr import to_csr
+from nphash.core.typing import CSR, Array
 from nphash.corpus.files import numbered_lines, open_bytes, translate_errors
 from nphash.corpus.records import Matrix, ReadOptions, show, stem
 from nphash.errors import CorpusError, InputError
@@ -40,25 +41,12 @@ SMALL_BYTES = 2**28
 _EMPTY_ROWS = 2**20
 
 
-def finish(X: Any, source: str, options: ReadOptions, vocabulary: list[str] | None = None) -> Matrix:
-    """Check a matrix and bring it to float32 CSR with sorted, distinct indices and no stored zeros.
+def finish(X: CSR | Array, source: str, options: ReadOptions, vocabulary: list[str] | None = None) -> Matrix:
+    """Return a matrix as float32 CSR with sorted, distinct indices, no stored zeros and ids ``name:row``.
 
-    Parameters
-    ----------
-    X
-        Any SciPy sparse matrix or array.
-    source
-        For messages and for the made-up ids ``name:row`` (rows count from 1).
-    options
-        Its ``vocabulary`` file is read if given.
-    vocabulary
-        Words that the format itself provides.
-
-    Raises
-    ------
-    CorpusError
-        For an empty matrix, broken index arrays, entries that are not finite numbers of at least
-        0, or a vocabulary of another length.
+    ``vocabulary`` are words that the format itself provides; the file of ``options`` goes before them.
+    CorpusError for an empty matrix, broken index arrays, entries that are not finite numbers of at least 0,
+    or a vocabulary of another length.
     """
     _check_shape(X, source)
     if options.vocabulary is not None:
@@ -71,36 +59,28 @@ def finish(X: Any, source: str, options: ReadOptions, vocabulary: list[str] | No
         )
     if X.dtype.kind not in "buif":
         raise CorpusError(f"{show(source)} holds {X.dtype} entries", "word weights are real numbers")
-    X = checked_csr(X, source)
-    X = csr_matrix(X, dtype=np.float32 if X.dtype == np.float32 else np.float64, copy=True)
-    X.sum_duplicates()
-    _check_entries(X, source)
-    X = X.astype(np.float32)
-    X.eliminate_zeros()
+    checked = checked_csr(X, source, np.float32 if X.dtype == np.float32 else np.float64)
+    _check_entries(checked, source)
+    weights = checked.astype(np.float32, copy=True)
+    weights.eliminate_zeros()
     name, n = stem(source), X.shape[0]
     ids = [f"{name}:{row}" for row in range(1, n + 1)]
-    return Matrix(X, ids, [()] * n, [""] * n, vocabulary, made_up=True)
+    return Matrix(weights, ids, [()] * n, [""] * n, vocabulary, generated_id=True)
 
 
-def checked_csr(X: Any, source: str) -> Any:
-    """Convert an array or sparse matrix that came from a file to CSR.
-
-    Raises
-    ------
-    CorpusError
-        When its index arrays are broken.
-    """
+def checked_csr(X: CSR | Array, source: str, dtype: DTypeLike | None = None) -> CSR:
+    """Convert an array or sparse matrix that came from a file to CSR; CorpusError for broken index arrays."""
     if not issparse(X):
-        return csr_matrix(X)
+        X = csr_matrix(X)
     try:
-        return to_csr(X, "the matrix")
+        checked: CSR = to_csr(X, "the matrix", dtype)
     except InputError as error:
-        raise CorpusError(
-            f"{show(source)} is no valid sparse matrix ({error.problem})", "write it again"
-        ) from error
+        problem = f"{show(source)} is no valid sparse matrix ({error.problem})"
+        raise CorpusError(problem, "write it again") from error
+    return checked
 
 
-def _check_shape(X: Any, source: str) -> None:
+def _check_shape(X: CSR | Array, source: str) -> None:
     if len(X.shape) != 2 or X.shape[0] < 1 or X.shape[1] < 1:
         raise CorpusError(
             f"{show(source)} holds no document (a matrix of shape {X.shape})",
@@ -113,7 +93,7 @@ def _check_shape(X: Any, source: str) -> None:
         )
 
 
-def _check_entries(X: Any, source: str) -> None:
+def _check_entries(X: CSR, source: str) -> None:
     with np.errstate(over="ignore"):
         data = X.data.astype(np.float32)  # a finite float64 may be infinite here
     bad = np.flatnonzero(~(np.isfinite(data) & (data >= 0)))
@@ -127,46 +107,21 @@ def _check_entries(X: Any, source: str) -> None:
 
 
 def check_claims(source: str, rows: int, columns: int, entries: int, content_bytes: int) -> None:
-    """Refuse a header that promises more than the file can hold, before memory is asked for.
-
-    Raises
-    ------
-    CorpusError
-        When it does.
-
-    Examples
-    --------
-    >>> check_claims("x.mtx", 10**12, 5, 3, 100)
-    Traceback (most recent call last):
-    nphash.errors.CorpusError: the header of x.mtx promises 1000000000000 rows, more than its 100 bytes...
-    """
+    """Raise CorpusError for a header that promises more than the file can hold: memory is asked for later."""
     if min(rows, columns, entries) < 0:
         raise CorpusError(f"the header of {show(source)} has a negative size", "write the file again")
-    for promised, what, possible in (
-        (rows, "rows", content_bytes + _EMPTY_ROWS),
-        (entries, "entries", content_bytes),
-    ):
-        if promised > possible:
-            raise CorpusError(
-                f"the header of {show(source)} promises {promised} {what}, more than its "
-                f"{content_bytes} bytes can hold",
-                "the file is damaged or not of this format",
-            )
+    for promised, what, possible in ((rows, "rows", _EMPTY_ROWS), (entries, "entries", 0)):
+        if promised > content_bytes + possible:
+            problem = f"promises {promised} {what}, more than its {content_bytes} bytes can hold"
+            hint = "the file is damaged or not of this format"
+            raise CorpusError(f"the header of {show(source)} {problem}", hint)
     if columns > MAX_WORDS:
-        raise CorpusError(
-            f"the header of {show(source)} promises {columns} columns, but at most {MAX_WORDS} are possible",
-            "check that rows are documents",
-        )
+        problem = f"promises {columns} columns, but at most {MAX_WORDS} are possible"
+        raise CorpusError(f"the header of {show(source)} {problem}", "check that rows are documents")
 
 
 def check_file(source: str, what: str) -> None:
-    """Refuse what cannot be read twice: standard input, a pipe, ``<(...)`` of a shell.
-
-    Raises
-    ------
-    CorpusError
-        For anything but a regular file, or what does not exist.
-    """
+    """Raise CorpusError for what cannot be read twice: standard input, a pipe, ``<(...)`` of a shell."""
     if source == "-":
         raise CorpusError(f"{what} files cannot be read from standard input", "give a path")
     with translate_errors(source):
@@ -207,13 +162,7 @@ def foreign_parser(source: str, what: str) -> Iterator[None]:
 
 
 def read_vocabulary(path: str | Path, options: ReadOptions) -> list[str]:
-    """Return the words of a file with one word a line, in order.
-
-    Raises
-    ------
-    CorpusError
-        When it cannot be read, or holds an empty line or a repeated word.
-    """
+    """Return the words of a file in order; CorpusError for anything but one word a line, each once."""
     line_of: dict[str, int] = {}
     for number, line in numbered_lines(path, options):
         word = line.strip()

@@ -20,11 +20,8 @@ __all__ = ["read"]
 def read(source: str, options: ReadOptions) -> Matrix:
     """Read a sparse matrix of any SciPy format; rows are documents.
 
-    Raises
-    ------
-    CorpusError
-        For a damaged file, an archive without a sparse matrix, Python objects inside (never
-        unpickled), or sizes that do not fit.
+    CorpusError for a damaged file, an archive without a sparse matrix, Python objects inside (never
+    unpickled), or sizes that do not fit.
     """
     check_file(source, "npz")
     with open_bytes(source) as file, foreign_parser(source, "a SciPy .npz matrix"):

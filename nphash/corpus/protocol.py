@@ -23,9 +23,9 @@ from typing import Any
 
 import numpy as np
 
-from nphash.corpus.labels import label_matrix
+from nphash.core.typing import CSR
 from nphash.corpus.read import read_documents
-from nphash.corpus.records import Document, ReadOptions, show
+from nphash.corpus.records import Document, ReadOptions, label_matrix, show
 from nphash.errors import CorpusError
 from nphash.text.vectorizer import Vectorizer, VectorizerSettings
 
@@ -34,21 +34,11 @@ __all__ = ["RECIPES", "Prepared", "Recipe", "is_validation", "prepare"]
 
 @dataclass(frozen=True)
 class Recipe:
-    """What differs between the corpora.
-
-    Parameters
-    ----------
-    settings
-        Of the vectorizer.
-    n_labels
-        How many of the most frequent labels count; None: all of the training part.
-    least, most
-        Numbers of word occurrences a document must have.
-    """
+    """Choices that differ between the corpora."""
 
     settings: VectorizerSettings
-    n_labels: int | None = None
-    least: int = 6
+    n_labels: int | None = None  # how many of the most frequent labels count; None: all of the training part
+    least: int = 6  # word occurrences a document must have
     most: int = 500
 
 
@@ -81,7 +71,7 @@ class Prepared:
         Document ids, one a row.
     """
 
-    X_train: Any
+    X_train: Any  # SciPy's CSR matrices
     y_train: Any
     X_valid: Any
     y_valid: Any
@@ -129,13 +119,7 @@ def prepare(
 
 
 def is_validation(id: str) -> bool:
-    """Tell whether a held-out document is for validation: whether the SHA-256 of its id is even.
-
-    Examples
-    --------
-    >>> [is_validation(id) for id in ("14826", "14828", "1")]
-    [False, True, False]
-    """
+    """Return whether a held-out document is for validation: whether the SHA-256 of its id is even."""
     return hashlib.sha256(id.encode()).digest()[-1] % 2 == 0
 
 
@@ -178,8 +162,9 @@ def _assemble(train: list[Document], test: list[Document], recipe: Recipe) -> Pr
     )
 
 
-def _drop_by_length(documents: list[Document], counts: Any, recipe: Recipe) -> tuple[list[Document], Any]:
-    lengths = np.asarray(counts.sum(axis=1)).ravel()
+def _drop_by_length(documents: list[Document], counts: CSR, recipe: Recipe) -> tuple[list[Document], CSR]:
+    rows = np.repeat(np.arange(len(documents)), np.diff(counts.indptr))
+    lengths = np.bincount(rows, weights=counts.data, minlength=len(documents))
     kept = np.flatnonzero((lengths >= recipe.least) & (lengths <= recipe.most))
     if len(kept) == 0:
         raise CorpusError(

@@ -1,19 +1,30 @@
-"""Find out what a source is and hand it to its reader."""
+"""Find the format of a source and hand it to its reader; keep the options for reading more of its kind."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import codecs
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from nphash.corpus.binary import kind_of
-from nphash.corpus.files import open_bytes, peek_standard_input, translate_errors
-from nphash.corpus.jsonl import looks_like_json
+from nphash.corpus.files import kind_of, open_bytes, peek_standard_input, translate_errors
+from nphash.corpus.lines import looks_like_json
 from nphash.corpus.records import Document, Matrix, ReadOptions, show
+from nphash.corpus.tables import table_format
 from nphash.errors import CorpusError
 
-__all__ = ["FORMATS", "detect_format", "is_matrix", "read_documents", "read_matrix"]
+__all__ = [
+    "FORMATS",
+    "OPTION_FORMATS",
+    "detect_format",
+    "is_matrix",
+    "kept_options",
+    "read_documents",
+    "read_matrix",
+    "with_kept_options",
+]
 
 #: Every input format with one line about it.
 FORMATS: dict[str, str] = {
@@ -30,35 +41,39 @@ FORMATS: dict[str, str] = {
     "mat": "MATLAB file of the VDSH paper: train, test, cv and gnd_*",
 }
 
-# A reader is imported when it is used: those of matrices need SciPy, and search has no time for it.
+# Module and function. A reader is imported when it is used: those of matrices need SciPy, and search has no
+# time for it.
 _TEXT_READERS = {
-    "jsonl": "jsonl",
-    "csv": "tables",
-    "tsv": "tables",
-    "lines": "lines",
-    "folder": "folder",
-    "docstrings": "docstrings",
+    "jsonl": "lines.read_jsonl",
+    "csv": "tables.read",
+    "tsv": "tables.read",
+    "lines": "lines.read_lines",
+    "folder": "folder.read",
+    "docstrings": "docstrings.read",
 }
 _MATRIX_READERS = {
-    "svmlight": "svmlight",
-    "npz": "npz",
-    "mtx": "matrix_market",
-    "uci": "uci",
-    "mat": "mat",
+    "svmlight": "matrix_text.read_svmlight",
+    "npz": "npz.read",
+    "mtx": "matrix_text.read_matrix_market",
+    "uci": "matrix_text.read_uci",
+    "mat": "matlab.read",
+}
+_FILES_OF_TEXT = tuple(name for name in _TEXT_READERS if name != "docstrings")
+
+#: Options that not all formats have, and those that do.
+OPTION_FORMATS: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("text_field", "id_field", "label_field", "split_field"), ("jsonl", "csv", "tsv")),
+    **dict.fromkeys(("columns", "delimiter", "quote"), ("csv", "tsv")),
+    "on_bad_record": _FILES_OF_TEXT,
+    "vocabulary": tuple(_MATRIX_READERS),
+    "index_base": ("svmlight",),
 }
 _SUFFIXES = {
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".json": "jsonl",
+    **dict.fromkeys((".jsonl", ".ndjson", ".json"), "jsonl"),
     ".csv": "csv",
-    ".tsv": "tsv",
-    ".tab": "tsv",
-    ".txt": "lines",
-    ".text": "lines",
-    ".ft": "lines",
-    ".svm": "svmlight",
-    ".svmlight": "svmlight",
-    ".libsvm": "svmlight",
+    **dict.fromkeys((".tsv", ".tab"), "tsv"),
+    **dict.fromkeys((".txt", ".text", ".ft"), "lines"),
+    **dict.fromkeys((".svm", ".svmlight", ".libsvm"), "svmlight"),
     ".npz": "npz",
     ".mtx": "mtx",
     ".mat": "mat",
@@ -74,7 +89,8 @@ def detect_format(source: str, options: ReadOptions | None = None) -> str:
         A path, ``"-"`` for standard input, or ``"docstrings:..."``.
     options
         Its ``input_format`` decides if given; otherwise prefix, folder or suffix do. Standard
-        input is JSON when it begins like an object or an array of objects or strings, otherwise one
+        input is JSON when it begins like an object or an array of objects or strings; CSV or TSV when its
+        first line is a header with the text's column, or an option of tables is given; otherwise one
         document a line.
 
     Raises
@@ -98,7 +114,8 @@ def detect_format(source: str, options: ReadOptions | None = None) -> str:
     if source.startswith("docstrings:"):
         return "docstrings"
     if source == "-":
-        return "jsonl" if looks_like_json(peek_standard_input(), options.encoding) else "lines"
+        head = _decoded(peek_standard_input(), options.encoding)
+        return "jsonl" if looks_like_json(head) else table_format(head, options) or "lines"
     with translate_errors(source):
         if not source:
             raise FileNotFoundError
@@ -110,14 +127,20 @@ def detect_format(source: str, options: ReadOptions | None = None) -> str:
         return "uci"
     if Path(name).suffix not in _SUFFIXES:
         _refuse_packed(source)
-        raise CorpusError(
-            f"the name of {source} does not tell its format", f"give --input-format: {', '.join(FORMATS)}"
-        )
+        problem = f"the name of {source} does not show its format"
+        raise CorpusError(problem, f"give --input-format: {', '.join(FORMATS)}")
     return _SUFFIXES[Path(name).suffix]
 
 
+def _decoded(head: bytes, encoding: str) -> str:
+    try:
+        return codecs.getincrementaldecoder(encoding.partition(",")[0])("ignore").decode(head)
+    except (LookupError, ValueError, AttributeError):  # an encoding that there is not: its reader says so
+        return head.decode("latin-1")
+
+
 def _refuse_packed(source: str) -> None:
-    """Say of a packed file that it is to be unpacked; its name tells no format then."""
+    """Say of a packed file that it is to be unpacked; its name shows no format then."""
     if Path(source).is_file():
         with open_bytes(source) as stream:
             kind = kind_of(stream.read(512))
@@ -126,7 +149,7 @@ def _refuse_packed(source: str) -> None:
 
 
 def is_matrix(name: str) -> bool:
-    """Tell whether a format holds a matrix (`read_matrix`) and not texts (`read_documents`).
+    """Return whether a format holds a matrix (`read_matrix`) and not texts (`read_documents`).
 
     Examples
     --------
@@ -166,10 +189,10 @@ def read_documents(source: str, options: ReadOptions | None = None) -> Iterator[
     options = options or ReadOptions()
     name = options.found["input_format"] = detect_format(source, options)
     if name not in _TEXT_READERS:
-        raise CorpusError(
-            f"{show(source)} is a matrix ({name}), but texts are needed", "give texts, for example JSON lines"
-        )
-    return _not_empty(_reader(_TEXT_READERS[name])(source, options), source)
+        problem = f"{show(source)} is a matrix ({name}), but texts are needed"
+        raise CorpusError(problem, "give texts, for example JSON lines")
+    documents: Iterator[Document] = _reader(_TEXT_READERS[name])(source, options)
+    return _not_empty(documents, source)
 
 
 def read_matrix(source: str, options: ReadOptions | None = None) -> Matrix:
@@ -190,14 +213,16 @@ def read_matrix(source: str, options: ReadOptions | None = None) -> Matrix:
     options = options or ReadOptions()
     name = options.found["input_format"] = detect_format(source, options)
     if name not in _MATRIX_READERS:
-        raise CorpusError(
-            f"{show(source)} holds texts ({name}), but a matrix is needed", "read it with read_documents"
-        )
-    return cast(Matrix, _reader(_MATRIX_READERS[name])(source, options))
+        problem = f"{show(source)} holds texts ({name}), but a matrix is needed"
+        raise CorpusError(problem, "read it with read_documents")
+    matrix: Matrix = _reader(_MATRIX_READERS[name])(source, options)
+    return matrix
 
 
-def _reader(module: str) -> Any:
-    return import_module(f"nphash.corpus.{module}").read
+def _reader(path: str) -> Callable[[str, ReadOptions], Any]:
+    module, _, function = path.partition(".")
+    reader: Callable[[str, ReadOptions], Any] = getattr(import_module(f"nphash.corpus.{module}"), function)
+    return reader
 
 
 def _not_empty(documents: Iterator[Document], source: str) -> Iterator[Document]:
@@ -207,3 +232,86 @@ def _not_empty(documents: Iterator[Document], source: str) -> Iterator[Document]
         yield document
     if empty:
         raise CorpusError(f"{show(source)} holds no document", "check that this is the right file")
+
+
+# ---------------------------------------------------------------------- options kept with a collection
+
+# What a collection keeps, given or guessed, and the formats in which it can mean the same again.
+_KEPT = {"encoding": (*_FILES_OF_TEXT, "svmlight"), "n_columns": ("svmlight",)} | OPTION_FORMATS
+del _KEPT["on_bad_record"], _KEPT["vocabulary"]
+# Dialects are those of one format; names of fields are the same in all.
+_SAME_FORMAT = ("columns", "delimiter", "quote")
+_USUAL = ReadOptions()
+
+
+def kept_options(source: str, options: ReadOptions) -> dict[str, Any]:
+    """Return what to keep of how documents were read, given or guessed, for the json module."""
+    kept = {name: getattr(options, name) for name in _KEPT if not _is_free(options, name)}
+    found = {name: value for name, value in options.found.items() if name in _KEPT}
+    if not options.columns and not options.delimiter:
+        found.pop("delimiter", None)  # a header shows it each time
+    return {
+        "source_kind": _kind(source),
+        "input_format": options.input_format or options.found.get("input_format"),
+        "format_given": options.input_format is not None,
+        **{name: list(value) if isinstance(value, tuple) else value for name, value in kept.items()},
+        **found,
+    }
+
+
+def with_kept_options(source: str, options: ReadOptions, corpus: Mapping[str, Any]) -> ReadOptions:
+    """Return the options for a source, with those that were kept where they leave it open.
+
+    ``corpus`` is what a collection's manifest says of its corpus: ``reading``, and ``n_columns`` of a matrix.
+    Errors are those of `detect_format`.
+    """
+    reading = corpus.get("reading")
+    kept = _sound({**(reading if isinstance(reading, dict) else {}), "n_columns": corpus.get("n_columns")})
+    same_kind = kept.get("source_kind") == _kind(source)
+    free = {name: kept[name] for name in kept.keys() & _KEPT.keys() if _is_free(options, name)}
+    if same_kind and kept.get("format_given") and _is_free(options, "input_format"):
+        options = replace(options, input_format=kept.get("input_format"))
+    hints = {"encoding": free.get("encoding", options.encoding)}
+    if same_kind:  # standard input: these show what it is
+        hints |= {
+            name: free[name] for name in ("columns", "delimiter", "quote", "text_field") if name in free
+        }
+    name = detect_format(source, replace(options, **hints))
+    before = kept.get("input_format")
+    if before == "folder" and name == "lines" and options.input_format is None:
+        options.report(
+            f"{show(source)} is read as one document a line, the collection was read as one a file: "
+            "give the folder that holds it if it is one document"
+        )
+    changes = {
+        option: value
+        for option, value in free.items()
+        if name in _KEPT[option] and (name == before or option not in _SAME_FORMAT)
+    }
+    return replace(options, **changes)
+
+
+def _is_free(options: ReadOptions, name: str) -> bool:
+    """Return whether an option was left open."""
+    return name not in options.given and getattr(options, name) == getattr(_USUAL, name)
+
+
+def _kind(source: str) -> str:
+    """Return what shows the format of a source: its suffix, or ``-``."""
+    return "-" if source == "-" else Path(Path(source).name.lower().removesuffix(".gz")).suffix
+
+
+def _sound(kept: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is of the right kind: a manifest may be a stranger's."""
+    sound: dict[str, Any] = {}
+    for name, value in kept.items():
+        if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
+            sound[name] = tuple(value)
+        elif isinstance(value, (str, bool)) or (name == "n_columns" and isinstance(value, int)):
+            sound[name] = value
+    kinds = dict.fromkeys(("quote", "format_given"), bool) | {"columns": tuple, "n_columns": int}
+    return {
+        name: value
+        for name, value in sound.items()
+        if isinstance(value, kinds.get(name, (str, tuple) if name == "text_field" else str))
+    }

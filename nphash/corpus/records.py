@@ -1,16 +1,32 @@
-"""What the readers take and give: options, documents, matrices."""
+"""Documents, matrices and options of the readers; ids, labels and skipped records."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from nphash.core.typing import CSR
 from nphash.errors import CorpusError
 
-__all__ = ["Document", "Matrix", "ReadOptions", "UniqueIds", "clean_labels", "show", "stem"]
+__all__ = [
+    "Document",
+    "Matrix",
+    "ReadOptions",
+    "Skipped",
+    "UniqueIds",
+    "clean_labels",
+    "label_matrix",
+    "show",
+    "stem",
+]
+
+NAMED = 3  # of what was skipped
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +43,7 @@ class Document:
         Zero or more names.
     split
         ``"train"``, ``"test"``, ``"valid"`` or whatever the input says; empty where it says nothing.
-    made_up
+    generated_id
         Whether the reader made the id from file name and line: another file may give the same one to another
         text. It is not stored, and two documents may differ in it and be equal.
 
@@ -41,7 +57,7 @@ class Document:
     text: str
     labels: tuple[str, ...] = ()
     split: str = ""
-    made_up: bool = field(default=False, compare=False, repr=False)
+    generated_id: bool = field(default=False, compare=False, repr=False)
 
 
 @dataclass
@@ -57,7 +73,7 @@ class Matrix:
         One a row, as in `Document`.
     vocabulary
         One word a column, or None where the input has no words.
-    made_up
+    generated_id
         Whether the reader made the ids, as in `Document`.
     """
 
@@ -66,12 +82,12 @@ class Matrix:
     labels: list[tuple[str, ...]]
     splits: list[str]
     vocabulary: list[str] | None = None
-    made_up: bool = False
+    generated_id: bool = False
 
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """How to read a corpus; the defaults suit files that name their fields as we do.
+    """Options of reading a corpus; the defaults suit files that name their fields as we do.
 
     Parameters
     ----------
@@ -82,7 +98,8 @@ class ReadOptions:
         texts with a blank line between. The others may be missing as long as they have their default
         name; ``"labels"`` then also finds ``"label"``.
     encoding
-        Of text files.
+        Of text files. Several, separated by commas: each file of a folder, each line of any other file, is
+        read in the first that fits it, and which files were read in a later one is reported.
     vocabulary
         File with one word a line for a matrix; UCI files find ``vocab.*`` beside them by themselves.
     columns
@@ -98,17 +115,17 @@ class ReadOptions:
         A longer line or file is refused instead of being read into memory.
     on_bad_record
         ``"error"`` stops at a document that cannot be used (broken JSON, no text, a repeated id, bytes of
-        another encoding); ``"skip"`` leaves it out. Only for texts.
+        another encoding); ``"skip"`` goes on without it. Only for texts.
     n_columns
         Columns of an svmlight file, whose last ones may not occur; None: as many as do.
     given
-        Names of options that were given although they have their default, and so go before what a
-        collection remembers of its own reading.
+        Names of options that were given although they have their default, and so go before those that a
+        collection keeps of its own reading.
     found
         What a reader guessed is written here: ``input_format``, ``delimiter``, ``quote``, ``index_base``.
-    tell
-        Is given a line about what was left out, such as files of a folder that are not text. The default
-        logs it as a warning.
+    report
+        Is given a line about what was skipped, such as files of a folder that are not text, or what may have
+        been misread. The default logs it as a warning.
 
     Examples
     --------
@@ -132,29 +149,20 @@ class ReadOptions:
     n_columns: int | None = None
     given: frozenset[str] = field(default=frozenset(), repr=False, compare=False)
     found: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
-    tell: Callable[[str], None] = field(
+    report: Callable[[str], None] = field(
         default=logging.getLogger("nphash").warning, repr=False, compare=False
     )
 
 
 class UniqueIds:
-    """Refuses an id that was seen before, and says where.
-
-    Examples
-    --------
-    >>> ids = UniqueIds("a.csv")
-    >>> ids.add("x", 2)
-    >>> ids.add("x", 5)
-    Traceback (most recent call last):
-    nphash.errors.CorpusError: a.csv, line 5: the id 'x' was already used on line 2: ids must be unique...
-    """
+    """Refuses an id that was seen before, and says where."""
 
     def __init__(self, source: str) -> None:
         self._source = source
         self._lines: dict[str, int] = {}
 
     def add(self, id: str, line: int) -> None:
-        """Remember ``id``; CorpusError when it is not new."""
+        """Add ``id``; CorpusError when it is not new."""
         first = self._lines.setdefault(id, line)
         if first != line:
             raise CorpusError(
@@ -163,34 +171,99 @@ class UniqueIds:
             )
 
 
-def show(source: str | Path) -> str:
-    """Return how messages name a source.
+class Skipped:
+    """Count what is skipped or doubtful, keep the first names, and report both at the end.
 
-    Examples
-    --------
-    >>> show("-"), show("a/b.csv")
-    ('standard input', 'a/b.csv')
+    Parameters
+    ----------
+    options
+        Whether a document that cannot be used is skipped or an error, and where to report.
+    one, several
+        The report of one and of more, ``{}`` stands for the number.
     """
+
+    def __init__(
+        self,
+        options: ReadOptions,
+        one: str = "skipped 1 document that cannot be used",
+        several: str = "skipped {} documents that cannot be used",
+    ) -> None:
+        self._options, self._one, self._several = options, one, several
+        self._names: list[str] = []
+        self._count = 0
+
+    def add(self, name: str) -> None:
+        """Count one."""
+        self._count += 1
+        if len(self._names) < NAMED:
+            self._names.append(name)
+
+    @contextmanager
+    def unusable(self) -> Iterator[None]:
+        """Count a document in which an error is raised inside the block, if such are to be skipped."""
+        try:
+            yield
+        except CorpusError as error:
+            if self._options.on_bad_record != "skip":
+                raise
+            self.add(error.problem)
+
+    def report(self) -> None:
+        """Say how many there were, if any."""
+        if self._count:
+            what = self._one if self._count == 1 else self._several.format(f"{self._count:,}")
+            more = "; ..." if self._count > len(self._names) else ""
+            self._options.report(f"{what}: {'; '.join(self._names)}{more}")
+
+
+def show(source: str | Path) -> str:
+    """Return how messages name a source."""
     return "standard input" if str(source) == "-" else str(source)
 
 
 def stem(source: str | Path) -> str:
-    """Return the name that made-up ids begin with.
-
-    Examples
-    --------
-    >>> stem("a/b.csv.gz"), stem("-")
-    ('b.csv', 'stdin')
-    """
+    """Return the name that generated ids begin with."""
     return "stdin" if str(source) == "-" else Path(source).name.removesuffix(".gz")
 
 
 def clean_labels(labels: Iterable[str]) -> tuple[str, ...]:
-    """Return the labels without blanks around them, empty ones and repetitions, in order.
+    """Return the labels without blanks around them, empty ones and repetitions, in order."""
+    return tuple(dict.fromkeys(label for label in map(str.strip, labels) if label))
+
+
+def label_matrix(labels: Sequence[tuple[str, ...]], names: list[str] | None = None) -> tuple[CSR, list[str]]:
+    """Return which document has which label.
+
+    Parameters
+    ----------
+    labels
+        The labels of each document.
+    names
+        Labels to distinguish, in column order; others are ignored. None: all, sorted.
+
+    Returns
+    -------
+    y : scipy.sparse.csr_matrix
+        bool of shape (n_documents, n_labels).
+    names : list of str
+        The label of each column.
 
     Examples
     --------
-    >>> clean_labels(["a ", "", "b", "a"])
-    ('a', 'b')
+    >>> y, names = label_matrix([("b",), (), ("a", "b")])
+    >>> names, y.toarray().astype(int).tolist()
+    (['a', 'b'], [[0, 1], [0, 0], [1, 1]])
     """
-    return tuple(dict.fromkeys(label for label in map(str.strip, labels) if label))
+    from scipy.sparse import csr_matrix  # not at the top: documents can be read without SciPy
+
+    if names is None:
+        names = sorted({label for row in labels for label in row})
+    column = {name: at for at, name in enumerate(names)}
+    indices: list[int] = []
+    indptr = [0]
+    for row in labels:
+        indices += sorted({column[label] for label in row if label in column})
+        indptr.append(len(indices))
+    ones = np.ones(len(indices), dtype=bool)
+    shape = (len(labels), len(names))
+    return csr_matrix((ones, np.array(indices, np.int32), np.array(indptr, np.int32)), shape=shape), names

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from nphash.core.checksums import seal, unseal
 from nphash.core.csr import to_csr
 from nphash.core.disk import FULL, is_full, replace_text
 from nphash.core.store import load_array, write_array
-from nphash.core.typing import Array
+from nphash.core.typing import Array, MatrixLike
 from nphash.errors import CollectionError, CorpusError, DamagedError, InputError
 
 __all__ = [
@@ -55,10 +55,12 @@ ENTRIES = 1 << 21
 LARGEST = 1e15  # as for documents in memory: squares of larger weights overflow in float32
 MOST_WORDS = 2**24
 
+Checked: TypeAlias = set[tuple[int, ...]]  # numbers of shards and times at which their files were changed
+
 
 @dataclass(frozen=True)
 class ShardRecord:
-    """What the manifest knows of a shard."""
+    """The manifest's entry of a shard."""
 
     rows: int
     entries: int
@@ -130,7 +132,7 @@ class ShardWriter:
         if any(self.folder.iterdir()):
             raise CorpusError(f"{self.folder} is not empty", "give a new folder for the shards")
 
-    def append(self, X: Any) -> None:
+    def append(self, X: MatrixLike) -> None:
         """Write the rows of a block, SciPy sparse or dense, shape (rows, n_words).
 
         Raises
@@ -138,17 +140,17 @@ class ShardWriter:
         InputError
             For another number of words, or weights that are negative or no finite numbers.
         """
-        X = _checked(X, self.n_words)
-        while X.shape[0]:
-            room = self.entries - sum(block.nnz for block in self._waiting)
-            fitting = int(np.searchsorted(X.indptr, room, side="right")) - 1
+        rest = _checked(X, self.n_words)
+        while rest.shape[0]:
+            space = self.entries - sum(block.nnz for block in self._waiting)
+            fitting = int(np.searchsorted(rest.indptr, space, side="right")) - 1
             if fitting == 0 and not self._waiting:
                 fitting = 1  # one document larger than a shard
             if fitting:
-                self._waiting.append(X[:fitting])
-            if fitting < X.shape[0]:
+                self._waiting.append(rest[:fitting])
+            if fitting < rest.shape[0]:
                 self._write()
-            X = X[fitting:]
+            rest = rest[fitting:]
 
     def _write(self) -> None:
         """Write what is waiting as one shard."""
@@ -186,21 +188,21 @@ class ShardWriter:
             replace_text(self.folder / MANIFEST, seal(about))
 
 
-def _checked(X: Any, n_words: int) -> Any:
+def _checked(X: MatrixLike, n_words: int) -> Any:
     """Return a block as float32 CSR with sorted, unique indices and positive weights only."""
     from scipy.sparse import csr_matrix, issparse  # not at the top: a search needs no matrix
 
-    X = to_csr(X, "a block") if issparse(X) else csr_matrix(X)
-    if X.shape[1] != n_words:
-        raise InputError(f"a block has {X.shape[1]} words, the shards {n_words}", "use one vocabulary")
-    if not (np.isfinite(X.data).all() and (X.data >= 0).all() and (X.data <= LARGEST).all()):
+    block = to_csr(X, "a block") if issparse(X) else csr_matrix(X)
+    if block.shape[1] != n_words:
+        raise InputError(f"a block has {block.shape[1]} words, the shards {n_words}", "use one vocabulary")
+    if not (np.isfinite(block.data).all() and (block.data >= 0).all() and (block.data <= LARGEST).all()):
         raise InputError(
             "a block has weights that are negative, not finite or enormous", f"they are from 0 to {LARGEST:g}"
         )
-    if not X.data.all() or X.dtype != np.float32:
-        X = X.astype(np.float32, copy=True)
-        X.eliminate_zeros()
-    return X
+    if not block.data.all() or block.dtype != np.float32:
+        block = block.astype(np.float32, copy=True)
+        block.eliminate_zeros()
+    return block
 
 
 def read_manifest(folder: Path) -> tuple[int, list[ShardRecord]]:
@@ -253,7 +255,7 @@ def _check_size(path: Path, size: int) -> os.stat_result:
     return found
 
 
-def map_shard(folder: Path, number: int, record: ShardRecord, n_words: int, checked: set[Any]) -> Shard:
+def map_shard(folder: Path, number: int, record: ShardRecord, n_words: int, checked: Checked) -> Shard:
     """Map a shard's files into memory.
 
     Sizes are checked each time. Checksums, and that every index points to a word, are checked when a file

@@ -7,19 +7,21 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from copy import copy
 from itertools import pairwise
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import DTypeLike
 
-from nphash.core.typing import Array
+from nphash.core.typing import CSR, Array, MatrixLike
 from nphash.corpus.shard_files import (
     AGAIN,
     ENTRIES,
+    Checked,
     Shard,
     ShardRecord,
     ShardWriter,
@@ -36,6 +38,8 @@ WINDOW = 8
 
 #: Rows read at once where all are gone through; a multiple of what hashers encode at once.
 AT_ONCE = 4096
+
+Rows: TypeAlias = slice | int | Sequence[int] | Array  # an index of rows: also a mask
 
 
 class Shards:
@@ -75,7 +79,7 @@ class Shards:
 
     def __init__(self, folder: Path, n_words: int, records: list[ShardRecord]) -> None:
         self.folder = folder
-        self.dtype = np.dtype(np.float32)
+        self.dtype: np.dtype[Any] = np.dtype(np.float32)
         self._mapped = _Mapped(folder, n_words, records)
         self._offsets = np.cumsum([0, *(record.rows for record in records)], dtype=np.int64)
         self._rows: Array | None = None  # ascending row numbers, where not all are selected
@@ -95,7 +99,9 @@ class Shards:
         return cls(folder, *read_manifest(folder))
 
     @classmethod
-    def write(cls, folder: Path | str, blocks: Iterable[Any], n_words: int, entries: int = ENTRIES) -> Shards:
+    def write(
+        cls, folder: Path | str, blocks: Iterable[MatrixLike], n_words: int, entries: int = ENTRIES
+    ) -> Shards:
         """Write blocks of rows, such as ``vectorizer.transform_blocks(texts)`` yields, and open them.
 
         Parameters
@@ -142,7 +148,7 @@ class Shards:
         selected.shape = (len(rows), self.shape[1])
         return selected
 
-    def astype(self, dtype: Any, copy: bool = False) -> Shards:
+    def astype(self, dtype: DTypeLike, copy: bool = False) -> Shards:
         """Return the same rows with weights to be read as `dtype`."""
         other = _copied(self)
         other.dtype = np.dtype(dtype)
@@ -154,7 +160,7 @@ class Shards:
         other._ones = True
         return other
 
-    def _numbers(self, rows: Any) -> Array:
+    def _numbers(self, rows: Rows) -> Array:
         """Return an index of rows as numbers from 0, int64."""
         n = self.shape[0]
         if isinstance(rows, slice):
@@ -173,7 +179,7 @@ class Shards:
 
     # ------------------------------------------------------------------ reading
 
-    def __getitem__(self, rows: Any) -> Any:
+    def __getitem__(self, rows: Rows) -> Any:
         """Read rows as a CSR matrix in the order given.
 
         Raises
@@ -265,13 +271,7 @@ _copied = copy  # `astype` has an argument of that name, as NumPy's has
 
 
 def _ranges(starts: Array, lengths: Array) -> Array:
-    """Return the numbers of ranges one after the other, each from its start.
-
-    Examples
-    --------
-    >>> _ranges(np.array([5, 0]), np.array([2, 3])).tolist()
-    [5, 6, 0, 1, 2]
-    """
+    """Return the numbers of ranges one after the other: starts 5, 0 and lengths 2, 3 give 5, 6, 0, 1, 2."""
     ends = np.cumsum(lengths)
     numbers: Array = np.arange(ends[-1] if len(ends) else 0)
     numbers += np.repeat(starts - (ends - lengths), lengths)
@@ -284,7 +284,7 @@ class _Mapped:
     def __init__(self, folder: Path, n_words: int, records: list[ShardRecord]) -> None:
         self.folder, self.n_words, self.records = folder, n_words, records
         self._mapped: OrderedDict[int, Shard] = OrderedDict()
-        self._checked: set[Any] = set()
+        self._checked: Checked = set()
         self._lock = Lock()
 
     def __getitem__(self, number: int) -> Shard:
@@ -299,22 +299,16 @@ class _Mapped:
             return self._mapped[number]
 
 
-def rows_where(X: Any, mask: Array) -> Any:
+def rows_where(X: CSR | Shards, mask: Array) -> Any:
     """Return the rows of a matrix, or of shards without reading them, where `mask` holds."""
     return X.where(mask) if isinstance(X, Shards) else X[mask]
 
 
-def blocks_of(X: Any) -> Iterator[Any]:
-    """Yield the rows of shards some thousand at once; a matrix as it is.
-
-    Examples
-    --------
-    >>> [block.shape for block in blocks_of(np.zeros((9, 2)))]
-    [(9, 2)]
-    """
+def blocks_of(X: MatrixLike | Shards) -> Iterator[Any]:
+    """Yield the rows of shards some thousand at once; a matrix as it is."""
     return X.blocks() if isinstance(X, Shards) else iter((X,))
 
 
-def count_empty(X: Any) -> int:
+def count_empty(X: CSR | Shards) -> int:
     """Return how many rows of a CSR matrix, or of shards, have no word."""
     return X._count_empty() if isinstance(X, Shards) else int((np.diff(X.indptr) == 0).sum())

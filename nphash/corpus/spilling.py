@@ -136,7 +136,7 @@ def counts_limit() -> int:
     >>> counts_limit() > 0
     True
     """
-    sizes = [1 << 33]  # where the system does not tell: taken for 8 GB
+    sizes = [1 << 33]  # where the system does not say: taken for 8 GB
     with suppress(AttributeError, OSError, ValueError):
         sizes = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
     for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):

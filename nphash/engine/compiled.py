@@ -35,6 +35,8 @@ __all__ = ["CompiledEngine", "sort_by_word"]
 _SMALL = 4_000_000  # multiplications of a matrix product that is not worth cutting
 _COLUMNS = 128  # in a block of a product: whole vector registers
 
+_FIRST_LAYER = uses("first-layer")
+
 
 class CompiledEngine:
     """Kernels instead of whole-array operations; see `nphash.engine.select.Engine`.
@@ -73,7 +75,7 @@ class CompiledEngine:
         """Add up the rows of W that belong to a document's words; dW is lazy."""
         if X.shape[1] != len(W):
             raise InputError(f"X has {X.shape[1]} columns, W {len(W)} rows", "each word has a row of W")
-        if uses("first-layer"):
+        if _FIRST_LAYER:
             h = csr_times_dense(X.indptr, X.indices, X.data, W, self.threads)  # (B, H)
         else:
             h = np.asarray(X @ W, W.dtype)

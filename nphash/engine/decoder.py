@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
+from nphash.core.devices import uses
 from nphash.core.pool import Background
 from nphash.core.threads import cut, run_blocks
 from nphash.core.typing import Array
 from nphash.engine.kernels import decoder as kernels
 from nphash.engine.kernels.decoder import Codes, Entries, ScoreGradient
 from nphash.engine.kernels.rows import update
-from nphash.engine.kernels.sign_tables import offsets_of, sums_for
 from nphash.engine.optim import LazyGradient
 from nphash.errors import InputError
 
@@ -28,6 +28,8 @@ __all__ = ["Decoding"]
 # their sums over words have to be put together again.
 _SHARES = 8
 _FEW_SHARES = 2  # of less work
+
+_SIGN_TABLES = uses("sign-tables")
 
 
 class Decoding:
@@ -56,7 +58,7 @@ class Decoding:
             np.ascontiguousarray(b),
             background,
         )
-        self.codes = Codes(self.z, offsets_of(self.z))
+        self.codes = kernels.codes_of(self.z, _SIGN_TABLES)
         self.entries = entries
         self.mass = np.bincount(entries.documents, entries.weights, len(z))  # (B,) T, in float64
         self.width = kernels.tile_width(z.shape[1])
@@ -82,9 +84,8 @@ class Decoding:
         def one_share(i: int, j: int) -> float:
             k = i // length
             out, vectors = (E, shifts, totals[k]), (expected[k], target_sum[k])
-            sums = sums_for(self.codes.offsets)
             arrays = (self.codes, self.W, self.b, self.entries)
-            return kernels.forward(*arrays, out, vectors, sums, self.width, i, j)
+            return kernels.forward(*arrays, out, vectors, self.width, i, j)
 
         hits = sum(run_blocks(one_share, shares, self.background.threads))
         self.E, self.inverse = E, np.empty(shifts.shape)  # (N, B): what makes a tile of E probabilities
@@ -129,12 +130,10 @@ class _WeightGradient(LazyGradient):
         return _shares(-(-self.shape[-1] // self.width), self.n_shares)
 
     def fill(self, out: Array, start: int, stop: int) -> None:
-        sums = sums_for(self.codes.offsets)
-        kernels.fill_tiles(self.codes, self.ds, out, start * self.width, sums, self.width, start, stop)
+        kernels.fill_tiles(self.codes, self.ds, out, start * self.width, self.width, start, stop)
 
     def update(self, w: Array, m: Array, v: Array, settings: Array, start: int, stop: int) -> None:
-        sums = sums_for(self.codes.offsets)
-        kernels.update_tiles(self.codes, self.ds, w, m, v, settings, sums, self.width, start, stop)
+        kernels.update_tiles(self.codes, self.ds, w, m, v, settings, self.width, start, stop)
 
 
 class _BiasGradient(_WeightGradient):

@@ -29,6 +29,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from nphash.core.jit import jit
+from nphash.core.jit.words import prefetch_row
 from nphash.core.threads import cut
 from nphash.core.typing import Array, Task
 from nphash.engine.kernels.decoder import Entries
@@ -55,6 +56,7 @@ STEPS = (
 )
 NEVER = -1  # steps done of a row whose moments are still zero: steps without gradient do not move it
 
+_EARLY = 2  # rows between the hint that one is wanted and its turn
 _BLOCKS = 8
 _LEAST = 100  # rows of a block: fewer are done before another thread is awake
 
@@ -91,8 +93,13 @@ def update_rows(
     """
     starts, documents, weights = entries
     gradient = np.empty(dh.shape[1], dh.dtype)  # (H,)
-    for word in rows:
-        sum_rows(documents, weights, dh, starts[word], starts[word + 1], gradient)
+    for i in range(rows.size):
+        word = rows[i]
+        if i + _EARLY < rows.size:
+            prefetch_row(W, rows[i + _EARLY])
+            prefetch_row(m, rows[i + _EARLY])
+            prefetch_row(v, rows[i + _EARLY])
+        sum_rows(documents, weights, dh, starts[word], starts[word + 1], gradient, 0)
         _move(W[word], gradient, m[word], v[word], settings, table[steps_to_next_use[word]])
 
 

@@ -37,6 +37,9 @@ PRODUCT_BLOCK = 1 << 16  # of a `ProductGradient`: 4 arrays of 256 KB
 # first steps it is not, so nothing is deferred.
 UNSTEADY = 100
 
+_FUSED, _DEFERRED = uses("fused"), uses("deferred")
+_LOOK_AHEAD, _BACKGROUND = uses("look-ahead"), uses("background") and _FUSED
+
 
 class LazyGradient(NDArrayOperatorsMixin):
     """A gradient of given shape and dtype in blocks, which are fixed by the shape.
@@ -199,7 +202,7 @@ class CompiledAdam:
                 self._ahead = LookAhead(batch.x.shape[1])
             self._ahead.announce(batch.x.indices, batch.learning_rate)
 
-        if uses("look-ahead"):
+        if _LOOK_AHEAD:
             batches = looked_ahead(batches, announce, lambda done: self._flushes(before + done))
         for batch in batches:
             self.catch_up(batch.x.indices)
@@ -207,7 +210,7 @@ class CompiledAdam:
         self._ahead = None
 
     def _flushes(self, t: int) -> bool:
-        return (self._flush_every > 0 and t % self._flush_every == 0) or not uses("deferred")
+        return (self._flush_every > 0 and t % self._flush_every == 0) or not _DEFERRED
 
     def step(self, params: Params, grads: Params, learning_rate: float | None = None) -> None:
         """Update every parameter that has a gradient.
@@ -248,7 +251,7 @@ class CompiledAdam:
             if name not in self.m:
                 self.m[name], self.v[name] = np.zeros_like(w), np.zeros_like(w)
             own = self._tasks(name, w, g, plan, steps_to_next_use)
-            if isinstance(g, LazyGradient) and g.background is not None and uses("background"):
+            if isinstance(g, LazyGradient) and g.background is not None and _BACKGROUND:
                 self._background = g.background
                 self._background.begin(own)
             else:
@@ -307,12 +310,13 @@ class CompiledAdam:
             if name not in self._lazy or self._lazy[name].w is not w:
                 self._lazy[name] = LazyRows(w, m, v, fresh=not m.any() and not v.any())
             lazy = self._lazy[name]
-            self._run([lazy.catch_up(g.rows)])
+            if self._ahead is None:  # else `prepare` has seen to it
+                self._run([lazy.catch_up(g.rows)])
             return lazy.tasks(g, plan, steps_to_next_use)
         settings = plan[0].astype(w.dtype)
         if name in self._lazy:  # its gradient was one of rows in an earlier step
             self._run([self._lazy.pop(name).flush()])
-        if isinstance(g, LazyGradient) and uses("fused"):
+        if isinstance(g, LazyGradient) and _FUSED:
             return g.tasks(w, m, v, settings)
         return adam_tasks(w, np.ascontiguousarray(g, dtype=w.dtype), m, v, settings)
 

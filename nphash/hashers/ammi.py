@@ -42,8 +42,8 @@ from nphash.hashers.inputs import seed_from
 from nphash.hashers.itq import ITQ
 from nphash.hashers.parts.linear import LinearHasher, project
 from nphash.hashers.training.trainer import Batch, Data, Training
-from nphash.hashers.training.validation import hold_out, learn, precision_validator, subset
-from nphash.nn.ops import sigmoid, softplus, sparse_dense
+from nphash.hashers.training.validation import choose_validator, hold_out, learn
+from nphash.nn.ops import sigmoid, softplus
 
 __all__ = ["AMMI", "bit_entropy", "markov_entropy"]
 
@@ -210,7 +210,7 @@ class AMMI(LinearHasher):
 
     def loss(self, params: Params, batch: Batch) -> tuple[dict[str, float], Callable[[], Params]]:
         """Return the terms of the loss on a batch and a function for its gradients by every parameter."""
-        a, back_a = sparse_dense(batch.x, params["W"], params["b"])  # (B, L)
+        a, back_a = batch.operations.sparse_dense(batch.x, params["W"], params["b"])  # (B, L)
         p, back_p = sigmoid(a)
         uncertainty, back_uncertainty = bit_entropy(a)
         entropy, back_entropy = markov_entropy(p)
@@ -231,7 +231,11 @@ class AMMI(LinearHasher):
         X, y, X_valid, y_valid = hold_out(X, y, training.validation_share, options)
         X = X.astype(training.dtype)
         params = {name: array.astype(training.dtype) for name, array in self.initial_params(X, seed).items()}
-        best = learn(self, params, Data(X, X), self._validator(X, y, X_valid, y_valid), seed, options)
+        documents = X, y, X_valid.astype(training.dtype), y_valid
+        validator = choose_validator(
+            self, documents, lambda w, few: -self.loss(w, Batch(few, few))[0]["loss"]
+        )
+        best = learn(self, params, Data(X, X), validator, seed, options)
         self.components_, self.thresholds_ = best["W"], -best["b"]
 
     def initial_params(self, X: Any, seed: int) -> Params:
@@ -255,15 +259,6 @@ class AMMI(LinearHasher):
             raise InputError(f"entropy_weight is {self.entropy_weight!r}", "give 0 or more; 3 is usual")
         if self.start not in ("itq", "random"):
             raise InputError(f"start is {self.start!r}", 'give "itq" or "random"')
-
-    def _validator(self, X: Any, y: Any, X_valid: Any, y_valid: Any) -> Any:
-        if X_valid is None or X_valid.shape[0] == 0:
-            return None
-        X_valid = X_valid.astype(X.dtype)
-        if y is not None and y_valid is not None:
-            return precision_validator(self.encode, X, y, X_valid, y_valid, self.n_bits)
-        few, _ = subset(X_valid, X_valid, 2_000)
-        return lambda params: ("bound", -self.loss(params, Batch(few, few))[0]["loss"])
 
     def encode(self, params: Params, X: Any) -> Any:
         """Return the packed codes of documents under given weights."""

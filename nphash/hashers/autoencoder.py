@@ -23,12 +23,11 @@ from nphash.engine.select import create_engine, sparse_product
 from nphash.errors import InputError
 from nphash.hashers.base import Hasher
 from nphash.hashers.inputs import seed_from
-from nphash.hashers.parts.heads import targets
-from nphash.hashers.parts.networks import encoder, glorot, initial_layers, log_unigram
+from nphash.hashers.parts.networks import encoder, glorot, initial_layers, log_unigram, targets
 from nphash.hashers.training.partial import forget, partial_fit
 from nphash.hashers.training.settings import ClassifierSettings, Training
 from nphash.hashers.training.trainer import Batch, Data
-from nphash.hashers.training.validation import Validator, hold_out, learn, precision_validator, subset
+from nphash.hashers.training.validation import Validator, choose_validator, hold_out, learn
 from nphash.nn.losses import NUMPY
 from nphash.nn.ops import Operations, dense
 from nphash.nn.schedules import Schedule, ScheduleLike, as_schedule, schedule_ends, values_at
@@ -224,16 +223,15 @@ class VariationalHasher(Hasher):
     # ------------------------------------------------------------------ validation
 
     def _validator(self, X: Any, y: Any, X_valid: Any, y_valid: Any) -> Validator | None:
-        if X_valid is None or X_valid.shape[0] == 0:
-            return None
-        X_valid = X_valid.astype(self._training.dtype, copy=False)
-        if y is not None and y_valid is not None:
-            by_precision = precision_validator(self.encode, X, y, X_valid, y_valid, self.n_bits)
-            return lambda params: by_precision(self.finalise_params(params, X))
-        X_valid, _ = subset(X_valid, X_valid, 2_000)
-        target, training = self._target(X_valid), self._training
-        engine = create_engine(training.engine, training.dtype, count_threads(self.threads))
-        return lambda params: ("bound", self.elbo(params, X_valid, target, engine.operations))
+        training = self._training
+        X_valid = X_valid.astype(training.dtype, copy=False)
+        operations = create_engine(training.engine, training.dtype, count_threads(self.threads)).operations
+        return choose_validator(
+            self,
+            (X, y, X_valid, y_valid),
+            lambda params, few: self.elbo(params, few, self._target(few), operations),
+            lambda params: self.finalise_params(params, X),
+        )
 
     def elbo(self, params: Params, x: Any, target: Any, operations: Operations = NUMPY) -> float:
         """Return the mean ELBO (lower bound) a document, at codes as they are stored: without noise."""

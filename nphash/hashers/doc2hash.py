@@ -30,8 +30,7 @@ from typing import Any, ClassVar
 from nphash.core.typing import Array, Back, Params, RandomState
 from nphash.errors import InputError
 from nphash.hashers.autoencoder import VariationalHasher, decaying_training
-from nphash.hashers.parts.heads import classify
-from nphash.hashers.parts.networks import encoder
+from nphash.hashers.parts.networks import classify, encoder
 from nphash.hashers.training.settings import ClassifierSettings
 from nphash.hashers.training.trainer import Batch, Training
 from nphash.nn.gumbel import logistic_noise, relaxed_bits, straight_through_bits
@@ -200,7 +199,7 @@ class Doc2HashS(Doc2Hash):
         divergence, since labels are learned by heart sooner than words.
     labels
         Weight and width of the classifier. With None, alpha rises from 0 to 10 over all epochs:
-        from the start at full weight it saturates bits before they mean anything.
+        at full weight from the start it saturates bits before they mean anything.
 
     Attributes
     ----------

@@ -36,8 +36,8 @@ from nphash.errors import InputError
 from nphash.hashers.base import Hasher
 from nphash.hashers.inputs import seed_from
 from nphash.hashers.neighbours.lsi import fit_lsi, fix_signs
-from nphash.hashers.parts.heads import targets
 from nphash.hashers.parts.linear import product_in_blocks, project
+from nphash.hashers.parts.networks import targets
 from nphash.metrics.relevance import relevance
 from nphash.nn.ops import normalise_rows, tanh
 

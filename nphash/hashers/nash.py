@@ -24,8 +24,7 @@ import numpy as np
 from nphash.core.typing import Array, Back, Params, RandomState, Rng
 from nphash.errors import InputError
 from nphash.hashers.autoencoder import VariationalHasher, decaying_training
-from nphash.hashers.parts.heads import classify
-from nphash.hashers.parts.networks import encoder, glorot
+from nphash.hashers.parts.networks import classify, encoder, glorot
 from nphash.hashers.training.settings import ClassifierSettings
 from nphash.hashers.training.trainer import Batch, Training
 from nphash.nn.gumbel import straight_through_bernoulli

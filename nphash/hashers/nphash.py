@@ -1,9 +1,9 @@
-"""The method of this package: codes that rebuild a document and its neighbours, and keep its similarities.
+"""The method of this package: codes that reconstruct documents and neighbours, and keep similarities.
 
 Six ideas, none of which needs labels:
 
-* neighbours: from a document's code its own words *and* those of one near document are rebuilt, a
-  neighbour drawn anew at each step (PairRec's idea at the price of one encoding);
+* neighbours: from a document's code its own words *and* those of one near document are reconstructed,
+  a neighbour drawn anew at each step (PairRec's idea at the price of one encoding);
 * the neighbours come from a Laplacian eigenmap of the graph of similar documents, where chains of
   small steps count, not from direct similarity;
 * rounds: where a document lies in the eigenmap is predicted from its words, the graph is made again with
@@ -55,8 +55,8 @@ EPOCHS = (4, 200)
 USUAL_EPOCHS = 18
 
 # Distillation pulls a bit with a force of 1 / L, reconstruction does not: its weight is given for codes
-# of the first length and grows with L. Below the second it stays: 8 bits have to be shared by what is alike,
-# and with half the weight they lose two points on Reuters and 20 Newsgroups.
+# of the first length and grows with L. Below the second it stays: 8 bits have to be shared by similar
+# documents, and with half the weight they lose two points on Reuters and 20 Newsgroups.
 WEIGHED_BITS = 32
 SHORT_BITS = 16
 
@@ -253,7 +253,7 @@ class NpHash(Doc2Hash):
         return neighbour_rounds(X, self._settings("similarity"), seed, self.threads)
 
     def _validator(self, X: Any, y: Any, X_valid: Any, y_valid: Any) -> Any:
-        """Return the judge of an epoch: precision of codes read without W_g, which would take too long."""
+        """Return the validator: precision of codes read without W_g, which would take too long each epoch."""
         if y is None or y_valid is None or X_valid.shape[0] == 0:
             return None
         X_valid = X_valid.astype(self._training.dtype, copy=False)
@@ -297,7 +297,7 @@ class NpHash(Doc2Hash):
     # ------------------------------------------------------------------ codes
 
     def finalise_params(self, params: Params, X: Any) -> Params:
-        """Return weights with ``W_g (V, L)``, by which words tell the bits of encoder and decoder."""
+        """Return weights with ``W_g (V, L)``, by which words predict the bits of encoder and decoder."""
         bits = np.sign(self._logits(params, X)).astype(np.int8)  # (n, L)
         some = [bits[:, i : i + BITS_AT_ONCE] for i in range(0, self.n_bits, BITS_AT_ONCE)]
         return {**params, "W_g": np.hstack([ridge(X, Y, BITS_PENALTY, self.threads) for Y in some])}
@@ -306,7 +306,7 @@ class NpHash(Doc2Hash):
         """Return c a / |a| + (1 - r) g / |g| + r s / |s|, (B, L): the signs are the codes.
 
         a are the encoder's logits, g = x W_g what is usual for these words, s = x W_s^T the decoder's scores:
-        log p(x | z) = s z + terms without x or alike for most z, so that their signs are the code that
+        log p(x | z) = s z + terms without x or similar for most z, so that their signs are the code that
         explains the words best. Before `finalise_params`, a / |a| + s / |s|.
         """
         h, _ = relu(dense(coordinates(params, x, operations), params["W_1"], params["b_1"])[0])

@@ -31,8 +31,8 @@ from nphash.errors import InputError
 from nphash.hashers.inputs import seed_from
 from nphash.hashers.itq import rotation
 from nphash.hashers.neighbours.lsi import fit_lsi
-from nphash.hashers.parts.heads import targets
 from nphash.hashers.parts.linear import LinearHasher, project, ridge
+from nphash.hashers.parts.networks import targets
 from nphash.nn.ops import normalise_rows
 
 __all__ = ["SHTTM", "tag_step"]

@@ -40,7 +40,7 @@ from nphash.hashers.inputs import seed_from
 from nphash.hashers.parts.linear import product_in_blocks
 from nphash.hashers.parts.rbm import pretrain, scale_to_counts
 from nphash.hashers.training.trainer import Batch, Data, Training
-from nphash.hashers.training.validation import hold_out, learn, precision_validator, subset
+from nphash.hashers.training.validation import choose_validator, hold_out, learn
 from nphash.nn.losses import reconstruction
 from nphash.nn.ops import dense, sigmoid, sparse_dense
 from nphash.nn.schedules import Schedule, ScheduleLike, as_schedule, schedule_ends
@@ -170,7 +170,12 @@ class StackedRBM(Hasher):
         frequency = np.bincount(X.indices, minlength=X.shape[1])  # (V,)
         self.kept_ = np.sort(np.argsort(-frequency, kind="stable")[: self.words])
         X, X_valid = (self._counts(docs).astype(training.dtype) for docs in (X, X_valid))
-        validator = self._validator(X, y, X_valid, y_valid)
+        validator = choose_validator(
+            self,
+            (X, y, X_valid, y_valid),
+            lambda params, few: -self.loss(params, Batch(few, few))[0]["loss"],
+            lambda params: self._with_medians(params, X),
+        )
         best = learn(self, self.initial_params(X, seed), Data(X, X), validator, seed, options)
         self.params_ = self._with_medians(best, X)
 
@@ -203,15 +208,6 @@ class StackedRBM(Hasher):
         check_positive(self.pretraining_rate, "pretraining_rate", "give a positive number; 0.02 is usual")
         if min(schedule_ends(self.noise, training.n_epochs, "noise")) < 0:
             raise InputError(f"noise is {self.noise!r}", "it must be 0 or more from first to last")
-
-    def _validator(self, X: Any, y: Any, X_valid: Any, y_valid: Any) -> Any:
-        if X_valid.shape[0] == 0:
-            return None
-        if y is not None and y_valid is not None:
-            precision = precision_validator(self.encode, X, y, X_valid, y_valid, self.n_bits)
-            return lambda params: precision(self._with_medians(params, X))
-        few, _ = subset(X_valid, X_valid, 2_000)
-        return lambda params: ("bound", -self.loss(params, Batch(few, few))[0]["loss"])
 
     def _counts(self, X: Any) -> Any:
         return scale_to_counts(X[:, self.kept_])

@@ -1,4 +1,4 @@
-"""The layers, each a pure function that returns its output and the way back.
+"""The operations, each a pure function that returns its output and its backward pass.
 
 ``out, back = op(...)``: ``back(dout)`` takes the gradient of the loss with respect to ``out``
 and returns the gradients with respect to the arguments, in their order. Arguments that are
@@ -255,7 +255,7 @@ def softmax(x: Array) -> tuple[Array, Back]:
 def log_softmax(x: Array) -> tuple[Array, Back]:
     """Log-probabilities over the last axis: y = x - log sum_j exp(x_j), by log-sum-exp.
 
-    The way back is dx = dy - softmax(x) sum_k dy_k.
+    Backward: dx = dy - softmax(x) sum_k dy_k.
 
     Examples
     --------

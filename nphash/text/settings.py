@@ -1,19 +1,22 @@
-"""What a vectorizer can be told: one frozen dataclass and its presets."""
+"""Settings of a vectorizer, one frozen dataclass and its presets; lists of stop words."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from nphash.core.arguments import check_count, is_number
-from nphash.errors import InputError
-from nphash.text.stop_words import as_source
+from nphash.errors import CorpusError, InputError
 from nphash.text.tokenizer import WORD, make_tokenizer
 from nphash.text.weighting import WEIGHTINGS
 
-__all__ = ["SMALL_CORPUS", "VectorizerSettings"]
+__all__ = ["SMALL_CORPUS", "VectorizerSettings", "as_source", "parse_stop_words", "stop_words"]
+
+_ENGLISH = Path(__file__).with_name("stop_words_en.txt")
 
 #: Below this many documents, ``None`` for the document-frequency limits means no limit.
 SMALL_CORPUS = 50
@@ -21,7 +24,7 @@ SMALL_CORPUS = 50
 
 @dataclass(frozen=True)
 class VectorizerSettings:
-    """How texts become words, which words are kept, and what they weigh.
+    """Settings of how texts become words, which words are kept, and what they weigh.
 
     Parameters
     ----------
@@ -95,10 +98,66 @@ class VectorizerSettings:
         return presets[name]
 
 
-def _check_share(share: Any) -> float:
+def _check_share(share: object) -> float:
     if not is_number(share) or not 0 < share <= 1:
         raise InputError(
             f"max_share is {share!r}, but a share is above 0 and at most 1",
             "give a number such as 0.8, or None",
         )
     return float(share)
+
+
+# ---------------------------------------------------------------------- stop words
+
+
+@cache
+def stop_words(source: str | tuple[str, ...] = "english") -> frozenset[str]:
+    """Return a set of lower-case stop words.
+
+    Parameters
+    ----------
+    source
+        ``"english"`` (a list of our own), ``"none"``, or the path of a UTF-8 text file with
+        one word a line, where empty lines and lines that begin with ``#`` are skipped; or the words.
+
+    Raises
+    ------
+    CorpusError
+        When the file cannot be read.
+    """
+    if isinstance(source, tuple):
+        return frozenset(word.strip().lower() for word in source)
+    if source == "none":
+        return frozenset()
+    path = _ENGLISH if source == "english" else Path(source)
+    try:
+        return parse_stop_words(path.read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeDecodeError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise CorpusError(
+            f"the stop words {source!r} cannot be read ({reason})",
+            'give "english", "none", or the path of a UTF-8 text file with one word a line',
+        ) from error
+
+
+def as_source(given: object) -> str | tuple[str, ...]:
+    """Return names or lists of stop words as `stop_words` takes them, and as JSON can hold them.
+
+    InputError for anything but a string, a path and strings.
+    """
+    if isinstance(given, (str, os.PathLike)):
+        return str(given)
+    if isinstance(given, (set, frozenset)) and all(isinstance(word, str) for word in given):
+        return tuple(sorted(given))
+    if isinstance(given, (list, tuple)) and all(isinstance(word, str) for word in given):
+        return tuple(given)
+    raise InputError(
+        f"stop_words is {given!r}",
+        'give "english", "none", the path of a file with one word a line, or a list of words',
+    )
+
+
+def parse_stop_words(text: str) -> frozenset[str]:
+    """Return the words of a stop-word file's content."""
+    lines = (line.strip() for line in text.splitlines())
+    return frozenset(line.lower() for line in lines if line and not line.startswith("#"))

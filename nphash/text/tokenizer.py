@@ -124,17 +124,9 @@ def _unicode_words(text: str) -> list[str]:
 @cache
 def _any_words() -> Callable[[str], list[str]]:
     """Find words with their combining marks: `re` counts no mark as a letter and would cut Hindi words."""
-    marks = []
-    start = -1
-    for point in range(0x300, 0x1F000):  # beyond are variation selectors only
-        is_mark = unicodedata.category(chr(point)) in {"Mn", "Mc"}
-        if is_mark and start < 0:
-            start = point
-        elif not is_mark and start >= 0:
-            marks.append(f"{chr(start)}-{chr(point - 1)}")
-            start = -1
-    inside = "".join(marks)
-    return re.compile(rf"[^\W_](?:[^\W_]|[{inside}]|\u200d(?=[^\W_]))*").findall
+    letters = map(chr, range(0x300, 0x1F000))  # beyond are variation selectors only
+    marks = "".join(letter for letter in letters if unicodedata.category(letter) in {"Mn", "Mc"})
+    return re.compile(rf"[^\W_](?:[^\W_]|[{marks}]|\u200d(?=[^\W_]))*").findall
 
 
 @cache

@@ -1,10 +1,10 @@
-"""Documents to rows of a sparse matrix: learn a vocabulary in one pass, then weigh its words."""
+"""Rows of a sparse matrix for documents: learn a vocabulary in one pass, then weigh its words."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, fields, replace
 from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,12 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nphash.core import store
-from nphash.errors import CollectionError, DamagedError, InputError
-from nphash.text.conventions import Conventions, checked
-from nphash.text.counting import checked_counts, count_blocks, join_blocks
+from nphash.core.typing import CSR, Array
+from nphash.errors import CollectionError, DamagedError, InputError, not_fitted
 from nphash.text.settings import VectorizerSettings
 from nphash.text.tokenizer import make_tokenizer
-from nphash.text.vocabulary import Vocabulary, learn, select, survey
+from nphash.text.vocabulary import checked_counts, count_blocks, join_blocks, learn, select
 from nphash.text.weighting import Counts, Statistics, weigh
 
 if TYPE_CHECKING:
@@ -27,8 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["Vectorizer", "VectorizerSettings"]
 
 
-class Vectorizer(Conventions):
-    """Turn texts into rows of word weights.
+class Vectorizer:
+    """Turn texts into rows of word weights; an estimator of scikit-learn by duck typing.
 
     Parameters
     ----------
@@ -62,7 +61,7 @@ class Vectorizer(Conventions):
     def __init__(self, settings: VectorizerSettings | None = None) -> None:
         self.settings = VectorizerSettings() if settings is None else settings
 
-    def fit(self, texts: Iterable[str], y: Any = None) -> Self:
+    def fit(self, texts: Iterable[str], y: object = None) -> Self:
         """Learn the vocabulary and document frequencies in one pass; memory follows the distinct words.
 
         Parameters
@@ -83,10 +82,10 @@ class Vectorizer(Conventions):
         InputError
             When no document or no word is left, an item is not a string, or the settings are none.
         """
-        self._learn(texts, keep=False)
+        self._learn(texts)
         return self
 
-    def fit_transform(self, texts: Iterable[str], y: Any = None) -> Any:
+    def fit_transform(self, texts: Iterable[str], y: object = None) -> Any:
         """Do `fit` and `transform` while reading ``texts`` only once: it may be a generator.
 
         Returns
@@ -114,7 +113,11 @@ class Vectorizer(Conventions):
         InputError
             As `fit`.
         """
-        matrix = self._matrix(join_blocks(self._learn(texts, keep=True)))
+        blocks: list[Counts] = []
+        columns = self._learn(texts, blocks.append)
+        for at, block in enumerate(blocks):  # one at a time: old and new never both exist whole
+            blocks[at] = select(block, columns)
+        matrix = self._matrix(join_blocks(blocks))
         matrix.sort_indices()  # words were numbered by first sight, columns are alphabetical
         return matrix
 
@@ -145,8 +148,7 @@ class Vectorizer(Conventions):
         >>> [rows_of(block).shape for block in blocks]
         [(2, 3)]
         """
-        found, columns = survey(texts, checked(self.settings), keep)
-        self._set(found)
+        columns = self._learn(texts, keep)
 
         def rows_of(block: Counts) -> Any:
             matrix = self._matrix(select(block, columns))
@@ -167,7 +169,7 @@ class Vectorizer(Conventions):
             yield self._weigh(self._matrix(block))
 
     def transform(self, texts: Iterable[str]) -> Any:
-        """Return the weights of the vocabulary's words in each text; other words are left out.
+        """Return the weights of the vocabulary's words in each text; other words are dropped.
 
         Parameters
         ----------
@@ -204,7 +206,7 @@ class Vectorizer(Conventions):
         """
         return self._matrix(join_blocks(list(self._count(texts))))
 
-    def weigh(self, counts: Any) -> Any:
+    def weigh(self, counts: CSR) -> Any:
         """Weight a CSR matrix of counts with the training corpus's frequencies.
 
         Returns
@@ -220,8 +222,9 @@ class Vectorizer(Conventions):
         self._check_fitted()
         return self._weigh(checked_counts(counts, len(self.vocabulary_)))
 
-    def _weigh(self, counts: Any) -> Any:
-        weights = weigh(self.settings.weighting, counts, self.statistics)
+    def _weigh(self, counts: CSR) -> Any:
+        arrays = Counts(counts.data, counts.indices, counts.indptr)
+        weights = weigh(self.settings.weighting, arrays, self.statistics)
         return self._matrix(Counts(weights, counts.indices, counts.indptr))
 
     def encode_text(self, text: str) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
@@ -253,7 +256,7 @@ class Vectorizer(Conventions):
         self._check_fitted()
         return Statistics(self.document_frequency_, self.n_documents_, self.mean_length_)
 
-    def refit_frequencies(self, counts: Any) -> Self:
+    def refit_frequencies(self, counts: CSR) -> Self:
         """Take document frequencies and sizes from other counts of the same vocabulary.
 
         For protocols that choose the words on one set of documents and weigh them on another.
@@ -359,18 +362,15 @@ class Vectorizer(Conventions):
         vectorizer._number = {}
         return vectorizer
 
-    def _learn(self, texts: Iterable[str], keep: bool) -> list[Counts]:
-        found, blocks = learn(texts, checked(self.settings), keep)
-        self._set(found)
-        return blocks
-
-    def _set(self, found: Vocabulary) -> None:
+    def _learn(self, texts: Iterable[str], keep: Callable[[Counts], None] | None = None) -> Array:
+        found, columns = learn(texts, _checked(self.settings), keep)
         self.vocabulary_ = found.words
         self.document_frequency_ = found.document_frequency
         self.n_documents_ = found.n_documents
         self.mean_length_ = found.mean_length
         self.n_candidates_ = found.n_candidates
         self._number: dict[str, int] = {}
+        return columns
 
     def _count(self, texts: Iterable[str]) -> Iterator[Counts]:
         self._check_fitted()
@@ -386,3 +386,93 @@ class Vectorizer(Conventions):
 
         shape = (len(counts.indptr) - 1, len(self.vocabulary_))
         return csr_matrix((counts.data, counts.indices, counts.indptr), shape=shape)
+
+    # ------------------------------------------------------------------ as an estimator of scikit-learn
+
+    def __repr__(self) -> str:
+        settings = self.settings
+        if not isinstance(settings, VectorizerSettings):  # the constructor only stores: `fit` complains
+            return f"Vectorizer({settings!r})"
+        given = ", ".join(
+            f"{field.name}={getattr(settings, field.name)!r}"
+            for field in fields(settings)
+            if getattr(settings, field.name) != field.default
+        )
+        return f"Vectorizer(VectorizerSettings({given}))" if given else "Vectorizer()"
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return ``settings`` and, with `deep`, each of them as ``settings__name``."""
+        single = asdict(self.settings) if deep and isinstance(self.settings, VectorizerSettings) else {}
+        return {"settings": self.settings} | {f"settings__{name}": value for name, value in single.items()}
+
+    def set_params(self, **params: Any) -> Self:
+        """Set ``settings``, or single ones as ``settings__name``; return this vectorizer.
+
+        Raises
+        ------
+        InputError
+            If there is no such parameter, or its value is out of range. Nothing is set then.
+        """
+        names = ["settings", *(f"settings__{field.name}" for field in fields(VectorizerSettings))]
+        unknown = sorted(params.keys() - names)
+        if unknown:
+            raise InputError(
+                f"the vectorizer has no parameter {unknown[0]!r}", f"there are {', '.join(names)}"
+            )
+        settings = params.pop("settings", self.settings)
+        settings = VectorizerSettings() if settings is None else settings
+        given = {name.removeprefix("settings__"): value for name, value in params.items()}
+        self.settings = replace(_checked(settings), **given) if given else settings
+        return self
+
+    def get_feature_names_out(self, input_features: object = None) -> NDArray[Any]:
+        """Return the words of the vocabulary, the names of the columns.
+
+        Parameters
+        ----------
+        input_features
+            Not used; pipelines of scikit-learn give it.
+
+        Returns
+        -------
+        ndarray of str objects, shape (n_words,)
+            In the order of the columns.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+
+        Examples
+        --------
+        >>> from nphash import Vectorizer
+        >>> Vectorizer().fit(["wheat ships", "gold"]).get_feature_names_out().tolist()
+        ['gold', 'ships', 'wheat']
+        """
+        self._check_fitted()
+        return np.array(self.vocabulary_, dtype=object)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "vocabulary_")
+
+    def __sklearn_tags__(self) -> Any:
+        from sklearn.utils import InputTags, Tags, TargetTags, TransformerTags
+
+        return Tags(
+            estimator_type=None,
+            target_tags=TargetTags(required=False),
+            transformer_tags=TransformerTags(preserves_dtype=[]),
+            input_tags=InputTags(string=True, two_d_array=False),
+        )
+
+    def _check_fitted(self) -> None:
+        if not self.__sklearn_is_fitted__():
+            raise not_fitted("the vectorizer has no vocabulary yet", "call fit first")
+
+
+def _checked(settings: object) -> VectorizerSettings:
+    if not isinstance(settings, VectorizerSettings):
+        raise InputError(
+            f"the vectorizer's settings are {settings!r}", "give nphash.VectorizerSettings(...), or None"
+        )
+    return settings

@@ -1,100 +1,166 @@
-"""Choose the words to keep: one pass over the texts, memory that follows the distinct words."""
+"""Count words block by block and choose those to keep: one pass, memory that follows the distinct words."""
 
 from __future__ import annotations
 
+from array import array
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import count
 
 import numpy as np
 
-from nphash.core.typing import Array
+from nphash.core.csr import to_csr
+from nphash.core.frames import one_column
+from nphash.core.typing import CSR, Array
 from nphash.errors import InputError
-from nphash.text.counting import count_blocks
-from nphash.text.settings import SMALL_CORPUS, VectorizerSettings
-from nphash.text.stop_words import as_source, stop_words
+from nphash.text.settings import SMALL_CORPUS, VectorizerSettings, as_source, stop_words
 from nphash.text.tokenizer import make_tokenizer
 from nphash.text.weighting import Counts
 
-__all__ = ["Vocabulary", "learn", "select", "survey"]
+__all__ = [
+    "TOKENS_PER_BLOCK",
+    "Vocabulary",
+    "checked_counts",
+    "count_blocks",
+    "join_blocks",
+    "learn",
+    "select",
+]
+
+#: A block ends with the document that reaches this many words: a few tens of megabytes of buffers.
+TOKENS_PER_BLOCK = 1 << 20
+
+
+# ---------------------------------------------------------------------- counting
+
+
+def checked_counts(counts: CSR, n_words: int) -> CSR:
+    """Return a matrix of counts that came from outside as CSR; InputError for what is none of `n_words`."""
+    if getattr(counts, "format", None) is None or len(counts.shape) != 2:
+        raise InputError(
+            f"the counts are of type {type(counts).__name__}, but a sparse matrix of SciPy is needed",
+            "give what Vectorizer.counts returns",
+        )
+    if counts.shape[1] != n_words:
+        raise InputError(
+            f"the counts have {counts.shape[1]} columns for {n_words} words", "count the same vocabulary"
+        )
+    checked: CSR = to_csr(counts, "the matrix of counts")
+    return checked
+
+
+def count_blocks(
+    texts: Iterable[str],
+    words: Callable[[str], list[str]],
+    number: Callable[[list[str]], Iterable[int]],
+    first: int = 0,
+) -> Iterator[Counts]:
+    """Yield the word counts of successive blocks of documents.
+
+    Parameters
+    ----------
+    texts
+        Strings; consumed once. A data frame, dict or array of two dimensions must have one column.
+    words, number
+        Cut a text into words, and turn words into their numbers (int32).
+    first
+        Words with a smaller number are dropped: stop words, or unknown words numbered -1.
+
+    Yields
+    ------
+    Counts
+        CSR arrays int32, int32, int64 of some documents; numbers ascend within each row.
+
+    Raises
+    ------
+    InputError
+        When ``texts`` is one string or a table of several columns, or an item of it is not a string.
+    """
+    if isinstance(texts, (str, bytes)):
+        raise InputError("the texts are one single string", "give a list of strings, one a document")
+    tokens, lengths = array("i"), array("q")
+    for at, text in enumerate(one_column(texts, "texts")):
+        if not isinstance(text, str):
+            raise InputError(
+                f"document {at} is of type {type(text).__name__}, but texts are strings",
+                "decode bytes, and replace missing texts by empty strings",
+            )
+        before = len(tokens)
+        tokens.extend(number(words(text)))
+        lengths.append(len(tokens) - before)
+        if len(tokens) >= TOKENS_PER_BLOCK:
+            yield _compress(tokens, lengths, first)
+            tokens, lengths = array("i"), array("q")
+    if lengths:
+        yield _compress(tokens, lengths, first)
+
+
+def _compress(tokens: array[int], lengths: array[int], first: int) -> Counts:
+    """Sort (document, word) keys; equal neighbours are one entry."""
+    numbers = np.frombuffer(tokens, np.int32) if tokens else np.empty(0, np.int32)
+    rows = np.repeat(np.arange(len(lengths), dtype=np.int64), np.frombuffer(lengths, np.int64))
+    keep = numbers >= first
+    keys = rows[keep] << 32 | numbers[keep]
+    keys.sort()
+    starts = np.flatnonzero(np.diff(keys, prepend=-1))
+    data = np.diff(starts, append=len(keys)).astype(np.int32)
+    keys = keys[starts]
+    per_row = np.bincount(keys >> 32, minlength=len(lengths))
+    indptr = np.concatenate(([0], np.cumsum(per_row))).astype(np.int64)
+    return Counts(data, (keys & 0xFFFFFFFF).astype(np.int32), indptr)
+
+
+def join_blocks(blocks: list[Counts]) -> Counts:
+    """Stack blocks of rows into one, in order (no block gives no row)."""
+    sizes = np.concatenate([[0], *(np.diff(block.indptr) for block in blocks)])
+    return Counts(
+        np.concatenate([np.empty(0, np.int32), *(block.data for block in blocks)]),
+        np.concatenate([np.empty(0, np.int32), *(block.indices for block in blocks)]),
+        np.cumsum(sizes, dtype=np.int64),
+    )
+
+
+def select(block: Counts, columns: Array) -> Counts:
+    """Keep the entries of chosen words, renumbered."""
+    indices = columns[block.indices]
+    keep = indices >= 0
+    kept_before = np.concatenate(([0], np.cumsum(keep)))
+    return Counts(block.data[keep], indices[keep], kept_before[block.indptr])
+
+
+# ---------------------------------------------------------------------- choosing
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The kept words in code-point order and what was counted of them.
-
-    Parameters
-    ----------
-    words
-        The kept words.
-    document_frequency
-        (n_words,) number of documents that hold each word, int64.
-    n_documents
-        Number of documents read.
-    mean_length
-        Mean number of kept words in a document, repetitions included.
-    n_candidates
-        Number of words within the limits of document frequency, before ``max_words`` cut the rarest off.
-    """
+    """The kept words in code-point order and what was counted of them."""
 
     words: list[str]
-    document_frequency: Array
+    document_frequency: Array  # (n_words,) number of documents that hold each word, int64
     n_documents: int
-    mean_length: float
-    n_candidates: int
+    mean_length: float  # mean number of kept words in a document, repetitions included
+    n_candidates: int  # words within the limits of document frequency, before `max_words` cut the rarest off
 
 
 def learn(
-    texts: Iterable[str], settings: VectorizerSettings, keep: bool = False
-) -> tuple[Vocabulary, list[Counts]]:
-    """Read the texts once and return the vocabulary and, if ``keep``, the counts of its words.
+    texts: Iterable[str], settings: VectorizerSettings, keep: Callable[[Counts], None] | None = None
+) -> tuple[Vocabulary, Array]:
+    """Read the texts once and return the vocabulary and the column of each word met, -1 for dropped words.
 
-    The columns of the counts are positions in the vocabulary, in no order within a row.
+    ``keep`` is given the counts of successive blocks of documents; their columns are numbers in the order in
+    which words were met, until `select` makes them positions in the vocabulary.
 
     Raises
     ------
     InputError
         When no document or no word is left, or an item is not a string.
-
-    Examples
-    --------
-    >>> vocabulary, _ = learn(["wheat ships", "wheat"], VectorizerSettings())
-    >>> vocabulary.words, vocabulary.document_frequency.tolist()
-    (['ships', 'wheat'], [1, 2])
-    """
-    blocks: list[Counts] = []
-    vocabulary, columns = survey(texts, settings, blocks.append if keep else None)
-    for at, block in enumerate(blocks):  # one at a time: old and new never both exist whole
-        blocks[at] = select(block, columns)
-    return vocabulary, blocks
-
-
-def survey(
-    texts: Iterable[str], settings: VectorizerSettings, keep: Callable[[Counts], None] | None = None
-) -> tuple[Vocabulary, Array]:
-    """Read the texts once and return the vocabulary and the column of each word met, -1 for dropped words.
-
-    Parameters
-    ----------
-    texts, settings
-        As for `learn`.
-    keep
-        Is given the counts of successive blocks of documents; their columns are numbers in the order
-        in which words were met, until `select` makes them positions in the vocabulary.
-
-    Raises
-    ------
-    InputError
-        As `learn`.
     """
     number: defaultdict[str, int] = defaultdict(count().__next__)
     stopped = [number[word] for word in sorted(stop_words(as_source(settings.stop_words)))]
     look_up = number.__getitem__
     words = make_tokenizer(settings.pattern)
-    document_frequency = np.zeros(0, np.int64)
-    frequency = np.zeros(0, np.int64)
-    n_documents = 0
+    document_frequency, frequency, n_documents = np.zeros(0, np.int64), np.zeros(0, np.int64), 0
     for block in count_blocks(texts, words, lambda tokens: map(look_up, tokens), first=len(stopped)):
         document_frequency = _add(document_frequency, np.bincount(block.indices, minlength=len(number)))
         per_word = np.bincount(block.indices, weights=block.data, minlength=len(number))
@@ -104,18 +170,12 @@ def survey(
             keep(block)
     if n_documents == 0:
         raise InputError("there is no document to learn words from", "give at least one text")
-    chosen, n_candidates = _choose(list(number), document_frequency, frequency, n_documents, settings)
+    names = list(number)
+    chosen, n_candidates = _choose(names, document_frequency, frequency, n_documents, settings)
     columns = np.full(len(number), -1, np.int32)
     columns[chosen] = np.arange(len(chosen))
-    names = list(number)
-    vocabulary = Vocabulary(
-        [names[at] for at in chosen],
-        document_frequency[chosen],
-        n_documents,
-        float(frequency[chosen].sum()) / n_documents,
-        n_candidates,
-    )
-    return vocabulary, columns
+    words_kept, mean_length = [names[at] for at in chosen], float(frequency[chosen].sum()) / n_documents
+    return Vocabulary(words_kept, document_frequency[chosen], n_documents, mean_length, n_candidates), columns
 
 
 def _add(totals: Array, more: Array) -> Array:
@@ -150,18 +210,3 @@ def _choose(
         by_frequency = np.argsort(-frequency[ordered], kind="stable")[: settings.max_words]
         ordered = [ordered[at] for at in np.sort(by_frequency)]
     return np.array(ordered, dtype=np.int64), len(kept)
-
-
-def select(block: Counts, columns: Array) -> Counts:
-    """Keep the entries of chosen words, renumbered.
-
-    Examples
-    --------
-    >>> block = Counts(np.array([3, 4]), np.array([0, 1]), np.array([0, 2]))
-    >>> select(block, np.array([-1, 0])).data.tolist()
-    [4]
-    """
-    indices = columns[block.indices]
-    keep = indices >= 0
-    kept_before = np.concatenate(([0], np.cumsum(keep)))
-    return Counts(block.data[keep], indices[keep], kept_before[block.indptr])

@@ -1,4 +1,4 @@
-"""From word counts to weights: binary, tf, tfidf, bm25.
+"""Weights of counted words: binary, tf, tfidf, bm25.
 
 Each weighting takes counts as the three CSR arrays and returns the new ``data`` array only: the
 pattern of words never changes. Nothing here needs SciPy, so that one query is weighted quickly.
@@ -19,16 +19,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nphash.core.typing import Array
 from nphash.errors import InputError
 
 __all__ = ["WEIGHTINGS", "Counts", "Statistics", "binary", "bm25", "tf", "tfidf", "weigh"]
-
-Array = NDArray[Any]
 
 
 class Counts(NamedTuple):
@@ -41,21 +39,11 @@ class Counts(NamedTuple):
 
 @dataclass(frozen=True)
 class Statistics:
-    """What a weighting knows of the corpus it was fitted on.
+    """Figures of the training corpus that weightings use."""
 
-    Parameters
-    ----------
-    document_frequency
-        (n_words,) number of documents that hold each word.
-    n_documents
-        Number of documents.
-    mean_length
-        Mean number of counted words in a document (used by BM25).
-    """
-
-    document_frequency: Array
+    document_frequency: Array  # (n_words,) number of documents that hold each word
     n_documents: int
-    mean_length: float
+    mean_length: float  # mean number of counted words in a document, for BM25
 
 
 def binary(counts: Counts, statistics: Statistics) -> Array:
@@ -97,32 +85,9 @@ WEIGHTINGS: dict[str, Callable[[Counts, Statistics], Array]] = {
 
 
 def weigh(name: str, counts: Counts, statistics: Statistics) -> Array:
-    """Return the weights named ``name`` of the given counts.
+    """Return the weights, float32 of shape (nnz,) in the order of ``counts.data``, that `WEIGHTINGS` name.
 
-    Parameters
-    ----------
-    name
-        One of `WEIGHTINGS`.
-    counts
-        The CSR arrays; a SciPy CSR matrix of counts can be given as it is.
-    statistics
-        Document frequencies and sizes of the training corpus.
-
-    Returns
-    -------
-    ndarray
-        float32 of shape (nnz,), in the order of ``counts.data``.
-
-    Raises
-    ------
-    InputError
-        For an unknown name.
-
-    Examples
-    --------
-    >>> counts = Counts(np.array([1, 2]), np.array([0, 1]), np.array([0, 2]))
-    >>> weigh("tf", counts, Statistics(np.array([1, 1]), 1, 3.0))
-    array([1.       , 1.6931472], dtype=float32)
+    InputError for an unknown name.
     """
     if name not in WEIGHTINGS:
         raise InputError(f"{name!r} is no weighting", f"choose one of {', '.join(WEIGHTINGS)}")

@@ -361,7 +361,7 @@ def test_output_inside_the_input_is_no_input(tmp_path):
     output = tmp_path / "index.hash"
     for force in ([], ["--force"]):
         done = run("fit", tmp_path, "-o", output, "--method", "sign", *force)
-        assert done.code == 0 and "left out 1 collection: index.hash" in done.err
+        assert done.code == 0 and "skipped 1 collection: index.hash" in done.err
     assert run("add", output, tmp_path, "--if-exists", "skip").code == 0
     with Collection.open(output) as collection:
         assert [document.id for document in collection.documents] == [f"{number}.txt" for number in range(6)]

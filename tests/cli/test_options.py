@@ -51,7 +51,7 @@ def test_what_was_left_out_is_said_unless_quiet(tmp_path):
     source = tmp_path / "a.jsonl"
     source.write_text('{"text": "wheat"}\n{}\n{"text": "ships"}\n', encoding="utf-8")
     command = ["fit", source, "--method", "sign", "--force", "-o", tmp_path / "c", "--on-bad-record", "skip"]
-    assert "left out 1 document that cannot be used: " in run(*command).err
+    assert "skipped 1 document that cannot be used: " in run(*command).err
     assert run(*command, "-q").err == ""
 
 

@@ -4,8 +4,7 @@ from helpers.collecting import SignHash, documents, opened
 from nphash.cli.words import QueryWords, query_words
 from nphash.collection import Collection
 from nphash.collection.creating import CreateSettings
-from nphash.text.settings import VectorizerSettings
-from nphash.text.stop_words import stop_words
+from nphash.text.settings import VectorizerSettings, stop_words
 
 
 def test_known_unknown_and_stop_words(tmp_path):

@@ -263,21 +263,21 @@ def test_ids_to_remove_are_strings_and_may_come_one_by_one(tmp_path):
 
 def test_ids_made_by_a_reader_replace_no_other_text(tmp_path):
     collection = opened(tmp_path)
-    collection.add([Document("a.txt:1", "gold", made_up=True)])
-    other = Document("a.txt:1", "wheat", made_up=True)
+    collection.add([Document("a.txt:1", "gold", generated_id=True)])
+    other = Document("a.txt:1", "wheat", generated_id=True)
     for on_duplicate in ("error", "skip", "replace"):
         with pytest.raises(InputError, match=r"'a\.txt:1' already, with another text"):
             collection.add([Document("n", "ore"), other], on_duplicate=on_duplicate)
     assert "n" not in collection.documents and collection.documents["a.txt:1"].text == "gold"
-    same = [Document("a.txt:1", "gold", ("metal",), made_up=True)]
+    same = [Document("a.txt:1", "gold", ("metal",), generated_id=True)]
     assert collection.add(same, on_duplicate="replace") == AddReport(added=1, replaced=1)
-    two = [Document("b.txt:1", text, made_up=True) for text in ("gold", "ore")]
+    two = [Document("b.txt:1", text, generated_id=True) for text in ("gold", "ore")]
     with pytest.raises(InputError, match=r"two new documents have the id 'b\.txt:1'"):
         collection.add(two, on_duplicate="skip")
 
 
 def test_a_text_that_is_stored_otherwise_is_the_same_text(tmp_path):
     collection = opened(tmp_path)
-    lone = [Document("a.txt:1", "gold \ud800", made_up=True)]
+    lone = [Document("a.txt:1", "gold \ud800", generated_id=True)]
     collection.add(lone)
     assert collection.add(lone, on_duplicate="skip") == AddReport(skipped=1)

@@ -1,15 +1,31 @@
+"""Bytes of any origin to lines of text, or a sentence why not."""
+
+import bz2
 import gzip
 import io
+import lzma
 import os
+import tarfile
+import zipfile
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.corpora import failure, folder, standard_input, write
-from nphash.corpus.files import decode, numbered_lines, open_bytes, peek_standard_input
-from nphash.corpus.records import ReadOptions
+from nphash.corpus import ReadOptions, read_documents
+from nphash.corpus.files import (
+    check_text,
+    decode,
+    has_controls,
+    is_text,
+    kind_of,
+    numbered_lines,
+    open_bytes,
+    peek_standard_input,
+)
 
 OPTIONS = ReadOptions()
 
@@ -22,12 +38,14 @@ def lines(source, **options):
 @given(
     st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\n\ufeff")), min_size=1),
     st.booleans(),
-    st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-32-le"]),
+    st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-32-le", "utf-8,latin-1"]),
     st.sampled_from(["\n", "\r\n"]),
 )
 def test_lines_come_back_in_every_encoding(written, packed, encoding, end):
     with folder() as here:
-        source = write(here / "a", "".join(line + end for line in written).encode(encoding), packed)
+        source = write(
+            here / "a", "".join(line + end for line in written).encode(encoding.partition(",")[0]), packed
+        )
         assert lines(source, encoding=encoding) == list(enumerate(written, start=1))
 
 
@@ -36,7 +54,7 @@ def test_only_line_feeds_end_lines(tmp_path):
     assert [number for number, _ in lines(source)] == [1, 2]
 
 
-def test_byte_order_mark_is_left_out(tmp_path):
+def test_byte_order_mark_is_skipped(tmp_path):
     assert lines(write(tmp_path / "a", b"\xef\xbb\xbfx\n\xef\xbb\xbfy")) == [(1, "x"), (2, "\ufeffy")]
 
 
@@ -154,3 +172,124 @@ def test_no_encoding_is_proposed_for_what_is_no_text(tmp_path, content, packed):
     source = write(tmp_path / "a.txt", content, packed)
     message = failure(numbered_lines, source, ReadOptions())
     assert "this looks like no text file" in message and "latin-1" not in message
+
+
+@pytest.mark.parametrize("end", ["\x85", "\n", "\r\n", "\r\x85"])
+def test_lines_of_ebcdic(tmp_path, end):
+    written = ["HÄLFTE", "", "x" * 9000, "zwei\x0b"]
+    source = write(tmp_path / "a", end.join(written).encode("cp500"))
+    assert lines(source, encoding="cp500") == list(enumerate(written, start=1))
+    limit = {"encoding": "cp500", "max_document_bytes": 8999}
+    assert "line 3 is longer than 8999 bytes" in failure(lambda s: lines(s, **limit), source)
+
+
+def test_next_line_is_a_letter_of_unicode_texts(tmp_path):
+    source = write(tmp_path / "a", "a\x85b\nc".encode("utf-16"))
+    assert lines(source, encoding="utf-16") == [(1, "a\x85b"), (2, "c")]
+
+
+def reports_of(source, **options):
+    reported = []
+    found = lines(source, report=reported.append, **options)
+    return [line for _, line in found], reported
+
+
+def test_each_line_is_read_in_the_first_encoding_that_fits(tmp_path):
+    source = write(tmp_path / "a", "café\n".encode() + b"caf\xe9\nplain\n")
+    found, reported = reports_of(source, encoding="utf-8, cp1252")
+    assert found == ["café", "café", "plain"]
+    assert reported == [f"1 line of {source} is not utf-8, and was read as cp1252: line 2"]
+    message = failure(lambda s: lines(s, encoding="ascii,utf-8"), source)
+    assert "line 2: byte 0xe9 at offset 9 is not ascii,utf-8" in message
+    assert "'klingon' is no text encoding" in failure(lambda s: lines(s, encoding="utf-8,klingon"), source)
+
+
+def test_utf_8_that_is_read_as_another_encoding_is_reported(tmp_path):
+    found, reported = reports_of(write(tmp_path / "a", "café\nplain\n"), encoding="latin-1")
+    assert found == ["cafÃ©", "plain"]
+    assert len(reported) == 1 and reported[0].endswith("give --encoding utf-8): line 1")
+    assert "was read as latin-1, and is valid UTF-8" in reported[0]
+
+
+@pytest.mark.parametrize("content", [b"plain\n", b"caf\xe9\n", "Ã©\nna".encode("latin-1") + b"\xefve\n"])
+def test_nothing_is_reported_of_what_is_no_utf_8(tmp_path, content):
+    assert reports_of(write(tmp_path / "a", content), encoding="latin-1")[1] == []
+
+
+# ---------------------------------------------------------------------- binary
+
+
+TEXT = b'{"text": "the whale sleeps in the sea"}\n' * 200
+
+
+def archive(kind):
+    made = io.BytesIO()
+    if kind == "zip":
+        with zipfile.ZipFile(made, "w") as file:
+            file.writestr("a.jsonl", TEXT)
+    else:
+        with tarfile.open(fileobj=made, mode=kind) as file:
+            file.addfile(tarfile.TarInfo("empty"))
+            info = tarfile.TarInfo("a.jsonl")
+            info.size = len(TEXT)
+            file.addfile(info, io.BytesIO(TEXT))
+    return made.getvalue()
+
+
+PACKED = {
+    "a.jsonl.bz2": (bz2.compress(TEXT), "is packed with bzip2: unpack it first"),
+    "a.jsonl.xz": (lzma.compress(TEXT), "is packed with xz: unpack it first"),
+    "a.zst": (b"\x28\xb5\x2f\xfd" + TEXT, "is packed with zstd"),
+    "a.zip": (archive("zip"), "is a zip archive: unpack it"),
+    "a.tar.gz": (archive("w:gz"), "is a tar archive: unpack it"),
+    "a.parquet": (b"PAR1\x15\x04" + TEXT, "is a Parquet file: write it as CSV"),
+}
+
+
+@pytest.mark.parametrize("name", PACKED)
+@pytest.mark.parametrize("form", [None, "lines", "csv", "jsonl"])
+def test_packed_files_are_never_read_as_text(tmp_path, name, form):
+    raw, problem = PACKED[name]
+    source = write(tmp_path / name, raw)
+    assert problem in failure(lambda: list(read_documents(source, ReadOptions(form, encoding="latin-1"))))
+    source = write(tmp_path / "a.txt", raw)
+    assert problem in failure(lambda: list(read_documents(source, ReadOptions(form, encoding="latin-1"))))
+
+
+def test_packed_files_are_skipped_of_a_folder(tmp_path):
+    for name, (raw, _) in PACKED.items():
+        write(tmp_path / f"{name}.txt", raw)
+    write(tmp_path / "noise", np.random.default_rng(0).bytes(5000))
+    write(tmp_path / "text", b"caf\xe9")
+    found = list(read_documents(str(tmp_path), ReadOptions(encoding="latin-1", report=str)))
+    assert [document.id for document in found] == ["text"]
+
+
+def test_bytes_that_any_encoding_takes(tmp_path):
+    noise = write(tmp_path / "a.txt", np.random.default_rng(0).bytes(5000).replace(b"\0", b"\1"))
+    message = failure(lambda: list(read_documents(noise, ReadOptions(encoding="latin-1"))))
+    assert "is full of control characters, read as" in message and "looks like no text file" in message
+    assert not has_controls("a\1" * 10) and has_controls("a\1" * 1000)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_utf_16_without_a_mark_is_noticed(tmp_path, encoding):
+    source = write(tmp_path / "a.txt", "whale ship 1\nwhale ship 2\n".encode(encoding))
+    assert f"looks like UTF-16: try --encoding {encoding}" in failure(lambda: list(read_documents(source)))
+    found = list(read_documents(source, ReadOptions(encoding=encoding)))
+    assert [document.text for document in found] == ["whale ship 1", "whale ship 2"]
+
+
+@pytest.mark.parametrize("text", ["BZhang wrote", "PAR1S is a city", "PKW", "a" * 257 + "ustar"[:3]])
+def test_texts_that_begin_alike(text):
+    check_text(text.encode(), "f", "utf-8")
+
+
+def test_kinds_of_bytes():
+    assert kind_of(b"\xfd7zXZ\x00...") == (
+        "is packed with xz",
+        "unpack it first, or pipe it: xz -dc FILE | nphash ... -",
+    )
+    assert kind_of(b"a text") is None
+    assert is_text("caf\xe9".encode("latin-1")) and is_text("text".encode("utf-16"))
+    assert not is_text(b"\x89PNG\r\n\x1a\n\0\0\0\r") and not is_text(b"%PDF-1.7")

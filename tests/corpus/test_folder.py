@@ -1,3 +1,6 @@
+"""Folders of texts; collections in them are known by what is in them, and only ours."""
+
+import json
 import os
 
 import numpy as np
@@ -5,9 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from helpers.collecting import fresh
 from helpers.corpora import failure, folder, texts, words, write
+from nphash.collection.manifest import FORMAT
 from nphash.corpus import Document, ReadOptions
-from nphash.corpus.folder import read
+from nphash.corpus.folder import is_collection, read
 
 OPTIONS = ReadOptions()
 names = words.map(lambda word: word.encode("ascii", "ignore").decode().lower()).filter(bool)
@@ -81,10 +86,10 @@ def test_links_in_circles_and_pipes_are_left_alone(tmp_path):
     (tmp_path / "a" / "linked").symlink_to(tmp_path / "a" / "1")
     (tmp_path / "a" / "nowhere").symlink_to(tmp_path / "missing")
     os.mkfifo(tmp_path / "pipe")
-    told = []
-    options = ReadOptions(tell=told.append)
+    reported = []
+    options = ReadOptions(report=reported.append)
     assert [document.id for document in read(source, options)] == ["a/1", "a/linked"]
-    assert told == ["left out 3 links to folders or to nothing, or special files: loop; nowhere; pipe"]
+    assert reported == ["skipped 3 links to folders or to nothing, or special files: loop; nowhere; pipe"]
 
 
 def test_packed_files_are_unpacked(tmp_path):
@@ -100,10 +105,29 @@ def test_other_encoding(tmp_path):
     assert "--encoding latin-1" in message
 
 
+def test_a_few_files_of_another_encoding_spoil_no_others(tmp_path):
+    source = plant(tmp_path, {"1": "café", "2": b"caf\xe9", "3": "naïve"})
+    assert "with --encoding utf-8,latin-1 each file is read in the first that fits" in failure(
+        read, source, OPTIONS
+    )
+    reported = []
+    found = read(source, ReadOptions(encoding="utf-8,latin-1", report=reported.append))
+    assert [document.text for document in found] == ["café", "café", "naïve"]
+    assert reported == ["1 file is not utf-8, and was read as latin-1: 2"]
+
+
+def test_utf_8_files_that_are_read_as_another_encoding_are_reported(tmp_path):
+    source = plant(tmp_path, {"1": "café", "2": b"caf\xe9", "3": "naïve", "4": "plain"})
+    reported = []
+    assert len(list(read(source, ReadOptions(encoding="latin-1", report=reported.append)))) == 4
+    assert len(reported) == 1 and reported[0].startswith("2 files were read as latin-1, and are valid UTF-8")
+    assert reported[0].endswith(": 1; 3")
+
+
 PACKED = np.random.default_rng(0).bytes(3000)
 
 
-def test_files_that_are_no_text_are_left_out_and_told(tmp_path):
+def test_files_that_are_no_text_are_skipped_and_told(tmp_path):
     binary = {
         "a/0.bin": b"a\0b",
         "a/1.pdf": b"%PDF-1.7 ASCII",
@@ -111,17 +135,17 @@ def test_files_that_are_no_text_are_left_out_and_told(tmp_path):
         "b/3": PACKED,
     }
     source = plant(tmp_path, {**binary, "b/4.txt": "a text"})
-    told = []
-    options = ReadOptions(tell=told.append)
+    reported = []
+    options = ReadOptions(report=reported.append)
     assert [document.id for document in read(source, options)] == ["b/4.txt"]
-    assert told == ["left out 4 files that are not text: 0.bin; 1.pdf; 2.Z; ..."]
+    assert reported == ["skipped 4 files that are not text: 0.bin; 1.pdf; 2.Z; ..."]
     (tmp_path / "b" / "4.txt").unlink()
-    assert list(read(source, ReadOptions(max_document_bytes=100, tell=told.append))) == []
+    assert list(read(source, ReadOptions(max_document_bytes=100, report=reported.append))) == []
 
 
-def test_what_was_left_out_is_logged_in_python(tmp_path, caplog):
+def test_what_was_skipped_is_logged_in_python(tmp_path, caplog):
     assert len(list(read(plant(tmp_path, {"a/0.bin": b"a\0b", "b/3": "x"}), OPTIONS))) == 1
-    assert caplog.messages == ["left out 1 file that is not text: 0.bin"]
+    assert caplog.messages == ["skipped 1 file that is not text: 0.bin"]
 
 
 def test_utf_16_without_its_encoding_is_no_case_of_no_text(tmp_path):
@@ -138,13 +162,13 @@ def test_a_folder_of_corpora_is_no_corpus(tmp_path, name):
     assert len(list(read(source, ReadOptions(input_format="folder")))) == 2
 
 
-def test_files_that_cannot_be_used_are_left_out_on_request(tmp_path):
+def test_files_that_cannot_be_used_are_skipped_on_request(tmp_path):
     source = plant(tmp_path, {"a/1": b"caf\xe9", "a/2": "x" * 50, "b": "fine"})
     assert "or leave such files out with --on-bad-record skip" in failure(read, source, OPTIONS)
-    told = []
-    options = ReadOptions(on_bad_record="skip", max_document_bytes=10, tell=told.append)
+    reported = []
+    options = ReadOptions(on_bad_record="skip", max_document_bytes=10, report=reported.append)
     assert [document.id for document in read(source, options)] == ["b"]
-    assert len(told) == 1 and told[0].startswith("left out 2 documents that cannot be used: ")
+    assert len(reported) == 1 and reported[0].startswith("skipped 2 documents that cannot be used: ")
 
 
 def test_files_that_are_too_long(tmp_path):
@@ -158,13 +182,38 @@ def test_no_folder(tmp_path):
     assert "file is no folder: leave out --input-format folder" in message
 
 
-def test_collections_inside_are_left_out_and_one_itself_is_refused(tmp_path):
+def test_collections_inside_are_skipped_and_one_itself_is_refused(tmp_path):
     from helpers.collecting import fresh
 
     write(tmp_path / "train.txt", "wheat")
     path = fresh(tmp_path)
-    told = []
-    found = list(read(str(tmp_path), ReadOptions(tell=told.append)))
+    reported = []
+    found = list(read(str(tmp_path), ReadOptions(report=reported.append)))
     assert [document.id for document in found] == ["train.txt"]
-    assert told == [f"left out 1 collection: {path.name}"]
+    assert reported == [f"skipped 1 collection: {path.name}"]
     assert "is a collection, not a folder of texts" in failure(read, str(path), ReadOptions())
+
+
+# ---------------------------------------------------------------------- own
+
+
+def test_a_collection_and_a_half_made_one(tmp_path):
+    path = fresh(tmp_path)
+    assert is_collection(path) and is_collection(str(path))
+    (path / "manifest.json").unlink()
+    assert is_collection(path)  # as while it is being made
+    (path / "lock").unlink()
+    assert not is_collection(path)
+
+
+def test_what_is_none(tmp_path):
+    assert not is_collection(tmp_path) and not is_collection(tmp_path / "no")
+    (tmp_path / "lock").touch()
+    assert not is_collection(tmp_path)
+    (tmp_path / "manifest.json").write_text(
+        json.dumps({"format": "web app", "name": FORMAT}), encoding="utf-8"
+    )
+    assert not is_collection(tmp_path)
+    (tmp_path / "manifest.json").write_text(json.dumps({"format": FORMAT}), encoding="utf-8")
+    assert is_collection(tmp_path)
+    assert not is_collection(tmp_path / "lock")

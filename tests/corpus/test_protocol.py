@@ -10,7 +10,7 @@ from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
 from helpers.corpora import failure, write
 from helpers.paths import DATA
 from nphash.corpus.protocol import RECIPES, Recipe, is_validation, prepare
-from nphash.text.stop_words import stop_words
+from nphash.text.settings import stop_words
 from nphash.text.vectorizer import VectorizerSettings
 
 

@@ -1,4 +1,7 @@
+"""Formats are found, readers are called, and options kept for the next time."""
+
 import gzip
+import json
 import os
 import subprocess
 import sys
@@ -12,7 +15,7 @@ from helpers.corpora import failure, folder, standard_input, write
 from helpers.paths import DATA
 from nphash import corpus
 from nphash.corpus import FORMATS, ReadOptions, detect_format, is_matrix, read_documents, read_matrix
-from nphash.corpus.read import _MATRIX_READERS, _TEXT_READERS
+from nphash.corpus.read import _KEPT, _MATRIX_READERS, _TEXT_READERS, kept_options, with_kept_options
 from nphash.errors import CorpusError
 
 
@@ -65,7 +68,7 @@ def test_standard_input_is_looked_at_and_kept(monkeypatch, raw, expected):
 
 def test_unknown_names(tmp_path):
     message = failure(detect_format, write(tmp_path / "a.xyz", ""))
-    assert "a.xyz does not tell its format: give --input-format: jsonl, csv" in message
+    assert "a.xyz does not show its format: give --input-format: jsonl, csv" in message
     assert "'excel' is no input format: choose one of jsonl" in failure(
         detect_format, "a", ReadOptions(input_format="excel")
     )
@@ -167,11 +170,11 @@ def test_a_refused_file_is_closed_at_once(tmp_path, monkeypatch, name, content):
     opened = []
     open_path = Path.open
 
-    def remember(path, *arguments, **options):
+    def open_and_note(path, *arguments, **options):
         opened.append(open_path(path, *arguments, **options))
         return opened[-1]
 
-    monkeypatch.setattr(Path, "open", remember)
+    monkeypatch.setattr(Path, "open", open_and_note)
     call = read_matrix if is_matrix(detect_format(source)) else read_documents
     with pytest.raises(CorpusError) as caught:
         list(call(source)) if call is read_documents else call(source)
@@ -211,3 +214,140 @@ def test_utf_16_records_on_standard_input(monkeypatch):
     standard_input(monkeypatch, '{"text": "wheat"}\n{"text": "gold"}\n'.encode("utf-16"))
     found = read_documents("-", ReadOptions(encoding="utf-16"))
     assert [document.text for document in found] == ["wheat", "gold"]
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "texts"),
+    [
+        ("id\ttext\n1\ta, b\n", {}, ["a, b"]),
+        ('text,label\n"two\nlines",x\n', {}, ["two\nlines"]),
+        ("\ufefftext;label\r\na;x\r\n", {}, ["a"]),
+        ("sep=;\nid;text\n1;a\n", {}, ["a"]),
+        ("title|body\na|b\n", {"text_field": ("title", "body")}, ["a\n\nb"]),
+        ("1,a\n2,b\n", {"columns": ("id", "text")}, ["a", "b"]),
+        ("1\ta\n", {"columns": ("id", "text")}, ["a"]),
+        ("text:a\n1:b\n", {"delimiter": ":", "text_field": "a"}, ["b"]),
+        ("text\nand more\n", {}, ["text", "and more"]),
+        ("text, of course\nno table\n", {}, ["text, of course", "no table"]),
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_tables_on_standard_input(monkeypatch, content, options, texts, encoding):
+    standard_input(monkeypatch, content.encode(encoding))
+    found = read_documents("-", ReadOptions(encoding=encoding, **options))
+    assert [document.text for document in found] == texts
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("a\tb\nc\td\ne\tf\n", "2 cells between tabs: for a table, give --input-format tsv"),
+        ('1,"a, b"\n2,c\n3,"d,e"\n', "2 cells between commas: for a table, give --input-format csv"),
+        ("Yes, sir\nNo, sir\nWell, sir\n", ""),
+        ("__label__x\ta\n__label__y\tb\n__label__x\tc\n", ""),
+        ("a\tb\nc\n", ""),
+    ],
+)
+def test_lines_that_may_be_a_table_are_reported(monkeypatch, content, expected):
+    standard_input(monkeypatch, content.encode())
+    reported = []
+    assert len(list(read_documents("-", ReadOptions(report=reported.append)))) == content.count("\n")
+    assert len(reported) == bool(expected) and all(expected in line for line in reported)
+
+
+# ---------------------------------------------------------------------- remembering
+
+
+def kept_of(source, options):
+    """After reading, as a manifest gives it back."""
+    call = read_matrix if source.endswith(".svm") else lambda *arguments: list(read_documents(*arguments))
+    call(source, options)
+    return {"reading": json.loads(json.dumps(kept_options(source, options)))}
+
+
+def test_the_index_base_and_width_of_svmlight(tmp_path):
+    corpus = kept_of(write(tmp_path / "a.svm", "1 0:1 3:1\n"), ReadOptions()) | {"n_columns": 4}
+    later = write(tmp_path / "b.svm", "1 1:1 2:2\n")
+    options = with_kept_options(later, ReadOptions(), corpus)
+    assert (options.index_base, options.n_columns) == ("0", 4)
+    assert read_matrix(later, options).X.toarray().tolist() == [[0, 1, 2, 0]]
+    given = ReadOptions(index_base="auto", given=frozenset({"index_base"}))
+    assert with_kept_options(later, given, corpus).index_base == "auto"
+
+
+def test_fields_and_encoding_hold_in_every_format_that_has_them(tmp_path):
+    options = ReadOptions(text_field=("title", "body"), label_field="topic", encoding="latin-1")
+    corpus = kept_of(write(tmp_path / "a.jsonl", '{"title": "a", "body": "b", "topic": "c"}\n'), options)
+    again = with_kept_options(write(tmp_path / "b.csv", ""), ReadOptions(), corpus)
+    assert (again.text_field, again.label_field, again.encoding) == (("title", "body"), "topic", "latin-1")
+    assert again.input_format is None
+    given = ReadOptions(encoding="utf-8", given=frozenset({"encoding"}))
+    assert with_kept_options(str(tmp_path / "b.csv"), given, corpus).encoding == "utf-8"
+    assert with_kept_options(write(tmp_path / "c.txt", ""), ReadOptions(), corpus).text_field == "text"
+
+
+def test_the_dialect_of_a_table_holds_for_tables_of_its_format(tmp_path):
+    source = write(tmp_path / "a.csv", "1;hello, you\n2;b\n")
+    corpus = kept_of(source, ReadOptions(columns=("id", "text"), quote=False))
+    later = write(tmp_path / "b.csv", '9;"hello, world\n')
+    found = list(read_documents(later, with_kept_options(later, ReadOptions(), corpus)))
+    assert [(document.id, document.text) for document in found] == [("9", '"hello, world')]
+    other = with_kept_options(write(tmp_path / "b.tsv", ""), ReadOptions(), corpus)
+    assert (other.columns, other.delimiter, other.quote) == ((), "", None)
+
+
+def test_evidence_for_quotes_is_kept_of(tmp_path):
+    corpus = kept_of(write(tmp_path / "a.tsv", 'id\ttext\n1\t"a\nb"\n'), ReadOptions())
+    assert corpus["reading"]["quote"] is True
+    assert with_kept_options(write(tmp_path / "b.tsv", ""), ReadOptions(), corpus).quote is True
+
+
+def test_a_header_beside_kept_of_columns_is_no_document(tmp_path):
+    corpus = kept_of(write(tmp_path / "a.csv", "1,wheat\n"), ReadOptions(columns=("id", "text")))
+    later = write(tmp_path / "b.csv", "id,text\n2,gold\n")
+    assert [d.text for d in read_documents(later, with_kept_options(later, ReadOptions(), corpus))] == [
+        "gold"
+    ]
+
+
+def test_a_format_that_was_given_holds_for_the_same_kind_of_source(tmp_path):
+    corpus = kept_of(write(tmp_path / "a.dump", "id\ttext\n1\ta\n"), ReadOptions("tsv"))
+    assert with_kept_options(str(tmp_path / "b.dump"), ReadOptions(), corpus).input_format == "tsv"
+    assert with_kept_options(write(tmp_path / "b.jsonl", ""), ReadOptions(), corpus).input_format is None
+    assert with_kept_options(str(tmp_path / "b.dump"), ReadOptions("lines"), corpus).input_format == "lines"
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=3), lambda v: st.lists(v, max_size=2)
+)
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.dictionaries(st.sampled_from(sorted(_KEPT)), json_values))
+def test_what_a_strangers_manifest_says_is_only_data(reading):
+    options = with_kept_options("docstrings:", ReadOptions(), {"reading": reading, "n_columns": "many"})
+    assert options == ReadOptions()
+
+
+@pytest.mark.parametrize("corpus", [{}, {"reading": None}, {"reading": []}, {"reading": {"text_field": 5}}])
+def test_nothing_was_kept(tmp_path, corpus):
+    assert with_kept_options(write(tmp_path / "a.jsonl", ""), ReadOptions(), corpus) == ReadOptions()
+
+
+def test_columns_show_a_table_on_standard_input_again(monkeypatch):
+    standard_input(monkeypatch, b"1,wheat\n")
+    corpus = kept_of("-", ReadOptions(columns=("id", "text")))
+    standard_input(monkeypatch, b"2,gold\n")
+    found = read_documents("-", with_kept_options("-", ReadOptions(), corpus))
+    assert [(document.id, document.text) for document in found] == [("2", "gold")]
+
+
+def test_one_text_file_for_a_collection_of_a_folder_is_reported(tmp_path):
+    reported = []
+    options = ReadOptions(report=reported.append)
+    source = write(tmp_path / "letter.txt", "Dear all,\nbye\n")
+    with_kept_options(source, options, {"reading": {"input_format": "folder"}})
+    assert len(reported) == 1 and "letter.txt is read as one document a line" in reported[0]
+    with_kept_options(source, options, {"reading": {"input_format": "lines"}})
+    with_kept_options(str(tmp_path), options, {"reading": {"input_format": "folder"}})
+    assert len(reported) == 1

@@ -9,7 +9,7 @@ from scipy.sparse import issparse
 
 from nphash.corpus import Shards, spilling, vectorize
 from nphash.errors import CorpusError, InputError
-from nphash.text import counting
+from nphash.text import vocabulary
 from nphash.text.vectorizer import Vectorizer, VectorizerSettings
 
 TEXTS = [" ".join(np.random.default_rng(i).choice([2 * c for c in "abcdefghij"], 12)) for i in range(80)] + [
@@ -20,7 +20,7 @@ OPEN = VectorizerSettings(stop_words="none", min_documents=2, max_share=1.0, max
 
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch):
-    monkeypatch.setattr(counting, "TOKENS_PER_BLOCK", 100)  # about nine documents
+    monkeypatch.setattr(vocabulary, "TOKENS_PER_BLOCK", 100)  # about nine documents
 
 
 @pytest.mark.parametrize("weighting", ["tfidf", "tf", "binary", "bm25"])
@@ -50,7 +50,7 @@ def test_in_memory_nothing_is_written(tmp_path):
 
 def test_counts_move_to_the_disk_when_the_limit_is_passed(tmp_path):
     kept = spilling._Kept(tmp_path / "counts", limit=3000)
-    blocks = list(counting.count_blocks(TEXTS, str.split, lambda words: map(TEXTS[0].find, words)))
+    blocks = list(vocabulary.count_blocks(TEXTS, str.split, lambda words: map(TEXTS[0].find, words)))
     for block in blocks:
         kept.append(block)
         assert kept.on_disk == (kept._size > 3000)

@@ -1,3 +1,5 @@
+"""Tables: no reading loses or merges rows without a word."""
+
 import csv
 import io
 
@@ -7,7 +9,8 @@ from hypothesis import strategies as st
 
 from helpers.corpora import documents, failure, folder, standard_input, write
 from nphash.corpus import Document, ReadOptions
-from nphash.corpus.tables import read
+from nphash.corpus.tables import Dialect, Lines, find_dialect, read, records
+from nphash.errors import CorpusError
 
 OPTIONS = ReadOptions()
 # The csv module of Python 3.10 reads no zero bytes, and lone carriage returns end rows in some versions.
@@ -111,10 +114,147 @@ def test_named_columns_tell_what_separates_cells(tmp_path):
     assert found == [Document("7", "x"), Document("8", "y, z")]
 
 
-def test_rows_that_cannot_be_used_are_left_out_on_request(tmp_path):
+def test_rows_that_cannot_be_used_are_skipped_on_request(tmp_path):
     source = write(tmp_path / "a.csv", "id,text\n1,x\n1,y\n2\n3,z\n")
-    told = []
-    options = ReadOptions(on_bad_record="skip", tell=told.append)
+    reported = []
+    options = ReadOptions(on_bad_record="skip", report=reported.append)
     assert [document.id for document in read(source, options)] == ["1", "3"]
-    assert len(told) == 1 and told[0].startswith("left out 2 documents that cannot be used: ")
-    assert "line 3: the id '1'" in told[0] and "line 4 has 1 cells" in told[0]
+    assert len(reported) == 1 and reported[0].startswith("skipped 2 documents that cannot be used: ")
+    assert "line 3: the id '1'" in reported[0] and "line 4 has 1 cells" in reported[0]
+
+
+# ---------------------------------------------------------------------- dialect
+
+
+TWO = ReadOptions(columns=("id", "text"))
+# Letters, and what dialects are made of.
+plain = st.text(st.sampled_from("ab \"',;|\\"), max_size=8)
+
+
+def lines_of(content):
+    return Lines(enumerate(content.split("\n"), start=1))
+
+
+def rows_of(content, options=TWO, usual="\t"):
+    lines = lines_of(content.removesuffix("\n"))
+    return list(records(lines, find_dialect(lines, usual, options), "f"))
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.lists(st.tuples(plain, plain).filter(any), min_size=1, max_size=6))
+def test_tabs_without_quoting_give_every_cell_back(rows):
+    content = "".join("\t".join(row) + "\n" for row in rows)
+    options = ReadOptions(columns=("id", "text"), quote=False)
+    assert rows_of(content, options) == [(at, list(row)) for at, row in enumerate(rows, start=1)]
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.lists(st.tuples(plain, plain).filter(any), min_size=1, max_size=6))
+def test_between_tabs_no_row_is_swallowed_by_default(rows):
+    content = "".join("\t".join(row) + "\n" for row in rows)
+    found = rows_of(content)
+    assert [number for number, _ in found] == list(range(1, len(rows) + 1))
+    for (_, cells), row in zip(found, rows, strict=True):
+        assert [cell.replace('"', "") for cell in cells] == [cell.replace('"', "") for cell in row]
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    st.lists(st.tuples(plain, st.text(st.sampled_from('ab"\n\t, '), max_size=9)), min_size=1, max_size=6),
+    st.sampled_from([csv.QUOTE_ALL, csv.QUOTE_MINIMAL]),
+    st.sampled_from("\t,;|"),
+)
+def test_what_the_csv_module_writes_is_read_with_quotes(rows, quoting, delimiter):
+    content = io.StringIO()
+    csv.writer(content, quoting=quoting, delimiter=delimiter, lineterminator="\n").writerows(rows)
+    options = ReadOptions(columns=("id", "text"), quote=True, delimiter=delimiter)
+    assert [cells for _, cells in rows_of(content.getvalue(), options)] == [list(r) for r in rows if any(r)]
+
+
+@pytest.mark.parametrize(
+    ("content", "quote"),
+    [
+        ('1\t"open\n2\tsecond\n3\tclosed"\n4\tlast\n', False),  # both readings fit
+        ('1\tplain\n2\t"Great movie" was it\n', False),
+        ('1\t"Great movie"\n2\tplain\n', False),
+        ('1\tsay "hi"\n2\t"a ""b"""\n', False),  # who encloses would have enclosed the first
+        ('1\t"a ""b"""\n2\tplain\n', True),
+        ('"1"\t"a"\n"2"\t"b"\n', True),
+        ('1\t"two\nlines"\n2\tb\n', True),
+        ('1\t"a\ttab"\n2\tb\n', True),
+        ("1\ta\n2\tb\n", False),
+        ("", False),
+    ],
+)
+def test_evidence_between_tabs(content, quote):
+    assert find_dialect(lines_of(content.removesuffix("\n")), "\t", TWO).quote is quote
+
+
+def test_a_quoted_header_says_that_quotes_enclose():
+    content = '"id"\t"text"\n1\t"a\n2\tb"\n'
+    assert [cells for _, cells in rows_of(content, ReadOptions())] == [["id", "text"], ["1", "a\n2\tb"]]
+
+
+def test_what_cannot_be_told_apart_is_asked_for():
+    content = '1\t"open\n2\tsecond\tbad\n3\tthird"\n4\tlast\n'
+    (_, error), (_, last) = rows_of(content)
+    assert "line 1: a quoted cell holds what looks like rows of their own: say which with --quote" in str(
+        error
+    )
+    assert last == ["4", "last"]
+
+
+def test_a_bad_row_is_its_first_line_only():
+    content = 'id,text\n1,"say \\"hi\\" there, ok"\n2,"never\n3,"c"\n4,d\n'
+    numbers = [
+        (number, isinstance(cells, CorpusError)) for number, cells in rows_of(content, ReadOptions(), ",")
+    ]
+    assert numbers == [(1, False), (2, True), (3, True), (4, False), (5, False)]
+
+
+def test_rows_of_another_length_name_the_option():
+    (_, _), (_, error) = rows_of(
+        "1\ta\n2\tb\n".replace("2\tb", '2\t"b\tc"'), ReadOptions(columns=("id", "text"), quote=False)
+    )
+    assert "has 3 cells for 2 columns: if quotes enclose cells" in str(error) and "--quote" in str(error)
+    (_, error), *_ = rows_of('1,"a\n2,b\n', TWO, ",")
+    assert "line 1: the row cannot be read (unexpected end of data), up to line 2" in str(error)
+    assert "--no-quotes" in str(error)
+
+
+@pytest.mark.parametrize("first", ["sep=;", '"sep=;"'])
+def test_the_first_line_of_excel(first):
+    assert rows_of(f"{first}\nid;text\n1;a, b\n", ReadOptions(), ",") == [
+        (2, ["id", "text"]),
+        (3, ["1", "a, b"]),
+    ]
+
+
+def test_columns_take_the_delimiter_that_fits_most_lines():
+    assert find_dialect(lines_of("1;hello, world\n2;foo\n3;bar"), ",", TWO).delimiter == ";"
+    assert find_dialect(
+        lines_of("1;hello, world"), ",", ReadOptions(columns=("id", "text"), delimiter=";")
+    ) == Dialect(";", True, 2)
+
+
+def test_lines_that_were_looked_at_are_still_there():
+    lines = lines_of("a\nb\nc")
+    assert lines.look(2) == ["a"] and not lines.ended
+    assert next(lines) == (1, "a")
+    lines.give_back([(1, "a")])
+    assert lines.look() == ["a", "b", "c"] and lines.ended
+    assert [number for number, _ in lines] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("delimiter", ["ab", '"', "\n"])
+def test_a_delimiter_is_one_character(delimiter):
+    with pytest.raises(CorpusError, match="separates no cells: give one character"):
+        find_dialect(lines_of("a,b"), ",", ReadOptions(delimiter=delimiter))
+
+
+@pytest.mark.parametrize("rows", [['""\t""'], ['"a"\t"b"', '""\t""', '"c"\t""']])
+def test_a_row_of_empty_quotes_is_kept_where_quotes_are_only_likely(rows):
+    assert [number for number, _ in rows_of("\n".join(rows))] == list(range(1, len(rows) + 1))
+    given = ReadOptions(columns=("id", "text"), quote=True)
+    assert '""\t""' not in [cells for _, cells in rows_of("\n".join(rows), given)]
+    assert len(rows_of("\n".join(rows), given)) == len(rows) - 1

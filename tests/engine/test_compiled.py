@@ -10,6 +10,7 @@ import scipy.sparse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from helpers.decoding import close, targets
 from helpers.paths import TESTS
 from helpers.small import FixedNoise, documents, unit_rows
 from nphash.engine.compiled import CompiledEngine, sort_by_word
@@ -17,174 +18,16 @@ from nphash.engine.select import Engine
 from nphash.errors import InputError
 from nphash.hashers.doc2hash import Doc2Hash
 from nphash.hashers.training.trainer import Batch, Training
-from nphash.nn.losses import NUMPY, reconstruct
+from nphash.nn.losses import NUMPY
 from nphash.nn.schedules import values_at
 
 pytestmark = pytest.mark.usefixtures("one_blas_thread")
-
-PRECISION = 1e-6  # of a gradient's largest entry
-
-
-def close(gradient, exact, precision=PRECISION):
-    scale = np.abs(exact).max()
-    assert np.abs(np.asarray(gradient, np.float64) - exact).max() <= precision * max(scale, 1e-30)
-
-
-def targets(kind, rows, words, rng):
-    """Documents of a kind: CSR (rows, words)."""
-    X = scipy.sparse.random(rows, words, min(1.0, 6 / words), format="lil", rng=rng, dtype=np.float32)
-    if kind == "empty documents":
-        X[: rows // 2 + 1] = 0
-    elif kind == "one word":
-        X[:] = 0
-        for row in range(rows):
-            X[row, rng.integers(words)] = 1
-    elif kind == "a word in every document":
-        X[:, words // 2] = 1
-    X = X.tocsr()
-    X.eliminate_zeros()
-    return X.astype(np.float32)
-
-
-def reconstruct_both(z, W, b, target, threads=2, dloss=1.0):
-    """Loss and gradients by the kernels, and by the equations in float64 from the same numbers."""
-    loss, back = CompiledEngine(threads).reconstruct(z, W, b, target)
-    exact, exact_back = reconstruct(*(a.astype(np.float64) for a in (z, W, b)), target.astype(np.float64))
-    return (loss, *back(dloss)), (exact, *exact_back(dloss))
-
-
-def decoder(rng, rows, bits, words):
-    z = np.sign(rng.standard_normal((rows, bits))).astype(np.float32)
-    W = (0.3 * rng.standard_normal((bits, words))).astype(np.float32)
-    return z, W, rng.standard_normal(words).astype(np.float32)
-
-
-@pytest.mark.parametrize("scale", [1, 0.9], ids=["signs", "numbers"])
-@pytest.mark.parametrize("kind", ["usual", "empty documents", "one word", "a word in every document"])
-@pytest.mark.parametrize(
-    ("rows", "bits", "words"),
-    [(100, 16, 2000), (37, 64, 1111), (1, 8, 300), (2, 5, 513), (300, 128, 700), (1, 1, 9000)],
-)
-def test_reconstruct(rng, kind, rows, bits, words, scale):
-    z, W, b = decoder(rng, rows, bits, words)
-    got, exact = reconstruct_both(np.float32(scale) * z, W, b, targets(kind, rows, words, rng))
-    assert got[0] == pytest.approx(exact[0], rel=1e-6, abs=1e-6)
-    for gradient, wanted in zip(got[1:], exact[1:], strict=True):
-        assert gradient.shape == wanted.shape
-        longer = bits == 128 or (bits == 64 and scale != 1)  # more rounding
-        close(gradient, wanted, 2e-6 if longer else PRECISION)
-
-
-def test_it_says_whether_sums_were_looked_up(rng):
-    engine, (z, W, b) = CompiledEngine(), decoder(rng, 3, 8, 40)
-    target = targets("usual", 3, 40, rng)
-    for scale, looked_up in ((1, True), (0.5, False), (1, True)):
-        engine.reconstruct(np.float32(scale) * z, W, b, target)
-        assert engine.looks_up == looked_up
-    assert not Engine().looks_up
-
-
-def test_a_vocabulary_of_one_word_has_nothing_to_learn(rng):
-    loss, back = CompiledEngine().reconstruct(*decoder(rng, 3, 2, 1), targets("one word", 3, 1, rng))
-    assert loss == pytest.approx(0, abs=1e-6)
-    for gradient in back():
-        assert np.abs(gradient).max() < 1e-6
-
-
-@pytest.mark.parametrize("offset", [0.0, 200.0, -200.0])
-def test_scores_of_200_neither_overflow_nor_lose_precision(rng, offset):
-    z, W, b = decoder(rng, 20, 8, 700)
-    b = np.where(rng.random(700) < 0.5, offset + 200, offset - 200).astype(np.float32)
-    got, exact = reconstruct_both(z, W, b, targets("usual", 20, 700, rng))
-    assert got[0] == pytest.approx(exact[0], rel=1e-6)
-    for gradient, wanted in zip(got[1:], exact[1:], strict=True):
-        close(gradient, wanted, 5e-6)  # scores of 400 have an error of 1e-5 in float32
-
-
-@pytest.mark.parametrize("scale", [1, 0.9], ids=["signs", "numbers"])
-def test_the_largest_score_in_any_tile(rng, scale):
-    z, W, b = decoder(rng, 5, 16, 2000)
-    z *= np.float32(scale)
-    for word in (0, 600, 1999):
-        raised = b.copy()
-        raised[word] += 90
-        got, exact = reconstruct_both(z, W, raised, targets("usual", 5, 2000, rng))
-        assert got[0] == pytest.approx(exact[0], rel=1e-6)
-        for gradient, wanted in zip(got[1:], exact[1:], strict=True):
-            close(gradient, wanted, 2e-6)
-
-
-def test_other_arrays_than_the_kernels_take_are_refused(rng):
-    z, W, b = decoder(rng, 2, 8, 40)
-    target = targets("usual", 2, 40, rng)
-    with pytest.raises(InputError, match="float32, float64, W in C order"):
-        CompiledEngine().reconstruct(z, W.astype(np.float64), b, target)
-    with pytest.raises(InputError, match="W not in C order"):
-        CompiledEngine().reconstruct(z, np.asfortranarray(W), b, target)
-    spread = np.repeat(b, 2)[::2]
-    assert (
-        CompiledEngine().reconstruct(z, W, spread, target)[0]
-        == CompiledEngine().reconstruct(z, W, b, target)[0]
-    )
-
-
-@pytest.mark.parametrize(
-    ("z", "W", "b", "target"),
-    [
-        ((2, 7), (8, 40), 40, (2, 40)),
-        ((2, 8), (8, 39), 40, (2, 40)),
-        ((2, 8), (8, 40), 41, (2, 40)),
-        ((2, 8), (8, 40), 40, (2, 39)),
-        ((2, 8), (8, 40), 40, (1, 40)),
-        ((2, 8), (8, 40), 40, (3, 40)),
-    ],
-)
-def test_shapes_that_do_not_fit_are_refused(z, W, b, target):
-    arrays = (np.ones(shape, np.float32) for shape in (z, W, b))
-    with pytest.raises(InputError, match=r"the target \(\d+, \d+\): they are"):
-        CompiledEngine().reconstruct(*arrays, scipy.sparse.csr_array(target, dtype=np.float32))
 
 
 def test_documents_of_other_words_are_refused():
     X, W = scipy.sparse.csr_array(np.ones((2, 5), np.float32)), np.ones((4, 3), np.float32)
     with pytest.raises(InputError, match="X has 5 columns, W 4 rows"):
         CompiledEngine().sparse_dense(X, W, np.zeros(3, np.float32))
-
-
-def test_the_order_of_one_batch_is_not_taken_for_that_of_another(rng):
-    z, W, b = decoder(rng, 3, 8, 40)
-    one = targets("usual", 3, 40, rng)
-    indptr = one.indptr.copy()
-    indptr[1] = 0  # the first document's words are the second one's
-    other = scipy.sparse.csr_matrix((one.data, one.indices, indptr), shape=one.shape)
-    engine = CompiledEngine()
-    engine.reconstruct(z, W, b, one)
-    assert engine.reconstruct(z, W, b, other)[0] == CompiledEngine().reconstruct(z, W, b, other)[0]
-
-
-def test_nan_weights_give_a_nan_loss(rng):
-    z, W, b = decoder(rng, 4, 8, 600)
-    W[3, 500] = np.nan
-    loss, _ = CompiledEngine().reconstruct(z, W, b, targets("one word", 4, 600, rng))
-    assert np.isnan(loss)
-
-
-def test_the_way_back_may_be_taken_again(rng):
-    _, back = CompiledEngine().reconstruct(*decoder(rng, 6, 8, 200), targets("usual", 6, 200, rng))
-    first, second, half = back(), back(), back(0.5)
-    for a, b, c in zip(first, second, half, strict=True):
-        assert np.array_equal(a, b)
-        np.testing.assert_allclose(0.5 * a, c, rtol=1e-6, atol=1e-9)
-
-
-def test_repeated_entries_of_the_target_add_up(rng):
-    z, W, b = decoder(rng, 2, 4, 30)
-    twice = scipy.sparse.csr_matrix(
-        (np.ones(3, np.float32), np.array([5, 5, 7]), np.array([0, 2, 3])), shape=(2, 30)
-    )
-    got, exact = reconstruct_both(z, W, b, twice)
-    for gradient, wanted in zip(got, exact, strict=True):
-        np.testing.assert_allclose(gradient, wanted, atol=1e-6)
 
 
 @pytest.mark.parametrize("shape", [(3, 4, 5), (100, 300, 310)])  # the second is cut into blocks
@@ -272,6 +115,7 @@ def test_gradients_of_every_tensor(sampling):
         close(gradient, exact[name])
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("sampling", ["relaxed", "straight-through"])
 def test_300_steps_end_where_those_of_the_equations_end(sampling):
     X = unit_rows(documents(400, 300)[0]).astype(np.float32)
@@ -295,6 +139,7 @@ def test_300_steps_end_where_those_of_the_equations_end(sampling):
         assert np.abs(array - ends[1][name]).max() <= 1e-4, name
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("sampling", ["relaxed", "straight-through"])
 @pytest.mark.parametrize(("clip_norm", "batch_size"), [(None, 100), (0.5, 100), (None, 4)])
 def test_same_bytes_for_any_number_of_threads(clip_norm, batch_size, sampling):
@@ -314,6 +159,7 @@ def test_same_bytes_for_any_number_of_threads(clip_norm, batch_size, sampling):
     assert results[0] == results[1] == results[2]
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("average", [None, 0.9])
 def test_fits_of_both_engines_agree(average):
     X = unit_rows(documents(230, 300)[0])

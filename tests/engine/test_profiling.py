@@ -128,6 +128,7 @@ def test_the_model_is_weights_and_two_moments():
     assert model_bytes(PARAMS) == 12 * SIZE
 
 
+@pytest.mark.compiled
 def test_parts_are_those_a_fit_names():
     from helpers import small
 

@@ -52,6 +52,7 @@ def test_blocks_of_encoding_are_the_whole(n):
     assert np.allclose(hasher._logits(params, x), expected, atol=1e-12)
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("method", ["doc2hash", "nash", "vdsh"])
 def test_the_bound_is_the_same_by_kernels(method):
     x, _ = small.documents(2 * VALIDATION_ROWS + 5, 300)
@@ -62,6 +63,7 @@ def test_the_bound_is_the_same_by_kernels(method):
     assert hasher.elbo(params, x, x, compiled) == pytest.approx(hasher.elbo(params, x, x), rel=1e-5)
 
 
+@pytest.mark.compiled
 def test_validation_takes_the_memory_of_a_batch(monkeypatch):
     n_words, small_batch = 30_000, {"epochs": 1, "batch_size": 64, "engine": "numba"}
     x, _ = small.documents(600, n_words)

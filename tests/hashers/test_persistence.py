@@ -17,6 +17,7 @@ from nphash.core import disk, store
 from nphash.core.checksums import seal
 from nphash.errors import CollectionError, DamagedError, InputError, NotFittedError
 from nphash.hashers import NeighbourSettings, Training, load, save
+from nphash.hashers.training.settings import FORMER_NAMES
 from nphash.nn.schedules import Exponential, Linear
 
 X, y = small.documents()
@@ -306,6 +307,17 @@ def test_every_changed_byte_is_noticed(folder, mmap):
                 continue
             assert path.name == "model.json" and again.get_params()["n_bits"] == 8  # white space
         path.write_bytes(whole)
+
+
+@pytest.mark.parametrize("former", sorted(FORMER_NAMES))
+def test_settings_are_read_under_their_former_names(former, tmp_path):
+    method, group = {"Labels": ("doc2hash-s", "labels"), "Similarity": ("nphash", "similarity")}[former]
+    hasher = small.quick(method, **{f"{group}__weight": 0.5}).fit(X, y)
+    save(hasher, tmp_path)
+    saved = json.loads((tmp_path / "model.json").read_text(encoding="utf-8"))["params"][group]
+    assert saved["settings"] == FORMER_NAMES[former]
+    damage_json(lambda about: about["params"][group].update(settings=former))(tmp_path)
+    assert getattr(load(tmp_path), group) == getattr(hasher, group)
 
 
 def damage_json(change):

@@ -1,6 +1,9 @@
+"""Texts to rows of weights, and the vectorizer among estimators."""
+
 import json
 import subprocess
 import sys
+import warnings
 from contextlib import suppress
 
 import numpy as np
@@ -11,12 +14,14 @@ from sklearn.base import clone
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from helpers import naive
+from nphash import Doc2Hash, Vectorizer
 from nphash.core.checksums import seal
 from nphash.errors import CollectionError, DamagedError, InputError, NotFittedError
-from nphash.text import counting
-from nphash.text.stop_words import stop_words
+from nphash.hashers import Training
+from nphash.text import vocabulary
+from nphash.text.settings import stop_words
 from nphash.text.tokenizer import tokenize
-from nphash.text.vectorizer import Vectorizer, VectorizerSettings
+from nphash.text.vectorizer import VectorizerSettings
 
 WORDS = ["ship", "sea", "oil", "Bank", "the", "of", "rate", "crédit", "東京都", "x1", "snake_case"]
 documents = st.lists(st.lists(st.sampled_from(WORDS), max_size=15).map(" ".join), min_size=1, max_size=70)
@@ -52,14 +57,14 @@ def test_same_as_the_naive_twin(texts, chosen):
 @settings(deadline=None, max_examples=60)
 @given(documents, choices, st.integers(1, 40))
 def test_every_way_to_the_rows_gives_the_same_bits(texts, chosen, block):
-    before, counting.TOKENS_PER_BLOCK = counting.TOKENS_PER_BLOCK, block
+    before, vocabulary.TOKENS_PER_BLOCK = vocabulary.TOKENS_PER_BLOCK, block
     vectorizer = Vectorizer(chosen)
     try:
         X = vectorizer.fit_transform(iter(texts))
     except InputError:
         return
     finally:
-        counting.TOKENS_PER_BLOCK = before
+        vocabulary.TOKENS_PER_BLOCK = before
     restored = Vectorizer.from_json(json.loads(json.dumps(vectorizer.to_json())))
     for Y in (Vectorizer(chosen).fit(texts).transform(texts), restored.transform(iter(texts))):
         assert (Y.indptr.tolist(), Y.indices.tolist()) == (X.indptr.tolist(), X.indices.tolist())
@@ -175,7 +180,7 @@ def test_parameters_follow_scikit_learn():
 
 @pytest.fixture
 def small_blocks(monkeypatch):
-    monkeypatch.setattr(counting, "TOKENS_PER_BLOCK", 4)
+    monkeypatch.setattr(vocabulary, "TOKENS_PER_BLOCK", 4)
 
 
 def test_blocks_are_the_rows_of_fit_transform(small_blocks):
@@ -226,25 +231,85 @@ def test_counts_from_outside_are_checked(index):
             call(np.ones((1, 3)))
 
 
-TEXTS = ["wheat ships sail", "wheat \u00e9t\u00e9 gold", "gold mine ships"]
+# ---------------------------------------------------------------------- conventions
+
+
+TEXTS = ["ships carry wheat", "wheat prices rise", "gold mine", "gold and silver"]
+
+
+def test_the_checks_of_scikit_learn_pass():
+    from sklearn.utils.estimator_checks import check_estimator
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        results = check_estimator(Vectorizer(), on_fail=None, on_skip=None)
+    assert results and {result["status"] for result in results} == {"passed"}
+
+
+def test_columns_are_named_by_their_words():
+    vectorizer = Vectorizer().fit(TEXTS)
+    names = vectorizer.get_feature_names_out()
+    assert names.dtype == object and names.tolist() == vectorizer.vocabulary_
+    with pytest.raises(NotFittedError, match="call fit"):
+        Vectorizer().get_feature_names_out()
+
+
+def test_a_pipeline_names_its_columns_and_finds_its_own_exception():
+    from sklearn.exceptions import NotFittedError as TheirNotFittedError
+    from sklearn.pipeline import make_pipeline
+    from sklearn.utils.validation import check_is_fitted
+
+    pipeline = make_pipeline(Vectorizer(), Doc2Hash(8, hidden=(4,), training=Training(epochs=1)))
+    with pytest.raises(TheirNotFittedError):
+        pipeline.transform(TEXTS)
+    pipeline.fit(TEXTS)
+    check_is_fitted(pipeline)
+    assert pipeline[:1].get_feature_names_out().tolist() == pipeline[0].vocabulary_
+    assert pipeline.get_feature_names_out().tolist() == [f"doc2hash{i}" for i in range(8)]
+    assert pipeline.transform(TEXTS).shape == (4, 8)
+
+
+@pytest.mark.parametrize("settings", [{"weighting": "tf"}, "tf", VectorizerSettings])
+def test_settings_that_are_none_are_told_when_they_are_used(settings):
+    vectorizer = Vectorizer(settings)
+    assert vectorizer.get_params() == {"settings": settings} and repr(settings) in repr(vectorizer)
+    for use in (
+        lambda: vectorizer.fit(TEXTS),
+        lambda: vectorizer.fit_transform(TEXTS),
+        lambda: vectorizer.fit_blocks(TEXTS, list),
+        lambda: vectorizer.set_params(settings__weighting="tf"),
+    ):
+        with pytest.raises(InputError, match=r"settings are .* give nphash.VectorizerSettings"):
+            use()
+    assert vectorizer.set_params(settings=None).fit(TEXTS).vocabulary_
+
+
+def test_unknown_parameters_set_nothing():
+    vectorizer = Vectorizer()
+    with pytest.raises(InputError, match=r"no parameter 'min_df': there are settings, settings__pattern"):
+        vectorizer.set_params(settings__max_words=3, min_df=3)
+    assert vectorizer.settings == VectorizerSettings()
+
+
+SAVED_TEXTS = ["wheat ships sail", "wheat \u00e9t\u00e9 gold", "gold mine ships"]
 
 
 def test_a_saved_vectorizer_gives_the_same_rows(tmp_path):
-    fitted = Vectorizer(VectorizerSettings(weighting="bm25", max_words=5)).fit(TEXTS)
+    fitted = Vectorizer(VectorizerSettings(weighting="bm25", max_words=5)).fit(SAVED_TEXTS)
     fitted.save(tmp_path / "words.json")
     Vectorizer().fit(["other words"]).save(tmp_path / "other.json")
     fitted.save(tmp_path / "other.json")  # takes its place
     for name in ("words.json", "other.json"):
         loaded = Vectorizer.load(tmp_path / name)
         assert loaded.to_json() == fitted.to_json()
-        assert (loaded.transform(TEXTS) != fitted.transform(TEXTS)).nnz == 0
+        assert (loaded.transform(SAVED_TEXTS) != fitted.transform(SAVED_TEXTS)).nnz == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == ["other.json", "words.json"]
 
 
 @given(share=st.floats(0, 1, exclude_max=True), flip=st.integers(1, 255))
 def test_no_changed_byte_of_a_saved_vectorizer_goes_unnoticed(tmp_path_factory, share, flip):
     path = tmp_path_factory.mktemp("saved") / "words.json"
-    fitted = Vectorizer().fit(TEXTS)
+    fitted = Vectorizer().fit(SAVED_TEXTS)
     fitted.save(path)
     data = bytearray(path.read_bytes())
     data[int(share * len(data))] ^= flip
@@ -260,7 +325,7 @@ def test_what_is_no_saved_vectorizer_is_refused_and_never_overwritten(tmp_path):
         Vectorizer().save(tmp_path / "nothing.json")
     assert not list(tmp_path.iterdir())
     path = tmp_path / "package.json"
-    state = Vectorizer().fit(TEXTS).to_json()
+    state = Vectorizer().fit(SAVED_TEXTS).to_json()
     crafted = [
         {"name": "web app"},
         {**state, "format": 1},
@@ -271,7 +336,7 @@ def test_what_is_no_saved_vectorizer_is_refused_and_never_overwritten(tmp_path):
         with pytest.raises(CollectionError):
             Vectorizer.load(path)
         with pytest.raises(CollectionError):
-            Vectorizer().fit(TEXTS).save(path)
+            Vectorizer().fit(SAVED_TEXTS).save(path)
         assert json.loads(path.read_text(encoding="utf-8")) == body
     path.write_text(seal({"kind": "nphash vectorizer", "format": 2, "vocabulary": ["a"]}), encoding="utf-8")
     with pytest.raises(DamagedError, match="is damaged"):

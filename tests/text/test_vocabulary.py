@@ -1,9 +1,73 @@
+"""Words counted in blocks, and chosen."""
+
+from collections import Counter
+from itertools import pairwise
+
+import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from nphash.errors import InputError
-from nphash.text import counting
+from nphash.text import vocabulary
 from nphash.text.settings import VectorizerSettings
-from nphash.text.vocabulary import learn, select, survey
+from nphash.text.vocabulary import count_blocks, join_blocks, learn, select
+
+LETTERS = {letter: at for at, letter in enumerate("abcdef")}
+texts = st.lists(st.lists(st.sampled_from("abcdefXY"), max_size=12).map(" ".join), max_size=12)
+
+
+def number(words):
+    return (LETTERS.get(word, -1) for word in words)
+
+
+def rows_of(counts):
+    pairs = list(zip(counts.indices.tolist(), counts.data.tolist(), strict=True))
+    bounds = counts.indptr.tolist()
+    return [pairs[a:b] for a, b in pairwise(bounds)]
+
+
+@settings(deadline=None, max_examples=100)
+@given(texts, st.integers(1, 30), st.integers(0, 2))
+def test_counts_are_those_of_a_counter_whatever_the_blocks(documents, block, first):
+    before, vocabulary.TOKENS_PER_BLOCK = vocabulary.TOKENS_PER_BLOCK, block
+    try:
+        blocks = list(count_blocks(iter(documents), str.split, number, first))
+    finally:
+        vocabulary.TOKENS_PER_BLOCK = before
+    expected = [
+        sorted(Counter(LETTERS[w] for w in text.split() if LETTERS.get(w, -1) >= first).items())
+        for text in documents
+    ]
+    assert rows_of(join_blocks(blocks)) == expected
+
+
+def test_blocks_end_with_the_document_that_fills_them(monkeypatch):
+    monkeypatch.setattr(vocabulary, "TOKENS_PER_BLOCK", 3)
+    blocks = list(count_blocks(["a", "b c d", "", "e"], str.split, number))
+    assert [len(block.indptr) - 1 for block in blocks] == [2, 2]
+
+
+def test_types_and_no_documents():
+    joined = join_blocks(list(count_blocks([], str.split, number)))
+    assert (joined.data.size, joined.indices.size, joined.indptr.tolist()) == (0, 0, [0])
+    (block,) = count_blocks(["a a"], str.split, number)
+    assert (block.data.dtype, block.indices.dtype, block.indptr.dtype) == (np.int32, np.int32, np.int64)
+
+
+def test_one_string_is_refused():
+    with pytest.raises(InputError, match="one single string: give a list"):
+        list(count_blocks("a b", str.split, number))
+
+
+@pytest.mark.parametrize("item", [None, b"a", 3.0])
+def test_items_that_are_no_strings_are_named(item):
+    with pytest.raises(InputError, match=f"document 1 is of type {type(item).__name__}"):
+        list(count_blocks(["a", item], str.split, number))
+
+
+# ---------------------------------------------------------------------- vocabulary
+
 
 PLAIN = VectorizerSettings("whitespace", "none", min_documents=1, max_share=1.0, max_words=None)
 
@@ -14,9 +78,10 @@ def words_of(texts, **values):
 
 
 def test_what_is_counted():
-    found, blocks = learn(iter(["b a b", "c", ""]), PLAIN)
+    found, columns = learn(iter(["b a b", "c", ""]), PLAIN)
     assert (found.words, found.document_frequency.tolist()) == (["a", "b", "c"], [1, 1, 1])
-    assert (found.n_documents, found.mean_length, blocks) == (3, pytest.approx(4 / 3), [])
+    assert (found.n_documents, found.mean_length) == (3, pytest.approx(4 / 3))
+    assert columns.tolist() == [1, 0, 2]  # in the order in which words were met
 
 
 def test_document_frequency_limits_count_documents_not_occurrences():
@@ -62,8 +127,9 @@ def test_order_of_documents_does_not_matter():
 
 def test_a_vocabulary_that_grows_over_blocks(monkeypatch):
     whole = learn(["a b", "c a", "d d", "a"], PLAIN)[0]
-    monkeypatch.setattr(counting, "TOKENS_PER_BLOCK", 1)
-    found, blocks = learn(["a b", "c a", "d d", "a"], PLAIN, keep=True)
+    monkeypatch.setattr(vocabulary, "TOKENS_PER_BLOCK", 1)
+    blocks = []
+    found, _ = learn(["a b", "c a", "d d", "a"], PLAIN, blocks.append)
     assert found.words == whole.words
     assert found.document_frequency.tolist() == whole.document_frequency.tolist() == [3, 1, 1, 1]
     assert len(blocks) == 4
@@ -82,9 +148,9 @@ def test_no_word(texts):
         learn(texts, VectorizerSettings())
 
 
-def test_a_survey_hands_blocks_on_and_says_where_words_went():
+def test_blocks_are_handed_on_and_says_where_words_went():
     kept = []
-    found, columns = survey(
+    found, columns = learn(
         ["the a b a", "c"], VectorizerSettings(**{**PLAIN.__dict__, "max_words": 2}), kept.append
     )
     assert found.words == ["a", "b"]

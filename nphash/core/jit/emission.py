@@ -105,8 +105,24 @@ class Emitter:
         """Return a vector with a number in every lane."""
         nothing = ir.Constant(self.vector(), ir.Undefined)
         first = self.builder.insert_element(nothing, number, ir.Constant(_LANE, 0))
-        lanes = ir.Constant(self.vector(_LANE), [0] * (BYTES // self.width))
-        return self.builder.shuffle_vector(first, nothing, lanes)
+        return self._shuffle(first, nothing, [0] * (BYTES // self.width))
+
+    def transposed(self, rows: list[Any]) -> list[Any]:
+        """Return the columns of a square block as vectors, given its rows.
+
+        In the round with distance s, rows i and i + s exchange the s by s squares that do not lie on the
+        diagonal, for s = n / 2, ..., 2, 1.
+        """
+        rows, n = list(rows), len(rows)
+        distance = n // 2
+        while distance > 0:
+            upper = [lane if not lane & distance else n + lane - distance for lane in range(n)]
+            lower = [lane + distance if not lane & distance else n + lane for lane in range(n)]
+            for i in (i for i in range(n) if not i & distance):
+                a, b = rows[i], rows[i + distance]
+                rows[i], rows[i + distance] = self._shuffle(a, b, upper), self._shuffle(a, b, lower)
+            distance //= 2
+        return rows
 
     def plus(self, address: Any, n_vectors: Any) -> Any:
         """Return the address so many vectors further."""
@@ -138,11 +154,15 @@ class Emitter:
         kind = ir.FunctionType(returns or self.vector(), [argument.type for argument in arguments])
         return self.builder.call(module.globals.get(name) or ir.Function(module, kind, name), arguments)
 
-    def prefetch(self, address: Any) -> None:
-        """Ask for the memory at an address, which will be read soon."""
+    def prefetch(self, address: Any, level: int = 1) -> None:
+        """Ask for the memory at an address in the cache of a level and those behind: it will be read soon."""
         pointer = self.builder.inttoptr(address, ir.IntType(8).as_pointer())
-        read, all_caches, data = (ir.Constant(_INTEGER, value) for value in (0, 3, 1))
-        self.call("llvm.prefetch.p0", pointer, read, all_caches, data, returns=ir.VoidType())
+        read, locality, data = (ir.Constant(_INTEGER, value) for value in (0, 4 - level, 1))
+        self.call("llvm.prefetch.p0", pointer, read, locality, data, returns=ir.VoidType())
+
+    def _shuffle(self, a: Any, b: Any, lanes: list[int]) -> Any:
+        # A vector of lanes of both; those of b are numbered behind those of a
+        return self.builder.shuffle_vector(a, b, ir.Constant(self.vector(_LANE), lanes))
 
     def _load(self, kind: Any, address: Any) -> Any:
         return self.builder.load(self.builder.inttoptr(address, kind.as_pointer()), align=self.width)

@@ -17,9 +17,10 @@ from nphash.core.typing import Words
 if TYPE_CHECKING:
     from nphash.core.jit.emission import Array, WordEmitter
 
-__all__ = ["LANES", "exchange", "fill_triple", "lowest_one", "popcount", "prefetch"]
+__all__ = ["LANES", "exchange", "fill_triple", "lowest_one", "popcount", "prefetch", "prefetch_row"]
 
-LANES = 8  # words of a vector
+BYTES = 64  # of a vector, and of a line of a cache
+LANES = BYTES // 8  # words of a vector
 
 
 def _emit_popcount(out: WordEmitter, word: Any) -> Any:
@@ -50,6 +51,18 @@ def _emit_prefetch(out: WordEmitter, array: Array, i: Any) -> None:
 @emitted(_emit_prefetch)
 def prefetch(array: Any, i: Any) -> None:
     """Ask for element ``i`` of a one-dimensional array, which will be read soon."""
+
+
+def _emit_prefetch_row(out: WordEmitter, matrix: Array, row: Any) -> None:
+    # In the second-level cache: the first one is so small that the lines would drive out what is computed.
+    start, length = matrix.row(row), out.builder.mul(matrix.lengths[1], matrix.strides[1])
+    with out.loop(out.divided(out.times(length, 1, BYTES - 1), BYTES)) as line:
+        out.prefetch(out.plus(start, line), level=2)
+
+
+@emitted(_emit_prefetch_row)
+def prefetch_row(matrix: Any, row: Any) -> None:
+    """Ask for a row of a C-contiguous matrix: too short for the processor to guess where the next one lies."""
 
 
 def _emit_exchange(out: WordEmitter, planes: Array, i: Any, j: Any, by: Any, low: Any) -> None:

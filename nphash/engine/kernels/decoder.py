@@ -25,6 +25,7 @@ Shapes: B documents of a batch, V words, L bits, N tiles, T words of a tile, S s
 
 from __future__ import annotations
 
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -38,6 +39,7 @@ from nphash.engine.kernels.rows import (
     exponentials,
     scale_row,
     set_scaled,
+    transpose,
     update,
 )
 from nphash.engine.kernels.sign_tables import (
@@ -46,7 +48,9 @@ from nphash.engine.kernels.sign_tables import (
     can_look_up,
     fill_sums,
     look_up,
+    offsets_of,
     separate,
+    sums_for,
 )
 
 __all__ = [
@@ -54,6 +58,7 @@ __all__ = [
     "Entries",
     "ScoreGradient",
     "block_size",
+    "codes_of",
     "combine",
     "fill_bias",
     "fill_tiles",
@@ -97,6 +102,13 @@ class ScoreGradient(NamedTuple):
     target: Entries
 
 
+@jit()
+def codes_of(z: Array, sign_tables: bool) -> Codes:
+    """Return codes (B, L) and, if they are +-1 and wanted, where the sums of their patterns lie."""
+    return Codes(z, offsets_of(z) if sign_tables else np.empty((len(z), 0), np.int64))
+
+
+@cache
 def tile_width(n_bits: int) -> int:
     """Return the number of words in a tile, which depends on shapes only.
 
@@ -137,7 +149,6 @@ def forward(
     entries: Entries,
     out: tuple[Array, Array, Array],
     vectors: tuple[Array, Array],
-    sums: Array,
     width: int,
     first: int,
     last: int,
@@ -157,8 +168,8 @@ def forward(
     vectors
         Arrays to write into, (B, L), sums over the words w of these tiles: E_w W[:, w], relative to
         the last m; and t_w W[:, w].
-    sums, width
-        Workspace by `nphash.engine.kernels.sign_tables.sums_for`; words in a tile.
+    width
+        Words in a tile.
 
     Returns
     -------
@@ -169,7 +180,7 @@ def forward(
     expected, target_sum = vectors
     z, offsets = codes
     n_rows, n_bits = z.shape
-    block = block_size(width, n_bits)
+    block, sums = block_size(width, n_bits), sums_for(offsets)
     buffer, transposed = np.empty(n_bits * width, W.dtype), np.empty(n_bits * width, W.dtype)
     part, added = matrix(np.empty(z.size, W.dtype), n_rows, n_bits), np.empty(n_rows, W.dtype)
     hits = np.float64(0)
@@ -207,6 +218,9 @@ def _copy_tile(W: Array, start: int, columns: Array, words: Array) -> None:
     n_bits, n_words = columns.shape
     for bit in range(n_bits):
         copy_row(columns[bit], W[bit, start : start + n_words])
+    if n_bits % LANES == 0 and n_words % LANES == 0:
+        transpose(columns, words)
+        return
     # Unsigned numbers need no look whether they count from the end, which would take half of the time.
     for word in range(np.uintp(n_words)):
         for bit in range(np.uintp(n_bits)):
@@ -239,11 +253,12 @@ def _look_up(
         fill_sums(columns, at, sums)
         look_up(sums, offsets, bias, shift, at, exps, total)
     for row in range(added.size):
-        lanes, half = total[row], LANES // 2
+        half = LANES // 2
         while half > 0:
-            add_row(lanes[:half], lanes[half : 2 * half])
+            for i in range(half):
+                total[row, i] += total[row, half + i]
             half //= 2
-        added[row] = lanes[0]
+        added[row] = total[row, 0]
 
 
 @jit()
@@ -378,7 +393,7 @@ def _fill_tile(gradient: ScoreGradient, t: int, start: int, ds: Array) -> None:
 
 @jit()
 def fill_tiles(
-    codes: Codes, gradient: ScoreGradient, out: Array, at: int, sums: Array, width: int, first: int, last: int
+    codes: Codes, gradient: ScoreGradient, out: Array, at: int, width: int, first: int, last: int
 ) -> None:
     """Write the weights' gradient z' ds of the tiles ``first`` to ``last - 1``.
 
@@ -388,12 +403,11 @@ def fill_tiles(
         As named.
     out
         Array of L rows to write into, from column ``at``.
-    sums
-        Zeros by `nphash.engine.kernels.sign_tables.sums_for`; so they are left.
     """
     z, offsets = codes
     n_rows, n_bits = z.shape
     n_words = gradient.target.starts.size - 1
+    sums = sums_for(offsets)
     rest, buffer = np.empty(n_rows * width, z.dtype), np.empty(n_bits * width, z.dtype)
     for t in range(first, last):
         start, stop = t * width, min((t + 1) * width, n_words)
@@ -431,7 +445,6 @@ def update_tiles(
     m: Array,
     v: Array,
     settings: Array,
-    sums: Array,
     width: int,
     first: int,
     last: int,
@@ -440,7 +453,7 @@ def update_tiles(
 
     Parameters
     ----------
-    codes, gradient, sums
+    codes, gradient
         As for `fill_tiles`.
     W, m, v, settings
         As for `nphash.engine.kernels.rows.update`.
@@ -450,7 +463,7 @@ def update_tiles(
     dW = matrix(np.empty(len(W) * columns, W.dtype), len(W), columns)
     for group in range(first, last, _GROUP):
         end = min(group + _GROUP, last)
-        fill_tiles(codes, gradient, dW, 0, sums, width, group, end)
+        fill_tiles(codes, gradient, dW, 0, width, group, end)
         i, j = group * width, min(end * width, W.shape[1])
         for bit in range(len(W)):
             update(W[bit, i:j], dW[bit, : j - i], m[bit, i:j], v[bit, i:j], settings)

@@ -22,17 +22,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nphash.core.jit import jit
+from nphash.core.jit import emitted, jit
+from nphash.core.jit.words import prefetch_row
 from nphash.core.threads import cut, run_blocks
 from nphash.core.typing import Array
 
 if TYPE_CHECKING:
+    from nphash.core.jit import emission
     from nphash.core.jit.emission import FloatEmitter
 
 __all__ = [
     "BETA1",
     "BETA2",
     "EPSILON",
+    "LANES",
     "RATE",
     "REST1",
     "REST2",
@@ -49,6 +52,7 @@ __all__ = [
     "scale_row",
     "set_scaled",
     "sum_rows",
+    "transpose",
     "update",
 ]
 
@@ -57,6 +61,9 @@ __all__ = [
 # 1 / (1 - beta2^t).
 SCALE, RATE, EPSILON, BETA1, REST1, BETA2, REST2, UNBIAS1, UNBIAS2 = range(9)
 
+LANES = 16  # float32 numbers of a vector
+
+_EARLY = 8  # entries between the hint that a row is wanted and its turn
 _ROWS = 16  # documents in a block, at most
 _BLOCKS = 10  # of a batch, at least: with few, some threads would wait for others
 
@@ -137,13 +144,21 @@ def update(w: Array, g: Array, m: Array, v: Array, settings: Array) -> None:
 
 
 @jit()
-def sum_rows(indices: Array, data: Array, dense: Array, position: int, end: int, target: Array) -> None:
-    """Write the sum of data[i] dense[indices[i]] for i from ``position`` to ``end`` - 1 into ``target``."""
+def sum_rows(
+    indices: Array, data: Array, dense: Array, position: int, end: int, target: Array, last: int
+) -> None:
+    """Write the sum of data[i] dense[indices[i]] for i from ``position`` to ``end`` - 1 into ``target``.
+
+    Rows are asked for some entries early, up to entry ``last`` - 1, which may lie behind ``end`` if other
+    sums follow; 0 to ask for none, where ``dense`` is in the cache anyway.
+    """
     target[:] = 0
     # Four rows at once: the sum is loaded and stored once for the four, and the memory fetches
     # them side by side. The order of the additions stays that of the indices. Unsigned numbers of rows
     # need no look whether they count from the end.
     while position + 4 <= end:
+        for soon in range(position + _EARLY, min(position + _EARLY + 4, last)):
+            prefetch_row(dense, indices[soon])
         row0, row1 = np.uintp(indices[position]), np.uintp(indices[position + 1])
         row2, row3 = np.uintp(indices[position + 2]), np.uintp(indices[position + 3])
         w0, w1, w2, w3 = data[position], data[position + 1], data[position + 2], data[position + 3]
@@ -163,7 +178,23 @@ def _times_dense(
     indptr: Array, indices: Array, data: Array, dense: Array, out: Array, start: int, stop: int
 ) -> None:
     for row in range(start, stop):
-        sum_rows(indices, data, dense, indptr[row], indptr[row + 1], out[row])
+        sum_rows(indices, data, dense, indptr[row], indptr[row + 1], out[row], indptr[stop])
+
+
+def _emit_transpose(out: FloatEmitter, source: emission.Array, target: emission.Array) -> None:
+    n, k = (out.divided(length, LANES) for length in source.lengths)
+    with out.loop(n) as down, out.loop(k) as across:
+        first = out.plus(source.row(out.times(down, LANES)), across)
+        rows = [out.load(source.row(out.times(down, 0, i), first)) for i in range(LANES)]
+        first = out.plus(target.row(out.times(across, LANES)), down)
+        for i, row in enumerate(out.transposed(rows)):
+            out.store(row, target.row(out.times(across, 0, i), first))
+
+
+@emitted(_emit_transpose, "floats")
+def transpose(source: Array, target: Array) -> None:
+    """Write the transpose of a float32 array (n, k) into another; n and k are multiples of `LANES`."""
+    target[:] = source.T
 
 
 def csr_times_dense(indptr: Array, indices: Array, data: Array, dense: Array, threads: int = 1) -> Array:

@@ -21,10 +21,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nphash.core.devices import uses
 from nphash.core.jit import emitted, jit
 from nphash.core.typing import Array
-from nphash.engine.kernels.rows import emit_exponential, exponentials
+from nphash.engine.kernels.rows import LANES, emit_exponential, exponentials
 
 if TYPE_CHECKING:
     from nphash.core.jit import emission
@@ -43,12 +42,12 @@ __all__ = [
 ]
 
 
-LANES = 16  # float32 numbers of a vector
 _BYTES = 4 * LANES
 _BITS = 4  # of a pattern
 PATTERNS = 2**_BITS
 
 
+@jit()
 def offsets_of(z: Array) -> Array:
     """Return where the sums of a code's patterns stand: (B, L / 4) int64, or (B, 0) for codes that have none.
 
@@ -71,10 +70,20 @@ def offsets_of(z: Array) -> Array:
     (1, 0)
     """
     n_rows, n_bits = z.shape
-    if n_bits % 8 != 0 or not (np.abs(z) == 1).all() or not uses("sign-tables"):
-        return np.empty((n_rows, 0), np.int64)
-    patterns = (z > 0).reshape(n_rows, -1, _BITS) @ (1 << np.arange(_BITS))  # (B, L / 4)
-    offsets: Array = _BYTES * (PATTERNS * np.arange(n_bits // _BITS) + patterns)
+    none = np.empty((n_rows, 0), np.int64)
+    if n_bits % 8 != 0:
+        return none
+    offsets = np.empty((n_rows, n_bits // _BITS), np.int64)
+    for row in range(n_rows):
+        for group in range(n_bits // _BITS):
+            pattern = 0
+            for bit in range(_BITS):
+                value = z[row, _BITS * group + bit]
+                if value == 1:
+                    pattern += 1 << bit
+                elif value != -1:
+                    return none
+            offsets[row, group] = _BYTES * (PATTERNS * group + pattern)
     return offsets
 
 
@@ -84,11 +93,12 @@ def can_look_up(offsets: Array, n_words: int) -> bool:
     return offsets.shape[1] > 0 and n_words % LANES == 0
 
 
+@jit()
 def sums_for(offsets: Array) -> Array:
-    """Return zeros for the sums that these offsets are of, (4 L, LANES) float32, where vectors begin."""
+    """Return zeros for the sums that these offsets lie in, (4 L, LANES) float32, where vectors begin."""
     n_sums = PATTERNS * offsets.shape[1]
     buffer = np.zeros((n_sums + 1) * LANES, np.float32)
-    skip = -buffer.ctypes.data % _BYTES // 4
+    skip = (_BYTES - np.int64(buffer.ctypes.data % _BYTES)) % _BYTES // 4
     return buffer[skip : skip + n_sums * LANES].reshape(n_sums, LANES)
 
 

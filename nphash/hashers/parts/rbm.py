@@ -87,7 +87,7 @@ def pretrain(
     n, n_visible = v.shape
     rng = np.random.default_rng(seed)
     W = (0.1 * rng.standard_normal((n_visible, n_hidden))).astype(v.dtype)
-    c = log_unigram(v).astype(v.dtype) if hasattr(v, "indptr") else np.zeros(n_visible, v.dtype)
+    c = np.zeros(n_visible, v.dtype) if isinstance(v, np.ndarray) else log_unigram(v).astype(v.dtype)
     weights = [W, np.zeros(n_hidden, v.dtype), c]
     speeds = [np.zeros_like(array) for array in weights]
     for _ in range(epochs):

@@ -12,7 +12,7 @@ from nphash.core.typing import Params
 from nphash.errors import InputError
 from nphash.hashers.base import unchanged_on_error
 from nphash.hashers.inputs import check_labels, seed_from
-from nphash.hashers.parts.heads import targets
+from nphash.hashers.parts.networks import targets
 from nphash.hashers.training.checkpoint import State
 from nphash.hashers.training.trainer import Data, Training, one_pass
 

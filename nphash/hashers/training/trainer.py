@@ -180,7 +180,7 @@ def train(
 def one_pass(
     model: Model, state: State, data: Data, settings: Training, seed: int, *, threads: int | None = None
 ) -> State:
-    """Do one epoch more, whatever their number in the settings, and return the state; nothing is judged.
+    """Do one epoch more, whatever their number in the settings, and return the state, without validation.
 
     The state given is used up: its arrays are changed in place.
 
@@ -243,7 +243,8 @@ class _Loop:
         self.epochs_before = state.epoch
         self.average: Params | None = None  # set by `run` where weights are averaged
         self.step_size: StepSize | None = None  # set by the first step
-        self.profile: Profile | None = getattr(callback, "profile", None)
+        profile = getattr(callback, "profile", None)
+        self.profile = profile if isinstance(profile, Profile) else None
         self.loss_and_step, self.update, self.validate = self._step, self.optimiser.step, self._validate
         self.move_average = self.engine.moving_average
         if self.profile is not None:
@@ -265,14 +266,14 @@ class _Loop:
             self.average = {name: array.copy() for name, array in (state.average or params).items()}
         while state.epoch < self.epochs and not self._stops_early():
             terms = self.epoch(params)
-            judged = params if self.average is None else self.average
-            self.validate(judged, terms)
+            chosen = params if self.average is None else self.average
+            self.validate(chosen, terms)
             state.epoch += 1
             state.params, state.optimiser = params, _moments(self.optimiser)
             state.average = self.average or {}
             if kept is not None:
                 kept.save_if_due(state)
-            self._report(judged, self.steps, terms)
+            self._report(chosen, self.steps, terms)
 
     def epoch(self, params: Params) -> dict[str, float]:
         """Go over all documents once and return the means of the loss's terms."""

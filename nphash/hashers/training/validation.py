@@ -19,7 +19,15 @@ from nphash.metrics import precision_at_k
 if TYPE_CHECKING:
     from nphash.hashers.base import Hasher
 
-__all__ = ["Validator", "held_out_rows", "hold_out", "learn", "precision_validator", "subset"]
+__all__ = [
+    "Validator",
+    "choose_validator",
+    "held_out_rows",
+    "hold_out",
+    "learn",
+    "precision_validator",
+    "subset",
+]
 
 # Validation is there to rank epochs: beyond these numbers of documents it costs time and ranks no better.
 MOST_QUERIES = 2_000
@@ -91,6 +99,35 @@ def subset(X: Any, y: Any, most: int) -> tuple[Any, Any]:
         return X[:] if isinstance(X, Shards) else X, y
     rows = np.linspace(0, X.shape[0] - 1, most).astype(np.int64)
     return X[rows], y[rows]
+
+
+def choose_validator(
+    hasher: Any,
+    documents: tuple[Any, Any, Any, Any],
+    elbo: Callable[[Params, Any], float],
+    finalise: Callable[[Params], Params] = lambda params: params,
+) -> Validator | None:
+    """Return the validator of a hasher: by precision with labels, else by its ELBO; None without documents.
+
+    Parameters
+    ----------
+    hasher
+        Has ``encode(params, X) -> codes``.
+    documents
+        (X, y, X_valid, y_valid), as of `hold_out`.
+    elbo
+        Called with weights and some of ``X_valid``.
+    finalise
+        Makes of the weights those that `encode` takes.
+    """
+    X, y, X_valid, y_valid = documents
+    if X_valid is None or X_valid.shape[0] == 0:
+        return None
+    if y is not None and y_valid is not None:
+        by_precision = precision_validator(hasher.encode, X, y, X_valid, y_valid, hasher.n_bits)
+        return lambda params: by_precision(finalise(params))
+    few, _ = subset(X_valid, X_valid, MOST_QUERIES)
+    return lambda params: ("bound", elbo(params, few))
 
 
 def precision_validator(

@@ -7,9 +7,11 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from helpers import naive
+from nphash.core.jit import jit
 from nphash.core.threads import run_tasks
 from nphash.engine import optim
 from nphash.engine.kernels.rows import (
+    LANES,
     add_row,
     add_scaled,
     copy_row,
@@ -19,6 +21,7 @@ from nphash.engine.kernels.rows import (
     scale_row,
     set_scaled,
     sum_rows,
+    transpose,
 )
 from nphash.nn.optim import adam_step
 
@@ -58,7 +61,7 @@ def test_moving_average(rng):
 def test_sum_of_rows(rng, n):
     dense, indices, data = rng.standard_normal((5, 3)), rng.integers(0, 5, n + 2), rng.standard_normal(n + 2)
     target = np.full(3, np.nan)
-    sum_rows(indices, data, dense, 1, n + 1, target)
+    sum_rows(indices, data, dense, 1, n + 1, target, n + 2)
     np.testing.assert_allclose(target, data[1:-1] @ dense[indices[1:-1]], atol=1e-13)
 
 
@@ -225,3 +228,19 @@ def test_a_matrix_in_other_memory_order_is_read_right(rng):
     X = sparse.random_array((3, 5), density=0.5, format="csr", rng=rng)
     W = np.asfortranarray(rng.normal(size=(5, 2)))
     np.testing.assert_allclose(csr_times_dense(X.indptr, X.indices, X.data, W), X @ W)
+
+
+@jit()
+def compiled_transpose(source, target):
+    transpose(source, target)
+
+
+@pytest.mark.parametrize("kernel", [transpose, compiled_transpose])
+@pytest.mark.parametrize(("down", "across"), [(1, 1), (1, 3), (4, 2)])
+def test_blocks_are_transposed(rng, kernel, down, across):
+    whole = rng.normal(size=(down * LANES + 2, across * LANES + 5)).astype(np.float32)
+    source = whole[2:, 3:-2]  # rows need not follow one another
+    target = np.full((across * LANES + 2, down * LANES + 1), 7, np.float32)
+    kernel(source, target[1:-1, 1:])
+    assert np.array_equal(target[1:-1, 1:], source.T)
+    assert (target[0] == 7).all() and (target[-1] == 7).all() and (target[:, 0] == 7).all()

@@ -36,7 +36,7 @@ def test_passes_over_the_same_documents_are_the_epochs_of_a_fit(method):
     assert [r["loss"] for r in parts.history_] == [r["loss"] for r in whole.history_]
 
 
-@pytest.mark.parametrize("engine", ["numba", "numpy"])
+@pytest.mark.parametrize("engine", [pytest.param("numba", marks=pytest.mark.compiled), "numpy"])
 def test_saving_and_loading_between_calls_changes_nothing(tmp_path, engine):
     straight, stopped = (quick("doc2hash", training__engine=engine, random_state=None) for _ in range(2))
     straight.partial_fit(X[:50])

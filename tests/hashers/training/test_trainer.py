@@ -5,10 +5,12 @@ import pytest
 import scipy.sparse
 
 from helpers import small
-from nphash.engine.lazy_rows import Postponed
+from nphash.engine import lazy_rows
+from nphash.engine.profiling import Profile
 from nphash.errors import InputError, Interrupted
-from nphash.hashers import Training
+from nphash.hashers import ClassifierSettings, Training
 from nphash.hashers.doc2hash import Doc2Hash
+from nphash.hashers.training import trainer
 from nphash.hashers.training.trainer import Data, train
 from nphash.nn.schedules import Exponential
 
@@ -281,11 +283,12 @@ def test_averaging_follows_its_formula():
     np.testing.assert_allclose(state.average["w"], average, rtol=1e-12)
 
 
-def test_what_is_put_off_is_summed_over_a_limited_number_of_steps(monkeypatch):
+@pytest.mark.compiled
+def test_what_is_deferred_is_summed_over_a_limited_number_of_steps(monkeypatch):
     x, _ = small.documents(300, 400, topics=20)
     x = small.unit_rows(x).astype(np.float32)
-    counts, table = [], Postponed._table
-    monkeypatch.setattr(Postponed, "_table", lambda self: counts.append(self.now) or table(self))
+    counts, fill = [], lazy_rows.fill_table
+    monkeypatch.setattr(lazy_rows, "fill_table", lambda *args: counts.append(args[1]) or fill(*args))
 
     def weights(limit):
         monkeypatch.setattr("nphash.hashers.training.trainer.STEPS_DEFERRED", limit)
@@ -314,3 +317,32 @@ def test_the_first_batch_gives_the_size_of_a_step():
     rows = np.random.default_rng([3, 0]).permutation(60)[:40]
     assert size.weights == X[rows].nnz and size.words == np.unique(X[rows].indices).size
     assert all(p.step_size is size for p in seen)
+
+
+def test_a_checkpoint_does_not_depend_on_the_names_of_settings():
+    hasher = small.quick("doc2hash-s", labels=ClassifierSettings(weight=1.0))
+    assert "labels', Labels(weight=1.0" in trainer._identity(hasher, 3)
+    assert trainer._identity(hasher, 3) != trainer._identity(hasher.set_params(labels__weight=2.0), 3)
+
+
+class Profiled:
+    """A callback that wants to know where the time goes, and keeps what it was last told."""
+
+    def __init__(self, profile):
+        self.profile, self.last = profile, None
+
+    def __call__(self, progress):
+        self.last = progress
+
+
+@pytest.mark.parametrize("engine", [pytest.param("numba", marks=pytest.mark.compiled), "numpy"])
+def test_parts_of_a_step_are_timed_where_the_callback_asks_for_it(engine):
+    x, _ = small.documents(60, 40)
+    callback = Profiled(Profile())
+    small.quick("doc2hash", training__engine=engine).fit(x, callback=callback)
+    parts = {"batch", "first layer", "first layer, backward", "decoder", "decoder, backward", "optimiser"}
+    assert parts | {"latent layers and noise", "validation"} <= callback.profile.seconds.keys()
+    assert callback.last.profile == callback.profile.seconds
+    unasked = Profiled("something else")
+    small.quick("doc2hash", training__engine=engine).fit(x, callback=unasked)
+    assert unasked.last.profile == {}
