@@ -92,10 +92,8 @@ class Change:
     def commit(self, manifest: Manifest, before: State | None = None) -> None:
         """Make `manifest` the collection's state; what it no longer needs is deleted.
 
-        Raises
-        ------
-        CollectionError, OSError
-            If the old state is still the state. What fails after the new one is, is not reported as an error.
+        An error, CollectionError or OSError, says that the old state is still the state. What fails when the
+        new one is in place is logged and no error.
         """
         # So far nothing of the old state was touched: what was written is new, flushed, and in the journal.
         # 1. The manifest gets the names and checksums of all files of the new state.
@@ -113,7 +111,7 @@ class Change:
         except OSError:  # the disk has not confirmed it
             self._take_back(old, beside)
             raise
-        # 6. The change is made. Files of the old state go; those that do not are in the journal of the next.
+        # 6. The change is made. Files of the old state go; what cannot be deleted stays in the journal.
         self.state = state
         self._delete_old(old)
 
@@ -194,11 +192,8 @@ class Change:
 def changing(folder: Path, wait: float = 0.0, id_: str | None = None) -> Iterator[tuple[Change, Manifest]]:
     """Hold the write lock and yield a change and the state it starts from; on any error the state stays.
 
-    Raises
-    ------
-    CollectionError
-        If another process holds the lock after `wait` seconds, if the collection is not the one of identity
-        `id_`, or writing fails.
+    `CollectionError` if another process holds the lock after `wait` seconds, if the collection is not the one
+    of identity `id_`, or if writing fails.
     """
     read_manifest(folder)  # no lock file in a directory that is not a collection
     with write_lock(folder, wait) as journal:
@@ -218,10 +213,7 @@ def replaced(path: Path) -> CollectionError:
 def creating(folder: Path, force: bool) -> Iterator[Change]:
     """Yield the change that makes a new collection, or with `force` replaces the one that is there.
 
-    Raises
-    ------
-    CollectionError
-        If `folder` holds anything that is not ours, or a collection and `force` is not set.
+    `CollectionError` if `folder` holds anything that is not ours, or a collection and `force` is not set.
     """
     check_target(folder, force)
     made = False

@@ -108,8 +108,7 @@ class CreateSettings:
         given, who = isinstance(documents, Matrix), type(hasher).__name__
         if self.out_of_core and given:
             raise InputError(
-                "a matrix is read into memory as a whole",
-                "give texts, or leave out_of_core out",
+                "a matrix is read into memory as a whole", "give texts, or leave out_of_core out"
             )
         if self.out_of_core and not hasher.out_of_core:
             raise InputError(

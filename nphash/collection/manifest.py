@@ -74,47 +74,23 @@ class SegmentFiles:
 
 @dataclass
 class Manifest:
-    """What a collection consists of.
+    """The files and facts of one state of a collection."""
 
-    Parameters
-    ----------
-    generation
-        Grows by one with every change; new files carry it in their names.
-    n_bits, method, parameters
-        The hasher.
-    corpus
-        How the text was made: reader, whether weights were given, counts of documents left out.
-    fit
-        What the fit reported: seconds, epochs, validation figure.
-    model, vectorizer
-        Folder of the hasher's files, and the vectorizer's file.
-    segments
-        The documents in the order of insertion.
-    removed
-        File of the positions of removed documents, or an empty string.
-    n_removed
-        How many there are.
-    files
-        Size and SHA-256 of every file by its relative name.
-    id
-        Drawn when the collection is made; a state of another one is never taken for a state of this.
-    """
-
-    generation: int
+    generation: int  # grows by one with every change; new files carry it in their names
     n_bits: int
     method: str
-    parameters: dict[str, Any]
-    corpus: dict[str, Any]
-    fit: dict[str, Any]
-    model: str
+    parameters: dict[str, Any]  # of the hasher
+    corpus: dict[str, Any]  # how the text was made: reader, whether weights were given, documents skipped
+    fit: dict[str, Any]  # what the fit reported: seconds, epochs, validation figure
+    model: str  # folder of the hasher's files
     vectorizer: str
-    segments: list[SegmentFiles]
-    removed: str = ""
+    segments: list[SegmentFiles]  # in the order of insertion
+    removed: str = ""  # file of the positions of removed documents, if there are any
     n_removed: int = 0
-    files: dict[str, FileRecord] = field(default_factory=dict)
+    files: dict[str, FileRecord] = field(default_factory=dict)  # of every file, by its relative name
     nphash_version: str = __version__
     changed: str = ""
-    id: str = ""
+    id: str = ""  # drawn with the collection; a state of another one is never taken for a state of this
 
     @property
     def n_documents(self) -> int:
@@ -208,11 +184,7 @@ def read_manifest(folder: Path) -> Manifest:
     """Read and check a manifest; the files it names are not opened.
 
     Where it is damaged, and a change was interrupted, the manifest from before that change is taken.
-
-    Raises
-    ------
-    CollectionError
-        If `folder` is no collection, is of a newer format, or its manifest was altered.
+    `CollectionError` if `folder` is no collection or one of a newer format, or its manifest was altered.
     """
     try:
         return parse_manifest(_text(folder), folder)
@@ -281,8 +253,7 @@ def _text(folder: Path) -> bytes:
         )
     what = "is a file" if folder.is_file() else f"has no {MANIFEST}"
     raise CollectionError(
-        f"{folder} is not a collection: it {what}",
-        "give the directory that 'nphash fit CORPUS -o DIR' made",
+        f"{folder} is not a collection: it {what}", "give the directory that 'nphash fit CORPUS -o DIR' made"
     )
 
 
@@ -372,10 +343,7 @@ def read_journal(folder: Path) -> list[str] | None:
 def write_lock(folder: Path, wait: float = 0.0) -> Iterator[Journal]:
     """Hold the right to change a collection; the system gives it back when the process ends, however it ends.
 
-    Raises
-    ------
-    CollectionError
-        If another process holds it, and still does after `wait` seconds.
+    `CollectionError` if another process holds it, and still does after `wait` seconds.
     """
     with ExitStack() as held:
         with writing(folder):

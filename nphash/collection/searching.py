@@ -94,12 +94,7 @@ class SearchSettings:
 
 
 def chosen(settings: SearchSettings | None, k: int | EllipsisType | None) -> SearchSettings:
-    """Return settings that can be used, with `k` in place of theirs unless it is ``...``.
-
-    Raises
-    ------
-    InputError
-        If they ask for nothing, or are no settings.
+    """Return checked settings, with `k` in place of theirs unless it is ``...``.
 
     Examples
     --------
@@ -116,13 +111,7 @@ def chosen(settings: SearchSettings | None, k: int | EllipsisType | None) -> Sea
 
 
 def as_queries(texts: Iterable[str]) -> list[str]:
-    """Return queries as a list, from whatever gives them once.
-
-    Raises
-    ------
-    InputError
-        For one string, nothing that gives any, or a table of several columns.
-    """
+    """Return queries as a list; `InputError` for one string, or a table of several columns."""
     what = "one string"
     if not isinstance(texts, (str, bytes)):
         try:
