@@ -81,13 +81,13 @@ def _directory(output: Path | None) -> Iterator[Path]:
 
 
 def _show_quality(collection: Collection) -> None:
-    from nphash.collection.evaluation import Sample, cosine_of_own, evaluate_own
+    from nphash.collection.evaluation import QuerySample, cosine_of_own, evaluate_own
 
     labels = collection.segments.labels()
     rows: list[tuple[str, ...]] = [("P@100, 1,000 documents as queries", "same package", "same module")]
     kinds = [
-        Sample(labels=[of_one[:1] for of_one in labels]),
-        Sample(labels=[of_one[1:2] for of_one in labels]),
+        QuerySample(labels=[of_one[:1] for of_one in labels]),
+        QuerySample(labels=[of_one[1:2] for of_one in labels]),
     ]
     hashed = [evaluate_own(collection, sample=kind).figures for kind in kinds]
     cosine = [cosine_of_own(collection, sample=kind).figures for kind in kinds]

@@ -90,12 +90,12 @@ class Member(NamedTuple):
 
 
 def _members(collection: Collection, radius: int, least: float | None, quiet: bool) -> list[Member]:
-    from nphash.collection.grouping import code_groups, likeness, text_groups
+    from nphash.collection.grouping import code_groups, group_similarity, text_groups
 
     groups = code_groups(collection, radius, join_progress(quiet))
     if least is not None:
         groups = text_groups(collection, groups, least, join_progress(quiet, COMPARED))
-    like = likeness(collection, groups, join_progress(quiet, COMPARED))
+    like = group_similarity(collection, groups, join_progress(quiet, COMPARED))
     members: list[Member] = []
     for number, positions in enumerate(groups, start=1):
         codes = collection.segments.codes_at(positions)

@@ -79,7 +79,7 @@ def _encode(
     """Yield ids and codes by the thousand, and say in the end how many documents had no known word."""
     import numpy as np
 
-    from nphash.collection.matrix import weighed
+    from nphash.collection.creating import weighed
     from nphash.corpus import Matrix
 
     known = collection.manifest.corpus

@@ -82,14 +82,14 @@ def command(directory: Path, queries: str | None, k: int, reading: ReadOptions, 
     relevant if it shares a label with the query; documents at the same distance count with their
     expected share.
     """
-    from nphash.collection.evaluation import Sample, evaluate_own
+    from nphash.collection.evaluation import QuerySample, evaluate_own
     from nphash.metrics import code_statistics
 
     use_threads(options["threads"])
     with open_collection(directory) as collection:
         if queries is None:
             result = evaluate_own(
-                collection, k, Sample(options["sample"], options["seed"]), _progress(options["quiet"])
+                collection, k, QuerySample(options["sample"], options["seed"]), _progress(options["quiet"])
             )
         else:
             result = _evaluate_queries(collection, queries, k, reading, options["quiet"])
@@ -120,9 +120,8 @@ def _evaluate_queries(
 ) -> Evaluation:
     import numpy as np
 
-    from nphash.collection.creating import HELD_OUT
+    from nphash.collection.creating import HELD_OUT, weighed
     from nphash.collection.evaluation import evaluate, rows_of_queries
-    from nphash.collection.matrix import weighed
     from nphash.corpus import Matrix
 
     corpus = collection.manifest.corpus

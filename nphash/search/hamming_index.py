@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +12,7 @@ import numpy.typing as npt
 
 from nphash.codes import Codes, as_words, check_codes, check_n_bits
 from nphash.core.arguments import check_count
+from nphash.core.checksums import LARGE
 from nphash.core.typing import Array, Ints, Progress, Words
 from nphash.errors import CollectionError, InputError
 from nphash.search import files, keys
@@ -62,7 +65,8 @@ class HammingIndex:
     def __init__(self, n_bits: int, threads: int | None = None, strategy: str = "auto") -> None:
         self.n_bits = check_n_bits(n_bits)
         self.strategy = strategy
-        self._table = Table(self.n_bits)
+        self._unchecked_table = Table(self.n_bits)
+        self._check: Callable[[], None] | None = None  # of a file that was not compared when it was opened
         self._executor, self._threads_given = SearchExecutor(strategy, threads), threads
         self.threads = self._executor.threads
 
@@ -150,7 +154,8 @@ class HammingIndex:
             Map it into memory: opening is immediate and processes share the pages. The file is
             never changed; codes added later stay in memory until `save`.
         verify
-            Compare the content with its checksums, which reads the file once.
+            Compare the content with its checksums now, which reads the file once. Without, mapped arrays of
+            more than 32 MB are compared when the index is first used.
         threads, strategy
             As for the constructor.
 
@@ -159,13 +164,27 @@ class HammingIndex:
         CollectionError
             If the file is missing, no index, of a newer format, truncated or altered.
         """
-        facts, arrays = files.read(path, mmap, verify)
+        facts, arrays, check = files.map_file(path)
+        later = [name for name, array in arrays.items() if array.nbytes > LARGE and name != "removed"]
+        if verify or not mmap:
+            later = []
+        check(arrays.keys() - set(later))
+        arrays = arrays if mmap else files.in_memory(arrays)
         index = cls(facts["n_bits"], threads, strategy)
         try:
             index._restore(facts, arrays)
         except (InputError, KeyError) as error:
             raise CollectionError(f"{os.fspath(path)} is damaged ({error})", "build it again") from error
+        index._check = partial(check, later) if later else None
         return index
+
+    @property
+    def _table(self) -> Table:
+        """The rows; what a file may have wrong is noticed before they are looked at."""
+        if self._check is not None:
+            self._check()
+            self._check = None
+        return self._unchecked_table
 
     def search(self, codes: Codes, k: int = 10, *, where: IdsLike | None = None) -> tuple[Distances, Names]:
         """Return the ``k`` nearest codes of each query.
@@ -364,7 +383,7 @@ class HammingIndex:
         return facts, {**self._table.arrays(), **buckets}
 
     def _restore(self, facts: dict[str, Any], arrays: dict[str, Array]) -> None:
-        self._table = Table.from_arrays(self.n_bits, arrays, facts["next_number"])
+        self._unchecked_table = Table.from_arrays(self.n_bits, arrays, facts["next_number"])
         self._executor.restore(arrays)
 
     def __getstate__(self) -> dict[str, Any]:

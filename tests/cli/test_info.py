@@ -101,8 +101,8 @@ def test_verify_where_only_the_text_is_wrong(tmp_path):
     """A manifest that vouches for a file whose rows are damaged."""
     import sqlite3
 
-    from nphash.collection.files import record
     from nphash.collection.manifest import write_manifest
+    from nphash.core.checksums import record
 
     path = fresh(tmp_path)
     manifest = read_manifest(path)
