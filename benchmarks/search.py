@@ -148,7 +148,7 @@ def ask(index: Any, queries: Codes, cell: Cell) -> None:
 def sharing(index: HammingIndex, strategy: str) -> HammingIndex:
     """Return an index with one strategy that shares the codes and buckets of another."""
     other = HammingIndex(index.n_bits, index.threads, strategy)
-    other._table, other._executor.buckets = index._table, index._executor.buckets
+    other._unchecked_table, other._executor.buckets = index._table, index._executor.buckets
     return other
 
 

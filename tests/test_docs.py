@@ -164,6 +164,13 @@ def _found(name: str) -> bool:
     return False
 
 
+def test_every_promise_names_the_tests_that_keep_it() -> None:
+    promises = re.split(r"^\* ", TEXTS["promises.rst"].partition("What is not safe")[0], flags=re.M)[1:]
+    assert len(promises) > 20
+    for promise in promises:
+        assert "``tests/" in promise.replace("\n", " "), promise
+
+
 @pytest.mark.parametrize("page", TEXTS)
 def test_modules_to_be_run_exist(page: str) -> None:
     for name in re.findall(r"python -m (benchmarks\.\w+)", TEXTS[page]):

@@ -85,8 +85,8 @@ def _show_quality(collection: Collection) -> None:
     labels = collection.segments.labels()
     rows: list[tuple[str, ...]] = [("P@100, 1,000 documents as queries", "same package", "same module")]
     kinds = [
-        evaluation.Sample(labels=[of_one[:1] for of_one in labels]),
-        evaluation.Sample(labels=[of_one[1:2] for of_one in labels]),
+        evaluation.QuerySample(labels=[of_one[:1] for of_one in labels]),
+        evaluation.QuerySample(labels=[of_one[1:2] for of_one in labels]),
     ]
     hashed = [evaluation.evaluate_own(collection, sample=kind).figures for kind in kinds]
     cosine = [evaluation.cosine_of_own(collection, sample=kind).figures for kind in kinds]

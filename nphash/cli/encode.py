@@ -89,7 +89,7 @@ def _encode(
     known = collection.manifest.corpus
     documents = counted_documents(read(corpus, reading, known), quiet)
     without = 0
-    for block, X in nphash.collection.matrix.weighed(
+    for block, X in nphash.collection.creating.weighed(
         documents, collection.vectorizer, AT_ONCE, known.get("n_columns")
     ):
         without += int((X.indptr[1:] == X.indptr[:-1]).sum())

@@ -89,7 +89,7 @@ def command(directory: Path, queries: str | None, k: int, reading: ReadOptions, 
     quiet = options["quiet"]
     with open_collection(directory) as collection:
         if queries is None:
-            sample = evaluation.Sample(options["sample"], options["seed"])
+            sample = evaluation.QuerySample(options["sample"], options["seed"])
             result = evaluation.evaluate_own(collection, k, sample, compared(quiet, ASKED))
         else:
             result = _evaluate_queries(collection, queries, k, reading, quiet)
@@ -124,9 +124,7 @@ def _evaluate_queries(
     corpus = collection.manifest.corpus
     documents = counted_documents(read(source, reading, corpus), quiet, "queries read")
     blocks, labels, marked, own = [], [], [], []
-    for block, X in nphash.collection.matrix.weighed(
-        documents, collection.vectorizer, AT_ONCE, corpus.get("n_columns")
-    ):
+    for block, X in creating.weighed(documents, collection.vectorizer, AT_ONCE, corpus.get("n_columns")):
         blocks.append(collection.hasher.transform(X))
         labels += [document.labels for document in block]
         marked += [document.split.lower() in creating.HELD_OUT for document in block]

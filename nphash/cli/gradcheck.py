@@ -74,10 +74,10 @@ def command(names: tuple[str, ...], exercise: Path | None, **options: Any) -> No
 
 
 def _check(names: tuple[str, ...], options: dict[str, Any]) -> None:
-    from nphash.gradcheck import kernels, models
+    from nphash.gradcheck import models
 
     if options["list_names"]:
-        titles = (*models.VARIANTS, *kernels.KERNELS)
+        titles = (*models.VARIANTS, *models.KERNELS)
         return _list([case.title for case in models.operations()], titles, models.WITHOUT_GRADIENT)
     output: Path | None = options["output"]
     if output is not None:
@@ -90,7 +90,7 @@ def _check(names: tuple[str, ...], options: dict[str, Any]) -> None:
                 "'nphash gradcheck --list' prints what there is",
             )
     seed = options["seed"]
-    compiled = kernels.models(seed)
+    compiled = models.kernel_models(seed)
     reports = nphash.gradcheck.run(
         names or None, seed, [*models.models(seed), *compiled], models.operations()
     )
@@ -104,7 +104,7 @@ def _check(names: tuple[str, ...], options: dict[str, Any]) -> None:
         nphash.gradcheck.write_page(reports, output)
         note(f"written: {output}")
     if not compiled:
-        note(kernels.NOT_COMPILED)
+        note(models.NOT_COMPILED)
     if not nphash.gradcheck.passed(reports):
         wrong = any(report.wrong for report in reports)
         note(f"nphash: a gradient {'is wrong' if wrong else 'could not be judged'}")

@@ -120,7 +120,7 @@ def _members(collection: Collection, radius: int, least: float | None, quiet: bo
     groups = grouping.code_groups(collection, radius, compared(quiet))
     if least is not None:
         groups = grouping.text_groups(collection, groups, least, compared(quiet, COMPARED))
-    like = grouping.likeness(collection, groups, compared(quiet, COMPARED))
+    like = grouping.group_similarity(collection, groups, compared(quiet, COMPARED))
     members: list[Member] = []
     for number, positions in enumerate(groups, start=1):
         codes = collection.segments.codes_at(positions)

@@ -61,10 +61,10 @@ def estimators(
         click.echo(f"\n{study.answer(found)}")
     else:
         writer = Writer(form, ["problem", "estimator", *study.FIGURES])
-        for record in study.answering.records(found):
+        for record in study.records(found):
             writer.write(record)
     if output is not None:
-        study.answering.draw(found, output)
+        study.draw(found, output)
         note(f"written: {output}", quiet)
 
 

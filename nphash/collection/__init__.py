@@ -1,4 +1,4 @@
-"""What ``nphash fit`` leaves on disk: documents, their codes and the model that made them.
+"""Collections: what ``nphash fit`` writes to the disk, documents, their codes and the model that made them.
 
 A collection is a directory::
 
@@ -8,7 +8,7 @@ A collection is a directory::
     codes-000001.npy         codes of a run of documents, uint8 (n, 8 * ceil(n_bits / 64)), memory-mapped
     documents-000001.sqlite  ids, labels and text of the same documents
     removed-000002.npy       positions of removed documents, when there are any
-    lock                     held by the one process that may change the collection
+    lock                     held by the one process that may change the collection, whose journal it is
 
 Files are written once. A change writes new ones, numbered with the generation it makes, and then
 replaces ``manifest.json``; a process killed at any instant, or a full disk, leaves the old state
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from nphash.collection.collection import Collection
 from nphash.collection.searching import Explanation, Hit, SearchSettings
-from nphash.collection.view import Documents
+from nphash.collection.state import Documents
 from nphash.core.lazy_imports import on_first_use
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from nphash.collection import evaluation as evaluation
     from nphash.collection import grouping as grouping
     from nphash.collection import manifest as manifest
-    from nphash.collection import matrix as matrix
     from nphash.collection.creating import CreateSettings
 
 __all__ = ["Collection", "CreateSettings", "Documents", "Explanation", "Hit", "SearchSettings"]
@@ -38,7 +37,7 @@ __all__ = ["Collection", "CreateSettings", "Documents", "Explanation", "Hit", "S
 __getattr__ = on_first_use(
     "nphash.collection",
     {"CreateSettings": "nphash.collection.creating"},
-    modules=("changes", "creating", "evaluation", "grouping", "manifest", "matrix"),
+    modules=("changes", "creating", "evaluation", "grouping", "manifest"),
 )
 
 

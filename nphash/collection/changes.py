@@ -1,8 +1,7 @@
-"""One change to a collection: new files beside the old ones, then a new manifest, then tidying up.
+"""One change to a collection, from the lock to the new manifest: `Change.commit` is how it becomes the state.
 
-A writer notes the names of what it will make in the journal, which is in the lock file, before it makes any;
-keeps the manifest that it replaces until the new one has been read back; and deletes only what a manifest or
-the journal of this collection names. What a killed writer leaves is deleted, by the same lists, by the next.
+`changing` and `creating` take the lock, tidy up after a killed writer, and note the names of what the change
+will make in the journal. Only what a manifest or the journal of this collection names is ever deleted.
 """
 
 from __future__ import annotations
@@ -14,80 +13,53 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
 
-from nphash.collection.files import LOCK, Journal, read_journal, write_lock, writing
+from nphash.collection.documents import writing
 from nphash.collection.manifest import (
+    LOCK,
     MANIFEST,
+    Journal,
     Manifest,
     format_manifest,
+    names_of_change,
+    numbered,
     parse_manifest,
+    read_journal,
     read_kept,
     read_manifest,
+    write_lock,
 )
-from nphash.collection.opened import State, replaced
-from nphash.core.checksums import FileRecord, read_whole, record
-from nphash.core.disk import cannot_read, flush_folder, new_file, replace_text
+from nphash.collection.state import State
+from nphash.core.checksums import FileRecord, record
+from nphash.core.disk import flush_folder, new_file, read_bytes, replace_text
 from nphash.core.locks import HELD
 from nphash.core.store import write_array
+from nphash.core.typing import Array
 from nphash.errors import CollectionError, DamagedError
 
-__all__ = ["Change", "changing", "creating", "is_leftover"]
+__all__ = ["Change", "changing", "creating", "is_leftover", "replaced"]
 
 _log = logging.getLogger(__name__)
-
-# All that a change may make.
-KINDS = (
-    ("codes", ".npy"),
-    ("removed", ".npy"),
-    ("documents", ".sqlite"),
-    ("vectorizer", ".json"),
-    ("manifest", ".json"),
-    ("manifest", ".new"),
-    ("model", ""),
-    ("shards", ""),
-    ("shards", ".counts"),
-)
-
-
-def _name(kind: str, generation: int, suffix: str) -> str:
-    return f"{kind}-{generation:06d}{suffix}"
+CHECK_DISK = "nothing was changed; check the disk"
 
 
 class Change:
-    """The new files of one change; their names carry the new generation, so none exists yet.
-
-    Parameters
-    ----------
-    folder
-        The collection's directory.
-    generation
-        Number of the state that this change makes.
-    journal
-        Where the names are noted already.
-
-    Attributes
-    ----------
-    state : State or None
-        The state that `commit` has made, open.
-    """
+    """The new files of one change; their names carry its generation, and the journal notes them already."""
 
     def __init__(self, folder: Path, generation: int, journal: Journal | None = None) -> None:
-        self.folder = folder
-        self.generation = generation
-        self.journal = journal
-        self.state: State | None = None
+        self.folder, self.generation, self.journal = folder, generation, journal
+        self.state: State | None = None  # the one that `commit` has made, open
         self.new: list[str] = []
         self._records: dict[str, FileRecord] = {}
         self._text: bytes | None = None  # of the new manifest, from when it may be in place
         self._owner = os.getpid()
 
     def path(self, kind: str, suffix: str) -> Path:
-        """Return the path of a new file or folder, e.g. ``codes-000002.npy``."""
-        self.new.append(_name(kind, self.generation, suffix))
+        """Return the path of a new file or folder, such as ``codes-000002.npy``."""
+        self.new.append(numbered(f"{kind}{suffix}", self.generation))
         return self.folder / self.new[-1]
 
-    def write_array(self, kind: str, array: Any) -> str:
+    def write_array(self, kind: str, array: Array) -> str:
         """Write an array as a new file and return its name."""
         path = self.path(kind, ".npy")
         self._records[path.name] = write_array(path, array)
@@ -109,23 +81,42 @@ class Change:
     @contextmanager
     def scratch(self, kind: str) -> Iterator[Path]:
         """Yield the path of a folder that may be made inside the block, and is gone after it."""
-        path = self.folder / _name(kind, self.generation, "")
+        path = self.folder / numbered(kind, self.generation)
         try:
             yield path
         finally:
             _deleted(self.folder, path.name)
 
+    # ------------------------------------------------------------------ how a collection is committed
+
     def commit(self, manifest: Manifest, before: State | None = None) -> None:
         """Make `manifest` the collection's state; what it no longer needs is deleted.
 
-        First it is opened as a reader opens it. Then its manifest takes the place of the old one, of which a
-        copy stays until the new one has been read back.
-
-        Raises
-        ------
-        CollectionError, OSError
-            If the old state is still the state. What fails after the new one is, is not told as an error.
+        An error, CollectionError or OSError, says that the old state is still the state. What fails when the
+        new one is in place is logged and no error.
         """
+        # So far nothing of the old state was touched: what was written is new, flushed, and in the journal.
+        # 1. The manifest gets the names and checksums of all files of the new state.
+        text = self._complete(manifest)
+        # 2. The new state is opened as a reader opens it, and what is new is compared with what was written.
+        state = self._read_back(manifest, before)
+        # 3. A copy of the old manifest stays until the new one has been read back: readers fall back on it.
+        old, beside = self._keep_old(), self.path("manifest", ".new")
+        # 4. The names of the new files reach the disk before the manifest that needs them.
+        flush_folder(self.folder)
+        # 5. The one step: whoever opens the collection before it finds the old state, after it the new one.
+        self._text = text
+        try:
+            replace_text(self.folder / MANIFEST, text, beside)
+        except OSError:  # the disk has not confirmed it
+            self._take_back(old, beside)
+            raise
+        # 6. The change is made. Files of the old state go; what cannot be deleted stays in the journal.
+        self.state = state
+        self._delete_old(old)
+
+    def _complete(self, manifest: Manifest) -> bytes:
+        """Fill in what is known now, and return the manifest's text."""
         manifest.generation = self.generation
         manifest.changed = datetime.now(timezone.utc).isoformat(timespec="seconds")
         known = manifest.files | self._records
@@ -133,46 +124,32 @@ class Change:
         manifest.files = {name: known[name] for name in manifest.named_files()}
         text = format_manifest(manifest).encode("utf-8", "surrogatepass")
         parse_manifest(text, self.folder)
-        state = self._opened(manifest, [name for name in self._records if name in manifest.files], before)
-        old, beside = self._keep_old(), self.path("manifest", ".new")
-        flush_folder(self.folder)  # the new names reach the disk before the manifest that needs them
-        self._text = text
-        try:
-            replace_text(self.folder / MANIFEST, text, beside)
-        except OSError:
-            self._take_back(old, beside)
-            raise
-        self.state = state
-        self._tidy(old)
+        return text
 
-    def _opened(self, manifest: Manifest, new: list[str], before: State | None) -> State:
+    def _read_back(self, manifest: Manifest, before: State | None) -> State:
         """Open the new state as a reader does, and look into what is new."""
-        problems = manifest.check(self.folder, everything=True, names=new)
-        if problems:
-            raise DamagedError(
-                f"what was written to {self.folder} cannot be read back: {problems[0]}",
-                "nothing was changed; check the disk",
-            )
+        new = [name for name in self._records if name in manifest.files]
+        if problems := manifest.check(self.folder, everything=True, names=new):
+            problem = f"what was written to {self.folder} cannot be read back: {problems[0]}"
+            raise DamagedError(problem, CHECK_DISK)
         state = State(self.folder, manifest, before)
         if before is None or before.learned is not state.learned:
             _ = state.learned.hasher, state.learned.vectorizer
-        for files, documents in zip(manifest.segments, state.segments.documents, strict=True):
-            if files.documents in new and documents.count() != files.n_documents:
-                raise DamagedError(
-                    f"{files.documents} lacks documents", "nothing was changed; check the disk"
-                )
+        for files, segment in zip(manifest.segments, state.segments.segments, strict=True):
+            if files.documents in new and segment.documents.count() != files.n_documents:
+                raise DamagedError(f"{files.documents} lacks documents", CHECK_DISK)
         return state
 
     def _keep_old(self) -> bytes | None:
         """Keep a copy of the manifest that is there, if one is; return it."""
-        text = _read(self.folder / MANIFEST)
+        text = read_bytes(self.folder / MANIFEST)
         if text is not None:
             with new_file(self.path("manifest", ".json")) as file:
                 file.write(text)
         return text
 
     def _is_in_place(self) -> bool:
-        return _read(self.folder / MANIFEST) == self._text
+        return read_bytes(self.folder / MANIFEST) == self._text
 
     def _take_back(self, old: bytes | None, beside: Path) -> None:
         """Undo a replacement that the disk has not confirmed, where it has happened and can be undone."""
@@ -182,7 +159,7 @@ class Change:
             elif self._is_in_place() and old is not None:
                 replace_text(self.folder / MANIFEST, old, beside)
 
-    def _tidy(self, old: bytes | None) -> None:
+    def _delete_old(self, old: bytes | None) -> None:
         """Delete the old state once the new manifest has been read back; else the next writer does."""
         try:
             names = set(parse_manifest(old, self.folder).named_files()) if old else set()
@@ -193,9 +170,7 @@ class Change:
                 raise OSError("the new manifest does not read as it was written")
             _sweep(self.folder, names, self.journal)
         except OSError as error:
-            _log.warning(
-                "%s: the change is made; files of the old state stay for now: %s", self.folder, error
-            )
+            _log.warning("%s: the change is made; old files stay for now: %s", self.folder, error)
 
     def discard(self) -> None:
         """Delete the new files; the old state was never touched.
@@ -206,75 +181,86 @@ class Change:
         if os.getpid() != self._owner:  # a forked child: they are its parent's
             return
         with suppress(OSError):
-            if self._text is not None and self._is_in_place():
-                return
-            _sweep(self.folder, set(self.new), self.journal)
-        self.new = []
+            if self._text is None or not self._is_in_place():
+                _sweep(self.folder, set(self.new), self.journal)
+
+
+# ---------------------------------------------------------------------- before a change
 
 
 @contextmanager
 def changing(folder: Path, wait: float = 0.0, id_: str | None = None) -> Iterator[tuple[Change, Manifest]]:
     """Hold the write lock and yield a change and the state it starts from; on any error the state stays.
 
-    Raises
-    ------
-    CollectionError
-        If another process holds the lock after `wait` seconds, if the collection is not the one of identity
-        `id_`, or writing fails.
+    `CollectionError` if another process holds the lock after `wait` seconds, if the collection is not the one
+    of identity `id_`, or if writing fails.
     """
     read_manifest(folder)  # no lock file in a directory that is not a collection
     with write_lock(folder, wait) as journal:
         manifest = read_manifest(folder)
         if id_ is not None and manifest.id != id_:
             raise replaced(folder)
-        with writing(folder):
-            _settle(folder, journal)
-            change = _begin(folder, manifest.generation, journal)
-        try:
+        with _begun(folder, manifest.generation, journal) as change:
             yield change, manifest
-        finally:
-            if change.state is None:
-                change.discard()
+
+
+def replaced(path: Path) -> CollectionError:
+    """Return the error that says that there is another collection at `path` now."""
+    return CollectionError(f"the collection {path} was replaced by another one meanwhile", "open it again")
 
 
 @contextmanager
 def creating(folder: Path, force: bool) -> Iterator[Change]:
     """Yield the change that makes a new collection, or with `force` replaces the one that is there.
 
-    Raises
-    ------
-    CollectionError
-        If `folder` holds anything that is not ours, or a collection and `force` is not set.
+    `CollectionError` if `folder` holds anything that is not ours, or a collection and `force` is not set.
     """
     check_target(folder, force)
+    made = False
     with writing(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
-        made = _make(folder)
+        with suppress(FileExistsError):
+            folder.mkdir()
+            made = True
+            flush_folder(folder.parent)
     with write_lock(folder) as journal:
         try:
-            generation = check_target(folder, force)
-            with writing(folder):
-                _settle(folder, journal)
-                change = _begin(folder, generation, journal)
-            try:
+            with _begun(folder, check_target(folder, force), journal) as change:
                 yield change
-            finally:
-                if change.state is None:
-                    change.discard()
         except BaseException:
             if made and journal.names == []:
                 _unmake(folder)
             raise
 
 
-def _make(folder: Path) -> bool:
-    """Make a folder and return whether it was us who did."""
+@contextmanager
+def _begun(folder: Path, generation: int, journal: Journal) -> Iterator[Change]:
+    """Tidy up after a killed writer, note names that nothing has, and yield the change that makes them."""
+    with writing(folder):
+        _recover(folder, journal)
+        generation += 1
+        while any(os.path.lexists(folder / name) for name in names_of_change(generation)):
+            generation += 1
+        journal.write([*journal.names, *names_of_change(generation)])
+        change = Change(folder, generation, journal)
     try:
-        folder.mkdir()
-    except FileExistsError:
-        return False
-    flush_folder(folder.parent)
-    return True
+        yield change
+    finally:
+        if change.state is None:
+            change.discard()
+
+
+def _recover(folder: Path, journal: Journal) -> None:
+    """Delete what an interrupted change has made, by its journal; put a good manifest back first."""
+    kept = read_kept(folder) if journal.names else None
+    old = set[str]()
+    if kept is not None:
+        try:
+            parse_manifest(read_bytes(folder / MANIFEST) or b"", folder)
+        except DamagedError:
+            replace_text(folder / MANIFEST, kept)
+        old = set(parse_manifest(kept, folder).named_files())
+    _sweep(folder, old, journal)
 
 
 def _unmake(folder: Path) -> None:
@@ -325,28 +311,7 @@ def is_leftover(folder: Path) -> bool:
     return journal is not None and there <= {LOCK, f"{LOCK}{HELD}", *journal}
 
 
-def _begin(folder: Path, generation: int, journal: Journal) -> Change:
-    """Choose names that nothing has, note them in the journal, and return the change that makes them."""
-    while True:
-        generation += 1
-        names = [_name(kind, generation, suffix) for kind, suffix in KINDS]
-        if not any(os.path.lexists(folder / name) for name in names):
-            break
-    journal.write([*journal.names, *names])
-    return Change(folder, generation, journal)
-
-
-def _settle(folder: Path, journal: Journal) -> None:
-    """Delete what an interrupted change left, by its journal."""
-    kept = read_kept(folder) if journal.names else None
-    if kept is None:
-        _sweep(folder, set(), journal)
-        return
-    try:
-        parse_manifest(_read(folder / MANIFEST) or b"", folder)
-    except DamagedError:
-        replace_text(folder / MANIFEST, kept)
-    _sweep(folder, set(parse_manifest(kept, folder).named_files()), journal)
+# ---------------------------------------------------------------------- tidying up
 
 
 def _sweep(folder: Path, names: set[str], journal: Journal | None) -> None:
@@ -366,16 +331,6 @@ def _sweep(folder: Path, names: set[str], journal: Journal | None) -> None:
             _deleted(folder, name)
     if journal:
         journal.write(sorted(name for name in noted - used if os.path.lexists(folder / name)))
-
-
-def _read(path: Path) -> bytes | None:
-    """Return the bytes of a file, None where there is none; what hinders us is raised as such."""
-    try:
-        return read_whole(path)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise cannot_read(path, error) from None
 
 
 def _deleted(folder: Path, name: str) -> bool:

@@ -2,34 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from threading import RLock
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nphash.codes import Codes, as_words
-from nphash.collection.manifest import read_manifest
-from nphash.collection.opened import Opened, State
+from nphash.collection.manifest import Manifest, read_manifest
 from nphash.collection.searching import Explanation, Hit, SearchSettings, as_queries, chosen
+from nphash.collection.state import Documents, Segments, State
 from nphash.corpus import Document
 from nphash.errors import CollectionError
+from nphash.text.vectorizer import Vectorizer
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
     from nphash.collection.creating import CreateSettings
     from nphash.collection.updating import AddReport
     from nphash.corpus import Matrix
     from nphash.hashers import Hasher
+    from nphash.search import HammingIndex
 
 __all__ = ["Collection"]
 
 QUERIES_AT_ONCE = 64
-DOCUMENTS_AT_ONCE = 1_000
 TRIES = 5  # a writer may replace the state between the manifest's reading and the files' opening
 
 
-class Collection(Opened):
+class Collection:
     """Documents with their codes, and the hasher that made the codes; see `open` and `create`.
 
     An open collection is one state: it does not see what others add or remove later. Its own
@@ -50,6 +54,12 @@ class Collection(Opened):
     index : HammingIndex
         Over all codes; its ids are positions, see `Documents.position`.
     """
+
+    def __init__(self, path: Path, state: State) -> None:
+        self.path = path
+        self._state = state
+        self._closed = False
+        self._writing = RLock()  # of this object's threads: they change one after the other
 
     # ------------------------------------------------------------------ open and create
 
@@ -86,7 +96,7 @@ class Collection(Opened):
         hasher: Hasher,
         documents: Iterable[Document] | Matrix,
         settings: CreateSettings | None = None,
-        callback: Any = None,
+        callback: Callable[[Any], None] | None = None,
     ) -> Collection:
         """Fit `hasher` on documents and store them with their codes in a new directory.
 
@@ -107,7 +117,7 @@ class Collection(Opened):
         Raises
         ------
         CollectionError
-            If the directory exists or cannot be written; nothing is left behind then.
+            If the directory exists or cannot be written; the directory is then as it was.
         InputError, CorpusError
             If the documents cannot be used.
 
@@ -127,6 +137,72 @@ class Collection(Opened):
 
         folder = Path(path).absolute()
         return cls(folder, create(folder, hasher, documents, settings, callback))
+
+    # ------------------------------------------------------------------ what is in it
+
+    def close(self) -> None:
+        """Close the document files; the collection cannot be used afterwards."""
+        self._state.segments.close()
+        self._closed = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __len__(self) -> int:
+        return self.manifest.n_documents
+
+    def __repr__(self) -> str:
+        return f"<Collection {str(self.path)!r}: {len(self):,} documents, {self.n_bits} bits>"
+
+    @property
+    def manifest(self) -> Manifest:
+        """What the collection consists of, how it was fitted."""
+        return self._state.manifest
+
+    @property
+    def n_bits(self) -> int:
+        """Bits of a code."""
+        return self.manifest.n_bits
+
+    @property
+    def state(self) -> State:
+        """The state that is open."""
+        self._check_open()
+        return self._state
+
+    @property
+    def segments(self) -> Segments:
+        """The runs of documents on disk, and the positions in them."""
+        return self.state.segments
+
+    @property
+    def documents(self) -> Documents:
+        """The documents by id."""
+        return self.state.documents
+
+    @property
+    def codes(self) -> Codes:
+        """A copy of all codes in the order of `documents`, uint8, shape (n, n_bytes)."""
+        segments = self.segments
+        return segments.codes_at(segments.live_positions())
+
+    @property
+    def hasher(self) -> Hasher:
+        """The fitted hasher, its weights memory-mapped."""
+        return self.state.learned.hasher
+
+    @property
+    def vectorizer(self) -> Vectorizer:
+        """The fitted vectorizer."""
+        return self.state.learned.vectorizer
+
+    @property
+    def index(self) -> HammingIndex:
+        """Exact Hamming index over all documents; its ids are positions, see `Documents.position`."""
+        return self.state.index
 
     # ------------------------------------------------------------------ search
 
@@ -289,8 +365,7 @@ class Collection(Opened):
         from nphash.collection.updating import add
 
         with self._writing:
-            report, state = add(self, documents, on_duplicate, wait)
-            self._move_to(state)
+            report, self._state = add(self, documents, on_duplicate, wait)
         return report
 
     def remove(self, ids: Iterable[str], *, ignore_missing: bool = False, wait: float = 0.0) -> int:
@@ -307,8 +382,7 @@ class Collection(Opened):
         from nphash.collection.updating import remove
 
         with self._writing:
-            count, state = remove(self, ids, ignore_missing, wait)
-            self._move_to(state)
+            count, self._state = remove(self, ids, ignore_missing, wait)
         return count
 
     def compact(self, *, wait: float = 0.0) -> None:
@@ -316,7 +390,7 @@ class Collection(Opened):
         from nphash.collection.updating import compact
 
         with self._writing:
-            self._move_to(compact(self, wait))
+            self._state = compact(self, wait)
 
     def verify(self) -> list[str]:
         """Check every file and every document in full and return what is wrong."""
@@ -333,3 +407,7 @@ class Collection(Opened):
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the path: what is read back is the state that is there then."""
         return Collection.open, (self.path,)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise CollectionError(f"the collection {self.path} is closed", "open it again: Collection.open")

@@ -1,4 +1,11 @@
-"""Make a collection: read documents once, learn vocabulary and hasher, store text and codes."""
+"""Creation of a collection: read documents once, learn vocabulary and hasher, store text and codes.
+
+Documents may also come as a matrix (svmlight, ``.npz``, Matrix Market, ...), which has words but no text.
+Its rows are stored as words separated by spaces, each repeated as often as it was counted where weights are
+whole numbers, else once; columns without names are ``w0``, ``w1``, ... Whole numbers are word counts and go
+the way of text from there on. Other weights are the caller's own: the hasher learns from them and encodes
+them as they are, and only queries given as text are weighed by us.
+"""
 
 from __future__ import annotations
 
@@ -6,35 +13,51 @@ import hashlib
 import json
 import secrets
 import time
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+import scipy.sparse
 
+from nphash.codes import Codes
 from nphash.collection.changes import Change, creating
-from nphash.collection.documents import DocumentWriter, checked
-from nphash.collection.files import writing
+from nphash.collection.documents import DocumentWriter, checked, writing
 from nphash.collection.manifest import Manifest, SegmentFiles
-from nphash.collection.matrix import checked_matrix, holds_counts, matrix_documents, select_columns
-from nphash.collection.opened import State
+from nphash.collection.state import State
+from nphash.core.typing import CSR
 from nphash.corpus import Document, Matrix, ReadOptions, Shards, label_matrix, vectorize
 from nphash.corpus.read import kept_options
 from nphash.corpus.shards import count_empty, rows_where
 from nphash.corpus.spilling import counts_limit
 from nphash.errors import InputError
+from nphash.hashers import Hasher, method_of, save
+from nphash.hashers.inputs import check_documents
 from nphash.text.vectorizer import Vectorizer, VectorizerSettings
 
-if TYPE_CHECKING:
-    from nphash.hashers import Hasher
+__all__ = [
+    "HELD_OUT",
+    "VALIDATION",
+    "CreateSettings",
+    "checked_matrix",
+    "column_names",
+    "create",
+    "holds_counts",
+    "matrix_documents",
+    "select_columns",
+    "weighed",
+]
 
-__all__ = ["HELD_OUT", "VALIDATION", "CreateSettings", "create"]
+Callback: TypeAlias = Callable[[Any], None]  # is given a `Progress` of the hashers
+Mask: TypeAlias = npt.NDArray[np.bool_]
 
 HELD_OUT = frozenset({"test"})
 VALIDATION = frozenset({"valid", "validation", "val", "dev", "cv"})
 FEWEST_FOR_VALIDATION = 100
+MOST_REPEATS = 1_000  # a count above this is stored as this: TF weights are logarithmic anyway
 
 
 @dataclass(frozen=True)
@@ -79,12 +102,8 @@ class CreateSettings:
     ) -> tuple[int | None, InputError | None]:
         """Return up to how many bytes word counts are kept in memory, and what is raised beyond.
 
-        No number stands for any number, no error for going to the disk.
-
-        Raises
-        ------
-        InputError
-            If they are to be on the disk, but the hasher or the corpus has them in memory anyway.
+        No number stands for any number, no error for going to the disk. `InputError` if they are to be there,
+        but the hasher or the corpus has them in memory anyway.
         """
         given, who = isinstance(documents, Matrix), type(hasher).__name__
         if self.out_of_core and given:
@@ -148,7 +167,7 @@ class _Intake:
             self.rows.append(row)
             yield document.text
 
-    def validation(self, share: float) -> npt.NDArray[np.bool_]:
+    def validation(self, share: float) -> Mask:
         """Return which documents choose the best epoch, shape (n,): those marked, else a share."""
         marked = np.array([split.lower() in VALIDATION for split in self.splits], dtype=bool)
         if marked.any() or share == 0 or len(self.ids) < FEWEST_FOR_VALIDATION:
@@ -162,11 +181,9 @@ def create(
     hasher: Hasher,
     documents: Iterable[Document] | Matrix,
     settings: CreateSettings | None = None,
-    callback: Any = None,
+    callback: Callback | None = None,
 ) -> State:
     """Do the work of `Collection.create`, where parameters and errors are described; return the state."""
-    from nphash.hashers import Hasher
-
     if not isinstance(hasher, Hasher):
         raise InputError(f"hasher is {hasher!r}", 'give a hasher, such as nphash.hashers.create("doc2hash")')
     settings = settings or CreateSettings()
@@ -215,7 +232,7 @@ def _read(
     settings: CreateSettings,
     intake: _Intake,
     spill: tuple[Path, int | None, InputError | None],
-) -> tuple[Vectorizer, Any, Path]:
+) -> tuple[Vectorizer, CSR | Shards, Path]:
     """Store the text, learn the vocabulary, and return it with the weights of all stored documents.
 
     `spill` says where the weights go when their counts take more than so many bytes, or what is raised then.
@@ -257,11 +274,11 @@ def _matrix_settings(settings: VectorizerSettings) -> VectorizerSettings:
 
 def _fit(
     hasher: Hasher,
-    X: Any,
+    X: CSR | Shards,
     intake: _Intake,
-    valid: npt.NDArray[np.bool_],
+    valid: Mask,
     settings: CreateSettings,
-    callback: Any,
+    callback: Callback | None,
 ) -> None:
     y = label_matrix(intake.labels)[0] if any(intake.labels) else None
     if y is None and hasher.supervised:
@@ -270,7 +287,7 @@ def _fit(
             "name the field that holds them with label_field, or take a method that needs none",
             parameter=(type(hasher).__name__, "label_field"),
         )
-    options = {"callback": callback, "checkpoint": settings.checkpoint}
+    options: dict[str, Any] = {"callback": callback, "checkpoint": settings.checkpoint}
     if valid.any() and not valid.all() and "training" in hasher.get_params(deep=False):
         y_train, y_valid = (None, None) if y is None else (y[~valid], y[valid])
         X_train, X_valid = rows_where(X, ~valid), rows_where(X, valid)
@@ -280,11 +297,7 @@ def _fit(
         hasher.fit(X, y, **options)
 
 
-def _store(
-    change: Change, hasher: Hasher, vectorizer: Vectorizer, codes: npt.NDArray[np.uint8], text_path: Path
-) -> Manifest:
-    from nphash.hashers import method_of, save
-
+def _store(change: Change, hasher: Hasher, vectorizer: Vectorizer, codes: Codes, text_path: Path) -> Manifest:
     model = change.path("model", "")
     change.take(text_path, *save(hasher, model))
     written = change.write_array("codes", codes)
@@ -304,7 +317,7 @@ def _store(
     )
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> bool | int | float | str | None:
     return value if isinstance(value, (bool, int, float, str, type(None))) else repr(value)
 
 
@@ -317,3 +330,99 @@ def _outcome(hasher: Hasher) -> dict[str, Any]:
     figures = {name: value for name, value in history[best - 1].items() if isinstance(value, (int, float))}
     chosen = figures.pop("epoch", None) is None  # the last epoch is kept where nothing judges them
     return {"epochs": len(history), **({"best_epoch": best} if chosen else {}), "figures": figures}
+
+
+# ---------------------------------------------------------------------- matrices
+
+
+def checked_matrix(matrix: Matrix) -> Matrix:
+    """Return a matrix, which may have been made in Python, as the readers would have made it.
+
+    `InputError` for weights or index arrays that cannot be used, or ids, labels, splits or words of another
+    number.
+    """
+    X = check_documents(matrix.X, name="the matrix")
+    rows, columns = X.shape
+    vocabulary = matrix.vocabulary
+    for what, size, needed in (
+        ("ids", len(matrix.ids), rows),
+        ("labels", len(matrix.labels), rows),
+        ("splits", len(matrix.splits), rows),
+        ("words", columns if vocabulary is None else len(vocabulary), columns),
+    ):
+        if size != needed:
+            raise InputError(
+                f"the matrix has {size} {what} for its shape {X.shape}", f"give {needed}, one for each"
+            )
+    return replace(matrix, X=X)
+
+
+def column_names(matrix: Matrix) -> list[str]:
+    """Return the words of the columns as they will be found again in the stored text."""
+    if matrix.vocabulary is None:
+        return [f"w{column}" for column in range(matrix.X.shape[1])]
+    return ["_".join(word.lower().split()) or f"w{column}" for column, word in enumerate(matrix.vocabulary)]
+
+
+def holds_counts(matrix: Matrix) -> bool:
+    """Return whether all weights are whole numbers, that is, word counts."""
+    data = matrix.X.data
+    return bool((data == np.floor(data)).all())
+
+
+def matrix_documents(matrix: Matrix) -> Iterator[Document]:
+    """Yield each row as a document whose text is its words."""
+    names, X = column_names(matrix), matrix.X
+    counts = holds_counts(matrix)
+    for row, id_ in enumerate(matrix.ids):
+        span = slice(int(X.indptr[row]), int(X.indptr[row + 1]))
+        words: list[str] = []
+        for column, weight in zip(X.indices[span].tolist(), X.data[span].tolist(), strict=True):
+            words += [names[column]] * (min(int(weight), MOST_REPEATS) if counts else int(weight > 0))
+        yield Document(id_, " ".join(words), matrix.labels[row], matrix.splits[row], matrix.generated_id)
+
+
+def select_columns(matrix: Matrix, vocabulary: Sequence[str]) -> CSR:
+    """Return the weights as given, CSR float32 of shape (n, len(vocabulary)), columns in that order."""
+    column = {word: number for number, word in enumerate(vocabulary)}
+    targets = np.array([column.get(name, -1) for name in column_names(matrix)], dtype=np.int64)
+    if (targets < 0).all():
+        raise InputError(
+            "the matrix has none of the collection's words",
+            "give the vocabulary it was made with (--vocabulary)",
+        )
+    coo = matrix.X.tocoo()
+    columns = targets[coo.col]
+    known = (columns >= 0) & (coo.data != 0)
+    shape = (matrix.X.shape[0], len(column))
+    entries = coo.data[known].astype(np.float32), (coo.row[known], columns[known])
+    selected: CSR = scipy.sparse.csr_matrix(entries, shape=shape)
+    return selected
+
+
+def weighed(
+    documents: Iterable[Document] | Matrix, vectorizer: Vectorizer, at_once: int, n_columns: int | None = None
+) -> Iterator[tuple[list[Document], CSR]]:
+    """Yield blocks of documents with their weights, CSR (block, n_words): a matrix's own, or ours.
+
+    `n_columns` is how many columns without a name the collection was made of; a matrix of others is refused.
+    """
+    given = None
+    if isinstance(documents, Matrix):
+        documents = checked_matrix(documents)
+        width = documents.X.shape[1]
+        if n_columns is not None and documents.vocabulary is None and width != n_columns:
+            raise InputError(  # they could be any words
+                f"the matrix has {width} columns, but the collection was made of {n_columns}",
+                "give a matrix of the same columns, or name them (--vocabulary)",
+            )
+        if not holds_counts(documents):
+            given = select_columns(documents, vectorizer.vocabulary_)
+        documents = matrix_documents(documents)
+    stream, start = checked(documents), 0
+    while block := list(islice(stream, at_once)):
+        if given is None:
+            yield block, vectorizer.transform([document.text for document in block])
+        else:
+            yield block, given[start : start + len(block)]
+        start += len(block)

@@ -1,12 +1,12 @@
 """The text of a collection: one SQLite file for each run of documents, written once, then only read.
 
-Each row carries a CRC of its contents, so that a changed byte in a file too large to be hashed at
+Each row carries a CRC of its number and contents, so that a changed byte in a file too large to be hashed at
 every start is noticed when the row is read. The schema is plain enough for the ``sqlite3`` shell::
 
     documents(row INTEGER PRIMARY KEY, id TEXT UNIQUE, labels TEXT, split TEXT, crc INTEGER, text TEXT)
 
 ``row`` counts from 0 and is the row of the code segment; ``labels`` is a JSON list. The text comes last, so
-that ids and labels are read without it.
+that ids and labels are read without it. ``PRAGMA user_version`` is 1 where the CRC covers the row number.
 """
 
 from __future__ import annotations
@@ -17,21 +17,22 @@ import re
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
 from typing import Any, TypeVar
 
-from nphash.collection.files import writing
+from nphash.core import disk
 from nphash.core.checksums import Blocks, FileRecord
 from nphash.core.disk import cannot_read
 from nphash.corpus import Document
 from nphash.errors import CollectionError, DamagedError, InputError
 
-__all__ = ["DocumentFile", "DocumentWriter", "checked", "storable"]
+__all__ = ["DocumentFile", "DocumentWriter", "checked", "storable", "writing"]
 
 T = TypeVar("T")
+Row = tuple[int, str, str, str, str]  # row, id, labels, split, text
 
 _SCHEMA = """
 CREATE TABLE documents (
@@ -39,7 +40,9 @@ CREATE TABLE documents (
     split TEXT NOT NULL, crc INTEGER NOT NULL, text TEXT NOT NULL
 )
 """
-_SELECT = "SELECT row, id, labels, split, crc, text FROM documents"
+_COLUMNS = "row, id, labels, split, crc, text"
+_SELECT = f"SELECT {_COLUMNS} FROM documents"
+VERSION = 1  # files of before state 0: their CRC is of the contents alone
 SHOWN = 80
 WRITE = "write Document(id, text), or read them from a file with nphash.corpus.read_documents"
 LONG_PATH = 500  # bytes; SQLite opens none that are much longer
@@ -47,8 +50,20 @@ _OF_THE_SYSTEM = re.compile("unable to open|disk I/O error|out of memory|locked|
 _BATCH = 500  # rows and parameters a statement; SQLite's smallest limit of parameters is 999
 
 
-def _crc(id_: str, text: str, labels: str, split: str) -> int:
-    return zlib.crc32("\0".join((id_, text, labels, split)).encode("utf-8", "surrogatepass"))
+def _crc(row: int | None, id_: str, text: str, labels: str, split: str) -> int:
+    number = () if row is None else (str(row),)
+    return zlib.crc32("\0".join((*number, id_, text, labels, split)).encode("utf-8", "surrogatepass"))
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Do `nphash.core.disk.writing`, for what SQLite says of the disk too."""
+    try:
+        with disk.writing(folder):
+            yield
+    except sqlite3.Error as error:
+        full = isinstance(error, sqlite3.OperationalError) and "full" in str(error)
+        raise disk.cannot_write(folder, disk.FULL if full else str(error)) from error
 
 
 def storable(text: str) -> str:
@@ -61,19 +76,7 @@ def _batches(items: Sequence[T]) -> Iterator[Sequence[T]]:
 
 
 def checked(documents: Iterable[Document]) -> Iterator[Document]:
-    """Yield documents, and raise for what is none.
-
-    Raises
-    ------
-    InputError
-        For the first item that is no `Document`, or has fields of other types.
-
-    Examples
-    --------
-    >>> list(checked(["a text"]))
-    Traceback (most recent call last):
-    nphash.errors.InputError: document 0 is 'a text', but documents are nphash.corpus.Document: write ...
-    """
+    """Yield documents; `InputError` for the first item that is none, or has fields of other types."""
     if isinstance(documents, (str, bytes)) or not isinstance(documents, Iterable):
         raise InputError(
             f"documents is {shortened(documents)}, but a list of nphash.corpus.Document is needed", WRITE
@@ -101,31 +104,21 @@ def shortened(value: object) -> str:
 
 
 class DocumentWriter:
-    """Write a new document file row by row; leaving the ``with`` block normally completes and flushes it.
-
-    Parameters
-    ----------
-    path
-        A file that does not exist yet.
-
-    Raises
-    ------
-    CollectionError
-        When the disk is full or does not let us write.
-    """
+    """Write a new document file row by row; leaving the ``with`` block normally completes and flushes it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.n_documents = 0
         with writing(path.parent):
-            # Made by us, so that no link is followed, and open from the first write to the last flush: a
-            # descriptor is told of what failed since it was opened.
+            # Made by us, so that no link is followed, and open from the first write to the last flush, which
+            # reports what has failed since a descriptor was opened.
             self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
             try:
                 self._db = sqlite3.connect(path, isolation_level=None)
                 # Nobody reads the file before the manifest names it: no journal, one flush at the end.
                 self._db.execute("PRAGMA journal_mode = OFF")
                 self._db.execute("PRAGMA synchronous = OFF")
+                self._db.execute(f"PRAGMA user_version = {VERSION}")
                 self._db.execute(_SCHEMA)
                 self._db.execute("BEGIN")
             except sqlite3.Error as error:
@@ -136,8 +129,9 @@ class DocumentWriter:
         """Append one document."""
         id_, text, split = (storable(value) for value in (document.id, document.text, document.split))
         labels = json.dumps(document.labels)
-        row = (self.n_documents, id_, labels, split, _crc(id_, text, labels, split), text)
+        crc = _crc(self.n_documents, id_, text, labels, split)
         with writing(self.path.parent):
+            row = (self.n_documents, id_, labels, split, crc, text)
             self._db.execute("INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?)", row)
         self.n_documents += 1
 
@@ -165,13 +159,8 @@ class DocumentWriter:
 class DocumentFile:
     """Read a document file, from any thread; every row is checked against its CRC.
 
-    Parameters
-    ----------
-    path
-        File written by `DocumentWriter`.
-    known
-        Its record, where it has not been checked as a whole: it is before anything is concluded from what
-        is not found in it.
+    `known` is its record where nobody has compared the whole file with it: that is done before anything is
+    concluded from what is not found in it.
     """
 
     def __init__(self, path: Path, known: FileRecord | None = None) -> None:
@@ -187,6 +176,7 @@ class DocumentFile:
                 f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True, check_same_thread=False
             )
             self._db.execute("PRAGMA trusted_schema = OFF")
+            self._has_numbers = self._db.execute("PRAGMA user_version").fetchone()[0] >= VERSION
         except OSError as error:
             raise cannot_read(path, error) from None
         except sqlite3.Error as error:
@@ -206,13 +196,7 @@ class DocumentFile:
         return int(self._rows("SELECT count(*) FROM documents")[0][0])
 
     def read(self, rows: Sequence[int]) -> dict[int, Document]:
-        """Return the documents of `rows` by row.
-
-        Raises
-        ------
-        CollectionError
-            If a row is missing or altered.
-        """
+        """Return the documents of `rows` by row; `DamagedError` if one is missing or altered."""
         found: dict[int, Document] = {}
         for batch in _batches(rows):
             found.update(self._document(row) for row in self._checked(*_of(batch)))
@@ -230,20 +214,26 @@ class DocumentFile:
         given = {storable(id_): id_ for id_ in ids}
         found: dict[str, int] = {}
         for batch in _batches(list(given)):
-            marks = ",".join("?" * len(batch))
-            rows = self._rows(f"SELECT id, row FROM documents WHERE id IN ({marks})", batch)
+            where = f"FROM documents WHERE id IN ({','.join('?' * len(batch))})"
+            if self._blocks:  # the index of ids may be damaged: what it leads to is read
+                rows = [(id_, row) for row, id_, *_ in self._checked(f"SELECT {_COLUMNS} {where}", batch)]
+            else:
+                rows = self._rows(f"SELECT id, row {where}", batch)
             found.update((given[id_], row) for id_, row in rows)
         return found
 
     def __iter__(self) -> Iterator[tuple[int, Document]]:
-        last = -1
-        query = f"{_SELECT} WHERE row > ? ORDER BY row LIMIT {_BATCH}"
-        while batch := list(self._checked(query, (last,))):
+        expected = 0
+        query = f"{_SELECT} WHERE row >= ? ORDER BY row LIMIT {_BATCH}"
+        while batch := list(self._checked(query, (expected,))):
             for row in batch:
                 if self.closed:
                     raise self._unreadable(None)
+                if row[0] != expected:
+                    raise self._damaged(f"row {expected} is missing")
+                expected += 1
                 yield self._document(row)
-            last = batch[-1][0]
+        self.check()  # nothing is missing at the end
 
     def labels(self) -> Iterator[tuple[int, tuple[str, ...]]]:
         """Yield row and labels of every document, without reading the text."""
@@ -260,24 +250,24 @@ class DocumentFile:
             self.closed = True
             self._db.close()
 
-    def _rows(self, query: str, values: Iterable[Any] = ()) -> list[Any]:
+    def _rows(self, query: str, values: Iterable[int | str] = ()) -> list[tuple[Any, ...]]:
         try:
             with self._lock:
                 return self._db.execute(query, tuple(values)).fetchall()
         except (sqlite3.Error, ValueError, TypeError) as error:
             raise self._unreadable(error) from None
 
-    def _document(self, row: tuple[int, str, str, str, str]) -> tuple[int, Document]:
+    def _document(self, row: Row) -> tuple[int, Document]:
         number, id_, labels, split, text = row
         try:
             return number, Document(id_, text, tuple(json.loads(labels)), split)
         except (ValueError, TypeError) as error:
             raise self._damaged(str(error)) from None
 
-    def _checked(self, query: str, values: Iterable[int]) -> Iterator[tuple[int, str, str, str, str]]:
+    def _checked(self, query: str, values: Iterable[int | str]) -> Iterator[Row]:
         for row, id_, labels, split, crc, text in self._rows(query, values):
             try:
-                altered = _crc(id_, text, labels, split) != crc
+                altered = _crc(row if self._has_numbers else None, id_, text, labels, split) != crc
             except TypeError as error:
                 raise self._damaged(str(error)) from None
             if altered:

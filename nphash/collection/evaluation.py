@@ -1,30 +1,31 @@
-"""How well a collection's codes find documents with the same labels, always by Hamming distance alone."""
+"""Retrieval figures of a collection: how well codes alone find documents with the same labels."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from nphash.codes import Codes, hamming_distances, n_bytes
 from nphash.collection.documents import storable
+from nphash.core.typing import Array, Ints, Progress
 from nphash.corpus import Document, label_matrix
 from nphash.errors import InputError
 from nphash.metrics.ranking import Ranking, rank_by_score, ranking_figures, tie_groups
 from nphash.metrics.relevance import RelevantBlock, relevance_blocks
+from nphash.text.weighting import tfidf
 
 if TYPE_CHECKING:
     from nphash.collection.collection import Collection
 
-__all__ = ["Evaluation", "Sample", "cosine_of_own", "evaluate", "evaluate_own", "rows_of_queries"]
+__all__ = ["Evaluation", "QuerySample", "cosine_of_own", "evaluate", "evaluate_own", "rows_of_queries"]
 
 PAIRS_AT_ONCE = 1 << 19  # (query, document) pairs compared at once; 8 bytes each for up to 64 bits
 
-Numbers = npt.NDArray[np.int64]
-Progress = Callable[[int, int], None]
+Rank = Callable[[slice, Ints, npt.NDArray[np.bool_]], Ranking]  # queries, their own rows, what is relevant
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def evaluate(
     codes: Codes,
     labels: Sequence[tuple[str, ...]],
     k: int = 100,
-    own: Numbers | None = None,
+    own: Ints | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Measure queries from outside against all documents of a collection.
@@ -95,7 +96,7 @@ def evaluate(
     return Evaluation(found, int(labelled.sum()), len(collection), k, int((~labelled).sum()))
 
 
-def rows_of_queries(collection: Collection, queries: Sequence[Document]) -> Numbers:
+def rows_of_queries(collection: Collection, queries: Sequence[Document]) -> Ints:
     """Return for each query its number among the documents of a collection, or -1 if it is none of them.
 
     A query is the document with its id; where the reader made that up, only if the text is the same.
@@ -114,7 +115,7 @@ def rows_of_queries(collection: Collection, queries: Sequence[Document]) -> Numb
 
 
 @dataclass(frozen=True)
-class Sample:
+class QuerySample:
     """Which of a collection's own documents are asked, and what counts as relevant to them.
 
     Parameters
@@ -133,7 +134,7 @@ class Sample:
 
 
 def evaluate_own(
-    collection: Collection, k: int = 100, sample: Sample | None = None, progress: Progress | None = None
+    collection: Collection, k: int = 100, sample: QuerySample | None = None, progress: Progress | None = None
 ) -> Evaluation:
     """Measure a sample of the collection's own documents, each against all others.
 
@@ -144,25 +145,23 @@ def evaluate_own(
     InputError
         If there are no two documents with labels.
     """
-    rows, relevant = _sampled(collection, sample or Sample())
+    rows, relevant = _sampled(collection, sample or QuerySample())
     asked = _Asked(rows, relevant, _by_distance(collection, collection.codes[rows]))
     return _leave_one_out(collection, asked, k, progress)
 
 
-def cosine_of_own(collection: Collection, k: int = 100, sample: Sample | None = None) -> Evaluation:
+def cosine_of_own(collection: Collection, k: int = 100, sample: QuerySample | None = None) -> Evaluation:
     """Do `evaluate_own` by TF-IDF cosine of the text: what hashing gives up, or gains.
 
     It reads the text of all documents into memory as a sparse matrix.
     """
-    from nphash.text.weighting import tfidf
-
     vectorizer = collection.vectorizer
     X = vectorizer.counts(document.text for document in collection.documents).astype(np.float32)
     X.data = tfidf(X, vectorizer.statistics)
     transposed = X.T.tocsr()
-    rows, relevant = _sampled(collection, sample or Sample())
+    rows, relevant = _sampled(collection, sample or QuerySample())
 
-    def rank(block: slice, own: Numbers, hit: npt.NDArray[np.bool_]) -> Ranking:
+    def rank(block: slice, own: Ints, hit: npt.NDArray[np.bool_]) -> Ranking:
         scores = (X[rows[block]] @ transposed).toarray()
         scores[np.arange(len(own)), own] = -1.0
         return rank_by_score(scores, hit)
@@ -179,15 +178,15 @@ class _Asked:
     ``rank`` is given a block of them, their own numbers, and what is relevant, (block, n_documents).
     """
 
-    own: Numbers
+    own: Ints
     relevant: RelevantBlock
-    rank: Callable[[slice, Numbers, npt.NDArray[np.bool_]], Ranking]
+    rank: Rank
 
 
-def _by_distance(collection: Collection, queries: Codes) -> Any:
+def _by_distance(collection: Collection, queries: Codes) -> Rank:
     codes, n_groups = collection.codes, collection.n_bits + 2  # one a distance, a last one for itself
 
-    def rank(block: slice, own: Numbers, hit: npt.NDArray[np.bool_]) -> Ranking:
+    def rank(block: slice, own: Ints, hit: npt.NDArray[np.bool_]) -> Ranking:
         distances = hamming_distances(queries[block], codes)
         itself = np.flatnonzero(own >= 0)
         distances[itself, own[itself]] = n_groups - 1
@@ -208,7 +207,7 @@ def _own_labels(collection: Collection) -> list[tuple[str, ...]]:
     return labels
 
 
-def _sampled(collection: Collection, sample: Sample) -> tuple[Numbers, RelevantBlock]:
+def _sampled(collection: Collection, sample: QuerySample) -> tuple[Ints, RelevantBlock]:
     """Return the numbers of the documents to ask, and what is relevant to them."""
     labels = _own_labels(collection) if sample.labels is None else list(sample.labels)
     labelled = np.flatnonzero([bool(of_one) for of_one in labels])
@@ -231,7 +230,7 @@ def _leave_one_out(
 
 def _figures(
     collection: Collection, asked: _Asked, k: int, progress: Progress | None
-) -> Iterator[dict[str, npt.NDArray[Any]]]:
+) -> Iterator[dict[str, Array]]:
     """Yield the figures of blocks of queries; a query itself stands last and counts as not relevant."""
     n, total = len(collection), len(asked.own)
     step = max(1, PAIRS_AT_ONCE // (n * (n_bytes(collection.n_bits) // 8)))
@@ -252,10 +251,10 @@ def _figures(
             progress(block.stop, total)
 
 
-def _averages(blocks: Iterable[dict[str, npt.NDArray[Any]]]) -> dict[str, float]:
+def _averages(blocks: Iterable[dict[str, Array]]) -> dict[str, float]:
     every = list(blocks)
-    averages = {}
-    for name in every[0]:
-        values = np.concatenate([block[name] for block in every])
-        averages[name] = float(np.nanmean(values)) if not np.isnan(values).all() else float("nan")
-    return averages
+    values = {name: np.concatenate([block[name] for block in every]) for name in every[0]}
+    return {
+        name: float("nan") if np.isnan(of_one).all() else float(np.nanmean(of_one))
+        for name, of_one in values.items()
+    }

@@ -6,29 +6,29 @@ until its texts are compared: by TF-IDF cosine as in a search, where equal texts
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import coo_array, csr_matrix
+from scipy.sparse.csgraph import connected_components
 
-from nphash.collection.reranking import Reranker
+from nphash.collection.searching import Reranker
+from nphash.core.typing import Array, Ints, Progress
 
 if TYPE_CHECKING:
     from nphash.collection.collection import Collection
 
-__all__ = ["Likeness", "code_groups", "groups_of", "likeness", "text_groups"]
+__all__ = ["GroupSimilarity", "code_groups", "group_similarity", "groups_of", "text_groups"]
 
 AT_ONCE = 1_000  # documents whose texts are in memory; a larger group is compared as a whole
 PAIRS_AT_ONCE = 1 << 21  # similarities in memory, 12 bytes each
 ROUNDING = 1e-9
 
-Positions = npt.NDArray[np.int64]
-Progress = Callable[[int, int], None]
 
-
-def code_groups(collection: Collection, radius: int, progress: Progress | None = None) -> list[Positions]:
+def code_groups(collection: Collection, radius: int, progress: Progress | None = None) -> list[Ints]:
     """Return the positions of documents with codes that differ in at most `radius` bits, group by group.
 
     A document belongs to a group if it is that near to any other of it. Each ascends; ordered by their first.
@@ -39,7 +39,7 @@ def code_groups(collection: Collection, radius: int, progress: Progress | None =
     return groups_of(first, second)
 
 
-def groups_of(first: npt.NDArray[Any], second: npt.NDArray[Any]) -> list[Positions]:
+def groups_of(first: Array, second: Array) -> list[Ints]:
     """Return the connected groups that pairs of positions make; each ascending, ordered by their first.
 
     Examples
@@ -47,9 +47,6 @@ def groups_of(first: npt.NDArray[Any], second: npt.NDArray[Any]) -> list[Positio
     >>> [group.tolist() for group in groups_of(np.array([7, 1, 3]), np.array([9, 3, 5]))]
     [[1, 3, 5], [7, 9]]
     """
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
     positions, numbers = np.unique(np.concatenate([first, second]), return_inverse=True)
     if not len(positions):
         return []
@@ -57,13 +54,13 @@ def groups_of(first: npt.NDArray[Any], second: npt.NDArray[Any]) -> list[Positio
     graph = coo_array((np.ones(len(first), np.int8), pairs), shape=(len(positions),) * 2)
     _, group = connected_components(graph, directed=False)
     order = np.argsort(group, kind="stable")
-    cuts = np.flatnonzero(np.diff(group[order])) + 1
-    return sorted(np.split(positions[order].astype(np.int64), cuts), key=lambda members: int(members[0]))
+    starts = np.flatnonzero(np.diff(group[order])) + 1
+    return sorted(np.split(positions[order].astype(np.int64), starts), key=lambda members: int(members[0]))
 
 
 @dataclass(frozen=True)
-class Likeness:
-    """How like the texts of groups are, one entry a document, group after group.
+class GroupSimilarity:
+    """Similarity of the texts of groups, one entry a document, group after group.
 
     Attributes
     ----------
@@ -77,10 +74,12 @@ class Likeness:
     same_text: npt.NDArray[np.bool_]
 
 
-def likeness(collection: Collection, groups: list[Positions], progress: Progress | None = None) -> Likeness:
+def group_similarity(
+    collection: Collection, groups: list[Ints], progress: Progress | None = None
+) -> GroupSimilarity:
     """Compare the texts of each group with its first, a thousand at a time."""
     if not groups:
-        return Likeness(np.zeros(0), np.zeros(0, dtype=bool))
+        return GroupSimilarity(np.zeros(0), np.zeros(0, dtype=bool))
     sizes = [len(group) for group in groups]
     positions = np.concatenate(groups)
     firsts = np.repeat([group[0] for group in groups], sizes)
@@ -100,12 +99,12 @@ def likeness(collection: Collection, groups: list[Positions], progress: Progress
     group = np.repeat(np.arange(len(groups)), sizes)
     pairs = np.stack([group, keys], axis=1)
     _, of_text, counts = np.unique(pairs, axis=0, return_inverse=True, return_counts=True)
-    return Likeness(similarity, counts[of_text.ravel()] > 1)
+    return GroupSimilarity(similarity, counts[of_text.ravel()] > 1)
 
 
 def text_groups(
-    collection: Collection, groups: list[Positions], least: float, progress: Progress | None = None
-) -> list[Positions]:
+    collection: Collection, groups: list[Ints], least: float, progress: Progress | None = None
+) -> list[Ints]:
     """Return the parts of groups whose texts have a similarity of at least `least`.
 
     A document belongs to a part if it is that similar to any other of it.
@@ -123,7 +122,9 @@ def text_groups(
         pairs.append((positions[leader[copies]], positions[copies]))
         alone = np.array(list(leaders.values()))
         rows = _rows(reranker, [texts[i] for i in alone.tolist()])
-        pairs += [(positions[alone[i]], positions[alone[j]]) for i, j in _alike(rows, group[alone], least)]
+        pairs += [
+            (positions[alone[i]], positions[alone[j]]) for i, j in _similar_pairs(rows, group[alone], least)
+        ]
         done += len(positions)
         if progress is not None:
             progress(done, total)
@@ -131,7 +132,7 @@ def text_groups(
     return groups_of(first, second)
 
 
-def _batches(groups: list[Positions]) -> Iterator[tuple[Positions, Positions]]:
+def _batches(groups: list[Ints]) -> Iterator[tuple[Ints, Ints]]:
     """Yield positions and the numbers of their groups: of some small groups together, or of a large one."""
     start, size = 0, 0
     for stop, group in enumerate(groups, start=1):
@@ -142,7 +143,7 @@ def _batches(groups: list[Positions]) -> Iterator[tuple[Positions, Positions]]:
             start, size = stop, 0
 
 
-def _alike(rows: Any, group: Positions, least: float) -> Iterator[tuple[Positions, Positions]]:
+def _similar_pairs(rows: csr_matrix, group: Ints, least: float) -> Iterator[tuple[Ints, Ints]]:
     """Yield (row, later row) of the same group with at least a cosine, a block of rows at a time."""
     step = max(1, PAIRS_AT_ONCE // rows.shape[0])
     for start in range(0, rows.shape[0], step):
@@ -154,9 +155,7 @@ def _alike(rows: Any, group: Positions, least: float) -> Iterator[tuple[Position
         yield first[found], second[found]
 
 
-def _rows(reranker: Reranker, texts: list[str]) -> Any:
-    from scipy.sparse import csr_matrix
-
+def _rows(reranker: Reranker, texts: list[str]) -> csr_matrix:
     counts = reranker.rows(texts)
     shape = len(texts), len(reranker.vectorizer.vocabulary_)
     return csr_matrix((counts.data, counts.indices, counts.indptr), shape=shape)

@@ -1,8 +1,8 @@
-"""The manifest: the one file that says which files are the collection.
+"""The two files that say what is a collection's: the manifest its files, the lock what a writer is making.
 
-A collection is what its manifest names. Writers add files under new names and then replace the
-manifest, so that every reader sees one state. The manifest carries a checksum of itself and the
-size and SHA-256 of every file it names.
+A collection is what its manifest names. Writers add files under new names and then replace the manifest, so
+that every reader sees one state. It carries a checksum of itself, and those of all files that it names.
+The lock file is the journal of the writer that holds it: the names of what it makes, noted before it does.
 """
 
 from __future__ import annotations
@@ -10,27 +10,36 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
+import re
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from nphash._version import __version__
-from nphash.collection.files import check_name, read_journal
-from nphash.core.checksums import FileRecord, read_whole, record, seal, unseal
-from nphash.core.disk import cannot_read, replace_text
-from nphash.errors import CollectionError, DamagedError, InputError
+from nphash.core.checksums import LARGE, FileRecord, record, seal, unseal
+from nphash.core.disk import cannot_read, read_bytes, replace_text, writing
+from nphash.core.locks import locked
+from nphash.errors import CollectionError, DamagedError
 
 __all__ = [
     "FORMAT_VERSION",
+    "LOCK",
     "MANIFEST",
+    "Journal",
     "Manifest",
     "SegmentFiles",
+    "check_name",
     "format_manifest",
+    "names_of_change",
     "parse_manifest",
+    "read_journal",
     "read_kept",
     "read_manifest",
+    "write_lock",
     "write_manifest",
 ]
 
@@ -39,12 +48,19 @@ _log = logging.getLogger(__name__)
 MANIFEST = "manifest.json"
 FORMAT = "nphash collection"
 FORMAT_VERSION = 2
+LOCK = "lock"
+JOURNAL = "nphash journal"
 
 MAX_MANIFEST_BYTES = 1 << 26  # an altered file must not make us read it all into memory
-HASHED_AT_OPEN = (
-    1 << 25
-)  # files up to 32 MB are hashed whenever they are opened (0.02 s), larger ones on request
+MAX_JOURNAL_BYTES = 1 << 20
+HASHED_AT_OPEN = LARGE  # larger files are checked where they are read
 MAX_DOCUMENTS = 1 << 40
+DAMAGED_HINT = "restore the directory from a copy"
+
+# All that a change may make; a journal that names anything else is not followed.
+MADE = ["codes.npy", "removed.npy", "documents.sqlite", "vectorizer.json", "manifest.json", "manifest.new"]
+MADE += ["model", "shards", "shards.counts"]
+_NUMBERED = re.compile(r"([a-z]+)-\d{6,}((?:\.[a-z]+)?)")
 
 
 @dataclass(frozen=True)
@@ -58,47 +74,23 @@ class SegmentFiles:
 
 @dataclass
 class Manifest:
-    """What a collection consists of.
+    """The files and facts of one state of a collection."""
 
-    Parameters
-    ----------
-    generation
-        Grows by one with every change; new files carry it in their names.
-    n_bits, method, parameters
-        The hasher.
-    corpus
-        How the text was made: reader, whether weights were given, counts of documents left out.
-    fit
-        What the fit reported: seconds, epochs, validation figure.
-    model, vectorizer
-        Folder of the hasher's files, and the vectorizer's file.
-    segments
-        The documents in the order of insertion.
-    removed
-        File of the positions of removed documents, or an empty string.
-    n_removed
-        How many there are.
-    files
-        Size and SHA-256 of every file by its relative name.
-    id
-        Drawn when the collection is made; a state of another one is never taken for a state of this.
-    """
-
-    generation: int
+    generation: int  # grows by one with every change; new files carry it in their names
     n_bits: int
     method: str
-    parameters: dict[str, Any]
-    corpus: dict[str, Any]
-    fit: dict[str, Any]
-    model: str
+    parameters: dict[str, Any]  # of the hasher
+    corpus: dict[str, Any]  # how the text was made: reader, whether weights were given, documents skipped
+    fit: dict[str, Any]  # what the fit reported: seconds, epochs, validation figure
+    model: str  # folder of the hasher's files
     vectorizer: str
-    segments: list[SegmentFiles]
-    removed: str = ""
+    segments: list[SegmentFiles]  # in the order of insertion
+    removed: str = ""  # file of the positions of removed documents, if there are any
     n_removed: int = 0
-    files: dict[str, FileRecord] = field(default_factory=dict)
+    files: dict[str, FileRecord] = field(default_factory=dict)  # of every file, by its relative name
     nphash_version: str = __version__
     changed: str = ""
-    id: str = ""
+    id: str = ""  # drawn with the collection; a state of another one is never taken for a state of this
 
     @property
     def n_documents(self) -> int:
@@ -121,12 +113,8 @@ class Manifest:
     def check(self, folder: Path, everything: bool = False, names: Iterable[str] | None = None) -> list[str]:
         """Return what is wrong with the files, or those of `names`: missing, another size, another SHA-256.
 
-        With `everything`, also files above 32 MB are hashed.
-
-        Raises
-        ------
-        CollectionError
-            If the system cannot open one: then nothing is known of it.
+        With `everything`, also files above 32 MB are hashed. `CollectionError` if one cannot be opened: then
+        nothing is known of it.
         """
         problems = []
         if (folder / self.model).is_symlink():
@@ -162,8 +150,22 @@ class Manifest:
         if problems:
             raise DamagedError(
                 f"the collection {folder} is damaged: {problems[0]}",
-                "restore the directory from a copy; 'nphash info --verify' lists all damage",
+                f"{DAMAGED_HINT}; 'nphash info --verify' lists all damage",
             )
+
+
+def check_name(name: object) -> str:
+    """Return a file name from a manifest; `CollectionError` unless it is a plain relative path.
+
+    A manifest may have been altered or crafted, and must not make us read, or delete, a file elsewhere.
+    """
+    if isinstance(name, str) and len(name) <= 255 and not {"\\", "\0"} & set(name):
+        plain = all(part not in {"", ".", ".."} for part in name.split("/"))
+        if plain and not PureWindowsPath(name).drive:
+            return name
+    raise CollectionError(
+        f"the manifest names the file {name!r}, which is not inside the collection", "restore it from a copy"
+    )
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
@@ -182,11 +184,7 @@ def read_manifest(folder: Path) -> Manifest:
     """Read and check a manifest; the files it names are not opened.
 
     Where it is damaged, and a change was interrupted, the manifest from before that change is taken.
-
-    Raises
-    ------
-    CollectionError
-        If `folder` is no collection, is of a newer format, or its manifest was altered.
+    `CollectionError` if `folder` is no collection or one of a newer format, or its manifest was altered.
     """
     try:
         return parse_manifest(_text(folder), folder)
@@ -202,18 +200,11 @@ def read_kept(folder: Path) -> bytes | None:
     """Return the manifest from before an unfinished change, None where there is none."""
     for name in read_journal(folder) or []:
         if name.startswith("manifest-") and name.endswith(".json"):
-            try:
-                text = read_whole(folder / name, MAX_MANIFEST_BYTES)
-                parse_manifest(text, folder)
-            except FileNotFoundError:
-                continue
-            except OSError as error:
-                if isinstance(error, DamagedError):  # it was being written
-                    continue
-                raise (
-                    error if isinstance(error, CollectionError) else cannot_read(folder / name, error)
-                ) from None
-            return text
+            text = read_bytes(folder / name, MAX_MANIFEST_BYTES)
+            with suppress(DamagedError):  # it was being written
+                if text is not None:
+                    parse_manifest(text, folder)
+                    return text
     return None
 
 
@@ -245,25 +236,15 @@ def parse_manifest(text: bytes, folder: Path) -> Manifest:
         manifest = _parse(body)
         manifest.id = manifest.id if version > 1 else _identity(manifest)
         return manifest
-    except InputError as error:
-        raise _damaged(folder, f"{type(error).__name__}: {error}") from None
-    except CollectionError:
-        raise
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise _damaged(
-            folder,
-            str(error) if str(error) == "its checksum is wrong" else f"{type(error).__name__}: {error}",
-        ) from None
+        plain = str(error) == "its checksum is wrong"
+        raise _damaged(folder, str(error) if plain else f"{type(error).__name__}: {error}") from None
 
 
 def _text(folder: Path) -> bytes:
-    path = folder / MANIFEST
-    try:
-        return read_whole(path, MAX_MANIFEST_BYTES)
-    except (FileNotFoundError, NotADirectoryError):
-        pass
-    except OSError as error:
-        raise cannot_read(path, error) from None
+    text = read_bytes(folder / MANIFEST, MAX_MANIFEST_BYTES)
+    if text is not None:
+        return text
     if (kept := read_kept(folder)) is not None:
         return kept
     if not folder.exists():
@@ -272,8 +253,7 @@ def _text(folder: Path) -> bytes:
         )
     what = "is a file" if folder.is_file() else f"has no {MANIFEST}"
     raise CollectionError(
-        f"{folder} is not a collection: it {what}",
-        "give the directory that 'nphash fit CORPUS -o DIR' made",
+        f"{folder} is not a collection: it {what}", "give the directory that 'nphash fit CORPUS -o DIR' made"
     )
 
 
@@ -302,4 +282,71 @@ def _identity(manifest: Manifest) -> str:
 
 
 def _damaged(folder: Path, why: str) -> DamagedError:
-    return DamagedError(f"the {MANIFEST} of {folder} is damaged: {why}", "restore the directory from a copy")
+    return DamagedError(f"the {MANIFEST} of {folder} is damaged: {why}", DAMAGED_HINT)
+
+
+# ---------------------------------------------------------------------- the lock file and its journal
+
+
+def names_of_change(generation: int) -> list[str]:
+    """Return the names of all that a change may make, such as ``codes-000007.npy``."""
+    return [numbered(name, generation) for name in MADE]
+
+
+def numbered(name: str, generation: int) -> str:
+    """Return a name of `MADE` with the number of a generation."""
+    kind, dot, suffix = name.partition(".")
+    return f"{kind}-{generation:06d}{dot}{suffix}"
+
+
+class Journal:
+    """The names of files that an unfinished change makes: noted in the lock file before the first is made."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        self.names = _names_in(os.read(descriptor, MAX_JOURNAL_BYTES))
+
+    def write(self, names: list[str]) -> None:
+        """Note names, on the disk when it returns; no names are an empty file."""
+        if names == self.names:
+            return
+        text = seal({"format": JOURNAL, "names": names}).encode("utf-8") if names else b""
+        os.ftruncate(self._descriptor, 0)
+        os.lseek(self._descriptor, 0, os.SEEK_SET)
+        while text:
+            text = text[os.write(self._descriptor, text) :]
+        os.fsync(self._descriptor)
+        self.names = names
+
+
+def _names_in(text: bytes) -> list[str]:
+    """Return the names in a journal: none in one that was not written in full, for nothing was made then."""
+    try:
+        body = unseal(json.loads(text.decode("utf-8")))
+        found = [(name, _NUMBERED.fullmatch(name)) for name in body["names"]]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return []
+    ours = [name for name, parts in found if parts and parts[1] + parts[2] in MADE]
+    return ours if body.get("format") == JOURNAL else []
+
+
+def read_journal(folder: Path) -> list[str] | None:
+    """Return the names that the lock file of `folder` notes, None where there is no such file of ours."""
+    text = read_bytes(folder / LOCK, MAX_JOURNAL_BYTES)
+    if text is None or (text and JOURNAL.encode() not in text):
+        return None
+    return _names_in(text)
+
+
+@contextmanager
+def write_lock(folder: Path, wait: float = 0.0) -> Iterator[Journal]:
+    """Hold the right to change a collection; the system gives it back when the process ends, however it ends.
+
+    `CollectionError` if another process holds it, and still does after `wait` seconds.
+    """
+    with ExitStack() as held:
+        with writing(folder):
+            descriptor = held.enter_context(locked(folder / LOCK, f"the collection {folder}", wait))
+            journal = Journal(descriptor)
+        yield journal

@@ -1,27 +1,43 @@
-"""Answers to queries: candidates by Hamming distance, then their order by similarity."""
+"""Search results: candidates by Hamming distance, then their order by TF-IDF cosine with the stored text.
+
+A query of three words makes a poor code, but the documents near it can be compared word by word. Only the
+candidates' text is read, so the cost does not grow with the collection.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from types import EllipsisType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from nphash.codes import Codes, unpack
-from nphash.collection.reranking import Reranker
-from nphash.collection.segments import Segments
 from nphash.core.arguments import check_count
 from nphash.core.frames import one_column
+from nphash.core.typing import Array, Ints
 from nphash.corpus import Document
 from nphash.errors import InputError, InputTypeError
+from nphash.text.vectorizer import Vectorizer
+from nphash.text.weighting import Counts, Statistics, tfidf
 
 if TYPE_CHECKING:
+    from nphash.collection.state import Segments
     from nphash.search import HammingIndex
 
-__all__ = ["Explanation", "Hit", "SearchSettings", "Searcher", "as_queries", "candidates", "chosen", "order"]
+__all__ = [
+    "Explanation",
+    "Hit",
+    "Reranker",
+    "SearchSettings",
+    "Searcher",
+    "as_queries",
+    "candidates",
+    "chosen",
+    "order",
+]
 
 # Reading and weighing 5,000 abstracts takes 0.1 to 0.4 s, with the length of the query. Of 50,000 abstracts
 # it finds 0.74 of the ten most similar to a title; 2,000 find 0.6, and 10,000 in nearly twice the time 0.82.
@@ -29,8 +45,6 @@ MIN_CANDIDATES, MAX_CANDIDATES = 2_000, 5_000
 SHARE = 10  # one of so many documents is a candidate, between these bounds
 CANDIDATES_PER_HIT = 10
 TIES_BOUND = 2  # at most so many times the candidates, when the last of them are tied
-
-Positions = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -80,12 +94,7 @@ class SearchSettings:
 
 
 def chosen(settings: SearchSettings | None, k: int | EllipsisType | None) -> SearchSettings:
-    """Return settings that can be used, with `k` in place of theirs unless it is ``...``.
-
-    Raises
-    ------
-    InputError
-        If they ask for nothing, or are no settings.
+    """Return checked settings, with `k` in place of theirs unless it is ``...``.
 
     Examples
     --------
@@ -102,13 +111,7 @@ def chosen(settings: SearchSettings | None, k: int | EllipsisType | None) -> Sea
 
 
 def as_queries(texts: Iterable[str]) -> list[str]:
-    """Return queries as a list, from whatever gives them once.
-
-    Raises
-    ------
-    InputError
-        For one string, nothing that gives any, or a table of several columns.
-    """
+    """Return queries as a list; `InputError` for one string, or a table of several columns."""
     what = "one string"
     if not isinstance(texts, (str, bytes)):
         try:
@@ -162,25 +165,10 @@ class Explanation:
 
 
 class Searcher:
-    """Search one state of a collection.
-
-    Parameters
-    ----------
-    index
-        A `HammingIndex` whose ids are positions.
-    segments
-        Where the documents are.
-    reranker
-        Compares texts.
-    n_bits
-        Bits of a code.
-    """
+    """Searches of one state of a collection; ids of the index are positions in the segments."""
 
     def __init__(self, index: HammingIndex, segments: Segments, reranker: Reranker, n_bits: int) -> None:
-        self.index = index
-        self.segments = segments
-        self.reranker = reranker
-        self.n_bits = n_bits
+        self.index, self.segments, self.reranker, self.n_bits = index, segments, reranker, n_bits
 
     def search(self, texts: Sequence[str], codes: Codes, settings: SearchSettings) -> list[list[Hit]]:
         """Return the hits of each text; `codes` are the texts' codes."""
@@ -205,9 +193,7 @@ class Searcher:
         bits = unpack(code ^ self.segments.codes_at([position]), self.n_bits)[0]
         return Explanation(self.reranker.shared_words(query, text), np.flatnonzero(bits).tolist())
 
-    def _hits(
-        self, text: str, distances: npt.NDArray[Any], positions: Positions, settings: SearchSettings
-    ) -> list[Hit]:
+    def _hits(self, text: str, distances: Array, positions: Ints, settings: SearchSettings) -> list[Hit]:
         if not settings.rerank:
             distances, positions = distances[: settings.k], positions[: settings.k]
         similarities = self.reranker.similarities(text, self.segments.texts_at(positions.tolist()))
@@ -220,18 +206,62 @@ class Searcher:
         ]
 
 
-def candidates(
-    index: Any, codes: npt.NDArray[np.uint8], settings: SearchSettings
-) -> list[tuple[npt.NDArray[np.int64], Positions]]:
-    """Return for each code the distances and positions of its candidates, by (distance, position).
+class Reranker:
+    """TF-IDF rows of unit length for queries and candidates, with the vocabulary of a fitted vectorizer.
 
-    Parameters
-    ----------
-    index
-        A `HammingIndex` whose ids are positions.
-    codes
-        Packed codes, uint8, shape (q, n_bytes).
+    The weights are TF-IDF whatever weighting the hasher was trained with.
     """
+
+    def __init__(self, vectorizer: Vectorizer) -> None:
+        self.vectorizer = vectorizer
+        self._statistics = Statistics(vectorizer.document_frequency_, vectorizer.n_documents_, 1.0)
+
+    def rows(self, texts: Sequence[str]) -> Counts:
+        """Return TF-IDF weights of `texts` in CSR form, rows of unit L2 norm or zero."""
+        counts = self.vectorizer.counts(texts)
+        weights = tfidf(counts, self._statistics)
+        return Counts(weights, counts.indices, counts.indptr)
+
+    def similarities(self, query: str, texts: Sequence[str]) -> npt.NDArray[np.float64]:
+        """Return the cosine between `query` and each text, float64, shape (n_texts,), from 0 to 1."""
+        similarities = np.zeros(len(texts))
+        mine = self.rows([query])
+        words = [self.vectorizer.vocabulary_[column] for column in mine.indices.tolist()]
+        some = [number for number, text in enumerate(texts) if _may_hold(text, words)]
+        if words and some:
+            weights, rows = self._dense(mine), self.rows([texts[number] for number in some])
+            owners = np.repeat(np.arange(len(some)), np.diff(rows.indptr))
+            sums = np.bincount(owners, weights=rows.data * weights[rows.indices], minlength=len(some))
+            similarities[some] = np.clip(sums, 0.0, 1.0)  # rounding may leave 1.0000001
+        return similarities
+
+    def shared_words(self, query: str, text: str) -> list[tuple[str, float]]:
+        """Return the words that query and text share with their part of the cosine, largest first."""
+        mine, other = self.rows([query]), self.rows([text])
+        parts = other.data * self._dense(mine)[other.indices]
+        order = np.lexsort((other.indices, -parts))
+        words = self.vectorizer.vocabulary_
+        return [(words[other.indices[i]], float(parts[i])) for i in order if parts[i] > 0]
+
+    def _dense(self, row: Counts) -> Array:
+        weights = np.zeros(len(self.vectorizer.vocabulary_))
+        weights[row.indices] = row.data
+        return weights
+
+
+def _may_hold(text: str, words: Sequence[str]) -> bool:
+    """Return whether a text may hold one of `words`: most candidates do not, and need no counting.
+
+    Words of an ASCII text are parts of its lower-case form; others may be normalised first, so it may.
+    """
+    if not text.isascii():
+        return True
+    text = text.lower()
+    return any(word in text for word in words)
+
+
+def candidates(index: HammingIndex, codes: Codes, settings: SearchSettings) -> list[tuple[Array, Ints]]:
+    """Return for each code, shape (q, n_bytes), distances and positions of its candidates, in that order."""
     wanted = settings.n_candidates(len(index))
     if not len(index):  # all documents were removed
         return [(np.zeros(0, np.int64), np.zeros(0, np.int64))] * len(codes)
@@ -248,7 +278,7 @@ def candidates(
     return [(d[:last], p[:last]) for d, p in found for last in [_with_ties(d, wanted, settings.rerank)]]
 
 
-def _with_ties(distances: npt.NDArray[Any], wanted: int | None, ties: bool) -> int:
+def _with_ties(distances: Array, wanted: int | None, ties: bool) -> int:
     """Return how many of the ascending distances to keep: `wanted` and, up to a bound, ties with the last."""
     if wanted is None or wanted >= len(distances):
         return len(distances)
@@ -257,9 +287,7 @@ def _with_ties(distances: npt.NDArray[Any], wanted: int | None, ties: bool) -> i
     return min(int(np.searchsorted(distances, distances[wanted - 1], side="right")), TIES_BOUND * wanted)
 
 
-def order(
-    distances: npt.NDArray[Any], positions: Positions, similarities: npt.NDArray[np.float64]
-) -> npt.NDArray[np.int64]:
+def order(distances: Array, positions: Ints, similarities: npt.NDArray[np.float64]) -> Ints:
     """Return the order of results: most similar first, then by distance and position.
 
     Examples

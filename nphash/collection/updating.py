@@ -1,4 +1,4 @@
-"""Changes to a collection: add, remove, compact. Each ends with one swap of the manifest."""
+"""Changes to a collection: add, remove, compact. Each ends with `Change.commit`."""
 
 from __future__ import annotations
 
@@ -13,12 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from nphash.collection.changes import Change, changing
-from nphash.collection.documents import DocumentWriter, storable
-from nphash.collection.files import writing
+from nphash.collection.creating import weighed
+from nphash.collection.documents import DocumentWriter, storable, writing
 from nphash.collection.manifest import Manifest, SegmentFiles
-from nphash.collection.matrix import weighed
-from nphash.collection.opened import State
-from nphash.collection.segments import Segments
+from nphash.collection.state import Segments, State
 from nphash.corpus import Document, Matrix
 from nphash.errors import CollectionError, DamagedError, InputError
 
@@ -122,13 +120,7 @@ def _new_rows(block: list[Document], segments: Segments, added: _Added, on_dupli
 
 
 def _refuse_chance(block: list[Document], taken: dict[str, int], segments: Segments) -> None:
-    """Refuse ids made from file name and line that another text has: to skip or replace would lose one.
-
-    Raises
-    ------
-    InputError
-        For the first of them.
-    """
+    """Refuse ids made from file name and line that another text has: to skip or replace would lose one."""
     doubtful = [document for document in block if document.generated_id and document.id in taken]
     texts = segments.texts_at([taken[document.id] for document in doubtful])
     for document, text in zip(doubtful, texts, strict=True):
@@ -201,7 +193,7 @@ def _merge(change: Change, manifest: Manifest, state: State, first: int) -> None
     segments = state.segments
     merged = [name for files in manifest.segments[first:] for name in (files.codes, files.documents)]
     _refuse(change.folder, manifest.check(change.folder, everything=True, names=merged))
-    start = int(segments.offsets[first]) if first < len(segments.files) else 0
+    start = int(segments.offsets[first]) if first < len(segments.segments) else 0
     live = segments.live_positions()
     live = live[live >= start]
     with writing(change.folder):

@@ -1,48 +1,34 @@
-"""What was written, and whether it is what is read: sizes and checksums of files, their blocks, and JSON."""
+"""Sizes and checksums of files, their blocks and JSON: whether what is read is what was written."""
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import mmap
-import os
-import stat
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
+from nphash.core.disk import open_file
 from nphash.errors import DamagedError
 
-__all__ = ["BLOCK", "LARGE", "Blocks", "FileRecord", "Recorder", "read_whole", "record", "seal", "unseal"]
+__all__ = ["BLOCK", "LARGE", "Blocks", "FileRecord", "Recorder", "record", "seal", "unseal"]
 
 LARGE = 1 << 25  # files up to 32 MB are hashed whenever they are opened (0.02 s), larger ones block by block
 BLOCK = 1 << 22  # bytes of a block of a large file
 _PIECE = 1 << 20  # bytes read at once
-_READ = os.O_RDONLY
-for _flag in ("O_NONBLOCK", "O_BINARY", "O_NOFOLLOW"):  # a pipe must not hold us up, nor a link lead us away
-    _READ |= getattr(os, _flag, 0)
 
 
 @dataclass(frozen=True)
 class FileRecord:
-    """What is known of a file.
-
-    Parameters
-    ----------
-    size
-        In bytes.
-    sha256
-        In hexadecimal.
-    blocks
-        CRC-32 of each block of 4 MiB, where the file is larger than 32 MB: so that a part of it can be
-        checked when it is first read.
-    """
+    """Size and checksums of a file."""
 
     size: int
     sha256: str
-    blocks: tuple[int, ...] = ()
+    blocks: tuple[
+        int, ...
+    ] = ()  # CRC-32 of each 4 MiB of a file above 32 MB: a part is checked when it is read
 
     @classmethod
     def from_json(cls, entry: dict[str, Any]) -> FileRecord:
@@ -61,15 +47,7 @@ class FileRecord:
 
 
 class Recorder:
-    """The record of bytes that come one piece after the other.
-
-    Examples
-    --------
-    >>> recorder = Recorder()
-    >>> recorder.update(b"abc")
-    >>> recorder.record().size
-    3
-    """
+    """The record of bytes that come one piece after the other."""
 
     def __init__(self) -> None:
         self.size = 0
@@ -96,55 +74,19 @@ class Recorder:
 
 
 def record(path: Path) -> FileRecord:
-    """Return the record of a file of any size; it must be a file, no link, device or pipe.
-
-    Raises
-    ------
-    OSError
-        If it cannot be read.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with tempfile.NamedTemporaryFile() as file:
-    ...     record(Path(file.name)).sha256[:16]
-    'e3b0c44298fc1c14'
-    """
+    """Return the record of a file of any size; OSError for a link, a device, a pipe, or none to be read."""
     recorder = Recorder()
-    with _opened(path) as file:
+    with open_file(path) as file:
         while piece := file.read(_PIECE):
             recorder.update(piece)
     return recorder.record()
 
 
-def read_whole(path: Path, most: int | None = None) -> bytes:
-    """Return the bytes of a file, and no more than one beyond `most` of them; errors as of `record`."""
-    with _opened(path) as file:
-        return file.read(-1 if most is None else most + 1)
-
-
-def _opened(path: Path) -> IO[bytes]:
-    descriptor = os.open(path, _READ)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise OSError(errno.EINVAL, "it is no ordinary file", str(path))
-    return os.fdopen(descriptor, "rb")
-
-
 class Blocks:
     """A mapped file that is checked block by block, each before it is first believed.
 
-    What is checked is the mapping itself: it stays readable where the file has been replaced meanwhile.
-
-    Parameters
-    ----------
-    path
-        For messages; mapped here unless `mapped` is given.
-    known
-        What was written. Without its `blocks` (files written before there were any) the whole is checked
-        at once.
-    mapped
-        The file's mapping, from its first byte on.
+    What is checked is the mapping itself: it stays readable where the file has been replaced meanwhile. It is
+    made here unless given. Without `known.blocks`, as of the first format, the whole is checked at once.
     """
 
     def __init__(self, path: Path, known: FileRecord, mapped: mmap.mmap | None = None) -> None:
@@ -156,13 +98,7 @@ class Blocks:
         self._unchecked = set(range(len(known.blocks) or 1))
 
     def check(self, start: int = 0, stop: int | None = None) -> None:
-        """Check the blocks of bytes `start` to `stop` that have not been.
-
-        Raises
-        ------
-        DamagedError
-            If one is not what was written.
-        """
+        """Check blocks of bytes `start` to `stop` that have not been; `DamagedError` if one was altered."""
         if not self._unchecked:
             return
         stop = self.known.size if stop is None else stop
@@ -192,12 +128,7 @@ def seal(body: dict[str, Any]) -> str:
 
 
 def unseal(body: dict[str, Any]) -> dict[str, Any]:
-    """Return the body of a parsed `seal` without its checksum.
-
-    Raises
-    ------
-    ValueError
-        If the checksum is wrong.
+    """Return the body of a parsed `seal` without its checksum; ValueError if that is wrong.
 
     Examples
     --------

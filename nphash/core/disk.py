@@ -1,4 +1,4 @@
-"""Files that are whole or not there: one checked writer, and plain words for what the disk says.
+"""Files that are whole or not there: one checked writer, one reader, and plain words for what the disk says.
 
 A file is written through one descriptor, flushed on it, and its size compared with what was to be written; it
 is created exclusively, so that no link of a stranger is followed. What takes the place of another file is
@@ -12,11 +12,13 @@ import os
 import re
 import secrets
 import stat
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+from nphash.core.locks import try_lock
 from nphash.errors import CollectionError, DamagedError
 
 __all__ = [
@@ -27,6 +29,8 @@ __all__ = [
     "flush_folder",
     "is_full",
     "new_file",
+    "open_file",
+    "read_bytes",
     "replace_text",
     "replacing",
     "writing",
@@ -34,15 +38,19 @@ __all__ = [
 
 FULL = "the disk is full"
 NOT_ALLOWED = "no permission to write there"
+_NOT_WRITABLE = {
+    errno.EACCES: NOT_ALLOWED,
+    errno.EPERM: NOT_ALLOWED,
+    errno.EROFS: f"{NOT_ALLOWED}: the file system is read-only",
+}
 _SHORT = re.compile(r"\d+ requested and \d+ written")
-_NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-_NO_FLUSH = {
-    errno.EINVAL,
-    errno.ENOTSUP,
-    errno.EOPNOTSUPP,
-    errno.EACCES,
-}  # of a folder: it cannot be asked to
-_NO_UNNAMED = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EISDIR, errno.ENOSYS}
+_DRAWN = re.compile(r"([0-9a-f]{8})([0-9a-f]{8})\.new")
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+_READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _NO_LINK  # a pipe must not hold us up
+_NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | _NO_LINK
+_UNSUPPORTED = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP}
+_NO_FLUSH = _UNSUPPORTED | {errno.EACCES}  # of a folder: it cannot be asked to
+_NO_UNNAMED = _UNSUPPORTED | {errno.EISDIR, errno.ENOSYS}
 
 
 # ---------------------------------------------------------------------- writing
@@ -52,12 +60,8 @@ _NO_UNNAMED = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EISDIR, errn
 def new_file(path: Path, flush: bool = True) -> Iterator[IO[bytes]]:
     """Yield a file that did not exist; after the block it is on the disk, after an error it is gone.
 
-    Without `flush` it is only with the system: for what is needed no longer than this process.
-
-    Raises
-    ------
-    OSError
-        FileExistsError if there is anything of that name; whatever the disk says.
+    Without `flush` it is only with the system: for what is needed no longer than this process. OSError as the
+    disk says, FileExistsError if there is anything of that name.
     """
     descriptor = os.open(path, _NEW, 0o666)
     try:
@@ -82,34 +86,58 @@ def _finish(file: IO[bytes], flush: bool = True) -> None:
 def replacing(path: Path, beside: Path | None = None) -> Iterator[IO[bytes]]:
     """Yield a file that takes the place of `path`, in one step, when the block ends without an error.
 
-    The mode of a file that is replaced is kept. `beside` is the name that the file has at most until then, by
-    default one that is drawn.
-
-    Raises
-    ------
-    OSError
-        If it cannot be written; what was there is still there.
+    The mode of a file that is replaced is kept. `beside` is the name that the file has at most until then:
+    one that the caller has noted, else one that is drawn, and deleted by the next call for the same `path`
+    where a process was killed. After an OSError, what was there is still there.
     """
-    beside = beside or path.with_name(f".{path.name[:100]}.{secrets.token_hex(8)}.new")
+    if beside is None:
+        _delete_leftovers(path)
+        beside = path.with_name(_drawn_name(path, secrets.token_hex(4)))
     descriptor = _unnamed(path.parent)
-    named = descriptor is None
+    is_named = descriptor is None
     if descriptor is None:
         descriptor = os.open(beside, _NEW, 0o666)
     try:
         with os.fdopen(descriptor, "wb") as file:
+            with suppress(OSError):  # locked, it is not taken for a leftover
+                try_lock(descriptor)
             yield file
             _keep_mode(path, file)
             _finish(file)
-            if not named:  # the directory is given only so that the link is followed
+            if not is_named:  # the directory is given only so that the link is followed
                 os.link(f"/proc/self/fd/{descriptor}", beside, src_dir_fd=descriptor)
-                named = True
-        Path(beside).replace(path)
-        named = False
+                is_named = True
+            if os.name != "nt":
+                beside.replace(path)
+        if os.name == "nt":  # which renames no open file
+            beside.replace(path)
+        is_named = False
         flush_folder(path.parent)
     finally:
-        if named:
+        if is_named:
             with suppress(OSError):
                 beside.unlink()
+
+
+def _drawn_name(path: Path, token: str) -> str:
+    """Return a name that carries a checksum of itself, so that nobody else gives such a one by chance."""
+    return f".{path.name[:100]}.{token}{zlib.crc32(os.fsencode(path.name + token)):08x}.new"
+
+
+def _delete_leftovers(path: Path) -> None:
+    """Delete what killed processes have left for `path`: files of such a name that nobody has locked."""
+    start = f".{path.name[:100]}."
+    for name in os.listdir(path.parent):  # noqa: PTH208 - names are wanted
+        found = _DRAWN.fullmatch(name.removeprefix(start))
+        if found is None or name != _drawn_name(path, found[1]):
+            continue
+        with suppress(OSError):
+            descriptor = os.open(path.with_name(name), os.O_RDWR | _NO_LINK)
+            try:
+                if try_lock(descriptor):
+                    path.with_name(name).unlink()
+            finally:
+                os.close(descriptor)
 
 
 def _unnamed(folder: Path) -> int | None:
@@ -138,13 +166,7 @@ def replace_text(path: Path, text: str | bytes, beside: Path | None = None) -> N
 
 
 def flush_folder(path: Path) -> None:
-    """Make the system write a folder's list of names to the disk, where it can be asked to.
-
-    Raises
-    ------
-    OSError
-        If it was asked to and failed.
-    """
+    """Make the system write a folder's list of names to the disk, where it can be asked to."""
     if os.name == "nt":  # opens no folders
         return
     try:
@@ -156,6 +178,32 @@ def flush_folder(path: Path) -> None:
     except OSError as error:
         if error.errno not in _NO_FLUSH:
             raise
+
+
+# ---------------------------------------------------------------------- reading
+
+
+def open_file(path: Path) -> IO[bytes]:
+    """Return an open file; OSError if it cannot be opened or is no file but a link, device or pipe."""
+    descriptor = os.open(path, _READ)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is no ordinary file", str(path))
+    return os.fdopen(descriptor, "rb")
+
+
+def read_bytes(path: Path, most: int | None = None) -> bytes | None:
+    """Return the bytes of a file, no more than one beyond `most` of them; None where there is no file.
+
+    `CollectionError` if there is one that cannot be read.
+    """
+    try:
+        with open_file(path) as file:
+            return file.read(-1 if most is None else most + 1)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise cannot_read(path, error) from None
 
 
 # ---------------------------------------------------------------------- what is said of errors
@@ -174,26 +222,15 @@ def is_full(error: OSError) -> bool:
 
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
-    """Turn what a full disk or a missing permission raises into one sentence about `folder`.
-
-    Raises
-    ------
-    CollectionError
-        In place of the OSError raised inside the block.
-    """
+    """Raise `CollectionError`, a sentence about `folder`, in place of an OSError raised inside the block."""
     try:
         yield
     except CollectionError:
         raise
     except OSError as error:
-        if is_full(error):
-            problem = FULL
-        elif error.errno in {errno.EACCES, errno.EPERM}:
-            problem = NOT_ALLOWED
-        elif error.errno == errno.EROFS:
-            problem = f"{NOT_ALLOWED}: the file system is read-only"
-        else:
-            problem = error.strerror or str(error)
+        problem = (
+            FULL if is_full(error) else _NOT_WRITABLE.get(error.errno or 0, error.strerror or str(error))
+        )
         raise cannot_write(folder, problem, advice(error)) from error
 
 
@@ -211,7 +248,7 @@ def cannot_write(folder: Path, problem: str, hint: str = "") -> CollectionError:
     )
 
 
-_HELP = {
+_HINTS = {
     errno.EMFILE: "this process has too many files open: close collections that are not in use, or raise the "
     "limit (ulimit -n)",
     errno.ENFILE: "the system has too many files open: try again later",
@@ -233,7 +270,7 @@ def advice(error: OSError) -> str:
     >>> advice(OSError(errno.EROFS, "Read-only file system"))
     'take a folder on another file system'
     """
-    return _HELP.get(error.errno or 0, "")
+    return _HINTS.get(error.errno or 0, "")
 
 
 def cannot_read(path: Path | str, error: OSError) -> CollectionError:

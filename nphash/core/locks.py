@@ -18,7 +18,7 @@ from pathlib import Path
 
 from nphash.errors import CollectionError
 
-__all__ = ["HELD", "folder_lock", "locked"]
+__all__ = ["HELD", "folder_lock", "locked", "try_lock"]
 
 HELD = ".held"  # what the name of a file that stands for a lock ends with
 
@@ -65,15 +65,36 @@ def locked(path: Path, what: str, wait: float = 0.0) -> Iterator[int]:
     """
     until = time.monotonic() + wait
     while True:
-        descriptor = _open(path)
-        held = None
+        descriptor, stand_in = _open(path), None
         try:
-            held = _acquire(descriptor, path, what, until)
+            stand_in = _acquire(descriptor, what, until, path.with_name(f"{path.name}{HELD}"))
             if _is_at(descriptor, path):
                 yield descriptor
                 return
         finally:
-            _release(descriptor, held)
+            _release(descriptor, stand_in)
+
+
+@contextmanager
+def folder_lock(folder: Path, what: str, wait: float) -> Iterator[None]:
+    """Hold the lock of a folder itself, which needs no file; where it has none, go on without.
+
+    Raises
+    ------
+    CollectionError
+        As `locked`.
+    """
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except (PermissionError, IsADirectoryError):  # Windows opens no folders
+        yield
+        return
+    _held.add(descriptor)
+    try:
+        _acquire(descriptor, what, time.monotonic() + wait, None)
+        yield
+    finally:
+        _release(descriptor, None)
 
 
 def _open(path: Path) -> int:
@@ -94,23 +115,27 @@ def _is_at(descriptor: int, path: Path) -> bool:
         return False
 
 
-def _acquire(descriptor: int, path: Path, what: str, until: float) -> Path | None:
-    """Take the lock; return the file that stands for it where the system has none."""
+def _acquire(descriptor: int, what: str, until: float, stand_in: Path | None) -> Path | None:
+    """Take the lock; where the system has none, create `stand_in` for it and return that.
+
+    Without a `stand_in`, a file system without locks is no hindrance.
+    """
     while True:
-        taken = _try(descriptor)
-        instead = path.with_name(f"{path.name}{HELD}") if taken is None else None
-        if taken or (instead and _create(instead)):
-            return instead
+        taken = try_lock(descriptor)
+        if taken or (taken is None and stand_in is None):
+            return None
+        if taken is None and stand_in is not None and _create(stand_in):
+            return stand_in
         if not time.monotonic() < until:
             hint = "try again when it has finished; add and remove can wait for it (--wait SECONDS)"
-            if instead:
-                hint += f"; if there is none, delete {instead}: this file system has no locks of its own"
+            if taken is None:
+                hint += f"; if there is none, delete {stand_in}: this file system has no locks of its own"
             raise CollectionError(f"another process is changing {what}", hint)
         time.sleep(SECONDS_BETWEEN_TRIES)
 
 
-def _try(descriptor: int) -> bool | None:
-    """Return whether the lock was taken, None where the file system has no locks."""
+def try_lock(descriptor: int) -> bool | None:
+    """Return whether the lock of an open file was taken, None where the file system has no locks."""
     for _ in range(INTERRUPTIONS):
         try:
             _lock(descriptor)
@@ -118,11 +143,16 @@ def _try(descriptor: int) -> bool | None:
         except OSError as error:
             if error.errno in _BUSY:
                 return False
-            if error.errno in _NO_LOCKS:
+            if error.errno in _NO_LOCKS or (error.errno == errno.EBADF and _is_folder(descriptor)):
                 return None
             if error.errno != errno.EINTR:
                 raise
     raise InterruptedError(errno.EINTR, "the lock cannot be taken: interrupted again and again")
+
+
+def _is_folder(descriptor: int) -> bool:
+    """Return whether a folder is open: network file systems lock only what is open for writing."""
+    return stat.S_ISDIR(os.fstat(descriptor).st_mode)
 
 
 def _lock(descriptor: int) -> None:
@@ -163,58 +193,25 @@ def _create(path: Path) -> bool:
 
 
 def _is_stale(path: Path, host: object) -> bool:
+    """Return whether the process that holds a lock file has ended; unknown of another host's."""
     try:
         holder = json.loads(path.read_text(encoding="utf-8"))
-        if holder["host"] != host:
-            return False
-        os.kill(int(holder["pid"]), 0)
+        if holder["host"] == host:
+            os.kill(int(holder["pid"]), 0)
     except (ProcessLookupError, FileNotFoundError):
         return True
     except (OSError, ValueError, KeyError, TypeError):
-        return False
+        pass
     return False
 
 
-def _release(descriptor: int, instead: Path | None) -> None:
-    if descriptor in _held:  # else a child that has let go of its parent's lock
-        _held.discard(descriptor)
-        if instead is not None:
-            with suppress(OSError):
-                instead.unlink()
-        with suppress(OSError):  # also for a child that has not let go of it yet
-            _unlock(descriptor)
-        os.close(descriptor)
-
-
-@contextmanager
-def folder_lock(folder: Path, what: str, wait: float) -> Iterator[None]:
-    """Hold the lock of a folder itself, which needs no file; where it has none, go on without.
-
-    Raises
-    ------
-    CollectionError
-        As `locked`.
-    """
-    descriptor = None
-    with suppress(PermissionError, IsADirectoryError):  # Windows opens no folders
-        descriptor = os.open(folder, os.O_RDONLY)
-        _held.add(descriptor)
-    try:
-        until = time.monotonic() + wait
-        while descriptor is not None and _try_folder(descriptor) is False:
-            if not time.monotonic() < until:
-                raise CollectionError(f"another process is changing {what}", "try again when it has finished")
-            time.sleep(SECONDS_BETWEEN_TRIES)
-        yield
-    finally:
-        if descriptor is not None:
-            _release(descriptor, None)
-
-
-def _try_folder(descriptor: int) -> bool | None:
-    try:
-        return _try(descriptor)
-    except OSError as error:
-        if error.errno == errno.EBADF:  # network file systems lock only what is open for writing
-            return None
-        raise
+def _release(descriptor: int, stand_in: Path | None) -> None:
+    if descriptor not in _held:  # a child that has let go of its parent's lock
+        return
+    _held.discard(descriptor)
+    with suppress(OSError):
+        if stand_in is not None:
+            stand_in.unlink()
+    with suppress(OSError):  # also for a child that has not let go of it yet
+        _unlock(descriptor)
+    os.close(descriptor)

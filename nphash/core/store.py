@@ -1,8 +1,7 @@
 """Arrays on disk, vouched for by one JSON file, which is replaced when all of them are complete.
 
-The JSON file names every array's file, with its size and checksums, and carries a checksum of itself. A save
-writes new files under names that nothing has, first noting the names in the JSON file that is there; then
-replaces that in one step; then deletes the files that the old one named. Nothing else is ever deleted.
+The JSON file names every array's file, with its size and checksums, and carries a checksum of itself. `save`
+is the whole of how one is replaced. Only files that the JSON file names are ever deleted.
 """
 
 from __future__ import annotations
@@ -10,8 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -19,17 +17,19 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
-from nphash.core.checksums import Blocks, FileRecord, Recorder, read_whole, record, seal, unseal
-from nphash.core.disk import cannot_read, flush_folder, new_file, replace_text, writing
+from nphash.core.checksums import Blocks, FileRecord, Recorder, record, seal, unseal
+from nphash.core.disk import cannot_read, flush_folder, new_file, read_bytes, replace_text, writing
 from nphash.core.locks import folder_lock
+from nphash.core.typing import Array, Ints
 from nphash.errors import CollectionError, DamagedError
 
 __all__ = [
     "MODEL",
+    "VECTORIZER",
     "Kind",
     "Saved",
+    "StoredArray",
     "load_array",
-    "mapping_of",
     "read",
     "read_about",
     "save",
@@ -37,9 +37,7 @@ __all__ = [
     "write_to",
 ]
 
-Array = npt.NDArray[Any]
-
-MOST_BYTES = 1 << 26  # of a JSON file: an altered one must not make us read it all into memory
+MOST_BYTES = 1 << 28  # of a JSON file: an altered one must not make us read it all into memory
 WAIT = 60.0  # seconds for another save into the same folder
 RESTORE = "restore the file from a copy"
 _NAME = re.compile(r"[A-Za-z]\w*(\.\w+)*")
@@ -50,20 +48,7 @@ _FILE = re.compile(r"[A-Za-z]\w*(\.\w+)*(-\d+)?\.npy")
 
 
 def write_array(path: Path, array: Array, flush: bool = True) -> FileRecord:
-    """Write an array as a new ``.npy`` file and return its record; `flush` waits until it is on the disk.
-
-    Raises
-    ------
-    OSError
-        If there is a file of that name, or it cannot be written in full.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     write_array(Path(folder) / "a.npy", np.arange(3)).size
-    152
-    """
+    """Write an array as a new ``.npy`` file and return its record; `flush` and errors as of `new_file`."""
     with new_file(path, flush) as file:
         return write_to(file, array)
 
@@ -88,7 +73,7 @@ def write_to(file: IO[bytes], array: Array) -> FileRecord:
     return recorder.record()
 
 
-def load_array(path: Path, dtype: Any, shape: tuple[int, ...], mmap: bool = True) -> Array:
+def load_array(path: Path, dtype: npt.DTypeLike, shape: tuple[int, ...], mmap: bool = True) -> Array:
     """Return, or map into memory, a ``.npy`` file that must hold exactly `dtype` and `shape`.
 
     Raises
@@ -113,9 +98,32 @@ def load_array(path: Path, dtype: Any, shape: tuple[int, ...], mmap: bool = True
         raise DamagedError(f"{path} is damaged: {error}", RESTORE) from None
 
 
-def mapping_of(array: Array) -> Any:
-    """Return the mapping of a mapped array's file, None for an array in memory."""
-    return getattr(array, "_mmap", None)
+class StoredArray:
+    """A mapped ``.npy`` file, of which what is read is checked before it is believed.
+
+    `known` is its record where nobody has compared the whole file with it; the rest is as for `load_array`.
+    """
+
+    def __init__(
+        self, path: Path, dtype: npt.DTypeLike, shape: tuple[int, ...], known: FileRecord | None
+    ) -> None:
+        self.unchecked = load_array(path, dtype, shape)
+        mapped = getattr(self.unchecked, "_mmap", None)
+        self._blocks = Blocks(path, known, mapped) if known else None
+
+    def whole(self) -> Array:
+        """Return the array, mapped; `DamagedError` if it is not what was written."""
+        if self._blocks:
+            self._blocks.check()
+        return self.unchecked
+
+    def rows(self, rows: Ints) -> Array:
+        """Return a copy of some rows; `DamagedError` if a block of 4 MiB that holds one was altered."""
+        if self._blocks and rows.size:
+            width = self.unchecked[:1].nbytes
+            header = self._blocks.known.size - self.unchecked.nbytes
+            self._blocks.check(header + int(rows.min()) * width, header + (int(rows.max()) + 1) * width)
+        return self.unchecked[rows]
 
 
 # ---------------------------------------------------------------------- a JSON file with arrays
@@ -127,12 +135,12 @@ class Saved:
 
     about: dict[str, Any]
     arrays: dict[str, Array]
-    blocks: list[Blocks] = field(default_factory=list)
+    stored: list[StoredArray] = field(default_factory=list)
 
     def check(self) -> None:
         """Check what has not been; `DamagedError` if an array is not what was written."""
-        for blocks in self.blocks:
-            blocks.check()
+        for array in self.stored:
+            array.whole()
 
 
 @dataclass(frozen=True)
@@ -141,11 +149,12 @@ class Kind:
 
     name: str
     version: int
-    first: frozenset[str]  # fields of the first format, which had no name
+    first: frozenset[str] = frozenset()  # fields of the first format, which had no name, if there was one
 
 
-#: What ``model.json`` is, in a folder of its own or in a collection.
+#: What ``model.json`` is, in a folder of its own or in a collection, and the file of a vectorizer alone.
 MODEL = Kind("nphash model", 2, frozenset({"method", "params", "learned", "arrays"}))
+VECTORIZER = Kind("nphash vectorizer", 2)
 
 
 def read_about(path: Path, kind: Kind) -> dict[str, Any] | None:
@@ -158,12 +167,9 @@ def read_about(path: Path, kind: Kind) -> dict[str, Any] | None:
     CollectionError
         If it is another program's, of a newer format, or cannot be read now.
     """
-    try:
-        text = read_whole(path, MOST_BYTES)
-    except (FileNotFoundError, NotADirectoryError):
+    text = read_bytes(path, MOST_BYTES)
+    if text is None:
         return None
-    except OSError as error:
-        raise cannot_read(path, error) from None
     try:
         about = json.loads(text.decode("utf-8")) if len(text) <= MOST_BYTES else None
     except (ValueError, RecursionError):
@@ -171,7 +177,8 @@ def read_about(path: Path, kind: Kind) -> dict[str, Any] | None:
     if not isinstance(about, dict):
         raise DamagedError(f"{path} holds no {kind.name}", RESTORE)
     version = about.get("format")
-    if about.get("kind") != kind.name and not (version == 1 and kind.first <= set(about)):
+    is_first = "kind" not in about and version == 1 and bool(kind.first) and kind.first <= set(about)
+    if about.get("kind") != kind.name and not is_first:
         if isinstance(version, int) and version > kind.version:
             raise CollectionError(f"{path} holds a {kind.name} of format {version}", "update nphash")
         raise CollectionError(
@@ -182,7 +189,7 @@ def read_about(path: Path, kind: Kind) -> dict[str, Any] | None:
     if version > kind.version:
         raise CollectionError(f"{path} holds a {kind.name} of format {version}", "update nphash")
     try:
-        return about if version == 1 else unseal(about)
+        return about if is_first else unseal(about)
     except ValueError as error:
         raise DamagedError(f"{path} is damaged: {error}", RESTORE) from None
 
@@ -192,18 +199,9 @@ def read(
 ) -> Saved | None:
     """Return what `save` wrote to `path` and the arrays beside it; None where there is nothing.
 
-    Parameters
-    ----------
-    mmap
-        Map arrays into memory.
-    records
-        What others know of those files that they have not checked, by name: `Saved.check` does that then.
-        None checks every array here.
-
-    Raises
-    ------
-    CollectionError
-        As `read_about` and `load_array`.
+    With `mmap` the arrays are mapped. `records` says what others know of those files that they have not
+    checked, by name: `Saved.check` does that then. None checks every array here. Errors are those of
+    `read_about` and `load_array`.
     """
     about = read_about(path, kind)
     if about is None or "arrays" not in about:
@@ -212,11 +210,10 @@ def read(
     try:
         for name, entry in about["arrays"].items():
             file = path.with_name(_file_of(about, name))
-            array = load_array(file, np.dtype(entry["dtype"]), tuple(entry["shape"]))
             known = _record_of(about, name) if records is None else records.get(file.name)
-            saved.arrays[name] = array
-            if known:
-                saved.blocks.append(Blocks(file, known, mapping_of(array)))
+            stored = StoredArray(file, np.dtype(entry["dtype"]), tuple(entry["shape"]), known)
+            saved.arrays[name] = stored.unchecked
+            saved.stored.append(stored)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DamagedError(f"{path} is damaged: {type(error).__name__}: {error}", RESTORE) from None
     if records is None:
@@ -258,28 +255,36 @@ def save(path: Path, kind: Kind, about: dict[str, Any], arrays: dict[str, Array]
     CollectionError
         If there is another program's file, or one that cannot be read, or nothing can be written.
     """
-    with writing(path.parent):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with folder_lock(path.parent, f"the {kind.name} in {path.parent}", WAIT):
-            before = _bytes_of(path)
+    folder = path.parent
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with folder_lock(folder, f"the {kind.name} in {folder}", WAIT):
+            before = read_bytes(path)
             old = read_about(path, kind) or {}
-            _delete(path, old.get("unfinished", []))
-            files = _free_names(path, arrays, old)
-            with _undoing(path, before, files) as new:
-                note = {"kind": kind.name, "format": kind.version, **old, "unfinished": list(files.values())}
-                replace_text(path, seal(note))
-                new.append(
-                    seal(
-                        _described({"kind": kind.name, "format": kind.version, **about}, path, arrays, files)
-                    )
-                )
-                _check(path, json.loads(new[0]))
-                replace_text(path, new[0])
+            _delete(path, old.get("unfinished", []))  # of a save that was killed
+            header = {"kind": kind.name, "format": kind.version}
+            files = _free_names(path, arrays)
+            text = b""
+            try:
+                # Noted as ours before the first of them is made, in the JSON file that is there.
+                replace_text(path, seal({**header, **old, "unfinished": list(files.values())}))
+                body = _write_arrays({**header, **about}, path, arrays, files)
+                _read_back(path, body)
+                text = seal(body).encode("utf-8", "surrogatepass")
+                if len(text) > MOST_BYTES:
+                    raise CollectionError(f"{path} would have over {MOST_BYTES:,} bytes", "keep less in it")
+                replace_text(path, text)  # from here on the new arrays count
+            except BaseException as error:
+                if _is_saved(path, text, error):
+                    _delete(path, _files_of(old))
+                else:
+                    _undo(path, before, list(files.values()))
+                raise
             _delete(path, _files_of(old))
     return [path, *(path.with_name(file) for file in files.values())]
 
 
-def _free_names(path: Path, arrays: dict[str, Array], old: dict[str, Any]) -> dict[str, str]:
+def _free_names(path: Path, arrays: dict[str, Array]) -> dict[str, str]:
     """Return a file name for each array, none of which is taken."""
     taken = {entry.name for entry in path.parent.iterdir()}
     edition = 0
@@ -290,7 +295,7 @@ def _free_names(path: Path, arrays: dict[str, Array], old: dict[str, Any]) -> di
             return files
 
 
-def _described(
+def _write_arrays(
     body: dict[str, Any], path: Path, arrays: dict[str, Array], files: dict[str, str]
 ) -> dict[str, Any]:
     """Write the arrays and return what the JSON file says, with an identity that follows from all of it."""
@@ -307,54 +312,32 @@ def _described(
     return {**body, "id": hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:32]}
 
 
-def _check(path: Path, body: dict[str, Any]) -> None:
-    """Read back what was written, before what it replaces goes."""
-    about = unseal(body)
-    for name in about["arrays"]:
-        file = path.with_name(_file_of(about, name))
-        if record(file) != _record_of(about, name):
+def _read_back(path: Path, body: dict[str, Any]) -> None:
+    """Compare what is on the disk with what was to be written, before what it replaces goes."""
+    for name in body["arrays"]:
+        file = path.with_name(_file_of(body, name))
+        if record(file) != _record_of(body, name):
             raise DamagedError(
                 f"{file} is not on the disk as it was written", "nothing was changed; check the disk"
             )
 
 
-@contextmanager
-def _undoing(path: Path, before: bytes | None, files: dict[str, str]) -> Iterator[list[str]]:
-    """Take a save that fails back; the block appends the text that it puts in place."""
-    new: list[str] = []
+def _is_saved(path: Path, text: bytes, error: BaseException) -> bool:
+    """Return whether a save that was stopped is complete: by Ctrl-C just after the JSON file was replaced."""
     try:
-        yield new
-    except BaseException as error:
-        try:
-            is_done = bool(new) and _bytes_of(path) == new[0].encode()
-        except CollectionError:
-            raise error from None  # not to be seen which one counts: nothing is deleted
-        if is_done and not isinstance(error, OSError):  # Ctrl-C just then: it is saved
-            with suppress(ValueError, UnicodeDecodeError):
-                _delete(path, _files_of(json.loads(before or b"{}")))
-            raise
-        with suppress(OSError):
-            _put_back(path, before)
-            is_done = False
-        if not is_done:
-            _delete(path, list(files.values()))
-        raise
+        return bool(text) and not isinstance(error, OSError) and read_bytes(path) == text
+    except CollectionError:
+        return False
 
 
-def _put_back(path: Path, before: bytes | None) -> None:
-    if before is None:
-        path.unlink(missing_ok=True)
-    elif _bytes_of(path) != before:
-        replace_text(path, before)
-
-
-def _bytes_of(path: Path) -> bytes | None:
-    try:
-        return read_whole(path)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise cannot_read(path, error) from None
+def _undo(path: Path, before: bytes | None, files: list[str]) -> None:
+    """Put back what was there, and then delete the new files; where that fails, they stay, and are noted."""
+    with suppress(OSError):
+        if before is None:
+            path.unlink(missing_ok=True)
+        elif read_bytes(path) != before:
+            replace_text(path, before)
+        _delete(path, files)
 
 
 def _files_of(about: dict[str, Any]) -> list[str]:

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from nphash.core.checksums import read_whole
+from nphash.core.disk import read_bytes
 from nphash.core.store import MODEL, Saved, read
 from nphash.core.store import save as write
 from nphash.errors import CollectionError, DamagedError, InputError, NotFittedError
@@ -99,7 +99,7 @@ def _split(attributes: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     return learned, arrays
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> Any:
     """Return a value as JSON can hold it."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
@@ -120,7 +120,7 @@ def _plain(value: Any) -> Any:
     )
 
 
-def _from_plain(value: Any, settings: dict[str, Any]) -> Any:
+def _from_plain(value: object, settings: dict[str, type]) -> Any:
     """Return a value from JSON; `settings` are the classes it may name."""
     if isinstance(value, dict) and "settings" in value:
         name = str(value["settings"])
@@ -161,22 +161,15 @@ def load(folder: Path | str, *, mmap: bool = True) -> Hasher:
     folder = Path(folder)
     path = folder / FILE
     while True:
-        before = _text(path)
+        before = read_bytes(path)
         try:
             return build(_read(folder, mmap), folder)
         except DamagedError as error:
-            if _text(path) == before:  # else a new model took the place of the one being read
+            if read_bytes(path) == before:  # else a new model took the place of the one being read
                 reason = f"{type(error).__name__}: {error.problem}"
                 raise DamagedError(
                     f"{folder} holds no model that can be read ({reason})", "fit it again"
                 ) from None
-
-
-def _text(path: Path) -> bytes | None:
-    try:
-        return read_whole(path)
-    except OSError:  # told when it is read
-        return None
 
 
 def _read(folder: Path, mmap: bool) -> Saved:

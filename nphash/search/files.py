@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 import os
 import zlib
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -24,16 +25,19 @@ import numpy.typing as npt
 
 from nphash._version import __version__
 from nphash.core.disk import replacing
+from nphash.core.typing import Array
 from nphash.errors import CollectionError
 
-__all__ = ["FORMAT", "read", "write"]
+__all__ = ["FORMAT", "Check", "in_memory", "map_file", "read", "write"]
 
 FORMAT = 1
+HINT = "give a file written by HammingIndex.save()"
 _MAGIC = b"nphash index "
 _ALIGN = 64
 _CHUNK = 1 << 22
 
-Parts = list[npt.NDArray[Any]]  # an array given as consecutive pieces, to save a copy
+Parts = list[Array]  # an array given as consecutive pieces, to save a copy
+Check = Callable[[Iterable[str]], None]  # compares arrays with their checksums, by name and once
 
 
 def write(path: str | os.PathLike[str], facts: dict[str, Any], arrays: dict[str, Parts]) -> None:
@@ -74,7 +78,7 @@ def _write_all(file: IO[bytes], facts: dict[str, Any], arrays: dict[str, Parts])
     file.write(np.array([place, zlib.crc32(contents)], "<u8").tobytes())
 
 
-def _chunks(array: npt.NDArray[Any]) -> Any:
+def _chunks(array: Array) -> Iterator[bytes]:
     """Yield the bytes of ``array``, little-endian, a few megabytes at a time."""
     rows = max(1, _CHUNK // max(1, array[:1].nbytes))
     for start in range(0, len(array), rows):
@@ -84,7 +88,7 @@ def _chunks(array: npt.NDArray[Any]) -> Any:
 
 def read(
     path: str | os.PathLike[str], mmap: bool = True, verify: bool = True
-) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
+) -> tuple[dict[str, Any], dict[str, Array]]:
     """Return the facts and arrays of a file written by `write`.
 
     Parameters
@@ -102,39 +106,63 @@ def read(
     CollectionError
         If the file is missing, unreadable, no index, of a newer format, truncated or altered.
     """
+    facts, arrays, check = map_file(path)
+    if verify:
+        check(arrays)
+    return facts, arrays if mmap else in_memory(arrays)
+
+
+def in_memory(arrays: dict[str, Array]) -> dict[str, Array]:
+    """Return copies in this machine's byte order."""
+    return {name: array.astype(array.dtype.newbyteorder("=")) for name, array in arrays.items()}
+
+
+def map_file(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Array], Check]:
+    """Return facts and mapped arrays of a file, and a function that compares arrays with their checksums.
+
+    Raises
+    ------
+    CollectionError
+        As `read`; for altered arrays the function returned does.
+    """
     file = Path(path)
     try:
         content = np.memmap(file, np.uint8, "c") if file.stat().st_size else np.empty(0, np.uint8)
     except OSError as error:
-        raise CollectionError(
-            f"{file} cannot be read ({error.strerror or error})", "give a file written by HammingIndex.save()"
-        ) from error
+        raise CollectionError(f"{file} cannot be read ({error.strerror or error})", HINT) from error
     except ValueError as error:  # a folder or a device
-        raise CollectionError(
-            f"{file} is not a file", "give a file written by HammingIndex.save()"
-        ) from error
+        raise CollectionError(f"{file} is not a file", HINT) from error
     _check_magic(file, bytes(content[:64]))
     facts, end = _contents(file, content)
-    arrays = {}
-    for name, entry in facts.pop("arrays").items():
-        dtype = np.dtype(entry["dtype"])
-        stop = entry["place"] + dtype.itemsize * int(np.prod(entry["shape"], dtype=np.int64))
-        raw = content[entry["place"] : stop]
-        if stop > end or (verify and _checksum(raw) != entry["crc32"]):
-            raise CollectionError(
-                f"{file} is damaged: {name} does not match its checksum",
-                "restore it from a copy or build it again",
-            )
-        array = np.asarray(raw).view(dtype).reshape(entry["shape"])
-        arrays[name] = array if mmap else array.astype(dtype.newbyteorder("="))
-    return facts, arrays
+    arrays, checksums = {}, {}
+    try:
+        for name, entry in facts.pop("arrays").items():
+            dtype, shape, start = np.dtype(entry["dtype"]), entry["shape"], entry["place"]
+            stop = start + dtype.itemsize * int(np.prod(shape, dtype=np.int64))
+            if dtype.hasobject or not 0 <= start <= stop <= end:
+                raise ValueError(f"{name} does not fit into it")
+            checksums[name] = content[start:stop], entry["crc32"]
+            arrays[name] = np.asarray(content[start:stop]).view(dtype).reshape(shape)
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise _damaged(file, str(error)) from None
+
+    def check(names: Iterable[str]) -> None:
+        for name in checksums.keys() & set(names):
+            raw, expected = checksums[name]
+            if _checksum(raw) != expected:
+                raise _damaged(file, f"{name} does not match its checksum")
+            checksums.pop(name, None)  # another thread may have been quicker
+
+    return facts, arrays, check
+
+
+def _damaged(file: Path, why: str) -> CollectionError:
+    return CollectionError(f"{file} is damaged: {why}", "restore it from a copy or build it again")
 
 
 def _check_magic(file: Path, start: bytes) -> None:
     if not start.startswith(_MAGIC):
-        raise CollectionError(
-            f"{file} is not an index of nphash", "give a file written by HammingIndex.save()"
-        )
+        raise CollectionError(f"{file} is not an index of nphash", HINT)
     version = start[len(_MAGIC) :].split(b"\n")[0]
     if not version.isdigit() or int(version) > FORMAT:
         raise CollectionError(

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, fields, replace
 from itertools import repeat
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nphash.core import store
 from nphash.core.typing import CSR, Array
-from nphash.errors import InputError, not_fitted
+from nphash.errors import CollectionError, DamagedError, InputError, not_fitted
 from nphash.text.settings import VectorizerSettings
 from nphash.text.tokenizer import make_tokenizer
 from nphash.text.vocabulary import checked_counts, count_blocks, join_blocks, learn, select
@@ -270,6 +273,43 @@ class Vectorizer:
         self.n_documents_ = n_documents
         self.mean_length_ = float(counts.data.sum()) / max(n_documents, 1)
         return self
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the fitted state to one JSON file with a checksum; a vectorizer that is there is replaced.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        CollectionError
+            If the file cannot be written, or is another program's. What was there is then still there.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     Vectorizer().fit(["gold"]).save(f"{folder}/words.json")
+        ...     Vectorizer.load(f"{folder}/words.json").vocabulary_
+        ['gold']
+        """
+        store.save(Path(path), store.VECTORIZER, self.to_json(), {})
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Return the vectorizer that `save` wrote.
+
+        Raises
+        ------
+        CollectionError
+            If there is none, or it is of a newer format, or damaged.
+        """
+        state = store.read_about(Path(path), store.VECTORIZER)
+        if state is None:
+            raise CollectionError(f"there is no file {path}", "give one that Vectorizer.save() wrote")
+        try:
+            return cls.from_json(state)
+        except InputError as error:
+            raise DamagedError(f"{path} is damaged: {error.problem}", store.RESTORE) from None
 
     def to_json(self) -> dict[str, Any]:
         """Return the fitted state as a dict that the json module can write.

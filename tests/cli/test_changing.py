@@ -7,7 +7,7 @@ import scipy.sparse
 
 from helpers.collecting import contents, documents, fails, files, fresh, jsonl, run, write_jsonl
 from nphash.collection import Collection
-from nphash.collection.files import write_lock
+from nphash.collection.manifest import write_lock
 from nphash.corpus import Document
 
 

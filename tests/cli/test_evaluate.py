@@ -2,7 +2,7 @@ import pytest
 
 from helpers.collecting import documents, fails, fresh, jsonl, opened, run, write_jsonl
 from nphash.collection import Collection
-from nphash.collection.evaluation import Sample, evaluate_own
+from nphash.collection.evaluation import QuerySample, evaluate_own
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def test_own_documents(path):
 def test_a_sample(path):
     [record] = jsonl(run("evaluate", path, "--sample", "10", "--seed", "3").out)
     with Collection.open(path) as collection:
-        expected = evaluate_own(collection, 100, Sample(10, 3))
+        expected = evaluate_own(collection, 100, QuerySample(10, 3))
     assert record["precision"] == expected.figures["precision"] and record["n_queries"] == 10
 
 
@@ -50,7 +50,7 @@ def test_it_is_always_the_hamming_order(path, tmp_path, monkeypatch):
     def never(*arguments):
         raise AssertionError("reranked")
 
-    monkeypatch.setattr("nphash.collection.reranking.Reranker.similarities", never)
+    monkeypatch.setattr("nphash.collection.searching.Reranker.similarities", never)
     assert run("evaluate", path, write_jsonl(tmp_path / "q.jsonl", documents(6, start=40))).code == 0
     assert run("evaluate", path).code == 0
 

@@ -27,8 +27,7 @@ from helpers.collecting import (
 from nphash.collection import Collection
 from nphash.collection.changes import Change, _sweep, changing, check_target, creating, is_leftover
 from nphash.collection.creating import CreateSettings
-from nphash.collection.files import write_lock
-from nphash.collection.manifest import MANIFEST, read_manifest
+from nphash.collection.manifest import MANIFEST, read_manifest, write_lock
 from nphash.errors import CollectionError, CorpusError, InputError
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
@@ -311,9 +310,7 @@ def test_tidying_leaves_other_files_alone(tmp_path):
     assert (path / "codes-000099.npy").read_bytes() == b"exported by somebody"
 
 
-@pytest.mark.parametrize(
-    "where", ["nphash.collection.manifest.record", "nphash.collection.segments.load_array"]
-)
+@pytest.mark.parametrize("where", ["nphash.collection.manifest.record", "nphash.core.store.load_array"])
 def test_a_state_replaced_while_it_is_opened_is_opened_anew(where, tmp_path, monkeypatch):
     path = prepared(tmp_path)
     writer = Collection.open(path)

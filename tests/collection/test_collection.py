@@ -8,8 +8,8 @@ import pytest
 from helpers.collecting import SignHash, contents, damage, documents, fresh, opened
 from nphash.codes import hamming_distances
 from nphash.collection import Collection, SearchSettings
-from nphash.collection.files import record
 from nphash.collection.manifest import MANIFEST, read_manifest, write_manifest
+from nphash.core.checksums import record
 from nphash.errors import CollectionError, InputError
 
 
@@ -282,22 +282,30 @@ def test_damage_that_only_segments_notice(tmp_path, monkeypatch):
         Collection.open(path)
 
 
-def test_documents_that_are_missing_from_their_file(tmp_path):
+@pytest.mark.parametrize(
+    "row, verified, compacted",
+    [
+        (7, "row 7 is missing", "row 7 is missing"),
+        (29, "there are 29 documents instead of 30", "29 documents for 30 codes"),
+    ],
+)
+def test_documents_that_are_missing_from_their_file(tmp_path, row, verified, compacted):
     """A manifest that counts more documents than the file holds."""
     path = fresh(tmp_path)
     manifest = read_manifest(path)
     [segment] = manifest.segments
     db = sqlite3.connect(path / segment.documents)
-    db.execute("DELETE FROM documents WHERE row = 7")
+    db.execute("DELETE FROM documents WHERE row = ?", (row,))
     db.commit()
     db.close()
     manifest.files[segment.documents] = record(path / segment.documents)
     write_manifest(path, manifest)
     with Collection.open(path) as collection:
-        assert collection.verify() == ["there are 29 documents instead of 30"]
-        with pytest.raises(CollectionError, match="row 7 is missing"):
+        [problem] = collection.verify()
+        assert problem.endswith(verified)
+        with pytest.raises(CollectionError, match=f"row {row} is missing"):
             collection.search(["gold"], k=30)
-        with pytest.raises(CollectionError, match="29 documents for 30 codes"):
+        with pytest.raises(CollectionError, match=compacted):
             collection.compact()
 
 

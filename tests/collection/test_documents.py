@@ -1,3 +1,5 @@
+import errno
+import json
 import sqlite3
 
 import pytest
@@ -5,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.collecting import documents
-from nphash.collection.documents import DocumentFile, DocumentWriter, checked
+from nphash.collection.documents import DocumentFile, DocumentWriter, _crc, checked, writing
+from nphash.core.checksums import record
 from nphash.corpus import Document
 from nphash.errors import CollectionError, DamagedError, InputError
 
@@ -130,13 +133,11 @@ def test_a_reader_makes_no_files(tmp_path):
 
 def test_labels_that_are_no_list(tmp_path):
     """A row whose CRC is right and whose labels are not JSON: written by something else."""
-    from nphash.collection.documents import _crc
-
     path = write(tmp_path / "d.sqlite", documents(2))
     db = sqlite3.connect(path)
     for labels in ("{", "7"):
         db.execute(
-            "UPDATE documents SET labels = ?, crc = ? WHERE row = 0", (labels, _crc("d0", "t", labels, ""))
+            "UPDATE documents SET labels = ?, crc = ? WHERE row = 0", (labels, _crc(0, "d0", "t", labels, ""))
         )
         db.execute("UPDATE documents SET text = 't' WHERE row = 0")
         db.commit()
@@ -174,3 +175,87 @@ def test_what_is_no_document_is_told(given, says):
 def test_documents_pass_as_they_are():
     docs = documents(3)
     assert list(checked(iter(docs))) == docs
+
+
+@pytest.mark.parametrize(
+    "error, says",
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "the disk is full"),
+        (OSError(errno.EDQUOT, "Disk quota exceeded"), "the disk is full"),
+        (sqlite3.OperationalError("database or disk is full"), "the disk is full"),
+        (PermissionError(errno.EACCES, "Permission denied"), "no permission"),
+        (OSError(errno.EROFS, "Read-only file system"), "no permission"),
+        (OSError(errno.EIO, "Input/output error"), "Input/output error"),
+        (sqlite3.OperationalError("disk I/O error"), "disk I/O error"),
+    ],
+)
+def test_writing_says_what_is_wrong_with_the_disk(tmp_path, error, says):
+    with pytest.raises(CollectionError, match=says) as caught, writing(tmp_path):
+        raise error
+    assert str(tmp_path) in caught.value.problem
+    assert "nothing was changed" in caught.value.hint
+
+
+def test_writing_lets_other_errors_through(tmp_path):
+    with pytest.raises(CollectionError, match="own"), writing(tmp_path):
+        raise CollectionError("own words")
+    with pytest.raises(KeyError), writing(tmp_path):
+        raise KeyError("x")
+
+
+def with_row_numbers_changed(path, first, second):
+    """Exchange the numbers of two rows, as damage to the tree of the database could."""
+    db = sqlite3.connect(path)
+    for old, new in ((first, -1), (second, first), (-1, second)):
+        db.execute("UPDATE documents SET row = ? WHERE row = ?", (new, old))
+    db.commit()
+    db.close()
+    return path
+
+
+def test_a_row_under_another_number_is_noticed(tmp_path):
+    file = DocumentFile(with_row_numbers_changed(write(tmp_path / "d.sqlite", documents(9)), 3, 5))
+    assert file.read([2])[2].id == "d2"
+    for read in (lambda: file.read([3]), lambda: file.read_texts([5]), lambda: list(file)):
+        with pytest.raises(DamagedError, match=r"row [35] was altered"):
+            read()
+    file.close()
+
+
+def test_a_file_that_was_not_hashed_is_read_where_ids_are_looked_up(tmp_path):
+    path = write(tmp_path / "d.sqlite", documents(9))
+    known = record(path)
+    file = DocumentFile(with_row_numbers_changed(path, 3, 5), known)
+    assert file.rows_of(["d2", "d4"]) == {"d2": 2, "d4": 4}
+    with pytest.raises(DamagedError, match="row 5 was altered"):
+        file.rows_of(["d3"])
+    file.close()
+
+
+def test_rows_that_are_missing_at_the_end_are_noticed(tmp_path):
+    path = write(tmp_path / "d.sqlite", documents(9))
+    known = record(path)
+    db = sqlite3.connect(path)
+    db.execute("DELETE FROM documents WHERE row = 8")
+    db.commit()
+    db.close()
+    file = DocumentFile(path, known)
+    with pytest.raises(DamagedError, match="not what was written"):
+        list(file)
+    file.close()
+
+
+def test_files_whose_checksums_are_of_the_contents_alone_are_read(tmp_path):
+    """As written before rows carried their number: the schema says so."""
+    path = write(tmp_path / "d.sqlite", documents(4))
+    db = sqlite3.connect(path)
+    db.execute("PRAGMA user_version = 0")
+    for document in documents(4):
+        labels = json.dumps(document.labels)
+        crc = _crc(None, document.id, document.text, labels, document.split)
+        db.execute("UPDATE documents SET crc = ? WHERE id = ?", (crc, document.id))
+    db.commit()
+    db.close()
+    file = DocumentFile(path)
+    assert [document for _, document in file] == documents(4)
+    file.close()

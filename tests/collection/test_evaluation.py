@@ -3,7 +3,7 @@ import pytest
 
 from helpers.collecting import documents, opened
 from nphash.codes import hamming_distances
-from nphash.collection.evaluation import Sample, cosine_of_own, evaluate, evaluate_own, rows_of_queries
+from nphash.collection.evaluation import QuerySample, cosine_of_own, evaluate, evaluate_own, rows_of_queries
 from nphash.corpus import Document
 from nphash.errors import InputError
 from nphash.metrics import retrieval, retrieval_by_similarity
@@ -42,17 +42,17 @@ def test_cosine_leaves_itself_out_too(tmp_path):
 
 def test_a_sample_is_drawn_by_its_seed(tmp_path):
     with opened(tmp_path) as collection:
-        one = evaluate_own(collection, 5, Sample(10, seed=1))
-        assert one == evaluate_own(collection, 5, Sample(10, seed=1))
+        one = evaluate_own(collection, 5, QuerySample(10, seed=1))
+        assert one == evaluate_own(collection, 5, QuerySample(10, seed=1))
         assert one.n_queries == 10
-        assert one != evaluate_own(collection, 5, Sample(10, seed=2))
+        assert one != evaluate_own(collection, 5, QuerySample(10, seed=2))
 
 
 def test_other_labels_and_unlabelled_documents(tmp_path):
     with opened(tmp_path, n=10) as collection:
         collection.add([Document("plain", "gold")])
         assert evaluate_own(collection).n_queries == 10
-        same = Sample(labels=[("all",)] * 11)
+        same = QuerySample(labels=[("all",)] * 11)
         assert evaluate_own(collection, sample=same).figures["precision"] == 1
 
 

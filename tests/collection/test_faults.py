@@ -17,7 +17,19 @@ from nphash.errors import CollectionError, CorpusError
 
 NEW = documents(5, start=100)
 NUMBERS = [errno.EIO, errno.ENOSPC, errno.EMFILE, errno.EINTR, errno.ENOMEM]
-CALLS = ["open", "fsync", "replace", "link", "mkdir", "ftruncate", "pread", "write", "fstat", "unlink"]
+CALLS = [
+    "open",
+    "fsync",
+    "replace",
+    "link",
+    "mkdir",
+    "ftruncate",
+    "lseek",
+    "read",
+    "write",
+    "fstat",
+    "unlink",
+]
 
 
 class Faults:

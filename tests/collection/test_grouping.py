@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from helpers.collecting import opened
 from nphash.collection import grouping
-from nphash.collection.grouping import code_groups, groups_of, likeness, text_groups
+from nphash.collection.grouping import code_groups, group_similarity, groups_of, text_groups
 from nphash.corpus import Document
 
 
@@ -46,10 +46,10 @@ def test_equal_codes_are_grouped_as_a_join_groups_them(collection):
     assert [group.tolist() for group in code_groups(collection, 0)] == expected != []
 
 
-def test_likeness_is_with_the_first_of_the_group(collection, monkeypatch):
+def test_group_similarity_is_with_the_first_of_the_group(collection, monkeypatch):
     monkeypatch.setattr(grouping, "AT_ONCE", 4)
     groups, calls = code_groups(collection, 3), []
-    like = likeness(collection, groups, lambda *now: calls.append(now))
+    like = group_similarity(collection, groups, lambda *now: calls.append(now))
     at, searcher = 0, collection.state.searcher
     for group in groups:
         texts = texts_of(collection, group)
@@ -82,6 +82,8 @@ def test_parts_of_groups_are_what_like_texts_connect(collection, monkeypatch, at
 
 def test_no_groups(tmp_path):
     with opened(tmp_path) as collection:
-        assert text_groups(collection, [], 0.5) == [] and len(likeness(collection, []).similarity) == 0
+        assert (
+            text_groups(collection, [], 0.5) == [] and len(group_similarity(collection, []).similarity) == 0
+        )
         collection.remove([f"d{i}" for i in range(30)])
         assert code_groups(collection, 0) == code_groups(collection, 2) == []

@@ -1,4 +1,10 @@
 import json
+import os
+import pathlib
+import subprocess
+import sys
+import threading
+import time
 from contextlib import suppress
 
 import pytest
@@ -7,8 +13,7 @@ from hypothesis import strategies as st
 
 from helpers.collecting import fresh
 from nphash.collection import manifest as m
-from nphash.collection.files import FileRecord
-from nphash.core.checksums import seal
+from nphash.core.checksums import FileRecord, seal
 from nphash.errors import CollectionError
 
 ENTRY = FileRecord(3, "0" * 64)
@@ -165,3 +170,103 @@ def test_large_files_are_hashed_on_request(tmp_path, monkeypatch):
     monkeypatch.setattr(m, "HASHED_AT_OPEN", 100)
     assert manifest.check(path) == []
     assert len(manifest.check(path, everything=True)) == 1
+
+
+# ---------------------------------------------------------------------- names and the lock
+
+
+@pytest.mark.parametrize("name", ["a", "model-000001/model.json", "a..b", "documents-000001.sqlite"])
+def test_plain_relative_names_are_taken(name):
+    assert m.check_name(name) == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "..",
+        "../a",
+        "a/../b",
+        "/etc/passwd",
+        "a//b",
+        "//",
+        "/",
+        "./a",
+        "a/",
+        "C:/a",
+        "C:a",
+        "a\\b",
+        "a\0b",
+        "x" * 300,
+        None,
+        3,
+    ],
+)
+def test_other_names_are_refused(name):
+    with pytest.raises(CollectionError, match="not inside the collection"):
+        m.check_name(name)
+
+
+@given(st.text(alphabet="ab./\\:\0", min_size=1, max_size=12))
+def test_a_name_that_passes_stays_inside(name):
+    try:
+        m.check_name(name)
+    except CollectionError:
+        return
+    assert os.path.normpath(f"/base/{name}").startswith("/base/")
+    assert not pathlib.Path(name).is_absolute() and ".." not in name.split("/")
+
+
+def test_one_lock_at_a_time(tmp_path):
+    with (
+        m.write_lock(tmp_path),
+        pytest.raises(CollectionError, match="another process is changing"),
+        m.write_lock(tmp_path),
+    ):
+        pass
+    with m.write_lock(tmp_path):
+        assert (tmp_path / "lock").exists()
+
+
+def test_a_killed_process_gives_its_lock_back(tmp_path):
+    program = (
+        "import sys, os, pathlib, nphash.collection.manifest as f\n"
+        f"with f.write_lock(pathlib.Path({str(tmp_path)!r})):\n"
+        "    print('held', flush=True)\n"
+        "    sys.stdin.read()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(CollectionError, match="another process"), m.write_lock(tmp_path):
+            pass
+        holder.kill()
+    with m.write_lock(tmp_path):
+        pass
+
+
+def test_no_lock_where_nothing_can_be_written(tmp_path):
+    with pytest.raises(CollectionError, match="cannot write"), m.write_lock(tmp_path / "missing"):
+        pass
+
+
+def test_a_writer_can_wait_for_another(tmp_path):
+    held, events = threading.Event(), []
+
+    def other():
+        with m.write_lock(tmp_path):
+            held.set()
+            time.sleep(0.3)
+            events.append("other")
+
+    writer = threading.Thread(target=other)
+    writer.start()
+    held.wait()
+    for seconds in (0.0, 0.06, float("nan")):
+        with pytest.raises(CollectionError, match="another process"), m.write_lock(tmp_path, seconds):
+            pass
+    with m.write_lock(tmp_path, 60):
+        events.append("waited")
+    writer.join()
+    assert events == ["other", "waited"]

@@ -117,3 +117,14 @@ def test_what_is_sealed_is_read_and_every_change_noticed(body, place):
         assert not isinstance(again, dict) or unseal(again) == body
     except ValueError:
         pass
+
+
+@given(st.binary(max_size=3000))
+def test_record_is_size_and_sha256(data):
+    import tempfile
+    from pathlib import Path
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "f"
+        path.write_bytes(data)
+        assert record(path) == FileRecord(len(data), hashlib.sha256(data).hexdigest())

@@ -135,3 +135,37 @@ def test_writing_says_what_is_wrong_with_the_disk(tmp_path, error, says):
         raise error
     with pytest.raises(CollectionError, match="own"), disk.writing(tmp_path):
         raise CollectionError("own words")
+
+
+@pytest.mark.parametrize("unnamed", [True, False])
+def test_what_a_killed_replacement_leaves_goes_with_the_next(tmp_path, monkeypatch, unnamed):
+    """A process is killed with the new file named, and others have files that look like it."""
+    if not unnamed:
+        monkeypatch.setattr(disk, "_unnamed", lambda folder: None)
+    path, other = tmp_path / "x.index", tmp_path / "y.index"
+    foreign = [tmp_path / f".x.index.{'0' * 16}.new", tmp_path / ".x.index.mine.new"]
+    for file in foreign:
+        file.write_text("mine", encoding="utf-8")
+    for target in (path, other):
+        child = os.fork()
+        if child == 0:
+            monkeypatch.setattr(os, "replace", lambda *_: os._exit(0))
+            disk.replace_text(target, "half")
+            os._exit(1)
+        assert os.waitpid(child, 0)[1] == 0
+    assert len(list(tmp_path.iterdir())) == 4
+    disk.replace_text(path, "new")
+    assert path.read_text(encoding="utf-8") == "new" and not other.exists()
+    assert len(list(tmp_path.iterdir())) == 4  # that of the other file is none of ours
+    disk.replace_text(other, "new")
+    assert set(tmp_path.iterdir()) == {path, other, *foreign}
+
+
+def test_a_replacement_that_is_going_on_is_no_leftover(tmp_path, monkeypatch):
+    monkeypatch.setattr(disk, "_unnamed", lambda folder: None)
+    path = tmp_path / "x.index"
+    with disk.replacing(path) as first:
+        first.write(b"first")
+        disk.replace_text(path, "second")
+        assert path.read_text(encoding="utf-8") == "second"
+    assert path.read_text(encoding="utf-8") == "first" and list(tmp_path.iterdir()) == [path]

@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import threading
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ import pytest
 from helpers import small
 from helpers.paths import TESTS
 from nphash import Doc2Hash
-from nphash.core import store
+from nphash.core import disk, store
 from nphash.core.checksums import seal
 from nphash.errors import CollectionError, DamagedError, InputError, NotFittedError
 from nphash.hashers import NeighbourSettings, Training, load, save
@@ -241,7 +241,7 @@ def test_another_programs_model_is_never_overwritten(fitted, tmp_path, text):
 @pytest.mark.parametrize("number", [errno.EMFILE, errno.EIO, errno.ENOMEM])
 def test_a_model_that_cannot_be_read_now_is_not_taken_for_none(fitted, folder, monkeypatch, number):
     """An error while looking tells nothing: what is there is neither deleted nor called damaged."""
-    before, original = sorted(folder.iterdir()), store.read_whole
+    before, original = sorted(folder.iterdir()), disk.open_file
     for instant in range(1, 5):
         calls = []
 
@@ -251,12 +251,12 @@ def test_a_model_that_cannot_be_read_now_is_not_taken_for_none(fitted, folder, m
                 raise OSError(number, os.strerror(number))
             return original(*args)
 
-        monkeypatch.setattr(store, "read_whole", failing)
+        monkeypatch.setattr(disk, "open_file", failing)
         with suppress(CollectionError):
             save(fitted, folder)
         monkeypatch.undo()
         assert np.array_equal(load(folder).transform(X), fitted.transform(X))
-    monkeypatch.setattr(store, "read_whole", original)
+    monkeypatch.setattr(disk, "open_file", original)
     save(fitted, folder)
     assert len(list(folder.iterdir())) == len(before)
 
@@ -285,7 +285,7 @@ def test_two_savers_at_once(tmp_path):
 
 def test_an_interrupted_save_is_tidied_up_by_the_next(fitted, folder, monkeypatch):
     """As a killed process leaves it: the files that it noted are there, and nobody names them."""
-    monkeypatch.setattr(store, "_undoing", lambda *args: nullcontext([]))
+    monkeypatch.setattr(store, "_undo", lambda *args: None)
     fail_at(monkeypatch, "write_array", 2, KeyboardInterrupt())
     with pytest.raises(KeyboardInterrupt):
         save(fit()[0], folder)

@@ -1,5 +1,8 @@
 """The file of an index: what is written comes back, and damage is noticed."""
 
+import json
+import zlib
+
 import numpy as np
 import pytest
 
@@ -99,3 +102,26 @@ def test_a_failed_write_keeps_the_old_file(path, monkeypatch):
 def test_a_missing_folder_is_an_error_not_a_traceback(tmp_path):
     with pytest.raises(CollectionError, match="cannot be written"):
         files.write(tmp_path / "no" / "file", {}, {})
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"dtype": "O"},
+        {"place": -64},
+        {"shape": [1 << 60]},
+        {"shape": "x"},
+        {"dtype": "nothing"},
+        {"crc32": 0},
+    ],
+)
+def test_contents_that_make_no_sense_are_damage(path, entry):
+    """Of a file whose contents have the right checksum, as somebody may have made it."""
+    content = path.read_bytes()
+    start = int(np.frombuffer(content[-16:-8], "<u8")[0])
+    facts = json.loads(content[start:-16])
+    facts["arrays"]["codes"].update(entry)
+    text = json.dumps(facts).encode()
+    path.write_bytes(content[:start] + text + np.array([start, zlib.crc32(text)], "<u8").tobytes())
+    with pytest.raises(CollectionError, match="is damaged"):
+        files.read(path)

@@ -438,3 +438,39 @@ class IndexAgainstList(RuleBasedStateMachine):
 
 IndexAgainstList.TestCase.settings = settings(deadline=None, max_examples=30, stateful_step_count=12)
 test_any_sequence_of_changes_is_that_of_a_list = IndexAgainstList.TestCase
+
+
+@pytest.mark.parametrize("name", ["codes", "ids", "bucket"])
+def test_what_was_not_verified_is_not_believed(rng, tmp_path, monkeypatch, name):
+    """With every array too large to be compared at once: what is used is compared before it is."""
+    from nphash.search import files
+
+    codes = pack(rng.random((300, 64)) < 0.5)
+    index = HammingIndex(64, strategy="multi-index" if name == "bucket" else "numpy")
+    index.add(codes, ids=np.arange(1000, 1300))
+    index.build()
+    index.save(tmp_path / "x")
+    whole = (tmp_path / "x").read_bytes()
+    _, arrays, _ = files.map_file(tmp_path / "x")
+    [array] = [array for of, array in arrays.items() if of.startswith(name)][:1]
+    place = whole.index(array.tobytes()) + array.nbytes // 2
+    (tmp_path / "x").write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+    with pytest.raises(CollectionError, match="does not match its checksum"):
+        HammingIndex.load(tmp_path / "x", verify=False)  # 300 codes are compared all the same
+    monkeypatch.setattr("nphash.search.hamming_index.LARGE", 0)
+    with pytest.raises(CollectionError, match="does not match its checksum"):
+        HammingIndex.load(tmp_path / "x", mmap=False, verify=False)
+    loaded = HammingIndex.load(tmp_path / "x", verify=False)
+    for use in (
+        lambda: loaded.search(codes[:2], 3),
+        lambda: loaded.codes,
+        lambda: loaded.add(codes[:1]),
+        lambda: loaded.search_self(2),
+        lambda: loaded.save(tmp_path / "y"),
+    ):
+        with pytest.raises(CollectionError, match=f"{name}.*does not match its checksum"):
+            use()
+    assert not (tmp_path / "y").exists()
+    (tmp_path / "x").write_bytes(whole)
+    loaded = HammingIndex.load(tmp_path / "x", verify=False)
+    assert results(loaded, codes[:3], 5) == results(index, codes[:3], 5)

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import warnings
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -14,7 +15,8 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 
 from helpers import naive
 from nphash import Doc2Hash, Vectorizer
-from nphash.errors import InputError, NotFittedError
+from nphash.core.checksums import seal
+from nphash.errors import CollectionError, DamagedError, InputError, NotFittedError
 from nphash.hashers import Training
 from nphash.text import vocabulary
 from nphash.text.settings import stop_words
@@ -287,3 +289,55 @@ def test_unknown_parameters_set_nothing():
     with pytest.raises(InputError, match=r"no parameter 'min_df': there are settings, settings__pattern"):
         vectorizer.set_params(settings__max_words=3, min_df=3)
     assert vectorizer.settings == VectorizerSettings()
+
+
+SAVED_TEXTS = ["wheat ships sail", "wheat \u00e9t\u00e9 gold", "gold mine ships"]
+
+
+def test_a_saved_vectorizer_gives_the_same_rows(tmp_path):
+    fitted = Vectorizer(VectorizerSettings(weighting="bm25", max_words=5)).fit(SAVED_TEXTS)
+    fitted.save(tmp_path / "words.json")
+    Vectorizer().fit(["other words"]).save(tmp_path / "other.json")
+    fitted.save(tmp_path / "other.json")  # takes its place
+    for name in ("words.json", "other.json"):
+        loaded = Vectorizer.load(tmp_path / name)
+        assert loaded.to_json() == fitted.to_json()
+        assert (loaded.transform(SAVED_TEXTS) != fitted.transform(SAVED_TEXTS)).nnz == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["other.json", "words.json"]
+
+
+@given(share=st.floats(0, 1, exclude_max=True), flip=st.integers(1, 255))
+def test_no_changed_byte_of_a_saved_vectorizer_goes_unnoticed(tmp_path_factory, share, flip):
+    path = tmp_path_factory.mktemp("saved") / "words.json"
+    fitted = Vectorizer().fit(SAVED_TEXTS)
+    fitted.save(path)
+    data = bytearray(path.read_bytes())
+    data[int(share * len(data))] ^= flip
+    path.write_bytes(bytes(data))
+    with suppress(CollectionError):
+        assert Vectorizer.load(path).to_json() == fitted.to_json()  # white space changed
+
+
+def test_what_is_no_saved_vectorizer_is_refused_and_never_overwritten(tmp_path):
+    with pytest.raises(CollectionError, match="there is no file"):
+        Vectorizer.load(tmp_path / "nothing.json")
+    with pytest.raises(NotFittedError):
+        Vectorizer().save(tmp_path / "nothing.json")
+    assert not list(tmp_path.iterdir())
+    path = tmp_path / "package.json"
+    state = Vectorizer().fit(SAVED_TEXTS).to_json()
+    crafted = [
+        {"name": "web app"},
+        {**state, "format": 1},
+        {**state, "format": 1, "kind": "nphash vectorizer"},
+    ]
+    for body in crafted:
+        path.write_text(json.dumps(body), encoding="utf-8")
+        with pytest.raises(CollectionError):
+            Vectorizer.load(path)
+        with pytest.raises(CollectionError):
+            Vectorizer().fit(SAVED_TEXTS).save(path)
+        assert json.loads(path.read_text(encoding="utf-8")) == body
+    path.write_text(seal({"kind": "nphash vectorizer", "format": 2, "vocabulary": ["a"]}), encoding="utf-8")
+    with pytest.raises(DamagedError, match="is damaged"):
+        Vectorizer.load(path)
