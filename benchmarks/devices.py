@@ -209,10 +209,15 @@ def _gain(figures: dict[str, Any], part: str, kind: str) -> str:
     return f"{figures[part][kind]['gain']:+.0%} ({low:+.0%} to {high:+.0%})"
 
 
+def gains() -> str:
+    """Return the table, made from ``benchmarks/results/devices.json``."""
+    return simple_table(rows(read(RESULT)))
+
+
 @main.command()
 def table() -> None:
     """Print the table."""
-    click.echo(simple_table(rows(read(RESULT))))
+    click.echo(gains())
 
 
 if __name__ == "__main__":

@@ -151,7 +151,7 @@ def table() -> None:
 @main.command()
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True)
 def plot(output: Path) -> None:
-    """Draw the histograms; needs matplotlib (pip install 'nphash[plot]')."""
+    """Draw the histograms; needs matplotlib (pip install matplotlib)."""
     draw(read(RESULT)["runs"], output)
 
 

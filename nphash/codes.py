@@ -15,17 +15,8 @@ from nphash.core.arguments import is_count, ones_of
 from nphash.core.typing import Words
 from nphash.errors import InputError
 
-__all__ = [
-    "MAX_BITS",
-    "Codes",
-    "as_words",
-    "check_codes",
-    "check_n_bits",
-    "hamming_distances",
-    "n_bytes",
-    "pack",
-    "unpack",
-]
+__all__ = ["MAX_BITS", "Codes", "as_words", "check_codes", "check_n_bits", "hamming_distances", "n_bytes"]
+__all__ += ["pack", "unpack"]
 
 Codes = npt.NDArray[np.uint8]
 
@@ -77,8 +68,7 @@ def pack(bits: npt.ArrayLike) -> Codes:
     Raises
     ------
     InputError
-        If ``bits`` is not two-dimensional, has no columns or more than 4096, or holds anything but zeros
-        and ones.
+        If ``bits`` has not two dimensions and 1 to 4096 columns, or holds anything but zeros and ones.
 
     Examples
     --------
@@ -91,10 +81,8 @@ def pack(bits: npt.ArrayLike) -> Codes:
             f"bits have {bits.ndim} dimensions, but (n, n_bits) is needed",
             "reshape a single code to (1, n_bits)",
         )
-    codes = np.zeros((bits.shape[0], n_bytes(check_n_bits(bits.shape[1]))), dtype=np.uint8)
-    packed = np.packbits(ones_of(bits, "the array of bits", "give a > 0"), axis=1)
-    codes[:, : packed.shape[1]] = packed
-    return codes
+    n_bits = check_n_bits(bits.shape[1])
+    return check_codes(np.packbits(ones_of(bits, "the array of bits", "give a > 0"), axis=1), n_bits)
 
 
 def unpack(codes: Codes, n_bits: int) -> npt.NDArray[np.bool_]:
@@ -140,10 +128,9 @@ def check_codes(codes: npt.ArrayLike, n_bits: int) -> Codes:
         )
     checked: Codes = np.ascontiguousarray(codes)
     if codes.shape[1] < width:
-        checked = np.zeros((len(codes), width), np.uint8)
-        checked[:, :fewest] = codes
+        checked = np.pad(checked, ((0, 0), (0, width - fewest)))
     if n_bits % 64:
-        padding = ~as_words(_last_word(n_bits))
+        padding = np.array([2 ** (-n_bits % 64) - 1], ">u8").view(np.uint64)  # ones behind the last bit
         spoilt = np.flatnonzero(as_words(checked)[:, -1] & padding)
         if len(spoilt):
             raise InputError(
@@ -151,14 +138,6 @@ def check_codes(codes: npt.ArrayLike, n_bits: int) -> Codes:
                 "give the number of bits these codes were made with",
             )
     return checked
-
-
-def _last_word(n_bits: int) -> Codes:
-    """Return the last word of a code whose bits are all ones."""
-    word = np.zeros(8, np.uint8)
-    ones = np.packbits(np.ones((n_bits - 1) % 64 + 1, np.uint8))
-    word[: len(ones)] = ones
-    return word
 
 
 def as_words(codes: Codes) -> Words:
@@ -188,5 +167,4 @@ def hamming_distances(queries: Codes, database: Codes) -> npt.NDArray[np.int64]:
     n_bits = 64 * -(-np.shape(database)[-1] // 8) if np.ndim(database) else 0  # of whole words
     queries, database = check_codes(queries, n_bits), check_codes(database, n_bits)
     difference = queries[:, None, :] ^ database[None, :, :]  # (n_queries, n_database, n_bytes)
-    distances: npt.NDArray[np.int64] = np.bitwise_count(difference).sum(axis=2, dtype=np.int64)
-    return distances
+    return np.asarray(np.bitwise_count(difference).sum(axis=2, dtype=np.int64))

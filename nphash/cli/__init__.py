@@ -48,7 +48,8 @@ class LazyGroup(click.Group):
         """Import and return a command."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = import_module(f"nphash.cli.{cmd_name}").command
+        module, name = ("lessons", cmd_name) if cmd_name == "lesson" else (cmd_name, "command")
+        command: click.Command = getattr(import_module(f"nphash.cli.{module}"), name)
         return command
 
     def resolve_command(

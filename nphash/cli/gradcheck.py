@@ -74,7 +74,6 @@ def command(names: tuple[str, ...], exercise: Path | None, **options: Any) -> No
 
 def _check(names: tuple[str, ...], options: dict[str, Any]) -> None:
     from nphash import gradcheck
-    from nphash.gradcheck import kernels as checking_kernels
     from nphash.gradcheck import models as checking
 
     output: Path | None = options["output"]
@@ -82,7 +81,7 @@ def _check(names: tuple[str, ...], options: dict[str, Any]) -> None:
         _refuse(output, options["force"])
     _explain_missing(names)
     seed = options["seed"]
-    kernels = checking_kernels.models(seed)
+    kernels = checking.kernel_models(seed)
     models = [*checking.models(seed), *kernels]
     reports = gradcheck.run(names or None, seed, models, checking.operations())
     if chosen_format(options["form"]) == "jsonl":
@@ -95,7 +94,7 @@ def _check(names: tuple[str, ...], options: dict[str, Any]) -> None:
         gradcheck.write_page(reports, output)
         note(f"written: {output}")
     if not kernels:
-        note(checking_kernels.NOT_COMPILED)
+        note(checking.NOT_COMPILED)
     if not gradcheck.passed(reports):
         wrong = any(report.wrong for report in reports)
         note(f"nphash: a gradient {'is wrong' if wrong else 'could not be judged'}")
@@ -130,13 +129,12 @@ def _curves(reports: list[Report]) -> None:
 
 
 def _list() -> None:
-    from nphash.gradcheck import kernels as checking_kernels
     from nphash.gradcheck import models as checking
     from nphash.hashers import METHODS
 
     for name in dict.fromkeys(case.title for case in checking.operations()):
         click.echo(name)
-    others = (*checking.VARIANTS, *checking_kernels.KERNELS)
+    others = (*checking.VARIANTS, *checking.KERNELS)
     for name in METHODS:
         if name not in checking.WITHOUT_GRADIENT:
             click.echo("\n".join([name, *(title for title in others if title.partition(" (")[0] == name)]))

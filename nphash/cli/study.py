@@ -41,7 +41,6 @@ def estimators(
     what they say about the paper's sentence stands below. It takes less than a minute.
     """
     from nphash.teaching import study
-    from nphash.teaching.study.answering import draw, records
 
     if output is not None:
         _refuse(output, force)
@@ -57,10 +56,10 @@ def estimators(
         click.echo(f"\n{study.answer(found)}")
     else:
         writer = Writer(form, ["problem", "estimator", *study.FIGURES])
-        for record in records(found):
+        for record in study.records(found):
             writer.write(record)
     if output is not None:
-        draw(found, output)
+        study.draw(found, output)
         note(f"written: {output}", quiet)
 
 

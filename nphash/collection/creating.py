@@ -280,7 +280,7 @@ def _fit(
             f"{type(hasher).__name__} learns from labels, but no document has one",
             "name the field that holds them with label_field, or take a method that needs none",
         )
-    options = {"callback": callback, "checkpoint": settings.checkpoint}
+    options: dict[str, Any] = {"callback": callback, "checkpoint": settings.checkpoint}
     if valid.any() and not valid.all() and "training" in hasher.get_params(deep=False):
         y_train, y_valid = (None, None) if y is None else (y[~valid], y[valid])
         X_train, X_valid = rows_where(X, ~valid), rows_where(X, valid)

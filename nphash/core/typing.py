@@ -14,7 +14,9 @@ __all__ = [
     "Back",
     "Backs",
     "Ints",
+    "LabelsLike",
     "MatrixLike",
+    "OnDisk",
     "Params",
     "Progress",
     "RandomState",
@@ -57,4 +59,14 @@ class CSR(Protocol):
         """Return the same with weights of another type."""
 
 
-MatrixLike: TypeAlias = npt.ArrayLike | CSR  # what a user may give as documents
+class OnDisk(Protocol):
+    """Documents in files, read some rows at a time, such as `nphash.corpus.Shards`."""
+
+    shape: tuple[int, int]
+
+    def binary(self) -> Any:
+        """Return the same with weight 1 for every word."""
+
+
+MatrixLike: TypeAlias = npt.ArrayLike | CSR | OnDisk  # what a user may give as documents
+LabelsLike: TypeAlias = npt.ArrayLike | CSR | None  # a class of each document, or an indicator matrix

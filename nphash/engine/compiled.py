@@ -12,6 +12,7 @@ Shapes: B documents of a batch, V words, H hidden units, L bits.
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from operator import getitem
 from typing import Any
 
@@ -90,7 +91,11 @@ class CompiledEngine:
         """Compute a fully connected layer, its products cut by columns for the threads; dW is lazy."""
         y = self._product(x, W)
         y += b
-        return y, lambda dy: (self._product(dy, W.T), ProductGradient(x, dy), dy.sum(axis=0))
+
+        def back(dy: Array) -> tuple[Any, ...]:
+            return self._product(dy, W.T), ProductGradient(x, dy), dy.sum(axis=0)
+
+        return y, back
 
     def _product(self, x: Array, W: Array) -> Array:
         if x.shape[0] * W.size < _SMALL:
@@ -133,9 +138,11 @@ def sort_by_word(X: Any) -> tuple[Array, Array, Array]:
     Examples
     --------
     >>> sort_by_word(csr_array(np.array([[0.0, 1.0], [2.0, 3.0]])))
-    (array([0, 1, 3]), array([1, 0, 1], dtype=int32), array([1, 0, 2]))
+    (array([0, 1, 3]), array([1, 0, 1], dtype=int32), array([1, 0, 2], dtype=int32))
     """
-    columns = csr_array((np.arange(X.indices.size), X.indices, X.indptr), shape=X.shape).tocsc()
+    numbered = copy(X)
+    numbered.data = np.arange(X.indices.size, dtype=np.int32)
+    columns = numbered.tocsc()
     return columns.indptr.astype(np.int64), columns.indices, columns.data
 
 
@@ -144,7 +151,7 @@ class FirstLayerGradient(RowGradient):
 
     def __init__(self, entries: Entries, dh: Array) -> None:
         self.entries, self.dh = entries, dh
-        self.rows = np.flatnonzero(np.diff(entries.starts))
+        self.rows = np.flatnonzero(entries.starts[1:] != entries.starts[:-1])
         self.shape, self.dtype = (entries.starts.size - 1, dh.shape[1]), dh.dtype
 
     def fill(self, out: Array, start: int, stop: int) -> None:

@@ -2,15 +2,8 @@
 
 Adam moves a row also in a step in which its gradient is zero, because its moments are not. To read and
 write all rows with their moments takes longer than everything else in a step, so such steps are done all at
-once: with a gradient of zero the moments only shrink. In k such steps they become b1^k m and b2^k v, and the
-parameter moves by the sum over the steps j = 1, ..., k of
-
-    a_j b1^j m / (b2^(j/2) sqrt(v) + e_j),
-
-where a_j is the learning rate and e_j epsilon, freed of the bias. That is C m / (sqrt(v) + E), C being the
-sum of c_j = a_j b1^j / b2^(j/2), and E the mean of e_j / b2^(j/2) with the weights c_j: exact where sqrt(v)
-is much larger than epsilon, and elsewhere up to the little by which e_j changes over the ten or twenty steps
-that count. Tables hold (C, E, b1^k, b2^k) for every k.
+once. In k steps with a gradient of zero the moments become b1^k m and b2^k v, and the row moves by
+C m / (sqrt(v) + E): docs/develop/kernels.rst derives C and E. Tables hold (C, E, b1^k, b2^k) for every k.
 
 If it is known when a row is needed next (`LookAhead`), the steps until then are done together with its own
 step (`update_rows`), which has the row in the cache: `fill_ahead` sums from the first step on. Otherwise they

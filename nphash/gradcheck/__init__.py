@@ -157,7 +157,9 @@ def run(
         reports += check_problem(case.problem(seed), settings)
     for model in models:
         reports += check_model(model, settings)
-    return _mark_first(reports)
+    for i in [i for i, report in enumerate(reports) if report.wrong][:1]:
+        reports[i] = replace(reports[i], first=True)
+    return reports
 
 
 def assert_gradients(
@@ -184,13 +186,6 @@ def assert_gradients(
         raise AssertionError("\n" + format_text(reports))
 
 
-def _mark_first(reports: list[Report]) -> list[Report]:
-    for i, report in enumerate(reports):
-        if report.wrong:
-            return [*reports[:i], replace(report, first=True), *reports[i + 1 :]]
-    return reports
-
-
 def _chosen(
     names: list[str], cases: Sequence[Case], models: Sequence[Model]
 ) -> tuple[list[Case], list[Model]]:
@@ -199,9 +194,9 @@ def _chosen(
     known = set().union(*aliases.values(), *(_aliases(model.name) for model in models))
     for name in names:
         if name not in known:
-            near = difflib.get_close_matches(name, sorted(known), n=3)
+            near = " or ".join(difflib.get_close_matches(name, sorted(known), n=3))
             listed = "'nphash gradcheck --list' prints what there is"
-            hint = f"did you mean {' or '.join(near)}? {listed}" if near else listed
+            hint = f"did you mean {near}? {listed}" if near else listed
             raise InputError(f"there is no operation or model {name!r} to check", hint)
     chosen = [model for model in models if _aliases(model.name) & set(names)]
     within = {title for model in chosen for title in model.operations}

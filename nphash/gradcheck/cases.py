@@ -62,18 +62,12 @@ class Case:
         self, seed: int, dtype: type[np.floating] = np.float64, function: Operation | None = None
     ) -> Problem:
         """Return the problem for one seed; ``function`` may stand in for the real one."""
-        args = [_as_type(value, dtype) for value in self.draw(np.random.default_rng(seed))]
+        args = [
+            value.astype(dtype) if getattr(value, "dtype", None) in (np.float32, np.float64) else value
+            for value in self.draw(np.random.default_rng(seed))
+        ]
         found = from_function(function or self.function, args, self.constants, self.title, self.relaxed)
         return replace(found, hard=self.hard)
-
-
-def _as_type(value: Any, dtype: type[np.floating]) -> Any:
-    floating = getattr(value, "dtype", None) in (np.float32, np.float64)
-    return value.astype(dtype) if floating else value
-
-
-def _normal(*shape: int) -> Callable[[Rng], tuple[Any, ...]]:
-    return lambda rng: (rng.normal(size=shape),)
 
 
 def _documents(rng: Rng) -> Any:
@@ -82,12 +76,8 @@ def _documents(rng: Rng) -> Any:
     return sparse.csr_array(counts * 0.37)
 
 
-def _layer(rows: int, inputs: int, outputs: int) -> Callable[[Rng], tuple[Any, ...]]:
-    return lambda rng: (
-        rng.normal(size=(rows, inputs)),
-        rng.normal(size=(inputs, outputs)),
-        rng.normal(size=outputs),
-    )
+def _normals(*shapes: tuple[int, ...]) -> Callable[[Rng], tuple[Any, ...]]:
+    return lambda rng: tuple(rng.normal(size=shape) for shape in shapes)
 
 
 def _codes_and_teacher(rng: Rng) -> tuple[Any, ...]:
@@ -95,9 +85,8 @@ def _codes_and_teacher(rng: Rng) -> tuple[Any, ...]:
     return rng.normal(size=(B, L)), P / P.sum(axis=1, keepdims=True), TAU
 
 
-def _scalars(weight: float | None = None) -> Callable[[Rng], tuple[Any, ...]]:
-    rest = () if weight is None else (weight,)
-    return lambda rng: (np.asarray(rng.normal()), np.asarray(rng.normal()), *rest)
+def _scalars(*weight: float) -> Callable[[Rng], tuple[Any, ...]]:
+    return lambda rng: (np.asarray(rng.normal()), np.asarray(rng.normal()), *weight)
 
 
 def operations() -> list[Case]:
@@ -114,21 +103,17 @@ def operations() -> list[Case]:
 def _layers() -> list[Case]:
     return [
         Case(ops.sparse_dense, lambda rng: (_documents(rng), rng.normal(size=(V, L)), rng.normal(size=L))),
-        Case(ops.dense, _layer(B, L, K)),
-        Case(ops.dense, _layer(B, L, L), name="ops.dense (square)"),
-        *(Case(f, _normal(B, L)) for f in (ops.relu, ops.sigmoid, ops.tanh, ops.softplus)),
-        Case(ops.softmax, _normal(B, K)),
-        Case(ops.log_softmax, _normal(B, K)),
+        Case(ops.dense, _normals((B, L), (L, K), (K,))),
+        Case(ops.dense, _normals((B, L), (L, L), (L,)), name="ops.dense (square)"),
+        *(Case(f, _normals((B, L))) for f in (ops.relu, ops.sigmoid, ops.tanh, ops.softplus)),
+        Case(ops.softmax, _normals((B, K))),
+        Case(ops.log_softmax, _normals((B, K))),
         Case(
             ops.dropout,
             lambda rng: (rng.normal(size=(B, L)), ops.dropout_mask(rng, (B, L), 0.4)),
             constants=("mask",),
         ),
-        Case(
-            ops.gaussian_sample,
-            lambda rng: (rng.normal(size=(B, L)), rng.normal(size=(B, L)), rng.normal(size=(B, L))),
-            constants=("noise",),
-        ),
+        Case(ops.gaussian_sample, _normals((B, L), (B, L), (B, L)), constants=("noise",)),
     ]
 
 
@@ -150,7 +135,7 @@ def _samples() -> list[Case]:
     return [
         Case(gumbel.gumbel_softmax, many, noise),
         Case(gumbel.straight_through_gumbel, many, noise, gumbel.gumbel_softmax, hard=largest),
-        Case(gumbel.logit_difference, _normal(B, L, 2)),
+        Case(gumbel.logit_difference, _normals((B, L, 2))),
         Case(gumbel.relaxed_bits, one, noise),
         Case(gumbel.straight_through_bits, one, noise, gumbel.relaxed_bits, lambda y, constants: y > 0.5),
         Case(
@@ -163,23 +148,19 @@ def _samples() -> list[Case]:
     ]
 
 
-def _decoder(rng: Rng) -> tuple[Any, ...]:
-    return rng.normal(size=(B, L)), rng.normal(size=(L, V)), rng.normal(size=V), _documents(rng)
-
-
 def _losses() -> list[Case]:
     def prior(rng: Rng) -> tuple[Any, ...]:
         return rng.normal(size=(B, L, K)), rng.dirichlet(np.ones(K))
 
     return [
         Case(losses.l2_penalty, lambda rng: (rng.normal(size=(V, L)), 0.13)),
-        Case(losses.categorical_kl, _normal(B, L, K)),
+        Case(losses.categorical_kl, _normals((B, L, K))),
         Case(losses.categorical_kl, prior, ("prior",), name="losses.categorical_kl (prior)"),
-        Case(losses.pooled_categorical_kl, _normal(B, L, K)),
+        Case(losses.pooled_categorical_kl, _normals((B, L, K))),
         Case(losses.bernoulli_kl, lambda rng: (rng.normal(size=(B, L)), 0.3)),
-        Case(losses.gaussian_kl, lambda rng: (rng.normal(size=(B, L)), rng.normal(size=(B, L)))),
+        Case(losses.gaussian_kl, _normals((B, L), (B, L))),
         Case(losses.reconstruction, lambda rng: (rng.normal(size=(B, V)), _documents(rng))),
-        Case(losses.reconstruct, _decoder),
+        Case(losses.reconstruct, lambda rng: (*_normals((B, L), (L, V), (V,))(rng), _documents(rng))),
         Case(losses.lower_bound, _scalars()),
         Case(losses.bound_loss, _scalars(0.23)),
         Case(losses.cross_entropy, lambda rng: (rng.normal(size=(B, C)), rng.integers(0, C, B))),

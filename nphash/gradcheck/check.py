@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 
 from nphash.core.typing import Array, Params
-from nphash.gradcheck.diagnose import diagnose
-from nphash.gradcheck.evidence import Evidence
-from nphash.gradcheck.numeric import Derivative, central_difference, derivative
+from nphash.gradcheck.diagnose import Evidence, diagnose
+from nphash.gradcheck.numeric import Derivative, central_difference, derivative, entry_derivative
 from nphash.gradcheck.problem import Cause, Evaluate, Problem, Settings, wrong_sample
 from nphash.gradcheck.report import Report
 
@@ -32,8 +31,6 @@ def check_problem(problem: Problem, settings: Settings) -> list[Report]:
         trial = try_out(problem, settings.seed)
         if isinstance(trial, Report):
             return [trial]
-        if not trial.complaint:
-            trial = replace(trial, complaint=wrong_sample(problem, trial.out))
         return [_check_parameter(problem, trial, name, settings) for name in problem.params]
 
 
@@ -72,7 +69,8 @@ def try_out(problem: Problem, seed: int) -> Trial | Report:
     except Exception as error:  # whatever a user's function raises is a finding, not a crash
         cause = "the gradients cannot be used" if isinstance(error, TypeError) else "the function raises"
         return replace(invalid, cause=cause, evidence=f"{stage}{_described(error)}")
-    return Trial(out.astype(np.float64), dout, grads, complaint)
+    out = out.astype(np.float64)
+    return Trial(out, dout, grads, complaint or wrong_sample(problem, out))
 
 
 def _described(error: Exception) -> str:
@@ -87,9 +85,8 @@ def _described(error: Exception) -> str:
 def _check_output(out: Array) -> Cause | None:
     if not np.issubdtype(out.dtype, np.floating):
         return "the output is not floating-point", f"it is {out.dtype} of shape {out.shape}"
-    if not np.isfinite(out).all():
-        return "not finite", f"the output holds {int((~np.isfinite(out)).sum())} values that are not finite"
-    return None
+    unbounded = np.count_nonzero(~np.isfinite(out))
+    return ("not finite", f"the output holds {unbounded} values that are not finite") if unbounded else None
 
 
 def _upstream(out: Array, seed: int) -> Array:
@@ -144,10 +141,8 @@ def _same(grad: Array, other: Array) -> bool:
 
 
 def _check_parameter(problem: Problem, trial: Trial, name: str, settings: Settings) -> Report:
-    value = problem.params[name]
-    report = Report(problem.name, name, "ok", problem.equation, problem.formula, value.shape)
-    report = replace(report, seed=settings.seed)
-    analytic = trial.grads[name]
+    value, analytic, seed = problem.params[name], trial.grads[name], settings.seed
+    report = Report(problem.name, name, "ok", problem.equation, problem.formula, value.shape, seed=seed)
     complaint = trial.complaint or _complaint(analytic, value)
     if complaint:
         return replace(report, verdict="wrong", cause=complaint[0], evidence=complaint[1])
@@ -160,21 +155,18 @@ def _check_parameter(problem: Problem, trial: Trial, name: str, settings: Settin
 
 
 def _complaint(analytic: Array, value: Array) -> Cause | None:
-    if analytic.shape != value.shape:
-        return _shape_cause(analytic.shape, value.shape)
-    if not np.isfinite(analytic).all():
-        index = _index(int(np.flatnonzero(~np.isfinite(analytic))[0]), value.shape)
+    got, wanted = analytic.shape, value.shape
+    seen = f"the gradient has shape {got}, its parameter {wanted}"
+    if got == wanted and not np.isfinite(analytic).all():
+        index = _index(int(np.flatnonzero(~np.isfinite(analytic))[0]), wanted)
         return "not finite", f"the gradient at {index} is {analytic[index]}"
-    return None
-
-
-def _shape_cause(got: tuple[int, ...], wanted: tuple[int, ...]) -> Cause:
-    evidence = f"the gradient has shape {got}, its parameter {wanted}"
+    if got == wanted:
+        return None
     if got == wanted[::-1]:
-        return "transposed", evidence
+        return "transposed", seen
     if len(got) > len(wanted) and got[len(got) - len(wanted) :] == wanted:
-        return "sum over the batch missing", evidence + ": add up the leading axes"
-    return "wrong shape", evidence
+        return "sum over the batch missing", f"{seen}: add up the leading axes"
+    return "wrong shape", seen
 
 
 class _Comparison:
@@ -223,19 +215,20 @@ class _Comparison:
         """Draw a direction and differentiate along it; entries keep their sign where they have to."""
         noise, size = self.rng.normal(size=self.analytic.shape), np.abs(self.value)
         direction = noise * np.maximum(size, 1.0)
-        along = derivative(self._line(self.path, direction), self.trial.dout, self.scale)
+        along = self._along(self.path, direction)
         if np.isfinite(along.value):
             return direction, along
-        direction = noise * size
-        return direction, derivative(self._line(self.path, direction), self.trial.dout, self.scale)
+        return noise * size, self._along(self.path, noise * size)
+
+    def _along(self, path: Evaluate, direction: Array) -> Derivative:
+        return derivative(self._line(path, direction), self.trial.dout, self.scale)
 
     def _judge_direction(self, slope: float, along: Derivative, tolerance: float) -> tuple[float, bool]:
         """Return the relative error along the random direction, and whether it is too large."""
         floor = _FLOOR * float(np.linalg.norm(self.analytic * np.maximum(np.abs(self.value), 1.0)))
-        scale = max(abs(slope), abs(along.value), floor, 1e-300)
-        difference = abs(slope - along.value)
-        allowed = tolerance + 10 * along.noise / scale
-        return difference / scale, difference / scale > allowed and along.kink < 0.2 * difference
+        scale, difference = max(abs(slope), abs(along.value), floor, 1e-300), abs(slope - along.value)
+        missed = difference > tolerance * scale + 10 * along.noise and along.kink < 0.2 * difference
+        return difference / scale, missed
 
     def _judge(self, chosen: Array, tolerance: float, single: bool) -> _Judgement:
         """Compare the entries; one whose difference shrinks with the step has a jump in the curvature there.
@@ -253,24 +246,22 @@ class _Comparison:
         return _Judgement(analytic, found, tolerance, single) if judged.wrong.any() else judged
 
     def _verdict(self, chosen: Array, judged: _Judgement, missed: bool) -> dict[str, Any]:
-        wrong = {"verdict": "wrong", "cause": "only located"}
         if not np.isfinite(judged.numeric).all():
             evidence = "the output is, beside the given point"
             return {"verdict": "invalid", "cause": "not finite", "evidence": evidence}
         if judged.wrong.any():
             cause, evidence = diagnose(self._evidence(chosen, judged))
-            return {**wrong, "cause": cause, "evidence": evidence}
+            return {"verdict": "wrong", "cause": cause, "evidence": evidence}
         if missed:
-            evidence = (
-                f"the {len(chosen)} entries tried agree, the derivative along a random direction does not"
-            )
-            return {**wrong, "evidence": evidence}
+            tried = f"the {len(chosen)} entries tried agree"
+            evidence = f"{tried}, the derivative along a random direction does not"
+            return {"verdict": "wrong", "cause": "only located", "evidence": evidence}
         return {"verdict": "ok" if judged.kept.any() else "kinks only"}
 
     def _choose(self) -> Array:
-        size, settings = self.analytic.size, self.settings
-        if size <= settings.all_below:
-            return np.arange(size)
+        settings = self.settings
+        if self.analytic.size <= settings.all_below:
+            return np.arange(self.analytic.size)
         order = np.argsort(-np.abs(self.analytic), axis=None)
         largest, others = np.split(order, [settings.entries // 4])
         return np.sort([*largest, *self.rng.choice(others, settings.entries - len(largest), replace=False)])
@@ -284,50 +275,40 @@ class _Comparison:
         return line
 
     def _entry(self, path: Evaluate, entry: int, first_step: float | None = None) -> Derivative:
-        direction = np.zeros(self.analytic.shape)
-        direction.flat[entry] = 1.0
-        size = abs(float(self.value.flat[entry])) if first_step is None else 1.0
-        return derivative(self._line(path, direction), self.trial.dout, self.scale, first_step, size)
+        where = self.problem.params, self.name, entry, self.trial.dout
+        return entry_derivative(path, *where, self.scale, first_step)
 
     def _sweep(self, direction: Array, slope: float) -> tuple[tuple[float, float], ...]:
-        line = self._line(self.path, direction)
-        scale = max(abs(slope), np.finfo(np.float64).tiny)
-        return tuple(
-            (step, abs(central_difference(line, self.trial.dout, step) - slope) / scale) for step in _STEPS
-        )
+        line, scale = self._line(self.path, direction), max(abs(slope), np.finfo(np.float64).tiny)
+        found = [central_difference(line, self.trial.dout, step) for step in _STEPS]
+        return tuple((step, abs(each - slope) / scale) for step, each in zip(_STEPS, found, strict=True))
 
     def _against_the_step(self, report: Report, direction: Array, slope: float) -> Report:
         """Say what a straight-through function does by itself, where that differs from what back returns."""
         if not self.problem.relaxed:
             return report
-        hard = derivative(self._line(self.problem.evaluate, direction), self.trial.dout, self.scale)
+        hard = self._along(self.problem.evaluate, direction)
         if abs(hard.value - slope) <= 1e-4 * abs(slope) + 10 * hard.noise:
             return report  # this parameter does not act through the sample
-        note = (
-            "no numeric gradient by construction: along a random direction "
-            f"{hard.value:.4g} as it is, {slope:.4g} by back"
-        )
+        slopes = f"{hard.value:.4g} as it is, {slope:.4g} by back"
+        note = f"no numeric gradient by construction: along a random direction {slopes}"
         return replace(report, verdict="straight-through" if report.passed else report.verdict, note=note)
 
     def _evidence(self, chosen: Array, judged: _Judgement) -> Evidence:
-        terms = {}
-        for term, path in self.problem.terms.items():
-            terms[term] = np.array([self._entry(path, entry).value for entry in chosen])
-        numeric, kept, wrong = judged.numeric, judged.kept, judged.wrong
-        out, dout = self.trial.out, self.trial.dout
-        return Evidence(
-            self.problem, out, dout, self.name, self.analytic, chosen, numeric, kept, wrong, terms
-        )
+        terms = {
+            term: np.array([self._entry(path, entry).value for entry in chosen])
+            for term, path in self.problem.terms.items()
+        }
+        own = self.problem, self.trial.out, self.trial.dout, self.name, self.analytic
+        return Evidence(*own, chosen, judged.numeric, judged.kept, judged.wrong, terms)
 
 
 class _Judgement:
     """Entries compared: relative errors and tolerances, which were kept, which of these are wrong."""
 
     def __init__(self, analytic: Array, found: list[Derivative], tolerance: float, single: bool) -> None:
-        numeric = np.array([each.value for each in found])
+        numeric, noise, kinks = np.array([(each.value, each.noise, each.kink) for each in found]).T
         self.analytic, self.numeric = analytic, numeric
-        noise = np.array([each.noise for each in found])
-        kinks = np.array([each.kink for each in found])
         largest = np.abs(np.concatenate([analytic, numeric])).max()
         floor = largest if single else _FLOOR * np.abs(numeric).max()
         tiny = np.finfo(np.float64).tiny

@@ -7,25 +7,139 @@ before a pattern in where they differ.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
 from itertools import permutations
 
 import numpy as np
 
-from nphash.core.typing import Array
-from nphash.gradcheck.evidence import EXACT, Evidence, factors, multiple, numbers, same, sizes
-from nphash.gradcheck.problem import Cause, other_values
+from nphash.core.typing import Array, Params
+from nphash.gradcheck.numeric import entry_derivative
+from nphash.gradcheck.problem import Cause, Evaluate, Problem, variants
 
-__all__ = ["diagnose"]
+__all__ = ["Evidence", "diagnose", "factors", "multiple", "numbers", "same", "sizes"]
 
 Axes = tuple[int, ...]
+
+EXACT = 1e-5  # largest relative residual of a relation that counts as exact
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One parameter's wrong gradient, whole and at the entries ``chosen``."""
+
+    problem: Problem
+    out: Array
+    dout: Array  # the upstream gradient
+    name: str
+    analytic: Array  # the whole gradient
+    chosen: Array  # flat numbers of the entries that the rest belongs to
+    numeric: Array
+    kept: Array
+    wrong: Array
+    terms: Params  # numeric derivatives of a model's terms
+
+    @property
+    def a(self) -> Array:
+        """Analytic derivatives at the kept entries."""
+        return self.at(self.analytic)
+
+    @property
+    def n(self) -> Array:
+        """Numeric derivatives at the kept entries."""
+        found: Array = self.numeric[self.kept]
+        return found
+
+    @property
+    def value(self) -> Array:
+        """The parameter, in float64."""
+        return np.asarray(self.problem.params[self.name], dtype=np.float64)
+
+    @property
+    def full(self) -> Array | None:
+        """The numeric gradient in the parameter's shape, where every entry is known."""
+        return self.numeric.reshape(self.analytic.shape) if len(self.n) == self.analytic.size else None
+
+    def at(self, whole: Array) -> Array:
+        """Return the kept entries of an array of the parameter's shape."""
+        found: Array = np.asarray(whole, dtype=np.float64).reshape(-1)[self.chosen[self.kept]]
+        return found
+
+    def numeric_of(self, path: Evaluate, name: str = "") -> Array:
+        """Return numeric derivatives of another function, or by another parameter, at the kept entries."""
+        where = self.problem.in_float64().params, name or self.name
+        entries = map(int, self.chosen[self.kept])
+        return np.array([entry_derivative(path, *where, entry, self.dout).value for entry in entries])
+
+
+def same(a: Array, b: Array) -> bool:
+    """Return whether two arrays agree but for numeric error, and are not both zero."""
+    size = max(float(np.linalg.norm(a)), float(np.linalg.norm(b)))
+    return bool(np.linalg.norm(a - b) <= EXACT * size)
+
+
+def multiple(a: Array, b: Array) -> float:
+    """Return c with a = c b, or NaN if there is none."""
+    square = float(b @ b)
+    c = float(a @ b) / square if square else float("nan")
+    return c if np.isfinite(c) and c and same(a, c * b) else float("nan")
+
+
+def sizes(problem: Problem, out: Array) -> Iterator[tuple[int, str]]:
+    """Yield the sizes over which a mean may be taken: the batch first."""
+    arrays = {**problem.params, "out": out, **problem.constants}
+    shapes = {name: value.shape for name, value in arrays.items() if hasattr(value, "shape")}
+    found: dict[int, str] = {}
+    for axis, word in enumerate(("rows", "columns", "categories")):
+        for name, shape in shapes.items():
+            if axis < len(shape):
+                found.setdefault(shape[axis], f"the number of {word} of {name}")
+    for name, value in problem.params.items():
+        found.setdefault(value.size, f"the number of entries of {name}")
+    yield from ((size, what) for size, what in found.items() if size != 1)
+
+
+def numbers(problem: Problem, dout: Array) -> Iterator[tuple[float, str]]:
+    """Yield the constants by name, and the upstream gradient where it is a number."""
+    for name, value in problem.constants.items():
+        if isinstance(value, float) and value not in (0, 1, -1):
+            yield value, name
+    if dout.ndim == 0:
+        yield float(dout), "the upstream gradient"
+
+
+def _softmax(x: Array, axes: Axes) -> Array:
+    e = np.exp(x - x.max(axis=axes, keepdims=True))
+    result: Array = e / e.sum(axis=axes, keepdims=True)
+    return result
+
+
+def factors(problem: Problem, out: Array, name: str) -> Iterator[tuple[str, Array, bool]]:
+    """Yield (name, array, whether it is the whole derivative of an activation), of the parameter's shape."""
+    x, y = np.asarray(problem.params[name], dtype=np.float64), out
+    for other, value in {**problem.constants, **problem.params}.items():
+        if other != name and isinstance(value, np.ndarray) and value.shape == x.shape:
+            yield other, value.astype(np.float64), False
+    e = np.exp(-np.abs(x))
+    sigmoid = np.where(x >= 0, 1 / (1 + e), e / (1 + e))
+    yield f"[{name} > 0]", (x > 0).astype(float), True
+    yield f"sigmoid'({name})", e / (1 + e) ** 2, True
+    yield f"tanh'({name})", 1 - np.tanh(x) ** 2, True
+    if x.ndim:
+        yield f"softmax({name})", _softmax(x, (-1,)), True
+    if y.shape == x.shape:
+        yield from (("y (1 - y)", y * (1 - y), True), ("1 - y^2", 1 - y * y, True))
+        yield from (("y", y, False), ("(1 - y)", 1 - y, False), ("(1 + y)", 1 + y, False))
+    yield from ((f"sigmoid({name})", sigmoid, False), (f"(1 - sigmoid({name}))", 1 - sigmoid, False))
+    yield from ((f"exp({name})", np.exp(x), False), (f"exp({name} / 2)", np.exp(x / 2), False))
+    yield name, x, False
 
 
 def diagnose(evidence: Evidence) -> Cause:
     """Return the likely cause of a wrong gradient and what was seen of it."""
     for suspicion in _SUSPICIONS:
-        found = suspicion(evidence)
-        if found:
+        if found := suspicion(evidence):
             return found
     wrong = evidence.wrong[evidence.kept]
     a, n = evidence.a[wrong], evidence.n[wrong]
@@ -42,10 +156,8 @@ def _nothing_arrives(f: Evidence) -> Cause | None:
     if not f.analytic.any():
         return "branch not propagated", "the gradient is zero everywhere, the numeric one is not"
     if not f.n.any():
-        return "stop-gradient forgotten", (
-            "the loss does not move with this argument, yet a gradient is passed to it "
-            "(for a straight-through estimator name its relaxed form)"
-        )
+        seen = "the loss does not move with this argument, yet a gradient is passed to it"
+        return "stop-gradient forgotten", f"{seen} (for a straight-through estimator name its relaxed form)"
     return None
 
 
@@ -86,15 +198,15 @@ def _terms_of_the_loss(f: Evidence) -> Cause | None:
     weights, *_ = np.linalg.lstsq(basis, f.a, rcond=None)
     if not (same(basis @ weights, f.a) and same(basis @ wanted, f.n)) or (np.abs(wanted) < 1e-6).any():
         return None
-    off = [(name, float(w)) for name, w in zip(parts, weights / wanted, strict=True) if abs(w - 1) > 1e-4]
-    names = " and ".join(name for name, _ in off)
-    if all(abs(w) < 1e-4 for _, w in off):
-        decay = any("decay" in name or "l2" in name for name, _ in off)
+    off = {name: w for name, w in zip(parts, weights / wanted, strict=True) if abs(w - 1) > 1e-4}
+    names = " and ".join(off)
+    if all(abs(w) < 1e-4 for w in off.values()):
+        decay = any("decay" in name or "l2" in name for name in off)
         cause = "weight decay missing" if decay else "branch not propagated"
         return cause, f"the gradient lacks the term {names}"
-    if all(abs(w + 1) < 1e-4 for _, w in off):
+    if all(abs(w + 1) < 1e-4 for w in off.values()):
         return "sign", f"the gradient has the term {names} subtracted"
-    seen = ", ".join(f"{w:.4g} times {name}" for name, w in off)
+    seen = ", ".join(f"{w:.4g} times {name}" for name, w in off.items())
     return f"{names} not applied the same way", f"the gradient holds {seen} of what the loss holds"
 
 
@@ -133,7 +245,7 @@ def _surplus_array(f: Evidence) -> Cause | None:
     """Suspect a constant array: what is missing or surplus is a multiple of it, or of ones."""
     if len(f.a) < 2:
         return None
-    for what, array in {**dict(_arrays(f)), "1": np.ones(f.analytic.shape)}.items():
+    for what, array in (*_arrays(f), ("1", np.ones(f.analytic.shape))):
         c = multiple(f.a - f.n, f.at(array))
         if not np.isnan(c):
             cause = "constant term wrong" if what == "1" else f"{what} not applied the same way"
@@ -160,19 +272,16 @@ def _factor_of_entries(f: Evidence) -> Cause | None:
         return None
     untouched = f.dout.shape == f.analytic.shape and not np.isnan(multiple(f.a, f.at(f.dout)))
     for what, factor, whole in factors(f.problem, f.out, f.name):
-        values = f.at(factor)
-        constant = what in f.problem.constants
-        if not np.isnan(multiple(f.n, f.a * values)):
-            if constant:
-                return f"{what} not applied the same way", f"numeric = analytic * {what}"
-            missing = whole or untouched
-            cause = "activation derivative missing" if missing else "activation derivative wrong"
-            return cause, f"numeric = analytic * {what}" + (": back returns dout" if untouched else "")
-        if not np.isnan(multiple(f.a, f.n * values)):
-            if constant:
-                return f"{what} not applied the same way", f"analytic = numeric * {what}"
-            cause = "activation derivative twice" if whole else "activation derivative wrong"
-            return cause, f"analytic = numeric * {what}"
+        missing = not np.isnan(multiple(f.n, f.a * f.at(factor)))
+        if not missing and np.isnan(multiple(f.a, f.n * f.at(factor))):
+            continue
+        seen = f"numeric = analytic * {what}" if missing else f"analytic = numeric * {what}"
+        if what in f.problem.constants:
+            return f"{what} not applied the same way", seen
+        if missing and untouched:
+            return "activation derivative missing", f"{seen}: back returns dout"
+        word = ("missing" if missing else "twice") if whole else "wrong"
+        return f"activation derivative {word}", seen
     return None
 
 
@@ -183,28 +292,21 @@ def _linear_layer(f: Evidence) -> Cause | None:
         return None
     guesses = {"the sum of dout": dout.sum(axis=0)}
     for name, M in f.problem.params.items():
-        if M.ndim == 2 and name != f.name:
-            guesses |= {f"{name}.T @ dout": _product(M.T, dout), f"dout @ {name}.T": _product(dout, M.T)}
+        if M.ndim == 2 and name != f.name and len(M) == len(dout):
+            guesses[f"{name}.T @ dout"] = M.T @ dout
+        if M.ndim == 2 and name != f.name and M.shape[1] == dout.shape[1]:
+            guesses[f"dout @ {name}.T"] = dout @ M.T
     for what, guess in guesses.items():
         if guess.shape == shape and same(f.at(guess), f.a):
             return "activation derivative missing", f"the gradient is {what}, as if no activation followed"
     return None
 
 
-def _product(left: Array, right: Array) -> Array:
-    return left @ right if left.shape[1] == right.shape[0] else np.empty(0)
-
-
 def _another_constant(f: Evidence) -> Cause | None:
     """Suspect a constant: the gradient is right for another value of it (no noise, a uniform prior ...)."""
-    if f.problem.vary is None or len(f.a) < 2:
-        return None
-    for name, value in f.problem.constants.items():
-        for what, other in other_values(value):
-            try:
-                found = f.numeric_of(f.problem.vary(name, other))
-            except Exception:  # a value the function cannot take cannot be the cause
-                continue
+    for name, what, _, path in variants(f.problem) if len(f.a) > 1 else ():
+        with suppress(Exception):  # a value the function cannot take cannot be the cause
+            found = f.numeric_of(path)
             if np.isfinite(found).all() and same(found, f.a):
                 return f"{name} not applied the same way", f"the gradient is right for {name} = {what}"
     return None
@@ -214,12 +316,9 @@ def _another_function(f: Evidence) -> Cause | None:
     """Suspect the identity where a straight-through sample borrows another gradient."""
     if f.problem.relaxed is None or f.problem.vary is None or f.dout.shape != f.analytic.shape:
         return None
-    if not np.isnan(multiple(f.a, f.at(f.dout))):
-        return (
-            "activation derivative missing",
-            "back returns dout: the identity in place of the relaxed sample",
-        )
-    return None
+    if np.isnan(multiple(f.a, f.at(f.dout))):
+        return None
+    return "activation derivative missing", "back returns dout: the identity in place of the relaxed sample"
 
 
 # ---------------------------------------------------------------------- where and how entries differ
@@ -236,10 +335,8 @@ def _one_slice(f: Evidence) -> Cause | None:
         first = wrong[axis][0]
         if size > 1 and (wrong[axis] == first).all() and (right[axis] != first).any():
             word = "entry" if f.analytic.ndim == 1 else ("row", "column", "slice of axis 2")[min(axis, 2)]
-            return (
-                "one row or column wrong",
-                f"all wrong entries lie in {word} {int(first)}, the rest is right",
-            )
+            seen = f"all wrong entries lie in {word} {int(first)}, the rest is right"
+            return "one row or column wrong", seen
     return None
 
 
@@ -288,7 +385,10 @@ def _softmax_sum(f: Evidence) -> Cause | None:
         if not all(_constant_along(share, axis) for axis in axes):
             continue
         per_row = share.mean(axis=axes)
-        for what, mass in _masses(f):
+        for what, value in f.problem.constants.items():
+            if getattr(value, "ndim", 0) != 2:
+                continue
+            mass = np.asarray(value.sum(axis=1), dtype=np.float64).reshape(-1)
             if mass.shape == per_row.shape and not np.isnan(multiple(per_row, 1 - mass)):
                 seen = f"softmax has weight 1 in place of the sum of the {what}, {mass[0]:.4g} in row 0"
                 return "target mass forgotten", seen
@@ -300,19 +400,16 @@ def _elementwise(f: Evidence) -> Cause | None:
     """Suspect the derivative itself where each output depends on one entry only."""
     if f.out.shape != f.analytic.shape or f.analytic.size < 2:
         return None
-    path = f.problem.relaxed or f.problem.evaluate
-    params = {key: np.array(value, dtype=np.float64) for key, value in f.problem.params.items()}
+    path, params = f.problem.relaxed or f.problem.evaluate, f.problem.in_float64().params
     start = np.array(path(params)[0], copy=True)
     for entry in (0, f.analytic.size - 1):
         moved = f.value.copy()
         moved.flat[entry] += 0.5
         changed = np.flatnonzero(np.asarray(path({**params, f.name: moved})[0]) != start)
-        if any(other != entry for other in changed):
+        if (changed != entry).any():
             return None
-    return (
-        "activation derivative wrong",
-        "each output depends on one entry, and the ratio varies between entries",
-    )
+    seen = "each output depends on one entry, and the ratio varies between entries"
+    return "activation derivative wrong", seen
 
 
 def _axes(shape: tuple[int, ...]) -> Iterator[Axes]:
@@ -331,33 +428,7 @@ def _constant_along(values: Array, axis: int) -> bool:
     return same(values, np.broadcast_to(values.mean(axis=axis, keepdims=True), values.shape))
 
 
-def _softmax(x: Array, axes: Axes) -> Array:
-    e = np.exp(x - x.max(axis=axes, keepdims=True))
-    result: Array = e / e.sum(axis=axes, keepdims=True)
-    return result
-
-
-def _masses(f: Evidence) -> Iterator[tuple[str, Array]]:
-    for name, value in f.problem.constants.items():
-        if getattr(value, "ndim", 0) == 2 and hasattr(value, "sum"):
-            yield name, np.asarray(value.sum(axis=1), dtype=np.float64).reshape(-1)
-
-
-_SUSPICIONS: tuple[Callable[[Evidence], Cause | None], ...] = (
-    _nothing_arrives,
-    _constant_ratio,
-    _terms_of_the_loss,
-    _transposed,
-    _swapped,
-    _weight_decay,
-    _right_size_wrong_sign,
-    _one_slice,
-    _factor_of_entries,
-    _surplus_array,
-    _linear_layer,
-    _softmax_axis,
-    _softmax_sum,
-    _another_constant,
-    _another_function,
-    _elementwise,
-)
+_RELATIONS = (_nothing_arrives, _constant_ratio, _terms_of_the_loss, _transposed, _swapped, _weight_decay)
+_PLACES = (_right_size_wrong_sign, _one_slice)
+_FACTORS = (_factor_of_entries, _surplus_array, _linear_layer, _softmax_axis, _softmax_sum)
+_SUSPICIONS = (*_RELATIONS, *_PLACES, *_FACTORS, _another_constant, _another_function, _elementwise)

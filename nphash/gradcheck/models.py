@@ -5,6 +5,11 @@ data term, each divergence, the labels), so that a wrong weight is distinguished
 straight-through sample has no numeric gradient; there the model with a differentiable stand-in is
 differentiated numerically, and the system's own gradient is compared with that.
 
+`kernel_models` are some of them once more, as training computes them: by kernels, in float32, compared with
+differences of the equations in float64 at the same numbers. Terms alone give their gradients as arrays; of
+the whole loss the gradient is what Adam's first moment has grown by, since the update of a weight matrix
+computes its gradient itself, block by block.
+
 Shapes: B documents, V words, L bits, C labels.
 """
 
@@ -22,7 +27,10 @@ import numpy as np
 import scipy.sparse
 
 from nphash import gradcheck
+from nphash.core.jit import COMPILED, WHY_NOT
 from nphash.core.typing import CSR, Array, Params, Rng
+from nphash.engine.compiled import CompiledEngine
+from nphash.engine.optim import CompiledAdam
 from nphash.gradcheck import Case, Model, straight_through_surrogate
 from nphash.gradcheck.problem import Loss
 from nphash.hashers.ammi import bit_entropy, markov_entropy
@@ -38,7 +46,15 @@ from nphash.nn.losses import NUMPY
 from nphash.nn.ops import Operations, normalise_rows, sigmoid, sparse_dense
 from nphash.nn.schedules import values_at
 
-__all__ = ["VARIANTS", "WITHOUT_GRADIENT", "models", "operations"]
+__all__ = [
+    "KERNELS",
+    "NOT_COMPILED",
+    "VARIANTS",
+    "WITHOUT_GRADIENT",
+    "kernel_models",
+    "models",
+    "operations",
+]
 
 # How the other systems find their codes: there is no gradient that could be wrong.
 WITHOUT_GRADIENT = {
@@ -70,17 +86,17 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "vdsh-s (linear, one class)": {"labels__hidden": None},
 }
 
+# By kernels: codes of signs, whose sums are looked up, behind one dense layer and a sparse one; and numbers.
+KERNELS = {f"{name} (kernels)": name for name in ("nphash", "doc2hash", "vdsh")}
+NOT_COMPILED = f"the kernels are not checked, as none is compiled here: {WHY_NOT}"
+N_BITS = 8  # the fewest for which sums are looked up
+N_WORDS = 517  # a tile of words that fills whole vectors, and five words that do not
+
 WEIGHTS = {"KL": "beta", "labels": "alpha", "distillation": "gamma"}  # of a batch, by the term of the loss
 
 
 def operations() -> list[Case]:
-    """Return every operation the systems are made of: `gradcheck.operations` and their own, in forward order.
-
-    Examples
-    --------
-    >>> [case.title for case in operations()][-3:]
-    ['ammi.bit_entropy', 'ammi.markov_entropy', 'ksh.smooth_objective']
-    """
+    """Return the operations of the systems: those of `gradcheck`, then their own, in forward order."""
 
     def similarities(rng: Rng) -> tuple[Any, ...]:
         R = rng.normal(size=(7, 7))
@@ -95,29 +111,13 @@ def operations() -> list[Case]:
 
 
 def models(seed: int = 0, names: Sequence[str] | None = None) -> list[Model]:
-    """Return the loss of every system that is trained by gradients, ready for `gradcheck.check_model`.
+    """Return the loss of each of `METHODS` that is trained by gradients, with its `VARIANTS`; all if None.
 
-    Parameters
-    ----------
-    seed
-        Draws documents, weights and noise.
-    names
-        Which of `METHODS`, each with its `VARIANTS`; others are passed over. All if None.
-
-    Examples
-    --------
-    >>> model, relaxed = models(names=["doc2hash"])
-    >>> relaxed.name
-    'doc2hash (relaxed)'
-    >>> list(model.terms), model.operations[:2]
-    (['reconstruction', 'KL'], ('ops.sparse_dense', 'ops.relu'))
-    >>> gradcheck.passed(gradcheck.check_model(model))
-    True
+    The seed draws documents, weights and noise; names of other methods are passed over.
     """
     special = {"ammi": _ammi, "s-rbm": _stacked_rbm, "ksh": _ksh}
-    chosen = [name for name in METHODS if names is None or name in names]
     found = []
-    for name in chosen:
+    for name in METHODS if names is None else [name for name in METHODS if name in names]:
         if name in special:
             found.append(special[name](name, seed))
         elif isinstance(small(name), VariationalHasher):
@@ -130,10 +130,8 @@ def small(title: str, **settings: object) -> Any:
     """Return an unfitted hasher of a few units, in float64: a method, or one of its `VARIANTS`."""
     name = title.partition(" (")[0]
     hasher: Any = create(name)
-    known = hasher.get_params()
-    sizes = {key: value for key, value in SMALL.items() if key in known}
-    if name == "nphash":
-        sizes["hidden"] = (6,)  # its encoder has one layer
+    sizes = {key: value for key, value in SMALL.items() if key in hasher.get_params()}
+    sizes |= {"hidden": (6,)} if name == "nphash" else {}  # its encoder has one layer
     hasher.n_labels_ = C
     return hasher.set_params(**{**sizes, **VARIANTS.get(title, {}), **settings})
 
@@ -168,18 +166,19 @@ def _labels(hasher: VariationalHasher, rng: Rng) -> Any:
 
 
 def _variational(title: str, seed: int) -> Model:
-    hasher, X = small(title), documents(seed)
-    context = alike(X, seed) if isinstance(hasher, NpHash) else None
-    params, constants = initial_weights(hasher, X, seed, context)
+    X = documents(seed)
+    context = alike(X, seed) if isinstance(small(title), NpHash) else None
+    params, constants = initial_weights(small(title), X, seed, context)
 
     def model(hasher: VariationalHasher) -> Model:
         parts = parts_of(hasher, batches(hasher, X, seed, context), constants)
         whole = parts.pop("loss")
+        first, *others = parts
+        formula = " + ".join([first, *(f"{WEIGHTS[other]} {other}" for other in others)])
         used = _operations_of(lambda: whole(params)[1]())
-        return Model(title, params, whole, parts, operations=used, formula=_formula(parts))
+        return Model(title, params, whole, parts, operations=used, formula=formula)
 
-    real, other = model(hasher), stand_in(small(title))
-    return real if other is None else Model(**{**vars(real), "smooth": model(other)})
+    return _with_stand_in(model, small(title), small(title))
 
 
 def initial_weights(hasher: VariationalHasher, X: CSR, seed: int, context: object) -> tuple[Params, Params]:
@@ -195,17 +194,16 @@ def initial_weights(hasher: VariationalHasher, X: CSR, seed: int, context: objec
     return params, constants
 
 
-def stand_in(hasher: Any) -> VariationalHasher | None:
-    """Return a hasher with a differentiable sample in place of a straight-through one; None without one."""
+def _with_stand_in(model: Callable[[VariationalHasher], Model], hasher: Any, other: Any) -> Model:
+    """Return the model of a hasher; beside a straight-through sample's, that of a differentiable stand-in."""
     if not hasattr(hasher, "sample") or getattr(hasher, "sampling", "") == "relaxed":
-        return None
-    hasher.sample = (
+        return model(hasher)
+    other.sample = (
         straight_through_surrogate(straight_through_bernoulli, lambda a, uniform: sigmoid(a))
         if isinstance(hasher, Nash)
         else straight_through_surrogate(straight_through_bits, relaxed_bits)
     )
-    found: VariationalHasher = hasher
-    return found
+    return replace(model(hasher), smooth=model(other))
 
 
 def alike(X: Any, seed: int) -> NeighbourTeacher:
@@ -215,21 +213,12 @@ def alike(X: Any, seed: int) -> NeighbourTeacher:
     return NeighbourTeacher(X, rng.integers(0, B, (B, 2)), teacher, rng.normal(size=(X.shape[1], 5)))
 
 
-def _formula(parts: dict[str, Loss]) -> str:
-    first, *others = parts
-    return " + ".join([first, *(f"{WEIGHTS[other]} {other}" for other in others)])
-
-
 def parts_of(hasher: VariationalHasher, same: Iterator[Batch], constants: Params) -> dict[str, Loss]:
     """Return the whole loss under ``"loss"``, and each of its terms without its weight.
 
     A term alone is the model with the weights of the others zero: the words, whose weight is one, are omitted
     by a reconstruction that is handed in.
     """
-
-    def whole(params: Params) -> tuple[float, Callable[[], Params]]:
-        terms, back = hasher.loss({**constants, **params}, next(same))
-        return terms["loss"], back
 
     def alone(term: str, params: Params) -> tuple[float, Callable[[], Params]]:
         batch = next(same)
@@ -241,8 +230,15 @@ def parts_of(hasher: VariationalHasher, same: Iterator[Batch], constants: Params
 
     terms = ["reconstruction", "KL"] + ["labels"] * hasher.supervised
     terms += ["distillation"] * isinstance(hasher, NpHash)
-    parts: dict[str, Loss] = {"loss": whole}
-    return parts | {term: partial(alone, term) for term in terms}
+    return {"loss": _whole(hasher, same, constants)} | {term: partial(alone, term) for term in terms}
+
+
+def _whole(hasher: VariationalHasher, same: Iterator[Batch], constants: Params) -> Loss:
+    def whole(params: Params) -> tuple[float, Callable[[], Params]]:
+        terms, back = hasher.loss({**constants, **params}, next(same))
+        return terms["loss"], back
+
+    return whole
 
 
 def _no_words(z: Array, W: Array, b: Array, target: CSR) -> tuple[float, Callable[..., tuple[Array, ...]]]:
@@ -253,13 +249,6 @@ def _no_words(z: Array, W: Array, b: Array, target: CSR) -> tuple[float, Callabl
 # ---------------------------------------------------------------------- the others
 
 
-def _whole(
-    hasher: VariationalHasher, same: Iterator[Batch], params: Params
-) -> tuple[float, Callable[[], Params]]:
-    terms, back = hasher.loss(params, next(same))
-    return terms["loss"], back
-
-
 def _ammi(name: str, seed: int) -> Model:
     hasher, X = small(name), documents(seed)
     params = {key: array.astype(np.float64) for key, array in hasher.initial_params(X, seed).items()}
@@ -267,29 +256,25 @@ def _ammi(name: str, seed: int) -> Model:
     def given(params: Params) -> tuple[float, Callable[[], Params]]:
         a, back_a = sparse_dense(X, params["W"], params["b"])  # (B, L)
         value, back_value = bit_entropy(a)
-        return value, lambda: _named(back_a(back_value()))
+        return value, lambda: dict(zip("Wb", back_a(back_value()), strict=True))
 
     def alone(params: Params) -> tuple[float, Callable[[], Params]]:
         a, back_a = sparse_dense(X, params["W"], params["b"])  # (B, L)
         p, back_p = sigmoid(a)
         value, back_value = markov_entropy(p)
-        return value, lambda: _named(back_a(back_p(back_value())))
+        return value, lambda: dict(zip("Wb", back_a(back_p(back_value())), strict=True))
 
-    loss = partial(_whole, hasher, batches(hasher, X, seed))
+    loss = _whole(hasher, batches(hasher, X, seed), {})
     terms = {"H(Z|Y)": given, "H(Z)": alone}
     used = _operations_of(lambda: loss(params)[1]())
     return Model(name, params, loss, terms, operations=used, formula="H(Z|Y) - entropy_weight H(Z)")
-
-
-def _named(grads: tuple[Any, ...]) -> Params:
-    return dict(zip(("W", "b"), grads, strict=True))
 
 
 def _stacked_rbm(name: str, seed: int) -> Model:
     hasher, X, rng = small(name), documents(seed), np.random.default_rng(seed)
     # Pretrained weights are so small that their gradients are lost in the rounding of the loss.
     params = {key: rng.normal(size=array.shape) for key, array in hasher.initial_params(X, seed).items()}
-    loss = partial(_whole, hasher, batches(hasher, X, seed))
+    loss = _whole(hasher, batches(hasher, X, seed), {})
     used = _operations_of(lambda: loss(params)[1]())
     return Model(name, params, loss, operations=used, formula="reconstruction, in fine-tuning")
 
@@ -311,14 +296,11 @@ def _ksh(name: str, seed: int) -> Model:
 
 def _operations_of(step: Callable[[], Any]) -> tuple[str, ...]:
     """Return the titles of the operations that a step calls, in the order of their first calls."""
-    titles: dict[Any, list[str]] = {}
-    for case in operations():
-        titles.setdefault(case.function.__code__, []).append(case.title)
-    called: dict[str, None] = {}
+    codes: dict[Any, None] = {}
 
     def watch(frame: FrameType, event: str, _: object) -> None:
         if event == "call":
-            called.update(dict.fromkeys(titles.get(frame.f_code, ())))
+            codes[frame.f_code] = None
 
     before = sys.getprofile()
     sys.setprofile(watch)
@@ -326,4 +308,70 @@ def _operations_of(step: Callable[[], Any]) -> tuple[str, ...]:
         step()
     finally:
         sys.setprofile(before)
-    return tuple(called)
+    cases = operations()
+    return tuple(case.title for code in codes for case in cases if case.function.__code__ is code)
+
+
+# ---------------------------------------------------------------------- the kernels
+
+
+def kernel_models(seed: int = 0, names: Sequence[str] | None = None) -> list[Model]:
+    """Return the models of `KERNELS`, with parameters in float32; none where nothing is compiled."""
+    if not COMPILED:
+        return []
+    return [_kernel_model(title, seed) for title, name in KERNELS.items() if names is None or name in names]
+
+
+def _kernel_model(title: str, seed: int) -> Model:
+    name, X = KERNELS[title], documents(seed, N_WORDS)
+    context = alike(X, seed) if name == "nphash" else None
+    weights, constants = initial_weights(small(name, n_bits=N_BITS), X, seed, context)
+    params = {key: array.astype(np.float32) for key, array in weights.items()}
+
+    def parts(
+        hasher: VariationalHasher, dtype: type[np.floating], operations: Operations = NUMPY
+    ) -> dict[str, Loss]:
+        own = None if context is None else _as_type(context, dtype)
+        same = batches(hasher, X.astype(dtype), seed, own, operations)
+        return parts_of(hasher, same, {key: array.astype(dtype) for key, array in constants.items()})
+
+    def model(hasher: VariationalHasher) -> Model:
+        kernels = parts(hasher, np.float32, CompiledEngine().operations)
+        kernels["loss"] = _through_adam(kernels["loss"])
+        equations = parts(hasher, np.float64)
+        terms = {key: _by_dtype(kernels[key], equations[key]) for key in kernels}
+        return Model(title, params, terms.pop("loss"), terms, formula="float32, against float64 equations")
+
+    return _with_stand_in(model, small(name, n_bits=N_BITS), small(name, n_bits=N_BITS))
+
+
+def _as_type(context: NeighbourTeacher, dtype: type[np.floating]) -> NeighbourTeacher:
+    target, teacher, V_u = (each.astype(dtype) for each in (context.target, context.teacher, context.V_u))
+    return NeighbourTeacher(target, context.neighbours, teacher, V_u)
+
+
+def _by_dtype(kernels: Loss, equations: Loss) -> Loss:
+    """Return a loss that is computed by the kernels where the parameters are float32."""
+
+    def loss(params: Params) -> tuple[float, Callable[[], Params]]:
+        single = next(iter(params.values())).dtype == np.float32
+        return (kernels if single else equations)(params)
+
+    return loss
+
+
+def _through_adam(loss: Loss) -> Loss:
+    """Return a loss whose gradients are taken from the moments after a step of Adam."""
+
+    def through(params: Params) -> tuple[float, Callable[[], Params]]:
+        value, back = loss(params)
+
+        def moments() -> Params:
+            adam = CompiledAdam(beta1=0.0)  # the first moment is the gradient itself
+            adam.step({key: array.copy() for key, array in params.items()}, back())
+            adam.flush()
+            return adam.m
+
+        return value, moments
+
+    return through

@@ -11,32 +11,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nphash.core.typing import Array
+from nphash.core.typing import Array, Params
 
-__all__ = ["Derivative", "central_difference", "derivative"]
+__all__ = ["Derivative", "central_difference", "derivative", "entry_derivative"]
 
 _SMALLEST = 1e-9  # numbers nearer to zero are not moved in proportion to their size
 
 
 @dataclass(frozen=True)
 class Derivative:
-    """A numeric derivative.
-
-    Attributes
-    ----------
-    value
-        The derivative.
-    noise
-        How far rounding may have moved it.
-    kink
-        0 for a smooth function; about the jump of the slope where a kink lies within the step.
-    step
-        Of the differences.
-    """
+    """A numeric derivative."""
 
     value: float
-    noise: float
-    kink: float
+    noise: float  # how far rounding may have moved it
+    kink: float  # 0 for a smooth function; about the jump of the slope where a kink lies within the step
     step: float = 0.0
 
 
@@ -53,24 +41,8 @@ def derivative(
     a kink to be stepped around, or a curvature too strong for the step. What is much larger or smaller
     than 1 is also moved in proportion to its size: 1e12 + 2e-4 is 1e12, and log(1e-6 - 2e-4) is no number.
 
-    Parameters
-    ----------
-    line
-        The output at the distance t, an array of the shape of ``weights``.
-    weights
-        The gradient of the loss with respect to the output.
-    scale
-        Derivatives much smaller than this need not be exact.
-    first_step
-        For numbers of about 1; 2e-4 in float64 if None, where the h^4 error and rounding are about equal.
-    size
-        Absolute value of the number that is moved.
-
-    Examples
-    --------
-    >>> found = derivative(lambda t: np.array([np.exp(t)]), np.ones(1), scale=1.0)
-    >>> abs(found.value - 1) < 1e-10, found.kink < 1e-9
-    (True, True)
+    Derivatives much smaller than ``scale`` need not be exact. ``first_step`` is for numbers of about 1: 2e-4
+    in float64 if None, where the h^4 error and rounding are about equal; ``size`` is of the number moved.
     """
     middle = line(0.0)
     eps = float(np.finfo(middle.dtype).eps)
@@ -95,6 +67,26 @@ def derivative(
             break
         step /= 10
     return best
+
+
+def entry_derivative(
+    evaluate: Callable[[Params], tuple[Array, object]],
+    params: Params,
+    name: str,
+    entry: int,
+    weights: Array,
+    scale: float = 0.0,
+    first_step: float | None = None,
+) -> Derivative:
+    """Differentiate ``sum(weights * evaluate(params)[0])`` by one entry, a flat number, of a parameter."""
+
+    def line(t: float) -> Array:
+        moved = {key: value.copy() for key, value in params.items()}
+        moved[name].flat[entry] += t
+        return np.array(evaluate(moved)[0], copy=True)
+
+    size = abs(float(params[name].flat[entry])) if first_step is None else 1.0
+    return derivative(line, weights, scale, first_step, size)
 
 
 def central_difference(line: Callable[[float], Array], weights: Array, step: float) -> float:

@@ -37,17 +37,10 @@ __all__ = [
 ]
 
 # Distinguished by the colour-blind, too.
-COLOURS = {
-    "ok": "#0072b2",
-    "straight-through": "#009e73",
-    "kinks only": "#999999",
-    "wrong": "#d55e00",
-    "invalid": "#d55e00",
-}
+COLOURS = {"ok": "#0072b2", "straight-through": "#009e73", "kinks only": "#999999"}
+COLOURS |= {"wrong": "#d55e00", "invalid": "#d55e00"}
 _LEAST = 1e-17  # errors below are drawn here: zero has no logarithm
 _NAMED = 8  # curves with a legend; more of them would hide each other's names
-
-SUFFIXES = (".html", ".png")
 
 _STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 75rem; padding: 0 1rem; }
@@ -65,17 +58,9 @@ _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
 def check_target(path: Path) -> None:
-    """Raise an error if no page can be written under this name, before time is spent on a check.
-
-    Raises
-    ------
-    InputError
-        For another suffix than those of a page or picture.
-    NphashError
-        If matplotlib is not installed.
-    """
-    if path.suffix.lower() not in SUFFIXES:
-        raise InputError(f"{path} is neither a page nor a picture", f"name a file {' or '.join(SUFFIXES)}")
+    """Raise an error if no page can be written under this name, before time is spent on a check."""
+    if path.suffix.lower() not in (".html", ".png"):
+        raise InputError(f"{path} is neither a page nor a picture", "name a file .html or .png")
     require_matplotlib()
 
 
@@ -107,29 +92,21 @@ def write_page(reports: Sequence[Report], path: Path | str) -> None:
 def format_html(reports: Sequence[Report]) -> str:
     """Return the page of a check: outcome, overview, and each operation with its table and curves."""
     sections = [
-        _section(title, list(group)) for title, group in groupby(reports, lambda report: report.operation)
+        _section(title, list(group)) for title, group in groupby(reports, lambda each: each.operation)
     ]
     through = any(report.verdict == "straight-through" for report in reports)
-    return "\n".join(
-        [
-            "<!DOCTYPE html>",
-            '<html lang="en"><head><meta charset="utf-8"><title>Gradient check</title>',
-            f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">',
-            f"<style>{_STYLE}{_colours()}</style></head><body>",
-            f"<h1>Gradient check</h1><p><b>{escape(summary(list(reports)))}</b> (nphash {__version__})</p>",
-            "<p>Every hand-written gradient against central differences, in backward order: operations "
-            "first, then whole losses. A right gradient draws a V, the error falling with the square of the "
-            "step until rounding takes over; the curve of a wrong one is flat.</p>",
-            f"<p>{escape(STRAIGHT_THROUGH)}.</p>" if through else "",
-            _image(svg(overview(reports)), "relative errors, and errors against step, of all operations"),
-            *sections,
-            "</body></html>\n",
-        ]
-    )
-
-
-def _colours() -> str:
-    return "".join(f".{verdict.replace(' ', '-')} {{ color: {c}; }}\n" for verdict, c in COLOURS.items())
+    colours = "".join(f".{_name(verdict)} {{ color: {colour}; }}\n" for verdict, colour in COLOURS.items())
+    head = f"""<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><title>Gradient check</title>
+<meta http-equiv="Content-Security-Policy" content="{_POLICY}">
+<style>{_STYLE}{colours}</style></head><body>
+<h1>Gradient check</h1><p><b>{escape(summary(list(reports)))}</b> (nphash {__version__})</p>
+<p>Every hand-written gradient against central differences, in backward order: operations first, then whole
+losses. A right gradient draws a V, the error falling with the square of the step until rounding takes over;
+the curve of a wrong one is flat.</p>
+{f"<p>{escape(STRAIGHT_THROUGH)}.</p>" if through else ""}"""
+    image = _image(svg(overview(reports)), "relative errors, and errors against step, of all operations")
+    return "\n".join([head, image, *sections, "</body></html>\n"])
 
 
 def _section(operation: str, reports: list[Report]) -> str:
@@ -139,16 +116,15 @@ def _section(operation: str, reports: list[Report]) -> str:
     equation = f" Eq. {reports[0].equation}" if reports[0].equation else ""
     formula = f" <code>{escape(reports[0].formula)}</code>" if reports[0].formula else ""
     title = f"<b>{escape(operation)}{equation}</b>{formula}"
-    return "\n".join(
-        [
-            f"<details{'' if passed else ' open'}>",
-            f'<summary><span class="{_name(verdict)}">{escape(verdict)}</span> {title}</summary>',
-            _table(reports),
-            *_texts(reports),
-            _image(curves_svg(reports), f"error against step of {operation}"),
-            "</details>",
-        ]
-    )
+    texts = [
+        f'<p class="{"cause wrong" if report.wrong else "note"}">{escape(f"{report.parameter}: {text}")}</p>'
+        for report in reports
+        for text in remarks(report)
+    ]
+    head = f'<summary><span class="{_name(verdict)}">{escape(verdict)}</span> {title}</summary>'
+    image = _image(curves_svg(reports), f"error against step of {operation}")
+    opened = "<details>" if passed else "<details open>"
+    return "\n".join([opened, head, _table(reports), *texts, image, "</details>"])
 
 
 def _name(verdict: str) -> str:
@@ -163,16 +139,6 @@ def _table(reports: list[Report]) -> str:
         row = "".join(f"<td>{escape(cell)}</td>" for cell in shown)
         rows.append(f'<tr class="{_name(report.verdict)}">{row}</tr>')
     return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
-
-
-def _texts(reports: list[Report]) -> list[str]:
-    texts = []
-    for report in reports:
-        kind = "cause wrong" if report.wrong else "note"
-        texts += [
-            f'<p class="{kind}">{escape(f"{report.parameter}: {text}")}</p>' for text in remarks(report)
-        ]
-    return texts
 
 
 def _image(drawing: str, about: str) -> str:
@@ -191,19 +157,12 @@ def require_matplotlib() -> None:
     try:
         import matplotlib  # noqa: F401
     except ImportError:
-        raise NphashError(
-            "figures need matplotlib, which is not installed", "pip install 'nphash[plot]'"
-        ) from None
+        missing = "figures need matplotlib, which is not installed"
+        raise NphashError(missing, "pip install matplotlib") from None
 
 
 def overview(reports: Sequence[Report]) -> Figure:
-    """Return a figure of a whole check: errors of all operations, and the curves of error against step.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        To be saved with ``savefig``.
-    """
+    """Return a figure of a whole check: errors of all operations, and the curves of error against step."""
     from matplotlib.figure import Figure
 
     rows = fold(reports)
@@ -243,7 +202,9 @@ def _draw_errors(axes: Axes, rows: Sequence[Report]) -> None:
         axes.plot(x, y, "o" if report.passed else "X", color=COLOURS[report.verdict], markersize=5)
         if math.isfinite(report.tolerance):
             axes.plot(report.tolerance, y, "|", color="#666666", markersize=8)
-    axes.set_yticks(range(len(rows)), [_row(report) for report in rows], fontsize=7)
+    causes = [f": {report.cause}" if report.cause else "" for report in rows]
+    names = [f"{row.operation}  {row.parameter}{cause}" for row, cause in zip(rows, causes, strict=True)]
+    axes.set_yticks(range(len(rows)), map(_plain, names), fontsize=7)
     for label, report in zip(axes.get_yticklabels(), rows, strict=True):
         label.set_color(COLOURS["wrong"] if report.wrong else "black")
     axes.set_ylim(len(rows) - 0.5, -0.5)  # backward order from the top
@@ -255,11 +216,6 @@ def _draw_errors(axes: Axes, rows: Sequence[Report]) -> None:
     for verdict in dict.fromkeys(report.verdict for report in rows):
         axes.plot([], [], "o", color=COLOURS[verdict], label=verdict)
     axes.legend(frameon=False, fontsize=7, ncols=3, loc="lower right", bbox_to_anchor=(1, 1))
-
-
-def _row(report: Report) -> str:
-    cause = f": {report.cause}" if report.cause else ""
-    return _plain(f"{report.operation}  {report.parameter}{cause}")
 
 
 def _draw_curves(axes: Axes, reports: Sequence[Report], named: Sequence[Report]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -33,6 +34,7 @@ __all__ = [
     "from_model",
     "other_values",
     "straight_through_surrogate",
+    "variants",
     "wrong_sample",
 ]
 
@@ -172,11 +174,6 @@ def from_function(
     """Return the problem of ``(out, back) = function(*args)``.
 
     Floating-point arrays are parameters, unless ``constants`` names them; everything else is constant.
-
-    Raises
-    ------
-    InputError
-        If no argument can be differentiated, one is float16, or ``constants`` names none.
     """
     names = _argument_names(function, len(args))
     given = dict(zip(names, args, strict=True))
@@ -204,19 +201,16 @@ def from_function(
 
 
 def _parameters(given: dict[str, Any], constants: Sequence[str]) -> Params:
-    for constant in constants:
-        if constant not in given:
-            raise InputError(
-                f"constant {constant!r} is no argument: these are {', '.join(given)}", "correct the name"
-            )
+    for name in constants:
+        if name not in given:
+            known = ", ".join(given)
+            raise InputError(f"constant {name!r} is no argument: these are {known}", "correct the name")
     params = {key: value for key, value in given.items() if _is_float(value) and key not in constants}
     _refuse_halves(params)
     if not params:
         kinds = ", ".join(f"{key}: {_kind(value)}" for key, value in given.items()) or "none"
-        raise InputError(
-            f"no argument can be differentiated ({kinds}), but a floating-point array is needed",
-            _remedy(given, constants),
-        )
+        problem = f"no argument can be differentiated ({kinds}), but a floating-point array is needed"
+        raise InputError(problem, _remedy(given, constants))
     return params
 
 
@@ -251,9 +245,8 @@ def from_model(model: Model) -> list[Problem]:
     params = {key: np.asarray(value) for key, value in reversed(list(model.params.items()))}
     for key, value in params.items():
         if not _is_float(value):
-            raise InputError(
-                f"parameter {key!r} of {model.name} is {_kind(value)}", "give floating-point arrays"
-            )
+            found = f"parameter {key!r} of {model.name} is {_kind(value)}"
+            raise InputError(found, "give floating-point arrays")
     _refuse_halves(params)
 
     def evaluate_with(loss: Loss | Value) -> Evaluate:
@@ -266,25 +259,18 @@ def from_model(model: Model) -> list[Problem]:
 
         return evaluate
 
-    constants = dict(model.constants)
+    constants, smooth = dict(model.constants), model.smooth
     terms = {name: evaluate_with(term) for name, term in model.terms.items()}
-    smooth = {name: evaluate_with(term) for name, term in model.smooth.terms.items()} if model.smooth else {}
+    relaxed = {name: evaluate_with(term) for name, term in smooth.terms.items()} if smooth else {}
     start = {key: value.copy() for key, value in params.items()}
     alone = [
-        Problem(f"{model.name}: {name}", params, term, constants, relaxed=smooth.get(name))
+        Problem(f"{model.name}: {name}", params, term, constants, relaxed=relaxed.get(name))
         for name, term in terms.items()
         if term(start)[1] is not None
     ]
-    whole = Problem(
-        model.name,
-        params,
-        evaluate_with(model.loss),
-        constants,
-        formula=model.formula,
-        relaxed=evaluate_with(model.smooth.loss) if model.smooth else None,
-        terms=smooth or terms,
-    )
-    return [*alone, whole]
+    whole = Problem(model.name, params, evaluate_with(model.loss), constants, formula=model.formula)
+    path = evaluate_with(smooth.loss) if smooth else None
+    return [*alone, replace(whole, relaxed=path, terms=relaxed or terms)]
 
 
 def _scaled(grads: object, dout: float, params: Params) -> Params:
@@ -295,21 +281,22 @@ def _scaled(grads: object, dout: float, params: Params) -> Params:
 
 
 def _argument_names(function: Callable[..., Any], n: int) -> list[str]:
-    try:
-        parameters = list(inspect.signature(function).parameters.values())
-    except (TypeError, ValueError):  # a built-in without signature
-        parameters = []
-    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    names = [parameter.name for parameter in parameters if parameter.kind in positional][:n]
-    return names + [f"argument {i + 1}" for i in range(len(names), n)]
+    names = []
+    with suppress(TypeError, ValueError):  # a built-in without signature
+        parameters = inspect.signature(function).parameters.values()
+        names = [
+            each.name
+            for each in parameters
+            if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)
+        ]
+    return names[:n] + [f"argument {i + 1}" for i in range(len(names), n)]
 
 
 def _pair(result: object) -> tuple[Any, Any]:
     if not isinstance(result, tuple) or len(result) != 2 or not callable(result[1]):
-        raise TypeError(
-            f"the function returned {_kind(result)}, but (out, back) with a callable back is needed"
-        )
-    return result[0], result[1]
+        needed = "(out, back) with a callable back is needed"
+        raise TypeError(f"the function returned {_kind(result)}, but {needed}")
+    return result
 
 
 def _by_name(grads: object, params: Params) -> dict[str, Any]:
@@ -357,20 +344,20 @@ def wrong_sample(problem: Problem, z: Array) -> Cause | None:
     seen = f"at {index} it is {z[index]:g}, where the relaxed one is {y[index]:.3g}"
     if np.array_equal(z, 1 - wanted):
         return "sample turned round", f"{seen}; so everywhere"
-    for name, value in problem.constants.items():
-        for what, other in other_values(value):
-            if problem.vary is not None and _explains(problem, z, name, other):
+    for name, what, other, path in variants(problem):
+        with suppress(Exception):  # a value the function cannot take cannot be the cause
+            wanted = problem.hard(np.asarray(path(problem.params)[0]), {**problem.constants, name: other})
+            if np.array_equal(z, wanted):
                 return f"{name} not applied the same way", f"the sample is right for {name} = {what}; {seen}"
     return "sample and relaxed sample disagree", seen
 
 
-def _explains(problem: Problem, z: Array, name: str, other: object) -> bool:
-    assert problem.vary is not None and problem.hard is not None
-    try:
-        y = np.asarray(problem.vary(name, other)(problem.params)[0])
-    except Exception:  # a value the function cannot take cannot be the cause
-        return False
-    return np.array_equal(z, problem.hard(y, {**problem.constants, name: other}))
+def variants(problem: Problem) -> Iterator[tuple[str, str, Any, Evaluate]]:
+    """Yield a function with other values of its constants, one at a time: (constant, what, value, function)."""
+    if problem.vary is not None:
+        for name, value in problem.constants.items():
+            for what, other in other_values(value):
+                yield name, what, other, problem.vary(name, other)
 
 
 def other_values(value: object) -> Iterator[tuple[str, Any]]:

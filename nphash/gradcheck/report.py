@@ -127,23 +127,16 @@ def fold(reports: Iterable[Report]) -> list[Report]:
     found: list[Report] = []
     for _, group in groupby(reports, lambda report: report.operation):
         members = list(group)
-        if len(members) <= _MANY or not all(report.passed for report in members):
+        if len(members) <= _MANY or not passed(members):
             found += members
             continue
         worst = max(members, key=lambda report: report.relative_error)
-        through = [report for report in members if report.verdict == "straight-through"]
-        found.append(
-            replace(
-                worst,
-                parameter=f"{len(members)} parameters",
-                verdict="straight-through" if through else worst.verdict,
-                shape=(),
-                worst=(),
-                entries=sum(report.entries for report in members),
-                skipped=sum(report.skipped for report in members),
-                note=f"{through[0].parameter}: {through[0].note}" if through else "",
-            )
-        )
+        entries, skipped = (sum(getattr(each, name) for each in members) for name in ("entries", "skipped"))
+        one = replace(worst, parameter=f"{len(members)} parameters", shape=(), worst=(), note="")
+        one = replace(one, entries=entries, skipped=skipped)
+        for through in [report for report in members if report.verdict == "straight-through"][:1]:
+            one = replace(one, verdict=through.verdict, note=f"{through.parameter}: {through.note}")
+        found.append(one)
     return found
 
 
@@ -233,11 +226,8 @@ def remarks(report: Report) -> list[str]:
     """Return what is to be said of a report beside its figures."""
     if not report.judged:
         return [NOT_JUDGED]
-    if report.passed:
-        return [report.note] if report.note else []
     text = [f"likely cause: {report.cause} ({report.evidence})"] if report.cause else []
-    if report.note:
-        text.append(report.note)
+    text += [report.note] if report.note else []
     if report.first:
         text.append("this is the first wrong operation in backward order: mend it before the others")
     return text
@@ -269,12 +259,9 @@ def _shortened(row: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _line(row: Sequence[str], widths: Sequence[int]) -> str:
-    left = len(row) - 5  # texts; the rest are numbers
-    padded = [
-        cell.ljust(width) if i < left else cell.rjust(width)
-        for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-    ]
-    return "  ".join(padded).rstrip()
+    left = [cell.ljust(width) for cell, width in zip(row[:-5], widths, strict=False)]
+    right = [cell.rjust(width) for cell, width in zip(row[-5:], widths[-5:], strict=True)]  # numbers
+    return "  ".join([*left, *right]).rstrip()
 
 
 def _number(value: float, pattern: str) -> str:

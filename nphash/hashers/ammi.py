@@ -35,7 +35,7 @@ import numpy as np
 from nphash.codes import pack
 from nphash.core.arguments import is_number
 from nphash.core.threads import count_threads
-from nphash.core.typing import Array, Params, RandomState
+from nphash.core.typing import CSR, Array, Params, RandomState
 from nphash.engine.select import sparse_product
 from nphash.errors import InputError
 from nphash.hashers.inputs import seed_from
@@ -224,7 +224,7 @@ class AMMI(LinearHasher):
         terms = {"loss": uncertainty - weight * entropy, "H(Z)": entropy, "H(Z|Y)": uncertainty}
         return terms, back
 
-    def _fit(self, X: Any, y: Any, **options: Any) -> None:
+    def _fit(self, X: CSR, y: Any, **options: Any) -> None:
         training: Training = self._settings("training")
         self._check(training)
         seed = seed_from(self.random_state)
@@ -238,7 +238,7 @@ class AMMI(LinearHasher):
         best = learn(self, params, Data(X, X), validator, seed, options)
         self.components_, self.thresholds_ = best["W"], -best["b"]
 
-    def initial_params(self, X: Any, seed: int) -> Params:
+    def initial_params(self, X: CSR, seed: int) -> Params:
         """Return the weights a fit begins with, W (V, L) and b (L,)."""
         if self.start == "random":
             W = np.random.default_rng([seed]).uniform(-0.1, 0.1, (X.shape[1], self.n_bits))
@@ -260,7 +260,7 @@ class AMMI(LinearHasher):
         if self.start not in ("itq", "random"):
             raise InputError(f"start is {self.start!r}", 'give "itq" or "random"')
 
-    def encode(self, params: Params, X: Any) -> Any:
+    def encode(self, params: Params, X: CSR) -> Any:
         """Return the packed codes of documents under given weights."""
         a = sparse_product(X.astype(params["W"].dtype), params["W"], self.threads) + params["b"]
         return pack(a > 0)

@@ -17,7 +17,7 @@ import scipy.sparse
 from nphash.codes import Codes, pack
 from nphash.core.arguments import is_count, is_number
 from nphash.core.threads import count_threads, cut, run_blocks, single_threaded_blas
-from nphash.core.typing import CSR, Array, Params, RandomState, Rng
+from nphash.core.typing import CSR, Array, LabelsLike, MatrixLike, Params, RandomState, Rng
 from nphash.corpus.shards import Shards
 from nphash.engine.select import create_engine, sparse_product
 from nphash.errors import InputError
@@ -102,7 +102,7 @@ class VariationalHasher(Hasher):
     def _lowest(self, value: ScheduleLike, name: str) -> float:
         return min(schedule_ends(value, self._training.n_epochs, name))
 
-    def initial_params(self, x: Any, target: Any, seed: int, context: Any = None) -> Params:
+    def initial_params(self, x: CSR, target: CSR, seed: int, context: Any = None) -> Params:
         """Return the weights a fit begins with, drawn from `seed`, in the training dtype."""
         rng = np.random.default_rng([seed])
         params = initial_layers(rng, (x.shape[1], *self.hidden))
@@ -112,7 +112,7 @@ class VariationalHasher(Hasher):
             params |= initial_layers(rng, (self.n_bits, *hidden, self.n_labels_), "y")
         return {name: array.astype(self._training.dtype) for name, array in params.items()}
 
-    def _initial_code(self, rng: Rng, n_hidden: int, target: Any) -> Params:
+    def _initial_code(self, rng: Rng, n_hidden: int, target: CSR) -> Params:
         """Return the initial weights of everything behind the encoder."""
         return {
             "W_a": glorot(rng, n_hidden, self.n_bits),  # (H, L)
@@ -152,7 +152,7 @@ class VariationalHasher(Hasher):
 
     # ------------------------------------------------------------------ fit
 
-    def partial_fit(self, X: Any, y: Any = None) -> Self:
+    def partial_fit(self, X: MatrixLike, y: LabelsLike = None) -> Self:
         """Go over some documents once, from where the last call stood; the first call initialises.
 
         Each call is an epoch of ``training`` over its own documents: temperature, weights and learning
@@ -183,7 +183,7 @@ class VariationalHasher(Hasher):
         partial_fit(self, X, y)
         return self
 
-    def _fit(self, X: Any, y: Any, **options: Any) -> None:
+    def _fit(self, X: CSR, y: Any, **options: Any) -> None:
         forget(self)
         self._check_params()
         if options["checkpoint"] is not None and self.random_state is None:
@@ -204,11 +204,11 @@ class VariationalHasher(Hasher):
         best = learn(self, params, Data(X, target, learned_y, context), validator, seed, options)
         self.params_ = self.finalise_params(best, X)
 
-    def _context(self, X: Any, seed: int) -> Any:
+    def _context(self, X: CSR, seed: int) -> Any:
         """Return what the loss needs to know of the training documents besides (`Batch.context`)."""
         return None
 
-    def _target(self, X: Any) -> Any:
+    def _target(self, X: CSR) -> Any:
         if self.target == "input":
             return X
         if isinstance(X, Shards):
@@ -216,13 +216,13 @@ class VariationalHasher(Hasher):
         ones = np.ones_like(X.data)
         return scipy.sparse.csr_matrix((ones, X.indices, X.indptr), shape=X.shape)
 
-    def finalise_params(self, params: Params, X: Any) -> Params:
+    def finalise_params(self, params: Params, X: CSR) -> Params:
         """Return weights with what encoding needs besides, learned from the training documents."""
         return params
 
     # ------------------------------------------------------------------ validation
 
-    def _validator(self, X: Any, y: Any, X_valid: Any, y_valid: Any) -> Validator | None:
+    def _validator(self, X: CSR, y: Any, X_valid: CSR, y_valid: Any) -> Validator | None:
         training = self._training
         X_valid = X_valid.astype(training.dtype, copy=False)
         operations = create_engine(training.engine, training.dtype, count_threads(self.threads)).operations
@@ -233,7 +233,7 @@ class VariationalHasher(Hasher):
             lambda params: self.finalise_params(params, X),
         )
 
-    def elbo(self, params: Params, x: Any, target: Any, operations: Operations = NUMPY) -> float:
+    def elbo(self, params: Params, x: CSR, target: CSR, operations: Operations = NUMPY) -> float:
         """Return the mean ELBO (lower bound) a document, at codes as they are stored: without noise."""
         total, numbers = 0.0, values_at(self.schedules(), float(self._training.n_epochs))
         for start, stop in cut(x.shape[0], VALIDATION_ROWS):
@@ -243,7 +243,7 @@ class VariationalHasher(Hasher):
 
     # ------------------------------------------------------------------ encoding
 
-    def encode(self, params: Params, X: Any) -> Codes:
+    def encode(self, params: Params, X: CSR) -> Codes:
         """Return the packed codes of documents under given weights."""
         return pack(self._logits(params, X) > 0)
 
@@ -252,7 +252,7 @@ class VariationalHasher(Hasher):
         h, _ = encoder(params, x, None, operations)
         return dense(h, params["W_a"], params["b_a"])[0]
 
-    def _logits(self, params: Params, X: Any) -> Array:
+    def _logits(self, params: Params, X: CSR) -> Array:
         n = X.shape[0]
         numpy_only = self._training.engine == "numpy"
         operations = NUMPY if numpy_only else NUMPY._replace(sparse_dense=_first_layer)
@@ -267,7 +267,7 @@ class VariationalHasher(Hasher):
             run_blocks(block, cut(n, ENCODE_ROWS), count_threads(self.threads))
         return logits
 
-    def _decision(self, X: Any) -> Array:
+    def _decision(self, X: CSR) -> Array:
         return self._logits(self.params_, X)
 
 

@@ -11,12 +11,14 @@ import dataclasses
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+import numpy.typing as npt
 
 from nphash.codes import Codes, check_n_bits
-from nphash.core.typing import Array
+from nphash.core.typing import CSR, Array, LabelsLike, MatrixLike
 from nphash.corpus.shards import Shards, blocks_of
 from nphash.errors import InputError, not_fitted
 from nphash.hashers.inputs import check_documents, check_labels
@@ -80,7 +82,7 @@ class Hasher:
 
     # ------------------------------------------------------------------ what a system implements
 
-    def _fit(self, X: Any, y: Any, **options: Any) -> None:
+    def _fit(self, X: CSR, y: Any, **options: Any) -> None:
         """Learn from checked documents; set attributes that end in an underscore."""
         raise NotImplementedError
 
@@ -88,7 +90,7 @@ class Hasher:
         """Return the numbers of a training batch that change over the epochs, by name: none."""
         return {}
 
-    def _decision(self, X: Any) -> Array:
+    def _decision(self, X: CSR) -> Array:
         """Return one real number a document and bit, shape (n, n_bits); a bit is one above zero."""
         raise NotImplementedError
 
@@ -96,13 +98,13 @@ class Hasher:
 
     def fit(
         self,
-        X: Any,
-        y: Any = None,
+        X: MatrixLike,
+        y: LabelsLike = None,
         *,
-        X_valid: Any = None,
-        y_valid: Any = None,
-        callback: Any = None,
-        checkpoint: Any = None,
+        X_valid: MatrixLike | None = None,
+        y_valid: LabelsLike = None,
+        callback: Callable[[Any], None] | None = None,
+        checkpoint: Path | str | None = None,
     ) -> Self:
         """Learn to hash documents like the rows of `X`.
 
@@ -143,17 +145,19 @@ class Hasher:
         check_n_bits(self.n_bits)
         if y_valid is not None and X_valid is None:
             raise InputError("y_valid is given without X_valid", "give the documents of these labels too")
-        X = self._check_fitting(X, minimum_rows=2)
-        y = check_labels(y, X.shape[0], self, required=self.supervised)
+        documents = self._check_fitting(X, minimum_rows=2)
+        labels = check_labels(y, documents.shape[0], self, required=self.supervised)
+        options = {"X_valid": X_valid, "y_valid": y_valid, "callback": callback, "checkpoint": checkpoint}
         if X_valid is not None:
-            X_valid = check_documents(X_valid, self, n_features=X.shape[1], name="X_valid")
-            y_valid = check_labels(y_valid, X_valid.shape[0], required=False, name="y_valid")
+            valid = check_documents(X_valid, self, n_features=documents.shape[1], name="X_valid")
+            valid_labels = check_labels(y_valid, valid.shape[0], required=False, name="y_valid")
+            options |= {"X_valid": valid, "y_valid": valid_labels}
         with unchanged_on_error(self):
-            self.n_features_in_, self.n_bits_ = X.shape[1], self.n_bits
-            self._fit(X, y, X_valid=X_valid, y_valid=y_valid, callback=callback, checkpoint=checkpoint)
+            self.n_features_in_, self.n_bits_ = documents.shape[1], self.n_bits
+            self._fit(documents, labels, **options)
         return self
 
-    def _check_fitting(self, X: Any, **expected: Any) -> Any:
+    def _check_fitting(self, X: MatrixLike, **expected: Any) -> Any:
         """Return documents to learn from, checked."""
         if isinstance(X, Shards) and not self.out_of_core:
             raise InputError(
@@ -163,7 +167,7 @@ class Hasher:
             )
         return check_documents(X, self, **expected)
 
-    def decision_function(self, X: Any) -> Array:
+    def decision_function(self, X: MatrixLike) -> Array:
         """Return the real-valued bits before thresholding.
 
         Parameters
@@ -185,11 +189,11 @@ class Hasher:
             `n_bits` was changed since.
         """
         self._check_fitted()
-        X = check_documents(X, self, n_features=self.n_features_in_)
-        decisions = [self._decision(block) for block in blocks_of(X)]
+        documents = check_documents(X, self, n_features=self.n_features_in_)
+        decisions = [self._decision(block) for block in blocks_of(documents)]
         return decisions[0] if len(decisions) == 1 else np.concatenate(decisions)
 
-    def transform(self, X: Any) -> Codes:
+    def transform(self, X: MatrixLike) -> Codes:
         """Return the packed codes of documents.
 
         Parameters
@@ -218,7 +222,7 @@ class Hasher:
             return np.concatenate([pack(self.decision_function(block) > 0) for block in X.blocks()])
         return pack(self.decision_function(X) > 0)
 
-    def fit_transform(self, X: Any, y: Any = None, **options: Any) -> Codes:
+    def fit_transform(self, X: MatrixLike, y: LabelsLike = None, **options: Any) -> Codes:
         """Fit on documents and return their codes; `options` are those of `fit`."""
         codes: Codes = self.fit(X, y, **options).transform(X)
         return codes
@@ -283,7 +287,7 @@ class Hasher:
             setattr(self, group, value)
         return self
 
-    def get_feature_names_out(self, input_features: Any = None) -> Array:
+    def get_feature_names_out(self, input_features: npt.ArrayLike | None = None) -> Array:
         """Return the names of the columns of `transform`: one a byte of the packed code."""
         from nphash.codes import n_bytes
 
@@ -325,7 +329,7 @@ class Hasher:
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in changed.items())})"
 
 
-def _same(value: Any, default: Any) -> bool:
+def _same(value: object, default: object) -> bool:
     if value is default:
         return True
     try:

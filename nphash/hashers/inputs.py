@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import scipy.sparse
 
 from nphash.core.arguments import is_count
 from nphash.core.csr import to_csr
+from nphash.core.typing import CSR, LabelsLike, MatrixLike
 from nphash.corpus.shards import Shards
 from nphash.errors import InputError, InputTypeError
 from nphash.metrics.relevance import read_labels
@@ -20,7 +22,12 @@ LARGEST = 1e15
 
 
 def check_documents(
-    X: Any, hasher: Any = None, *, n_features: int | None = None, minimum_rows: int = 1, name: str = "X"
+    X: MatrixLike,
+    hasher: object = None,
+    *,
+    n_features: int | None = None,
+    minimum_rows: int = 1,
+    name: str = "X",
 ) -> Any:
     """Return documents as a float CSR matrix with sorted, unique indices and no stored zeros.
 
@@ -43,17 +50,16 @@ def check_documents(
     InputError
         Says what is wrong, in scikit-learn's words where it has some.
     """
-    if not isinstance(X, Shards):  # those are checked as they are read
-        X = _as_csr(X, name)
-    n, words = X.shape
+    checked: Any = X if isinstance(X, Shards) else _as_csr(X, name)  # shards are checked as they are read
+    n, words = checked.shape
     if n < minimum_rows:
         raise InputError(
-            f"{name} has {n} sample(s) (shape={X.shape}) while a minimum of {minimum_rows} is required",
+            f"{name} has {n} sample(s) (shape={checked.shape}) while a minimum of {minimum_rows} is required",
             "give more documents",
         )
     if words == 0:
         raise InputError(
-            f"0 feature(s) (shape={X.shape}) while a minimum of 1 is required",
+            f"0 feature(s) (shape={checked.shape}) while a minimum of 1 is required",
             f"{name} needs at least one word",
         )
     if n_features is not None and words != n_features:
@@ -62,10 +68,9 @@ def check_documents(
             f"{name} has {words} features, but {who} is expecting {n_features} features as input",
             "weigh the documents with the vocabulary used in fit()",
         )
-    if isinstance(X, Shards):
-        return X
-    _check_weights(X, name, type(hasher).__name__ if hasher is not None else "a hasher")
-    return X
+    if not isinstance(X, Shards):
+        _check_weights(checked, name, type(hasher).__name__ if hasher is not None else "a hasher")
+    return checked
 
 
 def _as_csr(X: Any, name: str) -> Any:
@@ -87,7 +92,7 @@ def _as_csr(X: Any, name: str) -> Any:
     return X
 
 
-def _as_dense(X: Any, name: str) -> Any:
+def _as_dense(X: npt.ArrayLike, name: str) -> Any:
     try:
         X = np.asarray(X)
     except ValueError:  # rows of different lengths
@@ -106,7 +111,7 @@ def _as_dense(X: Any, name: str) -> Any:
     return X
 
 
-def _check_weights(X: Any, name: str, who: str) -> None:
+def _check_weights(X: CSR, name: str, who: str) -> None:
     if X.nnz == 0:
         return
     if not np.isfinite(X.data).all():
@@ -128,7 +133,7 @@ def _check_weights(X: Any, name: str, who: str) -> None:
         )
 
 
-def check_labels(y: Any, n: int, hasher: Any = None, *, required: bool, name: str = "y") -> Any:
+def check_labels(y: LabelsLike, n: int, hasher: object = None, *, required: bool, name: str = "y") -> Any:
     """Return labels of ``n`` documents as a vector of classes (n,) or an indicator CSR matrix (n, n_labels).
 
     Parameters
@@ -157,15 +162,15 @@ def check_labels(y: Any, n: int, hasher: Any = None, *, required: bool, name: st
                 "it learns from labels: give y",
             )
         return None
-    y = read_labels(y, name)
-    if y.shape[0] != n:
+    labels: Any = read_labels(y, name)
+    if labels.shape[0] != n:
         raise InputError(
-            f"{name} has {y.shape[0]} labels for {n} documents", "give one row of labels a document"
+            f"{name} has {labels.shape[0]} labels for {n} documents", "give one row of labels a document"
         )
-    return y
+    return labels
 
 
-def seed_from(random_state: Any) -> int:
+def seed_from(random_state: object) -> int:
     """Return one whole number that stands for a random state: None, int, Generator or RandomState.
 
     Raises

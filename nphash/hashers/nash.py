@@ -21,7 +21,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from nphash.core.typing import Array, Back, Params, RandomState, Rng
+from nphash.core.typing import CSR, Array, Back, Params, RandomState, Rng
 from nphash.errors import InputError
 from nphash.hashers.autoencoder import VariationalHasher, decaying_training
 from nphash.hashers.parts.networks import classify, encoder, glorot
@@ -271,7 +271,7 @@ class NashDN(Nash):
 
     noisy = True
 
-    def _initial_code(self, rng: Rng, n_hidden: int, target: Any) -> Params:
+    def _initial_code(self, rng: Rng, n_hidden: int, target: CSR) -> Params:
         shared = super()._initial_code(rng, n_hidden, target)
         return {**shared, "W_n": glorot(rng, n_hidden, self.n_bits), "b_n": np.zeros(self.n_bits)}
 

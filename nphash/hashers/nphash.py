@@ -30,6 +30,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+import numpy.typing as npt
 
 from nphash.core.typing import CSR, Array, Params, RandomState
 from nphash.errors import InputError, UnsupportedError
@@ -228,7 +229,7 @@ class NpHash(Doc2Hash):
             raise InputError(f"similarity is {self.similarity!r}", "give a NeighbourSettings or None")
         self._settings("similarity").check()
 
-    def _fit(self, X: Any, y: Any, **options: Any) -> None:
+    def _fit(self, X: CSR, y: Any, **options: Any) -> None:
         self._check_params()
         steps = -(-X.shape[0] // self._training.batch_size)
         fewest, most = (-(-total // steps) for total in STEPS)
@@ -238,7 +239,7 @@ class NpHash(Doc2Hash):
     # ------------------------------------------------------------------ before the first step
     # What only a fit needs is imported here: SciPy's eigensolvers take longer to load than a search.
 
-    def initial_params(self, x: Any, target: Any, seed: int, context: Any = None) -> Params:
+    def initial_params(self, x: CSR, target: CSR, seed: int, context: Any = None) -> Params:
         """Return the weights a fit begins with, and the coordinates of words, which stay as they are."""
         rng = np.random.default_rng([seed])
         V_u = self._context(x, seed).V_u if context is None else context.V_u  # (V, d)
@@ -247,12 +248,12 @@ class NpHash(Doc2Hash):
         )
         return {name: array.astype(self._training.dtype) for name, array in {**params, "V_u": V_u}.items()}
 
-    def _context(self, X: Any, seed: int) -> NeighbourTeacher:
+    def _context(self, X: CSR, seed: int) -> NeighbourTeacher:
         from nphash.hashers.neighbours.rounds import neighbour_rounds
 
         return neighbour_rounds(X, self._settings("similarity"), seed, self.threads)
 
-    def _validator(self, X: Any, y: Any, X_valid: Any, y_valid: Any) -> Any:
+    def _validator(self, X: CSR, y: Any, X_valid: CSR, y_valid: Any) -> Any:
         """Return the validator: precision of codes read without W_g, which would take too long each epoch."""
         if y is None or y_valid is None or X_valid.shape[0] == 0:
             return None
@@ -285,7 +286,7 @@ class NpHash(Doc2Hash):
         chosen = neighbours[np.arange(len(neighbours)), columns]
         return batch.target + batch.context.target[chosen]
 
-    def _teacher(self, batch: Batch, dtype: Any) -> Array | None:
+    def _teacher(self, batch: Batch, dtype: npt.DTypeLike) -> Array | None:
         """Return the teacher's distributions over the other documents of a batch, (B, B); None for none."""
         if batch.context is None or batch.x.shape[0] < 3 or batch.gamma == 0:
             return None
@@ -296,13 +297,13 @@ class NpHash(Doc2Hash):
 
     # ------------------------------------------------------------------ codes
 
-    def finalise_params(self, params: Params, X: Any) -> Params:
+    def finalise_params(self, params: Params, X: CSR) -> Params:
         """Return weights with ``W_g (V, L)``, by which words predict the bits of encoder and decoder."""
         bits = np.sign(self._logits(params, X)).astype(np.int8)  # (n, L)
         some = [bits[:, i : i + BITS_AT_ONCE] for i in range(0, self.n_bits, BITS_AT_ONCE)]
         return {**params, "W_g": np.hstack([ridge(X, Y, BITS_PENALTY, self.threads) for Y in some])}
 
-    def encoder_logits(self, params: Params, x: Any, operations: Operations = NUMPY) -> Array:
+    def encoder_logits(self, params: Params, x: CSR, operations: Operations = NUMPY) -> Array:
         """Return c a / |a| + (1 - r) g / |g| + r s / |s|, (B, L): the signs are the codes.
 
         a are the encoder's logits, g = x W_g what is usual for these words, s = x W_s^T the decoder's scores:
@@ -320,6 +321,6 @@ class NpHash(Doc2Hash):
         logits: Array = a.dtype.type(ENCODER) * a + (1 - r) * g + r * s
         return logits
 
-    def _by_word(self, x: Any, W: Array, operations: Operations) -> Array:
+    def _by_word(self, x: CSR, W: Array, operations: Operations) -> Array:
         """Return x W, (B, L), of weights W (V, L)."""
         return operations.sparse_dense(x, np.ascontiguousarray(W), np.zeros(self.n_bits, x.dtype))[0]

@@ -32,7 +32,7 @@ import numpy as np
 from nphash.codes import pack
 from nphash.core.arguments import check_positive, is_count
 from nphash.core.threads import single_threaded_blas
-from nphash.core.typing import Array, Params, RandomState
+from nphash.core.typing import CSR, Array, Params, RandomState
 from nphash.engine.select import sparse_product
 from nphash.errors import InputError
 from nphash.hashers.base import Hasher
@@ -162,7 +162,7 @@ class StackedRBM(Hasher):
         """Return the size of the noise."""
         return {"sigma": as_schedule(self.noise, self._training.n_epochs)}
 
-    def _fit(self, X: Any, y: Any, **options: Any) -> None:
+    def _fit(self, X: CSR, y: Any, **options: Any) -> None:
         training = self._training
         self._check(training)
         seed = seed_from(self.random_state)
@@ -179,10 +179,10 @@ class StackedRBM(Hasher):
         best = learn(self, self.initial_params(X, seed), Data(X, X), validator, seed, options)
         self.params_ = self._with_medians(best, X)
 
-    def initial_params(self, X: Any, seed: int) -> Params:
+    def initial_params(self, X: CSR, seed: int) -> Params:
         """Return the unrolled autoencoder's weights after pretraining on documents of the words kept."""
         params: Params = {}
-        v = X
+        v: Any = X
         with single_threaded_blas():
             for i, (_, width) in enumerate(pairwise((X.shape[1], *self.hidden, self.n_bits)), start=1):
                 W, b, c = pretrain(v, width, self.pretraining_epochs, self.pretraining_rate, [seed, i])
@@ -209,24 +209,24 @@ class StackedRBM(Hasher):
         if min(schedule_ends(self.noise, training.n_epochs, "noise")) < 0:
             raise InputError(f"noise is {self.noise!r}", "it must be 0 or more from first to last")
 
-    def _counts(self, X: Any) -> Any:
+    def _counts(self, X: CSR) -> Any:
         return scale_to_counts(X[:, self.kept_])
 
-    def _with_medians(self, params: Params, X: Any) -> Params:
+    def _with_medians(self, params: Params, X: CSR) -> Params:
         return {**params, "t": np.median(self._inputs(params, X), axis=0).astype(params["b_1"].dtype)}
 
-    def encode(self, params: Params, X: Any) -> Any:
+    def encode(self, params: Params, X: CSR) -> Any:
         """Return the packed codes of documents, in the words kept, under given weights and medians."""
         return pack(self._inputs(params, X) > params["t"])
 
-    def _inputs(self, params: Params, X: Any) -> Array:
+    def _inputs(self, params: Params, X: CSR) -> Array:
         """Return the inputs of the code units, shape (n, L)."""
         a = sparse_product(X, params["W_1"], self.threads) + params["b_1"]  # (n, H)
         for i in range(2, len(self.hidden) + 2):
             a = product_in_blocks(sigmoid(a)[0], params[f"W_{i}"]) + params[f"b_{i}"]
         return a
 
-    def _decision(self, X: Any) -> Array:
+    def _decision(self, X: CSR) -> Array:
         X = self._counts(X).astype(self.params_["t"].dtype)
         difference: Array = self._inputs(self.params_, X) - self.params_["t"]
         return difference

@@ -19,7 +19,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from nphash.core.typing import Array, Params, RandomState, Rng
+from nphash.core.typing import CSR, Array, Params, RandomState, Rng
 from nphash.errors import InputError
 from nphash.hashers.autoencoder import VariationalHasher, decaying_training
 from nphash.hashers.parts.networks import classify, encoder, glorot, initial_layers
@@ -179,7 +179,7 @@ class Vdsh(VariationalHasher):
         if self.variance not in VARIANCES:
             raise InputError(f"variance is {self.variance!r}", f"give one of {', '.join(VARIANCES)}")
 
-    def _initial_code(self, rng: Rng, n_hidden: int, target: Any) -> Params:
+    def _initial_code(self, rng: Rng, n_hidden: int, target: CSR) -> Params:
         shared = super()._initial_code(rng, n_hidden, target)
         return {**shared, "W_l": glorot(rng, n_hidden, self.n_bits), "b_l": np.zeros(self.n_bits)}
 
@@ -191,13 +191,13 @@ class Vdsh(VariationalHasher):
         noises = [normal_noise(rng, (B, self.n_bits), dtype) for _ in codes]
         return model(params, batch, masks, noises, self.variance == "sigmoid")
 
-    def finalise_params(self, params: Params, X: Any) -> Params:
+    def finalise_params(self, params: Params, X: CSR) -> Params:
         """Return weights with the median of each bit over the training documents."""
         some, _ = subset(X, X, MOST_DATABASE)
         mu = super()._logits(params, some)
         return {**params, "median": np.median(mu, axis=0)}
 
-    def _logits(self, params: Params, X: Any) -> Array:
+    def _logits(self, params: Params, X: CSR) -> Array:
         mu = super()._logits(params, X)
         return mu - params["median"] if "median" in params else mu
 
@@ -300,7 +300,7 @@ class VdshSP(VdshS):
 
     private = True
 
-    def _initial_code(self, rng: Rng, n_hidden: int, target: Any) -> Params:
+    def _initial_code(self, rng: Rng, n_hidden: int, target: CSR) -> Params:
         shared = super()._initial_code(rng, n_hidden, target)
         private = initial_layers(rng, (target.shape[1], *self.hidden), "v")
         for name in ("va", "vl"):

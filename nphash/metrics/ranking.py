@@ -66,41 +66,33 @@ def tie_groups(rank: npt.NDArray[np.intp], hit: Bools, n_groups: int) -> Ranking
 
 def _before(groups: Ints) -> Ints:
     """Return how many documents are ranked before each group."""
-    before: Ints = np.cumsum(groups, axis=1) - groups
-    return before
+    return np.asarray(np.cumsum(groups, axis=1) - groups)
 
 
 def _in_top(ranking: Ranking, k: int) -> Ints:
     """Return how many of the first ``k`` ranks each group takes."""
-    taken: Ints = np.clip(k - _before(ranking.total), 0, ranking.total)
-    return taken
+    return np.asarray(np.clip(k - _before(ranking.total), 0, ranking.total))
 
 
 def ranking_precision(ranking: Ranking, k: int) -> Floats:
     """Return the expected precision at ``k`` of each query, shape (Q,)."""
-    share: Floats = _relevant_in_top(ranking, k) / min(k, ranking.rank.shape[1])
-    return share
-
-
-def _relevant_in_top(ranking: Ranking, k: int) -> Floats:
-    found: Floats = (_in_top(ranking, k) / np.maximum(ranking.total, 1) * ranking.relevant).sum(axis=1)
-    return found
+    found = (_in_top(ranking, k) / np.maximum(ranking.total, 1) * ranking.relevant).sum(axis=1)
+    return np.asarray(found / min(k, ranking.rank.shape[1]))
 
 
 def ranking_figures(ranking: Ranking, k: int) -> dict[str, Floats]:
     """Return every figure for each query of the block; NaN where it has no value."""
     total, relevant, *_ = ranking
-    in_top = _in_top(ranking, k)
+    in_top, precision = _in_top(ranking, k), ranking_precision(ranking, k)
     counted = min(k, ranking.rank.shape[1])
     all_relevant = relevant.sum(axis=1)
     undefined = np.where(all_relevant > 0, 1.0, np.nan)
-    found = _relevant_in_top(ranking, k)
     return {
-        "precision": found / counted,
+        "precision": precision,
         "precision_worst": np.maximum(in_top - (total - relevant), 0).sum(axis=1) / counted,
         "precision_best": np.minimum(in_top, relevant).sum(axis=1) / counted,
         "precision_by_order": _precision_by_order(ranking, in_top, counted),
-        "recall": undefined * found / np.maximum(all_relevant, 1),
+        "recall": undefined * precision * counted / np.maximum(all_relevant, 1),
         "map": undefined * _average_precision(ranking) / np.maximum(all_relevant, 1),
         "ndcg": undefined * _ndcg(ranking, k, all_relevant),
     }
@@ -112,8 +104,7 @@ def _precision_by_order(ranking: Ranking, in_top: Ints, counted: int) -> Floats:
     whole = np.where(np.arange(in_top.shape[1]) < last[:, None], ranking.relevant, 0).sum(axis=1)
     tied = ranking.rank == last[:, None]  # (Q, N)
     first = np.cumsum(tied, axis=1) <= np.take_along_axis(in_top, last[:, None], axis=1)
-    by_order: Floats = (whole + (tied & first & ranking.hit).sum(axis=1)) / counted
-    return by_order
+    return np.asarray((whole + (tied & first & ranking.hit).sum(axis=1)) / counted)
 
 
 def _average_precision(ranking: Ranking) -> Floats:
@@ -129,8 +120,7 @@ def _average_precision(ranking: Ranking) -> Floats:
     reciprocals = harmonic[c + total] - harmonic[c]  # sum over i of 1 / (c + i)
     slope = np.maximum(relevant - 1, 0) / np.maximum(total - 1, 1)
     inner = (b + 1) * reciprocals + slope * (total - (c + 1) * reciprocals)
-    expected: Floats = (relevant / np.maximum(total, 1) * inner).sum(axis=1)
-    return expected
+    return np.asarray((relevant / np.maximum(total, 1) * inner).sum(axis=1))
 
 
 def _ndcg(ranking: Ranking, k: int, all_relevant: Ints) -> Floats:
@@ -141,8 +131,7 @@ def _ndcg(ranking: Ranking, k: int, all_relevant: Ints) -> Floats:
     gain = discount[np.minimum(c + ranking.total, k)] - discount[np.minimum(c, min(k, n))]
     expected = (ranking.relevant / np.maximum(ranking.total, 1) * gain).sum(axis=1)
     best = discount[np.minimum(all_relevant, k)]
-    ndcg: Floats = expected / np.where(best > 0, best, 1)
-    return ndcg
+    return np.asarray(expected / np.where(best > 0, best, 1))
 
 
 def precision_at_k(
@@ -260,7 +249,7 @@ def retrieval_by_similarity(
     return _average(figures)
 
 
-def _rows_of(similarities: Any) -> Callable[[int, int], Any]:
+def _rows_of(similarities: npt.ArrayLike) -> Callable[[int, int], Array]:
     if hasattr(similarities, "toarray"):
         raise InputError(
             f"similarities are a sparse {type(similarities).__name__}, but an array or a function is needed",

@@ -20,33 +20,14 @@ from nphash.errors import InputError
 __all__ = ["RelevantBlock", "YLike", "number_classes", "read_labels", "relevance", "relevance_blocks"]
 
 YLike: TypeAlias = MatrixLike  # labels: a class vector, or an indicator matrix
-RelevantBlock: TypeAlias = Callable[[int, int], npt.NDArray[np.bool_]]
+RelevantBlock: TypeAlias = Callable[[int, int | None], npt.NDArray[np.bool_]]  # of queries start to stop
 
 
 def read_labels(y: YLike, name: str = "y") -> Any:
     """Return labels as a vector of classes (n,) or as an indicator, a bool `scipy.sparse.csr_matrix` (n, C).
 
-    Parameters
-    ----------
-    y
-        A vector of classes, of shape (n,) or a dense column (n, 1); or an indicator of zeros and ones or
-        bool, dense (n, C) or sparse. A sparse column is an indicator of one label.
-    name
-        What the argument is called in messages.
-
-    Raises
-    ------
-    InputError
-        For another shape, a class that is missing (None, NaN) or infinite, or an indicator that holds
-        anything but 0 and 1.
-
-    Examples
-    --------
-    >>> read_labels([["a"], ["b"]])
-    array(['a', 'b'], dtype='<U1')
-    >>> read_labels([[1, 0], [1, 1]]).toarray()
-    array([[ True, False],
-           [ True,  True]])
+    A dense column (n, 1) is a vector of classes, a sparse one an indicator of one label. `InputError` if a
+    class is missing (None, NaN) or infinite, or an indicator holds anything but 0 and 1.
     """
     labels: Any = y
     if not hasattr(y, "tocsr"):
@@ -80,15 +61,15 @@ def _check_classes(y: Array, name: str) -> None:
             raise InputError(f"{name} has no class for document {missing[0]}: {y[missing[0]]!r}", hint)
 
 
-def _indicator(y: Any, name: str) -> Any:
+def _indicator(y: Array | CSR, name: str) -> Any:
     from scipy.sparse import csr_matrix
 
     hint = f"for one class a document give a vector, {_INDICATOR}"
     if isinstance(y, np.ndarray):
         return csr_matrix(ones_of(y, name, hint))
-    y = to_csr(y, name)
-    ones = ones_of(y.data, name, hint)
-    indicator = csr_matrix((ones, y.indices, y.indptr), shape=y.shape)
+    matrix = to_csr(y, name)
+    ones = ones_of(matrix.data, name, hint)
+    indicator = csr_matrix((ones, matrix.indices, matrix.indptr), shape=matrix.shape)
     if not ones.all():  # a stored zero is no label
         indicator = indicator.copy()
         indicator.eliminate_zeros()
@@ -96,18 +77,7 @@ def _indicator(y: Any, name: str) -> Any:
 
 
 def number_classes(y: Array, name: str = "y") -> tuple[Array, npt.NDArray[np.intp]]:
-    """Return the classes in their sorted order and the number of each document's class.
-
-    Raises
-    ------
-    InputError
-        If classes of different kinds cannot be compared.
-
-    Examples
-    --------
-    >>> number_classes(np.array([7, 3, 7]))
-    (array([3, 7]), array([1, 0, 1]))
-    """
+    """Return the classes in their sorted order and the number of each document's class."""
     try:
         return np.unique(y, return_inverse=True)
     except TypeError:
@@ -117,41 +87,15 @@ def number_classes(y: Array, name: str = "y") -> tuple[Array, npt.NDArray[np.int
 
 
 def relevance(y_query: YLike, y_database: YLike) -> npt.NDArray[np.bool_]:
-    """Return for every query and document whether they share a label, shape (n_queries, n_database).
-
-    Raises
-    ------
-    InputError
-        If the two sides are not both class vectors or both indicators of the same labels, or cannot be
-        read (`read_labels`).
-
-    Examples
-    --------
-    >>> relevance([0, 1], [1, 1, 0])
-    array([[False, False,  True],
-           [ True,  True, False]])
-    >>> relevance([[1, 0, 1]], [[0, 1, 0], [0, 0, 1]])  # indicators: three labels
-    array([[False,  True]])
-    """
-    return relevance_blocks(y_query, y_database)(0, read_labels(y_query).shape[0])
+    """Return for every query and document whether they share a label, shape (n_queries, n_database)."""
+    return relevance_blocks(y_query, y_database)(0, None)
 
 
 def relevance_blocks(y_query: YLike, y_database: YLike) -> RelevantBlock:
     """Return a function that gives `relevance` for the queries ``start`` to ``stop`` only.
 
-    It lets metrics go through many queries without a queries x documents matrix in memory.
-
-    Raises
-    ------
-    InputError
-        As `relevance`.
-
-    Examples
-    --------
-    >>> block = relevance_blocks([0, 1, 2], [2, 1])
-    >>> block(1, 3)
-    array([[False,  True],
-           [ True, False]])
+    It lets metrics go through many queries without a queries x documents matrix in memory. `InputError` if
+    the sides are not both class vectors or both indicators of the same labels.
     """
     query, database = read_labels(y_query, "y_query"), read_labels(y_database, "y_database")
     if query.ndim == database.ndim == 1:
@@ -175,9 +119,8 @@ def _same_class(query: Array, database: Array) -> RelevantBlock:
 
 def _shared_label(query: CSR, database: CSR) -> RelevantBlock:
     # Sparse times dense costs (labels a document has) x (queries): much less than a dense product.
-    def block(start: int, stop: int) -> npt.NDArray[np.bool_]:
+    def block(start: int, stop: int | None) -> npt.NDArray[np.bool_]:
         wanted = query[start:stop].toarray().T  # (n_labels, stop - start)
-        shared: npt.NDArray[np.bool_] = (database @ wanted).T > 0  # (stop - start, n_database)
-        return shared
+        return np.asarray((database @ wanted).T > 0)  # (stop - start, n_database)
 
     return block

@@ -26,9 +26,8 @@ Conditional Computation: straight-through.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+import numpy.typing as npt
 
 from nphash.core.arguments import check_positive
 from nphash.core.typing import Array, Back, Rng
@@ -49,7 +48,7 @@ __all__ = [
 ]
 
 
-def gumbel_noise(rng: Rng, shape: tuple[int, ...], dtype: Any = np.float64) -> Array:
+def gumbel_noise(rng: Rng, shape: tuple[int, ...], dtype: npt.DTypeLike = np.float64) -> Array:
     """Draw standard Gumbel noise g = -log(-log U).
 
     Computed from an exponential draw E = -log U, which is never zero in practice and needs no
@@ -64,7 +63,7 @@ def gumbel_noise(rng: Rng, shape: tuple[int, ...], dtype: Any = np.float64) -> A
     return -np.log(np.maximum(rng.standard_exponential(shape), tiny)).astype(dtype)
 
 
-def logistic_noise(rng: Rng | None, shape: tuple[int, ...], dtype: Any = np.float64) -> Array:
+def logistic_noise(rng: Rng | None, shape: tuple[int, ...], dtype: npt.DTypeLike = np.float64) -> Array:
     """Draw standard logistic noise, the difference of two Gumbel draws; its middle, zeros, without a source.
 
     Examples

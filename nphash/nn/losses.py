@@ -316,7 +316,7 @@ def categorical_kl(logits: Array, prior: Array | None = None) -> tuple[float, Ba
     return float(divergence.sum(dtype=np.float64)) / n, back
 
 
-def _log_prior(prior: Any, logits: Array) -> Array:
+def _log_prior(prior: Array, logits: Array) -> Array:
     p = np.asarray(prior)
     try:
         each = np.broadcast_to(p, logits.shape)  # a view, (B, L, K)

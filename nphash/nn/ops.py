@@ -18,6 +18,7 @@ from copy import copy
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from nphash.core.arguments import check_csr, is_number
 from nphash.core.typing import Array, Back, Backs, Rng
@@ -211,7 +212,7 @@ def dropout(x: Array, mask: Array) -> tuple[Array, Back]:
 
 
 def dropout_mask(
-    rng: Rng | None, shape: tuple[int, ...], rate: float, dtype: Any = np.float64
+    rng: Rng | None, shape: tuple[int, ...], rate: float, dtype: npt.DTypeLike = np.float64
 ) -> Array | None:
     """Draw a dropout mask: 0 with probability ``rate``, else 1 / (1 - rate), so that the mean is 1.
 
@@ -268,7 +269,7 @@ def log_softmax(x: Array) -> tuple[Array, Back]:
     return y, lambda dy: dy - np.exp(y) * dy.sum(axis=-1, keepdims=True)
 
 
-def normal_noise(rng: Rng | None, shape: tuple[int, ...], dtype: Any = np.float64) -> Array:
+def normal_noise(rng: Rng | None, shape: tuple[int, ...], dtype: npt.DTypeLike = np.float64) -> Array:
     """Draw standard normal noise; its middle, zeros, without a source.
 
     Examples

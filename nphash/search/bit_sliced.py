@@ -1,41 +1,254 @@
 """The scan for many queries: every block of 512 codes is turned into bit planes once, for all queries.
 
-For each block the tables of `sliced_block` are filled (about 2,300 cycles); then each query needs
-about 70 cycles for 512 codes: no distance is computed, only the mask of codes that are below the
-query's limit. These hits are rare. They are measured exactly and given to `top_k`.
+**Planes.** Bit i of word w of a plane (eight 64-bit words) belongs to code 8 * i + w of the block.
+
+**Tables.** For three planes and each pattern of a query's three bits, the digits of how many bits differ:
+eight carries, and two sums, by the parity of the pattern. They are filled once a block (about 2,300 cycles).
+
+**Adder tree.** A *full adder*, two logic operations, adds three words of bits at once, for all codes:
+
+    a + b + c  =  xor(a, b, c)  +  2 * majority(a, b, c)
+
+Repeated, it shrinks words of weight 1, 2, 4, ... to one of each weight. 2^L - t is added as a *bias*, for the
+limit t of a query: the sum carries into weight 2^L exactly where the distance is t or more. About 70 cycles
+a query and block give the mask of codes below the limit. These hits are rare, and measured exactly.
+
+Numba cannot say "add these 44 vectors of 512 bits with logic gates and keep everything in registers", so
+`scan_block` is emitted as LLVM instructions, unrolled for the number of bits; the Python function is the
+same computation on NumPy arrays, with the same adder tree. docs/develop/search.rst derives it.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import operator
+import sys
+from collections.abc import Callable
+from functools import cache, reduce
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
-from nphash.core.jit import jit
-from nphash.core.jit.words import LANES, lowest_one, popcount
+from nphash.core.jit import emitted, jit
+from nphash.core.jit.words import LANES, exchange, fill_triple, lowest_one, popcount
 from nphash.core.typing import Ints, Words
 from nphash.search.keys import SHIFT
-from nphash.search.sliced_block import BLOCK, fill, layout, n_levels, scan_block, table_shape, transpose
+from nphash.search.table import Allowed
 from nphash.search.top_k import TopK, take
 
-__all__ = ["Workspace", "nearest", "parities_of", "within", "workspace"]
+if TYPE_CHECKING:
+    from nphash.core.jit.emission import Array, WordEmitter
 
-Allowed = npt.NDArray[np.uint8]
+__all__ = ["BLOCK", "LANES", "NUMPY_GATES", "AdderTree", "Gates", "Layout", "Workspace", "fill", "layout"]
+__all__ += ["n_levels", "nearest", "scan_block", "table_shape", "transpose", "within", "workspace"]
+
+BLOCK = 64 * LANES  # codes of a block
+PER_TRIPLE = 10  # vectors in the tables for three bits: 8 carries, 2 sums
+PER_SINGLE = 2  # for a bit left over: the plane and its complement
 
 _ALL = np.uint64(2**64 - 1)
 
+Word: TypeAlias = Any  # bits of many codes: a NumPy array, or an LLVM value while instructions are emitted
+
+
+# -- planes and tables ---------------------------------------------------------------------------
+
+
+class Layout(NamedTuple):
+    """Which bits of a code's words are taken three at a time, and which are left over."""
+
+    n_words: int
+    triples: tuple[tuple[int, int], ...]  # (word, lowest bit)
+    singles: tuple[tuple[int, int], ...]  # (word, bit)
+
+
+@cache
+def layout(n_bits: int) -> Layout:
+    """Return the layout for codes of ``n_bits`` bits, a multiple of 8."""
+    n_words = -(-n_bits // 64)
+    triples, singles = [], []
+    for word in range(n_words):
+        used = min(64, n_bits - 64 * word)
+        # The bytes in use are the first ones: the low ones of a word, or the high ones of a big-endian.
+        low = 0 if sys.byteorder == "little" else 64 - used
+        triples += [(word, low + 3 * i) for i in range(used // 3)]
+        singles += [(word, low + i) for i in range(used - used % 3, used)]
+    return Layout(n_words, tuple(triples), tuple(singles))
+
+
+def table_shape(n_bits: int) -> tuple[int, int]:
+    """Return the shape of a block's tables."""
+    plan = layout(n_bits)
+    return PER_TRIPLE * len(plan.triples) + PER_SINGLE * len(plan.singles), LANES
+
+
+@jit()
+def transpose(words: Words, planes: Words) -> None:
+    """Turn a word of 512 codes into ``planes``, (64, 8); plane p, word w, bit i is bit p of code 8 i + w."""
+    source = words.reshape((64, LANES))
+    for i in range(64):
+        for lane in range(LANES):
+            planes[i, lane] = source[i, lane]
+    low, half = np.uint64(0x00000000FFFFFFFF), 32
+    while half:
+        # In every square of 2 * half rows: high bits of the upper half <-> low bits of the lower half.
+        for square in range(0, 64, 2 * half):
+            for i in range(square, square + half):
+                exchange(planes, i, i + half, half, low)
+        half >>= 1
+        low ^= low << np.uint64(half)
+
+
+@jit()
+def fill(planes: Words, triples: Ints, singles: Ints, tables: Words) -> None:
+    """Write the ``tables`` of a block, shape `table_shape`.
+
+    ``triples`` and ``singles`` are rows of ``planes``, shape (64 * words, 8): the lowest of each three,
+    and those left over.
+    """
+    for t in range(triples.size):
+        fill_triple(planes, triples[t], tables, PER_TRIPLE * t)
+    for s in range(singles.size):
+        row = PER_TRIPLE * triples.size + PER_SINGLE * s
+        for lane in range(LANES):
+            tables[row, lane] = planes[singles[s], lane]
+            tables[row + 1, lane] = ~planes[singles[s], lane]
+
+
+# -- the adder tree ------------------------------------------------------------------------------
+
+
+class Gates(NamedTuple):
+    """Logic on words of some kind: NumPy arrays, or vectors in emitted instructions."""
+
+    and_: Callable[[Word, Word], Word]
+    or_: Callable[[Word, Word], Word]
+    xor3: Callable[[Word, Word, Word], Word]
+    majority: Callable[[Word, Word, Word], Word]  # ones where at least two of the three have them
+
+
+NUMPY_GATES = Gates(
+    operator.and_,
+    operator.or_,
+    lambda a, b, c: a ^ b ^ c,
+    lambda a, b, c: (a & b) | (c & (a | b)),
+)
+
+
+def n_levels(n_bits: int) -> int:
+    """Return the levels that limits 1 to n_bits + 1 need: weights 1 to 2^(levels - 1)."""
+    return n_bits.bit_length()
+
+
+class AdderTree:
+    """The sum of one-bit words of ``levels`` weights 1, 2, 4, ...; the highest is only asked for any one."""
+
+    def __init__(self, levels: int, gates: Gates) -> None:
+        self._columns: list[list[Word]] = [[] for _ in range(levels)]
+        self._gates = gates
+
+    def add(self, level: int, word: Word) -> None:
+        """Add a word of weight ``2 ** level``."""
+        # Three are reduced at once, so that few intermediate words are alive: they have to fit 32 registers.
+        column = self._columns[level]
+        column.append(word)
+        if len(column) == 3 and level < len(self._columns) - 1:
+            a, b, c = column
+            self._columns[level] = [self._gates.xor3(a, b, c)]
+            self.add(level + 1, self._gates.majority(a, b, c))
+
+    def overflow(self) -> Word:
+        """Return ones where the sum reaches the highest weight."""
+        for level in range(len(self._columns) - 1):
+            if len(self._columns[level]) == 2:  # `add` leaves at most two; their own digit is not needed
+                self.add(level + 1, self._gates.and_(*self._columns[level]))
+        return reduce(self._gates.or_, self._columns[-1])
+
+
+# -- one query -----------------------------------------------------------------------------------
+
+
+def _emit_scan_block(
+    out: WordEmitter,
+    n_bytes: int,
+    tables: Array,
+    queries: Array,
+    parities: Array,
+    bias: Array,
+    hits: Array,
+    q: Word,
+    h: Word,
+) -> Word:
+    plan, levels = layout(8 * n_bytes), n_levels(8 * n_bytes)
+    tree = AdderTree(levels, Gates(out.and_, out.or_, out.xor3, out.majority))
+    query, parity, digits = queries.row(q), parities.row(q), bias.row(q)
+    patterns = [out.load_number(query, word) for word in range(plan.n_words)]
+    odd = [out.load_number(parity, word) for word in range(plan.n_words)]
+    digit = [out.spread(out.load_number(digits, level)) for level in range(levels)]
+    for level in range(levels - 1):
+        tree.add(level, digit[level])
+    for i, (word, shift) in enumerate(plan.triples):
+        base = out.plus(tables.start, PER_TRIPLE * i)
+        tree.add(1, out.entry(base, patterns[word], shift, 3))
+        tree.add(0, out.entry(out.plus(base, 8), odd[word], shift, 1))
+    for i, (word, shift) in enumerate(plan.singles):
+        base = out.plus(tables.start, PER_TRIPLE * len(plan.triples) + PER_SINGLE * i)
+        tree.add(0, out.entry(base, patterns[word], shift, 1))
+    hit = out.inverse(out.and_(tree.overflow(), digit[-1]))
+    lanes = out.lanes_with_ones(hit)
+    out.store(hit, hits.row(h))  # also when it is zero: a branch would be guessed wrong at every hit
+    return lanes
+
+
+@emitted(_emit_scan_block)
+def scan_block(
+    width: tuple[int, ...],
+    tables: Words,
+    queries: Words,
+    parities: Words,
+    bias: Words,
+    hits: Words,
+    q: int,
+    h: int,
+) -> int:
+    """Write to ``hits[h]`` which of the block's codes are nearer to query ``q`` than its limit.
+
+    Bit i of word w of the mask stands for code 8 * i + w. Returns the words of it that are not zero, as
+    bits: 0 if there is no hit. All but ``q`` and ``h`` are fields of `Workspace`.
+    """
+    n_bits = 8 * len(width)
+    plan = layout(n_bits)
+    tree = AdderTree(n_levels(n_bits), NUMPY_GATES)
+    for level in range(n_levels(n_bits) - 1):
+        tree.add(level, np.full(LANES, bias[q, level]))
+    for i, (word, shift) in enumerate(plan.triples):
+        pattern, parity = int(queries[q, word]) >> shift & 7, int(parities[q, word]) >> shift & 1
+        tree.add(1, tables[PER_TRIPLE * i + pattern])
+        tree.add(0, tables[PER_TRIPLE * i + 8 + parity])
+    for i, (word, shift) in enumerate(plan.singles):
+        bit = int(queries[q, word]) >> shift & 1
+        tree.add(0, tables[PER_TRIPLE * len(plan.triples) + PER_SINGLE * i + bit])
+    # The highest digit of the bias is zero only for limits so high that (nearly) all may pass.
+    hits[h] = ~(tree.overflow() & bias[q, n_levels(n_bits) - 1])
+    return sum(1 << lane for lane in range(LANES) if hits[h, lane])
+
+
+# -- all codes against all queries --------------------------------------------------------------
+
 
 class Workspace(NamedTuple):
-    """Memory of one thread: the tables of the current block, and the masks of all queries with hits."""
+    """Queries and memory of one thread: tables of the current block, and masks of the queries with hits."""
 
-    width: tuple[int, ...]  # carries the number of bytes in its type, see `sliced_block.scan_block`
+    # One number for each byte of a code. Numba compiles and caches one version for each type of argument, and
+    # the length of a tuple is part of its type: so the number of bits reaches the compiler.
+    width: tuple[int, ...]
+    queries: Words  # (Q, words)
+    parities: Words  # (Q, words) bit i is the parity of bits i, i + 1, i + 2 of the query's word
     triples: Ints
     singles: Ints
     block: Words  # (512,) one word of each code of a block
     planes: Words  # (64 * words, 8)
     tables: Words
-    bias: Words  # (Q, levels)
+    bias: Words  # (Q, levels) the digits of 2^levels - limit, each spread over a whole word
     hits: Words  # (Q + 1, 8)
     hit_queries: Ints  # (Q + 1,)
     hit_lanes: Ints  # (Q + 1,) which words of the mask are not zero, as bits
@@ -44,12 +257,15 @@ class Workspace(NamedTuple):
     found_keys: Words  # and distance and position
 
 
-def workspace(n_bits: int, n_queries: int) -> Workspace:
-    """Return memory for ``n_queries`` queries of ``n_bits`` bits."""
+def workspace(n_bits: int, queries: Words) -> Workspace:
+    """Return memory for ``queries`` of ``n_bits`` bits, shape (Q, words)."""
     n_bits = -(-n_bits // 8) * 8  # padding bits are zero on both sides: they add nothing
-    plan = layout(n_bits)
+    plan, n_queries = layout(n_bits), len(queries)
+    one, two = np.uint64(1), np.uint64(2)
     return Workspace(
         (0,) * (n_bits // 8),
+        queries,
+        np.ascontiguousarray(queries ^ (queries >> one) ^ (queries >> two)),
         np.array([64 * word + shift for word, shift in plan.triples], dtype=np.int64),
         np.array([64 * word + shift for word, shift in plan.singles], dtype=np.int64),
         _aligned((BLOCK,)),
@@ -71,12 +287,6 @@ def _aligned(shape: tuple[int, ...]) -> Words:
     memory = np.empty(size + 8, np.uint64)
     skip = -memory.ctypes.data // 8 % 8
     return memory[skip : skip + size].reshape(shape)
-
-
-def parities_of(queries: Words) -> Words:
-    """Return words whose bit i is the parity of bits i, i + 1, i + 2 of the queries' words."""
-    one, two = np.uint64(1), np.uint64(2)
-    return np.ascontiguousarray(queries ^ (queries >> one) ^ (queries >> two))
 
 
 @jit()
@@ -110,9 +320,14 @@ def _load(flat: Words, n_words: int, start: int, space: Workspace) -> None:
 
 
 @jit()
-def _scan(queries: Words, parities: Words, space: Workspace) -> int:
+def _scan(space: Workspace) -> int:
     """Run all queries against the block; return how many have hits (``hits`` and ``hit_queries``)."""
-    hit_queries, hit_lanes = space.hit_queries, space.hit_lanes
+    queries, parities, hit_queries, hit_lanes = (
+        space.queries,
+        space.parities,
+        space.hit_queries,
+        space.hit_lanes,
+    )
     found = 0
     for q in range(queries.shape[0]):
         lanes = scan_block(space.width, space.tables, queries, parities, space.bias, space.hits, q, found)
@@ -122,43 +337,45 @@ def _scan(queries: Words, parities: Words, space: Workspace) -> int:
 
 
 @jit()
-def nearest(
-    flat: Words,
-    first: int,
-    queries: Words,
-    parities: Words,
-    k: int,
-    allowed: Allowed,
-    top: TopK,
-    space: Workspace,
-) -> None:
-    """Pass all codes of ``flat`` by all queries, as `popcount_scan.nearest`; ``parities`` of the queries."""
-    n_words = queries.shape[1]
+def nearest(flat: Words, first: int, k: int, allowed: Allowed, top: TopK, space: Workspace) -> None:
+    """Pass all codes of ``flat`` by the queries of ``space``, as `popcount_scan.nearest`."""
+    n_words = space.queries.shape[1]
     n = flat.size // n_words
     space.limits[:] = -1
-    _set_limits(top.limit, np.arange(queries.shape[0]), space)
+    _set_limits(top.limit, np.arange(space.queries.shape[0]), space)
+    out = space.found_queries, space.found_keys
     for start in range(0, n, BLOCK):
         _load(flat, n_words, start, space)
-        n_hit, h = _scan(queries, parities, space), 0
+        n_hit, h = _scan(space), 0
         while h < n_hit:
-            h, found = _measure(flat, start, first, queries, allowed, space, h, n_hit)
-            take(top, k, space.found_queries, space.found_keys, found)
-            _set_limits(top.limit, space.found_queries[:found], space)
+            h, found = _measure(flat, start, first, allowed, 64 * n_words, space, h, n_hit, out, 0)
+            take(top, k, out[0], out[1], found)
+            _set_limits(top.limit, out[0][:found], space)
 
 
 @jit()
 def _measure(
-    flat: Words, start: int, first: int, queries: Words, allowed: Allowed, space: Workspace, h: int, stop: int
+    flat: Words,
+    start: int,
+    first: int,
+    allowed: Allowed,
+    furthest: int,
+    space: Workspace,
+    h: int,
+    stop: int,
+    out: tuple[Ints, Words],
+    found: int,
 ) -> tuple[int, int]:
-    """List the codes in hit masks ``h`` to ``stop`` with their distances, while there is space for them.
+    """Append (query, key) of the codes in hit masks ``h`` to ``stop`` to ``out``, while it has space.
 
-    Returns the first mask that is left, and the number of codes listed.
+    Masks of a large limit hold more: only codes at most ``furthest`` away are wanted. Returns the first
+    mask that is left, and the number of codes in ``out``, which had ``found``.
     """
-    # Arrays leave their tuple here: see `top_k.take`.
-    hits, hit_queries, hit_lanes = space.hits, space.hit_queries, space.hit_lanes
-    found_queries, found_keys = space.found_queries, space.found_keys
+    # Arrays leave their tuples here: see `top_k.take`.
+    queries, hits, hit_queries, hit_lanes = space.queries, space.hits, space.hit_queries, space.hit_lanes
+    found_queries, found_keys = out
     n_words = queries.shape[1]
-    n, found, most = flat.size // n_words, 0, found_keys.size - BLOCK
+    n, most = flat.size // n_words, found_keys.size - BLOCK
     while h < stop and found <= most:
         q, lanes = hit_queries[h], hit_lanes[h]
         some = hits[h, lowest_one(np.uint64(lanes))]  # bits set in any word; mostly there is only one word
@@ -177,7 +394,7 @@ def _measure(
                     distance = 0
                     for w in range(n_words):
                         distance += popcount(flat[i * n_words + w] ^ queries[q, w])
-                    if allowed.size == 0 or allowed[first + i] != 0:
+                    if distance <= furthest and (allowed.size == 0 or allowed[first + i] != 0):
                         found_queries[found] = q
                         found_keys[found] = (np.uint64(distance) << SHIFT) | np.uint64(first + i)
                         found += 1
@@ -190,8 +407,6 @@ def within(
     flat: Words,
     first: int,
     start: int,
-    queries: Words,
-    parities: Words,
     radius: int,
     allowed: Allowed,
     space: Workspace,
@@ -200,21 +415,18 @@ def within(
     """Write (query, key) pairs of codes at most ``radius`` away, block by block, until ``out`` is full.
 
     Returns how many were written and the code to go on with (n at the end). ``out`` needs space
-    for all hits of one block, at most 512 for each query.
+    for all hits of one block, at most 512 for each query, and 512 more.
     """
-    n_words = queries.shape[1]
+    n_queries, n_words = space.queries.shape
     n, used = flat.size // n_words, 0
-    limits = np.full(queries.shape[0], radius + 1)
     space.limits[:] = -1
-    _set_limits(limits, np.arange(queries.shape[0]), space)
+    _set_limits(np.full(n_queries, radius + 1), np.arange(n_queries), space)
     for block in range(start, n, BLOCK):
         _load(flat, n_words, block, space)
-        n_hit, h = _scan(queries, parities, space), 0
-        if used + _ones(space.hits[:n_hit]) > out[0].size:
+        n_hit = _scan(space)
+        if used + _ones(space.hits[:n_hit]) > out[0].size - BLOCK:
             return used, block
-        while h < n_hit:
-            h, found = _measure(flat, block, first, queries, allowed, space, h, n_hit)
-            used = _keep(space, found, radius, out, used)
+        _, used = _measure(flat, block, first, allowed, radius, space, 0, n_hit, out, used)
     return used, n
 
 
@@ -224,15 +436,3 @@ def _ones(words: Words) -> int:
     for word in words.flat:
         total += popcount(word)
     return total
-
-
-@jit()
-def _keep(space: Workspace, found: int, radius: int, out: tuple[Ints, Words], used: int) -> int:
-    """Append what is near enough: masks of a large radius may hold more."""
-    out_queries, out_keys = out
-    found_queries, found_keys = space.found_queries, space.found_keys
-    for i in range(found):
-        if np.int64(found_keys[i] >> SHIFT) <= radius:
-            out_queries[used], out_keys[used] = found_queries[i], found_keys[i]
-            used += 1
-    return used

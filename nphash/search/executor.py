@@ -6,6 +6,7 @@ Everything here works on positions and packed keys; the ids of rows are the inde
 from __future__ import annotations
 
 import threading
+from collections import defaultdict
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -34,25 +35,14 @@ _CHUNK = 4096  # rows that are queries at a time when an index is joined with it
 
 @cache
 def why_not_compiled() -> str:
-    """Return why kernels are not compiled here, or nothing if they are.
-
-    It imports Numba where there is one, which takes time: so only what is about to need a kernel calls it.
-    """
+    """Return why kernels are not compiled here, or nothing. It imports Numba: ask only when needed."""
     from nphash.core.jit import WHY_NOT
 
     return WHY_NOT
 
 
 class SearchExecutor:
-    """What carries out the searches of one index.
-
-    Parameters
-    ----------
-    strategy
-        ``auto``, or one of `planner.STRATEGIES` for every search.
-    threads
-        Threads of one search.
-    """
+    """The searches of one index; ``strategy`` is ``auto``, or the one of `planner.STRATEGIES` for all."""
 
     def __init__(self, strategy: str, threads: int | None) -> None:
         if strategy != "auto" and strategy not in planner.STRATEGIES:
@@ -64,7 +54,7 @@ class SearchExecutor:
         self.threads = count_threads(threads)
         self.buckets: MultiIndex | None = None
         self._building = threading.Lock()
-        self._ledger = Ledger()  # what doing without buckets has cost
+        self._ledger: Ledger = defaultdict(float)  # what doing without buckets has cost
         self._sample: tuple[Rows | None, int, Words] = (None, 0, np.empty((0, 0), np.uint64))
         self._candidates: dict[int, float] = {}  # by k: candidates of a query, learned from searches
 
@@ -74,15 +64,15 @@ class SearchExecutor:
         """Return the sorted keys of the ``k`` nearest rows, shape (Q, k); at least ``k`` may be found."""
         if _is_sparse(rows):
             rows, positions = rows.compact()
-            return _moved(self._nearest(rows, queries, k, buckets=None), positions)
+            return _moved(self._nearest(rows, queries, k, None), positions)
         return self._nearest(rows, queries, k, self._current_buckets(rows))
 
     def plan(self, rows: Rows, n_queries: int, k: int) -> Plan:
         """Return what `nearest` would do."""
-        copied = _is_sparse(rows)
-        buckets = None if copied else self._current_buckets(rows)
-        work = Workload(rows.n_allowed if copied else rows.n, rows.n_bits, n_queries, k)
-        return self._plan(self.strategy, work, buckets)
+        if _is_sparse(rows):
+            return self._plan(self.strategy, Workload(rows.n_allowed, rows.n_bits, n_queries, k))
+        work = Workload(rows.n, rows.n_bits, n_queries, k)
+        return self._plan(self.strategy, work, self._current_buckets(rows))
 
     def _plan(self, strategy: str, work: Workload, buckets: MultiIndex | None = None) -> Plan:
         candidates = None
@@ -107,7 +97,7 @@ class SearchExecutor:
             return self._nearest_by_buckets(buckets, rows, queries, k)
         found = self._scan_nearest(plan, rows, queries, k)
         if self.strategy == "auto":
-            planner.record(work, plan)
+            planner.record(plan)
             if buckets is None:
                 self._record_missed(work, plan, packed.distances(found[:, -1]))
         return found
@@ -145,9 +135,8 @@ class SearchExecutor:
             out[trial:], cost[trial:] = buckets.nearest(rows, queries[trial:], k, budget, self.threads)
         done = cost >= 0
         if not done.all():
-            given_up = Workload(rows.n, rows.n_bits, int((~done).sum()), k)
-            plan = self._plan("auto", given_up)
-            planner.record(given_up, plan)  # or a scan that is not loaded yet would never be
+            plan = self._plan("auto", Workload(rows.n, rows.n_bits, int((~done).sum()), k))
+            planner.record(plan)  # or a scan that is not loaded yet would never be
             out[~done] = self._scan_nearest(plan, rows, queries[~done], k)
         tail = rows.since(buckets.n)  # rows that have no buckets yet
         if tail.n_allowed and done.any():
@@ -187,10 +176,11 @@ class SearchExecutor:
         each = buckets.within(rows, queries[:trial], radius, budget, self.threads)
         if sum(one is None for one in each) * 2 <= trial or self.strategy == "multi-index":
             each += buckets.within(rows, queries[trial:], radius, budget, self.threads)
-        done = np.array([one is not None for one in each] + [False] * (len(queries) - len(each)), bool)
+        each += [None] * (len(queries) - len(each))
+        done = np.array([one is not None for one in each], bool)
         looked_up = [one for one in each if one is not None]
         query = np.repeat(np.flatnonzero(done), np.array([len(one) for one in looked_up], np.int64))
-        parts = [(query, np.concatenate([np.empty(0, np.uint64), *looked_up]))]
+        parts = [(query, np.concatenate([packed.EMPTY, *looked_up]))]
         for chosen, part in ((~done, rows), (done, rows.since(buckets.n))):
             if chosen.any() and part.n_allowed:
                 offsets, found = self._scan_within(part, queries[chosen], radius)
@@ -210,14 +200,11 @@ class SearchExecutor:
         """
         positions = rows.positions()
         leader = _first_equal(rows.at(positions))
-        is_leader = leader == np.arange(len(leader))
-        leaders = rows
+        is_leader, leaders = leader == np.arange(len(leader)), rows
         if not is_leader.all():
-            mask = np.zeros(rows.n, bool)
-            mask[positions[is_leader]] = True
-            leaders = rows.restricted(mask)
+            leaders = rows.restricted(np.isin(np.arange(rows.n), positions[is_leader]))
         self._expect_join(leaders, radius)
-        parts = [(np.empty(0, np.int64), np.empty(0, np.uint64))]
+        parts = [(np.empty(0, np.int64), packed.EMPTY)]
         for start in range(0, len(positions), _CHUNK):
             stop = min(start + _CHUNK, len(positions))
             chunk = positions[start:stop][is_leader[start:stop]]
@@ -229,21 +216,16 @@ class SearchExecutor:
             if progress:
                 progress(stop, len(positions))
         first, found = (np.concatenate([part[i] for part in parts]) for i in (0, 1))
-        if leaders is rows:
-            return first, found
-        return _with_copies(positions, leader, (first, found), distinct)
+        return (first, found) if leaders is rows else _with_copies(positions, leader, first, found, distinct)
 
     def neighbours(self, rows: Rows, k: int, progress: Progress | None) -> Keys:
-        """Return the sorted keys, shape (rows, k), of the ``k`` nearest *other* rows of each row.
-
-        A row is looked up with k + 1 neighbours and taken out of its own list. With more than k
-        duplicates in front of it, it is not in the list; then the last one is taken out instead.
-        """
+        """Return the sorted keys, shape (rows, k), of the ``k`` nearest *other* rows of each row."""
         positions = rows.positions()
         out = np.empty((len(positions), k), np.uint64)
         for start in range(0, len(positions), _CHUNK):
             chunk = positions[start : start + _CHUNK]
             found = self.nearest(rows, rows.at(chunk), k + 1)
+            # Behind more than k equal rows a row is not in its own list: then the last is left out.
             itself = packed.positions(found) == chunk[:, None]
             itself[:, -1] |= ~itself.any(axis=1)
             out[start : start + len(chunk)] = found[~itself].reshape(len(chunk), k)
@@ -270,10 +252,7 @@ class SearchExecutor:
         from nphash.search import multi_index
 
         with self._building:
-            if self.buckets is None:
-                self.buckets = multi_index.build(rows, self.threads)
-            else:
-                self.buckets = self.buckets.extended(rows, self.threads)
+            self.buckets = (self.buckets or multi_index.MultiIndex()).extended(rows, self.threads)
 
     def arrays(self) -> dict[str, Array]:
         """Return the buckets as arrays for a file; empty without buckets."""
@@ -292,25 +271,18 @@ class SearchExecutor:
         if not wanted and (self.strategy != "auto" or rows.n < planner.FEWEST_BUCKETED):
             return None
         if not rows.start:  # else part of a join, which has seen to them
-            if self.buckets is None:
-                price = planner.build_price(Workload(rows.n, rows.n_bits, 1))
-                due = wanted or self._ledger.rent("multi-index") >= price
-            else:
-                due = rows.n > self.buckets.n
-            if due:
+            missed = self._ledger["multi-index"] >= planner.build_price(Workload(rows.n, rows.n_bits, 1))
+            if rows.n > self.buckets.n if self.buckets else wanted or missed:
                 self.build(rows)
         buckets = self.buckets
         # Another thread may have added rows since this search began: its buckets know too much.
-        if buckets is None or buckets.n > rows.n or why_not_compiled():
-            return None
-        return buckets
+        return None if buckets is None or buckets.n > rows.n or why_not_compiled() else buckets
 
     def _record_missed(self, work: Workload, plan: Plan, furthest: npt.NDArray[np.int32]) -> None:
         """Record what buckets would have saved, judging by how far the k-th neighbours turned out to be."""
-        if work.n < planner.FEWEST_BUCKETED or not len(furthest):
-            return
-        with_buckets = planner.cost(work, planner.expected_candidates(work, furthest))["multi-index"]
-        self._ledger.pay("multi-index", max(0.0, plan.costs[plan.strategy] - with_buckets))
+        if work.n >= planner.FEWEST_BUCKETED and len(furthest):
+            with_buckets = planner.cost(work, planner.expected_candidates(work, furthest))["multi-index"]
+            self._ledger["multi-index"] += max(0.0, plan.costs[plan.strategy] - with_buckets)
 
 
 def _is_sparse(rows: Rows) -> bool:
@@ -325,27 +297,24 @@ def _moved(keys: Keys, positions: Ints) -> Keys:
 def _first_equal(words: Words) -> Ints:
     """Return for each code the row of the first that is equal to it."""
     order = np.lexsort(words.T)  # stable: the first of equal codes comes first
-    ordered = words[order]
-    starts = np.flatnonzero(np.concatenate([[True], (ordered[1:] != ordered[:-1]).any(axis=1)]))
+    new = np.concatenate([[True], (words[order[1:]] != words[order[:-1]]).any(axis=1)])
     first = np.empty(len(words), np.int64)
-    first[order] = np.repeat(order[starts], np.diff(np.append(starts, len(words))))
+    first[order] = order[new][np.cumsum(new) - 1]
     return first
 
 
 def _with_copies(
-    positions: Ints, leader: Ints, pairs: tuple[Ints, Keys], distinct: bool
+    positions: Ints, leader: Ints, first: Ints, found: Keys, distinct: bool
 ) -> tuple[Ints, Keys]:
-    """Add the pairs of rows whose code an earlier row has.
+    """Add the pairs of rows whose code an earlier row has to ``first`` and ``found``, those of leaders.
 
-    ``leader`` holds for each row, numbered as in ``positions``, the first with the same code; ``pairs`` are
-    those of leaders. With ``distinct`` each copy is paired with its leader, otherwise with all near ones.
+    ``leader`` holds for each row, numbered as in ``positions``, the first with the same code. With
+    ``distinct`` each copy is paired with its leader, otherwise with all near ones.
     """
-    first, found = pairs
     if distinct:
         copies = np.flatnonzero(leader != np.arange(len(leader)))
-        low, high = leader[copies], copies
-        extra = packed.make(np.zeros(len(copies), np.int64), positions[high])
-        first, found = np.concatenate([first, positions[low]]), np.concatenate([found, extra])
+        first = np.concatenate([first, positions[leader[copies]]])
+        found = np.concatenate([found, packed.make(np.zeros_like(copies), positions[copies])])
     else:
         # Rows in the order of their leaders: those with the same code are neighbours in ``members``.
         members, size = np.argsort(leader, kind="stable"), np.bincount(leader, minlength=len(leader))

@@ -64,11 +64,11 @@ class HammingIndex:
 
     def __init__(self, n_bits: int, threads: int | None = None, strategy: str = "auto") -> None:
         self.n_bits = check_n_bits(n_bits)
+        self.strategy = strategy
         self._unchecked_table = Table(self.n_bits)
         self._check: Callable[[], None] | None = None  # of a file that was not compared when it was opened
-        self._executor = SearchExecutor(strategy, threads)
-        self._threads_given = threads
-        self.threads, self.strategy = self._executor.threads, strategy
+        self._executor, self._threads_given = SearchExecutor(strategy, threads), threads
+        self.threads = self._executor.threads
 
     def __len__(self) -> int:
         return self._table.rows.n_allowed
@@ -102,13 +102,6 @@ class HammingIndex:
         ------
         InputError
             For codes of another width or type, and for ids that cannot be used.
-
-        Examples
-        --------
-        >>> index = HammingIndex(8)
-        >>> index.add(np.zeros((2, 8), np.uint8), ids=["a", "b"])
-        >>> index.ids.tolist()
-        ['a', 'b']
         """
         self._table.add(codes, ids)
 
@@ -218,9 +211,9 @@ class HammingIndex:
         InputError
             For queries of another width or type, ``k`` below 1, an unusable ``where``, or nothing to search.
         """
-        queries, rows = self._prepare(codes, where)
+        queries, rows = self._queries(codes), self._rows(where)
         found = self._executor.nearest(rows, queries, min(_check_k(k), rows.n_allowed))
-        return keys.distances(found), self._table.ids.at(keys.positions(found))
+        return keys.distances(found), self._ids(found)
 
     def within(
         self, codes: Codes, radius: int, *, where: IdsLike | None = None
@@ -257,9 +250,9 @@ class HammingIndex:
         >>> offsets.tolist(), distances.tolist(), ids.tolist()
         ([0, 2, 3], [0, 1, 0], [0, 1, 2])
         """
-        queries, rows = self._prepare(codes, where)
+        queries, rows = self._queries(codes), self._rows(where)
         offsets, found = self._executor.within(rows, queries, _check_radius(radius))
-        return offsets, keys.distances(found), self._table.ids.at(keys.positions(found))
+        return offsets, keys.distances(found), self._ids(found)
 
     def self_join(
         self, radius: int, *, distinct: bool = False, progress: Progress | None = None
@@ -296,9 +289,8 @@ class HammingIndex:
         >>> [part.tolist() for part in index.self_join(radius=1)]
         [['a'], ['c'], [1]]
         """
-        rows = self._not_empty(self._table.rows, None)
-        first, found = self._executor.pairs(rows, _check_radius(radius), distinct, progress)
-        return self._table.ids.at(first), self._table.ids.at(keys.positions(found)), keys.distances(found)
+        first, found = self._executor.pairs(self._rows(), _check_radius(radius), distinct, progress)
+        return self._table.ids.at(first), self._ids(found), keys.distances(found)
 
     def search_self(self, k: int = 10, *, progress: Progress | None = None) -> tuple[Distances, Names]:
         """Return the ``k`` nearest *other* codes of every code: the neighbour graph.
@@ -332,9 +324,9 @@ class HammingIndex:
         >>> ids.tolist()
         [[2], [2], [0]]
         """
-        rows = self._not_empty(self._table.rows, None)
+        rows = self._rows()
         found = self._executor.neighbours(rows, min(_check_k(k), rows.n_allowed - 1), progress)
-        return keys.distances(found), self._table.ids.at(keys.positions(found))
+        return keys.distances(found), self._ids(found)
 
     def explain(self, queries: int | Codes = 1, k: int = 10) -> Plan:
         """Return what a search with these, or so many, queries would do, and why.
@@ -363,7 +355,7 @@ class HammingIndex:
         >>> print(index.explain(queries=100, k=2))
         numpy: asked for
         """
-        rows = self._not_empty(self._table.rows, None)
+        rows = self._rows()
         if isinstance(queries, (int, np.integer)):
             n_queries = check_count(queries, "queries", least=0, hint="give their number, or codes")
         else:
@@ -381,15 +373,14 @@ class HammingIndex:
         InputError
             If the index is empty.
         """
-        self._executor.build(self._not_empty(self._table.rows, None))
+        self._executor.build(self._rows())
         return self._executor.buckets.nbytes if self._executor.buckets else 0
 
     def _state(self) -> tuple[dict[str, Any], dict[str, files.Parts]]:
         """Return what is in the index as facts and arrays in parts; the caller holds the table's lock."""
         facts = {"n_bits": self.n_bits, "next_number": self._table.ids.next_number}
-        arrays = self._table.arrays()
-        arrays.update({name: [array] for name, array in self._executor.arrays().items()})
-        return facts, arrays
+        buckets = {name: [array] for name, array in self._executor.arrays().items()}
+        return facts, {**self._table.arrays(), **buckets}
 
     def _restore(self, facts: dict[str, Any], arrays: dict[str, Array]) -> None:
         self._unchecked_table = Table.from_arrays(self.n_bits, arrays, facts["next_number"])
@@ -406,21 +397,21 @@ class HammingIndex:
         HammingIndex.__init__(self, state["facts"]["n_bits"], state["threads"], state["strategy"])
         self._restore(state["facts"], state["arrays"])
 
-    def _prepare(self, codes: Codes, where: IdsLike | None) -> tuple[Words, Rows]:
+    def _queries(self, codes: Codes) -> Words:
         queries = as_words(check_codes(codes, self.n_bits))
-        if not queries.flags.writeable:  # another type to Numba: every kernel would be compiled again
-            queries = queries.copy()
-        rows = self._table.rows if where is None else self._table.filtered(where)
-        return queries, self._not_empty(rows, where)
+        # What may not be written is another type to Numba: every kernel would be compiled again.
+        return queries if queries.flags.writeable else queries.copy()
 
-    @staticmethod
-    def _not_empty(rows: Rows, where: IdsLike | None) -> Rows:
-        if not rows.n_allowed:
-            raise InputError(
-                "there is nothing to search" + (" with this filter" if where is not None else ""),
-                "let through at least one code" if where is not None else "add codes first",
-            )
-        return rows
+    def _rows(self, where: IdsLike | None = None) -> Rows:
+        rows = self._table.rows if where is None else self._table.filtered(where)
+        if rows.n_allowed:
+            return rows
+        if where is None:
+            raise InputError("there is nothing to search", "add codes first")
+        raise InputError("there is nothing to search with this filter", "let through at least one code")
+
+    def _ids(self, found: keys.Keys) -> Names:
+        return self._table.ids.at(keys.positions(found))
 
 
 def _check_k(k: int) -> int:

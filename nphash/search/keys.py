@@ -12,25 +12,19 @@ import numpy.typing as npt
 
 from nphash.core.typing import Ints
 
-__all__ = ["NONE", "SHIFT", "Keys", "by_query", "distances", "make", "merge", "positions"]
+__all__ = ["EMPTY", "NONE", "SHIFT", "Keys", "by_query", "distances", "make", "merge", "positions"]
 
 Keys = npt.NDArray[np.uint64]
 
 SHIFT = np.uint64(48)  # 2.8 * 10^14 rows; 16 bits are left for the distance
 NONE = np.uint64(2**64 - 1)  # "no result": larger than every real key
+EMPTY: Keys = np.empty(0, np.uint64)
 
 _POSITION = np.uint64(2**48 - 1)
 
 
 def make(distance: npt.NDArray[np.integer], position: npt.NDArray[np.integer]) -> Keys:
-    """Pack distances and positions.
-
-    Examples
-    --------
-    >>> keys = make(np.array([3, 0]), np.array([10, 20]))
-    >>> distances(keys).tolist(), positions(keys).tolist(), bool(keys[1] < keys[0])
-    ([3, 0], [10, 20], True)
-    """
+    """Return the keys of distances and positions."""
     keys: Keys = (distance.astype(np.uint64) << SHIFT) | position.astype(np.uint64)
     return keys
 
@@ -46,29 +40,15 @@ def positions(keys: Keys) -> Ints:
 
 
 def merge(parts: list[Keys], k: int) -> Keys:
-    """Return the ``k`` smallest keys of each row over all parts, sorted; each part is (Q, any), rows sorted.
-
-    Examples
-    --------
-    >>> merge([np.array([[5, 9]], np.uint64), np.array([[7]], np.uint64)], k=2)
-    array([[5, 7]], dtype=uint64)
-    """
+    """Return the ``k`` smallest keys of each row of all parts, sorted; each part is (Q, any), rows sorted."""
     if len(parts) == 1 and parts[0].shape[1] == k:
         return parts[0]
-    together = np.sort(np.concatenate(parts, axis=1), axis=1)
-    return together[:, :k]
+    return np.sort(np.concatenate(parts, axis=1), axis=1)[:, :k]
 
 
 def by_query(parts: list[tuple[Ints, Keys]], n_queries: int) -> tuple[Ints, Keys]:
-    """Return (offsets, keys): the sorted keys of each query, of parts that name the query of each key.
-
-    Examples
-    --------
-    >>> offsets, keys = by_query([(np.array([1, 0, 1]), np.array([9, 7, 4], np.uint64))], n_queries=3)
-    >>> offsets.tolist(), keys.tolist()
-    ([0, 1, 3, 3], [7, 4, 9])
-    """
+    """Return (offsets, keys): the sorted keys of each query, of parts that name the query of each key."""
     query = np.concatenate([np.empty(0, np.int64), *(part[0] for part in parts)])
-    keys = np.concatenate([np.empty(0, np.uint64), *(part[1] for part in parts)])
+    keys = np.concatenate([EMPTY, *(part[1] for part in parts)])
     counts = np.bincount(query, minlength=n_queries)
     return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64), keys[np.lexsort((keys, query))]

@@ -1,15 +1,9 @@
 """Multi-index hashing: exact neighbours by looking codes up instead of scanning them.
 
 M. Norouzi, A. Punjani and D. Fleet, *Fast search in Hamming space with multi-index hashing*,
-CVPR 2012. Divide every code into m substrings and sort the codes, once for each substring, into
-buckets by its value. If a code differs from the query in fewer than m * r bits, then one of its
-substrings differs in fewer than r: it is in a bucket whose value is near that substring of
-the query. So go through the buckets at radius 0, 1, 2, ... of each substring in turn. After
-substring j at radius r, every code at most m * r + j away has been seen; as soon as k codes
-are that near, they are the answer.
-
-A code that several substrings lead to is met several times. It counts only where it is met
-first, which its own bits show: no list of codes seen so far is needed.
+CVPR 2012. Codes are sorted into buckets, once for each of m substrings, by its value. Buckets are opened at
+radius 0, 1, 2, ... of each substring in turn: after substring j at radius r, all codes up to m * r + j away
+have been seen. A code counts only where it is met first, which its own bits show. docs/develop/search.rst
 
 Memory for a code of W words: m times (8 W + 4) bytes, for 64 bits and a million codes 48 bytes in
 place of the scan's 8. New rows are first left to the scan. When they have become too many, they get
@@ -36,7 +30,7 @@ from nphash.search import planner
 from nphash.search.keys import NONE, SHIFT, Keys
 from nphash.search.table import Allowed, Rows
 
-__all__ = ["OVER_BUDGET", "Buckets", "MultiIndex", "build", "fill_buckets", "find_nearest", "find_within"]
+__all__ = ["OVER_BUDGET", "Buckets", "MultiIndex", "fill_buckets", "find_nearest", "find_within"]
 __all__ += ["from_arrays"]
 
 OVER_BUDGET = -1
@@ -50,13 +44,17 @@ _ONE = np.uint64(1)
 
 
 class Buckets(NamedTuple):
-    """The codes of one segment, sorted into buckets once for each substring."""
+    """A segment: some consecutive rows, their codes sorted into buckets once for each substring."""
 
+    first: int  # position of the first row
     starts: Ints  # (m,) first bit of each substring
     lengths: Ints  # (m,) its number of bits
     offsets: npt.NDArray[np.uint32]  # (m, 2^longest + 1) where each bucket begins
     rows: npt.NDArray[np.uint32]  # (m, n) number of each code in the segment
     words: Words  # (m, n * W) the codes themselves, in the order of ``rows``: one access finds both
+
+
+_ARRAYS = Buckets._fields[1:]
 
 
 @jit(inline=True)
@@ -131,15 +129,7 @@ class _Found(NamedTuple):
 
 @jit()
 def _look_into(
-    buckets: Buckets,
-    first: int,
-    query: Words,
-    k: int,
-    r: int,
-    j: int,
-    n_opened: int,
-    allowed: Allowed,
-    found: _Found,
+    buckets: Buckets, query: Words, k: int, r: int, j: int, n_opened: int, allowed: Allowed, found: _Found
 ) -> bool:
     """Take the codes of the opened buckets that are near enough; return whether they fitted in."""
     # Arrays leave their tuples here, and the loops hand none to an inlined function: see `top_k.take`.
@@ -155,7 +145,7 @@ def _look_into(
                 d += popcount(different[w])
             if d > state[2]:
                 continue
-            position = first + np.int64(rows[j, p])
+            position = buckets.first + np.int64(rows[j, p])
             if _met_before(starts, lengths, different, r, j) or (allowed.size and allowed[position] == 0):
                 continue
             if state[0] == keys.size and not _drop_far(found):
@@ -185,10 +175,7 @@ def _drop_far(found: _Found) -> bool:
 
 @jit()
 def _fetch_buckets(buckets: Buckets, j: int, n_words: int, opened: Ints) -> np.int64:
-    """Ask for the memory of several buckets at once: it takes as long as asking for one.
-
-    Returns what looking into them will cost.
-    """
+    """Ask for the memory of several buckets at once: it takes as long as one. Return their cost."""
     offsets, words, work = buckets.offsets[j], buckets.words[j], np.int64(0)
     for i in range(opened.size):
         prefetch(offsets, opened[i])
@@ -202,14 +189,7 @@ def _fetch_buckets(buckets: Buckets, j: int, n_words: int, opened: Ints) -> np.i
 
 @jit()
 def _search(
-    buckets: Buckets,
-    first: int,
-    query: Words,
-    k: int,
-    furthest: int,
-    budget: int,
-    allowed: Allowed,
-    found: _Found,
+    buckets: Buckets, query: Words, k: int, furthest: int, budget: int, allowed: Allowed, found: _Found
 ) -> int:
     """Find the k nearest codes at most ``furthest`` away, in no order; return how many keys there are."""
     m, n_words, state = buckets.starts.size, query.size, found.state
@@ -235,7 +215,7 @@ def _search(
                 state[3] += _fetch_buckets(buckets, j, n_words, found.opened[:opened])
                 if state[3] > budget:
                     return OVER_BUDGET
-                if not _look_into(buckets, first, query, k, r, j, opened, allowed, found):
+                if not _look_into(buckets, query, k, r, j, opened, allowed, found):
                     return _BUFFER_FULL
     _drop_far(found)
     return int(state[0])
@@ -244,7 +224,6 @@ def _search(
 @jit()
 def find_nearest(
     buckets: Buckets,
-    first: int,
     queries: Words,
     k: int,
     limits: Ints,
@@ -268,7 +247,7 @@ def find_nearest(
     )
     for q in range(queries.shape[0]):
         furthest = min(limits[q] - 1, 64 * n_words)
-        used = _search(buckets, first, queries[q], k, furthest, budget, allowed, found)
+        used = _search(buckets, queries[q], k, furthest, budget, allowed, found)
         out[q, :] = NONE
         work[q] = OVER_BUDGET
         if used >= 0:
@@ -279,14 +258,7 @@ def find_nearest(
 
 @jit()
 def find_within(
-    buckets: Buckets,
-    first: int,
-    queries: Words,
-    radius: int,
-    budget: int,
-    allowed: Allowed,
-    keys: Words,
-    ends: Ints,
+    buckets: Buckets, queries: Words, radius: int, budget: int, allowed: Allowed, keys: Words, ends: Ints
 ) -> int:
     """Write the sorted keys of all codes at most ``radius`` away, query after query, while they fit.
 
@@ -299,7 +271,7 @@ def find_within(
     for q in range(queries.shape[0]):
         found = _Found(keys[used:], counts, np.empty(4, np.int64), different, opened)
         # More neighbours are asked for than there can be, so that the radius never shrinks.
-        count = _search(buckets, first, queries[q], 2**62, min(radius, 64 * n_words), budget, allowed, found)
+        count = _search(buckets, queries[q], 2**62, min(radius, 64 * n_words), budget, allowed, found)
         if count == _BUFFER_FULL:
             return q
         if count == OVER_BUDGET:
@@ -314,23 +286,26 @@ def find_within(
 class MultiIndex(NamedTuple):
     """Buckets of the first rows of an index; never changed, only replaced."""
 
-    segments: tuple[tuple[int, Buckets], ...]  # (position of the first row, buckets)
-    n: int  # rows in all of them
+    segments: tuple[Buckets, ...] = ()
+
+    @property
+    def n(self) -> int:
+        """Rows in all segments."""
+        return sum(buckets.rows.shape[1] for buckets in self.segments)
 
     @property
     def nbytes(self) -> int:
         """Memory of all segments."""
-        return sum(array.nbytes for _, buckets in self.segments for array in buckets)
+        return sum(array.nbytes for array in self.arrays().values())
 
     def extended(self, rows: Rows, threads: int) -> MultiIndex:
         """Return this with buckets for later rows too, if there are enough of them to be worth it."""
         if rows.n - self.n <= _TAIL * rows.n:
             return self
-        segments = list(self.segments)
-        start = self.n
-        while segments and start - segments[-1][0] < 2 * (rows.n - start):
-            start = segments.pop()[0]
-        return MultiIndex((*segments, *build(rows, threads, start).segments), rows.n)
+        segments, start = list(self.segments), self.n
+        while segments and start - segments[-1].first < 2 * (rows.n - start):
+            start = segments.pop().first
+        return MultiIndex((*segments, _build(rows, threads, start)))
 
     def nearest(self, rows: Rows, queries: Words, k: int, budget: int, threads: int) -> tuple[Keys, Ints]:
         """Return the sorted keys of the ``k`` nearest of the indexed rows, and the codes looked at.
@@ -340,14 +315,12 @@ class MultiIndex(NamedTuple):
         out, work = np.empty((len(queries), k), np.uint64), np.zeros(len(queries), np.int64)
 
         def one_tile(start: int, stop: int) -> None:
-            chosen = queries[start:stop]
             best = np.full((stop - start, k), NONE)
-            spent = np.empty(stop - start, np.int64)
-            for first, buckets in self.segments:
+            spent, found = np.empty(stop - start, np.int64), np.empty_like(best)
+            for buckets in self.segments:
                 # Later rows lose ties: only nearer ones than the k-th so far can still get in.
                 limits = packed.distances(best[:, -1]).astype(np.int64)
-                found = np.empty_like(best)
-                find_nearest(buckets, first, chosen, k, limits, budget, rows.allowed, found, spent)
+                find_nearest(buckets, queries[start:stop], k, limits, budget, rows.allowed, found, spent)
                 best = packed.merge([best, found], k)
                 failed = (spent < 0) | (work[start:stop] < 0)
                 work[start:stop] = np.where(failed, OVER_BUDGET, work[start:stop] + spent)
@@ -358,31 +331,28 @@ class MultiIndex(NamedTuple):
 
     def within(self, rows: Rows, queries: Words, radius: int, budget: int, threads: int) -> list[Keys | None]:
         """Return the sorted keys of the indexed rows up to ``radius`` from each query, None over budget."""
-        found: list[Keys | None] = [None] * len(queries)
 
-        def one_tile(start: int, stop: int) -> None:
-            for first, buckets in self.segments:
-                parts = _within_segment(buckets, first, queries[start:stop], radius, budget, rows)
-                for q, part in enumerate(parts, start):
-                    earlier = found[q]
-                    if first == self.segments[0][0]:
-                        found[q] = part
-                    elif earlier is not None:
-                        found[q] = None if part is None else np.sort(np.concatenate([earlier, part]))
+        def one_tile(start: int, stop: int) -> list[Keys | None]:
+            found: list[Keys | None] = []
+            each = (_within_segment(one, queries[start:stop], radius, budget, rows) for one in self.segments)
+            for parts in zip(*each, strict=True):
+                known = [part for part in parts if part is not None]
+                found.append(np.sort(np.concatenate(known)) if len(known) == len(parts) else None)
+            return found
 
-        run_blocks(one_tile, cut(len(queries), _TILE), threads)
-        return found
+        tiles = run_blocks(one_tile, cut(len(queries), _TILE), threads)
+        return [keys for tile in tiles for keys in tile]
 
     def arrays(self) -> dict[str, Array]:
         """Return what a file has to keep."""
         return {
-            f"bucket_{name}_{first}": getattr(buckets, name)
-            for first, buckets in self.segments
-            for name in Buckets._fields
+            f"bucket_{name}_{buckets.first}": getattr(buckets, name)
+            for buckets in self.segments
+            for name in _ARRAYS
         }
 
 
-def build(rows: Rows, threads: int, start: int = 0) -> MultiIndex:
+def _build(rows: Rows, threads: int, start: int) -> Buckets:
     """Sort the rows from position ``start`` on into buckets; removed ones too, they are skipped when met."""
     n = rows.n - start
     # The parts are one after the other in memory only if the index was never added to.
@@ -393,25 +363,26 @@ def build(rows: Rows, threads: int, start: int = 0) -> MultiIndex:
     m = planner.n_substrings(n_bits, n)
     lengths = np.array([n_bits // m + (j < n_bits % m) for j in range(m)], dtype=np.int64)
     buckets = Buckets(
-        np.concatenate([[0], np.cumsum(lengths)[:-1]]).astype(np.int64),
+        start,
+        np.cumsum(lengths) - lengths,
         lengths,
         np.zeros((m, (1 << int(lengths.max())) + 1), np.uint32),
         np.empty((m, n), np.uint32),
         np.empty((m, n * rows.n_words), np.uint64),
     )
     run_blocks(lambda j, _: fill_buckets(flat, buckets, j), cut(m, 1), threads)
-    return MultiIndex(((start, buckets),), rows.n)
+    return buckets
 
 
 def _within_segment(
-    buckets: Buckets, first: int, queries: Words, radius: int, budget: int, rows: Rows
+    buckets: Buckets, queries: Words, radius: int, budget: int, rows: Rows
 ) -> list[Keys | None]:
     parts: list[Keys | None] = []
     capacity = 1 << 14
     while len(parts) < len(queries):
         keys, ends = np.empty(capacity, np.uint64), np.empty(len(queries), np.int64)
         rest = queries[len(parts) :]
-        done = find_within(buckets, first, rest, radius, budget, rows.allowed, keys, ends)
+        done = find_within(buckets, rest, radius, budget, rows.allowed, keys, ends)
         start = 0
         for end in ends[:done].tolist():
             parts.append(keys[start:end].copy() if end >= 0 else None)
@@ -424,9 +395,5 @@ def _within_segment(
 def from_arrays(arrays: dict[str, Array]) -> MultiIndex | None:
     """Return the index kept by `MultiIndex.arrays`, or None if there is none among them."""
     firsts = sorted(int(name.rpartition("_")[2]) for name in arrays if name.startswith("bucket_starts_"))
-    segments = tuple(
-        (first, Buckets(*(arrays[f"bucket_{name}_{first}"] for name in Buckets._fields))) for first in firsts
-    )
-    if not segments:
-        return None
-    return MultiIndex(segments, segments[-1][0] + segments[-1][1].rows.shape[1])
+    segments = (Buckets(first, *(arrays[f"bucket_{name}_{first}"] for name in _ARRAYS)) for first in firsts)
+    return MultiIndex(tuple(segments)) if firsts else None

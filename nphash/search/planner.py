@@ -10,16 +10,23 @@ somebody who knew the future.
 from __future__ import annotations
 
 import math
-import threading
+from collections import defaultdict
 from functools import cache, lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["FEWEST_BUCKETED", "STRATEGIES", "Ledger", "Plan", "Workload", "build_price"]
-__all__ += ["candidates_per_scan", "choose", "cost", "expected_candidates", "is_loaded", "n_substrings"]
-__all__ += ["record", "record_loaded"]
+__all__ = [
+    "FEWEST_BUCKETED",
+    "STRATEGIES",
+    "Ledger",
+    "Plan",
+    "Workload",
+    "build_price",
+    "candidates_per_scan",
+]
+__all__ += ["choose", "cost", "expected_candidates", "is_loaded", "n_substrings", "record", "record_loaded"]
 
 STRATEGIES = ("numpy", "popcount", "bit-sliced", "multi-index")
 
@@ -36,6 +43,10 @@ _SLICED_QUERY, _SLICED_WORD, _SLICED_NEIGHBOUR = 1.0, 3.6e-5, 0.06
 _BUCKET_QUERY, _BUCKET_CANDIDATE = 2.0, 9e-3
 _BUCKET_BUILD = 0.05  # for a row and substring
 
+# Microseconds that doing without a strategy has cost, in this process or for one index. There is no lock: an
+# estimate may lose one search that another thread records at the same moment.
+Ledger: TypeAlias = defaultdict[str, float]
+
 _PRICE = {"numpy": 0.0, "popcount": 0.8e6, "bit-sliced": 2.5e6}  # loading compiled code, or compiling it
 
 
@@ -49,10 +60,7 @@ class Workload(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What a search will do, or would do, and why.
-
-    ``str(plan)`` is a sentence; ``costs`` has the estimated microseconds of each possible strategy.
-    """
+    """The way of a search and, as ``str(plan)``, why; ``costs`` has the microseconds of each possible one."""
 
     strategy: str
     work: Workload
@@ -75,35 +83,12 @@ class Plan(NamedTuple):
         return f"{self.strategy}: {self.reason}"
 
 
-class Ledger:
-    """What slower strategies have cost more than the best one, in this process or for one index."""
-
-    def __init__(self) -> None:
-        self._rent: dict[str, float] = {}
-        self._lock = threading.Lock()
-
-    def rent(self, wanted: str) -> float:
-        """Return what doing without ``wanted`` has cost so far, in microseconds."""
-        return self._rent.get(wanted, 0.0)
-
-    def pay(self, wanted: str, extra: float) -> None:
-        """Record that doing without ``wanted`` cost ``extra`` microseconds more."""
-        with self._lock:
-            self._rent[wanted] = self._rent.get(wanted, 0.0) + extra
-
-
 @lru_cache(maxsize=256)  # a search asks several times, and the next is often like it
 def cost(work: Workload, candidates: float | None = None) -> dict[str, float]:
     """Return the estimated microseconds of each strategy that can do the work.
 
     ``candidates`` is how many codes multi-index hashing looks at for a query, scans of given-up
     queries included; without it, that strategy is not offered.
-
-    Examples
-    --------
-    >>> costs = cost(Workload(n=1_000_000, n_bits=64, n_queries=1000))
-    >>> min(costs, key=costs.get)
-    'bit-sliced'
     """
     n, q, words = work.n, work.n_queries, -(-work.n_bits // 64)
     k = min(work.k, n)
@@ -131,10 +116,8 @@ def build_price(work: Workload) -> float:
 
 
 def expected_candidates(work: Workload, furthest: npt.NDArray[np.integer]) -> float:
-    """Return about how many codes have to be looked at to be sure of everything up to these distances.
-
-    As if codes were spread evenly over the buckets; each query at most once over all codes.
-    """
+    """Return about how many codes have to be looked at to be sure of everything up to these distances."""
+    # As if codes were spread evenly over the buckets; each query at most once over all codes.
     m, most = n_substrings(work.n_bits, work.n), 2.0 * candidates_per_scan(work)
     sample = furthest[:: max(1, len(furthest) // 64)].tolist()
     return float(sum(min(most, _candidates(work.n_bits, work.n, m, d // m)) for d in sample) / len(sample))
@@ -155,55 +138,37 @@ def candidates_per_scan(work: Workload) -> int:
     return int(min(costs["popcount"], costs.get("bit-sliced", 1e300)) / work.n_queries / _BUCKET_CANDIDATE)
 
 
-_process = Ledger()
+_process: Ledger = defaultdict(float)
 
 
-def choose(work: Workload, candidates: float | None = None, ledger: Ledger | None = None) -> Plan:
-    """Return the plan for a workload, and why.
-
-    Examples
-    --------
-    >>> choose(Workload(n=1000, n_bits=32, n_queries=1)).strategy in ("numpy", "popcount")
-    True
-    """
-    ledger = ledger or _process
+def choose(work: Workload, candidates: float | None = None, ledger: Ledger = _process) -> Plan:
+    """Return the plan for a workload: the cheapest strategy that is ready, or was missed for too long."""
     costs = cost(work, candidates)
     order = sorted(costs, key=costs.__getitem__)
-    for strategy in order:
-        if strategy == "multi-index" or is_loaded(strategy, work.n_bits):
-            return Plan(strategy, work, costs)
-        missed = ledger.rent(strategy) + costs[_ready(order, work.n_bits)] - costs[strategy]
-        if missed >= _PRICE[strategy]:
-            return Plan(strategy, work, costs)
-    raise AssertionError("the NumPy scan is always ready")
+    ready = next(name for name in order if name == "multi-index" or is_loaded(name, work.n_bits))
+    for better in order[: order.index(ready)]:
+        if ledger[better] + costs[ready] - costs[better] >= _PRICE[better]:
+            return Plan(better, work, costs)
+    return Plan(ready, work, costs)
 
 
-def record(work: Workload, plan: Plan, ledger: Ledger | None = None) -> None:
+def record(plan: Plan, ledger: Ledger = _process) -> None:
     """Record what the strategies that were not ready would have saved."""
     for strategy, time in plan.costs.items():
         if time < plan.costs[plan.strategy]:
-            (ledger or _process).pay(strategy, plan.costs[plan.strategy] - time)
+            ledger[strategy] += plan.costs[plan.strategy] - time
 
 
-def _ready(order: list[str], n_bits: int) -> str:
-    return next(name for name in order if name == "multi-index" or is_loaded(name, n_bits))
-
-
-# Scans whose compiled code has run in this process. It is a fact kept here, not looked up in the scans'
-# module, which another thread may just be importing.
+# Scans whose compiled code has run in this process, the bit-sliced one for each number of bytes. It is a fact
+# kept here, not looked up in the scans' module, which another thread may just be importing.
 _loaded: set[tuple[str, int]] = set()
 
 
 def record_loaded(strategy: str, n_bits: int) -> None:
     """Record that the compiled code of a scan is there: it has run."""
-    _loaded.add(_code_of(strategy, n_bits))
+    _loaded.add((strategy, -(-n_bits // 8) if strategy == "bit-sliced" else 0))
 
 
 def is_loaded(strategy: str, n_bits: int) -> bool:
     """Return whether a scan can begin at once: its compiled code is there, or it needs none."""
-    return strategy == "numpy" or _code_of(strategy, n_bits) in _loaded
-
-
-def _code_of(strategy: str, n_bits: int) -> tuple[str, int]:
-    # The bit-sliced scan is compiled for each number of bytes.
-    return strategy, -(-n_bits // 8) if strategy == "bit-sliced" else 0
+    return strategy == "numpy" or not _loaded.isdisjoint({(strategy, 0), (strategy, -(-n_bits // 8))})

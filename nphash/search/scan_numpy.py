@@ -35,7 +35,7 @@ def nearest(rows: Rows, queries: Words, k: int, threads: int) -> Keys:
 def within(rows: Rows, queries: Words, radius: int, threads: int) -> tuple[Ints, Keys]:
     """Return (offsets, keys): the sorted keys of all rows at most ``radius`` from each query."""
     each = _each(lambda query: _within_one(rows, query, radius), queries, threads)
-    return np.cumsum([0, *map(len, each)]), np.concatenate([np.empty(0, np.uint64), *each])
+    return np.cumsum([0, *map(len, each)]), np.concatenate([packed.EMPTY, *each])
 
 
 def _each(search: Callable[[Words], Keys], queries: Words, threads: int) -> list[Keys]:
@@ -45,7 +45,7 @@ def _each(search: Callable[[Words], Keys], queries: Words, threads: int) -> list
 
 
 def _nearest_one(rows: Rows, query: Words, k: int) -> Keys:
-    best = np.empty(0, np.uint64)
+    best = packed.EMPTY
     bound = packed.NONE  # the k-th best key: larger ones need not be looked at
     for first, words in rows.pieces(rows.start, rows.n, _ROWS):
         distance = _distances(words, query)
@@ -56,17 +56,13 @@ def _nearest_one(rows: Rows, query: Words, k: int) -> Keys:
         if len(best) > k:
             best = np.partition(best, k - 1)[:k]
             bound = best[k - 1]
-    best.sort()
-    return best
+    return np.sort(best)
 
 
 def _within_one(rows: Rows, query: Words, radius: int) -> Keys:
-    found = [np.empty(0, np.uint64)]
-    for first, words in rows.pieces(rows.start, rows.n, _ROWS):
-        found.append(_up_to(_distances(words, query), radius, first, rows))
-    keys = np.concatenate(found)
-    keys.sort()
-    return keys
+    pieces = rows.pieces(rows.start, rows.n, _ROWS)
+    found = [_up_to(_distances(words, query), radius, first, rows) for first, words in pieces]
+    return np.sort(np.concatenate([packed.EMPTY, *found]))
 
 
 def _up_to(distance: npt.NDArray[np.integer], limit: int, first: int, rows: Rows) -> Keys:
@@ -85,13 +81,9 @@ def _kth_smallest(distance: npt.NDArray[np.integer], k: int) -> int:
 
 def _distances(words: Words, query: Words) -> npt.NDArray[np.integer]:
     n_words = words.shape[1]
-    distance: npt.NDArray[np.integer]
     if n_words > _FEW_WORDS:
-        distance = np.bitwise_count(words ^ query).sum(axis=1, dtype=np.int32)
-        return distance
-    distance = np.bitwise_count(words[:, 0] ^ query[0])  # uint8: at most 64
-    if n_words > 1:
-        distance = distance.astype(np.uint16)
-        for w in range(1, n_words):
-            distance += np.bitwise_count(words[:, w] ^ query[w])
+        return np.asarray(np.bitwise_count(words ^ query).sum(axis=1, dtype=np.int32))
+    distance: npt.NDArray[np.integer] = np.bitwise_count(words[:, 0] ^ query[0])  # uint8: at most 64
+    for w in range(1, n_words):
+        distance = np.add(distance, np.bitwise_count(words[:, w] ^ query[w]), dtype=np.uint16)
     return distance

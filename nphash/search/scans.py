@@ -34,7 +34,7 @@ _SHARE = 1 << 20  # words compared: for less, waking another thread takes longer
 
 
 class Scan(NamedTuple):
-    """Queries, what they are compared with, and how."""
+    """Queries, the rows they are compared with, and how."""
 
     rows: Rows
     queries: Words  # (Q, words of a code)
@@ -43,10 +43,9 @@ class Scan(NamedTuple):
 
 
 def nearest(scan: Scan, k: int, limits: Ints | None, sample: Words) -> Keys:
-    """Return the sorted keys of the ``k`` nearest rows of each query, shape (Q, k).
+    """Return the sorted keys of the ``k`` nearest rows of each query, shape (Q, k); missing ones are NONE.
 
-    Missing ones are `keys.NONE`. With ``limits``, shape (Q,), only rows nearer than that are wanted.
-    ``sample``, shape (words of a code, any), holds some rows that may be found (`Rows.sample`).
+    With ``limits``, (Q,), only nearer rows are wanted. ``sample``, (words, any), comes from `Rows.sample`.
     """
     rows, queries = scan.rows, scan.queries
     if not len(queries) or not rows.n_allowed:
@@ -62,13 +61,10 @@ def nearest(scan: Scan, k: int, limits: Ints | None, sample: Words) -> Keys:
 
 
 def _rank(k: int, size: int, n: int) -> int:
-    """Return how many of ``size`` sampled rows below a limit mean, almost surely, ``k`` of all ``n`` below.
-
-    The k nearest rows bring k * size / n into the sample on average, and hardly ever four standard
-    deviations more. A limit that so many are below is guessed too low once in ten thousand
-    queries, which are then searched again; but it is much lower than the limit that is safe,
-    with k rows of the sample below it.
-    """
+    """Return how many of ``size`` sampled rows below a limit mean, almost surely, ``k`` of all ``n``."""
+    # The k nearest rows bring k * size / n into the sample on average, and hardly ever four standard
+    # deviations more. A limit that so many are below is guessed too low once in ten thousand queries, which
+    # are then searched again; but it is much lower than the safe one, with k rows of the sample below it.
     mean = k * size / n
     return min(k, math.ceil(mean + 4 * math.sqrt(mean) + 2))
 
@@ -90,20 +86,17 @@ def _nearest(scan: Scan, k: int, limits: Ints, sample: Words, rank: int) -> Keys
         chosen = queries[start:stop]
         first_limits = _first_limits(sample, chosen, rank, rows.n_bits)
         top = top_k.empty(np.minimum(limits[start:stop], first_limits), k, rows.n_bits)
-        if scan.sliced:
-            parities = bit_sliced.parities_of(chosen)
-            space = bit_sliced.workspace(rows.n_bits, len(chosen))
+        space = bit_sliced.workspace(rows.n_bits, chosen) if scan.sliced else None
         for first, flat in pieces(max(_LEAST, _PAIRS // len(chosen))):
-            if scan.sliced:
-                bit_sliced.nearest(flat, first, chosen, parities, k, rows.allowed, top, space)
+            if space:
+                bit_sliced.nearest(flat, first, k, rows.allowed, top, space)
             else:
-                popcount_scan.nearest(flat, first, chosen, k, rows.allowed, top, 0)
+                popcount_scan.nearest(flat, first, chosen, k, rows.allowed, top)
         found = np.empty((len(chosen), k), np.uint64)
-        top_k.finish(top, 0, len(chosen), k, found)
+        top_k.finish(top, found)
         return found
 
-    tile = min(_TILE, max(1, _MEMORY // (16 * k + 4 * rows.n_bits)))
-    tiles = _run(one_tile, scan, tile)
+    tiles = _run(one_tile, scan, min(_TILE, max(1, _MEMORY // (16 * k + 4 * rows.n_bits))))
     return np.concatenate([packed.merge(parts, k) for parts in tiles])
 
 
@@ -111,42 +104,29 @@ def within(scan: Scan, radius: int) -> tuple[Ints, Keys]:
     """Return (offsets, keys): the sorted keys of all rows at most ``radius`` from each query."""
     rows, queries = scan.rows, scan.queries
     radius = min(radius, rows.n_bits)
-    find = _within_sliced if scan.sliced else _within_popcount
 
     def one_tile(start: int, stop: int, pieces: Pieces) -> list[Found]:
-        chosen = pieces(max(_LEAST, _PAIRS // 4 // (stop - start)))
-        return [(query + start, keys) for query, keys in find(rows, queries[start:stop], radius, chosen)]
+        chosen, found = queries[start:stop], []
+        space = bit_sliced.workspace(rows.n_bits, chosen) if scan.sliced else None
+        capacity = max(1 << 16, bit_sliced.BLOCK * (len(chosen) + 1)) if space else 1 << 14
+        out = np.empty(capacity, np.int64), np.empty(capacity, np.uint64)
+        for first, flat in pieces(max(_LEAST, _PAIRS // 4 // len(chosen))):
+            for q in range(1 if space else len(chosen)):
+                code = 0
+                while code < flat.size // rows.n_words:
+                    if space:
+                        used, code = bit_sliced.within(flat, first, code, radius, rows.allowed, space, out)
+                    else:
+                        query = chosen[q]
+                        used, code = popcount_scan.within(
+                            flat, first, code, query, radius, rows.allowed, out[1]
+                        )
+                        out[0][:used] = q
+                    found.append((out[0][:used] + start, out[1][:used].copy()))
+        return found
 
     tiles = _run(one_tile, scan, _TILE) if len(queries) and rows.n_allowed else []
     return packed.by_query([found for parts in tiles for part in parts for found in part], len(queries))
-
-
-def _within_popcount(
-    rows: Rows, queries: Words, radius: int, pieces: Iterator[tuple[int, Words]]
-) -> Iterator[Found]:
-    for first, flat in pieces:
-        for q, query in enumerate(queries):
-            start = 0
-            while start < flat.size // rows.n_words:
-                keys = np.empty(1 << 14, np.uint64)
-                used, start = popcount_scan.within(flat, first, start, query, radius, rows.allowed, keys)
-                yield np.full(used, q), keys[:used]
-
-
-def _within_sliced(
-    rows: Rows, queries: Words, radius: int, pieces: Iterator[tuple[int, Words]]
-) -> Iterator[Found]:
-    parities = bit_sliced.parities_of(queries)
-    space = bit_sliced.workspace(rows.n_bits, len(queries))
-    capacity = max(1 << 16, 512 * len(queries))
-    out = np.empty(capacity, np.int64), np.empty(capacity, np.uint64)
-    for first, flat in pieces:
-        start = 0
-        while start < flat.size // rows.n_words:
-            used, start = bit_sliced.within(
-                flat, first, start, queries, parities, radius, rows.allowed, space, out
-            )
-            yield out[0][:used].copy(), out[1][:used].copy()
 
 
 def _run(one_tile: Callable[[int, int, Pieces], T], scan: Scan, tile: int) -> list[list[T]]:

@@ -46,7 +46,9 @@ class Rows(NamedTuple):
 
     def positions(self) -> Ints:
         """Return the positions of the rows that may be found, ascending."""
-        return np.flatnonzero(self.allowed) if len(self.allowed) else np.arange(self.n)
+        if len(self.allowed):
+            return np.flatnonzero(self.allowed[self.start :]) + self.start
+        return np.arange(self.start, self.n)
 
     def restricted(self, mask: npt.NDArray[np.bool_]) -> Rows:
         """Return the same rows, of which only those in ``mask``, shape (n,), may be found."""
@@ -90,24 +92,13 @@ class Rows(NamedTuple):
 
     def compact(self) -> tuple[Rows, Ints]:
         """Return copies of only the rows that may be found, numbered from 0, and their positions here."""
-        positions = np.arange(self.start, self.n)
-        if len(self.allowed):
-            positions = positions[self.allowed[self.start :] != 0]
+        positions = self.positions()
         words = self.at(positions)
         return Rows(self.n_bits, ((0, words),), len(words), ALL, len(words)), positions
 
 
 class Table:
-    """Codes of ``n_bits`` bits with ids.
-
-    Examples
-    --------
-    >>> table = Table(8)
-    >>> table.add(np.zeros((3, 8), np.uint8), None)
-    >>> table.remove([1])
-    >>> table.ids_of(table.rows).tolist()
-    [0, 2]
-    """
+    """Codes of ``n_bits`` bits with ids."""
 
     def __init__(self, n_bits: int) -> None:
         self.n_bits = n_bits
@@ -121,19 +112,17 @@ class Table:
         codes = check_codes(codes, self.n_bits)
         with self.lock:
             new_ids = self.ids.check(ids, len(codes))
-            before = self._codes.mark()
+            before = self._codes.state
             try:
                 self._codes.append(as_words(codes))
                 self.ids.append(new_ids, len(codes))
             except BaseException:  # no memory, or Ctrl-C
-                self._codes.restore(before)
+                self._codes.state = before
                 raise
-            rows = self.rows
-            allowed = rows.allowed
+            allowed, n_allowed = self.rows.allowed, self.rows.n_allowed + len(codes)
             if len(allowed):
                 allowed = np.concatenate([allowed, np.ones(len(codes), np.uint8)])
-            segments, n = tuple(self._codes.parts()), len(self._codes)
-            self.rows = Rows(self.n_bits, segments, n, allowed, rows.n_allowed + len(codes))
+            self.rows = Rows(self.n_bits, tuple(self._codes.parts()), len(self._codes), allowed, n_allowed)
 
     def remove(self, ids: IdsLike) -> None:
         """Mark codes as removed; see `HammingIndex.remove`."""
@@ -141,62 +130,43 @@ class Table:
             positions = self.ids.positions(ids)
             if len(np.unique(positions)) < len(positions):
                 raise InputError("an id to remove is given twice", "name each code once")
-            if not len(positions):
-                return
-            keep = np.ones(self.rows.n, bool)
-            keep[positions] = False
-            self.ids.remove(positions)
-            self.rows = self.rows.restricted(keep)
+            if len(positions):
+                self.ids.remove(positions)
+                self.rows = self.rows.restricted(~_mask(self.rows.n, positions))
 
     def ids_of(self, rows: Rows) -> Array:
         """Return the ids of the rows that may be found."""
         return self.ids.at(rows.positions())
 
     def filtered(self, where: IdsLike) -> Rows:
-        """Return the rows that a filter lets through: a boolean mask over those present, or a list of ids.
-
-        Raises
-        ------
-        InputError
-            If the mask has another length, or an id is not there or given twice, as in a mask of integers.
-        """
+        """Return the rows that a filter lets through: a boolean mask over those present, or a list of ids."""
         with self.lock:
-            rows = self.rows
-            mask = np.zeros(rows.n, bool)
-            given = np.asarray(where)
+            rows, given = self.rows, np.asarray(where)
             if given.dtype != bool:
                 positions = self.ids.positions(where)
-                mask[positions] = True
+                mask = _mask(rows.n, positions)
                 if np.count_nonzero(mask) < len(positions):
                     raise _repeated(self.ids.at(positions), rows.n_allowed)
-            elif given.shape == (rows.n_allowed,):
-                mask[rows.positions()[given]] = True
-            else:
-                raise InputError(
-                    f"the mask has shape {given.shape}, but the index holds {rows.n_allowed} codes",
-                    "give one value for each code, in insertion order",
-                )
-        return rows.restricted(mask)
+                return rows.restricted(mask)
+        if given.shape != (rows.n_allowed,):
+            raise InputError(
+                f"the mask has shape {given.shape}, but the index holds {rows.n_allowed} codes",
+                "give one value for each code, in insertion order",
+            )
+        return rows.restricted(_mask(rows.n, rows.positions()[given]))
 
     def arrays(self) -> dict[str, list[Array]]:
         """Return what a file has to keep, in parts."""
         with self.lock:
             # As bytes: a big-endian machine must not swap them.
             codes = [words.view(np.uint8) for _, words in self._codes.parts()]
+            codes = codes or [np.empty((0, n_bytes(self.n_bits)), np.uint8)]
             removed = np.flatnonzero(self.rows.allowed == 0).astype(np.int64)
-            ids = {name: [array] for name, array in self.ids.arrays().items()}
-            empty = np.empty((0, n_bytes(self.n_bits)), np.uint8)
-            return {"codes": codes or [empty], "removed": [removed], **ids}
+            return {"codes": codes, "removed": [removed], **{k: [v] for k, v in self.ids.arrays().items()}}
 
     @classmethod
     def from_arrays(cls, n_bits: int, arrays: dict[str, Array], next_number: int) -> Table:
-        """Return the table kept by `arrays`.
-
-        Raises
-        ------
-        InputError
-            If the codes are not ``n_bits`` wide.
-        """
+        """Return the table kept by `arrays`; `InputError` if its codes are not ``n_bits`` wide."""
         table = cls(n_bits)
         codes, removed = arrays["codes"], arrays["removed"].astype(np.int64)
         if codes.ndim != 2 or codes.shape[1] != n_bytes(n_bits):
@@ -206,18 +176,21 @@ class Table:
         table.ids = Ids.from_arrays(arrays, n, next_number, removed)
         table.rows = Rows(n_bits, tuple(table._codes.parts()), n, ALL, n)
         if len(removed):
-            keep = np.ones(n, bool)
-            keep[removed] = False
-            table.rows = table.rows.restricted(keep)
+            table.rows = table.rows.restricted(~_mask(n, removed))
         return table
+
+
+def _mask(n: int, positions: Ints) -> npt.NDArray[np.bool_]:
+    mask = np.zeros(n, bool)
+    mask[positions] = True
+    return mask
 
 
 def _repeated(names: Array, n_codes: int) -> InputError:
     """Return the error of a filter that names an id twice; what looks like a mask is told how to be one."""
     found, counts = np.unique(names.astype(str), return_counts=True)
-    hint = "name each id once; a mask is an array of bool, one for each code: where=mask.astype(bool)"
     return InputError(
         f"the filter names the id {found[counts > 1][0]} more than once ({len(names)} ids are given, and the "
         f"index holds {n_codes} codes)",
-        hint,
+        "name each id once; a mask is an array of bool, one for each code: where=mask.astype(bool)",
     )

@@ -1,11 +1,8 @@
-"""The k best of a stream, kept by counting instead of by a heap.
+"""The k best of a stream, kept by counting instead of by a heap (docs/develop/search.rst).
 
-Distances are small whole numbers, so it is enough to count, for each distance, how many codes
-were taken. A code is taken when its distance is below the query's *limit*; as soon as k codes
-below the limit are there, the limit goes down. Codes arrive in insertion order, so a later code
-at the limit itself can never push an earlier one out. Taken codes wait in a buffer of
-(distance, position) keys; when it is full, those that the limit has overtaken are dropped. At
-the end one stable counting sort by distance gives the order (distance, insertion order).
+A code is taken when its distance is below the query's *limit*; as soon as k codes below the limit are
+there, the limit goes down. Taken codes wait in a buffer of keys; when it is full, those that the limit
+has overtaken are dropped. At the end one stable counting sort gives (distance, insertion order).
 
 Invariant: ``taken[q]`` codes in the buffer are below ``limit[q]`` and fewer than k; codes *at*
 the limit were taken before it came down, and the earliest of them fill up to k.
@@ -49,14 +46,9 @@ def empty(limits: Ints, k: int, n_bits: int) -> TopK:
 
 @jit()
 def take(top: TopK, k: int, queries: Ints, found: Keys, n: int) -> None:
-    """Offer ``n`` codes; those that are not below their query's limit are left.
+    """Offer ``n`` codes, the query and key of each; those not below their query's limit are left.
 
-    Parameters
-    ----------
-    top, k
-        The searches, and how many each keeps.
-    queries, found, n
-        The query and the key of each code, the codes of a query in insertion order.
+    The codes of a query come in insertion order. Each query keeps ``k``.
     """
     # Arrays leave their tuple here, and the loop calls nothing on them: each array taken out, or
     # handed to an inlined function, in the loop costs counting a reference, twice, atomically.
@@ -94,10 +86,11 @@ def _compact(keys: Keys, q: int, used: int, limit: int, free: int) -> np.int64:
 
 
 @jit()
-def finish(top: TopK, start: int, stop: int, k: int, out: Keys) -> None:
-    """Write the sorted keys of queries ``start`` to ``stop`` to ``out`` (Q, k); missing ones are all ones."""
+def finish(top: TopK, out: Keys) -> None:
+    """Write the sorted keys of each query to ``out``, (Q, k); missing ones are `NONE`."""
     place = np.empty(top.counts.shape[1] + 1, np.int64)
-    for q in range(start, stop):
+    k = out.shape[1]
+    for q in range(out.shape[0]):
         place[:] = 0
         for i in range(top.used[q]):
             place[np.int64(top.keys[q, i] >> SHIFT) + 1] += 1
@@ -113,10 +106,7 @@ def finish(top: TopK, start: int, stop: int, k: int, out: Keys) -> None:
 
 @jit()
 def limit_of(distances: Keys, rank: int, n_bits: int, counts: Ints) -> int:
-    """Return a limit that at least ``rank`` of the distances are below, or n_bits + 1 if they are fewer.
-
-    ``counts``, shape (at least n_bits + 1,), is overwritten.
-    """
+    """Return a limit that ``rank`` distances are below, or n_bits + 1 if fewer; ``counts`` is scratch."""
     counts[:] = 0
     for i in range(distances.size):
         counts[np.int64(distances[i])] += 1

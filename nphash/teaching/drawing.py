@@ -18,36 +18,15 @@ def draw(
     logarithmic: str = "",
     marker: str = "",
 ) -> Any:
-    """Draw curves into a picture file and say so; without matplotlib say how to get it.
+    """Draw curves, (x, y) by name, into a picture file and say so; without matplotlib say how to get it.
 
-    Parameters
-    ----------
-    file
-        Name of the picture; its suffix decides the format.
-    curves
-        Name and (x, y) of each curve.
-    x_label, y_label
-        What the axes show.
-    logarithmic
-        ``"x"``, ``"y"`` or ``"xy"``.
-    marker
-        Matplotlib's sign for each point, such as ``"o"``; lines if empty.
-
-    Returns
-    -------
-    matplotlib.figure.Figure or None
-        The figure, which a notebook shows; None without matplotlib.
-
-    Examples
-    --------
-    >>> draw("no-folder/of-this-name/x.png", {}, "x", "y") is None
-    no figure: ...
-    True
+    Axes in ``logarithmic`` are "x", "y" or "xy"; ``marker`` is matplotlib's sign for each point, such as "o",
+    lines if empty. Return the figure, which a notebook shows, or None.
     """
     try:
         from matplotlib.figure import Figure
     except ImportError:
-        click.echo(f"no figure: {file} needs matplotlib (pip install 'nphash[plot]')")
+        click.echo(f"no figure: {file} needs matplotlib (pip install matplotlib)")
         return None
     figure = Figure(figsize=(6, 4), layout="constrained")
     axes = figure.subplots()

@@ -56,39 +56,16 @@ _LOOK_AGAIN = 0.02
 
 
 def questions_of(number: int) -> tuple[Question, ...]:
-    """Return the functions that exercise ``number`` asks for.
-
-    Examples
-    --------
-    >>> [question.name for question in questions_of(6)]
-    ['adam_step', 'clip']
-    """
-    module = import_module(f"nphash.teaching.questions.{_HOMES[number]}")
-    questions: tuple[Question, ...] = module.QUESTIONS[number]
+    """Return the functions that exercise ``number`` asks for."""
+    home = import_module(f"nphash.teaching.questions.{_HOMES[number]}")
+    questions: tuple[Question, ...] = home.QUESTIONS[number]
     return questions
 
 
 def grade_exercise(path: Path | str, seed: int = 0) -> list[Grade]:
-    """Run a student's file and grade its functions.
+    """Run a student's file, an exercise filled in, and grade each function that was to be written.
 
-    Parameters
-    ----------
-    path
-        The file: one of the exercises, filled in.
-    seed
-        Draws the arguments.
-
-    Returns
-    -------
-    list of Grade
-        One for each function that was to be written.
-
-    Raises
-    ------
-    ExerciseError
-        If the file cannot be run or is no exercise.
-    OSError
-        If it cannot be read.
+    Raise `ExerciseError` if the file cannot be run or is no exercise. The seed draws the arguments.
     """
     student = _student(path)
     grades: list[Grade] = []
@@ -139,19 +116,8 @@ def _mend_first(student: Student, question: Question, wrong: Sequence[str]) -> s
 def grade_in_subprocess(file: Path | str, seed: int = 0, seconds: float = SECONDS) -> list[Grade]:
     """Grade a student's file as `grade_exercise` does, in a process of its own.
 
-    Parameters
-    ----------
-    file
-        One of the exercises, filled in.
-    seed
-        Draws the arguments.
-    seconds
-        How long the file itself and each function in it may take.
-
-    Raises
-    ------
-    ExerciseError
-        If the file cannot be run, does not end, or is no exercise.
+    The file itself and each function in it may take so many seconds; a file that does not end is an
+    `ExerciseError` too.
     """
     grades: list[Grade] = []
     with tempfile.TemporaryDirectory(prefix="nphash-") as folder:
@@ -250,27 +216,12 @@ def _limit_memory() -> None:
 
 
 def all_right(grades: Iterable[Grade]) -> bool:
-    """Return whether every function is written and right.
-
-    Examples
-    --------
-    >>> all_right([Grade("f", "right"), Grade("g", "not done")])
-    False
-    """
+    """Return whether every function is written and right."""
     return all(grade.passed for grade in grades)
 
 
 def format_grades(grades: Sequence[Grade]) -> str:
-    """Return one line for each function, and below those that are not right what is wrong with them.
-
-    Examples
-    --------
-    >>> print(format_grades([Grade("softmax", "right"), Grade("loss", "wrong", "sign", "-2, 2 is right")]))
-    right     softmax
-    WRONG     loss
-              likely mistake: sign (-2, 2 is right)
-    1 of 2 right
-    """
+    """Return one line for each function, and below those that are not right what is wrong with them."""
     lines = []
     for grade in grades:
         verdict = grade.verdict.upper() if grade.verdict == "wrong" else grade.verdict
@@ -290,24 +241,14 @@ def _remarks(grade: Grade) -> list[str]:
     if grade.advice:
         texts.append(f"think of this: {grade.advice}")
     if any(not report.passed for report in grade.reports):
-        texts += _table(grade.reports)
+        # The checker's table without its own remarks: the likely mistake stands above already.
+        bare = [replace(report, cause="", note="", first=False) for report in grade.reports]
+        texts += ["", *format_text(bare, width=70).splitlines()[:-1], ""]
     return texts
 
 
-def _table(reports: tuple[Report, ...]) -> list[str]:
-    """Return the checker's table without its own remarks: the likely mistake stands above already."""
-    bare = [replace(report, cause="", note="", first=False) for report in reports]
-    return ["", *format_text(bare, width=70).splitlines()[:-1], ""]
-
-
 def format_grades_jsonl(grades: Iterable[Grade]) -> str:
-    """Return one JSON object a line, for scripts that collect grades.
-
-    Examples
-    --------
-    >>> format_grades_jsonl([Grade("softmax", "right")])
-    '{"function": "softmax", "verdict": "right", "cause": "", "evidence": "", "advice": "", "gradients": {}}'
-    """
+    """Return one JSON object a line, for scripts that collect grades."""
     return "\n".join(json.dumps(_record(grade), ensure_ascii=False) for grade in grades)
 
 

@@ -56,64 +56,31 @@ class Mistake:
 class Question:
     """One function that a student writes.
 
-    Parameters
-    ----------
-    name
-        Of the function.
-    reference
-        Does it right. Where ``gradient`` is set it returns ``(out, back)``.
-    draws
-        Make arguments from a random generator; each is tried.
-    mistakes
-        Typical ones. Those of gradients return ``(out, back)`` too, or ``(out, None)`` where the
-        value alone shows them.
-    gradient
-        Whether the function returns ``(out, back)``.
-    constants
-        Names of floating-point arrays without gradient.
-    relaxed
-        For straight-through samples, the function whose gradient they borrow.
-    model
-        Makes a `Model` of the function and its arguments, if its gradients are a dictionary.
-    advice
-        What to look at, by cause.
+    Where ``gradient`` is set, the function, its reference and mistakes return ``(out, back)``; those that the
+    value alone shows may return ``(out, None)``.
     """
 
     name: str
-    reference: Function
-    draws: tuple[DrawArguments, ...]
+    reference: Function  # does it right
+    draws: tuple[DrawArguments, ...]  # each is tried
     mistakes: tuple[Mistake, ...] = ()
     gradient: bool = False
-    constants: tuple[str, ...] = ()
-    relaxed: Function | None = None
-    model: Callable[[Function, tuple[Any, ...]], Model] | None = None
-    advice: Mapping[str, str] = field(default_factory=dict)
+    constants: tuple[str, ...] = ()  # floating-point arrays without gradient
+    relaxed: Function | None = None  # of a straight-through sample: the function whose gradient it borrows
+    model: Callable[[Function, tuple[Any, ...]], Model] | None = None  # where gradients are a dictionary
+    advice: Mapping[str, str] = field(default_factory=dict)  # what to look at, by cause
 
 
 @dataclass(frozen=True)
 class Grade:
-    """What is to be said of one function.
-
-    Attributes
-    ----------
-    function
-        Its name.
-    verdict
-        ``right``, ``wrong`` or ``not done``.
-    cause, evidence
-        The likely mistake and what was seen of it.
-    advice
-        What to look at.
-    reports
-        Of the gradient checker, where it came to that.
-    """
+    """What is to be said of one function."""
 
     function: str
-    verdict: str
-    cause: str = ""
-    evidence: str = ""
-    advice: str = ""
-    reports: tuple[Report, ...] = ()
+    verdict: str  # right, wrong or not done
+    cause: str = ""  # the likely mistake
+    evidence: str = ""  # what was seen of it
+    advice: str = ""  # what to look at
+    reports: tuple[Report, ...] = ()  # of the gradient checker, where it came to that
 
     @property
     def passed(self) -> bool:
@@ -133,8 +100,7 @@ def grade_question(question: Question, function: Function, path: Path, seed: int
 def _grade(question: Question, function: Function, path: Path, seed: int) -> Grade:
     for number, draw in enumerate(question.draws):
         args = draw(np.random.default_rng([seed, number]))
-        found = _wrong_value(question, function, args, path)
-        if found:
+        if found := _wrong_value(question, function, args, path):
             return _wrong(question, *found)
     reports: tuple[Report, ...] = ()
     if question.gradient:
@@ -173,8 +139,7 @@ def _wrong_value(question: Question, function: Function, args: tuple[Any, ...], 
             return "wrong form", f"it returns {kind_of(result)}, but {needed}"
         again = again[0] if isinstance(again, tuple) and again else None
         result, wanted = result[0], wanted[0]
-    found = form(result, wanted)
-    if found:
+    if found := form(result, wanted):
         return found
     if not equal(result, again):
         return "noise redrawn", "two calls with the same arguments differ: noise has to be an argument"
@@ -185,8 +150,7 @@ def _difference(question: Question, result: object, wanted: object, args: tuple[
     seen = first_difference(result, wanted)
     for mistake in question.mistakes:
         value = mistake.function(*copy_of(args))
-        if question.gradient:
-            value = value[0]
+        value = value[0] if question.gradient else value
         if same(result, value) and not same(value, wanted):
             return mistake.cause, seen
     if not all(np.isfinite(array).all() for array in flat(result)):
@@ -272,9 +236,9 @@ def form(result: object, wanted: object) -> Cause | None:
 
 
 def flat(value: object) -> list[Array]:
-    """Return all arrays and numbers in a value, as arrays."""
+    """Return all arrays and numbers in a value, as arrays; of a dictionary in the order of its names."""
     if isinstance(value, Mapping):
-        return [array for name in sorted(value) for array in flat(value[name])]
+        value = [value[name] for name in sorted(value)]
     if isinstance(value, (tuple, list)):
         return [array for item in value for array in flat(item)]
     return [np.asarray(value)]
@@ -283,9 +247,8 @@ def flat(value: object) -> list[Array]:
 def _pairs(result: Any, wanted: object) -> Iterator[tuple[Array, Array]]:
     """Yield each array or number that is wanted with what was returned for it; both have one form."""
     if isinstance(wanted, Mapping):
-        for name in wanted:
-            yield from _pairs(result[name], wanted[name])
-    elif isinstance(wanted, (tuple, list)):
+        result, wanted = [result[name] for name in wanted], list(wanted.values())
+    if isinstance(wanted, (tuple, list)):
         for got, right in zip(result, wanted, strict=True):
             yield from _pairs(got, right)
     else:
@@ -305,21 +268,15 @@ def copy_of(value: Any) -> Any:
 
 def equal(a: object, b: object) -> bool:
     """Return whether two values are the same to the last bit."""
-    first, second = flat(a), flat(b)
-    return len(first) == len(second) and all(
-        np.array_equal(x, y, equal_nan=x.dtype.kind == y.dtype.kind == "f")
-        for x, y in zip(first, second, strict=True)
-    )
+
+    def bits(x: Array, y: Array) -> bool:
+        return np.array_equal(x, y, equal_nan=x.dtype.kind == y.dtype.kind == "f")
+
+    return len(flat(a)) == len(flat(b)) and all(map(bits, flat(a), flat(b)))
 
 
 def same(result: object, wanted: object) -> bool:
-    """Return whether a value is as wanted but for rounding; whole numbers and booleans exactly.
-
-    Examples
-    --------
-    >>> same(1.0, 1.0 + 1e-15), same((1, 2.0), (2, 2.0)), same([1.0, 2.0], np.array([1.0, 2.0]))
-    (True, False, True)
-    """
+    """Return whether a value is as wanted but for rounding; whole numbers and booleans exactly."""
     return form(result, wanted) is None and all(_close(x, y) for x, y in _pairs(result, wanted))
 
 

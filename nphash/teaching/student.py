@@ -31,46 +31,30 @@ class ExerciseError(InputError):
 
 @dataclass(frozen=True)
 class Student:
-    """What a student handed in.
-
-    Attributes
-    ----------
-    path
-        The file.
-    number
-        Which exercise it is: the value of ``EXERCISE`` in it.
-    functions
-        Everything the file defines, by name.
-    blanks
-        Line of the first blank of each function that has one.
-    """
+    """What a student handed in."""
 
     path: Path
-    number: int
-    functions: dict[str, Callable[..., Any]]
-    blanks: dict[str, int]
+    number: int  # of the exercise: the value of EXERCISE in the file
+    functions: dict[str, Callable[..., Any]]  # everything the file defines, by name
+    blanks: dict[str, int]  # line of the first blank of each function that has one
 
 
 def read_student(path: Path | str) -> Student:
-    """Read and run a file.
-
-    Raises
-    ------
-    ExerciseError
-        If it is not Python, fails when it is run, or does not say which exercise it is.
-    OSError
-        If it cannot be read.
-    """
+    """Read and run a file; raise if it is not Python, fails, or does not say which exercise it is."""
     path = Path(path)
-    source = _source(path)
     try:
+        source = path.read_text(encoding="utf-8-sig")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # invalid escapes
             tree = ast.parse(source, str(path))
             code = compile(tree, str(path), "exec")
     except SyntaxError as error:
+        text = (error.text or "").strip()
+        look = f"look at: {text}" if text else "look at the end of the line before, too"
+        raise ExerciseError(f"{path}, line {error.lineno}: not Python: {error.msg}", look) from None
+    except UnicodeDecodeError:
         raise ExerciseError(
-            f"{path}, line {error.lineno}: not Python: {error.msg}", _excerpt(error.text)
+            f"{path} is not a text file in UTF-8", "save it as UTF-8 in your editor"
         ) from None
     except (ValueError, RecursionError, MemoryError) as error:
         raise ExerciseError(f"{path} is not Python: {error}", "give the file with your solution") from None
@@ -87,19 +71,6 @@ def read_student(path: Path | str) -> Student:
     return Student(path, number, functions, _blanks(tree))
 
 
-def _source(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise ExerciseError(
-            f"{path} is not a text file in UTF-8", "save it as UTF-8 in your editor"
-        ) from None
-
-
-def _excerpt(text: str | None) -> str:
-    return f"look at: {text.strip()}" if text and text.strip() else "look at the end of the line before, too"
-
-
 def _run(path: Path, code: types.CodeType) -> dict[str, Any]:
     module = types.ModuleType("exercise")
     module.__file__ = str(path)
@@ -107,20 +78,14 @@ def _run(path: Path, code: types.CodeType) -> dict[str, Any]:
     try:
         with own_output():
             exec(code, module.__dict__)
-    except SystemExit:
-        raise ExerciseError(
-            f"{path} ends the program itself", "leave sys.exit() and exit() out of it"
-        ) from None
-    except EOFError as error:
-        raise ExerciseError(
-            f"{path}{where(error, path)} waits for input",
-            "nobody is there to answer: leave input() out of it",
-        ) from None
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         line = where(error, path)
-        raise ExerciseError(
-            f"{path}{line}: {type(error).__name__}: {error}", "it fails when it is run: python shows more"
-        ) from None
+        found = f"{path}{line}: {type(error).__name__}: {error}", "it fails when it is run: python shows more"
+        if isinstance(error, SystemExit):
+            found = f"{path} ends the program itself", "leave sys.exit() and exit() out of it"
+        elif isinstance(error, EOFError):
+            found = f"{path}{line} waits for input", "nobody is there to answer: leave input() out of it"
+        raise ExerciseError(*found) from None
     finally:
         with contextlib.suppress(ValueError):
             sys.path.remove(str(path.parent.resolve()))
@@ -137,19 +102,17 @@ def own_output() -> Iterator[None]:
 
 def where(error: BaseException, path: Path) -> str:
     """Return ``", line 7"``, the last line of the student's file that an exception came through."""
-    lines = [
-        frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)
-    ]
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if frame.filename == str(path)]
     return f", line {lines[-1]}" if lines else ""
 
 
 def _blanks(tree: ast.Module) -> dict[str, int]:
-    found = {}
+    found: dict[str, int] = {}
     for function in tree.body:
         if isinstance(function, ast.FunctionDef):
             lines = [node.lineno for node in _walk(function) if _is_blank(node)]
-            if lines:
-                found[function.name] = min(lines)
+            found |= {function.name: min(lines)} if lines else {}
     return found
 
 

@@ -28,7 +28,7 @@ def test_version_and_help():
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_short_help_is_the_commands_own_first_sentence(name):
-    command = import_module(f"nphash.cli.{name}").command
+    command = cli.get_command(click.Context(cli), name)
     first = " ".join(command.help.split("\n\n")[0].split())
     assert first == COMMANDS[name]
 

@@ -14,6 +14,14 @@ def test_the_system():
     assert describe_system()["python"].startswith("3.")
 
 
+@pytest.mark.parametrize("why_not", ["", "Numba cannot be imported: no such module"])
+def test_whether_kernels_are_compiled(monkeypatch, why_not):
+    monkeypatch.setattr("nphash.core.jit.WHY_NOT", why_not)
+    found = describe_system()
+    assert found["compiled kernels"].startswith(f"no ({why_not})" if why_not else "yes")
+    assert not why_not or found["kernel cache"] == "off"
+
+
 def test_a_collection(tmp_path):
     collection = opened(tmp_path)
     collection.remove(["d1"])

@@ -1,5 +1,175 @@
-from helpers.collecting import jsonl, run
+"""From an empty folder to a graded exercise, as a student does it."""
+
+import pytest
+
+from helpers.collecting import fails, jsonl, run
+from helpers.paths import SOLUTIONS
 from nphash.teaching.lessons import LESSONS
+
+
+def test_copy_and_grade(tmp_path):
+    folder = tmp_path / "course" / "week 1"
+    result = run("lesson", 1, "-o", folder)
+    assert result.code == 0
+    paths = result.out.split("\n")[:2]
+    assert [path.rpartition("/")[2] for path in paths] == [LESSONS[0].file, LESSONS[0].exercise]
+    exercise = folder / LESSONS[0].exercise
+    graded = run("gradcheck", "--exercise", exercise, "--format", "table")
+    assert graded.code == 3
+    assert "not done  softmax" in graded.out and "0 of 2 right" in graded.out
+
+
+def test_a_solution_is_not_overwritten(tmp_path):
+    assert run("lesson", 2, "-o", tmp_path).code == 0
+    exercise = tmp_path / LESSONS[1].exercise
+    exercise.write_text("my solution", encoding="utf-8")
+    fails(1, "lesson", 2, "-o", tmp_path, says=["exists already", "--force"])
+    assert exercise.read_text(encoding="utf-8") == "my solution"
+    (tmp_path / LESSONS[1].file).unlink()
+    fails(1, "lesson", 2, "-o", tmp_path, says=["exists already"])
+    assert not (tmp_path / LESSONS[1].file).exists()  # nothing is copied unless everything can be
+    assert run("lesson", 2, "-o", tmp_path, "--force").code == 0
+    assert "EXERCISE = 2" in exercise.read_text(encoding="utf-8")
+
+
+def test_here_is_the_default(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert run("lesson", 3).code == 0
+    assert (tmp_path / LESSONS[2].file).exists()
+
+
+@pytest.mark.parametrize("number", [0, 10, -1])
+def test_there_is_no_such_lesson(number, tmp_path):
+    fails(1, "lesson", "-o", tmp_path, "--", number, says=[f"no lesson {number}", "1 to 9"])
+
+
+def test_not_a_number(tmp_path):
+    assert run("lesson", "one", "-o", tmp_path).code == 2
+
+
+def test_a_file_in_the_place_of_the_folder(tmp_path):
+    (tmp_path / "taken").write_text("", encoding="utf-8")
+    assert run("lesson", 1, "-o", tmp_path / "taken").code == 2
+
+
+@pytest.fixture
+def solution():
+    return SOLUTIONS / "solution_3.py"
+
+
+def test_right_is_0(solution):
+    result = run("gradcheck", "--exercise", solution, "--format", "table")
+    assert result.code == 0 and "3 of 3 right" in result.out
+    assert [record["verdict"] for record in jsonl(run("gradcheck", "--exercise", solution).out)] == [
+        "right"
+    ] * 3
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("def f(:\n", ["line 1", "not Python", "def f(:"]),
+        ("EXERCISE = 3\n    x = 1\n", ["line 2", "not Python"]),
+        ("import nothing_of_this_name\n", ["line 1", "ModuleNotFoundError"]),
+        ("EXERCISE = 3\n1 / 0\n", ["line 2", "ZeroDivisionError"]),
+        ("import sys\nsys.exit(0)\n", ["ends the program itself"]),
+        ("\0", ["not Python"]),
+    ],
+)
+def test_a_file_that_cannot_be_graded_is_3(tmp_path, text, says):
+    path = tmp_path / "mine.py"
+    path.write_text(text, encoding="utf-8")
+    fails(3, "gradcheck", "--exercise", path, says=says)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("x = 1\n", ["which exercise"]),
+        ("EXERCISE = 'three'\n", ["which exercise"]),
+        ("EXERCISE = 99\n", ["exercise 99", "1 to 9"]),
+        ("", ["which exercise", "'nphash lesson N'"]),
+    ],
+)
+def test_a_file_that_is_no_exercise_is_wrong_usage(tmp_path, text, says):
+    path = tmp_path / "mine.py"
+    path.write_text(text, encoding="utf-8")
+    names = ["exercise_1_bag_of_words.py", "exercise_9_measuring.py"]
+    fails(2, "gradcheck", "--exercise", path, says=[*says, *names])
+
+
+def test_a_file_in_another_encoding(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_bytes("# Übung\nEXERCISE = 3\n".encode("latin-1"))
+    fails(3, "gradcheck", "--exercise", path, says=["UTF-8"])
+
+
+def test_no_file_is_wrong_usage(tmp_path):
+    assert run("gradcheck", "--exercise", tmp_path / "none.py").code == 2
+    assert run("gradcheck", "--exercise", tmp_path).code == 2
+
+
+def test_exercise_stands_alone(solution):
+    result = run("gradcheck", "dense", "--exercise", solution)
+    assert result.code == 2 and "stands alone" in result.err
+    assert run("gradcheck", "--list", "--exercise", solution).code == 2
+
+
+def test_what_the_file_prints_does_not_spoil_the_results(tmp_path, solution, capfd):
+    path = tmp_path / "mine.py"
+    path.write_text(solution.read_text(encoding="utf-8") + "\nprint('my own line')\n", encoding="utf-8")
+    result = run("gradcheck", "--exercise", path)
+    assert len(jsonl(result.out)) == 3
+    assert "my own line" in capfd.readouterr().err  # of the process that runs the file
+
+
+@pytest.mark.parametrize(
+    ("body", "cause"),
+    [
+        ("    return np.random.random(uniform.shape)\n", "noise redrawn"),
+        ("    return uniform[0]\n", "wrong shape"),
+        ("    return None\n", "wrong form"),
+        ("    return 'noise'\n", "wrong form"),
+        ("    return uniform * np.nan\n", "not finite"),
+        ("    uniform[0] = 0.5\n    return -np.log(-np.log(uniform))\n", "an argument is changed in place"),
+        ("    return uniform.no_such_method()\n", "the function raises"),
+        ("    return gumbel_noise(uniform)\n", "the function raises"),
+        ("    raise SystemExit\n", "the function raises"),
+        ("    return (uniform, uniform)\n", "wrong shape"),
+    ],
+)
+def test_functions_that_misbehave_are_3_without_a_traceback(tmp_path, solution, body, cause):
+    text = solution.read_text(encoding="utf-8")
+    path = tmp_path / "mine.py"
+    path.write_text(text.replace("    return -np.log(-np.log(uniform))\n", body), encoding="utf-8")
+    result = run("gradcheck", "--exercise", path)
+    assert result.code == 3
+    assert "Traceback" not in result.out + result.err
+    record = jsonl(result.out)[0]
+    assert record["verdict"] == "wrong" and record["cause"] == cause
+
+
+@pytest.mark.parametrize(
+    ("body", "cause"),
+    [
+        ("        return dy * np.nan\n", "not finite"),
+        ("        return dy[0]\n", "wrong shape"),
+        ("        return dy, dy\n", "the gradients cannot be used"),
+        ("        raise ValueError('no idea')\n", "the function raises"),
+        ("        dy *= 2\n        return dy\n", "an argument is changed in place"),
+        ("        return None\n", None),
+    ],
+)
+def test_ways_back_that_misbehave(tmp_path, solution, body, cause):
+    text = solution.read_text(encoding="utf-8")
+    old = "        return y * (dy - (y * dy).sum(axis=-1, keepdims=True)) / temperature\n"
+    assert old in text
+    path = tmp_path / "mine.py"
+    path.write_text(text.replace(old, body), encoding="utf-8")
+    result = run("gradcheck", "--exercise", path)
+    assert result.code == 3 and "Traceback" not in result.out + result.err
+    record = jsonl(result.out)[1]
+    assert record["verdict"] == "wrong" and record["cause"] == (cause or record["cause"])
 
 
 def test_all_lessons_are_listed():

@@ -50,7 +50,7 @@ def test_a_picture(tmp_path):
 def test_pictures_that_cannot_be(tmp_path, monkeypatch):
     fails(1, "study", "estimators", "-o", tmp_path / "a.txt", says=(".png, .svg or .pdf",))
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    fails(1, "study", "estimators", "-o", tmp_path / "a.png", says="nphash[plot]")
+    fails(1, "study", "estimators", "-o", tmp_path / "a.png", says="pip install matplotlib")
 
 
 def test_too_many_bits():

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 
 from nphash import gradcheck
+from nphash.engine import decoder
+from nphash.engine.compiled import CompiledEngine, FirstLayerGradient
 from nphash.gradcheck import Settings
 from nphash.gradcheck import models as checking
-from nphash.gradcheck.models import VARIANTS, WITHOUT_GRADIENT, models, operations
+from nphash.gradcheck.models import KERNELS, VARIANTS, WITHOUT_GRADIENT, kernel_models, models, operations
 from nphash.hashers import METHODS, doc2hash, nash, nphash, vdsh
 from nphash.hashers.base import Hasher
 
@@ -224,3 +226,108 @@ def test_no_seed_puts_all_entries_at_a_kink():
 def test_models_need_no_fit():
     for name in TRAINED:
         assert isinstance(checking.small(name), Hasher)
+
+
+def test_a_model_says_what_it_is_made_of():
+    model, relaxed = models(names=["doc2hash"])
+    assert relaxed.name == "doc2hash (relaxed)"
+    assert list(model.terms) == ["reconstruction", "KL"] and model.operations[:2] == (
+        "ops.sparse_dense",
+        "ops.relu",
+    )
+    own = ["ammi.bit_entropy", "ammi.markov_entropy", "ksh.smooth_objective"]
+    assert [case.title for case in operations()][-3:] == own
+
+
+# ---------------------------------------------------------------------- the engine that trains
+
+compiled = pytest.mark.compiled
+
+
+def wrong_in_kernels(name):
+    """What is wrong of a method by the kernels, as {(term, parameter)}; the whole loss is the term ""."""
+    (model,) = kernel_models(0, [name])
+    reports = gradcheck.check_model(model, QUICK)
+    return {
+        (report.operation.partition(": ")[2], report.parameter) for report in reports if not report.passed
+    }
+
+
+@compiled
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
+def test_kernels_are_right_and_precise(seed):
+    for model in kernel_models(seed):
+        reports = gradcheck.check_model(model, Settings(seed=seed, sweep=False))
+        assert gradcheck.passed(reports), gradcheck.format_text(reports)
+        assert max(report.relative_error for report in reports) < 2e-5
+
+
+@compiled
+def test_they_look_sums_up_and_multiply():
+    looked_up = []
+
+    class Watching(CompiledEngine):
+        def reconstruct(self, *arguments):
+            result = super().reconstruct(*arguments)
+            looked_up.append(self.looks_up)
+            return result
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checking, "CompiledEngine", Watching)
+        for model in kernel_models(0):
+            model.loss(model.params)
+    assert looked_up == [True, True, False]
+
+
+@compiled
+def test_a_decoder_that_goes_back_twice_as_far(monkeypatch):
+    right = decoder.Decoding.back
+
+    def doubled(self, dloss=1.0):
+        dz, dW, db = right(self, dloss)
+        return 2 * dz, dW, db
+
+    monkeypatch.setattr(decoder.Decoding, "back", doubled)
+    for name in ("doc2hash", "nphash", "vdsh"):
+        found = wrong_in_kernels(name)
+        assert {("reconstruction", "W_1"), ("", "W_1")} <= found
+        assert not {parameter for _, parameter in found} & {"W_s", "b_s"}
+
+
+@compiled
+def test_a_first_layer_that_is_wrong(monkeypatch):
+    right = FirstLayerGradient.fill
+
+    def without_a_row(self, out, start, stop):
+        right(self, out, start, stop)
+        out[self.rows[0]] = 0
+
+    monkeypatch.setattr(FirstLayerGradient, "fill", without_a_row)
+    assert ("reconstruction", "W_1") in wrong_in_kernels("doc2hash")
+
+
+@compiled
+def test_an_update_that_goes_its_own_way(monkeypatch):
+    right = decoder._WeightGradient.update
+
+    def half(self, w, m, v, settings, start, stop):
+        right(self, w, m, v, settings, start, stop)
+        m[:, start * self.width : stop * self.width] /= 2
+
+    monkeypatch.setattr(decoder._WeightGradient, "update", half)
+    assert wrong_in_kernels("doc2hash") == {("", "W_s")}  # as arrays the gradients are right
+
+
+@compiled
+def test_names_and_other_methods():
+    assert [model.name for model in kernel_models()] == list(KERNELS)
+    assert kernel_models(0, ["itq", "nash"]) == []
+    assert {array.dtype for model in kernel_models() for array in model.params.values()} == {
+        np.dtype("float32")
+    }
+
+
+@compiled
+def test_nothing_to_check_where_nothing_is_compiled(monkeypatch):
+    monkeypatch.setattr(checking, "COMPILED", False)
+    assert kernel_models() == []

@@ -1,4 +1,4 @@
-"""What the variational systems share: first weights, targets, encoding in blocks, the loss around a code."""
+"""What the variational systems share: initial weights, targets, encoding in blocks, ELBO."""
 
 import tracemalloc
 

@@ -212,3 +212,48 @@ def test_a_query_with_nothing_relevant_has_no_recall_map_or_ndcg():
     found = ranking_figures(one_ranking([0, 1], [0, 0]), 1)
     assert np.isnan([found[name][0] for name in ("recall", "map", "ndcg")]).all()
     assert found["precision"][0] == found["precision_best"][0] == 0
+
+
+@settings(deadline=None, max_examples=60)
+@given(small_problems())
+def test_expected_precision_lies_between_the_worst_and_the_best_order(problem):
+    codes, classes, k = problem
+    found = metrics.retrieval(codes[:1], [1], codes[1:], classes, 3, k=k)
+    for name in ("precision", "precision_by_order"):
+        assert found["precision_worst"] - 1e-12 <= found[name] <= found["precision_best"] + 1e-12
+    if k >= len(classes):  # everything counts: the share of relevant documents, in any order
+        assert found["precision"] == found["precision_worst"] == pytest.approx((classes == 1).mean())
+
+
+@settings(deadline=None, max_examples=60)
+@given(small_problems(), st.randoms())
+def test_only_the_figure_by_order_depends_on_the_order_of_the_database(problem, random):
+    codes, classes, k = problem
+    order = list(range(len(classes)))
+    random.shuffle(order)
+    figures = metrics.retrieval(codes[:1], [1], codes[1:], classes, 3, k=k)
+    shuffled = metrics.retrieval(codes[:1], [1], codes[1:][order], classes[order], 3, k=k)
+    for name in figures.keys() - {"precision_by_order"}:
+        assert shuffled[name] == pytest.approx(figures[name], nan_ok=True)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(1, 6), st.integers(1, 12), st.integers(0, 10**6))
+def test_statistics_follow_their_bits_and_do_not_tell_ones_from_zeros(n_bits, n, seed):
+    rng = np.random.default_rng(seed)
+    bits, order = rng.random((n, n_bits)) < 0.5, rng.permutation(n_bits)
+    plain = metrics.code_statistics(pack(bits), n_bits)
+    moved, inverse = (metrics.code_statistics(pack(one), n_bits) for one in (bits[:, order], ~bits))
+    np.testing.assert_allclose(moved["balance"], plain["balance"][order])
+    np.testing.assert_allclose(inverse["balance"], 1 - plain["balance"])
+    np.testing.assert_allclose(inverse["entropy"], plain["entropy"], atol=1e-12)
+    for other in (moved, inverse):
+        assert other["correlation"] == pytest.approx(plain["correlation"], abs=1e-9)
+        assert (other["distinct"], other["n"]) == (plain["distinct"], n)
+
+
+def test_any_increasing_function_of_similarities_ranks_alike(rng):
+    scores, y = rng.integers(-3, 4, (5, 20)), rng.integers(0, 3, 20)
+    expected = metrics.retrieval_by_similarity(scores, y[:5], y, k=6)
+    for change in (np.exp, lambda x: x**3, lambda x: 7 * x - 1):
+        assert metrics.retrieval_by_similarity(change(scores), y[:5], y, k=6) == expected

@@ -106,3 +106,31 @@ def test_classes_that_cannot_be_compared_are_refused():
     with pytest.raises(InputError, match="y_query or y_database mixes"):
         relevance(np.array([1, "a"], object), np.array([2], object))
     assert [part.tolist() for part in number_classes(np.array(["b", "a", "b"]))] == [["a", "b"], [1, 0, 1]]
+
+
+def test_relevance_of_known_labels():
+    assert relevance([0, 1], [1, 1, 0]).tolist() == [[False, False, True], [True, True, False]]
+    assert relevance([[1, 0, 1]], [[0, 1, 0], [0, 0, 1]]).tolist() == [[False, True]]  # three labels
+    block = relevance_blocks([0, 1, 2], [2, 1])
+    assert block(1, 3).tolist() == [[False, True], [True, False]]
+    assert block(1, None).tolist() == block(1, 3).tolist()
+
+
+def test_labels_as_they_are_read():
+    assert read_labels([["a"], ["b"]]).tolist() == ["a", "b"]
+    assert read_labels([[1, 0], [1, 1]]).toarray().tolist() == [[True, False], [True, True]]
+
+
+@settings(deadline=None, max_examples=40)
+@given(label_sets, label_sets)
+def test_relevance_is_symmetric_and_every_labelled_document_is_relevant_to_itself(query, database):
+    a, b = indicator(query), indicator(database)
+    assert np.array_equal(relevance(a, b), relevance(b, a).T)
+    assert relevance(a, a).diagonal().tolist() == [bool(labels) for labels in query]
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.lists(st.integers(-5, 5), min_size=1, max_size=12))
+def test_numbers_of_classes_name_them(y):
+    classes, numbers = number_classes(np.array(y))
+    assert classes.tolist() == sorted(set(y)) and classes[numbers].tolist() == y

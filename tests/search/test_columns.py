@@ -1,5 +1,7 @@
 """Columns that grow without moving what is there; ids against a plain dictionary."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -75,20 +77,19 @@ def test_a_failed_append_leaves_nothing(monkeypatch):
     monkeypatch.setattr(columns, "_CHUNK", 80)
     column = Column(np.arange(3))
     column.append(np.arange(8))
-    appended = column._append_to_tail
     left = [2]
 
-    def no_memory(rows):
+    def no_memory(*args):
         left[0] -= 1
         if not left[0]:
             raise MemoryError
-        appended(rows)
+        return np.empty(*args)
 
-    monkeypatch.setattr(column, "_append_to_tail", no_memory)
+    monkeypatch.setattr(columns, "np", SimpleNamespace(empty=no_memory))
     with pytest.raises(MemoryError):
         column.append(np.arange(100))
     monkeypatch.undo()
-    assert len(column) == 11
+    assert len(column) == 11 and left == [0]
     column.append(np.array([9]))
     assert column.take(np.arange(12)).tolist() == [0, 1, 2, *range(8), 9]
 
@@ -197,3 +198,45 @@ def test_numbers_are_checked_one_by_one():
     with pytest.raises(InputError, match="id 9223372036854775813 does not fit into 64 signed bits"):
         Ids().check([2**63 + 5, 3], 2)
     assert Ids().check([np.uint64(7), -(2**63), np.int8(1)], 3).tolist() == [7, -(2**63), 1]
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.lists(st.integers(0, 9), max_size=8), st.data())
+def test_a_state_put_back_undoes_what_was_appended_since(sizes, data):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(columns, "_CHUNK", 48)
+        column, states, lengths = Column(np.arange(3)), [], []
+        for size in sizes:
+            states.append(column.state)
+            lengths.append(len(column))
+            column.append(np.arange(len(column), len(column) + size))
+        if sizes:
+            i = data.draw(st.integers(0, len(sizes) - 1))
+            column.state = states[i]
+            assert len(column) == lengths[i]
+        column.append(np.array([len(column)]))
+        assert column.take(np.arange(len(column))).tolist() == list(range(len(column)))
+
+
+def test_ids_of_known_rows():
+    ids = Ids()
+    add(ids, ["a", "b"])
+    assert ids.positions(["b"]).tolist() == [1] and ids.at(np.array([0])).tolist() == ["a"]
+    column = Column(np.array([5, 6]))
+    column.append(np.array([7]))
+    assert (len(column), column.take(np.array([2, 0])).tolist()) == (3, [7, 5])
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(1, 12), st.sets(st.integers(0, 11)), st.lists(st.integers(-2, 13), max_size=6))
+def test_insertion_numbers_are_their_own_rows_unless_removed(n, removed, asked):
+    ids, removed = Ids(), {row for row in removed if row < n}
+    add(ids, None, n)
+    ids.remove(np.array(sorted(removed), np.int64))
+    missing = [name for name in asked if not 0 <= name < n or name in removed]
+    if not missing:
+        assert ids.positions(asked).tolist() == asked
+        return
+    message = rf"id {missing[0]} is not in the index \({len(missing)} such of {len(asked)}\)"
+    with pytest.raises(InputError, match=message):
+        ids.positions(asked)

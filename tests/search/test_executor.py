@@ -174,7 +174,7 @@ def test_auto_gives_the_same_answers_through_all_its_choices(rng, monkeypatch):
         chosen.add(index.explain(n, 5).strategy)
         check_search(index, queries[:n], codes, 5)
         check_within(index, queries[:n], codes, 9)
-        index._executor._ledger.pay("multi-index", 400)
+        index._executor._ledger["multi-index"] += 400
     assert not COMPILED or (len(chosen) > 1 and index._executor.buckets is not None)
 
 
@@ -477,3 +477,30 @@ def test_one_code_has_no_pairs_and_no_neighbours():
     assert index.search_self(3)[0].shape == (1, 0)
     with pytest.raises(InputError, match="radius is"):
         index.self_join(-1)
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.sampled_from(STRATEGIES), st.sampled_from(WIDTHS), st.integers(0, 10**6), st.integers(0, 30))
+def test_a_radius_search_is_the_beginning_of_the_whole_order(strategy, n_bits, seed, radius):
+    codes, queries = problem(np.random.default_rng(seed), "clustered", 90, 3, n_bits)
+    index = HammingIndex(n_bits, strategy=strategy)
+    index.add(codes)
+    every, order = index.search(queries, len(index))
+    offsets, found, ids = index.within(queries, radius)
+    for q in range(3):
+        part = slice(offsets[q], offsets[q + 1])
+        assert (every[q] <= radius).sum() == offsets[q + 1] - offsets[q]
+        assert ids[part].tolist() == order[q, : part.stop - part.start].tolist()
+        assert (found[part] <= radius).all()
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=30), st.sampled_from([1, 2]))
+def test_the_first_of_equal_codes_leads_them(values, n_words):
+    words = np.repeat(np.array(values, np.uint64)[:, None], n_words, axis=1)
+    assert executor._first_equal(words).tolist() == [values.index(value) for value in values]
+
+
+def test_numbers_counted_out():
+    number, step = executor._counted(np.array([2, 0, 3]))
+    assert number.tolist() == [0, 0, 2, 2, 2] and step.tolist() == [0, 1, 0, 1, 2]

@@ -2,12 +2,14 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from helpers import naive
 from helpers.searching import nearest, problem, within
 from nphash.codes import as_words
 from nphash.search import keys, multi_index
-from nphash.search.multi_index import OVER_BUDGET, Buckets
+from nphash.search.multi_index import OVER_BUDGET, Buckets, MultiIndex
 from nphash.search.table import ALL, Rows
 
 MUCH = 10**9
@@ -34,13 +36,13 @@ def check(index, codes, queries, n, allowed=None):
 def test_segments_are_merged_as_they_grow(rng):
     codes, queries = problem(rng, "clustered", 2000, 70, 64)
     queries = queries[::3]  # codes of the index: strangers cost too much
-    index = multi_index.build(rows_of(codes, 900), 2)
+    index = MultiIndex().extended(rows_of(codes, 900), 2)
     sizes = [900]
     for n in (920, 1100, 1300, 1390, 2000):
         index = index.extended(rows_of(codes, n), 2)
-        starts = [first for first, _ in index.segments]
+        starts = [buckets.first for buckets in index.segments]
         assert starts[0] == 0 and starts == sorted(set(starts))
-        assert index.n == sum(buckets.rows.shape[1] for _, buckets in index.segments)
+        assert index.n == sum(buckets.rows.shape[1] for buckets in index.segments)
         check(index, codes, queries, index.n)
         sizes.append(index.n)
     assert sizes == [900, 900, 1100, 1300, 1390, 2000]  # 20 new rows are left to the scan
@@ -49,14 +51,14 @@ def test_segments_are_merged_as_they_grow(rng):
 
 def test_removed_rows_stay_in_their_buckets_but_are_not_found(rng):
     codes, queries = problem(rng, "clustered", 800, 9, 64)
-    index = multi_index.build(rows_of(codes, 800), 1)
+    index = MultiIndex().extended(rows_of(codes, 800), 1)
     allowed = rng.random(800) < 0.5
     check(index, codes, queries[::3], 800, allowed)
 
 
 def test_arrays_and_back(rng):
     codes, queries = problem(rng, "clustered", 900, 6, 64)
-    index = multi_index.build(rows_of(codes, 600), 1).extended(rows_of(codes, 900), 1)
+    index = MultiIndex().extended(rows_of(codes, 600), 1).extended(rows_of(codes, 900), 1)
     kept = index.arrays()
     again = multi_index.from_arrays(kept)
     assert again.n == 900 and again.nbytes == index.nbytes == sum(array.nbytes for array in kept.values())
@@ -67,14 +69,14 @@ def test_arrays_and_back(rng):
 def test_a_result_larger_than_the_first_buffer(rng):
     codes = np.zeros((20_000, 8), np.uint8)
     rows = Rows(64, ((0, as_words(codes)),), 20_000, ALL, 20_000)
-    index = multi_index.build(rows, 1)
+    index = MultiIndex().extended(rows, 1)
     each = index.within(rows, as_words(codes[:2]), 0, MUCH, 1)
     assert [len(one) for one in each] == [20_000, 20_000]
 
 
 def test_over_budget_in_any_segment_is_over_budget(rng):
     codes, queries = problem(rng, "clustered", 900, 6, 64)
-    index = multi_index.build(rows_of(codes, 600), 1).extended(rows_of(codes, 900), 1)
+    index = MultiIndex().extended(rows_of(codes, 600), 1).extended(rows_of(codes, 900), 1)
     assert len(index.segments) == 2 or index.n == 900
     _, work = index.nearest(rows_of(codes, 900), as_words(queries), 5, 1, 1)
     assert (work < 0).all()
@@ -85,7 +87,7 @@ def test_over_budget_in_any_segment_is_over_budget(rng):
 def test_other_widths(rng, n_bits):
     codes, queries = problem(rng, "clustered", 300, 9, n_bits)
     rows = Rows(n_bits, ((0, as_words(codes)),), 300, ALL, 300)
-    index = multi_index.build(rows, 1)
+    index = MultiIndex().extended(rows, 1)
     found, _ = index.nearest(rows, as_words(queries[::3]), 4, MUCH, 1)
     np.testing.assert_array_equal(keys.positions(found), nearest(queries[::3], codes, 4)[1])
 
@@ -94,12 +96,13 @@ def pairs(keys):
     return [(int(key) >> 48, int(key) & (2**48 - 1)) for key in keys if key != np.uint64(2**64 - 1)]
 
 
-def filled(codes, cuts):
-    """Buckets for substrings that end at ``cuts``."""
+def filled(codes, cuts, first=0):
+    """Buckets for substrings that end at ``cuts``, of codes from position ``first`` on."""
     n, n_words = codes.shape
     starts, m = np.array([0, *cuts[:-1]]), len(cuts)
     lengths = np.diff([0, *cuts])
     buckets = Buckets(
+        first,
         starts,
         lengths,
         np.zeros((m, (1 << lengths.max()) + 1), np.uint32),
@@ -129,10 +132,10 @@ def words_problem(rng, kind, n, n_bits):
 CUTS = {20: (7, 14, 20), 64: (16, 32, 48, 64), 128: (12, 24, 36, 48, 60, 72, 84, 96, 108, 118, 128), 8: (8,)}
 
 
-def looked_up(buckets, queries, k, limits=None, budget=MUCH, allowed=ALL, first=0):
+def looked_up(buckets, queries, k, limits=None, budget=MUCH, allowed=ALL):
     out, work = np.empty((len(queries), k), np.uint64), np.empty(len(queries), np.int64)
     limits = np.full(len(queries), 10**6) if limits is None else np.array(limits)
-    multi_index.find_nearest(buckets, first, queries, k, limits, budget, allowed, out, work)
+    multi_index.find_nearest(buckets, queries, k, limits, budget, allowed, out, work)
     return out, work
 
 
@@ -153,9 +156,9 @@ def test_buckets_hold_every_code_once_by_its_substring(rng):
 @pytest.mark.parametrize("n_bits", [8, 20])
 def test_nearest_to_the_last_neighbour(rng, kind, n_bits):
     codes, queries = words_problem(rng, kind, 150, n_bits)
-    buckets = filled(codes, CUTS[n_bits])
+    buckets = filled(codes, CUTS[n_bits], first=4)
     for k in (1, 9, 150):
-        out, work = looked_up(buckets, queries, k, first=4)
+        out, work = looked_up(buckets, queries, k)
         assert (work > 0).all()
         for q, query in enumerate(queries):
             expected = naive.nearest(query.view(np.uint8), codes.view(np.uint8), k)
@@ -197,9 +200,9 @@ def test_more_ties_than_fit_are_left_to_the_scan():
 @pytest.mark.parametrize("radius", [0, 3, 8, 20])
 def test_within_a_radius(rng, radius):
     codes, queries = words_problem(rng, "clustered", 150, 20)
-    buckets = filled(codes, CUTS[20])
+    buckets = filled(codes, CUTS[20], first=2)
     keys, ends = np.empty(1000, np.uint64), np.empty(3, np.int64)
-    assert multi_index.find_within(buckets, 2, queries, radius, MUCH, ALL, keys, ends) == 3
+    assert multi_index.find_within(buckets, queries, radius, MUCH, ALL, keys, ends) == 3
     start = 0
     for q, end in enumerate(ends):
         expected = naive.within(queries[q].view(np.uint8), codes.view(np.uint8), radius)
@@ -212,7 +215,35 @@ def test_within_stops_where_the_buffer_is_full_and_marks_what_is_over_budget(rng
     buckets = filled(codes, CUTS[20])
     queries = np.concatenate([queries[:1]] * 3)
     keys, ends = np.empty(100, np.uint64), np.empty(3, np.int64)
-    assert multi_index.find_within(buckets, 0, queries, 1, MUCH, ALL, keys, ends) == 2
+    assert multi_index.find_within(buckets, queries, 1, MUCH, ALL, keys, ends) == 2
     assert ends[:2].tolist() == [40, 80]
-    assert multi_index.find_within(buckets, 0, queries, 1, 3, ALL, keys, ends) == 3
+    assert multi_index.find_within(buckets, queries, 1, 3, ALL, keys, ends) == 3
     assert ends.tolist() == [-1, -1, -1]
+
+
+@pytest.mark.parametrize("ones", [1, 2, 5])
+def test_masks_of_equal_weight_come_in_order_and_none_is_left_out(ones):
+    mask, masks = np.uint64(2**ones - 1), []
+    while mask < 2**10:
+        masks.append(int(mask))
+        mask = np.uint64(multi_index._next_of_equal_weight(mask))
+    assert masks == [number for number in range(2**10) if number.bit_count() == ones]
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.integers(0, 2**64 - 1), min_size=1, max_size=3), st.integers(1, 26), st.data())
+def test_a_substring_is_read_across_words(words, length, data):
+    start = data.draw(st.integers(0, 64 * len(words) - length))
+    whole = sum(word << 64 * i for i, word in enumerate(words))
+    found = multi_index._substring(np.array(words, np.uint64), start, length)
+    assert found == whole >> start & (2**length - 1)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(0, 2**20 - 1))
+def test_every_code_is_met_first_in_exactly_one_bucket(difference):
+    starts, lengths = np.array([0, 7, 14]), np.array([7, 7, 6])
+    words = np.array([difference], np.uint64)
+    bits = [(difference >> start & (2**n - 1)).bit_count() for start, n in zip(starts, lengths, strict=True)]
+    first = [j for j in range(3) if not multi_index._met_before(starts, lengths, words, bits[j], j)]
+    assert first == [bits.index(min(bits))]

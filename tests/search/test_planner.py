@@ -1,10 +1,14 @@
 """The planner: which strategy, and when compiled code or buckets pay."""
 
+from collections import defaultdict
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from nphash.search import planner
-from nphash.search.planner import Ledger, Plan, Workload
+from nphash.search.planner import Plan, Workload
 
 
 @pytest.fixture
@@ -13,7 +17,7 @@ def loaded(monkeypatch):
 
 
 def best(n, n_bits, n_queries, candidates=None):
-    return planner.choose(Workload(n, n_bits, n_queries), candidates, Ledger()).strategy
+    return planner.choose(Workload(n, n_bits, n_queries), candidates, defaultdict(float)).strategy
 
 
 def test_few_queries_are_scanned_one_by_one_and_many_in_bit_planes(loaded):
@@ -34,11 +38,11 @@ def test_cold_small_searches_stay_in_numpy(monkeypatch):
 
 def test_what_is_slower_is_used_until_it_has_cost_the_price(monkeypatch):
     monkeypatch.setattr(planner, "is_loaded", lambda strategy, n_bits: strategy == "numpy")
-    work, ledger, chosen = Workload(1_000_000, 64, 1), Ledger(), []
+    work, ledger, chosen = Workload(1_000_000, 64, 1), defaultdict(float), []
     for _ in range(1000):
         plan = planner.choose(work, ledger=ledger)
         chosen.append(plan.strategy)
-        planner.record(work, plan, ledger)
+        planner.record(plan, ledger)
     switched = chosen.index("popcount")
     rent = sum(planner.cost(work)["numpy"] - planner.cost(work)["popcount"] for _ in range(switched))
     assert 0.9 < rent / planner._PRICE["popcount"] < 1.1
@@ -47,13 +51,13 @@ def test_what_is_slower_is_used_until_it_has_cost_the_price(monkeypatch):
 
 def test_a_plan_says_why(monkeypatch):
     monkeypatch.setattr(planner, "is_loaded", lambda strategy, n_bits: strategy == "numpy")
-    plan = planner.choose(Workload(1000, 64, 1), ledger=Ledger())
+    plan = planner.choose(Workload(1000, 64, 1), ledger=defaultdict(float))
     assert str(plan).startswith(
         "numpy: for 1 query over 1,000 codes of 64 bits, loading the code of popcount"
     )
     monkeypatch.setattr(planner, "is_loaded", lambda strategy, n_bits: True)
     assert "the fastest for 500 queries over 1,000" in str(
-        planner.choose(Workload(1000, 64, 500), ledger=Ledger())
+        planner.choose(Workload(1000, 64, 500), ledger=defaultdict(float))
     )
     assert str(Plan("numpy", Workload(1, 1, 1), {}, because="asked for")) == "numpy: asked for"
 
@@ -95,3 +99,33 @@ def test_what_counts_as_loaded(monkeypatch):
     planner.record_loaded("bit-sliced", 64)
     assert planner.is_loaded("popcount", 500)
     assert planner.is_loaded("bit-sliced", 57) and not planner.is_loaded("bit-sliced", 65)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(1, 10**7), st.integers(1, 4096), st.integers(1, 2000), st.integers(1, 100))
+def test_the_cheapest_is_chosen_when_everything_is_loaded(n, n_bits, n_queries, k):
+    work = Workload(n, n_bits, n_queries, k)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(planner, "is_loaded", lambda strategy, n_bits: True)
+        plan = planner.choose(work, 1000.0, defaultdict(float))
+    assert plan.costs == planner.cost(work, 1000.0)
+    assert plan.costs[plan.strategy] == min(plan.costs.values())
+    ledger = defaultdict(float)
+    planner.record(plan, ledger)
+    assert not ledger  # nothing was missed
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(1, 400), st.integers(10**4, 3 * 10**6))
+def test_no_sequence_of_searches_costs_twice_what_knowing_the_future_would(n_searches, n):
+    work, ledger, spent, loaded = Workload(n, 64, 1), defaultdict(float), 0.0, {"numpy"}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(planner, "is_loaded", lambda strategy, n_bits: strategy in loaded)
+        for _ in range(n_searches):
+            plan = planner.choose(work, ledger=ledger)
+            spent += plan.costs[plan.strategy] + (plan.strategy not in loaded) * planner._PRICE[plan.strategy]
+            loaded.add(plan.strategy)
+            planner.record(plan, ledger)
+    costs = planner.cost(work)
+    foresight = min(planner._PRICE[name] + n_searches * costs[name] for name in costs)
+    assert spent <= 2 * foresight + costs["numpy"]

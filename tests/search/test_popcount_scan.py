@@ -20,23 +20,22 @@ def test_nearest(rng, n_words, n):
     codes[n // 2] = codes[0]
     queries = np.concatenate([codes[:1], ~codes[:1], rng.integers(0, 2**64, (2, n_words), dtype=np.uint64)])
     for k in (1, 5, n):
-        top = top_k.empty(np.full(6, 64 * n_words + 1), k, 64 * n_words)
-        popcount_scan.nearest(codes.reshape(-1), 10, queries, k, ALL, top, 2)  # queries are searches 2 to 5
-        out = np.empty((6, k), np.uint64)
-        top_k.finish(top, 0, 6, k, out)
+        top = top_k.empty(np.full(4, 64 * n_words + 1), k, 64 * n_words)
+        popcount_scan.nearest(codes.reshape(-1), 10, queries, k, ALL, top)
+        out = np.empty((4, k), np.uint64)
+        top_k.finish(top, out)
         for q, query in enumerate(queries):
             expected = naive.nearest(query.view(np.uint8), codes.view(np.uint8), k)
-            assert pairs(out[q + 2]) == [(d, i + 10) for d, i in expected]
-        assert not pairs(out[0])
+            assert pairs(out[q]) == [(d, i + 10) for d, i in expected]
 
 
 def test_rows_that_must_not_be_found(rng):
     codes = rng.integers(0, 2**64, (200, 1), dtype=np.uint64)
     allowed = (rng.random(205) < 0.5).astype(np.uint8)
     top = top_k.empty(np.array([65]), 7, 64)
-    popcount_scan.nearest(codes.reshape(-1), 5, codes[:1], 7, allowed, top, 0)
+    popcount_scan.nearest(codes.reshape(-1), 5, codes[:1], 7, allowed, top)
     out = np.empty((1, 7), np.uint64)
-    top_k.finish(top, 0, 1, 7, out)
+    top_k.finish(top, out)
     everything = naive.nearest(codes[0].view(np.uint8), codes.view(np.uint8), 200)
     assert pairs(out[0]) == [(d, i + 5) for d, i in everything if allowed[i + 5]][:7]
 
@@ -70,7 +69,22 @@ def test_a_limit_from_a_sample_never_excludes_a_neighbour(rng):
                 assert limit == (least[k - 1] + 1 if k <= groups else 129)
 
 
-def test_distance_of_one_code(rng):
-    codes = rng.integers(0, 2**64, (4, 3), dtype=np.uint64)
-    expected = naive.distances(codes[3].view(np.uint8), codes.view(np.uint8))
-    assert [popcount_scan.distance(codes.reshape(-1), i, codes[3]) for i in range(4)] == expected
+@pytest.mark.parametrize("n_words", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("kind", [np.array, tuple])
+def test_the_smallest_distance_to_an_array_or_a_tuple(rng, n_words, kind):
+    codes = rng.integers(0, 2**64, (40, n_words), dtype=np.uint64)
+    for row in (0, 5, 39):
+        query = codes[row] ^ np.uint64(0b111)
+        expected = naive.distances(query.view(np.uint8), codes.view(np.uint8))
+        assert popcount_scan._least(codes.reshape(-1), kind(query)) == min(expected)
+
+
+@pytest.mark.parametrize("n_words", [1, 2, 3, 4, 5])
+def test_the_next_block_with_a_code_below_the_limit(rng, n_words):
+    codes = rng.integers(0, 2**64, (100, n_words), dtype=np.uint64)
+    query = codes[0]
+    distances = naive.distances(query.view(np.uint8), codes.view(np.uint8))
+    for start, size, limit in ((0, 8, 1), (3, 8, 26 * n_words), (1, 1, 28 * n_words), (50, 64, 1)):
+        near = [block for block in range(start, 100, size) if min(distances[block : block + size]) < limit]
+        found = popcount_scan._next_block(codes.reshape(-1), start, 100, query, limit, size)
+        assert found == (near[0] if near else 100)

@@ -152,3 +152,33 @@ def test_at_gives_copies_in_order(rows):
     assert taken[:, 0].tolist() == [0, 6, 8, 18]
     assert not np.shares_memory(taken, rows.segments[0][1])
     assert rows.at(np.array([], np.int64)).shape == (0, 2)
+
+
+changes = st.lists(st.one_of(st.integers(1, 4), st.sets(st.integers(0, 20), max_size=3)), max_size=10)
+
+
+@settings(deadline=None, max_examples=60)
+@given(changes, st.randoms())
+def test_adding_and_removing_codes_is_a_list_of_them(steps, random):
+    table, there = Table(4), {}
+    for step in steps:
+        if isinstance(step, int):
+            bits = [[random.random() < 0.5 for _ in range(4)] for _ in range(step)]
+            there |= {table.rows.n + i: pack([one]).tobytes() for i, one in enumerate(bits)}
+            table.add(pack(bits), None)
+        else:
+            gone = [name for name in sorted(step) if name in there]
+            table.remove(gone)
+            for name in gone:
+                del there[name]
+    rows = table.rows
+    assert table.ids_of(rows).tolist() == rows.positions().tolist() == list(there)
+    assert rows.n_allowed == len(there)
+    assert [row.tobytes() for row in rows.at(rows.positions())] == list(there.values())
+    some = [name for name in there if random.random() < 0.5]
+    assert table.ids_of(table.filtered(np.array(some, int))).tolist() == some
+    copy, positions = rows.compact()
+    assert positions.tolist() == list(there) and copy.n == len(there)
+    arrays = {name: np.concatenate(parts) for name, parts in table.arrays().items()}
+    again = Table.from_arrays(4, arrays, table.ids.next_number)
+    assert again.ids_of(again.rows).tolist() == list(there)

@@ -17,7 +17,7 @@ def through(distances, k):
     for part in np.array_split(stream, 3):
         top_k.take(top, k, np.ones(len(part), np.int64), part, len(part))
     out = np.empty((2, k), np.uint64)
-    top_k.finish(top, 0, 2, k, out)
+    top_k.finish(top, out)
     return top, out
 
 
@@ -55,3 +55,19 @@ def test_what_is_not_below_the_first_limit_is_left():
 def test_limit_that_so_many_are_below(distances, rank, limit):
     counts = np.full(10, 7)  # what an earlier query left
     assert top_k.limit_of(np.array(distances, np.uint64), rank, 9, counts) == limit
+
+
+@settings(deadline=None, max_examples=40)
+@given(streams, st.integers(1, 9), st.integers(1, 5))
+def test_a_stream_may_be_divided_anywhere_and_limits_only_go_down(distances, k, n_parts):
+    whole = through(distances, k)[1]
+    top = top_k.empty(np.array([10, 10]), k, 9)
+    stream = np.array(distances, np.uint64) << np.uint64(48) | np.arange(len(distances), dtype=np.uint64)
+    limits = [10]
+    for part in np.array_split(stream, n_parts):
+        top_k.take(top, k, np.ones(len(part), np.int64), part, len(part))
+        limits.append(int(top.limit[1]))
+    assert limits == sorted(limits, reverse=True) and top.limit[0] == 10
+    out = np.empty((2, k), np.uint64)
+    top_k.finish(top, out)
+    assert np.array_equal(out, whole)

@@ -43,5 +43,5 @@ def test_without_matplotlib(tmp_path, monkeypatch, capsys):
 
     monkeypatch.setattr(builtins, "__import__", without)
     assert draw(str(tmp_path / "x.png"), CURVES, "x", "y") is None
-    assert "pip install 'nphash[plot]'" in capsys.readouterr().out
+    assert "pip install matplotlib" in capsys.readouterr().out
     assert not list(tmp_path.iterdir())

@@ -19,6 +19,7 @@ from nphash.teaching.exercises import (
     grade_in_subprocess,
     questions_of,
 )
+from nphash.teaching.grading import Grade
 from nphash.teaching.lessons import FOLDER, LESSONS
 from nphash.teaching.student import ExerciseError
 
@@ -84,6 +85,17 @@ def test_other_right_solutions_pass(tmp_path, number, function, old, new):
         for grade in grade_exercise(write(tmp_path, before + definition + after.replace(old, new, 1)))
     }
     assert grades[function].passed, grades[function]
+
+
+def test_grades_as_text():
+    grades = [Grade("softmax", "right"), Grade("loss", "wrong", "sign", "-2, 2 is right")]
+    wanted = (
+        "right     softmax\nWRONG     loss\n          likely mistake: sign (-2, 2 is right)\n1 of 2 right"
+    )
+    assert format_grades(grades) == wanted
+    assert not all_right(grades) and all_right(grades[:1])
+    wanted = {"function": "softmax", "verdict": "right", "cause": "", "evidence": "", "advice": ""}
+    assert json.loads(format_grades_jsonl(grades[:1])) == wanted | {"gradients": {}}
 
 
 def test_half_done(tmp_path):

@@ -203,6 +203,8 @@ def test_equal_is_exact_and_same_is_not():
     assert same(np.array([True]), np.array([1.0])) and not same(np.array([2]), np.array([1]))
     assert not same(np.array([np.nan]), np.array([1.0]))
     assert same(np.array([np.nan]), np.array([np.nan]))
+    assert same(1.0, 1.0 + 1e-15) and same([1.0, 2.0], np.array([1.0, 2.0]))
+    assert not same((1, 2.0), (2, 2.0))
 
 
 def test_the_worst_place_is_told():

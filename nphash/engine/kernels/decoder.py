@@ -1,21 +1,15 @@
 """The decoder's softmax over the vocabulary in tiles of words that stay in the cache: forward and backward.
 
-The scores s = z W + b of a batch, their exponentials and their gradient are larger than a cache. Computed
-as whole arrays, each operation waits for the memory. Here the words are cut into tiles: a tile's scores go
-through the matrix product and the exponential while they lie in the cache, and are written once.
+A tile's scores s = z W + b go through the product and the exponential while they lie in the cache, and
+E = exp(s - m) is written once (docs/develop/kernels.rst). m is a document's first score, until a score is so
+far above it that exponentials come near the end of float32: then the row is done again with its own maximum.
 
-* `forward` leaves E = exp(s - m) and sums over words. The sum of E W' while the tile is in the cache is what
-  the gradient for z needs.
+* `forward` leaves E and sums over words: of E W' while the tile is in the cache, for the gradient of z.
 * The gradient of the scores is ds = T softmax(s) - t, that is E times a number for each document, less the
   target. It is never stored: `fill_bias` sums it, `update_tiles` multiplies it by z' for one tile after
   another and does Adam's step on each at once.
 * Codes of +-1 need no product: see `nphash.engine.kernels.sign_tables`. The products remain for all other
   codes, and for words at the end that fill no vector.
-
-The softmax is the same whatever m is, as long as nothing overflows. So m is not the largest of all scores,
-which would take another pass: it is a document's first score, and stays until a score is so far above it that
-the exponentials come near the end of float32. Then, which is rare, the row is done again with its own
-maximum (`_rescale_row`). Scores far below are no matter: they have no part in the softmax.
 
 Products are BLAS calls on small matrices, by `np.dot`, which Numba gives to SciPy's BLAS; the caller runs
 several threads, so BLAS itself must use one (`nphash.core.threads.single_threaded_blas`).

@@ -5,13 +5,7 @@ Compiled code knows array operations too, but Numba compiles the text of their e
 Adam: NumPy reads and writes an array once for every operation of the update; here each of parameter,
 gradient and the two moments is read once, which is what the update costs (it is bound by memory).
 
-The exponential: Numba calls the C library's ``exp`` once for each number. The polynomial has no call and no
-branch, so the compiler turns it into vector instructions, which is about ten times faster:
-
-    exp(y) = 2^n exp(r),  n = round(y / ln 2),  r = y - n ln 2 in [-0.35, 0.35],
-
-where exp(r) is a polynomial of degree 7 (its coefficients are Cephes', with a relative error below 1e-7)
-and 2^n is made by writing n into the exponent bits of a float.
+The exponential is a polynomial without call or branch, so that it vectorises (docs/develop/kernels.rst).
 
 Shapes: B documents, V words, H columns of a dense matrix, n numbers of a row.
 """
@@ -238,7 +232,7 @@ _LARGEST = _F(80)  # exp(80) = 5.5e34: the sum of thousands is still a float
 _PER_LN2 = _F(1.4426950408889634)
 _LN2_HIGH = _F(0.693145751953125)  # ln 2 in two parts: n times the first is exact
 _LN2_LOW = _F(1.428606765330187e-06)
-_HALF, _ONE = _F(0.5), _F(1)
+_HALF, _ONE = _F(0.5), _F(1)  # coefficients are Cephes', with a relative error below 1e-7
 _C3, _C4, _C5 = _F(1.6666665459e-1), _F(4.1665795894e-2), _F(8.3334519073e-3)
 _C6, _C7 = _F(1.3981999507e-3), _F(1.9875691500e-4)
 _POLYNOMIAL = (_C7, _C6, _C5, _C4, _C3, _HALF)

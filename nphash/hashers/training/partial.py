@@ -8,7 +8,7 @@ import numpy as np
 import scipy.sparse
 
 from nphash.codes import check_n_bits
-from nphash.core.typing import Params
+from nphash.core.typing import LabelsLike, MatrixLike, Params
 from nphash.errors import InputError
 from nphash.hashers.base import unchanged_on_error
 from nphash.hashers.inputs import check_labels, seed_from
@@ -32,7 +32,7 @@ def forget(hasher: VariationalHasher) -> None:
         vars(hasher).pop(name, None)
 
 
-def partial_fit(hasher: VariationalHasher, X: Any, y: Any) -> None:
+def partial_fit(hasher: VariationalHasher, X: MatrixLike, y: LabelsLike) -> None:
     """Do the work of `VariationalHasher.partial_fit`."""
     hasher._check_params()
     settings = hasher._training
@@ -43,14 +43,14 @@ def partial_fit(hasher: VariationalHasher, X: Any, y: Any) -> None:
         _one_pass(hasher, X, y, settings)
 
 
-def _one_pass(hasher: VariationalHasher, X: Any, y: Any, settings: Training) -> None:
+def _one_pass(hasher: VariationalHasher, X: MatrixLike, y: LabelsLike, settings: Training) -> None:
     begun = hasher.__sklearn_is_fitted__()
-    X = hasher._check_fitting(X, n_features=hasher.n_features_in_ if begun else None)
-    X = X.astype(settings.dtype, copy=False)
-    y, learned = _labels(hasher, check_labels(y, X.shape[0], hasher, required=hasher.supervised))
+    x = hasher._check_fitting(X, n_features=hasher.n_features_in_ if begun else None)
+    x = x.astype(settings.dtype, copy=False)
+    labels, learned = _labels(hasher, check_labels(y, x.shape[0], hasher, required=hasher.supervised))
     seed = getattr(hasher, "seed_", None)
     seed = seed_from(hasher.random_state) if seed is None else seed
-    target = hasher._target(X)
+    target = hasher._target(x)
     if begun:
         state = State(
             epoch=hasher.n_iter_,
@@ -60,11 +60,11 @@ def _one_pass(hasher: VariationalHasher, X: Any, y: Any, settings: Training) -> 
         )
     else:
         vars(hasher).update(learned)  # a head has as many outputs as there are labels
-        state = State(params=hasher.initial_params(X, target, seed))
-    state = one_pass(hasher, state, Data(X, target, y), settings, seed, threads=hasher.threads)
-    hasher.params_ = hasher.finalise_params(state.params, X)
+        state = State(params=hasher.initial_params(x, target, seed))
+    state = one_pass(hasher, state, Data(x, target, labels), settings, seed, threads=hasher.threads)
+    hasher.params_ = hasher.finalise_params(state.params, x)
     done = {
-        "n_features_in_": X.shape[1],
+        "n_features_in_": x.shape[1],
         "n_bits_": hasher.n_bits,
         "optimiser_": state.optimiser,
         "seed_": seed,

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nphash.codes import Codes
-from nphash.core.typing import Params
+from nphash.core.typing import CSR, Params
 from nphash.corpus.shards import Shards, rows_where
 from nphash.errors import InputError
 from nphash.hashers.training.trainer import Data, Validator, train
@@ -52,7 +52,7 @@ def held_out_rows(n: int, share: float) -> npt.NDArray[np.bool_]:
     return np.fromiter(hashes, np.uint32, n) < share * 2**32
 
 
-def hold_out(X: Any, y: Any, share: float, options: dict[str, Any]) -> tuple[Any, Any, Any, Any]:
+def hold_out(X: CSR, y: Any, share: float, options: dict[str, Any]) -> tuple[Any, Any, Any, Any]:
     """Return (X, y, X_valid, y_valid): those of a fit's options, or a share of the documents held out.
 
     Raises
@@ -93,7 +93,7 @@ def learn(
     return state.best
 
 
-def subset(X: Any, y: Any, most: int) -> tuple[Any, Any]:
+def subset(X: CSR, y: Any, most: int) -> tuple[Any, Any]:
     """Return at most ``most`` evenly spaced rows of documents and labels; of shards, read into memory."""
     if X.shape[0] <= most:
         return X[:] if isinstance(X, Shards) else X, y
@@ -131,7 +131,7 @@ def choose_validator(
 
 
 def precision_validator(
-    encode: Callable[[Params, Any], Codes], X: Any, y: Any, X_valid: Any, y_valid: Any, n_bits: int
+    encode: Callable[[Params, Any], Codes], X: CSR, y: Any, X_valid: CSR, y_valid: Any, n_bits: int
 ) -> Validator:
     """Return a validator by tie-aware precision at 100: held-out queries against the training documents.
 

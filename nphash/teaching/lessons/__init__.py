@@ -20,25 +20,13 @@ FOLDER = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Lesson:
-    """One lesson.
-
-    Attributes
-    ----------
-    number, title
-        What it is called.
-    minutes
-        How long a student needs for text and exercise, about.
-    name
-        Common part of its file names.
-    equations
-        Numbers of the paper's equations that are derived in it.
-    """
+    """One lesson; ``minutes`` is what text and exercise take, ``name`` the common part of its files."""
 
     number: int
     title: str
     minutes: int
     name: str
-    equations: tuple[int, ...] = ()
+    equations: tuple[int, ...] = ()  # numbers of those of the paper that are derived in it
 
     @property
     def file(self) -> str:
@@ -65,32 +53,16 @@ LESSONS = (
 
 
 def find_lesson(number: int) -> Lesson:
-    """Return a lesson by its number.
-
-    Raises
-    ------
-    InputError
-        If there is none.
-
-    Examples
-    --------
-    >>> find_lesson(6).title
-    'Adam by hand'
-    """
-    for lesson in LESSONS:
-        if lesson.number == number:
-            return lesson
-    raise InputError(f"there is no lesson {number}", f"they are numbered 1 to {len(LESSONS)}")
+    """Return a lesson by its number; raise `InputError` if there is none."""
+    if not 1 <= number <= len(LESSONS):
+        raise InputError(f"there is no lesson {number}", f"they are numbered 1 to {len(LESSONS)}")
+    return LESSONS[number - 1]
 
 
 def copy_lesson(number: int, folder: Path | str, force: bool = False) -> list[Path]:
     """Copy a lesson and its exercise into a folder, which is made if need be; return the two files.
 
-    Raises
-    ------
-    InputError
-        If there is no such lesson, or one of the files is there already and ``force`` is not set:
-        it may hold somebody's solution.
+    A file that is there already is an `InputError` unless ``force`` is set: it may hold somebody's solution.
     """
     lesson = find_lesson(number)
     folder = Path(folder)

@@ -260,7 +260,7 @@ for first, last in ((1, 1), (0.3, 0.3), (0.1, 0.1), (1, 0.3)):
 # A good project: begin with how certain the bits become.) A constant 0.1 is the worst choice of all. And the
 # relaxed sample, which lets the decoder see values between 0 and 1, is best with these 8 bits. That need not
 # carry over: with an encoder and 32 bits, on Reuters, all three find documents about equally well
-# (`benchmarks/samplers.py` in the repository; the README has the figures).
+# (`benchmarks/samplers.py` in the repository; `docs/methods.rst` has the figures).
 #
 # A figure about gradients does not replace one about training, nor the other way round.
 # `nphash study estimators` compares them with each other and with estimators that have no bias at all

@@ -56,7 +56,7 @@ def _total(x: Array, axis: int = -1) -> Array:
     return total
 
 
-_jacobian = gumbel.gumbel_softmax_jacobian
+_jacobian, _bernoulli = gumbel.gumbel_softmax_jacobian, gumbel.straight_through_bernoulli
 
 
 def _probabilities(rng: Rng) -> tuple[Any, ...]:
@@ -92,9 +92,7 @@ _EXERCISE_3 = (
             Mistake("softmax over the wrong axis", _over_bits),
             Mistake("softmax over the wrong axis", lambda a, g, tau: _over_bits(a, g, tau, True)),
             Mistake("softmax over the wrong axis", _softmax_back(lambda y, dy: y * (dy - _total(y * dy, 1)))),
-            Mistake(
-                "temperature missing in back", lambda logits, noise, tau: ops.softmax((logits + noise) / tau)
-            ),
+            Mistake("temperature missing in back", lambda a, noise, tau: ops.softmax((a + noise) / tau)),
             Mistake("only the diagonal of the Jacobian", _softmax_back(lambda y, dy: dy * y * (1 - y))),
             Mistake("y missing in the sum", _softmax_back(lambda y, dy: y * (dy - _total(dy)))),
             Mistake("y missing in front", _softmax_back(lambda y, dy: dy - _total(y * dy))),
@@ -146,6 +144,9 @@ def _reversed_kl(logits: Array) -> tuple[Any, Any]:
     return float((-np.log(K) - log_q).sum()) / K / len(logits), None
 
 
+_kl = losses.bernoulli_kl
+
+
 def _ones_only(logits: Array) -> tuple[Any, Any]:
     p = ops.sigmoid(logits)[0]
     log_p = -np.logaddexp(0, -logits)
@@ -187,18 +188,13 @@ _EXERCISE_4 = (
     ),
     Question(
         "bernoulli_kl",
-        losses.bernoulli_kl,
+        _kl,
         (lambda rng: (rng.normal(size=(B, L)),), _large_logits),
         (
-            Mistake("mean over the bits too", lambda a: (losses.bernoulli_kl(a)[0] / L, None)),
-            Mistake(
-                "log 2 of the prior missing", lambda a: (losses.bernoulli_kl(a)[0] - L * np.log(2), None)
-            ),
+            Mistake("mean over the bits too", lambda a: (_kl(a)[0] / L, None)),
+            Mistake("log 2 of the prior missing", lambda a: (_kl(a)[0] - L * np.log(2), None)),
             Mistake("term of the zeros missing", _ones_only),
-            Mistake(
-                "derivative of the sigmoid missing",
-                lambda a: (losses.bernoulli_kl(a)[0], lambda d: d * a / B),
-            ),
+            Mistake("derivative of the sigmoid missing", lambda a: (_kl(a)[0], lambda d: d * a / B)),
         ),
         gradient=True,
         advice={
@@ -225,7 +221,7 @@ def _hard_with(back: Callable[..., Array]) -> Callable[..., tuple[Any, Any]]:
     return sample
 
 
-def _relaxed_back(dz: Array, logits: Array, noise: Array, temperature: float) -> Array:
+def _relaxed_back(dz: Array, z: Array, logits: Array, noise: Array, temperature: float) -> Array:
     return gumbel.relaxed_bits(logits, noise, temperature)[1](dz)
 
 
@@ -244,17 +240,12 @@ _EXERCISE_5 = (
             Mistake("relaxed bits forward", lambda a, g, tau: (gumbel.relaxed_bits(a, g, tau)[0], None)),
             Mistake("noise not added", lambda a, g, tau: (_hard(a, 0 * g), None)),
             Mistake("threshold at 1/2 of the logit", lambda a, g, tau: (_hard(a - 0.5, g), None)),
-            Mistake(
-                "derivative of the step itself", _hard_with(lambda dz, z, a, g, tau: dz * z * (1 - z) / tau)
-            ),
+            Mistake("derivative of the step itself", _hard_with(lambda dz, z, *_: dz * z * (1 - z) / TAU)),
             Mistake("derivative of the step itself", _hard_with(lambda dz, *_: np.zeros_like(dz))),
             Mistake("identity on the logit", _hard_with(lambda dz, *_: dz)),
+            Mistake("temperature missing in back", _hard_with(lambda *args: TAU * _relaxed_back(*args))),
             Mistake(
-                "temperature missing in back",
-                _hard_with(lambda dz, z, a, g, tau: tau * _relaxed_back(dz, a, g, tau)),
-            ),
-            Mistake(
-                "noise missing in back", _hard_with(lambda dz, z, a, g, tau: _relaxed_back(dz, a, 0 * g, tau))
+                "noise missing in back", _hard_with(lambda dz, z, a, g, t: _relaxed_back(dz, z, a, 0 * g, t))
             ),
         ),
         gradient=True,
@@ -269,19 +260,13 @@ _EXERCISE_5 = (
     ),
     Question(
         "straight_through_bernoulli",
-        gumbel.straight_through_bernoulli,
+        _bernoulli,
         (lambda rng: (rng.normal(size=(B, L)), rng.random((B, L))),),
         (
             Mistake("no draw: threshold at 1/2", lambda a, u: (np.asarray(a > 0, dtype=float), None)),
             Mistake("probabilities forward", lambda a, u: (ops.sigmoid(a)[0], None)),
             Mistake("bits flipped", lambda a, u: (np.asarray(ops.sigmoid(a)[0] <= u, dtype=float), None)),
-            Mistake(
-                "identity on the logit",
-                lambda logits, uniform: (
-                    gumbel.straight_through_bernoulli(logits, uniform)[0],
-                    lambda dz: dz,
-                ),
-            ),
+            Mistake("identity on the logit", lambda a, uniform: (_bernoulli(a, uniform)[0], lambda dz: dz)),
         ),
         gradient=True,
         constants=("uniform",),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -48,15 +49,6 @@ def _places_stay(distances: Array, n_bits: int) -> Array:
     return order
 
 
-def _distances(rng: Rng) -> tuple[Any, ...]:
-    n_bits = 8
-    return rng.integers(0, n_bits + 1, 60), n_bits
-
-
-def _extremes(rng: Rng) -> tuple[Any, ...]:
-    return np.array([8, 0, 8, 0, 8]), 8
-
-
 _EXERCISE_8 = (
     Question(
         "hamming",
@@ -83,7 +75,7 @@ _EXERCISE_8 = (
     Question(
         "counting_sort",
         _order,
-        (_distances, _extremes),
+        (lambda rng: (rng.integers(0, 9, 60), 8), lambda rng: (np.array([8, 0, 8, 0, 8]), 8)),
         (
             Mistake("ties in reverse order", lambda d, n_bits: np.lexsort((-np.arange(len(d)), d))),
             Mistake("ranks, not positions", lambda d, n_bits: np.argsort(_order(d, n_bits))),
@@ -110,37 +102,20 @@ def _expected(distances: Array, relevant: Array, k: int) -> float:
     return _figures(distances, relevant, k)["precision"]
 
 
-def _whole_groups(distances: Array, relevant: Array, k: int) -> float:
-    """Count the whole group that straddles place k."""
-    last = np.sort(distances)[min(k, len(distances)) - 1]
-    return float(relevant[distances <= last].mean())
+def _last(distances: Array, k: int) -> int:
+    """Return the distance of the group that straddles place k."""
+    return int(np.sort(distances)[min(k, len(distances)) - 1])
 
 
-def _full_groups_only(distances: Array, relevant: Array, k: int) -> float:
-    last = np.sort(distances)[min(k, len(distances)) - 1]
-    return float(relevant[distances < last].sum()) / k
+def _places_given(places: Callable[[int, int], int]) -> Callable[[Array, Array, int], float]:
+    """Return the precision with ``places(k, size of a group)`` for every group."""
 
+    def precision(distances: Array, relevant: Array, k: int) -> float:
+        k = min(k, len(distances))
+        groups = [relevant[distances == distance] for distance in np.unique(distances)]
+        return float(sum(places(k, len(group)) * group.mean() for group in groups)) / k
 
-def _places_not_used_up(distances: Array, relevant: Array, k: int) -> float:
-    """Give every group k places."""
-    k = min(k, len(distances))
-    groups = [distances == distance for distance in np.unique(distances)]
-    return float(sum(min(k, group.sum()) * relevant[group].mean() for group in groups)) / k
-
-
-def _shares_of_groups(distances: Array, relevant: Array, k: int) -> float:
-    """Add up r / t, without the number of places."""
-    k = min(k, len(distances))
-    groups = [distances == distance for distance in np.unique(distances)]
-    return float(sum(relevant[group].mean() for group in groups)) / k
-
-
-def _recall(distances: Array, relevant: Array, k: int) -> float:
-    return _expected(distances, relevant, k) * k / max(1, int(relevant.sum()))
-
-
-def _always_by_k(distances: Array, relevant: Array, k: int) -> float:
-    return _expected(distances, relevant, k) * min(k, len(distances)) / k
+    return precision
 
 
 def _ranking(rng: Rng) -> tuple[Any, ...]:
@@ -150,14 +125,6 @@ def _ranking(rng: Rng) -> tuple[Any, ...]:
     relevant[distances == 1] = np.array([1, 0, 1, 1, 0, 1, 0, 1, 0], dtype=bool)
     relevant[np.flatnonzero(distances == 0)[:2]] = True, False
     return distances, relevant, 10
-
-
-def _few(rng: Rng) -> tuple[Any, ...]:
-    return rng.integers(0, 3, 8), np.arange(8) % 3 == 0, 20
-
-
-def _reported(validation: Array, test: Array) -> float:
-    return float(test[np.argmax(validation)])
 
 
 def _curves(rng: Rng) -> tuple[Any, ...]:
@@ -176,17 +143,20 @@ _EXERCISE_9 = (
     Question(
         "expected_precision",
         _expected,
-        (_ranking, _few),
+        (_ranking, lambda rng: (rng.integers(0, 3, 8), np.arange(8) % 3 == 0, 20)),
         (
             Mistake("ties in the order of storage", lambda d, r, k: _figures(d, r, k)["precision_by_order"]),
             Mistake("worst order of ties", lambda d, r, k: _figures(d, r, k)["precision_worst"]),
             Mistake("best order of ties", lambda d, r, k: _figures(d, r, k)["precision_best"]),
-            Mistake("whole tie group counted", _whole_groups),
-            Mistake("last tie group left out", _full_groups_only),
-            Mistake("places are not used up", _places_not_used_up),
-            Mistake("share of a group not multiplied by its places", _shares_of_groups),
-            Mistake("recall, not precision", _recall),
-            Mistake("divided by k where fewer documents exist", _always_by_k),
+            Mistake("whole tie group counted", lambda d, r, k: float(r[d <= _last(d, k)].mean())),
+            Mistake("last tie group left out", lambda d, r, k: float(r[d < _last(d, k)].sum()) / k),
+            Mistake("places are not used up", _places_given(min)),
+            Mistake("share of a group not multiplied by its places", _places_given(lambda k, size: 1)),
+            Mistake("recall, not precision", lambda d, r, k: _expected(d, r, k) * k / max(1, int(r.sum()))),
+            Mistake(
+                "divided by k where fewer documents exist",
+                lambda d, r, k: _expected(d, r, k) * min(k, len(d)) / k,
+            ),
         ),
         advice={
             "ties in the order of storage": "within a group of t documents, r relevant, each place holds a "
@@ -198,7 +168,7 @@ _EXERCISE_9 = (
     ),
     Question(
         "reported",
-        _reported,
+        lambda validation, test: float(test[np.argmax(validation)]),
         (_separate, _curves),
         (
             Mistake("best epoch chosen on the test set", lambda validation, test: float(test.max())),

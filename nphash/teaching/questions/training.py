@@ -57,12 +57,6 @@ def _moments_corrected(*args: Any) -> tuple[Any, ...]:
     return w, m / (1 - 0.9 ** args[4]), v / (1 - 0.999 ** args[4])
 
 
-def _beta_of_m(w: Array, g: Array, m: Array, v: Array, t: int, learning_rate: float) -> tuple[Any, ...]:
-    _, m, v = adam_step(w, g, m, v, t, learning_rate)
-    unbias = 1 - 0.9**t
-    return w - learning_rate * (m / unbias) / (np.sqrt(v / unbias) + 1e-8), m, v
-
-
 def _first_step(rng: Rng) -> tuple[Any, ...]:
     return rng.normal(size=L), rng.normal(size=L), np.zeros(L), np.zeros(L), 1, 0.01
 
@@ -76,40 +70,11 @@ def _norm(gradients: list[Array]) -> float:
     return float(np.sqrt(sum(float((g * g).sum()) for g in gradients)))
 
 
-def _clip(gradients: list[Array], max_norm: float) -> list[Array]:
-    scale = min(1.0, max_norm / _norm(gradients))
-    return [scale * g for g in gradients]
-
-
-def _always_scaled(gradients: list[Array], max_norm: float) -> list[Array]:
-    return [g * max_norm / _norm(gradients) for g in gradients]
-
-
-def _each_alone(gradients: list[Array], max_norm: float) -> list[Array]:
-    return [_clip([g], max_norm)[0] for g in gradients]
-
-
-def _sum_of_norms(gradients: list[Array], max_norm: float) -> list[Array]:
-    total = sum(float(np.linalg.norm(g)) for g in gradients)
-    return [min(1.0, max_norm / total) * g for g in gradients]
-
-
-def _square_of_norm(gradients: list[Array], max_norm: float) -> list[Array]:
-    return [min(1.0, max_norm / _norm(gradients) ** 2) * g for g in gradients]
-
-
-def _mean_of_squares(gradients: list[Array], max_norm: float) -> list[Array]:
-    norm = float(np.sqrt(sum(float((g * g).mean()) for g in gradients)))
-    return [min(1.0, max_norm / norm) * g for g in gradients]
-
-
-def _largest_entry(gradients: list[Array], max_norm: float) -> list[Array]:
-    largest = max(float(np.abs(g).max()) for g in gradients)
-    return [min(1.0, max_norm / largest) * g for g in gradients]
-
-
-def _by_value(gradients: list[Array], max_norm: float) -> list[Array]:
-    return [np.clip(g, -max_norm, max_norm) for g in gradients]
+def _clip_with(
+    norm: Callable[[list[Array]], float] = _norm, most: float = 1.0
+) -> Callable[[list[Array], float], list[Array]]:
+    """Return clipping by another norm, or by another largest factor than 1."""
+    return lambda gradients, c: [min(most, c / norm(gradients)) * g for g in gradients]
 
 
 def _two_gradients(scale: float) -> Callable[[Rng], tuple[Any, ...]]:
@@ -129,7 +94,7 @@ _EXERCISE_6 = (
             Mistake("steps counted from 0 or from 2", _adam_with(unbias=lambda beta, t: 1 - beta ** (t + 1))),
             Mistake("steps counted from 0 or from 2", _adam_with(unbias=lambda beta, t: 1 - beta ** (t - 1))),
             Mistake("bias corrected by beta t, not beta^t", _adam_with(unbias=lambda beta, t: 1 - beta * t)),
-            Mistake("v corrected by the beta of m", _beta_of_m),
+            Mistake("v corrected by the beta of m", _adam_with(unbias=lambda beta, t: 1 - 0.9**t)),
             Mistake("corrected moments returned", _moments_corrected),
             Mistake("epsilon outside the fraction", _epsilon_outside),
             Mistake("epsilon inside the root", _adam_with(step=lambda m, v: m / np.sqrt(v + 1e-8))),
@@ -155,16 +120,19 @@ _EXERCISE_6 = (
     ),
     Question(
         "clip",
-        _clip,
+        _clip_with(),
         (_two_gradients(2.0), _two_gradients(0.01)),
         (
-            Mistake("scaled up as well", _always_scaled),
-            Mistake("each gradient by its own norm", _each_alone),
-            Mistake("sum of the norms, not norm of all", _sum_of_norms),
-            Mistake("root of the norm missing", _square_of_norm),
-            Mistake("mean of the squares, not their sum", _mean_of_squares),
-            Mistake("largest entry, not the norm", _largest_entry),
-            Mistake("entries clipped, not the norm", _by_value),
+            Mistake("scaled up as well", _clip_with(most=np.inf)),
+            Mistake("each gradient by its own norm", lambda gs, c: [_clip_with()([g], c)[0] for g in gs]),
+            Mistake("sum of the norms, not norm of all", _clip_with(lambda gs: sum(_norm([g]) for g in gs))),
+            Mistake("root of the norm missing", _clip_with(lambda gs: _norm(gs) ** 2)),
+            Mistake(
+                "mean of the squares, not their sum",
+                _clip_with(lambda gs: float(np.sqrt(sum((g * g).mean() for g in gs)))),
+            ),
+            Mistake("largest entry, not the norm", _clip_with(lambda gs: max(np.abs(g).max() for g in gs))),
+            Mistake("entries clipped, not the norm", lambda gs, c: [np.clip(g, -c, c) for g in gs]),
         ),
         advice={
             "scaled up as well": "gradients that are small enough stay as they are: min(1, ...)",
@@ -206,22 +174,6 @@ def _named(args: tuple[Any, ...]) -> dict[str, Any]:
     return dict(zip(("params", "x", "noise", "temperature", "kl_weight"), args, strict=True))
 
 
-def _with(**replaced: Any) -> Operations:
-    return losses.NUMPY._replace(**replaced)
-
-
-def _through_relu(x: Array) -> tuple[Array, Any]:
-    return ops.relu(x)[0], lambda dy: dy
-
-
-def _no_relu(x: Array) -> tuple[Array, Any]:
-    return x, lambda dy: dy
-
-
-def _bits_decoded(signs: Array, W: Array, b: Array, target: CSR) -> tuple[float, Any]:
-    return losses.reconstruct((signs + 1) / 2, W, b, target)
-
-
 def _half_of_the_way(signs: Array, W: Array, b: Array, target: CSR) -> tuple[float, Any]:
     """Forget that signs 2z - 1 move twice as far as bits."""
     value, back = losses.reconstruct(signs, W, b, target)
@@ -231,6 +183,12 @@ def _half_of_the_way(signs: Array, W: Array, b: Array, target: CSR) -> tuple[flo
         return (dsigns / 2, *grads)
 
     return value, halved
+
+
+_THROUGH_RELU = losses.NUMPY._replace(relu=lambda x: (ops.relu(x)[0], lambda dy: dy))
+_NO_RELU = losses.NUMPY._replace(relu=lambda x: (x, lambda dy: dy))
+_BITS_DECODED = losses.NUMPY._replace(reconstruct=lambda s, *rest: losses.reconstruct((s + 1) / 2, *rest))
+_HALF_OF_THE_WAY = losses.NUMPY._replace(reconstruct=_half_of_the_way)
 
 
 def _upstream_ignored(*args: Any) -> tuple[Any, Any]:
@@ -277,27 +235,16 @@ def _as_model(function: Callable[..., Any], args: tuple[Any, ...]) -> Model:
 
         return value, checked_back
 
-    return Model(
-        "loss",
-        params,
-        loss,
+    terms, constants = (
         {"reconstruction": words, "KL": kl},
         {"kl_weight": kl_weight, "temperature": temperature},
     )
+    return Model("loss", params, loss, terms, constants)
 
 
-def _encode(params: Params, x: Array) -> Array:
-    h = np.maximum(x @ params["W_1"] + params["b_1"], 0)
-    return np.asarray(h @ params["W_a"] + params["b_a"] > 0)
-
-
-def _encode_without_relu(params: Params, x: Array) -> Array:
-    h = x @ params["W_1"] + params["b_1"]
-    return np.asarray(h @ params["W_a"] + params["b_a"] > 0)
-
-
-def _logits(params: Params, x: Array) -> Array:
-    h = np.maximum(x @ params["W_1"] + params["b_1"], 0)
+def _logits(params: Params, x: Array, least: float = 0.0) -> Array:
+    """Return the logits (B, L); without the ReLU where ``least`` is minus infinity."""
+    h = np.maximum(x @ params["W_1"] + params["b_1"], least)
     result: Array = h @ params["W_a"] + params["b_a"]
     return result
 
@@ -312,16 +259,10 @@ _EXERCISE_7 = (
             Mistake("KL missing", _value_with(kl_weight=0.0)),
             Mistake("noise not added", _value_with(noise=np.zeros((B, L)))),
             Mistake("temperature missing", _value_with(temperature=1.0)),
-            Mistake(
-                "decoder sees z, not the signs 2z - 1",
-                _value_with(operations=_with(reconstruct=_bits_decoded)),
-            ),
-            Mistake("activation missing", _value_with(operations=_with(relu=_no_relu))),
-            Mistake(
-                "factor 2 of the signs missing in back",
-                _back_with(operations=_with(reconstruct=_half_of_the_way)),
-            ),
-            Mistake("activation derivative missing", _back_with(operations=_with(relu=_through_relu))),
+            Mistake("decoder sees z, not the signs 2z - 1", _value_with(operations=_BITS_DECODED)),
+            Mistake("activation missing", _value_with(operations=_NO_RELU)),
+            Mistake("factor 2 of the signs missing in back", _back_with(operations=_HALF_OF_THE_WAY)),
+            Mistake("activation derivative missing", _back_with(operations=_THROUGH_RELU)),
             Mistake("kl_weight missing in back", _back_with(kl_weight=1.0)),
             Mistake("branch not propagated", _back_with(kl_weight=0.0)),
             Mistake("upstream gradient ignored", _upstream_ignored),
@@ -336,14 +277,14 @@ _EXERCISE_7 = (
     ),
     Question(
         "encode",
-        _encode,
+        lambda params, x: _logits(params, x) > 0,
         (lambda rng: _batch(rng)[:2],),
         (
             Mistake("logits, not bits", _logits),
             Mistake("probabilities, not bits", lambda params, x: ops.sigmoid(_logits(params, x))[0]),
             Mistake("threshold at 1/2 of the logit", lambda params, x: _logits(params, x) > 0.5),
-            Mistake("bits flipped", lambda params, x: ~_encode(params, x)),
-            Mistake("activation missing", _encode_without_relu),
+            Mistake("bits flipped", lambda params, x: _logits(params, x) <= 0),
+            Mistake("activation missing", lambda params, x: _logits(params, x, -np.inf) > 0),
         ),
         advice={"threshold at 1/2 of the logit": "p > 1/2 is a > 0"},
     ),

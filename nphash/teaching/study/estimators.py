@@ -61,21 +61,7 @@ MAX_EXACT_BITS = 14
 
 
 def all_codes(n_bits: int) -> Array:
-    """Return every code of ``n_bits`` bits, zeros and ones of shape (2**n_bits, n_bits).
-
-    Raises
-    ------
-    InputError
-        For anything but 1 to 14 bits.
-
-    Examples
-    --------
-    >>> all_codes(2)
-    array([[0., 0.],
-           [0., 1.],
-           [1., 0.],
-           [1., 1.]])
-    """
+    """Return every code of ``n_bits`` bits, zeros and ones of shape (2**n_bits, n_bits), in order."""
     if not is_count(n_bits) or n_bits > MAX_EXACT_BITS:
         raise InputError(
             f"all codes of {n_bits} bits were asked for, but 1 to {MAX_EXACT_BITS} bits are possible",
@@ -89,29 +75,6 @@ def exact_gradient(logits: Array, objective: Objective) -> tuple[float, Array]:
     """Return E[f(z)] and its gradient with respect to the logits, summed over all codes.
 
     With q(z) = prod_i p_i^z_i (1 - p_i)^(1 - z_i) the gradient is sum_z q(z) f(z) (z - p).
-
-    Parameters
-    ----------
-    logits
-        a, array of shape (L,).
-    objective
-        f, a function of codes.
-
-    Returns
-    -------
-    tuple
-        The expectation, a float, and its gradient, array of shape (L,).
-
-    Raises
-    ------
-    InputError
-        For more than 14 bits.
-
-    Examples
-    --------
-    >>> value, gradient = exact_gradient(np.zeros(2), quadratic(np.array([0.0, 1.0])))
-    >>> value, gradient  # raising a bit by its probability costs where the target is 0
-    (1.0, array([ 0.25, -0.25]))
     """
     p, _ = sigmoid(logits)  # (L,)
     total, gradient = 0.0, np.zeros_like(p)
@@ -124,34 +87,22 @@ def exact_gradient(logits: Array, objective: Objective) -> tuple[float, Array]:
     return total, gradient
 
 
+def _through_the_sample(sample: tuple[Array, Back], objective: Objective) -> Array:
+    """Return the gradients of f by the logits, through a sample z (S, L) and its way back."""
+    z, sample_back = sample
+    values, back = objective(z)  # (S,)
+    return sample_back(back(np.ones_like(values)))  # (S, L)
+
+
 def straight_through(logits: Array, objective: Objective, uniform: Array) -> Array:
     """Estimate by the straight-through Bernoulli sample of NASH: z = [p > u], dz/dp := 1.
 
     One backward pass through f. Biased wherever f is not linear in each bit. With ``uniform`` 0.5
     throughout it is the deterministic form, which does not even sample.
     Source: Bengio, Leonard & Courville (2013).
-
-    Parameters
-    ----------
-    logits, objective
-        As for `exact_gradient`.
-    uniform
-        Draws from [0, 1), array of shape (S, L).
-
-    Returns
-    -------
-    numpy.ndarray
-        One estimate for each row of noise, shape (S, L).
-
-    Examples
-    --------
-    >>> straight_through(np.zeros(1), quadratic(np.array([0.0])), np.array([[0.2], [0.8]]))
-    array([[0.5],
-           [0. ]])
     """
-    z, sample_back = straight_through_bernoulli(np.broadcast_to(logits, uniform.shape), uniform)  # (S, L)
-    values, back = objective(z)  # (S,)
-    return sample_back(back(np.ones_like(values)))  # (S, L)
+    a = np.broadcast_to(logits, uniform.shape)  # (S, L)
+    return _through_the_sample(straight_through_bernoulli(a, uniform), objective)
 
 
 def gumbel_softmax(logits: Array, objective: Objective, noise: Array, temperature: float) -> Array:
@@ -160,95 +111,25 @@ def gumbel_softmax(logits: Array, objective: Objective, noise: Array, temperatur
     The gradient is that of E[f(relaxed z)], without bias for that, and biased for E[f(z)]: less
     so for a lower temperature, at the price of a larger variance.
     Source: Jang, Gu & Poole (2017); Maddison, Mnih & Teh (2017).
-
-    Parameters
-    ----------
-    logits, objective
-        As for `exact_gradient`.
-    noise
-        Logistic noise, array of shape (S, L).
-    temperature
-        tau > 0.
-
-    Returns
-    -------
-    numpy.ndarray
-        One estimate for each row of noise, shape (S, L).
-
-    Raises
-    ------
-    InputError
-        For a temperature that is no positive number.
-
-    Examples
-    --------
-    >>> gumbel_softmax(np.zeros(1), quadratic(np.array([0.0])), np.zeros((1, 1)), temperature=0.5)
-    array([[0.5]])
     """
-    z, sample_back = relaxed_bits(np.broadcast_to(logits, noise.shape), noise, temperature)  # (S, L)
-    values, back = objective(z)  # (S,)
-    return sample_back(back(np.ones_like(values)))  # (S, L)
+    a = np.broadcast_to(logits, noise.shape)  # (S, L)
+    return _through_the_sample(relaxed_bits(a, noise, temperature), objective)
 
 
 def straight_through_gumbel(logits: Array, objective: Objective, noise: Array, temperature: float) -> Array:
     """Estimate by hard bits forward and the relaxed derivative backward: Doc2hash's estimator.
 
     Source: Jang, Gu & Poole (2017), section 2.2.
-
-    Parameters
-    ----------
-    logits, objective
-        As for `exact_gradient`.
-    noise
-        Logistic noise, array of shape (S, L).
-    temperature
-        tau > 0.
-
-    Returns
-    -------
-    numpy.ndarray
-        One estimate for each row of noise, shape (S, L).
-
-    Raises
-    ------
-    InputError
-        For a temperature that is no positive number.
-
-    Examples
-    --------
-    >>> straight_through_gumbel(np.zeros(1), quadratic(np.array([0.0])), np.full((1, 1), 1e-9), 0.5)
-    array([[1.]])
     """
-    z, sample_back = straight_through_bits(np.broadcast_to(logits, noise.shape), noise, temperature)
-    values, back = objective(z)  # (S,)
-    return sample_back(back(np.ones_like(values)))  # (S, L)
+    a = np.broadcast_to(logits, noise.shape)  # (S, L)
+    return _through_the_sample(straight_through_bits(a, noise, temperature), objective)
 
 
 def reinforce(logits: Array, objective: Objective, uniform: Array, baseline: float = 0.0) -> Array:
     """Estimate by the score function: (f(z) - baseline) d log q(z) / da = (f(z) - baseline) (z - p).
 
-    Unbiased for any baseline that does not depend on the draw; needs f only, not its derivative.
-    Source: Williams (1992).
-
-    Parameters
-    ----------
-    logits, objective
-        As for `exact_gradient`.
-    uniform
-        Draws from [0, 1), array of shape (S, L).
-    baseline
-        What is taken from f, such as its mean: the less is left, the smaller the variance.
-
-    Returns
-    -------
-    numpy.ndarray
-        One estimate for each row of noise, shape (S, L).
-
-    Examples
-    --------
-    >>> reinforce(np.zeros(1), quadratic(np.array([0.0])), np.array([[0.2], [0.8]]), baseline=0.5)
-    array([[0.25],
-           [0.25]])
+    Unbiased for any baseline that does not depend on the draw, such as the mean of f: the less is left, the
+    smaller the variance. Needs f only, not its derivative. Source: Williams (1992).
     """
     p, _ = sigmoid(logits)  # (L,)
     z = (p > uniform).astype(p.dtype)  # (S, L)
@@ -261,24 +142,6 @@ def arm(logits: Array, objective: Objective, uniform: Array) -> Array:
     """Estimate by augment-REINFORCE-merge: (f([u > sigmoid(-a)]) - f([u < sigmoid(a)])) (u - 1/2).
 
     Unbiased, from two evaluations of f on codes that share their noise. Source: Yin & Zhou (2019).
-
-    Parameters
-    ----------
-    logits, objective
-        As for `exact_gradient`.
-    uniform
-        Draws from [0, 1), array of shape (S, L).
-
-    Returns
-    -------
-    numpy.ndarray
-        One estimate for each row of noise, shape (S, L).
-
-    Examples
-    --------
-    >>> arm(np.zeros(1), quadratic(np.array([0.0])), np.array([[0.2], [0.9]]))
-    array([[0.3],
-           [0.4]])
     """
     p, _ = sigmoid(logits)  # (L,)
     above = (uniform > sigmoid(-logits)[0]).astype(p.dtype)  # (S, L)
@@ -289,14 +152,7 @@ def arm(logits: Array, objective: Objective, uniform: Array) -> Array:
 
 
 def quadratic(target: Array) -> Objective:
-    """Return the toy objective f(z) = sum_i (z_i - target_i)^2, for a target of shape (L,).
-
-    Examples
-    --------
-    >>> values, back = quadratic(np.array([0.5, 0.5]))(np.array([[1.0, 0.0]]))
-    >>> values, back(np.ones(1))
-    (array([0.5]), array([[ 1., -1.]]))
-    """
+    """Return the toy objective f(z) = sum_i (z_i - target_i)^2, for a target of shape (L,)."""
 
     def objective(z: Array) -> tuple[Array, Back]:
         gap = z - target  # (S, L)
@@ -308,16 +164,7 @@ def quadratic(target: Array) -> Objective:
 def document_loss(W: Array, b: Array, target: Array) -> Objective:
     """Return f(z) = -sum_i t_i log softmax(z W + b)_i: the reconstruction loss of one document by its code.
 
-    Parameters
-    ----------
-    W, b, target
-        Decoder weights of shape (L, V) and (V,), and the document's word weights of shape (V,).
-
-    Examples
-    --------
-    >>> f = document_loss(np.zeros((3, 2)), np.zeros(2), np.array([1.0, 0.0]))
-    >>> f(np.zeros((1, 3)))[0].round(4)
-    array([0.6931])
+    Decoder weights have shape (L, V) and (V,), the document's word weights t have (V,).
     """
 
     def objective(z: Array) -> tuple[Array, Back]:
@@ -341,63 +188,19 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Quality:
-    """Quality of an estimator, relative to the size of the exact gradient.
+    """Quality of an estimator, relative to the size of the exact gradient."""
 
-    Attributes
-    ----------
-    bias
-        ||E[g] - exact|| / ||exact||.
-    variance
-        E||g - E[g]||^2 / ||exact||^2.
-    mean_squared_error
-        E||g - exact||^2 / ||exact||^2, which is bias^2 + variance.
-    cosine
-        Mean cosine between one estimate and the exact gradient.
-    cosine_of_mean
-        Cosine between the mean estimate and the exact gradient: what many draws would reach.
-    """
-
-    bias: Estimate
-    variance: Estimate
-    mean_squared_error: Estimate
-    cosine: Estimate
-    cosine_of_mean: Estimate
+    bias: Estimate  # ||E[g] - exact|| / ||exact||
+    variance: Estimate  # E||g - E[g]||^2 / ||exact||^2
+    mean_squared_error: Estimate  # E||g - exact||^2 / ||exact||^2, which is bias^2 + variance
+    cosine: Estimate  # mean, between one estimate and the exact gradient
+    cosine_of_mean: Estimate  # between the mean estimate and the exact gradient: what many draws would reach
 
 
 def assess(estimates: Array, exact: Array, rng: Rng, resamples: int = 200) -> Quality:
-    """Compare estimates with the exact gradient, with bootstrap confidence intervals.
+    """Compare S >= 2 independent estimates (S, L) with the exact gradient (L,), which is not zero.
 
-    Parameters
-    ----------
-    estimates
-        Independent estimates, shape (S, L), S at least 2.
-    exact
-        The exact gradient, shape (L,), not zero.
-    rng
-        Draws the bootstrap samples.
-    resamples
-        How many of them.
-
-    Returns
-    -------
-    Quality
-        Its figures, each with its interval.
-
-    Raises
-    ------
-    InputError
-        For fewer than 2 estimates, or an exact gradient of zero.
-
-    References
-    ----------
-    Efron (1979), Bootstrap Methods: Another Look at the Jackknife.
-
-    Examples
-    --------
-    >>> rng = np.random.default_rng(0)
-    >>> quality = assess(np.array([1.0, 0.0]) + rng.normal(size=(4000, 2)), np.array([1.0, 0.0]), rng)
-    >>> quality.bias.low < 0.05, round(quality.variance.value)
-    (True, 2)
+    Intervals are bootstrapped, from so many resamples. Source: Efron (1979).
     """
     if len(estimates) < 2 or not np.any(exact):
         raise InputError(
@@ -416,21 +219,6 @@ def moments(estimates: Array, exact: Array) -> tuple[float, float, float, float]
 
     The mean of S draws lies variance / S (squared) beside the expectation. This is subtracted, so
     that the squared bias is right on average, and may be negative for an unbiased estimator.
-
-    Parameters
-    ----------
-    estimates, exact
-        As for `assess`.
-
-    Returns
-    -------
-    tuple of float
-        Squared bias, variance, mean cosine, cosine of the mean.
-
-    Examples
-    --------
-    >>> moments(np.array([[1.0, 0.0], [3.0, 0.0]]), np.array([1.0, 0.0]))
-    (0.0, 2.0, 1.0, 1.0)
     """
     mean = estimates.mean(axis=0)  # (L,)
     variance = float(((estimates - mean) ** 2).sum()) / (len(estimates) - 1)

@@ -1,7 +1,5 @@
 """Bias, variance and direction of each estimator, over the instances of a problem, with intervals.
 
-The problems are two toys, and a small Doc2hash at several points of its training.
-
 Bias and variance are means over the instances, relative to the mean square of the exact gradient, with 95 %
 bootstrap intervals over the instances; of saturated codes, whose gradients are tiny, this makes little.
 
@@ -66,39 +64,16 @@ Estimator = Callable[["Instance", Rng], Array]  # draws its own noise
 
 @dataclass(frozen=True)
 class StudySettings:
-    """How large a study is; the defaults take well under a minute.
+    """How large a study is; the defaults take well under a minute."""
 
-    Parameters
-    ----------
-    bits
-        Length of the codes; the exact gradient adds up 2**bits terms.
-    hidden, words
-        Size of the model.
-    draws
-        Estimates of each instance's gradient.
-    instances
-        Documents (or toys) of each problem: intervals are over these.
-    temperatures
-        Of the Gumbel estimators.
-    snapshots
-        Training steps at which the model is studied.
-    corpus
-        What it learns from: ``docstrings:`` with names of packages needs no data.
-
-    Examples
-    --------
-    >>> StudySettings(bits=6).draws
-    400
-    """
-
-    bits: int = 8
-    hidden: int = 50
+    bits: int = 8  # of a code; the exact gradient adds up 2**bits terms
+    hidden: int = 50  # units of the model
     words: int = 500
-    draws: int = 400
-    instances: int = 16
-    temperatures: tuple[float, ...] = (0.1, 0.5, 1.0, 2.0)
-    snapshots: tuple[int, ...] = (0, 100, 1000)
-    corpus: str = "docstrings:numpy"
+    draws: int = 400  # estimates of each instance's gradient
+    instances: int = 16  # documents (or toys) of each problem: intervals are over these
+    temperatures: tuple[float, ...] = (0.1, 0.5, 1.0, 2.0)  # of the Gumbel estimators
+    snapshots: tuple[int, ...] = (0, 100, 1000)  # training steps at which the model is studied
+    corpus: str = "docstrings:numpy"  # what it learns from; this needs no data
 
     def check(self) -> None:
         """Raise `InputError` for settings that cannot be."""
@@ -220,36 +195,10 @@ def methods(settings: StudySettings) -> dict[str, Estimator]:
 def run(
     settings: StudySettings | None = None, seed: int = 0, callback: Callable[[str], None] | None = None
 ) -> StudyResults:
-    """Measure every estimator on every problem.
+    """Measure every estimator on every problem; return each of `FIGURES` as [value, low, high].
 
-    Parameters
-    ----------
-    settings
-        How large the study is.
-    seed
-        Draws toys, weights, documents, noise and bootstrap samples.
-    callback
-        Receives the name of each problem when it is done.
-
-    Returns
-    -------
-    dict
-        By problem and estimator: each of `FIGURES` as [value, low, high].
-
-    Raises
-    ------
-    InputError
-        For settings that cannot be.
-
-    Examples
-    --------
-    >>> sizes = {"bits": 3, "draws": 50, "instances": 3, "words": 40}
-    >>> found = run(StudySettings(**sizes, snapshots=(0,), corpus="docstrings:click"))
-    >>> list(found)
-    ['toy: squared distance to 0.45', 'toy: random decoder', 'model after 0 steps']
-    >>> value, low, high = found["toy: random decoder"]["ARM"]["variance"]
-    >>> low <= value <= high
-    True
+    The seed draws toys, weights, documents, noise and bootstrap samples; ``callback`` receives the name of
+    each problem when it is done. Settings that cannot be raise `InputError`.
     """
     settings = StudySettings() if settings is None else settings
     settings.check()
@@ -263,22 +212,15 @@ def run(
 
 def measure(instances: list[Instance], draws: dict[str, Estimator], seed: int) -> dict[str, Row]:
     """Return the figures of every estimator over the instances of one problem."""
-    moments = np.array(
-        [_moments(instances, draw, seed) for draw in draws.values()]
-    )  # (methods, instances, 5)
+    moments = np.array([_moments(instances, f, seed) for f in draws.values()])  # (methods, instances, 5)
     n = len(instances)
     rows = np.random.default_rng(seed).integers(0, n, (RESAMPLES, n))
     names = list(draws)
     value = _figures(moments.mean(axis=1), names)  # (methods, 7)
     resampled = _figures(moments[:, rows].mean(axis=2).swapaxes(0, 1), names)  # (resamples, methods, 7)
     low, high = np.quantile(resampled, (0.025, 0.975), axis=0)
-    return {
-        name: {
-            figure: [float(value[i, j]), float(low[i, j]), float(high[i, j])]
-            for j, figure in enumerate(FIGURES)
-        }
-        for i, name in enumerate(names)
-    }
+    figures = np.stack([value, low, high], axis=-1).tolist()  # (methods, 7, 3)
+    return {name: dict(zip(FIGURES, row, strict=True)) for name, row in zip(names, figures, strict=True)}
 
 
 def _moments(instances: list[Instance], draw: Estimator, seed: int) -> list[tuple[float, ...]]:
@@ -292,15 +234,7 @@ def _figures(means: Array, names: list[str]) -> Array:
     """Turn mean moments (..., methods, 5) into the figures (..., methods, 7)."""
     square, bias, variance, cosine, cosine_of_mean = np.moveaxis(means, -1, 0)
     error = np.maximum(bias, 0) + variance
-    return np.stack(
-        [
-            np.sqrt(np.maximum(bias, 0) / square),
-            variance / square,
-            error / square,
-            cosine,
-            cosine_of_mean,
-            variance / variance[..., [names.index(UNBIASED)]],
-            error / error[..., [names.index(RIVAL)]],
-        ],
-        axis=-1,
-    )
+    rival, unbiased = [names.index(RIVAL)], [names.index(UNBIASED)]
+    relative = [np.sqrt(np.maximum(bias, 0) / square), variance / square, error / square]
+    ratios = [variance / variance[..., unbiased], error / error[..., rival]]
+    return np.stack([*relative, cosine, cosine_of_mean, *ratios], axis=-1)

@@ -1,4 +1,4 @@
-"""First weights and the encoder network."""
+"""Initial weights, the encoder network, classifiers on codes."""
 
 from itertools import pairwise
 

@@ -34,6 +34,7 @@ def test_all_codes_are_there_once():
     codes = estimators.all_codes(5)
     assert codes.shape == (32, 5)
     assert len(np.unique(codes, axis=0)) == 32
+    assert estimators.all_codes(2).tolist() == [[0, 0], [0, 1], [1, 0], [1, 1]]
 
 
 @pytest.mark.parametrize("n_bits", [0, 15, 2.5, "3"])
@@ -192,6 +193,41 @@ def test_straight_through_gumbel_is_between_hard_and_relaxed(rng, logits, docume
 def test_a_temperature_is_above_zero(estimator, logits, document):
     with pytest.raises(InputError, match="temperature is 0"):
         estimator(logits, document, np.zeros((2, 5)), 0)
+
+
+ZERO, NEAR_0 = np.zeros(1), estimators.quadratic(np.array([0.0]))
+
+
+@pytest.mark.parametrize(
+    ("estimates", "wanted"),
+    [
+        (estimators.straight_through(ZERO, NEAR_0, np.array([[0.2], [0.8]])), [[0.5], [0.0]]),
+        (estimators.gumbel_softmax(ZERO, NEAR_0, np.zeros((1, 1)), temperature=0.5), [[0.5]]),
+        (estimators.straight_through_gumbel(ZERO, NEAR_0, np.full((1, 1), 1e-9), 0.5), [[1.0]]),
+        (estimators.reinforce(ZERO, NEAR_0, np.array([[0.2], [0.8]]), baseline=0.5), [[0.25], [0.25]]),
+        (estimators.arm(ZERO, NEAR_0, np.array([[0.2], [0.9]])), [[0.3], [0.4]]),
+    ],
+    ids=["straight-through", "Gumbel-softmax", "straight-through Gumbel", "REINFORCE", "ARM"],
+)
+def test_one_bit_by_hand(estimates, wanted):
+    np.testing.assert_allclose(estimates, wanted, rtol=1e-8)
+
+
+def test_a_raised_bit_costs_where_the_target_is_0():
+    value, gradient = estimators.exact_gradient(np.zeros(2), estimators.quadratic(np.array([0.0, 1.0])))
+    assert (value, gradient.tolist()) == (1.0, [0.25, -0.25])
+
+
+def test_objectives_by_hand():
+    values, back = estimators.quadratic(np.array([0.5, 0.5]))(np.array([[1.0, 0.0]]))
+    assert (values.tolist(), back(np.ones(1)).tolist()) == ([0.5], [[1.0, -1.0]])
+    fair = estimators.document_loss(np.zeros((3, 2)), np.zeros(2), np.array([1.0, 0.0]))
+    assert fair(np.zeros((1, 3)))[0] == pytest.approx(np.log(2))
+
+
+def test_moments_by_hand():
+    found = estimators.moments(np.array([[1.0, 0.0], [3.0, 0.0]]), np.array([1.0, 0.0]))
+    assert found == (0.0, 2.0, 1.0, 1.0)
 
 
 # --- how good estimates of a gradient are

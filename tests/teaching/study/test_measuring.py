@@ -57,6 +57,9 @@ def test_run_reports_each_problem_and_repeats():
     reported = []
     found = measuring.run(small, seed=1, callback=reported.append)
     assert reported == list(found)
+    assert reported == ["toy: squared distance to 0.45", "toy: random decoder", "model after 0 steps"]
+    value, low, high = found["toy: random decoder"]["ARM"]["variance"]
+    assert low <= value <= high
     assert found == measuring.run(small, seed=1)
 
 

@@ -1,7 +1,6 @@
 import pytest
 
-from nphash.teaching.study import answer, format_table
-from nphash.teaching.study.answering import draw, records
+from nphash.teaching.study import answer, draw, format_table, records
 from nphash.teaching.study.measuring import FIGURES, RIVAL, UNBIASED
 
 
