@@ -126,8 +126,10 @@ def _drawn_name(path: Path, token: str) -> str:
 
 def _delete_leftovers(path: Path) -> None:
     """Delete what killed processes have left for `path`: files of such a name that nobody has locked."""
-    start = f".{path.name[:100]}."
-    for name in os.listdir(path.parent):  # noqa: PTH208 - names are wanted
+    start, names = f".{path.name[:100]}.", []
+    with suppress(OSError):  # a folder may be one to write to and not to list
+        names = [name for name in os.listdir(path.parent) if name.startswith(start)]  # noqa: PTH208
+    for name in names:
         found = _DRAWN.fullmatch(name.removeprefix(start))
         if found is None or name != _drawn_name(path, found[1]):
             continue

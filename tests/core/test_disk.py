@@ -169,3 +169,23 @@ def test_a_replacement_that_is_going_on_is_no_leftover(tmp_path, monkeypatch):
         disk.replace_text(path, "second")
         assert path.read_text(encoding="utf-8") == "second"
     assert path.read_text(encoding="utf-8") == "first" and list(tmp_path.iterdir()) == [path]
+
+
+def test_what_is_read_is_an_ordinary_file_and_no_more_than_asked_for(tmp_path):
+    (tmp_path / "f").write_bytes(b"abcdef")
+    (tmp_path / "link").symlink_to(tmp_path / "f")
+    os.mkfifo(tmp_path / "pipe")
+    assert disk.read_bytes(tmp_path / "f") == b"abcdef"
+    assert disk.read_bytes(tmp_path / "f", 3) == b"abcd"  # one more says that there is more
+    for missing in (tmp_path / "nothing", tmp_path / "f" / "g"):
+        assert disk.read_bytes(missing) is None
+    for name in ("link", "pipe", "."):
+        with pytest.raises(CollectionError, match="cannot read") as caught:
+            disk.read_bytes(tmp_path / name)
+        assert not isinstance(caught.value, DamagedError)
+
+
+def test_a_folder_that_cannot_be_listed_can_be_written_to(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "listdir", raising(PermissionError(errno.EACCES, "Permission denied")))
+    disk.replace_text(tmp_path / "f", "new")
+    assert (tmp_path / "f").read_text(encoding="utf-8") == "new"

@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as npst
 
 from nphash.core import checksums, store
 from nphash.core.checksums import record
-from nphash.core.store import Kind, load_array, read, save, write_array
+from nphash.core.store import Kind, StoredArray, load_array, read, save, write_array
 from nphash.errors import CollectionError, DamagedError
 
 KIND = Kind("thing", 2, frozenset({"old"}))
@@ -112,3 +112,31 @@ def test_newer_and_other_files_are_refused(tmp_path):
             with pytest.raises(CollectionError, match=says):
                 use()
         assert (tmp_path / "t.json").read_text(encoding="utf-8") == text
+
+
+def test_of_a_stored_array_only_what_is_read_is_checked(tmp_path, monkeypatch):
+    monkeypatch.setattr(checksums, "LARGE", 100)
+    monkeypatch.setattr(checksums, "BLOCK", 64)
+    array = np.arange(400, dtype=np.uint8).reshape(50, 8)
+    known = write_array(tmp_path / "a.npy", array)
+    data = bytearray((tmp_path / "a.npy").read_bytes())
+    data[-1] ^= 1  # in the last row
+    (tmp_path / "a.npy").write_bytes(data)
+    stored = StoredArray(tmp_path / "a.npy", np.uint8, (50, 8), known)
+    rows = np.array([3, 0, 40])
+    np.testing.assert_array_equal(stored.rows(rows), array[rows])
+    assert stored.rows(np.zeros(0, np.int64)).shape == (0, 8)
+    for read_all in (stored.whole, lambda: stored.rows(np.array([0, 49]))):
+        with pytest.raises(DamagedError, match="not what was written"):
+            read_all()
+    checked = StoredArray(tmp_path / "a.npy", np.uint8, (50, 8), None)  # by others
+    assert checked.whole()[-1, -1] == array[-1, -1] ^ 1
+
+
+def test_facts_that_could_not_be_read_again_are_not_written(tmp_path, monkeypatch):
+    files = save(tmp_path / "t.json", KIND, {"fact": 1}, {"a": np.zeros(3)})
+    monkeypatch.setattr(store, "MOST_BYTES", 5_000)
+    with pytest.raises(CollectionError, match="would have over 5,000 bytes"):
+        save(tmp_path / "t.json", KIND, {"fact": "x" * 5_000}, {"a": np.ones(3)})
+    assert sorted(tmp_path.iterdir()) == sorted(files)
+    assert read(files[0], KIND).about["fact"] == 1
