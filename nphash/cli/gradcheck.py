@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from nphash.cli.options import Whole
 from nphash.cli.output import chosen_format, note, refuse_existing
-
-if TYPE_CHECKING:
-    from nphash.gradcheck import Report
+from nphash.errors import InputError
 
 __all__ = ["WRONG_GRADIENT", "command"]
 
@@ -75,11 +73,15 @@ def command(names: tuple[str, ...], exercise: Path | None, **options: Any) -> No
 def _check(names: tuple[str, ...], options: dict[str, Any]) -> None:
     from nphash import gradcheck
     from nphash.gradcheck import models as checking
+    from nphash.gradcheck.page import check_target
 
     output: Path | None = options["output"]
     if output is not None:
-        _refuse(output, options["force"])
-    _explain_missing(names)
+        check_target(output)
+        refuse_existing(output, options["force"])
+    for name in checking.WITHOUT_GRADIENT.keys() & set(names):
+        reason = f"{name} has no gradient to check ({checking.WITHOUT_GRADIENT[name]})"
+        raise InputError(reason, "'nphash gradcheck --list' prints what there is")
     seed = options["seed"]
     kernels = checking.kernel_models(seed)
     models = [*checking.models(seed), *kernels]
@@ -88,8 +90,8 @@ def _check(names: tuple[str, ...], options: dict[str, Any]) -> None:
         click.echo(gradcheck.format_jsonl(reports))
     else:
         click.echo(gradcheck.format_text(reports, brief=not names))
-        if options["curve"]:
-            _curves(reports)
+        for report in reports if options["curve"] else ():
+            click.echo(f"\n{report.operation} {report.parameter}\n{gradcheck.format_curve(report)}")
     if output is not None:
         gradcheck.write_page(reports, output)
         note(f"written: {output}")
@@ -99,33 +101,6 @@ def _check(names: tuple[str, ...], options: dict[str, Any]) -> None:
         wrong = any(report.wrong for report in reports)
         note(f"nphash: a gradient {'is wrong' if wrong else 'could not be judged'}")
         sys.exit(WRONG_GRADIENT)
-
-
-def _refuse(output: Path, force: bool) -> None:
-    from nphash.gradcheck.page import check_target
-
-    check_target(output)
-    refuse_existing(output, force)
-
-
-def _explain_missing(names: tuple[str, ...]) -> None:
-    from nphash.errors import InputError
-    from nphash.gradcheck.models import WITHOUT_GRADIENT
-
-    for name in names:
-        if name in WITHOUT_GRADIENT:
-            raise InputError(
-                f"{name} has no gradient to check ({WITHOUT_GRADIENT[name]})",
-                "'nphash gradcheck --list' prints what there is",
-            )
-
-
-def _curves(reports: list[Report]) -> None:
-    from nphash.gradcheck import format_curve
-
-    for report in reports:
-        click.echo(f"\n{report.operation} {report.parameter}")
-        click.echo(format_curve(report))
 
 
 def _list() -> None:

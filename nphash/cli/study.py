@@ -9,6 +9,7 @@ import click
 
 from nphash.cli.options import Whole, quiet_option
 from nphash.cli.output import Writer, chosen_format, format_option, note, refuse_existing
+from nphash.errors import InputError
 
 __all__ = ["command"]
 
@@ -40,10 +41,14 @@ def estimators(
     gradient is a sum over all codes. Bias and variance are relative to its size, with 95 % intervals;
     what they say about the paper's sentence stands below. It takes less than a minute.
     """
+    from nphash.gradcheck.page import require_matplotlib
     from nphash.teaching import study
 
     if output is not None:
-        _refuse(output, force)
+        if output.suffix.lower() not in (".png", ".svg", ".pdf"):
+            raise InputError(f"{output} is no picture", "name a file .png, .svg or .pdf")
+        require_matplotlib()
+        refuse_existing(output, force)
     start = time.monotonic()
 
     def done(problem: str) -> None:
@@ -61,13 +66,3 @@ def estimators(
     if output is not None:
         study.draw(found, output)
         note(f"written: {output}", quiet)
-
-
-def _refuse(output: Path, force: bool) -> None:
-    from nphash.errors import InputError
-    from nphash.gradcheck.page import require_matplotlib
-
-    if output.suffix.lower() not in (".png", ".svg", ".pdf"):
-        raise InputError(f"{output} is no picture", "name a file .png, .svg or .pdf")
-    require_matplotlib()
-    refuse_existing(output, force)
