@@ -157,9 +157,8 @@ def run(
         reports += check_problem(case.problem(seed), settings)
     for model in models:
         reports += check_model(model, settings)
-    for i in [i for i, report in enumerate(reports) if report.wrong][:1]:
-        reports[i] = replace(reports[i], first=True)
-    return reports
+    first = next((report for report in reports if report.wrong), None)
+    return [replace(report, first=True) if report is first else report for report in reports]
 
 
 def assert_gradients(

@@ -64,8 +64,12 @@ def try_out(problem: Problem, seed: int) -> Trial | Report:
         upstream = _like(out, dout)
         given = np.array(upstream, copy=True)
         grads = {name: np.array(grad, copy=True) for name, grad in back(upstream).items()}
-        changed = _changed({**problem.params, "dout": given}, {**params, "dout": np.asarray(upstream)})
-        complaint = changed or _repeat(problem, out, dout, grads, back)
+        before, after = {**problem.params, "dout": given}, {**params, "dout": np.asarray(upstream)}
+        changed = [key for key in before if not np.array_equal(before[key], after[key], equal_nan=True)]
+        if changed:
+            complaint = "an argument is changed in place", f"{changed[0]!r} is not the same after the run"
+        else:
+            complaint = _repeat(problem, out, dout, grads, back)
     except Exception as error:  # whatever a user's function raises is a finding, not a crash
         cause = "the gradients cannot be used" if isinstance(error, TypeError) else "the function raises"
         return replace(invalid, cause=cause, evidence=f"{stage}{_described(error)}")
@@ -99,13 +103,6 @@ def _upstream(out: Array, seed: int) -> Array:
 def _like(out: Array, dout: Array) -> Any:
     """Return a fresh upstream gradient in the output's type: an array, or a number."""
     return dout.astype(out.dtype) if out.ndim else float(dout.astype(out.dtype))
-
-
-def _changed(before: Params, after: Params) -> Cause | None:
-    for name, value in before.items():
-        if not np.array_equal(value, after[name], equal_nan=True):
-            return "an argument is changed in place", f"{name!r} is not the same after the run"
-    return None
 
 
 def _repeat(

@@ -32,7 +32,7 @@ from nphash.core.typing import CSR, Array, Params, Rng
 from nphash.engine.compiled import CompiledEngine
 from nphash.engine.optim import CompiledAdam
 from nphash.gradcheck import Case, Model, straight_through_surrogate
-from nphash.gradcheck.problem import Loss
+from nphash.gradcheck.problem import Loss, Operation
 from nphash.hashers.ammi import bit_entropy, markov_entropy
 from nphash.hashers.autoencoder import VariationalHasher
 from nphash.hashers.ksh import Residual, smooth_objective
@@ -175,8 +175,7 @@ def _variational(title: str, seed: int) -> Model:
         whole = parts.pop("loss")
         first, *others = parts
         formula = " + ".join([first, *(f"{WEIGHTS[other]} {other}" for other in others)])
-        used = _operations_of(lambda: whole(params)[1]())
-        return Model(title, params, whole, parts, operations=used, formula=formula)
+        return _model(title, params, whole, parts, formula)
 
     return _with_stand_in(model, small(title), small(title))
 
@@ -253,21 +252,19 @@ def _ammi(name: str, seed: int) -> Model:
     hasher, X = small(name), documents(seed)
     params = {key: array.astype(np.float64) for key, array in hasher.initial_params(X, seed).items()}
 
-    def given(params: Params) -> tuple[float, Callable[[], Params]]:
-        a, back_a = sparse_dense(X, params["W"], params["b"])  # (B, L)
-        value, back_value = bit_entropy(a)
-        return value, lambda: dict(zip("Wb", back_a(back_value()), strict=True))
+    def part(activation: Operation, entropy: Operation) -> Loss:
+        def loss(params: Params) -> tuple[float, Callable[[], Params]]:
+            a, back_a = sparse_dense(X, params["W"], params["b"])  # (B, L)
+            y, back_y = activation(a)  # (B, L)
+            value, back_value = entropy(y)
+            return value, lambda: dict(zip("Wb", back_a(back_y(back_value())), strict=True))
 
-    def alone(params: Params) -> tuple[float, Callable[[], Params]]:
-        a, back_a = sparse_dense(X, params["W"], params["b"])  # (B, L)
-        p, back_p = sigmoid(a)
-        value, back_value = markov_entropy(p)
-        return value, lambda: dict(zip("Wb", back_a(back_p(back_value())), strict=True))
+        return loss
 
     loss = _whole(hasher, batches(hasher, X, seed), {})
-    terms = {"H(Z|Y)": given, "H(Z)": alone}
-    used = _operations_of(lambda: loss(params)[1]())
-    return Model(name, params, loss, terms, operations=used, formula="H(Z|Y) - entropy_weight H(Z)")
+    given = part(lambda a: (a, lambda da: da), bit_entropy)
+    terms = {"H(Z|Y)": given, "H(Z)": part(sigmoid, markov_entropy)}
+    return _model(name, params, loss, terms, "H(Z|Y) - entropy_weight H(Z)")
 
 
 def _stacked_rbm(name: str, seed: int) -> Model:
@@ -275,8 +272,7 @@ def _stacked_rbm(name: str, seed: int) -> Model:
     # Pretrained weights are so small that their gradients are lost in the rounding of the loss.
     params = {key: rng.normal(size=array.shape) for key, array in hasher.initial_params(X, seed).items()}
     loss = _whole(hasher, batches(hasher, X, seed), {})
-    used = _operations_of(lambda: loss(params)[1]())
-    return Model(name, params, loss, operations=used, formula="reconstruction, in fine-tuning")
+    return _model(name, params, loss, {}, "reconstruction, in fine-tuning")
 
 
 def _ksh(name: str, seed: int) -> Model:
@@ -289,13 +285,11 @@ def _ksh(name: str, seed: int) -> Model:
         cost, back = smooth_objective(params["a"], K - K.mean(axis=0), residual.times)
         return cost, lambda: {"a": back()}
 
-    params = {"a": rng.normal(size=5)}
-    used = _operations_of(lambda: loss(params)[1]())
-    return Model(name, params, loss, operations=used, formula="-y^T R y, y = tanh(K a / 2), of each bit")
+    return _model(name, {"a": rng.normal(size=5)}, loss, {}, "-y^T R y, y = tanh(K a / 2), of each bit")
 
 
-def _operations_of(step: Callable[[], Any]) -> tuple[str, ...]:
-    """Return the titles of the operations that a step calls, in the order of their first calls."""
+def _model(name: str, params: Params, loss: Loss, terms: dict[str, Loss], formula: str) -> Model:
+    """Return a model with the titles of the operations that its loss calls, in the order of first calls."""
     codes: dict[Any, None] = {}
 
     def watch(frame: FrameType, event: str, _: object) -> None:
@@ -305,11 +299,12 @@ def _operations_of(step: Callable[[], Any]) -> tuple[str, ...]:
     before = sys.getprofile()
     sys.setprofile(watch)
     try:
-        step()
+        loss(params)[1]()
     finally:
         sys.setprofile(before)
     cases = operations()
-    return tuple(case.title for code in codes for case in cases if case.function.__code__ is code)
+    used = tuple(case.title for code in codes for case in cases if case.function.__code__ is code)
+    return Model(name, params, loss, terms, operations=used, formula=formula)
 
 
 # ---------------------------------------------------------------------- the kernels

@@ -353,7 +353,7 @@ def wrong_sample(problem: Problem, z: Array) -> Cause | None:
 
 
 def variants(problem: Problem) -> Iterator[tuple[str, str, Any, Evaluate]]:
-    """Yield a function with other values of its constants, one at a time: (constant, what, value, function)."""
+    """Yield (constant, what, value, function): the function with one constant at another value."""
     if problem.vary is not None:
         for name, value in problem.constants.items():
             for what, other in other_values(value):

@@ -134,7 +134,8 @@ def fold(reports: Iterable[Report]) -> list[Report]:
         entries, skipped = (sum(getattr(each, name) for each in members) for name in ("entries", "skipped"))
         one = replace(worst, parameter=f"{len(members)} parameters", shape=(), worst=(), note="")
         one = replace(one, entries=entries, skipped=skipped)
-        for through in [report for report in members if report.verdict == "straight-through"][:1]:
+        through = next((report for report in members if report.verdict == "straight-through"), None)
+        if through:
             one = replace(one, verdict=through.verdict, note=f"{through.parameter}: {through.note}")
         found.append(one)
     return found
