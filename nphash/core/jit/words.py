@@ -62,7 +62,7 @@ def _emit_prefetch_row(out: WordEmitter, matrix: Array, row: Any) -> None:
 
 @emitted(_emit_prefetch_row)
 def prefetch_row(matrix: Any, row: Any) -> None:
-    """Ask for a row of a C-contiguous matrix, too short for the processor to guess where the next lies."""
+    """Ask for a row of a C-contiguous matrix: the processor cannot guess where the next one lies."""
 
 
 def _emit_exchange(out: WordEmitter, planes: Array, i: Any, j: Any, by: Any, low: Any) -> None:
