@@ -117,10 +117,7 @@ def _without_docstring(text: str, function: ast.FunctionDef) -> str:
 
 
 # The functions that hold the model's forward and backward pass, for the page of equations and the README.
-MODEL = {
-    "nphash/hashers/doc2hash.py": ["Doc2Hash.latent"],
-    "nphash/hashers/autoencoder.py": ["VariationalHasher.loss"],
-}
+MODEL = {"nphash/hashers/doc2hash.py": ["model"]}
 
 
 def gradient_of_the_model() -> str:

@@ -304,11 +304,11 @@ class NpHash(Doc2Hash):
         return {**params, "W_g": np.hstack([ridge(X, Y, BITS_PENALTY, self.threads) for Y in some])}
 
     def encoder_logits(self, params: Params, x: CSR, operations: Operations = NUMPY) -> Array:
-        """Return c a / |a| + (1 - r) g / |g| + r s / |s|, (B, L): the signs are the codes.
+        """Return ``c a / |a| + (1 - r) g / |g| + r s / |s|``, (B, L): the signs are the codes.
 
         a are the encoder's logits, g = x W_g what is usual for these words, s = x W_s^T the decoder's scores:
         log p(x | z) = s z + terms without x or similar for most z, so that their signs are the code that
-        explains the words best. Before `finalise_params`, a / |a| + s / |s|.
+        explains the words best. Before `finalise_params`, ``a / |a| + s / |s|``.
         """
         h, _ = relu(dense(coordinates(params, x, operations), params["W_1"], params["b_1"])[0])
         a = normalise_rows(dense(h, params["W_a"], params["b_a"])[0])  # (B, L)
