@@ -151,8 +151,8 @@ def sample_limits(sample: Words, queries: Words, rank: int, n_bits: int) -> Ints
     return limits
 
 
-# Loops over whole arrays in functions of their own: so LLVM vectorises them. Clearing distances to add to them
-# instead of setting them made a search of many queries 7 % slower: groups are small.
+# Loops over whole arrays in functions of their own: so LLVM vectorises them. Clearing distances to add to
+# them, instead of setting them, made a search for many queries 7 % slower: groups are small.
 
 
 @jit()
