@@ -208,7 +208,7 @@ class SearchExecutor:
         for start in range(0, len(positions), _CHUNK):
             stop = min(start + _CHUNK, len(positions))
             chunk = positions[start:stop][is_leader[start:stop]]
-            if radius and len(chunk):  # different codes are at least one bit apart
+            if radius and len(chunk):  # different codes differ in at least one bit
                 offsets, found = self.within(leaders.since(int(chunk[0])), rows.at(chunk), radius)
                 first = np.repeat(chunk, np.diff(offsets))
                 later = packed.positions(found) > first

@@ -134,7 +134,7 @@ def _look_into(
     """Take the codes of the opened buckets that are near enough; return whether they fitted in."""
     # Arrays leave their tuples here, and the loops hand none to an inlined function: see `top_k.take`.
     starts, lengths, offsets, rows = buckets.starts, buckets.lengths, buckets.offsets, buckets.rows
-    words, n_words = buckets.words[j], query.size
+    first, words, n_words = buckets.first, buckets.words[j], query.size
     keys, counts, state, different, opened = found
     for o in range(n_opened):
         b = opened[o]
@@ -145,7 +145,7 @@ def _look_into(
                 d += popcount(different[w])
             if d > state[2]:
                 continue
-            position = buckets.first + np.int64(rows[j, p])
+            position = first + np.int64(rows[j, p])
             if _met_before(starts, lengths, different, r, j) or (allowed.size and allowed[position] == 0):
                 continue
             if state[0] == keys.size and not _drop_far(found):

@@ -143,15 +143,22 @@ def sample_limits(sample: Words, queries: Words, rank: int, n_bits: int) -> Ints
     for q in range(len(queries)):
         least[:] = np.uint64(n_bits)
         for member in range(n_members):
-            distances[:] = np.uint64(0)
-            for w in range(n_words):
+            _set_distances(sample[0, member], queries[q, 0], distances)
+            for w in range(1, n_words):
                 _add_distances(sample[w, member], queries[q, w], distances)
             _lower(least, distances)
         limits[q] = limit_of(least, rank, n_bits, counts)
     return limits
 
 
-# Loops over whole arrays in functions of their own: so LLVM vectorises them.
+# Loops over whole arrays in functions of their own: so LLVM vectorises them. Clearing distances to add to
+# them, instead of setting them, made a search for many queries 7 % slower: groups are small.
+
+
+@jit()
+def _set_distances(words: Words, x: np.uint64, distances: Words) -> None:
+    for i in range(words.size):
+        distances[i] = np.uint64(popcount(words[i] ^ x))
 
 
 @jit()
