@@ -167,7 +167,7 @@ def _labels(hasher: VariationalHasher, rng: Rng) -> Any:
 
 def _variational(title: str, seed: int) -> Model:
     X = documents(seed)
-    context = alike(X, seed) if isinstance(small(title), NpHash) else None
+    context = drawn_teacher(X, seed) if isinstance(small(title), NpHash) else None
     params, constants = initial_weights(small(title), X, seed, context)
 
     def model(hasher: VariationalHasher) -> Model:
@@ -205,7 +205,7 @@ def _with_stand_in(model: Callable[[VariationalHasher], Model], hasher: Any, oth
     return replace(model(hasher), smooth=model(other))
 
 
-def alike(X: Any, seed: int) -> NeighbourTeacher:
+def drawn_teacher(X: Any, seed: int) -> NeighbourTeacher:
     """Return generated neighbours, teacher and coordinates: few documents have no graph."""
     rng = np.random.default_rng([seed, 2])
     teacher = normalise_rows(rng.normal(size=(B, 5)))
@@ -319,7 +319,7 @@ def kernel_models(seed: int = 0, names: Sequence[str] | None = None) -> list[Mod
 
 def _kernel_model(title: str, seed: int) -> Model:
     name, X = KERNELS[title], documents(seed, N_WORDS)
-    context = alike(X, seed) if name == "nphash" else None
+    context = drawn_teacher(X, seed) if name == "nphash" else None
     weights, constants = initial_weights(small(name, n_bits=N_BITS), X, seed, context)
     params = {key: array.astype(np.float32) for key, array in weights.items()}
 

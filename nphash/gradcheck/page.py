@@ -202,9 +202,9 @@ def _draw_errors(axes: Axes, rows: Sequence[Report]) -> None:
         axes.plot(x, y, "o" if report.passed else "X", color=COLOURS[report.verdict], markersize=5)
         if math.isfinite(report.tolerance):
             axes.plot(report.tolerance, y, "|", color="#666666", markersize=8)
-    causes = [f": {report.cause}" if report.cause else "" for report in rows]
+    causes = [f": {row.cause}" if row.cause else "" for row in rows]
     names = [f"{row.operation}  {row.parameter}{cause}" for row, cause in zip(rows, causes, strict=True)]
-    axes.set_yticks(range(len(rows)), map(_plain, names), fontsize=7)
+    axes.set_yticks(range(len(rows)), [_plain(name) for name in names], fontsize=7)
     for label, report in zip(axes.get_yticklabels(), rows, strict=True):
         label.set_color(COLOURS["wrong"] if report.wrong else "black")
     axes.set_ylim(len(rows) - 0.5, -0.5)  # backward order from the top

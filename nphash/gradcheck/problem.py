@@ -382,7 +382,7 @@ def straight_through_surrogate(hard: Operation, relaxed: Operation) -> Operation
     another one, taken at other inputs of the decoder. Between them lies z0 + y - y0, where z0 and y0 are
     kept from the first call: at that point it has the value of the hard sample, and around it the slope
     of the relaxed one. So a model that is given this as its sample is the straight-through model as far
-    as gradients can tell, and its numeric gradient exists.
+    as gradients show, and its numeric gradient exists.
 
     Parameters
     ----------

@@ -101,7 +101,7 @@ print("shifted:", softmax(np.array([[1000.0, 1001.0, 1002.0]])).round(4))
 #     d(-log p(x)) / ds_i = T p_i - t_i
 #
 # Read it: *expected count minus observed count*. It adds up to zero over the words, since sum p = 1 and
-# sum t = T: raising all scores alike changes nothing, as seen above. The loss of a batch is the mean over
+# sum t = T: raising all scores equally changes nothing, as seen above. The loss of a batch is the mean over
 # its B documents, so the gradient is divided by B as well. Both together, as a function that returns
 # its value and the backward pass (lesson 2 makes a system of this):
 

@@ -278,8 +278,8 @@ draw(
 # ---------------
 # * BETA = 2, the figure in the published code taken literally (there the KL is divided by the number of
 #   bits): the KL stays near 0, so the bits are fair coins whatever the document, and the precision falls to
-#   0.10, about chance. Now without stretching, STRETCH = 1: the KL is as near 0, but the precision is 0.36,
-#   since the stored code asks only for the sign of a. Why does stretching make the signs collapse as well?
+#   0.10, about chance. Now with STRETCH = 1: the KL is as near 0, but the precision is 0.36,
+#   since the stored code asks only for the sign of a. Why does scaling make the signs collapse as well?
 #   (Count in both the hidden units that are active, and the different codes.)
 # * b_s = 0: watch the KL of the first epochs. What are the first bits spent on?
 # * Leave dropout on when encoding, as the published code does: codes of the same document differ.

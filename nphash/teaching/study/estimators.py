@@ -1,9 +1,9 @@
 """Gradient estimators for random bits, beside the exact gradient they estimate.
 
-The bits z of one document are independent, z_i = 1 with probability p_i = sigmoid(a_i), and the bound
-holds an expectation over them, E_q(z)[f(z)], where f is the reconstruction loss. For up to 14 bits the
-expectation is a sum over all codes, so its gradient with respect to the logits a is known exactly, and
-every estimator can be judged: its bias, its variance, its direction. (The divergence in the bound has a
+The bits z of one document are independent, z_i = 1 with probability p_i = sigmoid(a_i), and the evidence
+lower bound holds an expectation over them, E_q(z)[f(z)], where f is the reconstruction loss. For up to 14
+bits the expectation is a sum over all codes, so its gradient with respect to the logits a is known exactly, and
+every estimator can be judged: its bias, its variance, its direction. (The divergence in that bound has a
 closed form, the same for every estimator, and is omitted.)
 
 An objective is f itself, ``values, back = objective(z)``: values of shape (S,) for S codes or relaxed
@@ -88,7 +88,7 @@ def exact_gradient(logits: Array, objective: Objective) -> tuple[float, Array]:
 
 
 def _through_the_sample(sample: tuple[Array, Back], objective: Objective) -> Array:
-    """Return the gradients of f by the logits, through a sample z (S, L) and its way back."""
+    """Return the gradients of f by the logits, through a sample z (S, L) and its backward pass."""
     z, sample_back = sample
     values, back = objective(z)  # (S,)
     return sample_back(back(np.ones_like(values)))  # (S, L)
