@@ -107,7 +107,8 @@ def test_every_equation_is_derived_in_a_lesson() -> None:
 
 def test_environment_variables_are_those_of_the_code() -> None:
     sources = (path.read_text(encoding="utf-8") for path in (ROOT / "nphash").rglob("*.py"))
-    read = {name for text in sources for name in re.findall(r"""environ(?:\.get\(|\[)"(\w+)""", text)}
+    pattern = r"""environ(?:\.get\(|\[)"(\w+)|"(NPHASH_\w+)\""""
+    read = {"".join(names) for text in sources for names in re.findall(pattern, text)}
     table = re.findall(r"^``([A-Z]+_[A-Z_]+)``", TEXTS["install.rst"], flags=re.M)
     assert set(table) == read - {"TERM"}
 
