@@ -17,16 +17,16 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from nphash.codes import Codes, check_n_bits
+from nphash.codes import Codes, check_n_bits, n_bytes, pack
 from nphash.core.typing import CSR, Array, LabelsLike, MatrixLike
 from nphash.corpus.shards import Shards, blocks_of
 from nphash.errors import InputError, not_fitted
 from nphash.hashers.inputs import check_documents, check_labels
+from nphash.hashers.training.settings import Training
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from nphash.hashers.training.settings import Training
     from nphash.nn.schedules import Schedule
 
 __all__ = ["Hasher", "unchanged_on_error"]
@@ -71,9 +71,8 @@ class Hasher:
     threads: int | None = None
     supervised = False
     out_of_core = False  # whether `fit` can learn from `nphash.corpus.Shards`
-    uses_validation = (
-        True  # whether documents are held out to choose an epoch, if there are epochs and none given
-    )
+    # whether documents are held out to choose an epoch, if there are epochs and none given
+    uses_validation = True
     n_features_in_: int
     n_bits_: int
     history_: list[dict[str, float]]
@@ -216,8 +215,6 @@ class Hasher:
             If `X` has another number of words than the documents of `fit`, or cannot be used; if
             `n_bits` was changed since.
         """
-        from nphash.codes import pack
-
         if isinstance(X, Shards) and X.shape[0]:
             return np.concatenate([pack(self.decision_function(block) > 0) for block in X.blocks()])
         return pack(self.decision_function(X) > 0)
@@ -256,6 +253,11 @@ class Hasher:
         training: Training = self._settings("training")
         return training
 
+    def _check_training(self) -> None:
+        if not isinstance(self._training, Training):
+            raise InputError(f"training is {self._training!r}", "give a nphash.hashers.Training or None")
+        self._training.check()
+
     def set_params(self, **params: Any) -> Self:
         """Set constructor arguments, or fields of grouped settings as ``group__name``.
 
@@ -289,8 +291,6 @@ class Hasher:
 
     def get_feature_names_out(self, input_features: npt.ArrayLike | None = None) -> Array:
         """Return the names of the columns of `transform`: one a byte of the packed code."""
-        from nphash.codes import n_bytes
-
         self._check_fitted()
         prefix = type(self).__name__.lower()
         return np.array([f"{prefix}{i}" for i in range(n_bytes(self.n_bits))], dtype=object)

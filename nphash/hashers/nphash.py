@@ -26,7 +26,7 @@ Letters: B batch, V vocabulary, H hidden units, L bits, n documents, d LSI dimen
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -126,46 +126,31 @@ def coordinates(w: Params, x: CSR, ops: Operations) -> Array:
     return scaled
 
 
+@dataclass(eq=False, repr=False)
 class NpHash(Doc2Hash):
     """The method of this package: neighbours reconstructed, similarities kept; no labels, no tuning.
 
     Parameters
     ----------
-    n_bits
-        Length L of a code.
+    n_bits, dropout, temperature, kl_weight, random_state, threads
+        As in `nphash.hashers.Doc2Hash`.
     hidden
         Width of the encoder's one ReLU layer, as a tuple.
-    dropout
-        Share of the hidden units left out of a training step.
-    temperature
-        Of the relaxed sample: a number, a pair (first, last) for linear annealing, or a schedule.
-    kl_weight
-        Weight of the KL divergence of each bit: number, pair or schedule.
     similarity
         Rounds, graph, teacher and their weights.
     training
         Epochs, batch size, learning rate, ... With None, or None for the epochs, these fit the number of
         documents.
-    random_state
-        None, a number, a NumPy Generator or RandomState.
-    threads
-        Worker threads; None uses every processor. Results do not depend on it.
 
     Attributes
     ----------
     params_ : dict of str to ndarray
         ``V_u (V, d)`` coordinates of words, ``W_1 (d, H), b_1`` encoder, ``W_a (H, L), b_a`` logits,
         ``W_s (L, V), b_s`` decoder, ``W_g (V, L)`` regression of finished bits on words.
-    history_ : list of dict
-        Loss, its terms and validation figure of every epoch.
-    best_epoch_ : int
-        The epoch whose weights were kept.
-    n_iter_ : int
-        Epochs done.
-    n_features_in_, n_bits_ : int
-        Words (columns) and bits at the last `fit`.
     n_epochs_ : int
         Epochs that fit the number of documents, for where none are given.
+    history_, best_epoch_, n_iter_, n_features_in_, n_bits_
+        As in `nphash.hashers.Doc2Hash`.
 
     Examples
     --------
@@ -179,33 +164,21 @@ class NpHash(Doc2Hash):
         "training": lambda: Training(epochs=None, average=0.998),
         "similarity": NeighbourSettings,
     }
-    target = "input"
-    sampling = "straight-through"
     out_of_core = False  # graph and LSI are made of the whole matrix
     uses_validation = False  # the average of the last epochs is as good as the best
 
-    def __init__(
-        self,
-        n_bits: int = 32,
-        *,
-        hidden: tuple[int, ...] = (500,),
-        dropout: float = 0.2,
-        temperature: ScheduleLike = (1.0, 0.3),
-        kl_weight: ScheduleLike = 0.2,
-        similarity: NeighbourSettings | None = None,
-        training: Training | None = None,
-        random_state: RandomState = None,
-        threads: int | None = None,
-    ) -> None:
-        self.n_bits = n_bits
-        self.hidden = hidden
-        self.dropout = dropout
-        self.temperature = temperature
-        self.kl_weight = kl_weight
-        self.similarity = similarity
-        self.training = training
-        self.random_state = random_state
-        self.threads = threads
+    n_bits: int = 32
+    _: KW_ONLY
+    hidden: tuple[int, ...] = (500,)
+    dropout: float = 0.2
+    temperature: ScheduleLike = (1.0, 0.3)
+    kl_weight: ScheduleLike = 0.2
+    similarity: NeighbourSettings | None = None
+    training: Training | None = None
+    random_state: RandomState = None
+    threads: int | None = None
+    sampling: str = field(default="straight-through", init=False)
+    target: str = field(default="input", init=False)
 
     @property
     def partial_fit(self) -> Any:

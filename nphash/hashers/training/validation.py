@@ -40,11 +40,6 @@ def held_out_rows(n: int, share: float) -> npt.NDArray[np.bool_]:
     """Return a mask of the rows held out of ``n``, about ``share`` of them, none below 100 rows.
 
     A row is held out by a hash of its number, so that the choice does not depend on the seed.
-
-    Examples
-    --------
-    >>> int(held_out_rows(1000, 0.1).sum())
-    106
     """
     if n < FEWEST_DOCUMENTS or share == 0:
         return np.zeros(n, dtype=bool)
@@ -53,13 +48,7 @@ def held_out_rows(n: int, share: float) -> npt.NDArray[np.bool_]:
 
 
 def hold_out(X: CSR, y: Any, share: float, options: dict[str, Any]) -> tuple[Any, Any, Any, Any]:
-    """Return (X, y, X_valid, y_valid): those of a fit's options, or a share of the documents held out.
-
-    Raises
-    ------
-    InputError
-        If nothing is left to learn from.
-    """
+    """Return (X, y, X_valid, y_valid): those of a fit's options, or a share of the documents held out."""
     if options["X_valid"] is not None:
         return X, y, options["X_valid"], options["y_valid"]
     held_out = held_out_rows(X.shape[0], share)
@@ -109,16 +98,8 @@ def choose_validator(
 ) -> Validator | None:
     """Return the validator of a hasher: by precision with labels, else by its ELBO; None without documents.
 
-    Parameters
-    ----------
-    hasher
-        Has ``encode(params, X) -> codes``.
-    documents
-        (X, y, X_valid, y_valid), as of `hold_out`.
-    elbo
-        Called with weights and some of ``X_valid``.
-    finalise
-        Makes of the weights those that `encode` takes.
+    Documents are those of `hold_out`; ``elbo`` takes weights and some of ``X_valid``, ``finalise`` makes of
+    weights those that the hasher's `encode` takes.
     """
     X, y, X_valid, y_valid = documents
     if X_valid is None or X_valid.shape[0] == 0:
@@ -133,13 +114,7 @@ def choose_validator(
 def precision_validator(
     encode: Callable[[Params, Any], Codes], X: CSR, y: Any, X_valid: CSR, y_valid: Any, n_bits: int
 ) -> Validator:
-    """Return a validator by tie-aware precision at 100: held-out queries against the training documents.
-
-    Parameters
-    ----------
-    encode
-        ``encode(params, X) -> codes``.
-    """
+    """Return a validator by tie-aware precision at 100: held-out queries against the training documents."""
     X, y = subset(X, y, MOST_DATABASE)
     X_valid, y_valid = subset(X_valid, y_valid, MOST_QUERIES)
 
