@@ -32,8 +32,8 @@ def check_documents(
     """Return documents as a float CSR matrix with sorted, unique indices and no stored zeros.
 
     X is sparse or dense, shape (n_documents, n_words), finite and non-negative, else an `InputError` says
-    what is wrong, in scikit-learn's words where it has some. Shards are returned as they are.
-    ``name`` is what the argument is called in messages, ``n_features`` the number of words expected, if known.
+    what is wrong, in scikit-learn's words where it has some. Shards are returned as they are. ``name`` is
+    what the argument is called in messages, ``n_features`` the number of words expected, if known.
     """
     checked: Any = X if isinstance(X, Shards) else _as_csr(X, name)  # shards are checked as they are read
     n, words = checked.shape
