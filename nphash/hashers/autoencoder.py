@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import scipy.sparse
+from scipy.sparse import csr_matrix
 
 from nphash.codes import Codes, check_n_bits, pack
 from nphash.core.arguments import is_number
@@ -34,13 +34,15 @@ from nphash.hashers.parts.networks import (
 from nphash.hashers.training.checkpoint import State
 from nphash.hashers.training.settings import ClassifierSettings, Training
 from nphash.hashers.training.trainer import Batch, Data, one_pass
-from nphash.hashers.training.validation import Validator, choose_validator, hold_out, learn
+from nphash.hashers.training.validation import Labels, Validator, choose_validator, hold_out, learn
 from nphash.nn.losses import NUMPY
 from nphash.nn.ops import Operations, dense
 from nphash.nn.schedules import Schedule, ScheduleLike, as_schedule, schedule_ends, values_at
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+    from nphash.hashers.neighbours.rounds import NeighbourTeacher
 
 __all__ = ["SUPERVISED", "TARGETS", "VariationalHasher", "decaying_training"]
 
@@ -115,7 +117,9 @@ class VariationalHasher(Hasher):
     def _lowest(self, value: ScheduleLike, name: str) -> float:
         return min(schedule_ends(value, self._training.n_epochs, name))
 
-    def initial_params(self, x: CSR, target: CSR, seed: int, context: Any = None) -> Params:
+    def initial_params(
+        self, x: CSR, target: CSR, seed: int, context: NeighbourTeacher | None = None
+    ) -> Params:
         """Return the weights a fit begins with, drawn from `seed`, in the training dtype."""
         rng = np.random.default_rng([seed])
         params = initial_layers(rng, (x.shape[1], *self.hidden))
@@ -145,17 +149,17 @@ class VariationalHasher(Hasher):
             )
         if self.target not in TARGETS:
             raise InputError(f"target is {self.target!r}", f"give one of {', '.join(TARGETS)}")
-        if self._lowest(self.kl_weight, "kl_weight") < 0:
-            raise InputError(f"kl_weight is {self.kl_weight!r}", "it must be 0 or more from first to last")
+        self._check_weight(self.kl_weight, "kl_weight")
         if not isinstance(self._labels, ClassifierSettings):
             raise InputError(
                 f"labels is {self._labels!r}", "give a nphash.hashers.ClassifierSettings or None"
             )
         self._labels.check()
-        if self._lowest(self._labels.weight, "labels.weight") < 0:
-            raise InputError(
-                f"labels.weight is {self._labels.weight!r}", "it must be 0 or more from first to last"
-            )
+        self._check_weight(self._labels.weight, "labels.weight")
+
+    def _check_weight(self, value: ScheduleLike, name: str) -> None:
+        if self._lowest(value, name) < 0:
+            raise InputError(f"{name} is {value!r}", "it must be 0 or more from first to last")
 
     # ------------------------------------------------------------------ fit
 
@@ -220,10 +224,10 @@ class VariationalHasher(Hasher):
         sizes = {"n_features_in_": x.shape[1], "n_bits_": self.n_bits}
         vars(self).update(learned | done | sizes | {"n_iter_": state.epoch, "best_epoch_": state.epoch})
 
-    def _number_labels(self, y: Any, begun: bool) -> tuple[Any, dict[str, Any]]:
+    def _number_labels(self, y: csr_matrix | Array, begun: bool) -> tuple[Any, dict[str, Any]]:
         """Return labels numbered as in the first call, and the attributes learned of them."""
         known = getattr(self, "n_labels_", None) if begun else None
-        if scipy.sparse.issparse(y):
+        if not isinstance(y, np.ndarray):
             if known not in (None, y.shape[1]):
                 raise InputError(f"y has {y.shape[1]} labels, but {known} before", "keep the columns of y")
             return y, {"n_labels_": known or targets(y)[1]}
@@ -242,7 +246,7 @@ class VariationalHasher(Hasher):
             )
         return numbers, {}
 
-    def _fit(self, X: CSR, y: Any, **options: Any) -> None:
+    def _fit(self, X: CSR, y: Labels, **options: object) -> None:
         for name in BETWEEN_CALLS:
             vars(self).pop(name, None)
         self._check_params()
@@ -264,7 +268,7 @@ class VariationalHasher(Hasher):
         best = learn(self, params, Data(X, target, learned_y, context), validator, seed, options)
         self.params_ = self.finalise_params(best, X)
 
-    def _context(self, X: CSR, seed: int) -> Any:
+    def _context(self, X: CSR, seed: int) -> NeighbourTeacher | None:
         """Return what the loss needs to know of the training documents besides (`Batch.context`)."""
         return None
 
@@ -274,7 +278,7 @@ class VariationalHasher(Hasher):
         if isinstance(X, Shards):
             return X.binary()
         ones = np.ones_like(X.data)
-        return scipy.sparse.csr_matrix((ones, X.indices, X.indptr), shape=X.shape)
+        return csr_matrix((ones, X.indices, X.indptr), shape=X.shape)
 
     def finalise_params(self, params: Params, X: CSR) -> Params:
         """Return weights with what encoding needs besides, learned from the training documents."""
@@ -282,7 +286,7 @@ class VariationalHasher(Hasher):
 
     # ------------------------------------------------------------------ validation
 
-    def _validator(self, X: CSR, y: Any, X_valid: CSR, y_valid: Any) -> Validator | None:
+    def _validator(self, X: CSR, y: Labels, X_valid: CSR, y_valid: Labels) -> Validator | None:
         training = self._training
         X_valid = X_valid.astype(training.dtype, copy=False)
         operations = create_engine(training.engine, training.dtype, count_threads(self.threads)).operations

@@ -174,8 +174,7 @@ class NashN(Nash):
 
     def _check_params(self) -> None:
         super()._check_params()
-        if self._lowest(self.noise, "noise") < 0:
-            raise InputError(f"noise is {self.noise!r}", "it must be 0 or more from first to last")
+        self._check_weight(self.noise, "noise")
 
     def schedules(self) -> dict[str, Schedule]:
         """Return the schedules of both weights, and of the noise."""
@@ -233,11 +232,8 @@ class NashDNS(NashDN):
 
     Examples
     --------
-    >>> import numpy as np
-    >>> X = np.random.default_rng(0).poisson(0.3, (60, 40))
-    >>> hasher = NashDNS(n_bits=8, hidden=(16,), training=Training(epochs=2), random_state=0)
-    >>> hasher.fit_transform(X, np.arange(60) % 3).shape
-    (60, 8)
+    >>> NashDNS(labels=ClassifierSettings(weight=5.0)).get_params()["labels__weight"]
+    5.0
     """
 
     supervised = True

@@ -39,7 +39,7 @@ from nphash.hashers.parts.linear import ridge
 from nphash.hashers.parts.networks import INPUT_LENGTH, initial_layers
 from nphash.hashers.training.settings import NeighbourSettings
 from nphash.hashers.training.trainer import Batch, Training
-from nphash.hashers.training.validation import precision_validator
+from nphash.hashers.training.validation import Labels, Validator, precision_validator
 from nphash.nn.gumbel import logistic_noise, straight_through_bits
 from nphash.nn.losses import NUMPY, bernoulli_kl, bound_loss, similarity_distillation
 from nphash.nn.ops import Operations, dense, dropout_mask, normalise_rows, relu, softmax
@@ -185,8 +185,6 @@ class NpHash(Doc2Hash):
         """Not possible: neighbours are sought among all documents."""
         raise UnsupportedError("NpHash has to see all documents at once", "use fit, or doc2hash, nash, vdsh")
 
-    # ------------------------------------------------------------------ settings
-
     @property
     def _training(self) -> Training:
         training: Training = self._settings("training")
@@ -202,7 +200,7 @@ class NpHash(Doc2Hash):
             raise InputError(f"similarity is {self.similarity!r}", "give a NeighbourSettings or None")
         self._settings("similarity").check()
 
-    def _fit(self, X: CSR, y: Any, **options: Any) -> None:
+    def _fit(self, X: CSR, y: Labels, **options: object) -> None:
         self._check_params()
         steps = -(-X.shape[0] // self._training.batch_size)
         fewest, most = (-(-total // steps) for total in STEPS)
@@ -212,7 +210,9 @@ class NpHash(Doc2Hash):
     # ------------------------------------------------------------------ before the first step
     # What only a fit needs is imported here: SciPy's eigensolvers take longer to load than a search.
 
-    def initial_params(self, x: CSR, target: CSR, seed: int, context: Any = None) -> Params:
+    def initial_params(
+        self, x: CSR, target: CSR, seed: int, context: NeighbourTeacher | None = None
+    ) -> Params:
         """Return the weights a fit begins with, and the coordinates of words, which stay as they are."""
         rng = np.random.default_rng([seed])
         V_u = self._context(x, seed).V_u if context is None else context.V_u  # (V, d)
@@ -226,14 +226,12 @@ class NpHash(Doc2Hash):
 
         return neighbour_rounds(X, self._settings("similarity"), seed, self.threads)
 
-    def _validator(self, X: CSR, y: Any, X_valid: CSR, y_valid: Any) -> Any:
+    def _validator(self, X: CSR, y: Labels, X_valid: CSR, y_valid: Labels) -> Validator | None:
         """Return the validator: precision of codes read without W_g, which would take too long each epoch."""
         if y is None or y_valid is None or X_valid.shape[0] == 0:
             return None
         X_valid = X_valid.astype(self._training.dtype, copy=False)
         return precision_validator(self.encode, X, y, X_valid, y_valid, self.n_bits)
-
-    # ------------------------------------------------------------------ the model
 
     def schedules(self) -> dict[str, Schedule]:
         """Return the schedules of `Doc2Hash`, and the weight of the distillation."""
@@ -267,8 +265,6 @@ class NpHash(Doc2Hash):
         similarity = t @ t.T / t.dtype.type(self._settings("similarity").teacher_temperature)  # (B, B)
         np.fill_diagonal(similarity, -np.inf)
         return softmax(similarity)[0].astype(dtype)
-
-    # ------------------------------------------------------------------ codes
 
     def finalise_params(self, params: Params, X: CSR) -> Params:
         """Return weights with ``W_g (V, L)``, by which words predict the bits of encoder and decoder."""

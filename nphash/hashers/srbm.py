@@ -42,7 +42,7 @@ from nphash.hashers.inputs import seed_from
 from nphash.hashers.parts.linear import product_in_blocks
 from nphash.hashers.parts.networks import check_widths, log_unigram
 from nphash.hashers.training.trainer import Batch, Data, Training
-from nphash.hashers.training.validation import choose_validator, hold_out, learn
+from nphash.hashers.training.validation import Labels, choose_validator, hold_out, learn
 from nphash.nn.losses import reconstruction
 from nphash.nn.ops import dense, sigmoid, softmax, sparse_dense
 from nphash.nn.schedules import Schedule, ScheduleLike, as_schedule, schedule_ends
@@ -211,14 +211,14 @@ class StackedRBM(Hasher):
         """Return the size of the noise."""
         return {"sigma": as_schedule(self.noise, self._training.n_epochs)}
 
-    def _fit(self, X: CSR, y: Any, **options: Any) -> None:
+    def _fit(self, X: CSR, y: Labels, **options: object) -> None:
         self._check_params()
         training = self._training
         seed = seed_from(self.random_state)
         X, y, X_valid, y_valid = hold_out(X, y, training.validation_share, options)
         frequency = np.bincount(X.indices, minlength=X.shape[1])  # (V,)
         self.kept_ = np.sort(np.argsort(-frequency, kind="stable")[: self.words])
-        X, X_valid = (self._counts(docs).astype(training.dtype) for docs in (X, X_valid))
+        X, X_valid = (scale_to_counts(docs[:, self.kept_]).astype(training.dtype) for docs in (X, X_valid))
         validator = choose_validator(
             self,
             (X, y, X_valid, y_valid),
@@ -246,15 +246,11 @@ class StackedRBM(Hasher):
         if not is_count(self.words):
             raise InputError(f"words is {self.words!r}", "give 1 or more; 2000 are usual")
         if not is_count(self.pretraining_epochs, 0):
-            raise InputError(
-                f"pretraining_epochs is {self.pretraining_epochs!r}", "give 0 or more; 5 is usual"
-            )
+            epochs = self.pretraining_epochs
+            raise InputError(f"pretraining_epochs is {epochs!r}", "give 0 or more; 5 is usual")
         check_positive(self.pretraining_rate, "pretraining_rate", "give a positive number; 0.02 is usual")
         if min(schedule_ends(self.noise, self._training.n_epochs, "noise")) < 0:
             raise InputError(f"noise is {self.noise!r}", "it must be 0 or more from first to last")
-
-    def _counts(self, X: CSR) -> Any:
-        return scale_to_counts(X[:, self.kept_])
 
     def _with_medians(self, params: Params, X: CSR) -> Params:
         return {**params, "t": np.median(self._inputs(params, X), axis=0).astype(params["b_1"].dtype)}
@@ -271,6 +267,6 @@ class StackedRBM(Hasher):
         return a
 
     def _decision(self, X: CSR) -> Array:
-        X = self._counts(X).astype(self.params_["t"].dtype)
+        X = scale_to_counts(X[:, self.kept_]).astype(self.params_["t"].dtype)
         difference: Array = self._inputs(self.params_, X) - self.params_["t"]
         return difference

@@ -193,11 +193,8 @@ class VdshS(Vdsh):
 
     Examples
     --------
-    >>> import numpy as np
-    >>> X = np.random.default_rng(0).poisson(0.3, (60, 40))
-    >>> hasher = VdshS(n_bits=8, hidden=(16,), training=Training(epochs=2), random_state=0)
-    >>> hasher.fit_transform(X, np.arange(60) % 3).shape
-    (60, 8)
+    >>> VdshS(labels=ClassifierSettings(hidden=None)).get_params()["labels__weight"]  # still the usual one
+    Linear(start=0.0, stop=30.0, epochs=5)
     """
 
     supervised = True
@@ -235,8 +232,8 @@ class VdshSP(VdshS):
     private = True
 
     def _initial_code(self, rng: Rng, n_hidden: int, target: CSR) -> Params:
-        shared = super()._initial_code(rng, n_hidden, target)
-        private = initial_layers(rng, (target.shape[1], *self.hidden), "v")
+        params = super()._initial_code(rng, n_hidden, target)
+        params |= initial_layers(rng, (target.shape[1], *self.hidden), "v")
         for name in ("va", "vl"):
-            private |= {f"W_{name}": glorot(rng, n_hidden, self.n_bits), f"b_{name}": np.zeros(self.n_bits)}
-        return {**shared, **private}
+            params |= {f"W_{name}": glorot(rng, n_hidden, self.n_bits), f"b_{name}": np.zeros(self.n_bits)}
+        return params

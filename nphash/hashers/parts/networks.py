@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-import scipy.sparse
+from scipy.sparse import csr_matrix
 
 from nphash.core.arguments import is_count
 from nphash.core.typing import CSR, Array, Params, Rng
@@ -106,13 +106,13 @@ def encoder(
     return h, back
 
 
-def targets(y: Any) -> tuple[Any, int]:
+def targets(y: csr_matrix | Array) -> tuple[Any, int]:
     """Return labels as a classifier's loss needs them, and their number C.
 
     Classes become whole numbers from 0 in their sorted order; an indicator matrix stays. `InputError` if
     there is nothing to distinguish: a single class, or no document with a label.
     """
-    if scipy.sparse.issparse(y):
+    if not isinstance(y, np.ndarray):
         if y.nnz == 0:
             raise InputError("no document has a label", "a supervised system learns from labels")
         return y, y.shape[1]
@@ -122,7 +122,9 @@ def targets(y: Any) -> tuple[Any, int]:
     return numbers, len(classes)
 
 
-def classify(w: Params, code: Array, y: Any) -> tuple[float, Callable[[float], tuple[Array, Params]]]:
+def classify(
+    w: Params, code: Array, y: csr_matrix | Array
+) -> tuple[float, Callable[[float], tuple[Array, Params]]]:
     """Classify codes: scores = ReLU(z W_y1 + b_y1) W_y2 + b_y2, or z W_y1 + b_y1 for a linear head.
 
     Several labels a document (CSR y, (B, C)) take the logistic loss of Eq. (10), a class (vector y, (B,)) the
@@ -133,8 +135,9 @@ def classify(w: Params, code: Array, y: Any) -> tuple[float, Callable[[float], t
     if "W_y2" in w:
         hidden, back_relu = relu(scores)
         scores, back_second = dense(hidden, w["W_y2"], w["b_y2"])  # (B, C)
-    several = scipy.sparse.issparse(y)
-    loss, back_loss = logistic_loss(scores, y.toarray()) if several else cross_entropy(scores, y)
+    loss, back_loss = (
+        cross_entropy(scores, y) if isinstance(y, np.ndarray) else logistic_loss(scores, y.toarray())
+    )
 
     def back(dloss: float) -> tuple[Array, Params]:
         g: Params = {}

@@ -25,6 +25,7 @@ from nphash.hashers.training.checkpoint import Checkpoint, State, fingerprint
 from nphash.hashers.training.settings import FORMER_NAMES, Training
 from nphash.nn.losses import NUMPY
 from nphash.nn.ops import Operations
+from nphash.nn.optim import Adam
 from nphash.nn.schedules import Schedule, as_schedule, values_at
 
 __all__ = ["Batch", "Data", "Model", "Progress", "Training", "one_pass", "train"]
@@ -187,7 +188,7 @@ def one_pass(
     return state
 
 
-def _identity(model: Any, seed: int) -> str:
+def _identity(model: object, seed: int) -> str:
     """Return as text what a fit depends on beside its documents; the number of threads is not of it."""
     if not hasattr(model, "get_params"):
         return repr((model, seed))
@@ -264,10 +265,10 @@ class _Loop:
         try:
             terms = self._all_steps(params)
             self.optimiser.flush()
+            return terms
         except BaseException:
             self.optimiser.abandon()
             raise
-        return terms
 
     def _all_steps(self, params: Params) -> dict[str, float]:
         flush_every = STEPS_DEFERRED if self.average is None else STEPS_BETWEEN_AVERAGES
@@ -357,14 +358,14 @@ class _Loop:
         self.callback(Progress(epoch, epochs, step, self.steps, *figures, params, profile, self.step_size))
 
 
-def _moments(optimiser: Any) -> Params:
+def _moments(optimiser: Adam) -> Params:
     """Return the optimiser's state as arrays for a checkpoint; not copies."""
     moments = {"m": optimiser.m, "v": optimiser.v}
     state = {f"{key}.{name}": array for key, arrays in moments.items() for name, array in arrays.items()}
     return state | {"t": np.array(optimiser.t)}
 
 
-def _restore(optimiser: Any, state: Params) -> None:
+def _restore(optimiser: Adam, state: Params) -> None:
     for name, array in state.items():
         moment, _, key = name.partition(".")
         if key:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import csr_matrix
 
 from nphash.codes import Codes
-from nphash.core.typing import CSR, Params
+from nphash.core.typing import CSR, Array, Params
 from nphash.corpus.shards import Shards, rows_where
 from nphash.errors import InputError
 from nphash.hashers.training.trainer import Data, Validator, train
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from nphash.hashers.base import Hasher
 
 __all__ = [
+    "Labels",
     "Validator",
     "choose_validator",
     "held_out_rows",
@@ -35,6 +37,8 @@ MOST_DATABASE = 20_000
 
 FEWEST_DOCUMENTS = 100
 
+Labels: TypeAlias = csr_matrix | Array | None  # checked: indicators (n, C), or a class of each document (n,)
+
 
 def held_out_rows(n: int, share: float) -> npt.NDArray[np.bool_]:
     """Return a mask of the rows held out of ``n``, about ``share`` of them, none below 100 rows.
@@ -47,7 +51,7 @@ def held_out_rows(n: int, share: float) -> npt.NDArray[np.bool_]:
     return np.fromiter(hashes, np.uint32, n) < share * 2**32
 
 
-def hold_out(X: CSR, y: Any, share: float, options: dict[str, Any]) -> tuple[Any, Any, Any, Any]:
+def hold_out(X: CSR, y: Labels, share: float, options: dict[str, Any]) -> tuple[Any, Any, Any, Any]:
     """Return (X, y, X_valid, y_valid): those of a fit's options, or a share of the documents held out."""
     if options["X_valid"] is not None:
         return X, y, options["X_valid"], options["y_valid"]
@@ -82,7 +86,7 @@ def learn(
     return state.best
 
 
-def subset(X: CSR, y: Any, most: int) -> tuple[Any, Any]:
+def subset(X: CSR, y: CSR | Array, most: int) -> tuple[Any, Any]:
     """Return at most ``most`` evenly spaced rows of documents and labels; of shards, read into memory."""
     if X.shape[0] <= most:
         return X[:] if isinstance(X, Shards) else X, y
@@ -112,7 +116,12 @@ def choose_validator(
 
 
 def precision_validator(
-    encode: Callable[[Params, Any], Codes], X: CSR, y: Any, X_valid: CSR, y_valid: Any, n_bits: int
+    encode: Callable[[Params, Any], Codes],
+    X: CSR,
+    y: csr_matrix | Array,
+    X_valid: CSR,
+    y_valid: csr_matrix | Array,
+    n_bits: int,
 ) -> Validator:
     """Return a validator by tie-aware precision at 100: held-out queries against the training documents."""
     X, y = subset(X, y, MOST_DATABASE)
