@@ -43,7 +43,7 @@ from nphash.hashers.inputs import seed_from
 from nphash.hashers.itq import ITQ
 from nphash.hashers.parts.linear import LinearHasher, project
 from nphash.hashers.training.trainer import Batch, Data, Training
-from nphash.hashers.training.validation import Labels, choose_validator, hold_out, learn
+from nphash.hashers.training.validation import CheckedLabels, choose_validator, hold_out, learn
 from nphash.nn.ops import sigmoid, softplus
 
 __all__ = ["AMMI", "bit_entropy", "markov_entropy"]
@@ -181,7 +181,7 @@ class AMMI(LinearHasher):
         terms = {"loss": uncertainty - weight * entropy, "H(Z)": entropy, "H(Z|Y)": uncertainty}
         return terms, back
 
-    def _fit(self, X: CSR, y: Labels, **options: object) -> None:
+    def _fit(self, X: CSR, y: CheckedLabels, **options: object) -> None:
         training = self._training
         self._check_params()
         seed = seed_from(self.random_state)

@@ -1,4 +1,4 @@
-"""What the variational systems share around their models: settings, fit, validation, encoding.
+"""Base of the variational systems: settings, fit, validation and encoding around their models.
 
 A system is its ``model`` - one function in its own file, forward pass and backward pass - and the
 constructor's arguments; the rest is here.
@@ -23,18 +23,11 @@ from nphash.engine.select import create_engine, sparse_product
 from nphash.errors import InputError
 from nphash.hashers.base import Hasher, unchanged_on_error
 from nphash.hashers.inputs import check_labels, seed_from
-from nphash.hashers.parts.networks import (
-    check_widths,
-    encoder,
-    glorot,
-    initial_layers,
-    log_unigram,
-    targets,
-)
+from nphash.hashers.parts.networks import check_widths, encoder, glorot, initial_layers, log_unigram, targets
 from nphash.hashers.training.checkpoint import State
 from nphash.hashers.training.settings import ClassifierSettings, Training
-from nphash.hashers.training.trainer import Batch, Data, one_pass
-from nphash.hashers.training.validation import Labels, Validator, choose_validator, hold_out, learn
+from nphash.hashers.training.trainer import Batch, Data, Validator, one_pass
+from nphash.hashers.training.validation import CheckedLabels, choose_validator, hold_out, learn
 from nphash.nn.losses import NUMPY
 from nphash.nn.ops import Operations, dense
 from nphash.nn.schedules import Schedule, ScheduleLike, as_schedule, schedule_ends, values_at
@@ -246,7 +239,7 @@ class VariationalHasher(Hasher):
             )
         return numbers, {}
 
-    def _fit(self, X: CSR, y: Labels, **options: object) -> None:
+    def _fit(self, X: CSR, y: CheckedLabels, **options: object) -> None:
         for name in BETWEEN_CALLS:
             vars(self).pop(name, None)
         self._check_params()
@@ -286,7 +279,7 @@ class VariationalHasher(Hasher):
 
     # ------------------------------------------------------------------ validation
 
-    def _validator(self, X: CSR, y: Labels, X_valid: CSR, y_valid: Labels) -> Validator | None:
+    def _validator(self, X: CSR, y: CheckedLabels, X_valid: CSR, y_valid: CheckedLabels) -> Validator | None:
         training = self._training
         X_valid = X_valid.astype(training.dtype, copy=False)
         operations = create_engine(training.engine, training.dtype, count_threads(self.threads)).operations

@@ -1,4 +1,4 @@
-"""What comes in from outside is checked once, here: documents, labels, random states."""
+"""Checks of what comes in from outside, made once: documents, labels, random states."""
 
 from __future__ import annotations
 

@@ -38,8 +38,8 @@ from nphash.hashers.doc2hash import SAMPLING, Doc2Hash, Sample
 from nphash.hashers.parts.linear import ridge
 from nphash.hashers.parts.networks import INPUT_LENGTH, initial_layers
 from nphash.hashers.training.settings import NeighbourSettings
-from nphash.hashers.training.trainer import Batch, Training
-from nphash.hashers.training.validation import Labels, Validator, precision_validator
+from nphash.hashers.training.trainer import Batch, Training, Validator
+from nphash.hashers.training.validation import CheckedLabels, precision_validator
 from nphash.nn.gumbel import logistic_noise, straight_through_bits
 from nphash.nn.losses import NUMPY, bernoulli_kl, bound_loss, similarity_distillation
 from nphash.nn.ops import Operations, dense, dropout_mask, normalise_rows, relu, softmax
@@ -200,7 +200,7 @@ class NpHash(Doc2Hash):
             raise InputError(f"similarity is {self.similarity!r}", "give a NeighbourSettings or None")
         self._settings("similarity").check()
 
-    def _fit(self, X: CSR, y: Labels, **options: object) -> None:
+    def _fit(self, X: CSR, y: CheckedLabels, **options: object) -> None:
         self._check_params()
         steps = -(-X.shape[0] // self._training.batch_size)
         fewest, most = (-(-total // steps) for total in STEPS)
@@ -226,7 +226,7 @@ class NpHash(Doc2Hash):
 
         return neighbour_rounds(X, self._settings("similarity"), seed, self.threads)
 
-    def _validator(self, X: CSR, y: Labels, X_valid: CSR, y_valid: Labels) -> Validator | None:
+    def _validator(self, X: CSR, y: CheckedLabels, X_valid: CSR, y_valid: CheckedLabels) -> Validator | None:
         """Return the validator: precision of codes read without W_g, which would take too long each epoch."""
         if y is None or y_valid is None or X_valid.shape[0] == 0:
             return None
@@ -239,7 +239,7 @@ class NpHash(Doc2Hash):
         return super().schedules() | {"gamma": self._schedule(weight)}
 
     def loss(self, params: Params, batch: Batch) -> tuple[dict[str, float], Callable[[], Params]]:
-        """Draw dropout, noise and neighbours of a batch, and run the `model`; without context the bound."""
+        """Draw dropout, noise and neighbours of a batch, and run the `model`; without context the ELBO."""
         B, dtype = batch.x.shape[0], params["W_1"].dtype
         mask = dropout_mask(batch.rng, (B, self.hidden[-1]), self.dropout, dtype)
         noise = logistic_noise(batch.rng, (B, self.n_bits), dtype)

@@ -42,7 +42,7 @@ from nphash.hashers.inputs import seed_from
 from nphash.hashers.parts.linear import product_in_blocks
 from nphash.hashers.parts.networks import check_widths, log_unigram
 from nphash.hashers.training.trainer import Batch, Data, Training
-from nphash.hashers.training.validation import Labels, choose_validator, hold_out, learn
+from nphash.hashers.training.validation import CheckedLabels, choose_validator, hold_out, learn
 from nphash.nn.losses import reconstruction
 from nphash.nn.ops import dense, sigmoid, softmax, sparse_dense
 from nphash.nn.schedules import Schedule, ScheduleLike, as_schedule, schedule_ends
@@ -211,7 +211,7 @@ class StackedRBM(Hasher):
         """Return the size of the noise."""
         return {"sigma": as_schedule(self.noise, self._training.n_epochs)}
 
-    def _fit(self, X: CSR, y: Labels, **options: object) -> None:
+    def _fit(self, X: CSR, y: CheckedLabels, **options: object) -> None:
         self._check_params()
         training = self._training
         seed = seed_from(self.random_state)

@@ -13,7 +13,7 @@ Shapes: B documents of a batch, V words, L bits, C labels.
 References
 ----------
 Zhang & Zhu (2019), Doc2hash: Learning Discrete Latent Variables for Documents Retrieval: the equations.
-Kingma & Welling (2014), Auto-Encoding Variational Bayes: the bound.
+Kingma & Welling (2014), Auto-Encoding Variational Bayes: the ELBO.
 Higgins et al. (2017), beta-VAE: Learning Basic Visual Concepts with a Constrained Variational Framework:
 the weight of the divergence.
 Miao, Yu & Blunsom (2016), Neural Variational Inference for Text Processing: the likelihood of words.
@@ -128,7 +128,7 @@ def lower_bound(reconstruction: float, kl: float) -> tuple[float, BackScalars]:
     """Eq. (2)  log p(x) >= E_q(z|x)[log p(x|z)] - KL(q(z|x) || p(z)).
 
     Takes the mean reconstruction loss (minus the first term, of one draw of z) and the mean
-    divergence, and returns the bound on the log-likelihood of a document.
+    divergence, and returns the ELBO, which bounds the log-likelihood of a document from below.
 
     Examples
     --------
@@ -154,7 +154,7 @@ def bound_loss(reconstruction: float, kl: float, kl_weight: float = 1.0) -> tupl
 
 
 def supervised_loss(bound: float, classification: float, alpha: float) -> tuple[float, BackScalars]:
-    """Eq. (9)  loss = L_bound + alpha L_dis: the bound and the label head, alpha being a constant.
+    """Eq. (9)  loss = L_bound + alpha L_dis: the ELBO's loss and the classifier's, alpha being a constant.
 
     Examples
     --------

@@ -102,7 +102,7 @@ class ClassifierSettings:
     Parameters
     ----------
     weight
-        The alpha of Eq. (9), the weight of the classifier's loss beside the bound: a number, a pair
+        The alpha of Eq. (9), the weight of the classifier's loss beside the ELBO: a number, a pair
         (first, last) for linear annealing over the epochs, or a schedule.
     hidden
         Width of the classifier's ReLU layer; None for a linear classifier.

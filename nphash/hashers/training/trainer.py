@@ -28,7 +28,7 @@ from nphash.nn.ops import Operations
 from nphash.nn.optim import Adam
 from nphash.nn.schedules import Schedule, as_schedule, values_at
 
-__all__ = ["Batch", "Data", "Model", "Progress", "Training", "one_pass", "train"]
+__all__ = ["Batch", "Data", "Model", "Progress", "Training", "Validator", "one_pass", "train"]
 
 Validator = Callable[[Params], tuple[str, float]]
 

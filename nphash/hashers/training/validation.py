@@ -20,16 +20,7 @@ from nphash.metrics import precision_at_k
 if TYPE_CHECKING:
     from nphash.hashers.base import Hasher
 
-__all__ = [
-    "Labels",
-    "Validator",
-    "choose_validator",
-    "held_out_rows",
-    "hold_out",
-    "learn",
-    "precision_validator",
-    "subset",
-]
+__all__ = ["CheckedLabels", "choose_validator", "hold_out", "learn", "precision_validator", "subset"]
 
 # Validation is there to rank epochs: beyond these numbers of documents it costs time and ranks no better.
 MOST_QUERIES = 2_000
@@ -37,7 +28,9 @@ MOST_DATABASE = 20_000
 
 FEWEST_DOCUMENTS = 100
 
-Labels: TypeAlias = csr_matrix | Array | None  # checked: indicators (n, C), or a class of each document (n,)
+CheckedLabels: TypeAlias = (
+    csr_matrix | Array | None
+)  # checked: indicators (n, C), or a class of each document (n,)
 
 
 def held_out_rows(n: int, share: float) -> npt.NDArray[np.bool_]:
@@ -51,7 +44,7 @@ def held_out_rows(n: int, share: float) -> npt.NDArray[np.bool_]:
     return np.fromiter(hashes, np.uint32, n) < share * 2**32
 
 
-def hold_out(X: CSR, y: Labels, share: float, options: dict[str, Any]) -> tuple[Any, Any, Any, Any]:
+def hold_out(X: CSR, y: CheckedLabels, share: float, options: dict[str, Any]) -> tuple[Any, Any, Any, Any]:
     """Return (X, y, X_valid, y_valid): those of a fit's options, or a share of the documents held out."""
     if options["X_valid"] is not None:
         return X, y, options["X_valid"], options["y_valid"]
