@@ -26,11 +26,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass, field
-from typing import Any, ClassVar
 
 from nphash.core.typing import Array, Back, Params, RandomState
 from nphash.errors import InputError
-from nphash.hashers.autoencoder import VariationalHasher, decaying_training
+from nphash.hashers.autoencoder import SUPERVISED, VariationalHasher
 from nphash.hashers.parts.networks import classify, encoder
 from nphash.hashers.training.settings import ClassifierSettings
 from nphash.hashers.training.trainer import Batch, Training
@@ -209,10 +208,7 @@ class Doc2HashS(Doc2Hash):
     """
 
     supervised = True
-    _groups: ClassVar[dict[str, Callable[[], Any]]] = {
-        "training": decaying_training,
-        "labels": lambda: ClassifierSettings(weight=(0.0, 10.0)),
-    }
+    _groups = SUPERVISED | {"labels": lambda: ClassifierSettings(weight=(0.0, 10.0))}
 
     dropout: float = 0.5
     kl_weight: ScheduleLike = 0.3
