@@ -180,7 +180,9 @@ def _variational(title: str, seed: int) -> Model:
     return _with_stand_in(model, small(title), small(title))
 
 
-def initial_weights(hasher: VariationalHasher, X: CSR, seed: int, context: object) -> tuple[Params, Params]:
+def initial_weights(
+    hasher: VariationalHasher, X: CSR, seed: int, context: NeighbourTeacher | None
+) -> tuple[Params, Params]:
     """Return a hasher's initial weights, and the arrays among them that are no parameters.
 
     Biases are moved away from zero: where no unit before it is active, a unit would stand at its kink.

@@ -28,6 +28,7 @@ Letters: B batch, V vocabulary, L bits.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -42,7 +43,7 @@ from nphash.hashers.inputs import seed_from
 from nphash.hashers.itq import ITQ
 from nphash.hashers.parts.linear import LinearHasher, project
 from nphash.hashers.training.trainer import Batch, Data, Training
-from nphash.hashers.training.validation import choose_validator, hold_out, learn
+from nphash.hashers.training.validation import CheckedLabels, choose_validator, hold_out, learn
 from nphash.nn.ops import sigmoid, softplus
 
 __all__ = ["AMMI", "bit_entropy", "markov_entropy"]
@@ -55,21 +56,7 @@ TINY = 1e-6
 def bit_entropy(a: Array) -> tuple[float, Callable[..., Array]]:
     """Mean over documents of H(Z|Y) = sum_j [softplus(a_j) - a_j p_j],  dH/da = -a p (1 - p).
 
-    Parameters
-    ----------
-    a
-        Logits, array of shape (B, L).
-
-    Returns
-    -------
-    tuple
-        Entropy in nats a document; ``back()`` returns da.
-
-    Examples
-    --------
-    >>> entropy, back = bit_entropy(np.array([[0.0, 100.0]]))
-    >>> round(entropy, 4), back().round(4) + 0.0
-    (0.6931, array([[0., 0.]]))
+    Of logits (B, L): entropy in nats a document; ``back()`` returns da.
     """
     p, sigmoid_back = sigmoid(a)  # (B, L)
     entropy = float((softplus(a)[0] - a * p).sum(dtype=np.float64)) / len(a)
@@ -83,21 +70,7 @@ def bit_entropy(a: Array) -> tuple[float, Callable[..., Array]]:
 def markov_entropy(p: Array) -> tuple[float, Callable[..., Array]]:
     """H+ = min over Markov chains q of order 3 of the cross entropy of a batch's codes to q.
 
-    Parameters
-    ----------
-    p
-        Probabilities of ones, array of shape (B, L).
-
-    Returns
-    -------
-    tuple
-        Bound on the entropy of codes, in nats; ``back()`` returns dp.
-
-    Examples
-    --------
-    >>> entropy, _ = markov_entropy(np.array([[0.0, 0.0], [1.0, 1.0]]))  # one fair choice, then a copy
-    >>> round(entropy, 3)
-    0.693
+    Of probabilities of ones, (B, L): a bound on the entropy of codes, in nats; ``back()`` returns dp.
     """
     n, n_bits = p.shape
     # Before the first bit stand three that are always one.
@@ -140,13 +113,14 @@ def _pairs_back(dpairs: Array, u: Array, v: Array) -> tuple[Array, Array]:
     return du[:, :, 1] - du[:, :, 0], dv[:, :, 1] - dv[:, :, 0]
 
 
+@dataclass(eq=False, repr=False)
 class AMMI(LinearHasher):
     """Adversarial mutual information with a linear encoder and a Markov prior.
 
     Parameters
     ----------
-    n_bits
-        Length L of a code.
+    n_bits, random_state, threads
+        As in `nphash.hashers.Doc2Hash`.
     entropy_weight
         Weight of the codes' entropy against the uncertainty of each code.
     start
@@ -155,10 +129,6 @@ class AMMI(LinearHasher):
     training
         Epochs, batch size, learning rate, ... The batch is what the Markov chain is fitted to: below
         some hundred documents it is fitted to noise.
-    random_state
-        None, a number, a NumPy Generator or RandomState.
-    threads
-        Worker threads; None uses every processor. Results do not depend on it.
 
     Attributes
     ----------
@@ -168,12 +138,8 @@ class AMMI(LinearHasher):
         -b.
     history_ : list of dict
         Loss, both entropies and validation figure of every epoch.
-    best_epoch_ : int
-        The epoch whose weights were kept.
-    n_iter_ : int
-        Epochs done.
-    n_features_in_, n_bits_ : int
-        Words (columns) and bits at the last `fit`.
+    best_epoch_, n_iter_, n_features_in_, n_bits_
+        As in `nphash.hashers.Doc2Hash`.
 
     References
     ----------
@@ -191,22 +157,13 @@ class AMMI(LinearHasher):
         "training": lambda: Training(epochs=16, batch_size=128, learning_rate=0.01)
     }
 
-    def __init__(
-        self,
-        n_bits: int = 32,
-        *,
-        entropy_weight: float = 3.0,
-        start: str = "itq",
-        training: Training | None = None,
-        random_state: RandomState = None,
-        threads: int | None = None,
-    ) -> None:
-        self.n_bits = n_bits
-        self.entropy_weight = entropy_weight
-        self.start = start
-        self.training = training
-        self.random_state = random_state
-        self.threads = threads
+    n_bits: int = 32
+    _: KW_ONLY
+    entropy_weight: float = 3.0
+    start: str = "itq"
+    training: Training | None = None
+    random_state: RandomState = None
+    threads: int | None = None
 
     def loss(self, params: Params, batch: Batch) -> tuple[dict[str, float], Callable[[], Params]]:
         """Return the terms of the loss on a batch and a function for its gradients by every parameter."""
@@ -224,9 +181,9 @@ class AMMI(LinearHasher):
         terms = {"loss": uncertainty - weight * entropy, "H(Z)": entropy, "H(Z|Y)": uncertainty}
         return terms, back
 
-    def _fit(self, X: CSR, y: Any, **options: Any) -> None:
-        training: Training = self._settings("training")
-        self._check(training)
+    def _fit(self, X: CSR, y: CheckedLabels, **options: object) -> None:
+        training = self._training
+        self._check_params()
         seed = seed_from(self.random_state)
         X, y, X_valid, y_valid = hold_out(X, y, training.validation_share, options)
         X = X.astype(training.dtype)
@@ -251,10 +208,8 @@ class AMMI(LinearHasher):
         length = float(np.sqrt(np.einsum("ij,ij->i", scores, scores)).mean(dtype=np.float64))
         return {"W": scale * itq.components_, "b": -scale * length * itq.thresholds_}
 
-    def _check(self, training: Any) -> None:
-        if not isinstance(training, Training):
-            raise InputError(f"training is {training!r}", "give a nphash.hashers.Training or None")
-        training.check()
+    def _check_params(self) -> None:
+        self._check_training()
         if not is_number(self.entropy_weight) or self.entropy_weight < 0:
             raise InputError(f"entropy_weight is {self.entropy_weight!r}", "give 0 or more; 3 is usual")
         if self.start not in ("itq", "random"):

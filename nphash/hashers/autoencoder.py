@@ -1,4 +1,4 @@
-"""What the variational systems share around their models: settings, fit, validation, encoding.
+"""Base of the variational systems: settings, fit, validation and encoding around their models.
 
 A system is its ``model`` - one function in its own file, forward pass and backward pass - and the
 constructor's arguments; the rest is here.
@@ -12,22 +12,22 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import scipy.sparse
+from scipy.sparse import csr_matrix
 
-from nphash.codes import Codes, pack
-from nphash.core.arguments import is_count, is_number
+from nphash.codes import Codes, check_n_bits, pack
+from nphash.core.arguments import is_number
 from nphash.core.threads import count_threads, cut, run_blocks, single_threaded_blas
 from nphash.core.typing import CSR, Array, LabelsLike, MatrixLike, Params, RandomState, Rng
 from nphash.corpus.shards import Shards
 from nphash.engine.select import create_engine, sparse_product
 from nphash.errors import InputError
-from nphash.hashers.base import Hasher
-from nphash.hashers.inputs import seed_from
-from nphash.hashers.parts.networks import encoder, glorot, initial_layers, log_unigram, targets
-from nphash.hashers.training.partial import forget, partial_fit
+from nphash.hashers.base import Hasher, unchanged_on_error
+from nphash.hashers.inputs import check_labels, seed_from
+from nphash.hashers.parts.networks import check_widths, encoder, glorot, initial_layers, log_unigram, targets
+from nphash.hashers.training.checkpoint import State
 from nphash.hashers.training.settings import ClassifierSettings, Training
-from nphash.hashers.training.trainer import Batch, Data
-from nphash.hashers.training.validation import Validator, choose_validator, hold_out, learn
+from nphash.hashers.training.trainer import Batch, Data, Validator, one_pass
+from nphash.hashers.training.validation import CheckedLabels, choose_validator, hold_out, learn
 from nphash.nn.losses import NUMPY
 from nphash.nn.ops import Operations, dense
 from nphash.nn.schedules import Schedule, ScheduleLike, as_schedule, schedule_ends, values_at
@@ -35,8 +35,9 @@ from nphash.nn.schedules import Schedule, ScheduleLike, as_schedule, schedule_en
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["TARGETS", "VariationalHasher", "decaying_training"]
+    from nphash.hashers.neighbours.rounds import NeighbourTeacher
 
+__all__ = ["SUPERVISED", "TARGETS", "VariationalHasher", "decaying_training"]
 
 # Rows encoded at once. Constant, and short blocks are filled up with empty rows: BLAS may round a
 # row differently in products of different height, and a document's code must not depend on the
@@ -47,6 +48,10 @@ VALIDATION_ROWS = 64  # whose ELBO is computed at once: their scores are as wide
 
 TARGETS = ("input", "binary")
 
+# Attributes between two calls of `partial_fit` beside those of a fit: Adam's moments, the number that stands
+# for the random state, the classes of the first call.
+BETWEEN_CALLS = ("optimiser_", "seed_", "classes_")
+
 
 def decaying_training() -> Training:
     """Return the training of these systems where none is given: the learning rate decays to a tenth.
@@ -54,6 +59,9 @@ def decaying_training() -> Training:
     The last epochs at an even rate wander by 0.01 of precision, and which of them is kept is chance.
     """
     return Training(learning_rate=(1e-3, 1e-4))
+
+
+SUPERVISED: dict[str, Callable[[], Any]] = {"training": decaying_training, "labels": ClassifierSettings}
 
 
 class VariationalHasher(Hasher):
@@ -102,7 +110,9 @@ class VariationalHasher(Hasher):
     def _lowest(self, value: ScheduleLike, name: str) -> float:
         return min(schedule_ends(value, self._training.n_epochs, name))
 
-    def initial_params(self, x: CSR, target: CSR, seed: int, context: Any = None) -> Params:
+    def initial_params(
+        self, x: CSR, target: CSR, seed: int, context: NeighbourTeacher | None = None
+    ) -> Params:
         """Return the weights a fit begins with, drawn from `seed`, in the training dtype."""
         rng = np.random.default_rng([seed])
         params = initial_layers(rng, (x.shape[1], *self.hidden))
@@ -124,31 +134,25 @@ class VariationalHasher(Hasher):
     # ------------------------------------------------------------------ settings
 
     def _check_params(self) -> None:
-        if not isinstance(self._training, Training):
-            raise InputError(f"training is {self.training!r}", "give a nphash.hashers.Training or None")
-        hidden = self.hidden
-        if not isinstance(hidden, (tuple, list)) or not hidden or not all(map(is_count, hidden)):
-            raise InputError(
-                f"hidden is {hidden!r}", "give the widths of one or more layers, such as (500, 500)"
-            )
+        self._check_training()
+        check_widths(self.hidden)
         if not is_number(self.dropout) or not 0 <= self.dropout < 1:
             raise InputError(
                 f"dropout is {self.dropout!r}", "give the share of units left out, from 0 to below 1"
             )
         if self.target not in TARGETS:
             raise InputError(f"target is {self.target!r}", f"give one of {', '.join(TARGETS)}")
-        self._training.check()
-        if self._lowest(self.kl_weight, "kl_weight") < 0:
-            raise InputError(f"kl_weight is {self.kl_weight!r}", "it must be 0 or more from first to last")
+        self._check_weight(self.kl_weight, "kl_weight")
         if not isinstance(self._labels, ClassifierSettings):
             raise InputError(
                 f"labels is {self._labels!r}", "give a nphash.hashers.ClassifierSettings or None"
             )
         self._labels.check()
-        if self._lowest(self._labels.weight, "labels.weight") < 0:
-            raise InputError(
-                f"labels.weight is {self._labels.weight!r}", "it must be 0 or more from first to last"
-            )
+        self._check_weight(self._labels.weight, "labels.weight")
+
+    def _check_weight(self, value: ScheduleLike, name: str) -> None:
+        if self._lowest(value, name) < 0:
+            raise InputError(f"{name} is {value!r}", "it must be 0 or more from first to last")
 
     # ------------------------------------------------------------------ fit
 
@@ -178,13 +182,66 @@ class VariationalHasher(Hasher):
         InputError
             As `fit`; also for new classes, other `n_bits`, and where ``training.average`` is set.
         """
-        if self.__sklearn_is_fitted__():
+        begun = self.__sklearn_is_fitted__()
+        if begun:
             self._check_fitted()
-        partial_fit(self, X, y)
+        self._check_params()
+        if self._training.average is not None:
+            raise InputError("training.average is set, but partial_fit keeps no average", "set it to None")
+        check_n_bits(self.n_bits)
+        with unchanged_on_error(self):
+            self._one_pass(X, y, begun)
         return self
 
-    def _fit(self, X: CSR, y: Any, **options: Any) -> None:
-        forget(self)
+    def _one_pass(self, X: MatrixLike, y: LabelsLike, begun: bool) -> None:
+        x = self._check_fitting(X, n_features=self.n_features_in_ if begun else None)
+        x = x.astype(self._training.dtype, copy=False)
+        y = check_labels(y, x.shape[0], self, required=self.supervised)
+        labels, learned = self._number_labels(y, begun) if self.supervised else (None, {})
+        seed = getattr(self, "seed_", None)
+        seed = seed_from(self.random_state) if seed is None else seed
+        target = self._target(x)
+        if begun:
+            state = State(
+                epoch=self.n_iter_,
+                params=_copies(self.params_),
+                optimiser=_copies(getattr(self, "optimiser_", {})),
+                history=list(self.history_),
+            )
+        else:
+            vars(self).update(learned)  # a head has as many outputs as there are labels
+            state = State(params=self.initial_params(x, target, seed))
+        state = one_pass(self, state, Data(x, target, labels), self._training, seed, threads=self.threads)
+        self.params_ = self.finalise_params(state.params, x)
+        done = {"optimiser_": state.optimiser, "seed_": seed, "history_": state.history}
+        sizes = {"n_features_in_": x.shape[1], "n_bits_": self.n_bits}
+        vars(self).update(learned | done | sizes | {"n_iter_": state.epoch, "best_epoch_": state.epoch})
+
+    def _number_labels(self, y: csr_matrix | Array, begun: bool) -> tuple[Any, dict[str, Any]]:
+        """Return labels numbered as in the first call, and the attributes learned of them."""
+        known = getattr(self, "n_labels_", None) if begun else None
+        if not isinstance(y, np.ndarray):
+            if known not in (None, y.shape[1]):
+                raise InputError(f"y has {y.shape[1]} labels, but {known} before", "keep the columns of y")
+            return y, {"n_labels_": known or targets(y)[1]}
+        classes = getattr(self, "classes_", None)
+        if classes is None:
+            numbers, n_labels = targets(y)
+            if known not in (None, n_labels):
+                raise InputError(f"y has {n_labels} classes, but {known} before", "give some of every class")
+            return numbers, {"n_labels_": n_labels, "classes_": np.array(np.unique(y).tolist())}
+        numbers = np.minimum(np.searchsorted(classes, y), len(classes) - 1)
+        new = np.asarray(y)[classes[numbers] != y]
+        if new.size:
+            raise InputError(
+                f"the class {new.tolist()[0]!r} was not in the first call",
+                "give some of every class there, or a matrix",
+            )
+        return numbers, {}
+
+    def _fit(self, X: CSR, y: CheckedLabels, **options: object) -> None:
+        for name in BETWEEN_CALLS:
+            vars(self).pop(name, None)
         self._check_params()
         if options["checkpoint"] is not None and self.random_state is None:
             raise InputError(
@@ -205,7 +262,7 @@ class VariationalHasher(Hasher):
         best = learn(self, params, Data(X, target, learned_y, context), validator, seed, options)
         self.params_ = self.finalise_params(best, X)
 
-    def _context(self, X: CSR, seed: int) -> Any:
+    def _context(self, X: CSR, seed: int) -> NeighbourTeacher | None:
         """Return what the loss needs to know of the training documents besides (`Batch.context`)."""
         return None
 
@@ -215,7 +272,7 @@ class VariationalHasher(Hasher):
         if isinstance(X, Shards):
             return X.binary()
         ones = np.ones_like(X.data)
-        return scipy.sparse.csr_matrix((ones, X.indices, X.indptr), shape=X.shape)
+        return csr_matrix((ones, X.indices, X.indptr), shape=X.shape)
 
     def finalise_params(self, params: Params, X: CSR) -> Params:
         """Return weights with what encoding needs besides, learned from the training documents."""
@@ -223,7 +280,7 @@ class VariationalHasher(Hasher):
 
     # ------------------------------------------------------------------ validation
 
-    def _validator(self, X: CSR, y: Any, X_valid: CSR, y_valid: Any) -> Validator | None:
+    def _validator(self, X: CSR, y: CheckedLabels, X_valid: CSR, y_valid: CheckedLabels) -> Validator | None:
         training = self._training
         X_valid = X_valid.astype(training.dtype, copy=False)
         operations = create_engine(training.engine, training.dtype, count_threads(self.threads)).operations
@@ -274,3 +331,8 @@ class VariationalHasher(Hasher):
 
 def _first_layer(X: CSR, W: Array, b: Array) -> tuple[Array, Any]:
     return sparse_product(X, W) + b, None  # codes have no gradient
+
+
+def _copies(arrays: Params) -> Params:
+    """Return arrays that can be changed: those of a loaded hasher are mapped from its files."""
+    return {name: np.array(array) for name, array in arrays.items()}

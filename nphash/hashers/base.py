@@ -16,17 +16,18 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import csr_matrix
 
-from nphash.codes import Codes, check_n_bits
+from nphash.codes import Codes, check_n_bits, n_bytes, pack
 from nphash.core.typing import CSR, Array, LabelsLike, MatrixLike
 from nphash.corpus.shards import Shards, blocks_of
 from nphash.errors import InputError, not_fitted
 from nphash.hashers.inputs import check_documents, check_labels
+from nphash.hashers.training.settings import Training
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from nphash.hashers.training.settings import Training
     from nphash.nn.schedules import Schedule
 
 __all__ = ["Hasher", "unchanged_on_error"]
@@ -56,12 +57,8 @@ class Hasher:
 
     Attributes
     ----------
-    n_bits : int
-        Length of a code.
-    n_features_in_ : int
-        Number of words (columns) seen in `fit`.
-    n_bits_ : int
-        Number of bits learned in `fit`.
+    n_features_in_, n_bits_ : int
+        Words (columns) and bits at the last `fit`.
     """
 
     # Grouped settings: constructor arguments that are None or a frozen dataclass of this type.
@@ -71,9 +68,8 @@ class Hasher:
     threads: int | None = None
     supervised = False
     out_of_core = False  # whether `fit` can learn from `nphash.corpus.Shards`
-    uses_validation = (
-        True  # whether documents are held out to choose an epoch, if there are epochs and none given
-    )
+    # whether documents are held out to choose an epoch, if there are epochs and none given
+    uses_validation = True
     n_features_in_: int
     n_bits_: int
     history_: list[dict[str, float]]
@@ -82,7 +78,7 @@ class Hasher:
 
     # ------------------------------------------------------------------ what a system implements
 
-    def _fit(self, X: CSR, y: Any, **options: Any) -> None:
+    def _fit(self, X: CSR, y: csr_matrix | Array | None, **options: object) -> None:
         """Learn from checked documents; set attributes that end in an underscore."""
         raise NotImplementedError
 
@@ -157,7 +153,7 @@ class Hasher:
             self._fit(documents, labels, **options)
         return self
 
-    def _check_fitting(self, X: MatrixLike, **expected: Any) -> Any:
+    def _check_fitting(self, X: MatrixLike, n_features: int | None = None, minimum_rows: int = 1) -> Any:
         """Return documents to learn from, checked."""
         if isinstance(X, Shards) and not self.out_of_core:
             raise InputError(
@@ -165,7 +161,7 @@ class Hasher:
                 "give rows that fit, such as X[::10], or take a system that learns from shards: "
                 "doc2hash, nash, vdsh",
             )
-        return check_documents(X, self, **expected)
+        return check_documents(X, self, n_features=n_features, minimum_rows=minimum_rows)
 
     def decision_function(self, X: MatrixLike) -> Array:
         """Return the real-valued bits before thresholding.
@@ -210,14 +206,9 @@ class Hasher:
 
         Raises
         ------
-        NotFittedError
-            Before `fit`.
-        InputError
-            If `X` has another number of words than the documents of `fit`, or cannot be used; if
-            `n_bits` was changed since.
+        NotFittedError, InputError
+            As `decision_function`.
         """
-        from nphash.codes import pack
-
         if isinstance(X, Shards) and X.shape[0]:
             return np.concatenate([pack(self.decision_function(block) > 0) for block in X.blocks()])
         return pack(self.decision_function(X) > 0)
@@ -256,7 +247,12 @@ class Hasher:
         training: Training = self._settings("training")
         return training
 
-    def set_params(self, **params: Any) -> Self:
+    def _check_training(self) -> None:
+        if not isinstance(self._training, Training):
+            raise InputError(f"training is {self._training!r}", "give a nphash.hashers.Training or None")
+        self._training.check()
+
+    def set_params(self, **params: object) -> Self:
         """Set constructor arguments, or fields of grouped settings as ``group__name``.
 
         Parameters
@@ -289,8 +285,6 @@ class Hasher:
 
     def get_feature_names_out(self, input_features: npt.ArrayLike | None = None) -> Array:
         """Return the names of the columns of `transform`: one a byte of the packed code."""
-        from nphash.codes import n_bytes
-
         self._check_fitted()
         prefix = type(self).__name__.lower()
         return np.array([f"{prefix}{i}" for i in range(n_bytes(self.n_bits))], dtype=object)
@@ -320,13 +314,9 @@ class Hasher:
         )
 
     def __repr__(self) -> str:
-        defaults = inspect.signature(type(self).__init__).parameters
-        changed = {
-            name: value
-            for name, value in self.get_params(deep=False).items()
-            if not _same(value, defaults[name].default)
-        }
-        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in changed.items())})"
+        defaults, params = inspect.signature(type(self).__init__).parameters, self.get_params(deep=False)
+        changed = [name for name, value in params.items() if not _same(value, defaults[name].default)]
+        return f"{type(self).__name__}({', '.join(f'{name}={params[name]!r}' for name in changed)})"
 
 
 def _same(value: object, default: object) -> bool:

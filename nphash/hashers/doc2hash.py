@@ -25,11 +25,11 @@ Letters: B batch, V vocabulary, H hidden units, L bits.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from dataclasses import KW_ONLY, dataclass, field
 
 from nphash.core.typing import Array, Back, Params, RandomState
 from nphash.errors import InputError
-from nphash.hashers.autoencoder import VariationalHasher, decaying_training
+from nphash.hashers.autoencoder import SUPERVISED, VariationalHasher
 from nphash.hashers.parts.networks import classify, encoder
 from nphash.hashers.training.settings import ClassifierSettings
 from nphash.hashers.training.trainer import Batch, Training
@@ -81,6 +81,7 @@ def model(
     return terms, back
 
 
+@dataclass(eq=False, repr=False)
 class Doc2Hash(VariationalHasher):
     """Unsupervised Doc2hash.
 
@@ -137,32 +138,18 @@ class Doc2Hash(VariationalHasher):
     ((60, 8), dtype('uint8'))
     """
 
-    sample: Sample | None = None  # in place of `SAMPLING`, for a check of gradients
-
-    def __init__(
-        self,
-        n_bits: int = 32,
-        *,
-        hidden: tuple[int, ...] = (500, 500),
-        dropout: float = 0.2,
-        sampling: str = "straight-through",
-        temperature: ScheduleLike = (1.0, 0.3),
-        kl_weight: ScheduleLike = 0.1,
-        target: str = "input",
-        training: Training | None = None,
-        random_state: RandomState = None,
-        threads: int | None = None,
-    ) -> None:
-        self.n_bits = n_bits
-        self.hidden = hidden
-        self.dropout = dropout
-        self.sampling = sampling
-        self.temperature = temperature
-        self.kl_weight = kl_weight
-        self.target = target
-        self.training = training
-        self.random_state = random_state
-        self.threads = threads
+    n_bits: int = 32
+    _: KW_ONLY
+    hidden: tuple[int, ...] = (500, 500)
+    dropout: float = 0.2
+    sampling: str = "straight-through"
+    temperature: ScheduleLike = (1.0, 0.3)
+    kl_weight: ScheduleLike = 0.1
+    target: str = "input"
+    training: Training | None = None
+    random_state: RandomState = None
+    threads: int | None = None
+    sample: Sample | None = field(default=None, init=False)  # in place of `SAMPLING`, to check gradients
 
     def _check_params(self) -> None:
         super()._check_params()
@@ -184,6 +171,7 @@ class Doc2Hash(VariationalHasher):
         return model(params, batch, mask, noise, sample)
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class Doc2HashS(Doc2Hash):
     """Supervised Doc2hash: a two-layer classifier on the sampled code, Eq. (9) and (10).
 
@@ -210,10 +198,6 @@ class Doc2HashS(Doc2Hash):
     history_, best_epoch_, n_iter_, n_features_in_, n_bits_
         As in `Doc2Hash`.
 
-    References
-    ----------
-    Zhang & Zhu (2019), Doc2hash: Learning Discrete Latent Variables for Documents Retrieval.
-
     Examples
     --------
     >>> import numpy as np
@@ -224,32 +208,10 @@ class Doc2HashS(Doc2Hash):
     """
 
     supervised = True
-    _groups: ClassVar[dict[str, Callable[[], Any]]] = {
-        "training": decaying_training,
-        "labels": lambda: ClassifierSettings(weight=(0.0, 10.0)),
-    }
+    _groups = SUPERVISED | {"labels": lambda: ClassifierSettings(weight=(0.0, 10.0))}
 
-    def __init__(
-        self,
-        n_bits: int = 32,
-        *,
-        hidden: tuple[int, ...] = (500, 500),
-        dropout: float = 0.5,
-        temperature: ScheduleLike = (1.0, 0.3),
-        kl_weight: ScheduleLike = 0.3,
-        labels: ClassifierSettings | None = None,
-        training: Training | None = None,
-        random_state: RandomState = None,
-        threads: int | None = None,
-    ) -> None:
-        super().__init__(
-            n_bits,
-            hidden=hidden,
-            dropout=dropout,
-            temperature=temperature,
-            kl_weight=kl_weight,
-            training=training,
-            random_state=random_state,
-            threads=threads,
-        )
-        self.labels = labels
+    dropout: float = 0.5
+    kl_weight: ScheduleLike = 0.3
+    sampling: str = field(default="straight-through", init=False)
+    target: str = field(default="input", init=False)
+    labels: ClassifierSettings | None = None

@@ -1,4 +1,4 @@
-"""What comes in from outside is checked once, here: documents, labels, random states."""
+"""Checks of what comes in from outside, made once: documents, labels, random states."""
 
 from __future__ import annotations
 
@@ -31,24 +31,9 @@ def check_documents(
 ) -> Any:
     """Return documents as a float CSR matrix with sorted, unique indices and no stored zeros.
 
-    Parameters
-    ----------
-    X
-        Sparse or dense, shape (n_documents, n_words), finite and non-negative. Shards are returned
-        as they are.
-    hasher
-        Whose name the messages use.
-    n_features
-        How many words are expected, if that is known.
-    minimum_rows
-        Fewer documents than this are an error.
-    name
-        What the argument is called in messages.
-
-    Raises
-    ------
-    InputError
-        Says what is wrong, in scikit-learn's words where it has some.
+    X is sparse or dense, shape (n_documents, n_words), finite and non-negative, else an `InputError` says
+    what is wrong, in scikit-learn's words where it has some. Shards are returned as they are. ``name`` is
+    what the argument is called in messages, ``n_features`` the number of words expected, if known.
     """
     checked: Any = X if isinstance(X, Shards) else _as_csr(X, name)  # shards are checked as they are read
     n, words = checked.shape
@@ -62,14 +47,14 @@ def check_documents(
             f"0 feature(s) (shape={checked.shape}) while a minimum of 1 is required",
             f"{name} needs at least one word",
         )
+    who = "the hasher" if hasher is None else type(hasher).__name__
     if n_features is not None and words != n_features:
-        who = type(hasher).__name__ if hasher is not None else "the hasher"
         raise InputError(
             f"{name} has {words} features, but {who} is expecting {n_features} features as input",
             "weigh the documents with the vocabulary used in fit()",
         )
     if not isinstance(X, Shards):
-        _check_weights(checked, name, type(hasher).__name__ if hasher is not None else "a hasher")
+        _check_weights(checked, name, who)
     return checked
 
 
@@ -115,44 +100,33 @@ def _check_weights(X: CSR, name: str, who: str) -> None:
     if X.nnz == 0:
         return
     if not np.isfinite(X.data).all():
-        row = int(np.searchsorted(X.indptr, np.flatnonzero(~np.isfinite(X.data))[0], side="right")) - 1
+        row = _row(X, int(np.flatnonzero(~np.isfinite(X.data))[0]))
         raise InputError(
             f"{name} contains NaN or infinity (inf), first in document {row}", "clean the weights"
         )
     if X.data.max() > LARGEST:
-        row = int(np.searchsorted(X.indptr, np.argmax(X.data), side="right")) - 1
+        row = _row(X, int(np.argmax(X.data)))
         raise InputError(
             f"{name} has the weight {X.data.max():g} in document {row}, but the largest is {LARGEST:g}",
             "scale the rows, for instance to unit length",
         )
     if X.data.min() < 0:
-        row = int(np.searchsorted(X.indptr, np.flatnonzero(X.data < 0)[0], side="right")) - 1
+        row = _row(X, int(np.flatnonzero(X.data < 0)[0]))
         raise InputError(
             f"Negative values in data passed to {who}: {name} has one in document {row}",
             "word weights are zero or more",
         )
 
 
+def _row(X: CSR, entry: int) -> int:
+    return int(np.searchsorted(X.indptr, entry, side="right")) - 1
+
+
 def check_labels(y: LabelsLike, n: int, hasher: object = None, *, required: bool, name: str = "y") -> Any:
     """Return labels of ``n`` documents as a vector of classes (n,) or an indicator CSR matrix (n, n_labels).
 
-    Parameters
-    ----------
-    y
-        As `nphash.metrics.relevance.read_labels` takes them; None stays None.
-    n
-        How many documents there are.
-    hasher
-        Whose name the messages use.
-    required
-        Whether None is an error.
-    name
-        What the argument is called in messages.
-
-    Raises
-    ------
-    InputError
-        If labels are missing where they are needed, cannot be read, or are not as many as the documents.
+    y is given as `nphash.metrics.relevance.read_labels` takes it; None stays None. `InputError` if labels are
+    missing where they are required, cannot be read, or are not as many as the documents.
     """
     if y is None:
         if required:
@@ -171,18 +145,7 @@ def check_labels(y: LabelsLike, n: int, hasher: object = None, *, required: bool
 
 
 def seed_from(random_state: object) -> int:
-    """Return one whole number that stands for a random state: None, int, Generator or RandomState.
-
-    Raises
-    ------
-    InputError
-        For anything else.
-
-    Examples
-    --------
-    >>> seed_from(7)
-    7
-    """
+    """Return one whole number that stands for a random state: None, int, Generator or RandomState."""
     if random_state is None:
         return int(np.random.SeedSequence().generate_state(1, np.uint64)[0] >> np.uint64(1))
     if is_count(random_state, 0):

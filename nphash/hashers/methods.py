@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
 
 from nphash.errors import InputError
 from nphash.hashers.base import Hasher
@@ -52,7 +51,7 @@ def find(method: str) -> type[Hasher]:
     return cls
 
 
-def create(method: str, **params: Any) -> Hasher:
+def create(method: str, **params: object) -> Hasher:
     """Return a new hasher by its method's name.
 
     Raises

@@ -17,13 +17,13 @@ Letters: B batch, V vocabulary, H hidden units, L bits.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from dataclasses import KW_ONLY, dataclass, field
 
 import numpy as np
 
 from nphash.core.typing import CSR, Array, Back, Params, RandomState, Rng
 from nphash.errors import InputError
-from nphash.hashers.autoencoder import VariationalHasher, decaying_training
+from nphash.hashers.autoencoder import SUPERVISED, VariationalHasher
 from nphash.hashers.parts.networks import classify, encoder, glorot
 from nphash.hashers.training.settings import ClassifierSettings
 from nphash.hashers.training.trainer import Batch, Training
@@ -83,43 +83,22 @@ def model(
     return terms, back
 
 
+@dataclass(eq=False, repr=False)
 class Nash(VariationalHasher):
     """NASH: Bernoulli codes with the straight-through estimator.
 
     Parameters
     ----------
-    n_bits
-        Length L of a code.
-    hidden
-        Widths of the encoder's ReLU layers.
-    dropout
-        Share of the last hidden layer's units left out of a training step.
+    n_bits, hidden, dropout, kl_weight, target, training, random_state, threads
+        As in `nphash.hashers.Doc2Hash`.
     sampling
         ``"stochastic"``: a bit is one where p exceeds a uniform draw, which the authors found better.
         ``"deterministic"``: where it exceeds 1/2.
-    kl_weight
-        Weight of the KL divergence of each bit from a fair coin: number, pair or schedule.
-    target
-        What is reconstructed: ``"input"``, the word weights as given, or ``"binary"``, presence.
-    training
-        Epochs, batch size, learning rate, ... With None, the learning rate decays from 0.001 to 0.0001.
-    random_state
-        None, a number, a NumPy Generator or RandomState.
-    threads
-        Worker threads; None uses every processor. Results do not depend on it.
 
     Attributes
     ----------
-    params_ : dict of str to ndarray
-        ``W_1, b_1, ...`` encoder, ``W_a (H, L), b_a`` logits, ``W_s (L, V), b_s`` decoder.
-    history_ : list of dict
-        Loss, reconstruction, KL and validation figure of every epoch.
-    best_epoch_ : int
-        The epoch whose weights were kept.
-    n_iter_ : int
-        Epochs done.
-    n_features_in_, n_bits_ : int
-        Words (columns) and bits at the last `fit`.
+    params_, history_, best_epoch_, n_iter_, n_features_in_, n_bits_
+        As in `nphash.hashers.Doc2Hash`.
 
     References
     ----------
@@ -135,28 +114,16 @@ class Nash(VariationalHasher):
 
     noisy = False  # whether the decoder sees codes with noise
 
-    def __init__(
-        self,
-        n_bits: int = 32,
-        *,
-        hidden: tuple[int, ...] = (500, 500),
-        dropout: float = 0.2,
-        sampling: str = "stochastic",
-        kl_weight: ScheduleLike = 0.1,
-        target: str = "input",
-        training: Training | None = None,
-        random_state: RandomState = None,
-        threads: int | None = None,
-    ) -> None:
-        self.n_bits = n_bits
-        self.hidden = hidden
-        self.dropout = dropout
-        self.sampling = sampling
-        self.kl_weight = kl_weight
-        self.target = target
-        self.training = training
-        self.random_state = random_state
-        self.threads = threads
+    n_bits: int = 32
+    _: KW_ONLY
+    hidden: tuple[int, ...] = (500, 500)
+    dropout: float = 0.2
+    sampling: str = "stochastic"
+    kl_weight: ScheduleLike = 0.1
+    target: str = "input"
+    training: Training | None = None
+    random_state: RandomState = None
+    threads: int | None = None
 
     def _check_params(self) -> None:
         super()._check_params()
@@ -178,6 +145,7 @@ class Nash(VariationalHasher):
         return model(params, batch, mask, uniform, noise, self.sample)
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class NashN(Nash):
     """NASH-N: NASH whose decoder sees codes with normal noise of one size.
 
@@ -193,10 +161,6 @@ class NashN(Nash):
     params_, history_, best_epoch_, n_iter_, n_features_in_, n_bits_
         As in `Nash`.
 
-    References
-    ----------
-    Shen et al. (2018), NASH: Toward End-to-End Neural Architecture for Generative Semantic Hashing.
-
     Examples
     --------
     >>> NashN(noise=(1.0, 0.0)).noise
@@ -205,35 +169,12 @@ class NashN(Nash):
 
     noisy = True
 
-    def __init__(
-        self,
-        n_bits: int = 32,
-        *,
-        hidden: tuple[int, ...] = (500, 500),
-        dropout: float = 0.2,
-        noise: ScheduleLike = 0.5,
-        kl_weight: ScheduleLike = 0.1,
-        target: str = "input",
-        training: Training | None = None,
-        random_state: RandomState = None,
-        threads: int | None = None,
-    ) -> None:
-        super().__init__(
-            n_bits,
-            hidden=hidden,
-            dropout=dropout,
-            kl_weight=kl_weight,
-            target=target,
-            training=training,
-            random_state=random_state,
-            threads=threads,
-        )
-        self.noise = noise
+    sampling: str = field(default="stochastic", init=False)
+    noise: ScheduleLike = 0.5
 
     def _check_params(self) -> None:
         super()._check_params()
-        if self._lowest(self.noise, "noise") < 0:
-            raise InputError(f"noise is {self.noise!r}", "it must be 0 or more from first to last")
+        self._check_weight(self.noise, "noise")
 
     def schedules(self) -> dict[str, Schedule]:
         """Return the schedules of both weights, and of the noise."""
@@ -256,17 +197,10 @@ class NashDN(Nash):
     history_, best_epoch_, n_iter_, n_features_in_, n_bits_
         As in `Nash`.
 
-    References
-    ----------
-    Shen et al. (2018), NASH: Toward End-to-End Neural Architecture for Generative Semantic Hashing.
-
     Examples
     --------
-    >>> import numpy as np
-    >>> X = np.random.default_rng(0).poisson(0.3, (60, 40))
-    >>> hasher = NashDN(n_bits=8, hidden=(16,), training=Training(epochs=2), random_state=0).fit(X)
-    >>> hasher.params_["W_n"].shape
-    (16, 8)
+    >>> NashDN(n_bits=8, sampling="deterministic")
+    NashDN(n_bits=8, sampling='deterministic')
     """
 
     noisy = True
@@ -276,6 +210,7 @@ class NashDN(Nash):
         return {**shared, "W_n": glorot(rng, n_hidden, self.n_bits), "b_n": np.zeros(self.n_bits)}
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class NashDNS(NashDN):
     """NASH-DN-S: NASH-DN with a two-layer classifier on the sampled code.
 
@@ -295,46 +230,14 @@ class NashDNS(NashDN):
     history_, best_epoch_, n_iter_, n_features_in_, n_bits_
         As in `Nash`.
 
-    References
-    ----------
-    Shen et al. (2018), NASH: Toward End-to-End Neural Architecture for Generative Semantic Hashing.
-
     Examples
     --------
-    >>> import numpy as np
-    >>> X = np.random.default_rng(0).poisson(0.3, (60, 40))
-    >>> hasher = NashDNS(n_bits=8, hidden=(16,), training=Training(epochs=2), random_state=0)
-    >>> hasher.fit_transform(X, np.arange(60) % 3).shape
-    (60, 8)
+    >>> NashDNS(labels=ClassifierSettings(weight=5.0)).get_params()["labels__weight"]
+    5.0
     """
 
     supervised = True
-    _groups: ClassVar[dict[str, Callable[[], Any]]] = {
-        "training": decaying_training,
-        "labels": ClassifierSettings,
-    }
+    _groups = SUPERVISED
 
-    def __init__(
-        self,
-        n_bits: int = 32,
-        *,
-        hidden: tuple[int, ...] = (500, 500),
-        dropout: float = 0.2,
-        sampling: str = "stochastic",
-        kl_weight: ScheduleLike = 0.1,
-        labels: ClassifierSettings | None = None,
-        training: Training | None = None,
-        random_state: RandomState = None,
-        threads: int | None = None,
-    ) -> None:
-        super().__init__(
-            n_bits,
-            hidden=hidden,
-            dropout=dropout,
-            sampling=sampling,
-            kl_weight=kl_weight,
-            training=training,
-            random_state=random_state,
-            threads=threads,
-        )
-        self.labels = labels
+    target: str = field(default="input", init=False)
+    labels: ClassifierSettings | None = None

@@ -26,7 +26,7 @@ Letters: B batch, V vocabulary, H hidden units, L bits, n documents, d LSI dimen
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -38,8 +38,8 @@ from nphash.hashers.doc2hash import SAMPLING, Doc2Hash, Sample
 from nphash.hashers.parts.linear import ridge
 from nphash.hashers.parts.networks import INPUT_LENGTH, initial_layers
 from nphash.hashers.training.settings import NeighbourSettings
-from nphash.hashers.training.trainer import Batch, Training
-from nphash.hashers.training.validation import precision_validator
+from nphash.hashers.training.trainer import Batch, Training, Validator
+from nphash.hashers.training.validation import CheckedLabels, precision_validator
 from nphash.nn.gumbel import logistic_noise, straight_through_bits
 from nphash.nn.losses import NUMPY, bernoulli_kl, bound_loss, similarity_distillation
 from nphash.nn.ops import Operations, dense, dropout_mask, normalise_rows, relu, softmax
@@ -126,46 +126,31 @@ def coordinates(w: Params, x: CSR, ops: Operations) -> Array:
     return scaled
 
 
+@dataclass(eq=False, repr=False)
 class NpHash(Doc2Hash):
     """The method of this package: neighbours reconstructed, similarities kept; no labels, no tuning.
 
     Parameters
     ----------
-    n_bits
-        Length L of a code.
+    n_bits, dropout, temperature, kl_weight, random_state, threads
+        As in `nphash.hashers.Doc2Hash`.
     hidden
         Width of the encoder's one ReLU layer, as a tuple.
-    dropout
-        Share of the hidden units left out of a training step.
-    temperature
-        Of the relaxed sample: a number, a pair (first, last) for linear annealing, or a schedule.
-    kl_weight
-        Weight of the KL divergence of each bit: number, pair or schedule.
     similarity
         Rounds, graph, teacher and their weights.
     training
         Epochs, batch size, learning rate, ... With None, or None for the epochs, these fit the number of
         documents.
-    random_state
-        None, a number, a NumPy Generator or RandomState.
-    threads
-        Worker threads; None uses every processor. Results do not depend on it.
 
     Attributes
     ----------
     params_ : dict of str to ndarray
         ``V_u (V, d)`` coordinates of words, ``W_1 (d, H), b_1`` encoder, ``W_a (H, L), b_a`` logits,
         ``W_s (L, V), b_s`` decoder, ``W_g (V, L)`` regression of finished bits on words.
-    history_ : list of dict
-        Loss, its terms and validation figure of every epoch.
-    best_epoch_ : int
-        The epoch whose weights were kept.
-    n_iter_ : int
-        Epochs done.
-    n_features_in_, n_bits_ : int
-        Words (columns) and bits at the last `fit`.
     n_epochs_ : int
         Epochs that fit the number of documents, for where none are given.
+    history_, best_epoch_, n_iter_, n_features_in_, n_bits_
+        As in `nphash.hashers.Doc2Hash`.
 
     Examples
     --------
@@ -179,40 +164,26 @@ class NpHash(Doc2Hash):
         "training": lambda: Training(epochs=None, average=0.998),
         "similarity": NeighbourSettings,
     }
-    target = "input"
-    sampling = "straight-through"
     out_of_core = False  # graph and LSI are made of the whole matrix
     uses_validation = False  # the average of the last epochs is as good as the best
 
-    def __init__(
-        self,
-        n_bits: int = 32,
-        *,
-        hidden: tuple[int, ...] = (500,),
-        dropout: float = 0.2,
-        temperature: ScheduleLike = (1.0, 0.3),
-        kl_weight: ScheduleLike = 0.2,
-        similarity: NeighbourSettings | None = None,
-        training: Training | None = None,
-        random_state: RandomState = None,
-        threads: int | None = None,
-    ) -> None:
-        self.n_bits = n_bits
-        self.hidden = hidden
-        self.dropout = dropout
-        self.temperature = temperature
-        self.kl_weight = kl_weight
-        self.similarity = similarity
-        self.training = training
-        self.random_state = random_state
-        self.threads = threads
+    n_bits: int = 32
+    _: KW_ONLY
+    hidden: tuple[int, ...] = (500,)
+    dropout: float = 0.2
+    temperature: ScheduleLike = (1.0, 0.3)
+    kl_weight: ScheduleLike = 0.2
+    similarity: NeighbourSettings | None = None
+    training: Training | None = None
+    random_state: RandomState = None
+    threads: int | None = None
+    sampling: str = field(default="straight-through", init=False)
+    target: str = field(default="input", init=False)
 
     @property
     def partial_fit(self) -> Any:
         """Not possible: neighbours are sought among all documents."""
         raise UnsupportedError("NpHash has to see all documents at once", "use fit, or doc2hash, nash, vdsh")
-
-    # ------------------------------------------------------------------ settings
 
     @property
     def _training(self) -> Training:
@@ -229,7 +200,7 @@ class NpHash(Doc2Hash):
             raise InputError(f"similarity is {self.similarity!r}", "give a NeighbourSettings or None")
         self._settings("similarity").check()
 
-    def _fit(self, X: CSR, y: Any, **options: Any) -> None:
+    def _fit(self, X: CSR, y: CheckedLabels, **options: object) -> None:
         self._check_params()
         steps = -(-X.shape[0] // self._training.batch_size)
         fewest, most = (-(-total // steps) for total in STEPS)
@@ -239,7 +210,9 @@ class NpHash(Doc2Hash):
     # ------------------------------------------------------------------ before the first step
     # What only a fit needs is imported here: SciPy's eigensolvers take longer to load than a search.
 
-    def initial_params(self, x: CSR, target: CSR, seed: int, context: Any = None) -> Params:
+    def initial_params(
+        self, x: CSR, target: CSR, seed: int, context: NeighbourTeacher | None = None
+    ) -> Params:
         """Return the weights a fit begins with, and the coordinates of words, which stay as they are."""
         rng = np.random.default_rng([seed])
         V_u = self._context(x, seed).V_u if context is None else context.V_u  # (V, d)
@@ -253,14 +226,12 @@ class NpHash(Doc2Hash):
 
         return neighbour_rounds(X, self._settings("similarity"), seed, self.threads)
 
-    def _validator(self, X: CSR, y: Any, X_valid: CSR, y_valid: Any) -> Any:
+    def _validator(self, X: CSR, y: CheckedLabels, X_valid: CSR, y_valid: CheckedLabels) -> Validator | None:
         """Return the validator: precision of codes read without W_g, which would take too long each epoch."""
         if y is None or y_valid is None or X_valid.shape[0] == 0:
             return None
         X_valid = X_valid.astype(self._training.dtype, copy=False)
         return precision_validator(self.encode, X, y, X_valid, y_valid, self.n_bits)
-
-    # ------------------------------------------------------------------ the model
 
     def schedules(self) -> dict[str, Schedule]:
         """Return the schedules of `Doc2Hash`, and the weight of the distillation."""
@@ -268,7 +239,7 @@ class NpHash(Doc2Hash):
         return super().schedules() | {"gamma": self._schedule(weight)}
 
     def loss(self, params: Params, batch: Batch) -> tuple[dict[str, float], Callable[[], Params]]:
-        """Draw dropout, noise and neighbours of a batch, and run the `model`; without context the bound."""
+        """Draw dropout, noise and neighbours of a batch, and run the `model`; without context the ELBO."""
         B, dtype = batch.x.shape[0], params["W_1"].dtype
         mask = dropout_mask(batch.rng, (B, self.hidden[-1]), self.dropout, dtype)
         noise = logistic_noise(batch.rng, (B, self.n_bits), dtype)
@@ -294,8 +265,6 @@ class NpHash(Doc2Hash):
         similarity = t @ t.T / t.dtype.type(self._settings("similarity").teacher_temperature)  # (B, B)
         np.fill_diagonal(similarity, -np.inf)
         return softmax(similarity)[0].astype(dtype)
-
-    # ------------------------------------------------------------------ codes
 
     def finalise_params(self, params: Params, X: CSR) -> Params:
         """Return weights with ``W_g (V, L)``, by which words predict the bits of encoder and decoder."""

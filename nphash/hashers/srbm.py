@@ -24,10 +24,12 @@ Letters: B batch, V words kept, H hidden units, L bits.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import KW_ONLY, dataclass
 from itertools import pairwise
 from typing import Any, ClassVar
 
 import numpy as np
+from scipy.sparse import csr_matrix
 
 from nphash.codes import pack
 from nphash.core.arguments import check_positive, is_count
@@ -38,23 +40,92 @@ from nphash.errors import InputError
 from nphash.hashers.base import Hasher
 from nphash.hashers.inputs import seed_from
 from nphash.hashers.parts.linear import product_in_blocks
-from nphash.hashers.parts.rbm import pretrain, scale_to_counts
+from nphash.hashers.parts.networks import check_widths, log_unigram
 from nphash.hashers.training.trainer import Batch, Data, Training
-from nphash.hashers.training.validation import choose_validator, hold_out, learn
+from nphash.hashers.training.validation import CheckedLabels, choose_validator, hold_out, learn
 from nphash.nn.losses import reconstruction
-from nphash.nn.ops import dense, sigmoid, sparse_dense
+from nphash.nn.ops import dense, sigmoid, softmax, sparse_dense
 from nphash.nn.schedules import Schedule, ScheduleLike, as_schedule, schedule_ends
 
-__all__ = ["StackedRBM"]
+__all__ = ["StackedRBM", "contrastive_divergence", "pretrain", "scale_to_counts"]
+
+PRETRAINING_BATCH = 100
+DECAY = 2e-4  # of weights, a step, times the learning rate
+MOMENTUM = 0.9
 
 
+def scale_to_counts(X: csr_matrix) -> csr_matrix:
+    """Return documents scaled so that the mean weight of each one's words is one; empty ones stay empty."""
+    words = np.diff(X.indptr)  # (n,)
+    mass = np.asarray(X.sum(axis=1), dtype=X.dtype).ravel()  # (n,)
+    scale = np.divide(words, mass, out=np.zeros_like(mass), where=mass > 0)
+    data = X.data * np.repeat(scale, words)
+    return csr_matrix((data, X.indices, X.indptr), shape=X.shape)
+
+
+def contrastive_divergence(
+    v: csr_matrix | Array, W: Array, b: Array, c: Array, uniform: Array
+) -> tuple[tuple[Array, Array, Array], Array]:
+    """Return the directions (dW, db, dc) in which CD-1 moves a machine, and p(h|v), (B, H).
+
+    Data v (B, V) are CSR, words, whose layer is constrained Poisson; or dense, probabilities of binary units.
+    A hidden unit is one where its probability is larger than ``uniform`` (B, H), draws from [0, 1).
+    """
+    n = v.shape[0]
+    words = hasattr(v, "indptr")
+    a, back = sparse_dense(v, W, b) if words else dense(v, W, b)
+    p, _ = sigmoid(a)  # (B, H)
+    sampled = (uniform < p).astype(p.dtype)  # (B, H)
+    scores = sampled @ W.T + c  # (B, V)
+    if words:
+        length = np.asarray(v.sum(axis=1), dtype=p.dtype).reshape(-1, 1)  # (B, 1)
+        again = length * softmax(scores)[0]  # (B, V)
+    else:
+        again = sigmoid(scores)[0]
+    p_again, _ = sigmoid(again @ W + b)  # (B, H)
+    positive = back(p)[-2:]  # the transposed products v^T p and sum p
+    visible = np.asarray(v.sum(axis=0), dtype=p.dtype).ravel()  # (V,)
+    dW = (positive[0] - again.T @ p_again) / n  # (V, H)
+    db = (positive[1] - p_again.sum(axis=0)) / n
+    return (dW, db, (visible - again.sum(axis=0)) / n), p
+
+
+def pretrain(
+    v: csr_matrix | Array, n_hidden: int, epochs: int, rate: float, seed: list[int]
+) -> tuple[Array, Array, Array]:
+    """Return the weights and biases (W, b, c) of one machine trained by CD-1 with momentum on data v (n, V).
+
+    ``seed`` is the key of initial weights, order and draws.
+    """
+    n, n_visible = v.shape
+    rng = np.random.default_rng(seed)
+    W = (0.1 * rng.standard_normal((n_visible, n_hidden))).astype(v.dtype)
+    c = np.zeros(n_visible, v.dtype) if isinstance(v, np.ndarray) else log_unigram(v).astype(v.dtype)
+    weights = [W, np.zeros(n_hidden, v.dtype), c]
+    speeds = [np.zeros_like(array) for array in weights]
+    for _ in range(epochs):
+        order = rng.permutation(n)
+        for start in range(0, n, PRETRAINING_BATCH):
+            rows = np.sort(order[start : start + PRETRAINING_BATCH])
+            uniform = rng.random((len(rows), n_hidden), dtype=np.float32)
+            moves, _ = contrastive_divergence(v[rows], weights[0], weights[1], weights[2], uniform)
+            for array, speed, move in zip(weights, speeds, moves, strict=True):
+                speed *= MOMENTUM
+                speed += v.dtype.type(rate) * move
+                if array.ndim == 2:
+                    speed -= v.dtype.type(rate * DECAY) * array
+                array += speed
+    return weights[0], weights[1], weights[2]
+
+
+@dataclass(eq=False, repr=False)
 class StackedRBM(Hasher):
     """Stacked restricted Boltzmann machines, fine-tuned as an autoencoder with a noisy code.
 
     Parameters
     ----------
-    n_bits
-        Length L of a code.
+    n_bits, random_state, threads
+        As in `nphash.hashers.Doc2Hash`.
     hidden
         Widths of the layers between words and code.
     words
@@ -66,10 +137,6 @@ class StackedRBM(Hasher):
         pair (first, last) for linear annealing over the epochs, or a schedule.
     training
         Epochs, batch size, learning rate, ... of fine-tuning.
-    random_state
-        None, a number, a NumPy Generator or RandomState.
-    threads
-        Worker threads; None uses every processor. Results do not depend on it.
 
     Attributes
     ----------
@@ -77,14 +144,8 @@ class StackedRBM(Hasher):
         Columns of the words used.
     params_ : dict of str to ndarray
         ``W_1, b_1, ...`` words to code, ``U_1, c_1, ...`` back (``U_1`` gives the words), ``t`` medians.
-    history_ : list of dict
-        Loss and validation figure of every epoch of fine-tuning.
-    best_epoch_ : int
-        The epoch whose weights were kept.
-    n_iter_ : int
-        Epochs done.
-    n_features_in_, n_bits_ : int
-        Words (columns) and bits at the last `fit`.
+    history_, best_epoch_, n_iter_, n_features_in_, n_bits_
+        As in `nphash.hashers.Doc2Hash`, of fine-tuning.
 
     References
     ----------
@@ -101,28 +162,16 @@ class StackedRBM(Hasher):
 
     _groups: ClassVar[dict[str, Callable[[], Any]]] = {"training": lambda: Training(epochs=15)}
 
-    def __init__(
-        self,
-        n_bits: int = 32,
-        *,
-        hidden: tuple[int, ...] = (500, 500),
-        words: int = 2000,
-        pretraining_epochs: int = 5,
-        pretraining_rate: float = 0.02,
-        noise: ScheduleLike = (0.0, 4.0),
-        training: Training | None = None,
-        random_state: RandomState = None,
-        threads: int | None = None,
-    ) -> None:
-        self.n_bits = n_bits
-        self.hidden = hidden
-        self.words = words
-        self.pretraining_epochs = pretraining_epochs
-        self.pretraining_rate = pretraining_rate
-        self.noise = noise
-        self.training = training
-        self.random_state = random_state
-        self.threads = threads
+    n_bits: int = 32
+    _: KW_ONLY
+    hidden: tuple[int, ...] = (500, 500)
+    words: int = 2000
+    pretraining_epochs: int = 5
+    pretraining_rate: float = 0.02
+    noise: ScheduleLike = (0.0, 4.0)
+    training: Training | None = None
+    random_state: RandomState = None
+    threads: int | None = None
 
     def loss(self, params: Params, batch: Batch) -> tuple[dict[str, float], Callable[[], Params]]:
         """Return the unrolled autoencoder's loss on a batch and a function for its gradients.
@@ -162,14 +211,14 @@ class StackedRBM(Hasher):
         """Return the size of the noise."""
         return {"sigma": as_schedule(self.noise, self._training.n_epochs)}
 
-    def _fit(self, X: CSR, y: Any, **options: Any) -> None:
+    def _fit(self, X: CSR, y: CheckedLabels, **options: object) -> None:
+        self._check_params()
         training = self._training
-        self._check(training)
         seed = seed_from(self.random_state)
         X, y, X_valid, y_valid = hold_out(X, y, training.validation_share, options)
         frequency = np.bincount(X.indices, minlength=X.shape[1])  # (V,)
         self.kept_ = np.sort(np.argsort(-frequency, kind="stable")[: self.words])
-        X, X_valid = (self._counts(docs).astype(training.dtype) for docs in (X, X_valid))
+        X, X_valid = (scale_to_counts(docs[:, self.kept_]).astype(training.dtype) for docs in (X, X_valid))
         validator = choose_validator(
             self,
             (X, y, X_valid, y_valid),
@@ -191,26 +240,17 @@ class StackedRBM(Hasher):
                 v, _ = sigmoid(a)  # (n, H)
         return params
 
-    def _check(self, training: Any) -> None:
-        if not isinstance(training, Training):
-            raise InputError(f"training is {training!r}", "give a nphash.hashers.Training or None")
-        training.check()
-        hidden = self.hidden
-        if not isinstance(hidden, (tuple, list)) or not hidden or not all(map(is_count, hidden)):
-            raise InputError(f"hidden is {hidden!r}", "give the widths of one or more layers, as (500, 500)")
+    def _check_params(self) -> None:
+        self._check_training()
+        check_widths(self.hidden)
         if not is_count(self.words):
             raise InputError(f"words is {self.words!r}", "give 1 or more; 2000 are usual")
         if not is_count(self.pretraining_epochs, 0):
-            raise InputError(
-                f"pretraining_epochs is {self.pretraining_epochs!r}",
-                "give 0 or more; 5 is usual",
-            )
+            epochs = self.pretraining_epochs
+            raise InputError(f"pretraining_epochs is {epochs!r}", "give 0 or more; 5 is usual")
         check_positive(self.pretraining_rate, "pretraining_rate", "give a positive number; 0.02 is usual")
-        if min(schedule_ends(self.noise, training.n_epochs, "noise")) < 0:
+        if min(schedule_ends(self.noise, self._training.n_epochs, "noise")) < 0:
             raise InputError(f"noise is {self.noise!r}", "it must be 0 or more from first to last")
-
-    def _counts(self, X: CSR) -> Any:
-        return scale_to_counts(X[:, self.kept_])
 
     def _with_medians(self, params: Params, X: CSR) -> Params:
         return {**params, "t": np.median(self._inputs(params, X), axis=0).astype(params["b_1"].dtype)}
@@ -227,6 +267,6 @@ class StackedRBM(Hasher):
         return a
 
     def _decision(self, X: CSR) -> Array:
-        X = self._counts(X).astype(self.params_["t"].dtype)
+        X = scale_to_counts(X[:, self.kept_]).astype(self.params_["t"].dtype)
         difference: Array = self._inputs(self.params_, X) - self.params_["t"]
         return difference

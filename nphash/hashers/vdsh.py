@@ -15,13 +15,13 @@ Letters: B batch, V vocabulary, H hidden units, L bits.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from dataclasses import KW_ONLY, dataclass, field
 
 import numpy as np
 
 from nphash.core.typing import CSR, Array, Params, RandomState, Rng
 from nphash.errors import InputError
-from nphash.hashers.autoencoder import VariationalHasher, decaying_training
+from nphash.hashers.autoencoder import SUPERVISED, VariationalHasher
 from nphash.hashers.parts.networks import classify, encoder, glorot, initial_layers
 from nphash.hashers.training.settings import ClassifierSettings
 from nphash.hashers.training.trainer import Batch, Training
@@ -97,29 +97,16 @@ def model(
     return terms, back
 
 
+@dataclass(eq=False, repr=False)
 class Vdsh(VariationalHasher):
     """VDSH: Gaussian codes, thresholded at the median.
 
     Parameters
     ----------
-    n_bits
-        Length L of a code.
-    hidden
-        Widths of the encoder's ReLU layers.
-    dropout
-        Share of the last hidden layer's units left out of a training step.
+    n_bits, hidden, dropout, kl_weight, target, training, random_state, threads
+        As in `nphash.hashers.Doc2Hash`.
     variance
         ``"free"``: any positive variance. ``"sigmoid"``: between 1 and e, as published.
-    kl_weight
-        Weight of the KL divergence: number, pair or schedule.
-    target
-        What is reconstructed: ``"input"``, the word weights as given, or ``"binary"``, presence.
-    training
-        Epochs, batch size, learning rate, ... With None, the learning rate decays from 0.001 to 0.0001.
-    random_state
-        None, a number, a NumPy Generator or RandomState.
-    threads
-        Worker threads; None uses every processor. Results do not depend on it.
 
     Attributes
     ----------
@@ -127,14 +114,8 @@ class Vdsh(VariationalHasher):
         ``W_1, b_1, ...`` encoder, ``W_a (H, L), b_a`` means (in the other systems these are logits: the
         name is that of the values whose signs are the codes), ``W_l (H, L), b_l`` log-variances,
         ``W_s (L, V), b_s`` decoder, ``median (L,)`` thresholds.
-    history_ : list of dict
-        Loss, reconstruction, KL and validation figure of every epoch.
-    best_epoch_ : int
-        The epoch whose weights were kept.
-    n_iter_ : int
-        Epochs done.
-    n_features_in_, n_bits_ : int
-        Words (columns) and bits at the last `fit`.
+    history_, best_epoch_, n_iter_, n_features_in_, n_bits_
+        As in `nphash.hashers.Doc2Hash`.
 
     References
     ----------
@@ -151,28 +132,16 @@ class Vdsh(VariationalHasher):
 
     private = False  # whether there is a second code, which is not stored
 
-    def __init__(
-        self,
-        n_bits: int = 32,
-        *,
-        hidden: tuple[int, ...] = (500, 500),
-        dropout: float = 0.2,
-        variance: str = "free",
-        kl_weight: ScheduleLike = 0.1,
-        target: str = "input",
-        training: Training | None = None,
-        random_state: RandomState = None,
-        threads: int | None = None,
-    ) -> None:
-        self.n_bits = n_bits
-        self.hidden = hidden
-        self.dropout = dropout
-        self.variance = variance
-        self.kl_weight = kl_weight
-        self.target = target
-        self.training = training
-        self.random_state = random_state
-        self.threads = threads
+    n_bits: int = 32
+    _: KW_ONLY
+    hidden: tuple[int, ...] = (500, 500)
+    dropout: float = 0.2
+    variance: str = "free"
+    kl_weight: ScheduleLike = 0.1
+    target: str = "input"
+    training: Training | None = None
+    random_state: RandomState = None
+    threads: int | None = None
 
     def _check_params(self) -> None:
         super()._check_params()
@@ -202,6 +171,7 @@ class Vdsh(VariationalHasher):
         return mu - params["median"] if "median" in params else mu
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class VdshS(Vdsh):
     """VDSH-S: VDSH with a classifier on the sampled code.
 
@@ -221,49 +191,17 @@ class VdshS(Vdsh):
     history_, best_epoch_, n_iter_, n_features_in_, n_bits_
         As in `Vdsh`.
 
-    References
-    ----------
-    Chaidaroon & Fang (2017), Variational Deep Semantic Hashing for Text Documents.
-
     Examples
     --------
-    >>> import numpy as np
-    >>> X = np.random.default_rng(0).poisson(0.3, (60, 40))
-    >>> hasher = VdshS(n_bits=8, hidden=(16,), training=Training(epochs=2), random_state=0)
-    >>> hasher.fit_transform(X, np.arange(60) % 3).shape
-    (60, 8)
+    >>> VdshS(labels=ClassifierSettings(hidden=None)).get_params()["labels__weight"]  # still the usual one
+    Linear(start=0.0, stop=30.0, epochs=5)
     """
 
     supervised = True
-    _groups: ClassVar[dict[str, Callable[[], Any]]] = {
-        "training": decaying_training,
-        "labels": ClassifierSettings,
-    }
+    _groups = SUPERVISED
 
-    def __init__(
-        self,
-        n_bits: int = 32,
-        *,
-        hidden: tuple[int, ...] = (500, 500),
-        dropout: float = 0.2,
-        variance: str = "free",
-        kl_weight: ScheduleLike = 0.1,
-        labels: ClassifierSettings | None = None,
-        training: Training | None = None,
-        random_state: RandomState = None,
-        threads: int | None = None,
-    ) -> None:
-        super().__init__(
-            n_bits,
-            hidden=hidden,
-            dropout=dropout,
-            variance=variance,
-            kl_weight=kl_weight,
-            training=training,
-            random_state=random_state,
-            threads=threads,
-        )
-        self.labels = labels
+    target: str = field(default="input", init=False)
+    labels: ClassifierSettings | None = None
 
 
 class VdshSP(VdshS):
@@ -285,24 +223,17 @@ class VdshSP(VdshS):
     n_labels_, history_, best_epoch_, n_iter_, n_features_in_, n_bits_
         As in `VdshS`.
 
-    References
-    ----------
-    Chaidaroon & Fang (2017), Variational Deep Semantic Hashing for Text Documents.
-
     Examples
     --------
-    >>> import numpy as np
-    >>> X = np.random.default_rng(0).poisson(0.3, (60, 40))
-    >>> hasher = VdshSP(n_bits=8, hidden=(16,), training=Training(epochs=2), random_state=0)
-    >>> hasher.fit_transform(X, np.arange(60) % 3).shape
-    (60, 8)
+    >>> VdshSP(n_bits=8, variance="sigmoid")
+    VdshSP(n_bits=8, variance='sigmoid')
     """
 
     private = True
 
     def _initial_code(self, rng: Rng, n_hidden: int, target: CSR) -> Params:
-        shared = super()._initial_code(rng, n_hidden, target)
-        private = initial_layers(rng, (target.shape[1], *self.hidden), "v")
+        params = super()._initial_code(rng, n_hidden, target)
+        params |= initial_layers(rng, (target.shape[1], *self.hidden), "v")
         for name in ("va", "vl"):
-            private |= {f"W_{name}": glorot(rng, n_hidden, self.n_bits), f"b_{name}": np.zeros(self.n_bits)}
-        return {**shared, **private}
+            params |= {f"W_{name}": glorot(rng, n_hidden, self.n_bits), f"b_{name}": np.zeros(self.n_bits)}
+        return params

@@ -22,6 +22,7 @@ Jang, Gu & Poole (2017), Categorical Reparameterization with Gumbel-Softmax.
 Maddison, Mnih & Teh (2017), The Concrete Distribution: A Continuous Relaxation of Discrete Random Variables.
 Bengio, Leonard & Courville (2013), Estimating or Propagating Gradients Through Stochastic Neurons for
 Conditional Computation: straight-through.
+Shen et al. (2018), NASH: Toward End-to-End Neural Architecture for Generative Semantic Hashing.
 """
 
 from __future__ import annotations
@@ -77,15 +78,8 @@ def logistic_noise(rng: Rng | None, shape: tuple[int, ...], dtype: npt.DTypeLike
 def gumbel_max(logits: Array, noise: Array) -> Array:
     """Eq. (6)  k = argmax_i (log h_i + g_i), an exact draw from the categorical distribution h.
 
-    Parameters
-    ----------
-    logits, noise
-        Arrays of shape (B, L, K): log h up to a constant, and `gumbel_noise`.
-
-    Returns
-    -------
-    numpy.ndarray
-        Category numbers, integers of shape (B, L). They have no gradient.
+    Logits, log h up to a constant, and `gumbel_noise` have the shape (B, L, K), the category numbers (B, L).
+    These have no gradient.
 
     Examples
     --------
@@ -117,17 +111,7 @@ def gumbel_softmax(logits: Array, noise: Array, temperature: float) -> tuple[Arr
     The tempered softmax that approaches the one-hot sample as tau goes to 0. Its Jacobian
     (`gumbel_softmax_jacobian`) is dy_k/dlogits_j = y_k ([k = j] - y_j) / tau.
 
-    Parameters
-    ----------
-    logits, noise
-        Arrays of shape (B, L, K).
-    temperature
-        tau > 0.
-
-    Raises
-    ------
-    InputError
-        For a temperature that is no positive number.
+    Logits and noise have the shape (B, L, K). `InputError` unless the temperature tau is a positive number.
 
     Examples
     --------
@@ -143,12 +127,8 @@ def gumbel_softmax(logits: Array, noise: Array, temperature: float) -> tuple[Arr
 def gumbel_softmax_jacobian(y: Array, temperature: float) -> Array:
     """Return the Jacobian of `gumbel_softmax`, dy_k/dlogits_j = y_k ([k = j] - y_j) / tau, written out.
 
-    For its output y of shape (B, L, K) the Jacobian has shape (B, L, K, K).
-
-    Raises
-    ------
-    InputError
-        For a temperature that is no positive number.
+    For its output y of shape (B, L, K) the Jacobian has shape (B, L, K, K). Errors are those of
+    `gumbel_softmax`.
 
     Examples
     --------
@@ -165,12 +145,9 @@ def gumbel_softmax_jacobian(y: Array, temperature: float) -> Array:
 def straight_through_gumbel(logits: Array, noise: Array, temperature: float) -> tuple[Array, Back]:
     """One-hot sample forward, Eq. (7), gradient of the relaxed sample backward, Eq. (8).
 
-    The forward pass is a step function, so no numeric derivative agrees with ``back``: it is the
-    one of `gumbel_softmax` at the same logits and noise, by construction. So are the errors.
-
-    References
-    ----------
-    Jang, Gu & Poole (2017), section 2.2.
+    The forward pass is a step function, so no numeric derivative agrees with ``back``: it is the one of
+    `gumbel_softmax` at the same logits and noise, by construction, and so are the errors (Jang, Gu & Poole
+    2017, section 2.2).
 
     Examples
     --------
@@ -199,21 +176,8 @@ def logit_difference(logits: Array) -> tuple[Array, Back]:
 def relaxed_bits(logits: Array, noise: Array, temperature: float) -> tuple[Array, Back]:
     """Eq. (8), two categories: z = sigmoid((a + noise) / tau) of one logit a bit, dz/da = z (1 - z) / tau.
 
-    Parameters
-    ----------
-    logits, noise
-        a and `logistic_noise`, arrays of shape (B, L).
-    temperature
-        tau > 0.
-
-    Raises
-    ------
-    InputError
-        For a temperature that is no positive number.
-
-    References
-    ----------
-    Maddison, Mnih & Teh (2017), appendix B: the binary case.
+    a and `logistic_noise` have the shape (B, L). `InputError` unless the temperature tau is a positive
+    number. The binary case of Maddison, Mnih & Teh (2017), appendix B.
 
     Examples
     --------
@@ -242,18 +206,9 @@ def straight_through_bits(logits: Array, noise: Array, temperature: float) -> tu
 def straight_through_bernoulli(logits: Array, uniform: Array) -> tuple[Array, Back]:
     """Eq. (5)  dz/dp ~ 1, the straight-through estimator of NASH: z = [p > u], p = sigmoid(a).
 
-    The identity stands for the derivative of the step only; that of the sigmoid stays, so
-    da = dz p (1 - p). ``uniform`` holds draws from [0, 1), or 0.5 for the deterministic code.
-
-    Parameters
-    ----------
-    logits, uniform
-        a and u, arrays of shape (B, L).
-
-    References
-    ----------
-    Bengio, Leonard & Courville (2013).
-    Shen et al. (2018), NASH: Toward End-to-End Neural Architecture for Generative Semantic Hashing.
+    The identity stands for the derivative of the step only; that of the sigmoid stays, so da = dz p (1 - p).
+    Logits a and ``uniform`` u have the shape (B, L); u are draws from [0, 1), or 0.5 for the deterministic
+    code (Bengio, Leonard & Courville 2013; Shen et al. 2018).
 
     Examples
     --------

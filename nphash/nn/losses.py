@@ -13,7 +13,7 @@ Shapes: B documents of a batch, V words, L bits, C labels.
 References
 ----------
 Zhang & Zhu (2019), Doc2hash: Learning Discrete Latent Variables for Documents Retrieval: the equations.
-Kingma & Welling (2014), Auto-Encoding Variational Bayes: the bound.
+Kingma & Welling (2014), Auto-Encoding Variational Bayes: the ELBO.
 Higgins et al. (2017), beta-VAE: Learning Basic Visual Concepts with a Constrained Variational Framework:
 the weight of the divergence.
 Miao, Yu & Blunsom (2016), Neural Variational Inference for Text Processing: the likelihood of words.
@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -31,6 +31,9 @@ from nphash.core.arguments import check_csr, check_positive, is_number
 from nphash.core.typing import Array
 from nphash.errors import InputError
 from nphash.nn.ops import BackScalar, Operations, dense, log_softmax, relu, sigmoid, softplus, sparse_dense
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
 
 __all__ = [
     "NUMPY",
@@ -54,23 +57,12 @@ SLACK = 1e-5  # by which the probabilities of a prior, perhaps of float32, may m
 BackScalars = Callable[..., tuple[Any, ...]]
 
 
-def reconstruction(scores: Array, target: Any) -> tuple[float, BackScalar]:
+def reconstruction(scores: Array, target: csr_matrix) -> tuple[float, BackScalar]:
     """Eq. (1)  -log p(x|z) = -sum_i t_i log p(w_i|z),  p(w_i|z) = exp(s_i) / sum_j exp(s_j).
 
-    With T = sum_i t_i the gradient is ds = (T softmax(s) - t) / B: dense but for a subtraction at
-    the words of the documents.
-
-    Parameters
-    ----------
-    scores
-        Decoder scores s = z W + b, array of shape (B, V).
-    target
-        SciPy CSR matrix or CSR array of shape (B, V): the weights t of the words (binary, counts or TF-IDF).
-
-    Raises
-    ------
-    InputError
-        If ``target`` is no CSR matrix of the scores' shape.
+    With T = sum_i t_i the gradient is ds = (T softmax(s) - t) / B: dense but for a subtraction at the words
+    of the documents. Scores s = z W + b have the shape (B, V); the target t, word weights (binary, counts or
+    TF-IDF), is CSR of that shape, else an `InputError` is raised.
 
     Examples
     --------
@@ -102,22 +94,11 @@ def reconstruction(scores: Array, target: Any) -> tuple[float, BackScalar]:
     return float(loss), back
 
 
-def reconstruct(z: Array, W: Array, b: Array, target: Any) -> tuple[float, BackScalars]:
+def reconstruct(z: Array, W: Array, b: Array, target: csr_matrix) -> tuple[float, BackScalars]:
     """Compute the decoder's scores s = z W + b and their `reconstruction`, Eq. (1).
 
-    Parameters
-    ----------
-    z
-        What the decoder sees of the codes, array of shape (B, L).
-    W, b
-        Arrays of shapes (L, V) and (V,).
-    target
-        CSR (B, V), as for `reconstruction`.
-
-    Returns
-    -------
-    tuple
-        Mean loss in nats a document; ``back()`` returns (dz, dW, db).
+    z (B, L) is what the decoder sees of the codes, W and b have the shapes (L, V) and (V,), the target is CSR
+    (B, V). The loss is the mean in nats a document; ``back()`` returns (dz, dW, db).
 
     Examples
     --------
@@ -147,7 +128,7 @@ def lower_bound(reconstruction: float, kl: float) -> tuple[float, BackScalars]:
     """Eq. (2)  log p(x) >= E_q(z|x)[log p(x|z)] - KL(q(z|x) || p(z)).
 
     Takes the mean reconstruction loss (minus the first term, of one draw of z) and the mean
-    divergence, and returns the bound on the log-likelihood of a document.
+    divergence, and returns the ELBO, which bounds the log-likelihood of a document from below.
 
     Examples
     --------
@@ -173,7 +154,7 @@ def bound_loss(reconstruction: float, kl: float, kl_weight: float = 1.0) -> tupl
 
 
 def supervised_loss(bound: float, classification: float, alpha: float) -> tuple[float, BackScalars]:
-    """Eq. (9)  loss = L_bound + alpha L_dis: the bound and the label head, alpha being a constant.
+    """Eq. (9)  loss = L_bound + alpha L_dis: the ELBO's loss and the classifier's, alpha being a constant.
 
     Examples
     --------
@@ -187,19 +168,9 @@ def supervised_loss(bound: float, classification: float, alpha: float) -> tuple[
 def logistic_loss(scores: Array, labels: Array) -> tuple[float, BackScalar]:
     """Eq. (10)  L_dis = -sum_j [y_j log sigmoid(s_j) + (1 - y_j) log(1 - sigmoid(s_j))],  s_j = eta_j^T z.
 
-    For documents with several labels; `cross_entropy` is the form for one label.
-
-    Parameters
-    ----------
-    scores
-        Array of shape (B, C).
-    labels
-        Array of shape (B, C) of zeros and ones (or probabilities).
-
-    Raises
-    ------
-    InputError
-        If the shapes differ, ``labels`` are sparse, or some are outside 0 to 1.
+    For documents with several labels; `cross_entropy` is the form for one label. Scores and labels, zeros and
+    ones (or probabilities), have the shape (B, C). `InputError` if the shapes differ, labels are sparse, or
+    some are outside 0 to 1.
 
     Examples
     --------
@@ -228,17 +199,7 @@ def logistic_loss(scores: Array, labels: Array) -> tuple[float, BackScalar]:
 def cross_entropy(scores: Array, classes: Array) -> tuple[float, BackScalar]:
     """Softmax loss for documents with one label each: -log softmax(s)_y.
 
-    Parameters
-    ----------
-    scores
-        Array of shape (B, C).
-    classes
-        Integers of shape (B,), each from 0 to C - 1.
-
-    Raises
-    ------
-    InputError
-        For classes of another shape, that are no integers, or outside 0 to C - 1.
+    Scores have the shape (B, C), classes (B,): integers from 0 to C - 1, else an `InputError` is raised.
 
     Examples
     --------
@@ -283,18 +244,8 @@ def categorical_kl(logits: Array, prior: Array | None = None) -> tuple[float, Ba
 
     With D the divergence of one bit, its gradient is dlogits_k = q_k (log(q_k / p_k) - D).
 
-    Parameters
-    ----------
-    logits
-        Array of shape (B, L, K).
-    prior
-        Probabilities p, array that broadcasts to (B, L, K), all positive, of sum 1 over the categories;
-        uniform (1 / K) if None.
-
-    Raises
-    ------
-    InputError
-        For a prior of another shape, or that is no such distribution.
+    Logits have the shape (B, L, K); the prior p broadcasts to it, is positive and sums to 1 over the
+    categories, else an `InputError` is raised; None is uniform, 1 / K.
 
     Examples
     --------
@@ -360,19 +311,8 @@ def pooled_categorical_kl(logits: Array) -> tuple[float, BackScalar]:
 def bernoulli_kl(logits: Array, prior: float = 0.5) -> tuple[float, BackScalar]:
     """Eq. (4), two categories: KL(q || r) = sum over bits of p log(p/r) + (1 - p) log((1 - p) / (1 - r)).
 
-    Bits have one logit a each, p = sigmoid(a). The gradient is da = p (1 - p) (a - logit(r)).
-
-    Parameters
-    ----------
-    logits
-        a, array of shape (B, L); ``back()`` returns da.
-    prior
-        r, the probability of a one, in (0, 1).
-
-    Raises
-    ------
-    InputError
-        For a prior outside (0, 1).
+    Bits have one logit a each, (B, L), and p = sigmoid(a). The gradient is da = p (1 - p) (a - logit(r)).
+    `InputError` unless the prior r, the probability of a one, is above 0 and below 1.
 
     Examples
     --------
@@ -397,11 +337,8 @@ def bernoulli_kl(logits: Array, prior: float = 0.5) -> tuple[float, BackScalar]:
 def gaussian_kl(mu: Array, log_variance: Array) -> tuple[float, Callable[..., tuple[Array, Array]]]:
     """Divergence of N(mu, exp(log_variance)) from N(0, 1): sum (mu^2 + e^lv - 1 - lv) / 2.
 
-    Both are arrays of shape (B, L), else `InputError` is raised; ``back()`` returns (dmu, dlog_variance).
-
-    References
-    ----------
-    Kingma & Welling (2014), Auto-Encoding Variational Bayes, appendix B.
+    Both have the shape (B, L), else an `InputError` is raised; ``back()`` returns (dmu, dlog_variance)
+    (Kingma & Welling 2014, appendix B).
 
     Examples
     --------
@@ -429,19 +366,8 @@ def similarity_distillation(z: Array, P: Array, temperature: float) -> tuple[flo
     The stochastic-neighbour form: for each document a distribution over the others of its batch.
     With G = (Q - P) / (B L tau) the gradient is dz = (G + G^T) z.
 
-    Parameters
-    ----------
-    z
-        Codes of signs (or relaxed ones), array of shape (B, L).
-    P
-        The teacher's distributions, array of shape (B, B): rows sum to 1, the diagonal is 0.
-    temperature
-        tau > 0.
-
-    Raises
-    ------
-    InputError
-        If ``P`` is not (B, B), or the temperature is no positive number.
+    z are codes of signs (or relaxed ones), (B, L); P the teacher's distributions, (B, B): rows sum to 1, the
+    diagonal is 0. `InputError` for a P of another shape, or a temperature tau that is no positive number.
 
     References
     ----------

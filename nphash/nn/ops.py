@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import copy
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,9 @@ import numpy.typing as npt
 from nphash.core.arguments import check_csr, is_number
 from nphash.core.typing import Array, Back, Backs, Rng
 from nphash.errors import InputError
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
 
 __all__ = [
     "Operations",
@@ -60,15 +63,7 @@ class Operations(NamedTuple):
 def dense(x: Array, W: Array, b: Array) -> tuple[Array, Backs]:
     """Fully connected layer: y = x W + b.
 
-    Parameters
-    ----------
-    x, W, b
-        Arrays of shapes (B, I), (I, O) and (O,).
-
-    Returns
-    -------
-    tuple
-        y of shape (B, O); ``back(dy)`` returns (dx, dW, db).
+    x, W and b have the shapes (B, I), (I, O) and (O,); y (B, O), and ``back(dy)`` returns (dx, dW, db).
 
     Examples
     --------
@@ -84,25 +79,11 @@ def dense(x: Array, W: Array, b: Array) -> tuple[Array, Backs]:
     return y, back
 
 
-def sparse_dense(X: Any, W: Array, b: Array) -> tuple[Array, Backs]:
+def sparse_dense(X: csr_matrix, W: Array, b: Array) -> tuple[Array, Backs]:
     """First layer, on sparse documents: h = X W + b. The documents are data and have no gradient.
 
-    Parameters
-    ----------
-    X
-        SciPy CSR matrix or CSR array of shape (B, V).
-    W, b
-        Arrays of shapes (V, H) and (H,).
-
-    Returns
-    -------
-    tuple
-        h of shape (B, H); ``back(dh)`` returns (dW, db).
-
-    Raises
-    ------
-    InputError
-        If ``X`` is no CSR matrix, or has not as many columns as ``W`` has rows.
+    X is CSR (B, V), W and b have the shapes (V, H) and (H,); h (B, H), and ``back(dh)`` returns (dW, db).
+    `InputError` if X is no CSR matrix, or has not as many columns as W has rows.
 
     Examples
     --------
@@ -124,7 +105,7 @@ def sparse_dense(X: Any, W: Array, b: Array) -> tuple[Array, Backs]:
     return np.asarray(X @ W, dtype=W.dtype) + b, back  # (B, H)
 
 
-def scale_rows(X: Any, length: float) -> Any:
+def scale_rows(X: csr_matrix, length: float) -> csr_matrix:
     """Return sparse documents scaled to one Euclidean length, in their dtype; empty ones stay empty.
 
     Examples
@@ -216,12 +197,8 @@ def dropout_mask(
 ) -> Array | None:
     """Draw a dropout mask: 0 with probability ``rate``, else 1 / (1 - rate), so that the mean is 1.
 
-    None, for no dropout, at a rate of 0 or without a source of noise.
-
-    Raises
-    ------
-    InputError
-        For a rate outside 0 to below 1.
+    None, for no dropout, at a rate of 0 or without a source of noise. `InputError` for a rate outside 0 to
+    below 1.
 
     Examples
     --------

@@ -106,21 +106,10 @@ class Adam:
     t: int = 0
 
     def step(self, params: Params, grads: Params, learning_rate: float | None = None) -> None:
-        """Update every parameter that has a gradient.
+        """Update every parameter that has a gradient, in place; they have to be C-contiguous.
 
-        Parameters
-        ----------
-        params
-            Arrays to change in place, C-contiguous.
-        grads
-            Gradients with the same keys (a subset is fine), shapes and dtypes.
-        learning_rate
-            This step's rate, for schedules; the setting if None.
-
-        Raises
-        ------
-        InputError
-            For a gradient without parameter, or of another shape.
+        Gradients have the same keys (a subset is fine), shapes and dtypes, else an `InputError` is raised
+        before anything changes. ``learning_rate`` is this step's, for schedules; the setting if None.
         """
         check_gradients(params, grads)
         norm = 0.0 if self.max_norm is None else global_norm(grads)

@@ -89,10 +89,7 @@ class Exponential:
 def as_schedule(value: ScheduleLike, epochs: float, name: str = "the schedule") -> Schedule:
     """Return a schedule: a number stays the same, a pair (start, stop) is annealed linearly.
 
-    Raises
-    ------
-    InputError
-        If ``value``, called ``name`` in the message, is neither finite number, pair nor schedule.
+    `InputError` if ``value``, called ``name`` in the message, is neither finite number, pair nor schedule.
 
     Examples
     --------
@@ -124,10 +121,8 @@ def values_at(schedules: dict[str, Schedule], epoch: float) -> dict[str, Any]:
 def schedule_ends(value: ScheduleLike, epochs: float, name: str) -> tuple[float, float]:
     """Return the first and last value of a schedule over ``epochs`` epochs: what can be checked of it.
 
-    Raises
-    ------
-    InputError
-        If ``value``, called ``name`` in the message, is no schedule, or gives what is no finite number.
+    `InputError` if ``value``, called ``name`` in the message, is no schedule, or gives what is no finite
+    number.
 
     Examples
     --------

@@ -35,6 +35,33 @@ def test_every_argument_of_a_method_is_documented_and_only_stored(method):
         assert getattr(cls(), name) is parameter.default, name
 
 
+@pytest.mark.parametrize("method", OURS)
+def test_only_the_length_of_a_code_may_stand_without_its_name(method):
+    cls = hashers.find(method)
+    assert cls(16).n_bits == 16
+    with pytest.raises(TypeError, match="positional"):
+        cls(16, 1)
+
+
+@pytest.mark.parametrize(
+    ("method", "fixed"),
+    [
+        ("doc2hash-s", ["sampling", "target"]),
+        ("nash-n", ["sampling"]),
+        ("nash-dn-s", ["target"]),
+        ("vdsh-s", ["target"]),
+        ("nphash", ["sampling", "target"]),
+    ],
+)
+def test_a_variant_takes_no_argument_for_what_it_fixes(method, fixed):
+    cls = hashers.find(method)
+    for name in [*fixed, "sample"]:
+        assert name not in cls().get_params()
+        with pytest.raises(TypeError, match=name):
+            cls(**{name: "input"})
+    assert [getattr(cls(), name) for name in fixed] == [getattr(cls.__mro__[1](), name) for name in fixed]
+
+
 def test_create_sets_arguments_and_nested_ones():
     hasher = hashers.create("doc2hash", n_bits=16, training__epochs=5)
     assert (hasher.n_bits, hasher.training.epochs) == (16, 5)

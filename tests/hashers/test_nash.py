@@ -181,3 +181,10 @@ def test_stored_bits_are_those_of_positive_logits(cls):
 def test_settings_that_make_no_sense_are_refused(cls, params, message):
     with pytest.raises(InputError, match=message):
         cls(8, **params).fit(X, y)
+
+
+@pytest.mark.parametrize("cls", SYSTEMS)
+def test_only_noise_of_a_size_of_its_own_has_weights(cls):
+    params = model(cls).initial_params(X, X, 0)
+    assert ("W_n" in params) == issubclass(cls, NashDN)
+    assert params.get("W_n", params["W_a"]).shape == (6, 5)

@@ -10,8 +10,9 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-import scipy.sparse
+from scipy.sparse import csr_matrix
 
+from nphash.core.arguments import is_count
 from nphash.core.typing import CSR, Array, Params, Rng
 from nphash.corpus.shards import AT_ONCE
 from nphash.errors import InputError
@@ -21,6 +22,7 @@ from nphash.nn.ops import Operations, dense, relu, scale_rows
 
 __all__ = [
     "INPUT_LENGTH",
+    "check_widths",
     "classify",
     "encoder",
     "glorot",
@@ -36,6 +38,12 @@ __all__ = [
 INPUT_LENGTH = 10.0
 
 
+def check_widths(hidden: object) -> None:
+    """Raise `InputError` unless these are the widths of one or more layers."""
+    if not isinstance(hidden, (tuple, list)) or not hidden or not all(map(is_count, hidden)):
+        raise InputError(f"hidden is {hidden!r}", "give the widths of one or more layers, such as (500, 500)")
+
+
 def glorot(rng: Rng, rows: int, columns: int) -> Array:
     """Return uniform float64 weights of variance 2 / (rows + columns) (Glorot & Bengio 2010)."""
     bound = np.sqrt(6 / (rows + columns))
@@ -43,13 +51,7 @@ def glorot(rng: Rng, rows: int, columns: int) -> Array:
 
 
 def initial_layers(rng: Rng, widths: tuple[int, ...], name: str = "") -> Params:
-    """Return initial weights of dense layers with these widths, words first, codes or labels last.
-
-    Examples
-    --------
-    >>> sorted(initial_layers(np.random.default_rng(0), (8, 100, 20), "y"))
-    ['W_y1', 'W_y2', 'b_y1', 'b_y2']
-    """
+    """Return initial weights of dense layers with these widths, words first, codes or labels last."""
     params: Params = {}
     for i, (rows, columns) in enumerate(pairwise(widths), start=1):
         params |= {f"W_{name}{i}": glorot(rng, rows, columns), f"b_{name}{i}": np.zeros(columns)}
@@ -77,23 +79,9 @@ def encoder(
 ) -> tuple[Array, Callable[[Array], Params]]:
     """Hidden layers h = ReLU(... ReLU(x W_1 + b_1) ... W_d + b_d), with dropout on the last.
 
-    Parameters
-    ----------
-    w
-        ``W_1, b_1, ..., W_d, b_d``; others are left alone.
-    x
-        Documents, CSR (B, V); they are scaled to `INPUT_LENGTH`.
-    mask
-        Dropout mask (B, H), already divided by the share kept; None leaves dropout off.
-    ops
-        The operations that compute the layers.
-    name
-        Stands before the numbers in the names of the weights, for a second encoder.
-
-    Returns
-    -------
-    tuple
-        h of shape (B, H), and ``back(dh)``, which returns the gradients by name.
+    x are documents, CSR (B, V), which are scaled to `INPUT_LENGTH`; the mask (B, H) is divided by the share
+    kept, None leaves dropout off; ``name`` stands before the numbers in the weights' names, for a second
+    encoder. h has shape (B, H), and ``back(dh)`` returns the gradients by name.
     """
     W, b = f"W_{name}", f"b_{name}"
     h, back_first = ops.sparse_dense(scale_rows(x, INPUT_LENGTH), w[W + "1"], w[b + "1"])  # (B, H)
@@ -118,22 +106,13 @@ def encoder(
     return h, back
 
 
-def targets(y: Any) -> tuple[Any, int]:
+def targets(y: csr_matrix | Array) -> tuple[Any, int]:
     """Return labels as a classifier's loss needs them, and their number C.
 
-    Classes become whole numbers from 0 in their sorted order; an indicator matrix stays.
-
-    Raises
-    ------
-    InputError
-        If there is nothing to distinguish: a single class, or no document with a label.
-
-    Examples
-    --------
-    >>> targets(np.array(["b", "a", "b"]))
-    (array([1, 0, 1]), 2)
+    Classes become whole numbers from 0 in their sorted order; an indicator matrix stays. `InputError` if
+    there is nothing to distinguish: a single class, or no document with a label.
     """
-    if scipy.sparse.issparse(y):
+    if not isinstance(y, np.ndarray):
         if y.nnz == 0:
             raise InputError("no document has a label", "a supervised system learns from labels")
         return y, y.shape[1]
@@ -143,32 +122,22 @@ def targets(y: Any) -> tuple[Any, int]:
     return numbers, len(classes)
 
 
-def classify(w: Params, code: Array, y: Any) -> tuple[float, Callable[[float], tuple[Array, Params]]]:
+def classify(
+    w: Params, code: Array, y: csr_matrix | Array
+) -> tuple[float, Callable[[float], tuple[Array, Params]]]:
     """Classify codes: scores = ReLU(z W_y1 + b_y1) W_y2 + b_y2, or z W_y1 + b_y1 for a linear head.
 
-    Several labels a document (CSR y) take the logistic loss of Eq. (10), a class (vector y) the
-    softmax loss.
-
-    Parameters
-    ----------
-    w
-        ``W_y1, b_y1`` and, for two layers, ``W_y2, b_y2``; others are left alone.
-    code
-        The sampled codes, (B, L).
-    y
-        `targets` of the batch: (B,) numbers or CSR (B, C).
-
-    Returns
-    -------
-    tuple
-        Mean loss a document, and ``back(dloss)``, which returns dcode and the gradients by name.
+    Several labels a document (CSR y, (B, C)) take the logistic loss of Eq. (10), a class (vector y, (B,)) the
+    softmax loss. Returns the mean loss a document, and ``back(dloss)``, which returns dcode (B, L) and the
+    gradients by name.
     """
     scores, back_first = dense(code, w["W_y1"], w["b_y1"])  # (B, H), or (B, C)
     if "W_y2" in w:
         hidden, back_relu = relu(scores)
         scores, back_second = dense(hidden, w["W_y2"], w["b_y2"])  # (B, C)
-    several = scipy.sparse.issparse(y)
-    loss, back_loss = logistic_loss(scores, y.toarray()) if several else cross_entropy(scores, y)
+    loss, back_loss = (
+        cross_entropy(scores, y) if isinstance(y, np.ndarray) else logistic_loss(scores, y.toarray())
+    )
 
     def back(dloss: float) -> tuple[Array, Params]:
         g: Params = {}

@@ -12,24 +12,22 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from nphash.core.disk import cannot_read, replacing, writing
+from nphash.core.typing import Params
 from nphash.corpus.shards import Shards
 from nphash.errors import CollectionError, InputError
 
 __all__ = ["Checkpoint", "State", "fingerprint"]
 
 _log = logging.getLogger(__name__)
-
-Arrays = dict[str, npt.NDArray[Any]]
 
 # Of a fit's time, writing states may take so much: what an interruption can cost is then thirty times what a
 # state costs to write, a fraction of a second for a small vocabulary and some seconds for a large one.
@@ -44,32 +42,22 @@ class State:
     """Where a fit stands at the end of an epoch."""
 
     epoch: int = 0  # epochs done
-    params: Arrays = field(default_factory=dict)
-    optimiser: Arrays = field(default_factory=dict)
-    average: Arrays = field(default_factory=dict)
-    best: Arrays = field(default_factory=dict)
+    params: Params = field(default_factory=dict)
+    optimiser: Params = field(default_factory=dict)
+    average: Params = field(default_factory=dict)
+    best: Params = field(default_factory=dict)
     best_epoch: int = 0
     history: list[dict[str, float]] = field(default_factory=list)
 
 
-_GROUPS = ("params", "optimiser", "average", "best")
-
-
-def _estimate(state: State) -> float:
-    """Return the seconds that writing a state may take on an ordinary disk."""
-    start, rate = FIRST_WRITING
-    n_bytes = sum(array.nbytes for name in _GROUPS for array in getattr(state, name).values())
-    return start + float(n_bytes) / rate
+def _arrays(state: State) -> Iterator[tuple[str, Any]]:
+    for group in ("params", "optimiser", "average", "best"):
+        for name, array in getattr(state, group).items():
+            yield f"{group}/{name}", array
 
 
 def fingerprint(settings: str, parts: Iterable[Any]) -> str:
-    """Return the SHA-256 of settings, arrays, sparse matrices and shards: what a fit depends on.
-
-    Examples
-    --------
-    >>> fingerprint("a", [np.zeros(2)]) == fingerprint("a", [np.zeros(3)])
-    False
-    """
+    """Return the SHA-256 of settings, arrays, sparse matrices and shards: what a fit depends on."""
     digest = hashlib.sha256(settings.encode())
     for part in parts:
         if isinstance(part, Shards):
@@ -84,19 +72,9 @@ def fingerprint(settings: str, parts: Iterable[Any]) -> str:
 
 
 class Checkpoint:
-    """One folder with one file, replaced as a whole.
+    """One folder with one file, replaced as a whole; ``key`` is the fit's `fingerprint`.
 
-    Parameters
-    ----------
-    folder
-        Made when the first state is saved.
-    key
-        The fit's `fingerprint`.
-
-    Attributes
-    ----------
-    epoch
-        Epochs done in the state that was saved or loaded last; 0 before.
+    The folder is made when the first state is saved; ``epoch`` is that of the state saved or loaded last.
     """
 
     def __init__(self, folder: Path | str, key: str) -> None:
@@ -114,7 +92,10 @@ class Checkpoint:
         Where it cannot be written, as on a full disk, that is logged and not tried again: a fit may end well
         without it.
         """
-        seconds = _estimate(state) if self._seconds is None else self._seconds
+        seconds = self._seconds
+        if seconds is None:
+            start, rate = FIRST_WRITING
+            seconds = start + sum(array.nbytes for _, array in _arrays(state)) / rate
         if not self._writable or (time.monotonic() - self._saved) * WRITING_SHARE < seconds:
             return
         try:
@@ -124,29 +105,15 @@ class Checkpoint:
             _log.warning("%s; the fit goes on, but no further epoch is kept", error.problem)
 
     def save(self, state: State) -> None:
-        """Write the state beside the old one, then put it in its place.
-
-        Raises
-        ------
-        CollectionError
-            If the disk is full or cannot be written; the old state stays.
-        """
+        """Write the state beside the old one, then put it in its place; it stays where that fails."""
         start = time.monotonic()
-        about = {
-            "key": self.key,
-            "epoch": state.epoch,
-            "best_epoch": state.best_epoch,
-            "history": state.history,
-        }
-        groups = {name: getattr(state, name) for name in _GROUPS}
-        arrays = {
-            f"{group}/{name}": array for group, named in groups.items() for name, array in named.items()
-        }
+        about: dict[str, Any] = {name: getattr(state, name) for name in ("epoch", "best_epoch", "history")}
+        about["key"] = self.key
         try:
             with writing(self.folder):
                 self.folder.mkdir(parents=True, exist_ok=True)
                 with replacing(self.path) as file:
-                    np.savez(file, about=np.array(json.dumps(about)), **arrays)
+                    np.savez(file, about=np.array(json.dumps(about)), **dict(_arrays(state)))
         except BaseException:
             self._tidy()
             raise
@@ -156,12 +123,7 @@ class Checkpoint:
     def load(self) -> State | None:
         """Return the saved state, or None where there is none.
 
-        Raises
-        ------
-        InputError
-            If the file is damaged or belongs to a fit of other data or settings.
-        CollectionError
-            If the system cannot read it.
+        A damaged file, or one of a fit of other data or settings, is an `InputError`.
         """
         if not self.path.exists():
             return None

@@ -68,16 +68,23 @@ class Training:
 
     def check(self) -> None:
         """Raise `InputError` for settings with which nothing can be learned."""
-        if not is_count(self.epochs):
-            raise InputError(
-                f"epochs is {self.epochs!r}", "give a whole number, 1 or more", parameter="epochs"
-            )
-        if not is_count(self.batch_size):
-            raise InputError(
-                f"batch_size is {self.batch_size!r}",
-                "give a whole number, 1 or more; 100 is usual",
-                parameter="batch_size",
-            )
+        clip, average, patience, share = self.clip_norm, self.average, self.patience, self.validation_share
+        rules = {
+            "epochs": (is_count(self.epochs), "give a whole number, 1 or more"),
+            "batch_size": (is_count(self.batch_size), "give a whole number, 1 or more; 100 is usual"),
+            "clip_norm": (clip is None or (is_number(clip) and clip > 0), "give a positive number, or None"),
+            "average": (
+                average is None or (is_number(average) and 0 < average < 1),
+                "give a share between 0 and 1, or None",
+            ),
+            "patience": (patience is None or is_count(patience), "give 1 or more epochs, or None"),
+            "validation_share": (is_number(share) and 0 <= share < 1, "give a share from 0 to below 1"),
+            "dtype": (self.dtype in ("float32", "float64"), 'give "float32" or "float64"'),
+            "engine": (self.engine in ENGINES, f"give one of {', '.join(ENGINES)}"),
+        }
+        for name, (good, hint) in rules.items():
+            if not good:
+                raise InputError(f"{name} is {getattr(self, name)!r}", hint, parameter=name)
         first, last = schedule_ends(self.learning_rate, self.n_epochs, "learning_rate")
         if not (first > 0 and last >= 0):  # a last rate of 0 is reached when the last step is done
             raise InputError(
@@ -85,20 +92,6 @@ class Training:
                 "it must be positive at first and not negative at last; 0.001 is usual",
                 parameter="learning_rate",
             )
-        if self.clip_norm is not None and not (is_number(self.clip_norm) and self.clip_norm > 0):
-            raise InputError(f"clip_norm is {self.clip_norm!r}", "give a positive number, or None")
-        if self.average is not None and not (is_number(self.average) and 0 < self.average < 1):
-            raise InputError(f"average is {self.average!r}", "give a share between 0 and 1, or None")
-        if self.patience is not None and not is_count(self.patience):
-            raise InputError(f"patience is {self.patience!r}", "give 1 or more epochs, or None")
-        if not (is_number(self.validation_share) and 0 <= self.validation_share < 1):
-            raise InputError(
-                f"validation_share is {self.validation_share!r}", "give a share from 0 to below 1"
-            )
-        if self.dtype not in ("float32", "float64"):
-            raise InputError(f"dtype is {self.dtype!r}", 'give "float32" or "float64"')
-        if self.engine not in ENGINES:
-            raise InputError(f"engine is {self.engine!r}", f"give one of {', '.join(ENGINES)}")
         if self.engine == "numba" and self.dtype != "float32":
             raise InputError(f"engine is 'numba' with {self.dtype}", 'give engine="numpy" for float64')
 
@@ -110,7 +103,7 @@ class ClassifierSettings:
     Parameters
     ----------
     weight
-        The alpha of Eq. (9), the weight of the classifier's loss beside the bound: a number, a pair
+        The alpha of Eq. (9), the weight of the classifier's loss beside the ELBO: a number, a pair
         (first, last) for linear annealing over the epochs, or a schedule.
     hidden
         Width of the classifier's ReLU layer; None for a linear classifier.

@@ -25,9 +25,10 @@ from nphash.hashers.training.checkpoint import Checkpoint, State, fingerprint
 from nphash.hashers.training.settings import FORMER_NAMES, Training
 from nphash.nn.losses import NUMPY
 from nphash.nn.ops import Operations
+from nphash.nn.optim import Adam
 from nphash.nn.schedules import Schedule, as_schedule, values_at
 
-__all__ = ["Batch", "Data", "Model", "Progress", "Training", "one_pass", "train"]
+__all__ = ["Batch", "Data", "Model", "Progress", "Training", "Validator", "one_pass", "train"]
 
 Validator = Callable[[Params], tuple[str, float]]
 
@@ -141,23 +142,16 @@ def train(
 ) -> State:
     """Minimise a model's loss and return the state whose ``best`` are the chosen weights.
 
-    Same seed, same bytes: batch order and noise are keyed by (seed, epoch, step) and no sum
-    depends on the number of threads.
-
-    Raises
-    ------
-    InputError
-        If the loss is no longer a finite number; says in which epoch.
-    Interrupted
-        On Ctrl-C when a checkpoint was kept; without one ``KeyboardInterrupt`` goes through.
+    Same seed, same bytes: batch order and noise are keyed by (seed, epoch, step) and no sum depends on the
+    number of threads. `InputError` if the loss is no longer finite; on Ctrl-C `Interrupted` when a checkpoint
+    was kept, else ``KeyboardInterrupt`` goes through.
     """
     settings.check()
     kept = None
     state = State(params=params, best=params)
     if checkpoint is not None:
-        kept = Checkpoint(
-            checkpoint, fingerprint(_identity(model, seed), [data.x, data.target, *_labels(data.y)])
-        )
+        learned_from = [part for part in (data.x, data.target, data.y) if part is not None]
+        kept = Checkpoint(checkpoint, fingerprint(_identity(model, seed), learned_from))
         state = kept.load() or state
     loop = _Loop(model, data, validator, settings, seed, state, count_threads(threads), callback)
     try:
@@ -183,11 +177,6 @@ def one_pass(
     """Do one epoch more, whatever their number in the settings, and return the state, without validation.
 
     The state given is used up: its arrays are changed in place.
-
-    Raises
-    ------
-    InputError
-        As `train`.
     """
     settings.check()
     loop = _Loop(model, data, None, settings, seed, state, count_threads(threads), None)
@@ -199,7 +188,7 @@ def one_pass(
     return state
 
 
-def _identity(model: Any, seed: int) -> str:
+def _identity(model: object, seed: int) -> str:
     """Return as text what a fit depends on beside its documents; the number of threads is not of it."""
     if not hasattr(model, "get_params"):
         return repr((model, seed))
@@ -208,10 +197,6 @@ def _identity(model: Any, seed: int) -> str:
     for former, name in FORMER_NAMES.items():  # in which checkpoints of before are recognised
         identity = identity.replace(f"{name}(", f"{former}(")
     return identity
-
-
-def _labels(y: Any) -> list[Any]:
-    return [] if y is None else [y]
 
 
 class _Loop:
@@ -280,10 +265,10 @@ class _Loop:
         try:
             terms = self._all_steps(params)
             self.optimiser.flush()
+            return terms
         except BaseException:
             self.optimiser.abandon()
             raise
-        return terms
 
     def _all_steps(self, params: Params) -> dict[str, float]:
         flush_every = STEPS_DEFERRED if self.average is None else STEPS_BETWEEN_AVERAGES
@@ -329,7 +314,9 @@ class _Loop:
         """Do one step, forward, backward and update, and return the terms of its loss."""
         terms, back = self.model.loss(params, batch)
         grads = back()
-        self.step_size = self.step_size or self._size_of(batch)
+        if self.step_size is None:
+            n, words, engine = batch.x.shape[0], np.unique(batch.x.indices).size, self.engine
+            self.step_size = StepSize(engine.name, engine.threads, n, batch.x.nnz, words, engine.looks_up)
         self.update(params, grads, batch.learning_rate)
         t, share = self.optimiser.t, self.settings.average
         if self.average is not None and share is not None and t % STEPS_BETWEEN_AVERAGES == 0:
@@ -341,9 +328,9 @@ class _Loop:
 
     def _validate(self, params: Params, terms: dict[str, float]) -> None:
         """Validate the epoch just done, and keep its weights if they are the best so far."""
-        name, value = (
-            self.validator(params) if self.validator is not None else ("epoch", float(self.state.epoch))
-        )
+        name, value = "epoch", float(self.state.epoch)
+        if self.validator is not None:
+            name, value = self.validator(params)
         history = self.state.history
         best = max((record[name] for record in history if not np.isnan(record[name])), default=-np.inf)
         if not history or value > best:
@@ -355,10 +342,6 @@ class _Loop:
         patience, state = self.settings.patience, self.state
         return patience is not None and state.best_epoch > 0 and state.epoch - state.best_epoch >= patience
 
-    def _size_of(self, batch: Batch) -> StepSize:
-        engine, words = self.engine, np.unique(batch.x.indices).size
-        return StepSize(engine.name, engine.threads, batch.x.shape[0], batch.x.nnz, words, engine.looks_up)
-
     def _report(self, params: Params, step: int, terms: dict[str, float]) -> None:
         if self.callback is None:
             return
@@ -366,39 +349,23 @@ class _Loop:
         epochs_done = state.epoch + (step / self.steps if step < self.steps else 0)
         seconds = time.monotonic() - self.start
         share = (epochs_done - self.epochs_before) / (epochs - self.epochs_before)
-        name, validation = (
-            list(state.history[-1].items())[-1] if state.history else ("validation", float("nan"))
-        )
+        latest = state.history[-1] if state.history else {"validation": float("nan")}
+        name, validation = list(latest.items())[-1]
         epoch = state.epoch + (step < self.steps)
         left = seconds * (1 / share - 1) if share > 0 else float("nan")
-        self.callback(
-            Progress(
-                epoch,
-                epochs,
-                step,
-                self.steps,
-                terms,
-                name,
-                validation,
-                state.best_epoch,
-                seconds,
-                left,
-                params,
-                {} if self.profile is None else dict(self.profile.seconds),
-                self.step_size,
-            )
-        )
+        profile = {} if self.profile is None else dict(self.profile.seconds)
+        figures = terms, name, validation, state.best_epoch, seconds, left
+        self.callback(Progress(epoch, epochs, step, self.steps, *figures, params, profile, self.step_size))
 
 
-def _moments(optimiser: Any) -> Params:
+def _moments(optimiser: Adam) -> Params:
     """Return the optimiser's state as arrays for a checkpoint; not copies."""
-    state = {f"m.{name}": array for name, array in optimiser.m.items()} | {
-        f"v.{name}": array for name, array in optimiser.v.items()
-    }
-    return {**state, "t": np.array(optimiser.t)}
+    moments = {"m": optimiser.m, "v": optimiser.v}
+    state = {f"{key}.{name}": array for key, arrays in moments.items() for name, array in arrays.items()}
+    return state | {"t": np.array(optimiser.t)}
 
 
-def _restore(optimiser: Any, state: Params) -> None:
+def _restore(optimiser: Adam, state: Params) -> None:
     for name, array in state.items():
         moment, _, key = name.partition(".")
         if key:

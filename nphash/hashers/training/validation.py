@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import csr_matrix
 
 from nphash.codes import Codes
-from nphash.core.typing import CSR, Params
+from nphash.core.typing import CSR, Array, Params
 from nphash.corpus.shards import Shards, rows_where
 from nphash.errors import InputError
 from nphash.hashers.training.trainer import Data, Validator, train
@@ -19,15 +20,7 @@ from nphash.metrics import precision_at_k
 if TYPE_CHECKING:
     from nphash.hashers.base import Hasher
 
-__all__ = [
-    "Validator",
-    "choose_validator",
-    "held_out_rows",
-    "hold_out",
-    "learn",
-    "precision_validator",
-    "subset",
-]
+__all__ = ["CheckedLabels", "choose_validator", "hold_out", "learn", "precision_validator", "subset"]
 
 # Validation is there to rank epochs: beyond these numbers of documents it costs time and ranks no better.
 MOST_QUERIES = 2_000
@@ -35,16 +28,15 @@ MOST_DATABASE = 20_000
 
 FEWEST_DOCUMENTS = 100
 
+CheckedLabels: TypeAlias = (
+    csr_matrix | Array | None
+)  # checked: indicators (n, C), or a class of each document (n,)
+
 
 def held_out_rows(n: int, share: float) -> npt.NDArray[np.bool_]:
     """Return a mask of the rows held out of ``n``, about ``share`` of them, none below 100 rows.
 
     A row is held out by a hash of its number, so that the choice does not depend on the seed.
-
-    Examples
-    --------
-    >>> int(held_out_rows(1000, 0.1).sum())
-    106
     """
     if n < FEWEST_DOCUMENTS or share == 0:
         return np.zeros(n, dtype=bool)
@@ -52,14 +44,8 @@ def held_out_rows(n: int, share: float) -> npt.NDArray[np.bool_]:
     return np.fromiter(hashes, np.uint32, n) < share * 2**32
 
 
-def hold_out(X: CSR, y: Any, share: float, options: dict[str, Any]) -> tuple[Any, Any, Any, Any]:
-    """Return (X, y, X_valid, y_valid): those of a fit's options, or a share of the documents held out.
-
-    Raises
-    ------
-    InputError
-        If nothing is left to learn from.
-    """
+def hold_out(X: CSR, y: CheckedLabels, share: float, options: dict[str, Any]) -> tuple[Any, Any, Any, Any]:
+    """Return (X, y, X_valid, y_valid): those of a fit's options, or a share of the documents held out."""
     if options["X_valid"] is not None:
         return X, y, options["X_valid"], options["y_valid"]
     held_out = held_out_rows(X.shape[0], share)
@@ -93,7 +79,7 @@ def learn(
     return state.best
 
 
-def subset(X: CSR, y: Any, most: int) -> tuple[Any, Any]:
+def subset(X: CSR, y: CSR | Array, most: int) -> tuple[Any, Any]:
     """Return at most ``most`` evenly spaced rows of documents and labels; of shards, read into memory."""
     if X.shape[0] <= most:
         return X[:] if isinstance(X, Shards) else X, y
@@ -109,16 +95,8 @@ def choose_validator(
 ) -> Validator | None:
     """Return the validator of a hasher: by precision with labels, else by its ELBO; None without documents.
 
-    Parameters
-    ----------
-    hasher
-        Has ``encode(params, X) -> codes``.
-    documents
-        (X, y, X_valid, y_valid), as of `hold_out`.
-    elbo
-        Called with weights and some of ``X_valid``.
-    finalise
-        Makes of the weights those that `encode` takes.
+    Documents are those of `hold_out`; ``elbo`` takes weights and some of ``X_valid``, ``finalise`` makes of
+    weights those that the hasher's `encode` takes.
     """
     X, y, X_valid, y_valid = documents
     if X_valid is None or X_valid.shape[0] == 0:
@@ -131,15 +109,14 @@ def choose_validator(
 
 
 def precision_validator(
-    encode: Callable[[Params, Any], Codes], X: CSR, y: Any, X_valid: CSR, y_valid: Any, n_bits: int
+    encode: Callable[[Params, Any], Codes],
+    X: CSR,
+    y: csr_matrix | Array,
+    X_valid: CSR,
+    y_valid: csr_matrix | Array,
+    n_bits: int,
 ) -> Validator:
-    """Return a validator by tie-aware precision at 100: held-out queries against the training documents.
-
-    Parameters
-    ----------
-    encode
-        ``encode(params, X) -> codes``.
-    """
+    """Return a validator by tie-aware precision at 100: held-out queries against the training documents."""
     X, y = subset(X, y, MOST_DATABASE)
     X_valid, y_valid = subset(X_valid, y_valid, MOST_QUERIES)
 

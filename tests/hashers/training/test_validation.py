@@ -23,6 +23,7 @@ def test_about_the_share_asked_for_is_held_out(share):
 
 
 def test_a_rows_fate_depends_on_its_number_only():
+    assert held_out_rows(1000, 0.1).sum() == 106  # the same in every version
     few, many = held_out_rows(500, 0.1), held_out_rows(2000, 0.1)
     assert np.array_equal(few, many[:500])
     assert (many <= held_out_rows(2000, 0.3)).all()
