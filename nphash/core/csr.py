@@ -14,7 +14,7 @@ import numpy.typing as npt
 from nphash.core.typing import Array, MatrixLike
 from nphash.errors import InputError
 
-__all__ = ["to_csr"]
+__all__ = ["ascends", "to_csr"]
 
 _AXES = {"csr": ("row", "column"), "csc": ("column", "row"), "bsr": ("block row", "block column")}
 _RENUMBER = "number rows and columns from 0, with one column for each word of the vocabulary"
@@ -163,6 +163,13 @@ def _check_range(indices: Array, size: int, line: str, name: str) -> None:
         raise InputError(f"{name} has an entry in {line} {wrong}, but {there}", _RENUMBER)
 
 
+def ascends(indices: Array, indptr: Array) -> bool:
+    """Return whether the indices of each row of CSR arrays ascend, without repetition."""
+    ascending = indices[1:] > indices[:-1]
+    ascending[indptr[(indptr > 0) & (indptr < indices.size)] - 1] = True  # between two rows
+    return bool(ascending.all())
+
+
 def _canonical(
     data: Array, indices: Array, indptr: Array, shape: tuple[int, int], dtype: npt.DTypeLike | None
 ) -> Any:
@@ -172,9 +179,7 @@ def _canonical(
     """
     from scipy.sparse import csr_matrix
 
-    ascending = indices[1:] > indices[:-1]
-    ascending[indptr[(indptr > 0) & (indptr < indices.size)] - 1] = True  # between two rows
-    copied = not ascending.all()
+    copied = not ascends(indices, indptr)
     X = csr_matrix((data, indices, indptr), shape=shape, dtype=dtype, copy=copied)
     if copied:
         X.sum_duplicates()
