@@ -53,7 +53,7 @@ _TEXT_READERS = {
 }
 _MATRIX_READERS = {
     "svmlight": "matrix_text.read_svmlight",
-    "npz": "npz.read",
+    "npz": "matrices.read_npz",
     "mtx": "matrix_text.read_matrix_market",
     "uci": "matrix_text.read_uci",
     "mat": "matlab.read",
@@ -303,15 +303,12 @@ def _kind(source: str) -> str:
 
 def _sound(kept: Mapping[str, Any]) -> dict[str, Any]:
     """Return what is of the right kind: a manifest may be a stranger's."""
+    kinds: dict[str, Any] = {"quote": bool, "format_given": bool, "columns": tuple, "n_columns": int}
+    kinds["text_field"] = (str, tuple)
     sound: dict[str, Any] = {}
     for name, value in kept.items():
         if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
-            sound[name] = tuple(value)
-        elif isinstance(value, (str, bool)) or (name == "n_columns" and isinstance(value, int)):
+            value = tuple(value)
+        if isinstance(value, kinds.get(name, str)):
             sound[name] = value
-    kinds = dict.fromkeys(("quote", "format_given"), bool) | {"columns": tuple, "n_columns": int}
-    return {
-        name: value
-        for name, value in sound.items()
-        if isinstance(value, kinds.get(name, (str, tuple) if name == "text_field" else str))
-    }
+    return sound
