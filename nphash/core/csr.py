@@ -40,35 +40,10 @@ class _Sparse(Protocol):
 def to_csr(X: MatrixLike, name: str, dtype: npt.DTypeLike | None = None) -> Any:
     """Return a two-dimensional SciPy sparse matrix or array as CSR with sorted, distinct indices.
 
-    Parameters
-    ----------
-    X
-        Of any of SciPy's formats. Its arrays are not changed; the result may share them.
-    name
-        What messages call it.
-    dtype
-        Of the entries, None for what they are. Repeated entries are added up in it.
-
-    Returns
-    -------
-    scipy.sparse.csr_matrix
-        Indices and pointers are int32 or int64; entries beyond the last pointer are dropped.
-
-    Raises
-    ------
-    InputError
-        For an index outside the shape, or pointers that do not ascend from 0 to the number of entries.
-
-    Examples
-    --------
-    >>> from scipy.sparse import csr_array
-    >>> X = csr_array(([1.0, 2.0, 4.0], [1, 0, 1], [0, 3]), shape=(1, 2))
-    >>> to_csr(X, "X").toarray()
-    array([[2., 5.]])
-    >>> X.indices[0] = 2
-    >>> to_csr(X, "X")
-    Traceback (most recent call last):
-    nphash.errors.InputError: X has an entry in column 2, but columns are 0 to 1: number rows and columns...
+    Arrays of ``X``, of any of SciPy's formats, are not changed; the result may share them. Messages call it
+    ``name``. Repeated entries are added up in ``dtype`` (None: their own), those beyond the last pointer are
+    dropped; indices and pointers are int32 or int64. InputError for an index outside the shape, or pointers
+    that do not ascend from 0 to the number of entries.
     """
     from scipy.sparse import csr_matrix
 

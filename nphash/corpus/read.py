@@ -122,14 +122,13 @@ def detect_format(source: str, options: ReadOptions | None = None) -> str:
         Path(source).stat()
     if Path(source).is_dir():
         return "folder"
-    name = Path(source).name.lower().removesuffix(".gz")
-    if name.startswith("docword."):
+    if Path(source).name.lower().startswith("docword."):
         return "uci"
-    if Path(name).suffix not in _SUFFIXES:
+    if _kind(source) not in _SUFFIXES:
         _refuse_packed(source)
         problem = f"the name of {source} does not show its format"
         raise CorpusError(problem, f"give --input-format: {', '.join(FORMATS)}")
-    return _SUFFIXES[Path(name).suffix]
+    return _SUFFIXES[_kind(source)]
 
 
 def _decoded(head: bytes, encoding: str) -> str:
@@ -271,12 +270,9 @@ def with_kept_options(source: str, options: ReadOptions, corpus: Mapping[str, An
     free = {name: kept[name] for name in kept.keys() & _KEPT.keys() if _is_free(options, name)}
     if same_kind and kept.get("format_given") and _is_free(options, "input_format"):
         options = replace(options, input_format=kept.get("input_format"))
-    hints = {"encoding": free.get("encoding", options.encoding)}
-    if same_kind:  # standard input: these show what it is
-        hints |= {
-            name: free[name] for name in ("columns", "delimiter", "quote", "text_field") if name in free
-        }
-    name = detect_format(source, replace(options, **hints))
+    # Of standard input, what a table is like shows that it is one.
+    shows = {"encoding", *(("columns", "delimiter", "quote", "text_field") if same_kind else ())}
+    name = detect_format(source, replace(options, **{hint: free[hint] for hint in shows & free.keys()}))
     before = kept.get("input_format")
     if before == "folder" and name == "lines" and options.input_format is None:
         options.report(
