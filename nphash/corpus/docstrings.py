@@ -90,12 +90,8 @@ def _sources(root: Path) -> Iterator[Path]:
 
 
 def _module_name(package: str, root: Path, path: Path) -> str:
-    if path == root:
-        return package
-    parts = list(path.relative_to(root).with_suffix("").parts)
-    if parts[-1] == "__init__":
-        parts.pop()
-    return ".".join(parts if package == "stdlib" else [package, *parts])
+    parts = path.relative_to(root if package == "stdlib" else root.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
 def _docstrings(path: Path, module: str) -> list[tuple[str, str]]:

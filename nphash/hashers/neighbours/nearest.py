@@ -82,7 +82,9 @@ def _nearest_of_first(parts: list[Rows], n_first: int, k: int, threads: int) -> 
         scores = functions[0](start, stop)
         for function in functions[1:]:
             scores += function(start, stop)
-        return largest(scores / np.float32(len(parts)) if len(parts) > 1 else scores, k, start)
+        if len(parts) > 1:
+            scores /= np.float32(len(parts))
+        return largest(scores, k, start)
 
     return _stacked(run_blocks(one_block, cut(n_first, BLOCK), threads))
 
