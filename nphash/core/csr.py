@@ -14,7 +14,7 @@ import numpy.typing as npt
 from nphash.core.typing import Array, MatrixLike
 from nphash.errors import InputError
 
-__all__ = ["to_csr"]
+__all__ = ["ascends", "to_csr"]
 
 _AXES = {"csr": ("row", "column"), "csc": ("column", "row"), "bsr": ("block row", "block column")}
 _RENUMBER = "number rows and columns from 0, with one column for each word of the vocabulary"
@@ -40,35 +40,10 @@ class _Sparse(Protocol):
 def to_csr(X: MatrixLike, name: str, dtype: npt.DTypeLike | None = None) -> Any:
     """Return a two-dimensional SciPy sparse matrix or array as CSR with sorted, distinct indices.
 
-    Parameters
-    ----------
-    X
-        Of any of SciPy's formats. Its arrays are not changed; the result may share them.
-    name
-        What messages call it.
-    dtype
-        Of the entries, None for what they are. Repeated entries are added up in it.
-
-    Returns
-    -------
-    scipy.sparse.csr_matrix
-        Indices and pointers are int32 or int64; entries beyond the last pointer are dropped.
-
-    Raises
-    ------
-    InputError
-        For an index outside the shape, or pointers that do not ascend from 0 to the number of entries.
-
-    Examples
-    --------
-    >>> from scipy.sparse import csr_array
-    >>> X = csr_array(([1.0, 2.0, 4.0], [1, 0, 1], [0, 3]), shape=(1, 2))
-    >>> to_csr(X, "X").toarray()
-    array([[2., 5.]])
-    >>> X.indices[0] = 2
-    >>> to_csr(X, "X")
-    Traceback (most recent call last):
-    nphash.errors.InputError: X has an entry in column 2, but columns are 0 to 1: number rows and columns...
+    Arrays of ``X``, of any of SciPy's formats, are not changed; the result may share them. Messages call it
+    ``name``. Repeated entries are added up in ``dtype`` (None: their own), those beyond the last pointer are
+    dropped; indices and pointers are int32 or int64. InputError for an index outside the shape, or pointers
+    that do not ascend from 0 to the number of entries.
     """
     from scipy.sparse import csr_matrix
 
@@ -163,6 +138,13 @@ def _check_range(indices: Array, size: int, line: str, name: str) -> None:
         raise InputError(f"{name} has an entry in {line} {wrong}, but {there}", _RENUMBER)
 
 
+def ascends(indices: Array, indptr: Array) -> bool:
+    """Return whether the indices of each row of CSR arrays ascend, without repetition."""
+    ascending = indices[1:] > indices[:-1]
+    ascending[indptr[(indptr > 0) & (indptr < indices.size)] - 1] = True  # between two rows
+    return bool(ascending.all())
+
+
 def _canonical(
     data: Array, indices: Array, indptr: Array, shape: tuple[int, int], dtype: npt.DTypeLike | None
 ) -> Any:
@@ -172,9 +154,7 @@ def _canonical(
     """
     from scipy.sparse import csr_matrix
 
-    ascending = indices[1:] > indices[:-1]
-    ascending[indptr[(indptr > 0) & (indptr < indices.size)] - 1] = True  # between two rows
-    copied = not ascending.all()
+    copied = not ascends(indices, indptr)
     X = csr_matrix((data, indices, indptr), shape=shape, dtype=dtype, copy=copied)
     if copied:
         X.sum_duplicates()

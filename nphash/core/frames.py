@@ -19,28 +19,9 @@ NAMED = 10
 def one_column(values: object, what: str) -> Iterable[Any]:
     """Return an iterable of the values of one column; what is no table is returned as it is.
 
-    Parameters
-    ----------
-    values
-        Any iterable; or a data frame (pandas, polars, Arrow), a two-dimensional array or a dict of columns,
-        if it has exactly one column.
-    what
-        What messages call the values, in the plural.
-
-    Raises
-    ------
-    InputError
-        For a table of several columns or none, or an array of another number of dimensions.
-    InputTypeError
-        For what is not iterable.
-
-    Examples
-    --------
-    >>> list(one_column({"text": ["wheat", "gold"]}, "texts"))
-    ['wheat', 'gold']
-    >>> one_column({"a": "wheat", "b": "gold"}, "texts")
-    Traceback (most recent call last):
-    nphash.errors.InputError: the texts are a dict with the keys a, b: give a list, such as list(d.values())
+    Tables are data frames (pandas, polars, Arrow), two-dimensional arrays and dicts of columns; messages
+    call the values ``what``, in the plural. InputError for a table of several columns or none, or an array
+    of another number of dimensions; InputTypeError for what is not iterable.
     """
     if isinstance(values, Mapping):
         return _of_mapping(values, what)

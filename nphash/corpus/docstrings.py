@@ -45,7 +45,10 @@ def read(source: str, options: ReadOptions) -> Iterator[Document]:
     for package, root in roots.items():
         for path in _sources(root):
             module = _module_name(package, root, path)
-            labels = (package, _subject(package, module))
+            parts = module.split(
+                "."
+            )  # scipy.linalg is the label of all below it, json in the standard library
+            labels = (package, parts[0] if package == "stdlib" else ".".join(parts[:2]))
             for name, text in _docstrings(path, module):
                 key = hash(text)
                 if name not in ids and key not in texts:
@@ -87,18 +90,8 @@ def _sources(root: Path) -> Iterator[Path]:
 
 
 def _module_name(package: str, root: Path, path: Path) -> str:
-    if path == root:
-        return package
-    parts = list(path.relative_to(root).with_suffix("").parts)
-    if parts[-1] == "__init__":
-        parts.pop()
-    return ".".join(parts if package == "stdlib" else [package, *parts])
-
-
-def _subject(package: str, module: str) -> str:
-    """Return the module label: ``scipy.linalg`` for all below it, ``json`` in the standard library."""
-    parts = module.split(".")
-    return parts[0] if package == "stdlib" else ".".join(parts[:2])
+    parts = path.relative_to(root if package == "stdlib" else root.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
 def _docstrings(path: Path, module: str) -> list[tuple[str, str]]:

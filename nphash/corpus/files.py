@@ -260,7 +260,9 @@ def numbered_lines(
     with open_bytes(source) as stream:
         check_text(cast(io.BufferedReader, stream).peek(HEAD)[:HEAD], str(source), decoder.codec)
         if b"\n".decode(decoder.codec, "replace") != "\n":  # UTF-16 and -32, EBCDIC
-            yield from _other_lines(stream, source, decoder.codec, options.max_document_bytes)
+            others = _other_lines(stream, source, decoder.codec, options.max_document_bytes)
+            for number, line in enumerate(others, start=1):
+                yield number, line.removeprefix("\ufeff") if number == 1 else line
             return
         offset, limit = 0, options.max_document_bytes
         for number, raw in enumerate(iter(lambda: stream.readline(limit + 1), b""), start=1):
@@ -280,10 +282,8 @@ def numbered_lines(
     decoder.report()
 
 
-def _other_lines(
-    stream: IO[bytes], source: str | Path, encoding: str, limit: int
-) -> Iterator[tuple[int, str]]:
-    """Yield numbered lines where the byte 10 does not end them; in EBCDIC it is NEL that does."""
+def _other_lines(stream: IO[bytes], source: str | Path, encoding: str, limit: int) -> Iterator[str]:
+    """Yield lines where the byte 10 does not end them; in EBCDIC it is NEL that does."""
     decoder = codecs.getincrementaldecoder(encoding)()
     nel = "\n" if not encoding.startswith("utf") else "\x85"
     waiting: list[str] = []
@@ -292,8 +292,7 @@ def _other_lines(
         for raw in chain(iter(lambda: stream.read(2**13), b""), [b""]):
             for at, piece in enumerate(decoder.decode(raw, not raw).replace("\x85", nel).split("\n")):
                 if at:
-                    line = "".join(waiting).rstrip("\r")
-                    yield number, line.removeprefix("\ufeff") if number == 1 else line
+                    yield "".join(waiting).rstrip("\r")
                     number, waiting, length = number + 1, [], 0
                 waiting.append(piece)
                 length += len(piece)
@@ -303,8 +302,7 @@ def _other_lines(
         problem = f"{show(source)} is not {encoding} ({error}), near line {number}"
         raise CorpusError(problem, "give its encoding with --encoding") from error
     if length:
-        line = "".join(waiting).rstrip("\r")
-        yield number, line.removeprefix("\ufeff") if number == 1 else line
+        yield "".join(waiting).rstrip("\r")
 
 
 def _is_utf_8(raw: bytes) -> bool:

@@ -43,9 +43,12 @@ def read(source: str, options: ReadOptions) -> Matrix:
     """
     if source == "-":
         raise CorpusError("MATLAB files cannot be read from standard input", "give a path")
-    parts, truths = _load(source)
-    widths = {part.shape[1] for part in parts.values()}
-    if len(widths) > 1:
+    found, names = read_variables(source, [*_SPLITS, *(f"gnd_{name}" for name in _SPLITS)])
+    if "train" not in found:
+        there = ", ".join(names) or "nothing"
+        raise CorpusError(f"{source} has no matrix 'train' (it has {there[:200]})", "name it so")
+    parts = {name: csr_matrix(found[name]) for name in _SPLITS if name in found}
+    if len({part.shape[1] for part in parts.values()}) > 1:
         shapes = ", ".join(f"{name} {part.shape[1]}" for name, part in parts.items())
         raise CorpusError(
             f"the parts of {source} differ in their number of words ({shapes})", "write it again"
@@ -56,18 +59,9 @@ def read(source: str, options: ReadOptions) -> Matrix:
         n = part.shape[0]
         matrix.ids += [f"{name}:{row}" for row in range(1, n + 1)]
         matrix.splits += [_SPLITS[name]] * n
-        truth = truths.get(name)
+        truth = found.get(f"gnd_{name}")
         matrix.labels += [()] * n if truth is None else _labels(truth, n, f"{source}: gnd_{name}")
     return matrix
-
-
-def _load(source: str) -> tuple[dict[str, Array | CSR], dict[str, Array | CSR]]:
-    found, names = read_variables(source, [*_SPLITS, *(f"gnd_{name}" for name in _SPLITS)])
-    if "train" not in found:
-        there = ", ".join(names) or "nothing"
-        raise CorpusError(f"{source} has no matrix 'train' (it has {there[:200]})", "name it so")
-    parts = {name: csr_matrix(found[name]) for name in _SPLITS if name in found}
-    return parts, {name: found[f"gnd_{name}"] for name in _SPLITS if f"gnd_{name}" in found}
 
 
 def _labels(truth: Array | CSR, n: int, where: str) -> list[tuple[str, ...]]:
@@ -154,11 +148,7 @@ class _Elements:
 
 
 def _byte_order(head: bytes, source: str) -> str:
-    if (
-        head[:8] == b"\x89HDF\r\n\x1a\n"
-        or head[512:520] == b"\x89HDF\r\n\x1a\n"
-        or b"MATLAB 7.3" in head[:116]
-    ):
+    if b"\x89HDF\r\n\x1a\n" in (head[:8], head[512:520]) or b"MATLAB 7.3" in head[:116]:
         raise CorpusError(f"{show(source)} is of MATLAB's HDF5 form", "save it again with -v7")
     marks = {b"\x00\x01IM": "<", b"\x01\x00MI": ">"}
     if head[124:128] not in marks:

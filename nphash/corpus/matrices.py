@@ -1,15 +1,18 @@
-"""Limits of matrix files before memory is asked for, and checks of what was read."""
+"""Limits of matrix files before memory is asked for, checks of what was read, and SciPy's own files."""
 
 from __future__ import annotations
 
+import math
 import stat
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import DTypeLike
-from scipy.sparse import csr_matrix, issparse
+from scipy.sparse import csr_matrix, issparse, load_npz
 
 from nphash.core.csr import to_csr
 from nphash.core.typing import CSR, Array
@@ -26,6 +29,7 @@ __all__ = [
     "checked_csr",
     "finish",
     "foreign_parser",
+    "read_npz",
     "read_vocabulary",
     "unpacked_bytes",
 ]
@@ -175,3 +179,59 @@ def read_vocabulary(path: str | Path, options: ReadOptions) -> list[str]:
             )
         line_of[word] = number
     return list(line_of)
+
+
+# ---------------------------------------------------------------------- SciPy's own files
+
+
+def read_npz(source: str, options: ReadOptions) -> Matrix:
+    """Read a sparse matrix of SciPy's ``save_npz``, checked before it is unpacked; rows are documents.
+
+    CorpusError for a damaged file, an archive without a sparse matrix, Python objects inside (never
+    unpickled), or sizes that do not fit.
+    """
+    check_file(source, "npz")
+    with open_bytes(source) as file, foreign_parser(source, "a SciPy .npz matrix"):
+        _check_npz(source, file)
+        file.seek(0)
+        return finish(load_npz(file), source, options)
+
+
+def _check_npz(source: str, file: IO[bytes]) -> None:
+    packed = file.seek(0, 2)
+    with zipfile.ZipFile(file) as archive:
+        members = {member.filename.removesuffix(".npy"): member for member in archive.infolist()}
+        unpacked = sum(member.file_size for member in members.values())
+        if unpacked > max(SMALL_BYTES, MAX_RATIO * packed):
+            raise CorpusError(
+                f"{show(source)} has {packed} bytes and would unpack to {unpacked}", "the file is damaged"
+            )
+        if not {"format", "shape"} <= members.keys():
+            there = ", ".join(sorted(members)) or "nothing"
+            raise CorpusError(
+                f"{show(source)} holds no sparse matrix (it has {there[:200]})",
+                "write it with scipy.sparse.save_npz",
+            )
+        for name, member in members.items():
+            with archive.open(member) as stream:
+                shape, dtype = _array_header(stream)
+            if dtype.hasobject:
+                raise CorpusError(f"{show(source)}: {name} holds Python objects", "write plain numbers")
+            if math.prod(shape) * dtype.itemsize > member.file_size:
+                raise CorpusError(
+                    f"{show(source)}: {name} promises {math.prod(shape)} numbers, more than its "
+                    f"{member.file_size} bytes can hold",
+                    "the file is damaged",
+                )
+        with archive.open(members["shape"]) as stream:
+            rows, columns = (int(size) for size in np.lib.format.read_array(stream, allow_pickle=False))
+    check_claims(source, rows, columns, 0, unpacked)
+
+
+def _array_header(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    version = np.lib.format.read_magic(stream)
+    read_header = (
+        np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    )
+    shape, _, dtype = read_header(stream)
+    return shape, dtype

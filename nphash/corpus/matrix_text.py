@@ -195,13 +195,9 @@ def _uci_size(line: str, number: int, source: str) -> int:
 
 def _uci_vocabulary(source: str, options: ReadOptions) -> list[str] | None:
     path = Path(source)
-    if not path.name.startswith("docword."):
-        return None
     name = "vocab." + path.name.removeprefix("docword.").removesuffix(".gz")
-    for candidate in (path.with_name(name), path.with_name(name + ".gz")):
-        if candidate.exists():
-            return read_vocabulary(candidate, options)
-    return None
+    beside = [found for found in (path.with_name(name), path.with_name(f"{name}.gz")) if found.exists()]
+    return read_vocabulary(beside[0], options) if beside and path.name.startswith("docword.") else None
 
 
 # ---------------------------------------------------------------------- svmlight
@@ -223,9 +219,7 @@ def read_svmlight(source: str, options: ReadOptions) -> Matrix:
         if not content.strip():
             continue
         names, pairs = _split_line(content)
-        if _pairs(pairs) is None:
-            raise _wrong_pair(pairs, f"{show(source)}, line {number}")
-        pieces = pairs.replace(":", " ").split()
+        pieces = pairs.replace(":", " ").split() if _pairs(pairs) else [pairs, ""]
         try:
             values.extend(map(float, pieces[1::2]))
         except ValueError as error:
@@ -241,7 +235,7 @@ def read_svmlight(source: str, options: ReadOptions) -> Matrix:
 
 def _split_line(content: str) -> tuple[tuple[str, ...], str]:
     """Separate the labels from the pairs; a line may begin with its first pair."""
-    head, _, rest = content.strip().partition(" ") if "\t" not in content else content.strip().partition("\t")
+    head, _, rest = content.strip().partition("\t" if "\t" in content else " ")
     if ":" in head:
         head, rest = "", content.strip()
     query = _qid(rest.lstrip())

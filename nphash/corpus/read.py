@@ -53,7 +53,7 @@ _TEXT_READERS = {
 }
 _MATRIX_READERS = {
     "svmlight": "matrix_text.read_svmlight",
-    "npz": "npz.read",
+    "npz": "matrices.read_npz",
     "mtx": "matrix_text.read_matrix_market",
     "uci": "matrix_text.read_uci",
     "mat": "matlab.read",
@@ -122,14 +122,13 @@ def detect_format(source: str, options: ReadOptions | None = None) -> str:
         Path(source).stat()
     if Path(source).is_dir():
         return "folder"
-    name = Path(source).name.lower().removesuffix(".gz")
-    if name.startswith("docword."):
+    if Path(source).name.lower().startswith("docword."):
         return "uci"
-    if Path(name).suffix not in _SUFFIXES:
+    if _kind(source) not in _SUFFIXES:
         _refuse_packed(source)
         problem = f"the name of {source} does not show its format"
         raise CorpusError(problem, f"give --input-format: {', '.join(FORMATS)}")
-    return _SUFFIXES[Path(name).suffix]
+    return _SUFFIXES[_kind(source)]
 
 
 def _decoded(head: bytes, encoding: str) -> str:
@@ -271,12 +270,9 @@ def with_kept_options(source: str, options: ReadOptions, corpus: Mapping[str, An
     free = {name: kept[name] for name in kept.keys() & _KEPT.keys() if _is_free(options, name)}
     if same_kind and kept.get("format_given") and _is_free(options, "input_format"):
         options = replace(options, input_format=kept.get("input_format"))
-    hints = {"encoding": free.get("encoding", options.encoding)}
-    if same_kind:  # standard input: these show what it is
-        hints |= {
-            name: free[name] for name in ("columns", "delimiter", "quote", "text_field") if name in free
-        }
-    name = detect_format(source, replace(options, **hints))
+    # Of standard input, what a table is like shows that it is one.
+    shows = {"encoding", *(("columns", "delimiter", "quote", "text_field") if same_kind else ())}
+    name = detect_format(source, replace(options, **{hint: free[hint] for hint in shows & free.keys()}))
     before = kept.get("input_format")
     if before == "folder" and name == "lines" and options.input_format is None:
         options.report(
@@ -303,15 +299,12 @@ def _kind(source: str) -> str:
 
 def _sound(kept: Mapping[str, Any]) -> dict[str, Any]:
     """Return what is of the right kind: a manifest may be a stranger's."""
+    kinds: dict[str, Any] = {"quote": bool, "format_given": bool, "columns": tuple, "n_columns": int}
+    kinds["text_field"] = (str, tuple)
     sound: dict[str, Any] = {}
     for name, value in kept.items():
         if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
-            sound[name] = tuple(value)
-        elif isinstance(value, (str, bool)) or (name == "n_columns" and isinstance(value, int)):
+            value = tuple(value)
+        if isinstance(value, kinds.get(name, str)):
             sound[name] = value
-    kinds = dict.fromkeys(("quote", "format_given"), bool) | {"columns": tuple, "n_columns": int}
-    return {
-        name: value
-        for name, value in sound.items()
-        if isinstance(value, kinds.get(name, (str, tuple) if name == "text_field" else str))
-    }
+    return sound

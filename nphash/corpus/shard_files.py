@@ -9,21 +9,20 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from nphash.core.checksums import record as record_of
 from nphash.core.checksums import seal, unseal
-from nphash.core.csr import to_csr
+from nphash.core.csr import ascends, to_csr
 from nphash.core.disk import FULL, is_full, replace_text
 from nphash.core.store import load_array, write_array
-from nphash.core.typing import Array, MatrixLike
+from nphash.core.typing import CSR, Array, MatrixLike
 from nphash.errors import CollectionError, CorpusError, DamagedError, InputError
 
 __all__ = [
@@ -32,12 +31,11 @@ __all__ = [
     "MANIFEST",
     "Shard",
     "ShardRecord",
-    "ShardWriter",
     "map_shard",
     "read_manifest",
+    "write_shards",
     "writing",
 ]
-
 
 AGAIN = "write the shards again"  # what to do about damage
 
@@ -81,121 +79,68 @@ def _path(folder: Path, number: int, kind: str) -> Path:
     return folder / f"shard-{number:06d}.{kind}.npy"
 
 
+# ---------------------------------------------------------------------- writing
+
+
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
-    """Turn what a full disk or a missing permission raises into one sentence about `folder`.
-
-    Raises
-    ------
-    CorpusError
-        In place of the OSError.
-    """
+    """Raise CorpusError, one sentence about `folder`, in place of an OSError such as that of a full disk."""
     try:
         yield
     except OSError as error:
+        problem, hint = error.strerror or str(error), "give another folder"
         if is_full(error):
-            problem = FULL
-            hint = (
-                "word weights take about 8 bytes a word and document, and twice that for a while; make room"
-            )
-        else:
-            problem, hint = error.strerror or str(error), "give another folder"
+            room = "word weights take about 8 bytes a word and document, and twice that for a while"
+            problem, hint = FULL, f"{room}; make room"
         raise CorpusError(f"cannot write the word weights to {folder}: {problem}", hint) from error
 
 
-class ShardWriter:
-    """Write the rows of a matrix block by block into a new folder; leaving the ``with`` block completes it.
+def write_shards(folder: Path, blocks: Iterable[MatrixLike], n_words: int, entries: int = ENTRIES) -> None:
+    """Write blocks of rows as shards of so many entries; memory: twice a shard, and a block.
 
-    Memory: twice a shard, and the block given.
-
-    Parameters
-    ----------
-    folder
-        Does not exist yet, or is empty.
-    n_words
-        Number of columns.
-    entries
-        Word weights of a shard.
-
-    Raises
-    ------
-    CorpusError
-        If the folder has something in it, or cannot be written.
+    Errors are those of `Shards.write`; a folder whose writing was interrupted holds no shards.
     """
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    if any(folder.iterdir()):
+        raise CorpusError(f"{folder} is not empty", "give a new folder for the shards")
+    shards = [
+        asdict(_write_shard(folder, number, parts))
+        for number, parts in enumerate(_parts_of_shards(blocks, n_words, entries))
+    ]
+    with writing(folder):
+        replace_text(folder / MANIFEST, seal({"format": FORMAT, "n_words": n_words, "shards": shards}))
 
-    def __init__(self, folder: Path | str, n_words: int, entries: int = ENTRIES) -> None:
-        self.folder, self.n_words, self.entries = Path(folder), n_words, entries
-        self.records: list[ShardRecord] = []
-        self._waiting: list[Any] = []
-        with writing(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
-        if any(self.folder.iterdir()):
-            raise CorpusError(f"{self.folder} is not empty", "give a new folder for the shards")
 
-    def append(self, X: MatrixLike) -> None:
-        """Write the rows of a block, SciPy sparse or dense, shape (rows, n_words).
-
-        Raises
-        ------
-        InputError
-            For another number of words, or weights that are negative or no finite numbers.
-        """
-        rest = _checked(X, self.n_words)
+def _parts_of_shards(blocks: Iterable[MatrixLike], n_words: int, entries: int) -> Iterator[list[CSR]]:
+    """Cut blocks so that the parts of a shard have up to so many entries; a larger document is one alone."""
+    waiting: list[CSR] = []
+    space = entries
+    for block in blocks:
+        rest = _as_stored(block, n_words)
         while rest.shape[0]:
-            space = self.entries - sum(block.nnz for block in self._waiting)
-            fitting = int(np.searchsorted(rest.indptr, space, side="right")) - 1
-            if fitting == 0 and not self._waiting:
-                fitting = 1  # one document larger than a shard
+            fitting = int(np.searchsorted(rest.indptr, max(space, 0), side="right")) - 1
+            if not waiting:
+                fitting = max(fitting, 1)
             if fitting:
-                self._waiting.append(rest[:fitting])
+                waiting.append(rest[:fitting])
+                space -= waiting[-1].nnz
             if fitting < rest.shape[0]:
-                self._write()
+                yield waiting
+                waiting, space = [], entries
             rest = rest[fitting:]
-
-    def _write(self) -> None:
-        """Write what is waiting as one shard."""
-        blocks, self._waiting = self._waiting, []
-        lengths = np.concatenate([np.diff(block.indptr) for block in blocks])
-        arrays: dict[str, Array] = {
-            "indptr": np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]),
-            "indices": np.concatenate([block.indices for block in blocks]),
-            "data": np.concatenate([block.data for block in blocks]),
-        }
-        sizes, sha256 = {}, {}
-        for kind, array in arrays.items():
-            path = _path(self.folder, len(self.records), kind)
-            with writing(self.folder):
-                written = write_array(path, array.astype(KINDS[kind], copy=False))
-                sizes[kind], sha256[kind] = written.size, written.sha256
-        self.records.append(ShardRecord(len(lengths), len(arrays["data"]), sizes, sha256))
-
-    def __enter__(self) -> ShardWriter:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if kind is not None:
-            return
-        if self._waiting:
-            self._write()
-        about = {
-            "format": FORMAT,
-            "n_words": self.n_words,
-            "shards": [asdict(record) for record in self.records],
-        }
-        with writing(self.folder):
-            replace_text(self.folder / MANIFEST, seal(about))
+    if waiting:
+        yield waiting
 
 
-def _checked(X: MatrixLike, n_words: int) -> Any:
+def _as_stored(X: MatrixLike, n_words: int) -> Any:
     """Return a block as float32 CSR with sorted, unique indices and positive weights only."""
     from scipy.sparse import csr_matrix, issparse  # not at the top: a search needs no matrix
 
     block = to_csr(X, "a block") if issparse(X) else csr_matrix(X)
     if block.shape[1] != n_words:
         raise InputError(f"a block has {block.shape[1]} words, the shards {n_words}", "use one vocabulary")
-    if not (np.isfinite(block.data).all() and (block.data >= 0).all() and (block.data <= LARGEST).all()):
+    if not ((block.data >= 0) & (block.data <= LARGEST)).all():
         raise InputError(
             "a block has weights that are negative, not finite or enormous", f"they are from 0 to {LARGEST:g}"
         )
@@ -205,13 +150,30 @@ def _checked(X: MatrixLike, n_words: int) -> Any:
     return block
 
 
-def read_manifest(folder: Path) -> tuple[int, list[ShardRecord]]:
-    """Return the number of words and what is known of each shard; that no file is missing or short.
+def _write_shard(folder: Path, number: int, parts: list[CSR]) -> ShardRecord:
+    lengths = np.concatenate([np.diff(part.indptr) for part in parts])
+    arrays: dict[str, Array] = {
+        "indptr": np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]),
+        "indices": np.concatenate([part.indices for part in parts]),
+        "data": np.concatenate([part.data for part in parts]),
+    }
+    with writing(folder):
+        written = {
+            kind: write_array(_path(folder, number, kind), arrays[kind].astype(dtype, copy=False))
+            for kind, dtype in KINDS.items()
+        }
+    sizes = {kind: file.size for kind, file in written.items()}
+    sha256 = {kind: file.sha256 for kind, file in written.items()}
+    return ShardRecord(len(lengths), len(arrays["data"]), sizes, sha256)
 
-    Raises
-    ------
-    CorpusError
-        If there are no shards, of a newer format, or some are missing or truncated.
+
+# ---------------------------------------------------------------------- reading
+
+
+def read_manifest(folder: Path) -> tuple[int, list[ShardRecord]]:
+    """Return the number of words and what is known of each shard.
+
+    CorpusError if there are no shards, of a newer format, or some are missing or truncated.
     """
     path = folder / MANIFEST
     try:
@@ -226,6 +188,8 @@ def read_manifest(folder: Path) -> tuple[int, list[ShardRecord]]:
             raise ValueError("a number is out of range")
         if not all(set(record.sizes) == set(record.sha256) == set(KINDS) for record in records):
             raise ValueError("a shard does not have three files")
+    except CorpusError:
+        raise
     except FileNotFoundError:
         raise CorpusError(
             f"{folder} holds no shards: it has no {MANIFEST}",
@@ -234,8 +198,6 @@ def read_manifest(folder: Path) -> tuple[int, list[ShardRecord]]:
     except OSError as error:
         raise CorpusError(f"{path} cannot be read ({error.strerror or error})", "try again") from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        if isinstance(error, CorpusError):
-            raise
         raise CorpusError(f"{path} cannot be read ({error})", AGAIN) from None
     for number, record in enumerate(records):
         for kind, size in record.sizes.items():
@@ -256,20 +218,10 @@ def _check_size(path: Path, size: int) -> os.stat_result:
 
 
 def map_shard(folder: Path, number: int, record: ShardRecord, n_words: int, checked: Checked) -> Shard:
-    """Map a shard's files into memory.
+    """Map a shard's files into memory; CorpusError if anything is missing, altered or inconsistent.
 
     Sizes are checked each time. Checksums, and that every index points to a word, are checked when a file
-    is first mapped or has changed since: kernels follow an index to wherever it leads.
-
-    Parameters
-    ----------
-    checked
-        Which files, in which state, have been checked; added to.
-
-    Raises
-    ------
-    CorpusError
-        If anything is missing, altered or inconsistent.
+    is first mapped or has changed since, which `checked` remembers: kernels follow an index anywhere.
     """
     paths = {kind: _path(folder, number, kind) for kind in KINDS}
     changed = [_check_size(path, record.sizes[kind]).st_mtime_ns for kind, path in paths.items()]
@@ -301,14 +253,9 @@ def _problem(shard: Shard, record: ShardRecord, n_words: int) -> str:
     indptr, indices, data = shard.indptr, shard.indices, shard.data
     if indptr[0] != 0 or indptr[-1] != record.entries or (np.diff(indptr) < 0).any():
         return "its rows do not follow each other"
-    if indices.size == 0:
-        return ""
-    if indices.min() < 0 or indices.max() >= n_words:
+    if indices.size and not 0 <= indices.min() <= indices.max() < n_words:
         return f"it has a word outside of the {n_words:,} there are"
-    steps = np.diff(indices) > 0
-    starts = indptr[1:-1]
-    steps[starts[(starts > 0) & (starts < indices.size)] - 1] = True  # from one row to the next
-    if not steps.all():
+    if not ascends(indices, indptr):
         return "words within a document are not in ascending order"
     if not ((data > 0) & (data <= LARGEST)).all():
         return f"it has a weight that is not above 0 and up to {LARGEST:g}"

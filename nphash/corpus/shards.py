@@ -24,9 +24,9 @@ from nphash.corpus.shard_files import (
     Checked,
     Shard,
     ShardRecord,
-    ShardWriter,
     map_shard,
     read_manifest,
+    write_shards,
 )
 from nphash.errors import CorpusError
 
@@ -78,8 +78,7 @@ class Shards:
     """
 
     def __init__(self, folder: Path, n_words: int, records: list[ShardRecord]) -> None:
-        self.folder = folder
-        self.dtype: np.dtype[Any] = np.dtype(np.float32)
+        self.folder, self.dtype = folder, np.dtype(np.float32)
         self._mapped = _Mapped(folder, n_words, records)
         self._offsets = np.cumsum([0, *(record.rows for record in records)], dtype=np.int64)
         self._rows: Array | None = None  # ascending row numbers, where not all are selected
@@ -95,8 +94,7 @@ class Shards:
         CorpusError
             If it holds none, or some are missing or truncated. What is inside is checked on reading.
         """
-        folder = Path(folder)
-        return cls(folder, *read_manifest(folder))
+        return cls(Path(folder), *read_manifest(Path(folder)))
 
     @classmethod
     def write(
@@ -110,10 +108,8 @@ class Shards:
             Does not exist yet, or is empty.
         blocks
             SciPy sparse or dense, each of shape (rows, n_words).
-        n_words
-            Number of columns.
-        entries
-            Word weights of a shard.
+        n_words, entries
+            Number of columns; word weights of a shard.
 
         Raises
         ------
@@ -122,9 +118,7 @@ class Shards:
         InputError
             For blocks of another width, or weights that are negative or no finite numbers.
         """
-        with ShardWriter(folder, n_words, entries) as writer:
-            for block in blocks:
-                writer.append(block)
+        write_shards(Path(folder), blocks, n_words, entries)
         return cls.open(folder)
 
     def __repr__(self) -> str:
@@ -143,22 +137,16 @@ class Shards:
         if not isinstance(mask, np.ndarray) or mask.dtype.kind != "b":
             raise IndexError("a mask is an array of bool: give mask.astype(bool)")
         rows = self._numbers(mask)
-        selected = copy(self)
-        selected._rows = rows if self._rows is None else self._rows[rows]
-        selected.shape = (len(rows), self.shape[1])
-        return selected
+        selected = rows if self._rows is None else self._rows[rows]
+        return _changed(self, _rows=selected, shape=(len(rows), self.shape[1]))
 
     def astype(self, dtype: DTypeLike, copy: bool = False) -> Shards:
         """Return the same rows with weights to be read as `dtype`."""
-        other = _copied(self)
-        other.dtype = np.dtype(dtype)
-        return other
+        return _changed(self, dtype=np.dtype(dtype))
 
     def binary(self) -> Shards:
         """Return the same rows with every weight read as 1."""
-        other = _copied(self)
-        other._ones = True
-        return other
+        return _changed(self, _ones=True)
 
     def _numbers(self, rows: Rows) -> Array:
         """Return an index of rows as numbers from 0, int64."""
@@ -246,15 +234,10 @@ class Shards:
         bounds = self._offsets if self._rows is None else np.searchsorted(self._rows, self._offsets)
         n_shards = len(bounds) - 1
         shards = rng.permutation(n_shards) if n_shards > WINDOW else np.arange(n_shards)
-        order = np.empty(self.shape[0], np.int64)
-        filled = 0
-        for first in range(0, n_shards, WINDOW):
-            start = filled
-            for shard in shards[first : first + WINDOW]:
-                size = int(bounds[shard + 1] - bounds[shard])
-                order[filled : filled + size] = np.arange(bounds[shard], bounds[shard + 1])
-                filled += size
-            rng.shuffle(order[start:filled])
+        order = _ranges(bounds[shards], bounds[shards + 1] - bounds[shards])
+        ends = np.cumsum(bounds[shards + 1] - bounds[shards])[WINDOW - 1 :: WINDOW]
+        for window in np.split(order, ends):  # views
+            rng.shuffle(window)
         return order
 
     def digest(self) -> bytes:
@@ -267,7 +250,10 @@ class Shards:
         return digest.digest()
 
 
-_copied = copy  # `astype` has an argument of that name, as NumPy's has
+def _changed(shards: Shards, **attributes: object) -> Shards:
+    changed = copy(shards)
+    vars(changed).update(attributes)
+    return changed
 
 
 def _ranges(starts: Array, lengths: Array) -> Array:

@@ -91,34 +91,34 @@ class _Kept:
 
     def __init__(self, folder: Path, limit: int, beyond: Exception | None = None) -> None:
         self.folder, self.limit, self.beyond = folder, limit, beyond
-        self.on_disk = False
-        self._size = 0
+        self._size = self._n_files = 0
         self._blocks: list[Counts] = []
-        self._n_files = 0
 
     def append(self, block: Counts) -> None:
-        """Keep a block."""
         self._blocks.append(block)
         self._size += sum(array.nbytes for array in block)
         if self._size > self.limit:
             if self.beyond is not None:
                 raise self.beyond
-            self.on_disk = True
-            for waiting in self._blocks:
-                self._write(waiting)
-            self._blocks = []
+            with writing(self.folder):
+                self.folder.mkdir(parents=True, exist_ok=True)
+                while self._blocks:
+                    paths = self._paths(self._n_files)
+                    for path, array in zip(paths, self._blocks.pop(0), strict=True):
+                        write_array(path, array, flush=False)
+                    self._n_files += 1
 
-    def _write(self, block: Counts) -> None:
-        with writing(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            for name, array in block._asdict().items():
-                write_array(self.folder / f"{self._n_files}.{name}.npy", array, flush=False)
-        self._n_files += 1
+    @property
+    def on_disk(self) -> bool:
+        """Whether there were too many bytes for the memory."""
+        return self._n_files > 0
+
+    def _paths(self, number: int) -> list[Path]:
+        return [self.folder / f"{number}.{name}.npy" for name in Counts._fields]
 
     def take(self) -> Iterator[Counts]:
         """Yield the blocks in order, each once; what is on the disk is deleted as it is yielded."""
-        for number in range(self._n_files):
-            paths = [self.folder / f"{number}.{name}.npy" for name in Counts._fields]
+        for paths in map(self._paths, range(self._n_files)):
             yield Counts(*(np.load(path, allow_pickle=False) for path in paths))
             for path in paths:
                 path.unlink()
@@ -127,15 +127,7 @@ class _Kept:
 
 
 def counts_limit() -> int:
-    """Return up to how many bytes word counts stay in memory on this machine: a sixteenth of its memory.
-
-    A limit on a container's memory is respected.
-
-    Examples
-    --------
-    >>> counts_limit() > 0
-    True
-    """
+    """Return up to how many bytes word counts stay in memory: a sixteenth of the machine's or container's."""
     sizes = [1 << 33]  # where the system does not say: taken for 8 GB
     with suppress(AttributeError, OSError, ValueError):
         sizes = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]

@@ -17,12 +17,11 @@ from __future__ import annotations
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from nphash.core.arguments import is_count
+from nphash.core.arguments import check_count
 from nphash.core.threads import count_threads, single_threaded_blas
 from nphash.core.typing import CSR, Array, RandomState
-from nphash.errors import InputError
 from nphash.hashers.inputs import seed_from
-from nphash.hashers.neighbours.lsi import fit_lsi
+from nphash.hashers.neighbours.spectral import fit_lsi
 from nphash.hashers.parts.linear import LinearHasher, project
 from nphash.nn.ops import normalise_rows
 
@@ -34,15 +33,6 @@ def rotation(V: Array, n_bits: int, iterations: int, seed: int) -> Array:
 
     V are centred rows, (n, d) with d at most L = ``n_bits``. With fewer dimensions than bits the further bits
     are further directions in the same space. The rotation to start from is drawn from the seed.
-
-    Examples
-    --------
-    >>> V = np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, -1.0]])
-    >>> np.abs(V @ rotation(V, 2, 10, seed=0)).round(2)  # turned by 45 degrees
-    array([[0.71, 0.71],
-           [0.71, 0.71],
-           [0.71, 0.71],
-           [0.71, 0.71]])
     """
     rng = np.random.default_rng([seed])
     V = np.asarray(V, dtype=np.float64)
@@ -103,8 +93,7 @@ class ITQ(LinearHasher):
         self.threads = threads
 
     def _fit(self, X: csr_matrix, y: object, **options: object) -> None:
-        if not is_count(self.iterations, 0):
-            raise InputError(f"iterations is {self.iterations!r}", "give 0 or more; 50 are usual")
+        check_count(self.iterations, "iterations", 0, "50 are usual")
         seed = seed_from(self.random_state)
         components = fit_lsi(X, self.n_bits, seed).components  # (V, d)
         rows = normalise_rows(project(X, components, count_threads(self.threads)))  # (n, d)

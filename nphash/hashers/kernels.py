@@ -16,14 +16,7 @@ __all__ = ["COMPILED", "largest", "products", "products_with", "squared_hinge"]
 
 
 def products(A: csr_matrix, by_word: csr_matrix) -> Array:
-    """Return the inner products (rows, n) of documents (rows, V) with a database given word by word, (V, n).
-
-    Examples
-    --------
-    >>> A = csr_matrix(np.array([[1.0, 2.0]], np.float32))
-    >>> products(A, A.T.tocsr())
-    array([[5.]], dtype=float32)
-    """
+    """Return the inner products (rows, n) of documents (rows, V) with others given word by word, (V, n)."""
     if not COMPILED:
         return np.asarray((A @ by_word).toarray())
     out = np.zeros((A.shape[0], by_word.shape[1]), np.float32)
@@ -44,14 +37,7 @@ def _products(
 
 
 def products_with(A: csr_matrix, rows: Array, candidates: Array) -> Array:
-    """Return the inner products (rows, c) of documents of A, indices rising, with their candidates (rows, c).
-
-    Examples
-    --------
-    >>> A = csr_matrix(np.array([[1.0, 2.0], [3.0, 0.0]], np.float32))
-    >>> products_with(A, np.array([1]), np.array([[0, 1]]))
-    array([[3., 9.]], dtype=float32)
-    """
+    """Return the inner products (rows, c) of documents of A, indices rising, with candidates (rows, c)."""
     if not COMPILED:
         repeated = np.repeat(rows, candidates.shape[1])
         return np.asarray(A[repeated].multiply(A[candidates.ravel()]).sum(axis=1)).reshape(candidates.shape)
@@ -85,11 +71,6 @@ def largest(scores: Array, k: int, first: int | None = None) -> tuple[Array, Arr
     """Return columns and values of each row's k largest scores, by falling score, then rising column.
 
     Row i leaves out column ``first + i``. At least k columns must be left.
-
-    Examples
-    --------
-    >>> largest(np.array([[0.5, 0.9, 0.5]]), 2)
-    (array([[1, 0]], dtype=int32), array([[0.9, 0.5]], dtype=float32))
     """
     if COMPILED:
         columns, values = np.empty((len(scores), k), np.int32), np.empty((len(scores), k), np.float32)

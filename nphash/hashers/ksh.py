@@ -29,13 +29,13 @@ from typing import TypeAlias
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from nphash.core.arguments import is_count
+from nphash.core.arguments import check_count
 from nphash.core.threads import count_threads, single_threaded_blas
 from nphash.core.typing import CSR, Array, RandomState
 from nphash.errors import InputError
 from nphash.hashers.base import Hasher
 from nphash.hashers.inputs import seed_from
-from nphash.hashers.neighbours.lsi import fit_lsi, fix_signs
+from nphash.hashers.neighbours.spectral import fit_lsi, fix_signs
 from nphash.hashers.parts.linear import product_in_blocks, project
 from nphash.hashers.parts.networks import targets
 from nphash.metrics.relevance import relevance
@@ -49,15 +49,7 @@ Objective: TypeAlias = Callable[[Array], tuple[float, Callable[..., Array]]]
 
 @dataclass(frozen=True)
 class Residual:
-    """R = L S - B B^T, as its product with vectors.
-
-    Examples
-    --------
-    >>> pairs = np.array([[1.0, -1.0], [-1.0, 1.0]])
-    >>> sets = csr_matrix([[1.0, 0.0, 0.0], [0.0, 1.0, 1.0]])
-    >>> Residual(sets, 2 * pairs, np.array([[1.0], [1.0], [-1.0]])).times(np.ones(3))
-    array([-3.,  1.,  3.])
-    """
+    """R = L S - B B^T, as its product with vectors."""
 
     sets: csr_matrix  # (g, l), a one where a document has that set of labels
     between: Array  # (g, g) L times 1 or -1 for each two sets
@@ -73,12 +65,6 @@ def smooth_objective(a: Array, K: Array, times: Times) -> tuple[float, Callable[
     """Return -y^T R y with y = tanh(K a / 2), and its backward pass: da = -K^T [(R y) * (1 - y^2)].
 
     ``a`` (m,) are the weights of the anchors, ``K`` (l, m) similarities, ``times`` is the product with R.
-
-    Examples
-    --------
-    >>> cost, back = smooth_objective(np.array([2.0]), np.array([[1.0], [-1.0]]), lambda y: -y[::-1])
-    >>> round(cost, 3), back().round(3)
-    (-1.16, array([-0.64]))
     """
     y, tanh_back = tanh(K @ a / 2)  # (l,)
     pulled = times(y)  # (l,)
@@ -159,8 +145,7 @@ class KSH(Hasher):
 
     def _fit(self, X: csr_matrix, y: csr_matrix | Array, **options: object) -> None:
         for name in ("anchors", "pairs_among", "dims", "iterations"):
-            if not is_count(getattr(self, name)):
-                raise InputError(f"{name} is {getattr(self, name)!r}", "give a whole number, 1 or more")
+            check_count(getattr(self, name), name)
         labels, _ = targets(y)
         seed = seed_from(self.random_state)
         rng = np.random.default_rng([seed])

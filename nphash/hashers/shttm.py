@@ -24,13 +24,12 @@ from __future__ import annotations
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from nphash.core.arguments import check_positive, is_count
+from nphash.core.arguments import check_count, check_positive
 from nphash.core.threads import count_threads, single_threaded_blas
 from nphash.core.typing import Array, RandomState
-from nphash.errors import InputError
 from nphash.hashers.inputs import seed_from
 from nphash.hashers.itq import rotation
-from nphash.hashers.neighbours.lsi import fit_lsi
+from nphash.hashers.neighbours.spectral import fit_lsi
 from nphash.hashers.parts.linear import LinearHasher, project, ridge
 from nphash.hashers.parts.networks import targets
 from nphash.nn.ops import normalise_rows
@@ -43,12 +42,6 @@ def tag_step(T: csr_matrix, U: Array, anchor: Array, absent: float, pull: float)
 
     ``T`` are tags, boolean CSR (rows, C), ``U`` (C, L) and ``anchor`` (rows, L); ``absent`` is the weight of
     a tag that a row has not. The step for U takes the transpose of T.
-
-    Examples
-    --------
-    >>> T = csr_matrix([[1, 0]])
-    >>> tag_step(T, np.array([[1.0], [1.0]]), np.zeros((1, 1)), absent=0.5, pull=0.5)
-    array([[0.5]])
     """
     common = absent * (U.T @ U) + pull * np.eye(U.shape[1])  # (L, L) what all rows share
     rows = np.empty_like(anchor)
@@ -130,7 +123,9 @@ class SHTTM(LinearHasher):
         self.threads = threads
 
     def _fit(self, X: csr_matrix, y: csr_matrix | Array, **options: object) -> None:
-        self._check()
+        for name in ("absent", "alpha", "gamma", "penalty"):
+            check_positive(getattr(self, name), name)
+        check_count(self.iterations, "iterations", hint="10 are usual")
         seed = seed_from(self.random_state)
         T = _indicator(*targets(y))  # (n, C)
         topics = fit_lsi(X, self.n_bits, seed).components  # (V, d)
@@ -144,12 +139,6 @@ class SHTTM(LinearHasher):
             self.components_ = W.astype(np.float32)
         codes = project(X, self.components_, count_threads(self.threads))  # (n, L)
         self.thresholds_ = np.median(codes, axis=0).astype(np.float32)
-
-    def _check(self) -> None:
-        for name in ("absent", "alpha", "gamma", "penalty"):
-            check_positive(getattr(self, name), name)
-        if not is_count(self.iterations):
-            raise InputError(f"iterations is {self.iterations!r}", "give 1 or more; 10 are usual")
 
     def _codes(self, T: csr_matrix, Theta: Array) -> Array:
         """Return the relaxed codes Y, starting from the topics."""

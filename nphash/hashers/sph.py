@@ -19,7 +19,7 @@ from nphash.core.threads import count_threads
 from nphash.core.typing import CSR, Array, RandomState
 from nphash.hashers.base import Hasher
 from nphash.hashers.inputs import seed_from
-from nphash.hashers.neighbours.lsi import fit_lsi
+from nphash.hashers.neighbours.spectral import fit_lsi
 from nphash.hashers.parts.linear import project
 
 __all__ = ["SpectralHashing", "modes"]
@@ -30,11 +30,6 @@ def modes(ranges: Array, n_bits: int) -> tuple[Array, Array]:
 
     ``ranges`` are the lengths r of the box's edges, (d,), all positive. Functions come by rising k / r, then
     rising direction.
-
-    Examples
-    --------
-    >>> modes(np.array([4.0, 1.5]), 4)
-    (array([0, 0, 1, 0]), array([1, 2, 1, 3]))
     """
     waves = np.arange(1, n_bits + 1)
     frequencies = waves[:, None] / ranges  # (L, d)

@@ -18,11 +18,12 @@ from __future__ import annotations
 import numpy as np
 from scipy.sparse import csr_matrix, hstack
 
-from nphash.core.arguments import check_positive, is_count
+from nphash.core.arguments import check_count, check_positive
 from nphash.core.threads import count_threads, cut, run_blocks
 from nphash.core.typing import Array, RandomState
 from nphash.errors import InputError
 from nphash.hashers.inputs import seed_from
+from nphash.hashers.neighbours.spectral import knn_graph, laplacian_eigenmap
 from nphash.hashers.parts.linear import LinearHasher, project, ridge
 
 __all__ = ["SelfTaughtHashing", "linear_classifiers", "squared_hinge_newton"]
@@ -86,20 +87,18 @@ class SelfTaughtHashing(LinearHasher):
         self.threads = threads
 
     def _fit(self, X: csr_matrix, y: object, **options: object) -> None:
-        if not is_count(self.neighbours):
-            raise InputError(f"neighbours is {self.neighbours!r}", "give 1 or more; 25 are usual")
+        check_count(self.neighbours, "neighbours", hint="25 are usual")
         check_positive(self.C, "C", "give a positive number; 0.1 is usual")
         if X.shape[0] <= self.n_bits:
             raise InputError(
                 f"{X.shape[0]} sample(s) are too few for {self.n_bits} bits of self-taught hashing",
                 "it needs more documents than bits",
             )
-        from nphash.hashers.neighbours import eigenmap, nearest  # Numba and eigensolvers: not for encoding
+        from nphash.hashers.neighbours.nearest import nearest_by_words  # loads Numba: not for encoding
 
         seed = seed_from(self.random_state)
-        indices, similarities = nearest.nearest_by_words(X, self.neighbours, seed, self.threads)
-        graph = eigenmap.knn_graph(indices, similarities)
-        coordinates = eigenmap.laplacian_eigenmap(graph, self.n_bits, seed)  # (n, L)
+        indices, similarities = nearest_by_words(X, self.neighbours, seed, self.threads)
+        coordinates = laplacian_eigenmap(knn_graph(indices, similarities), self.n_bits, seed)  # (n, L)
         bits = coordinates > np.median(coordinates, axis=0)  # (n, L)
         weights = linear_classifiers(X, bits, self.C, seed, self.threads)  # (V + 1, L)
         self.components_ = np.ascontiguousarray(weights[:-1], dtype=np.float32)
@@ -110,12 +109,6 @@ def linear_classifiers(X: csr_matrix, bits: Array, C: float, seed: int, threads:
     """Return the weights (V + 1, L) of one support vector machine a bit, words first, then the bias.
 
     ``bits`` (n, L) are what to predict. The compiled solver visits documents in an order drawn from the seed.
-
-    Examples
-    --------
-    >>> linear_classifiers(csr_matrix(np.eye(2)), np.array([[True], [False]]), C=100.0, seed=0)[:2].round(1)
-    array([[ 1.],
-           [-1.]])
     """
     from nphash.hashers import kernels
 
@@ -142,15 +135,8 @@ def squared_hinge_newton(X: csr_matrix, bits: Array, C: float, threads: int | No
 
     Where y x w < 1 the squared hinge max(0, 1 - y x w)^2 is (x w - y)^2: the minimum is a ridge regression on
     these documents alone. They are found anew after each step, which is halved until the objective falls.
-
-    Examples
-    --------
-    >>> squared_hinge_newton(csr_matrix(np.eye(2)), np.array([[True], [False]]), C=100.0)[:2].round(1)
-    array([[ 1.],
-           [-1.]])
     """
-    n = X.shape[0]
-    X = csr_matrix(hstack([X, np.ones((n, 1))]), dtype=np.float64)  # (n, V + 1)
+    X = csr_matrix(hstack([X, np.ones((X.shape[0], 1))]), dtype=np.float64)  # (n, V + 1)
     Y = np.where(bits, 1.0, -1.0)  # (n, L)
     W: Array = np.zeros((X.shape[1], Y.shape[1]))
     scores: Array = np.zeros(Y.shape)  # X W

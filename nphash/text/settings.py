@@ -74,7 +74,13 @@ class VectorizerSettings:
             hint = "None suits the number of documents"
             plain["min_documents"] = check_count(self.min_documents, "min_documents", hint=hint)
         if self.max_share is not None:
-            plain["max_share"] = _check_share(self.max_share)
+            if not is_number(self.max_share) or not 0 < self.max_share <= 1:
+                raise InputError(
+                    f"max_share is {self.max_share!r}, but a share is above 0 and at most 1",
+                    "give a number such as 0.8, or None",
+                    parameter="max_share",
+                )
+            plain["max_share"] = float(self.max_share)
         if self.max_words is not None:
             plain["max_words"] = check_count(self.max_words, "max_words", hint="None keeps all")
         for name, value in plain.items():  # as JSON gives them back
@@ -91,23 +97,10 @@ class VectorizerSettings:
         InputError
             For an unknown name.
         """
-        presets = {
-            "default": cls(),
-            "vdsh": cls("vdsh", "english", min_documents=3, max_share=0.8, max_words=10_000),
-        }
+        presets = {"default": cls(), "vdsh": cls("vdsh", min_documents=3, max_share=0.8)}
         if name not in presets:
             raise InputError(f"{name!r} is no preset", f"choose one of {', '.join(presets)}")
         return presets[name]
-
-
-def _check_share(share: object) -> float:
-    if not is_number(share) or not 0 < share <= 1:
-        raise InputError(
-            f"max_share is {share!r}, but a share is above 0 and at most 1",
-            "give a number such as 0.8, or None",
-            parameter="max_share",
-        )
-    return float(share)
 
 
 # ---------------------------------------------------------------------- stop words
@@ -115,18 +108,9 @@ def _check_share(share: object) -> float:
 
 @cache
 def stop_words(source: str | tuple[str, ...] = "english") -> frozenset[str]:
-    """Return a set of lower-case stop words.
+    """Return a set of lower-case stop words, given as in the settings; CorpusError for a file without such.
 
-    Parameters
-    ----------
-    source
-        ``"english"`` (a list of our own), ``"none"``, or the path of a UTF-8 text file with
-        one word a line, where empty lines and lines that begin with ``#`` are skipped; or the words.
-
-    Raises
-    ------
-    CorpusError
-        When the file cannot be read.
+    In a UTF-8 text file with one word a line, empty lines and lines that begin with ``#`` are skipped.
     """
     if isinstance(source, tuple):
         return frozenset(word.strip().lower() for word in source)
@@ -144,10 +128,7 @@ def stop_words(source: str | tuple[str, ...] = "english") -> frozenset[str]:
 
 
 def as_source(given: object) -> str | tuple[str, ...]:
-    """Return names or lists of stop words as `stop_words` takes them, and as JSON can hold them.
-
-    InputError for anything but a string, a path and strings.
-    """
+    """Return names or lists of stop words as `stop_words` takes them; InputError for anything else."""
     if isinstance(given, (str, os.PathLike)):
         return str(given)
     if isinstance(given, (set, frozenset)) and all(isinstance(word, str) for word in given):

@@ -41,26 +41,14 @@ _without_selectors = partial(re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]").
 
 _ascii_words = re.compile("[a-z0-9]{2,}").findall
 _find_unspaced = re.compile(f"[{_UNSPACED}]").search
+_runs = re.compile(f"[{_UNSPACED}]+|[^{_UNSPACED}]+").findall
 
 
 def tokenize(text: str, pattern: str = WORD) -> list[str]:
     """Return the lower-case words of ``text`` in order, repetitions included.
 
-    Parameters
-    ----------
-    text
-        Any string.
-    pattern
-        A name in `PATTERNS` or a regular expression (applied first, lower-cased after).
-
-    Returns
-    -------
-    list of str
-
-    Raises
-    ------
-    InputError
-        For a pattern that is no regular expression, has capturing groups, or is nearly one of the names.
+    ``pattern`` is a name in `PATTERNS` or a regular expression (applied first, lower-cased after); InputError
+    if it is none, has capturing groups, or is nearly one of the names.
 
     Examples
     --------
@@ -76,16 +64,7 @@ def tokenize(text: str, pattern: str = WORD) -> list[str]:
 
 @cache
 def make_tokenizer(pattern: str = WORD) -> Callable[[str], list[str]]:
-    """Return the function that `tokenize` uses for ``pattern``: for loops over many texts.
-
-    Parameters and errors are those of `tokenize`.
-
-    Examples
-    --------
-    >>> words = make_tokenizer("whitespace")
-    >>> words("C++ and F#")
-    ['c++', 'and', 'f#']
-    """
+    """Return the function that `tokenize` uses for ``pattern``: for loops over many texts."""
     if pattern == WORD:
         return _unicode_words
     source = PATTERNS.get(pattern, pattern)
@@ -101,13 +80,8 @@ def make_tokenizer(pattern: str = WORD) -> Callable[[str], list[str]]:
         ) from error
     if compiled.groups:
         raise InputError(f"the token pattern {pattern!r} has capturing groups", "write (?:...) for (...)")
-    find = compiled.findall
-
-    def words(text: str) -> list[str]:
-        # Matching comes first: lower-casing may turn other letters into ASCII (the Kelvin sign).
-        return [word.lower() for word in find(text) if word]
-
-    return words
+    # Matching comes first: lower-casing may turn other letters into ASCII (the Kelvin sign).
+    return lambda text: [word.lower() for word in compiled.findall(text) if word]
 
 
 def _unicode_words(text: str) -> list[str]:
@@ -129,20 +103,12 @@ def _any_words() -> Callable[[str], list[str]]:
     return re.compile(rf"[^\W_](?:[^\W_]|[{marks}]|\u200d(?=[^\W_]))*").findall
 
 
-@cache
-def _split_unspaced() -> Callable[[str], list[str]]:
-    return re.compile(f"[{_UNSPACED}]+|[^{_UNSPACED}]+").findall
-
-
 def _pieces(word: str) -> list[str]:
     """Overlapping pairs of the characters of unspaced scripts, the rest as it is."""
     pieces = []
-    for run in _split_unspaced()(word):
-        if _find_unspaced(run) is None:
-            if len(run) > 1:
-                pieces.append(run)
-        elif len(run) == 1:
+    for run in _runs(word):
+        if _find_unspaced(run):
+            pieces += [run[at : at + 2] for at in range(max(len(run) - 1, 1))]
+        elif len(run) > 1:
             pieces.append(run)
-        else:
-            pieces += [run[at : at + 2] for at in range(len(run) - 1)]
     return pieces

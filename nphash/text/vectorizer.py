@@ -117,29 +117,15 @@ class Vectorizer:
         columns = self._learn(texts, blocks.append)
         for at, block in enumerate(blocks):  # one at a time: old and new never both exist whole
             blocks[at] = select(block, columns)
-        matrix = self._matrix(join_blocks(blocks))
-        matrix.sort_indices()  # words were numbered by first sight, columns are alphabetical
-        return matrix
+        return self._sorted(join_blocks(blocks))
 
     def fit_blocks(self, texts: Iterable[str], keep: Callable[[Counts], None]) -> Callable[[Counts], Any]:
         """Do `fit` and hand the word counts of successive blocks of documents on, for a corpus too large.
 
-        Parameters
-        ----------
-        texts
-            Read once.
-        keep
-            Is given each block; it may put it on the disk.
-
         Returns
         -------
         callable
-            Turns a block into its rows of weights: float32 CSR of shape (documents of the block, n_words).
-
-        Raises
-        ------
-        InputError
-            As `fit`.
+            Turns a block that `keep` was given into its rows of weights: float32 CSR of n_words columns.
 
         Examples
         --------
@@ -149,13 +135,7 @@ class Vectorizer:
         [(2, 3)]
         """
         columns = self._learn(texts, keep)
-
-        def rows_of(block: Counts) -> Any:
-            matrix = self._matrix(select(block, columns))
-            matrix.sort_indices()
-            return self._weigh(matrix)
-
-        return rows_of
+        return lambda block: self._weigh(self._sorted(select(block, columns)))
 
     def transform_blocks(self, texts: Iterable[str]) -> Iterator[Any]:
         """Yield the rows of `transform` in blocks of some thousand documents, as the texts are read.
@@ -268,10 +248,9 @@ class Vectorizer:
         """
         self._check_fitted()
         counts = checked_counts(counts, len(self.vocabulary_))
-        n_documents, n_words = counts.shape
+        self.n_documents_, n_words = counts.shape
         self.document_frequency_ = np.bincount(counts.indices, minlength=n_words).astype(np.int64)
-        self.n_documents_ = n_documents
-        self.mean_length_ = float(counts.data.sum()) / max(n_documents, 1)
+        self.mean_length_ = float(counts.data.sum()) / max(self.n_documents_, 1)
         return self
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -387,6 +366,12 @@ class Vectorizer:
         shape = (len(counts.indptr) - 1, len(self.vocabulary_))
         return csr_matrix((counts.data, counts.indices, counts.indptr), shape=shape)
 
+    def _sorted(self, counts: Counts) -> Any:
+        """Return a matrix of words that were numbered by first sight; columns are alphabetical."""
+        matrix = self._matrix(counts)
+        matrix.sort_indices()
+        return matrix
+
     # ------------------------------------------------------------------ as an estimator of scikit-learn
 
     def __repr__(self) -> str:
@@ -428,15 +413,10 @@ class Vectorizer:
     def get_feature_names_out(self, input_features: object = None) -> NDArray[Any]:
         """Return the words of the vocabulary, the names of the columns.
 
-        Parameters
-        ----------
-        input_features
-            Not used; pipelines of scikit-learn give it.
-
         Returns
         -------
         ndarray of str objects, shape (n_words,)
-            In the order of the columns.
+            In the order of the columns; `input_features`, which pipelines give, are not used.
 
         Raises
         ------

@@ -56,26 +56,11 @@ def count_blocks(
     number: Callable[[list[str]], Iterable[int]],
     first: int = 0,
 ) -> Iterator[Counts]:
-    """Yield the word counts of successive blocks of documents.
+    """Yield the word counts of successive blocks of documents: int32, int32, int64, indices ascending.
 
-    Parameters
-    ----------
-    texts
-        Strings; consumed once. A data frame, dict or array of two dimensions must have one column.
-    words, number
-        Cut a text into words, and turn words into their numbers (int32).
-    first
-        Words with a smaller number are dropped: stop words, or unknown words numbered -1.
-
-    Yields
-    ------
-    Counts
-        CSR arrays int32, int32, int64 of some documents; numbers ascend within each row.
-
-    Raises
-    ------
-    InputError
-        When ``texts`` is one string or a table of several columns, or an item of it is not a string.
+    ``words`` cuts a text into words, ``number`` turns these into numbers (int32), of which those below
+    ``first`` are dropped: stop words, or unknown words numbered -1. InputError for one single string, a
+    table of several columns, or an item that is not a string.
     """
     if isinstance(texts, (str, bytes)):
         raise InputError("the texts are one single string", "give a list of strings, one a document")
@@ -149,12 +134,7 @@ def learn(
     """Read the texts once and return the vocabulary and the column of each word met, -1 for dropped words.
 
     ``keep`` is given the counts of successive blocks of documents; their columns are numbers in the order in
-    which words were met, until `select` makes them positions in the vocabulary.
-
-    Raises
-    ------
-    InputError
-        When no document or no word is left, or an item is not a string.
+    which words were met, until `select` makes them positions in the vocabulary. InputError if none is left.
     """
     number: defaultdict[str, int] = defaultdict(count().__next__)
     stopped = [number[word] for word in sorted(stop_words(as_source(settings.stop_words)))]

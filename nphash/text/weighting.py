@@ -85,10 +85,7 @@ WEIGHTINGS: dict[str, Callable[[Counts, Statistics], Array]] = {
 
 
 def weigh(name: str, counts: Counts, statistics: Statistics) -> Array:
-    """Return the weights, float32 of shape (nnz,) in the order of ``counts.data``, that `WEIGHTINGS` name.
-
-    InputError for an unknown name.
-    """
+    """Return the weights, float32 of shape (nnz,); InputError for a name that is not in `WEIGHTINGS`."""
     if name not in WEIGHTINGS:
         raise InputError(f"{name!r} is no weighting", f"choose one of {', '.join(WEIGHTINGS)}")
     return WEIGHTINGS[name](counts, statistics)

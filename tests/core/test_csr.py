@@ -102,3 +102,11 @@ def test_flags_that_are_stale_are_not_believed_and_nothing_of_the_callers_is_cha
     found = to_csr(X, "X", np.float32)
     assert found.indices.tolist() == [1, 2] and found.data.tolist() == [3.0, 2.0]
     assert X.indices.tolist() == [2, 1] and found.dtype == np.float32
+
+
+def test_repeated_entries_are_added_up_and_messages_name_the_range():
+    X = scipy.sparse.csr_array(([1.0, 2.0, 4.0], [1, 0, 1], [0, 3]), shape=(1, 2))
+    assert to_csr(X, "X").toarray().tolist() == [[2, 5]]
+    X.indices[0] = 2
+    with pytest.raises(InputError, match=r"X has an entry in column 2, but columns are 0 to 1: number rows"):
+        to_csr(X, "X")

@@ -11,7 +11,7 @@ from scipy.sparse import csr_matrix, random
 
 from nphash.core.checksums import record, seal
 from nphash.corpus import shard_files
-from nphash.corpus.shard_files import KINDS, MANIFEST, ShardWriter, map_shard, read_manifest
+from nphash.corpus.shard_files import KINDS, MANIFEST, map_shard, read_manifest, write_shards
 from nphash.corpus.shards import Shards
 from nphash.errors import CorpusError, InputError
 
@@ -75,6 +75,13 @@ def test_a_document_larger_than_a_shard_has_its_own(tmp_path):
     assert np.array_equal(shards[:].toarray(), large.toarray())
 
 
+def test_nothing_follows_a_large_document_into_its_shard(tmp_path):
+    large, small = csr_matrix(np.ones((1, 12), np.float32)), csr_matrix(np.eye(4, 12, dtype=np.float32))
+    shards = Shards.write(tmp_path / "s", [large, small], 12, entries=5)
+    assert [record.rows for record in read_manifest(shards.folder)[1]] == [1, 4]
+    assert np.array_equal(shards[:].toarray(), np.vstack([large.toarray(), small.toarray()]))
+
+
 def test_no_rows_and_empty_rows(tmp_path):
     assert Shards.write(tmp_path / "none", [], 5)[:].shape == (0, 5)
     assert Shards.write(tmp_path / "empty", [csr_matrix((4, 5))], 5)[:].nnz == 0
@@ -100,13 +107,17 @@ def test_another_width_is_refused(tmp_path):
 
 def test_a_folder_in_use_is_refused(folder):
     with pytest.raises(CorpusError, match="not empty"):
-        ShardWriter(folder, 12)
+        write_shards(folder, [], 12)
 
 
 def test_an_interrupted_writer_leaves_no_shards(tmp_path):
-    with pytest.raises(KeyboardInterrupt), ShardWriter(tmp_path / "s", 12, entries=30) as writer:
-        writer.append(X)
+    def interrupted():
+        yield X
         raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_shards(tmp_path / "s", interrupted(), 12, entries=30)
+    assert any((tmp_path / "s").iterdir())
     refused(tmp_path / "s", f"holds no shards: it has no {MANIFEST}")
 
 
@@ -226,4 +237,4 @@ def test_nothing_is_written_but_through_the_guard(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Path, "mkdir", refuse)
     with pytest.raises(CorpusError, match="Permission denied"):
-        ShardWriter(tmp_path / "s", 3)
+        write_shards(tmp_path / "s", [], 3)

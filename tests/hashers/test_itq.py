@@ -10,7 +10,7 @@ from helpers import small
 from nphash.codes import unpack
 from nphash.errors import InputError
 from nphash.hashers.itq import ITQ, rotation
-from nphash.hashers.neighbours.lsi import fit_lsi
+from nphash.hashers.neighbours.spectral import fit_lsi
 from nphash.hashers.parts.linear import project
 from nphash.nn.ops import normalise_rows
 

@@ -101,3 +101,7 @@ def test_the_fast_way_for_ascii_is_the_general_way(text):
 @given(st.text(), st.sampled_from(sorted(PATTERNS)))
 def test_any_text_can_be_cut(text, pattern):
     assert all(isinstance(word, str) and word for word in tokenize(text, pattern))
+
+
+def test_words_between_blanks():
+    assert make_tokenizer("whitespace")("C++ and F#") == ["c++", "and", "f#"]

@@ -27,7 +27,7 @@ from nphash.core.threads import count_threads, cut, run_blocks, single_threaded_
 from nphash.core.typing import Array
 from nphash.errors import InputError
 from nphash.hashers.kernels import largest, products, products_with
-from nphash.hashers.neighbours.lsi import fit_lsi
+from nphash.hashers.neighbours.spectral import fit_lsi
 from nphash.hashers.parts.linear import project
 from nphash.nn.ops import normalise_rows
 
@@ -63,12 +63,6 @@ def top_cosine(A: Rows | Sequence[Rows], k: int, *, threads: int | None = None) 
 
     ``A`` are rows, CSR (n, V) or dense (n, d), or a list of such arrays, whose cosines are averaged. Fewer
     than k come back if there are not so many rows.
-
-    Examples
-    --------
-    >>> indices, similarities = top_cosine(np.array([[1.0, 0.0], [2.0, 0.1], [0.0, 1.0]]), k=1)
-    >>> indices.ravel()
-    array([1, 0, 1], dtype=int32)
     """
     parts = _unit_parts(A)
     n = int(parts[0].shape[0])
@@ -82,10 +76,15 @@ def top_cosine(A: Rows | Sequence[Rows], k: int, *, threads: int | None = None) 
 
 def _nearest_of_first(parts: list[Rows], n_first: int, k: int, threads: int) -> Neighbours:
     """Return the nearest, among all rows, of the first ones."""
-    scores = _mean_cosines(parts)
+    functions = [_cosines(part) for part in parts]
 
     def one_block(start: int, stop: int) -> Neighbours:
-        return largest(scores(start, stop), k, start)
+        scores = functions[0](start, stop)
+        for function in functions[1:]:
+            scores += function(start, stop)
+        if len(parts) > 1:
+            scores /= np.float32(len(parts))
+        return largest(scores, k, start)
 
     return _stacked(run_blocks(one_block, cut(n_first, BLOCK), threads))
 
@@ -115,25 +114,10 @@ def _unit_rows(X: csr_matrix) -> csr_matrix:
     return csr_matrix((data, X.indices, X.indptr), shape=X.shape)
 
 
-def _mean_cosines(parts: list[Rows]) -> Scores:
-    """Return a function for the mean cosines of some rows with all, of rows of length one."""
-    functions = [_sparse_cosines(part) if issparse(part) else _dense_cosines(part) for part in parts]
-
-    def mean(start: int, stop: int) -> Array:
-        total = functions[0](start, stop)
-        for function in functions[1:]:
-            total += function(start, stop)
-        total /= np.float32(len(functions))
-        return total
-
-    return mean if len(functions) > 1 else functions[0]
-
-
-def _dense_cosines(rows: Array) -> Scores:
-    return lambda start, stop: rows[start:stop] @ rows.T
-
-
-def _sparse_cosines(rows: csr_matrix) -> Scores:
+def _cosines(rows: Rows) -> Scores:
+    """Return a function for the cosines of some rows of length one with all."""
+    if isinstance(rows, np.ndarray):
+        return lambda start, stop: rows[start:stop] @ rows.T
     by_word = rows.T.tocsr()  # (V, n)
     return lambda start, stop: products(rows[start:stop], by_word)
 
@@ -148,12 +132,6 @@ def top_of_candidates(
 
     ``candidates`` are the rows of A that may be chosen, (n, c) integers; a row itself and repetitions do not
     count. Each row needs k candidates beside these.
-
-    Examples
-    --------
-    >>> rows = np.array([[1.0, 0.0], [2.0, 0.1], [0.0, 1.0]])
-    >>> top_of_candidates(rows, np.array([[0, 2], [2, 0], [1, 1]]), k=1)[0].ravel()
-    array([2, 0, 1], dtype=int32)
     """
     parts = [part if isinstance(part, np.ndarray) else part.sorted_indices() for part in _unit_parts(A)]
 
@@ -197,12 +175,6 @@ def approximate_cosine(
     Rows are given as for `top_cosine`. They are assigned to cells (None: the square root of n) by dense
     coordinates (n, d), or by themselves, around centres drawn from the seed; and compared with ``probes``
     cells, their own included: more find more.
-
-    Examples
-    --------
-    >>> rows = np.array([[1.0, 0.0], [1.0, 0.1], [0.0, 1.0], [0.1, 1.0]])
-    >>> approximate_cosine(rows, 1, seed=0, cells=2, probes=2)[0].ravel()
-    array([1, 0, 3, 2], dtype=int32)
     """
     parts = _unit_parts(rows)
     unit = parts[0] if by is None else _unit_parts(by)[0]  # (n, d)

@@ -31,14 +31,7 @@ def project(X: CSR, components: Array, threads: int | None = 1) -> Array:
 
 
 def product_in_blocks(rows: Array, W: Array) -> Array:
-    """Return ``rows @ W`` such that each row's result depends on that row alone.
-
-    Examples
-    --------
-    >>> product_in_blocks(np.ones((2, 3)), np.ones((3, 1)))
-    array([[3.],
-           [3.]])
-    """
+    """Return ``rows @ W`` such that each row's result depends on that row alone."""
     n, width = rows.shape
     padded = np.zeros((-(-n // ROWS), ROWS, width), W.dtype)
     padded.reshape(-1, width)[:n] = rows
@@ -66,12 +59,6 @@ def ridge(
     about the number of documents that have to agree before a word's weight is believed. Iteration ends when
     every column's residual is ``tolerance`` beside the first one; codes do not notice ten times less or more.
     ``weights`` (n, d) are those of the errors, None for 1.
-
-    Examples
-    --------
-    >>> ridge(csr_matrix([[1.0, 0.0], [0.0, 2.0]]), np.array([[1.0], [3.0]]), penalty=1.0)
-    array([[0.5],
-           [1.2]])
     """
     Y = Y.astype(X.dtype, copy=False)
     X_T = X.T.tocsr()  # (V, n)

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from helpers import small
 from nphash.hashers import kernels
 from nphash.hashers.neighbours import rounds as module
-from nphash.hashers.neighbours.eigenmap import knn_graph, laplacian_eigenmap
 from nphash.hashers.neighbours.nearest import top_cosine
 from nphash.hashers.neighbours.rounds import FEWEST_DOCUMENTS, neighbour_rounds
+from nphash.hashers.neighbours.spectral import knn_graph, laplacian_eigenmap
 from nphash.hashers.training.settings import NeighbourSettings
 
 X, y = small.documents(n=200, words=40, topics=4)
