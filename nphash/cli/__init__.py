@@ -47,6 +47,7 @@ _HOMES = {
     "add": "changing:add",
     "remove": "changing:remove",
     "lesson": "lessons:lesson",
+    "study": "lessons:study",
 }
 
 # Names of Python in messages whose options are not the same with hyphens.

@@ -19,8 +19,7 @@ import nphash
 from nphash.cli import options as shared
 from nphash.cli.methods import parameter_types, parse
 from nphash.cli.output import format_option, many, note, note_wordless
-from nphash.cli.profiling import show_profile
-from nphash.cli.progress import FitProgress, counted_documents
+from nphash.cli.progress import FitProgress, counted_documents, show_profile
 from nphash.errors import CollectionError, Interrupted, UsageError
 
 if TYPE_CHECKING:
