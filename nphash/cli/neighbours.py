@@ -65,11 +65,7 @@ arrays ids (n), neighbours (n, k: rows of ids) and distances (n, k).
 @shared.threads_option
 @shared.quiet_option
 def duplicates(
-    directory: Path,
-    radius: int,
-    min_similarity: float | None,
-    output_format: str | None,
-    quiet: bool,
+    directory: Path, radius: int, min_similarity: float | None, output_format: str | None, quiet: bool
 ) -> None:
     """Run ``nphash duplicates``."""
     with shared.open_collection(directory) as collection:
