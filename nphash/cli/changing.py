@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+import nphash
 from nphash.cli import options as shared
 from nphash.cli.output import many, note, note_wordless
 from nphash.cli.progress import counted_documents
 
 if TYPE_CHECKING:
     from nphash.corpus import Document, Matrix, ReadOptions
-
-__all__ = ["add", "remove"]
 
 ADD = """Add documents to a collection.
 
@@ -59,7 +58,7 @@ def add(
     quiet: bool,
 ) -> None:
     """Run ``nphash add``."""
-    with shared.open_collection(directory) as collection:
+    with nphash.Collection.open(directory) as collection:
         documents = counted_documents(shared.read(corpus, reading, collection.manifest.corpus), quiet)
         if id_prefix is not None:
             documents = _prefixed(documents, id_prefix)
@@ -91,7 +90,7 @@ def remove(
     """Run ``nphash remove``."""
     if not ids and not compact:
         raise click.UsageError("Give IDS, - to read them from standard input, or --compact.")
-    with shared.open_collection(directory) as collection:
+    with nphash.Collection.open(directory) as collection:
         if ids:
             gone = list(shared.read_from_arguments(ids))
             count = collection.remove(gone, ignore_missing=ignore_missing, wait=wait)

@@ -20,11 +20,8 @@ if TYPE_CHECKING:
     from nphash.collection import Collection
     from nphash.corpus import ReadOptions
 
-__all__ = ["command"]
-
 AT_ONCE = 1_000
 FORMS = ("jsonl", "csv", "npy")
-
 
 HELP = """Write the codes of a corpus under a collection's model.
 
@@ -58,7 +55,7 @@ def command(directory: Path, corpus: str, output: Path | None, reading: ReadOpti
         form = RAW_CSV
     if output is not None:
         refuse_existing(output, options["force"])
-    with shared.open_collection(directory) as collection:
+    with nphash.Collection.open(directory) as collection:
         blocks = _encode(collection, corpus, reading, options["quiet"])
         if output is None:
             _write_text(blocks, form, collection.n_bits, options["as_bits"])

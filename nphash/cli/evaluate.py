@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from nphash.collection.evaluation import Evaluation
     from nphash.corpus import ReadOptions
 
-__all__ = ["command"]
-
 AT_ONCE = 1_000
 ASKED = "asked: {:,} of {:,} queries"
 
@@ -41,7 +39,6 @@ ROWS = {
     "n_queries": "queries",
     "n_documents": "documents searched",
 }
-
 
 HELP = """Measure how well codes find documents with the same labels.
 
@@ -76,7 +73,7 @@ def command(directory: Path, queries: str | None, k: int, reading: ReadOptions, 
     """Run ``nphash evaluate``."""
     evaluation = nphash.collection.evaluation
     quiet = options["quiet"]
-    with shared.open_collection(directory) as collection:
+    with nphash.Collection.open(directory) as collection:
         if queries is None:
             sample = evaluation.QuerySample(options["sample"], options["seed"])
             result = evaluation.evaluate_own(collection, k, sample, compared(quiet, ASKED))

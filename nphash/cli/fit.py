@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from nphash.hashers import Hasher
     from nphash.text.vectorizer import VectorizerSettings
 
-__all__ = ["command", "fit_collection", "summary"]
-
 # Shown in the help; the options themselves are None where they are not given.
 DEFAULT_BITS = 32
 DEFAULT_VALIDATION = 0.1

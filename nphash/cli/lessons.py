@@ -13,8 +13,6 @@ from nphash.cli.options import Whole, force_option, quiet_option, seed_option
 from nphash.errors import InputError
 from nphash.teaching import lessons
 
-__all__ = ["command", "lesson", "study"]
-
 LESSONS = """List the lessons that come with nphash.
 
 Nine scripts lead from counting words to a searchable code, each with the derivations, cells to run and
@@ -26,7 +24,6 @@ LESSON = """Copy lesson NUMBER and its exercise into a folder.
 Run the lesson with 'python FILE', or cell by cell in an editor that knows '# %%'. Fill in the exercise
 and grade it with 'nphash gradcheck --exercise FILE'.
 """
-
 
 ESTIMATORS = """Compare gradient estimators with the exact gradient.
 
@@ -42,17 +39,12 @@ what they say about the paper's sentence stands below. It takes less than a minu
 def command(output_format: str | None) -> None:
     """Run ``nphash lessons``."""
     form = out.chosen_format(output_format)
+    names = ["title", "minutes", "file", "exercise"]
     records = [
-        {
-            "lesson": lesson.number,
-            "title": lesson.title,
-            "minutes": lesson.minutes,
-            "file": lesson.file,
-            "exercise": lesson.exercise,
-        }
+        {"lesson": lesson.number, **{name: getattr(lesson, name) for name in names}}
         for lesson in lessons.LESSONS
     ]
-    fields = list(records[0])[: 4 if form == "table" else None]
+    fields = ["lesson", *names][: 4 if form == "table" else None]
     out.write_records(records, form, fields, [True, False, True, False])
     if form == "table":
         out.note("nphash lesson 1 -o FOLDER copies the first one out, with its exercise")
@@ -112,9 +104,7 @@ def estimators(
         click.echo(studies.format_table(found))
         click.echo(f"\n{studies.answer(found)}")
     else:
-        writer = out.Writer(form, ["problem", "estimator", *studies.FIGURES])
-        for record in studies.records(found):
-            writer.write(record)
+        out.write_records(studies.records(found), form, ["problem", "estimator", *studies.FIGURES])
     if output is not None:
         studies.draw(found, output)
         out.note(f"written: {output}", quiet)

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from nphash.core.typing import Array, Ints
     from nphash.corpus import Document
 
-__all__ = ["Member", "command", "duplicates"]
-
 FIELDS = ("group", "size", "id", "distance", "similarity", "same_text", "labels", "snippet")
 PAIR_FIELDS = ("id", "rank", "neighbour", "distance")
 SNIPPET = 200  # columns, where there is no terminal to fill
@@ -68,7 +66,7 @@ def duplicates(
     directory: Path, radius: int, min_similarity: float | None, output_format: str | None, quiet: bool
 ) -> None:
     """Run ``nphash duplicates``."""
-    with shared.open_collection(directory) as collection:
+    with nphash.Collection.open(directory) as collection:
         members = _members(collection, radius, min_similarity, quiet)
         n_groups = members[-1].group if members else 0
         out.note(_summary(members, n_groups, radius, min_similarity), quiet)
@@ -181,7 +179,7 @@ def command(
                 f"{output} does not end in .npz", "name a .npz file, or leave -o out for JSON lines"
             )
         out.refuse_existing(output, force)
-    with shared.open_collection(directory) as collection:
+    with nphash.Collection.open(directory) as collection:
         if len(collection) < 2:
             out.note("a collection of fewer than two documents has no neighbours", quiet)
             return

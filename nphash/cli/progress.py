@@ -8,12 +8,11 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from nphash.cli.output import Writer, begin_line, chosen_format, echo_table, note, printable
+from nphash.cli.output import begin_line, chosen_format, echo_table, note, printable, write_records
 
 if TYPE_CHECKING:
     from nphash.corpus import Document, Matrix
@@ -139,19 +138,8 @@ class _Stages(logging.Handler):
 class FitProgress:
     """A callback for `fit` and the context in which its bar is drawn.
 
-    Parameters
-    ----------
-    quiet
-        Draw nothing; also an attribute.
-    verbose
-        Write a line for each epoch, on any kind of standard error.
-    profile
-        Have the seconds of a step's parts added up.
-
-    Attributes
-    ----------
-    first, last
-        What the fit said after its first and its last step so far; None before.
+    Its `first` and `last` reports are those after the fit's first and its last step so far; `verbose` writes
+    a line for each epoch on any standard error, `profile` has the seconds of a step's parts added up.
     """
 
     def __init__(self, quiet: bool, verbose: bool = False, profile: bool = False) -> None:
@@ -179,9 +167,7 @@ class FitProgress:
         log.addHandler(self._stages)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._end_bar()
         log = logging.getLogger("nphash")
         if self._stages in log.handlers:
@@ -271,9 +257,7 @@ def show_profile(
             [("part", "ms a step", "share", "least ms", "of limit"), *map(_cells, rows)], [False] + 4 * [True]
         )
     else:
-        writer = Writer(chosen_format(form), FIELDS)
-        for row in rows:
-            writer.write(row)
+        write_records(rows, chosen_format(form), FIELDS)
     for line in _explanation(first, last, limits):
         note(line, quiet)
 

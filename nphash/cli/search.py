@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from nphash.collection import Collection, Hit, SearchSettings
     from nphash.core.typing import Array
 
-__all__ = ["HitTable", "QueryWords", "command", "query_words"]
-
 FIELDS = ("query", "rank", "id", "distance", "similarity", "labels", "unknown_words", "snippet")
 SNIPPET = 200  # columns, where there is no terminal to fill
 AT_ONCE = 64
@@ -71,7 +69,7 @@ def command(directory: Path, queries: tuple[str, ...], like: tuple[str, ...], **
     if any(not query.strip() for query in queries):
         raise click.UsageError("A query is empty.")
     settings = _settings(options)
-    with shared.open_collection(directory) as collection:
+    with nphash.Collection.open(directory) as collection:
         form = out.chosen_format(options["output_format"])
         show = _show_table if form == "table" else _show_records
         if not len(collection):
@@ -104,17 +102,7 @@ class _Answer(NamedTuple):
 
 @dataclass(frozen=True)
 class QueryWords:
-    """The words of a query, each once and in order.
-
-    Attributes
-    ----------
-    known
-        In the vocabulary, at most 50.
-    unknown
-        Not in the vocabulary, and no stop words.
-    stopped
-        Stop words.
-    """
+    """The words of a query, each once and in order: at most 50 in the vocabulary, others, and stop words."""
 
     known: list[str]
     unknown: list[str]
@@ -246,19 +234,7 @@ def _show_table(
 
 
 class HitTable:
-    """The hits of one query as lines for a terminal.
-
-    Parameters
-    ----------
-    hits
-        One or more.
-    words
-        The query's words; snippets are cut around them.
-    columns
-        Width of the terminal.
-    full_text
-        Show whole texts.
-    """
+    """One or more hits of a query as lines for a terminal; snippets are cut around the query's `words`."""
 
     def __init__(self, hits: list[Hit], words: list[str], columns: int, full_text: bool = False) -> None:
         self.hits, self.words, self.columns, self.full_text = hits, words, max(columns, 40), full_text
