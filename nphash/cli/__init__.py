@@ -47,6 +47,7 @@ _HOMES = {
     "add": "changing:add",
     "remove": "changing:remove",
     "lesson": "lessons:lesson",
+    "study": "lessons:study",
 }
 
 # Names of Python in messages whose options are not the same with hyphens.
@@ -142,18 +143,7 @@ def cli() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run the command line and leave with its exit code; errors become one line and a hint.
-
-    Parameters
-    ----------
-    arguments
-        None for those of the process.
-
-    Raises
-    ------
-    SystemExit
-        Always.
-    """
+    """Run the command line and leave with its exit code (SystemExit); errors become one line and a hint."""
     _make_output_safe()
     try:
         code = cli.main(list(arguments) if arguments is not None else None, "nphash", standalone_mode=False)

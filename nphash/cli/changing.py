@@ -9,24 +9,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from nphash.cli.options import (
-    Sectioned,
-    collection_argument,
-    open_collection,
-    quiet_option,
-    read,
-    read_from_arguments,
-    reader_options,
-    threads_option,
-    wait_option,
-)
+import nphash
+from nphash.cli import options as shared
 from nphash.cli.output import many, note, note_wordless
 from nphash.cli.progress import counted_documents
 
 if TYPE_CHECKING:
     from nphash.corpus import Document, Matrix, ReadOptions
-
-__all__ = ["add", "remove"]
 
 ADD = """Add documents to a collection.
 
@@ -44,8 +33,8 @@ text stays in its file until --compact (which also works without IDS) rewrites i
 """
 
 
-@click.command(cls=Sectioned, help=ADD)
-@collection_argument
+@click.command(cls=shared.Sectioned, help=ADD)
+@shared.collection_argument
 @click.argument("corpus")
 @click.option(
     "--if-exists",
@@ -55,10 +44,10 @@ text stays in its file until --compact (which also works without IDS) rewrites i
     help="What to do with a document whose id is in the collection.",
 )
 @click.option("--id-prefix", metavar="TEXT", help="Put TEXT before each id.")
-@wait_option
-@threads_option
-@reader_options
-@quiet_option
+@shared.wait_option
+@shared.threads_option
+@shared.reader_options
+@shared.quiet_option
 def add(
     directory: Path,
     corpus: str,
@@ -69,8 +58,8 @@ def add(
     quiet: bool,
 ) -> None:
     """Run ``nphash add``."""
-    with open_collection(directory) as collection:
-        documents = counted_documents(read(corpus, reading, collection.manifest.corpus), quiet)
+    with nphash.Collection.open(directory) as collection:
+        documents = counted_documents(shared.read(corpus, reading, collection.manifest.corpus), quiet)
         if id_prefix is not None:
             documents = _prefixed(documents, id_prefix)
         report = collection.add(documents, on_duplicate=if_exists, wait=wait)
@@ -89,21 +78,21 @@ def _prefixed(documents: Iterator[Document] | Matrix, prefix: str) -> Iterator[D
 
 
 @click.command(help=REMOVE)
-@collection_argument
+@shared.collection_argument
 @click.argument("ids", nargs=-1)
 @click.option("--ignore-missing", is_flag=True, help="Pass over ids that are not in the collection.")
 @click.option("--compact", is_flag=True, help="Rewrite the files without the removed text.")
-@wait_option
-@quiet_option
+@shared.wait_option
+@shared.quiet_option
 def remove(
     directory: Path, ids: tuple[str, ...], ignore_missing: bool, compact: bool, wait: float, quiet: bool
 ) -> None:
     """Run ``nphash remove``."""
     if not ids and not compact:
         raise click.UsageError("Give IDS, - to read them from standard input, or --compact.")
-    with open_collection(directory) as collection:
+    with nphash.Collection.open(directory) as collection:
         if ids:
-            gone = list(read_from_arguments(ids))
+            gone = list(shared.read_from_arguments(ids))
             count = collection.remove(gone, ignore_missing=ignore_missing, wait=wait)
             note(f"{count:,} removed; {many(len(collection), 'document')} in {directory}", quiet)
         if compact:

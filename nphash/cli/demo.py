@@ -21,8 +21,6 @@ from nphash.cli.search import HitTable, query_words
 if TYPE_CHECKING:
     from nphash.collection import Collection
 
-__all__ = ["QUERIES", "command"]
-
 CORPUS = "docstrings:"
 BITS = 64
 EPOCHS = 8
@@ -34,7 +32,6 @@ QUERIES = (
     "solve a linear system of equations",
     "progress bar in the terminal",
 )
-
 
 HELP = """Fit on the documentation of this machine's Python packages and answer queries.
 

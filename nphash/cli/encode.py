@@ -10,16 +10,7 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 
 import nphash
-from nphash.cli.options import (
-    Sectioned,
-    collection_argument,
-    force_option,
-    open_collection,
-    quiet_option,
-    read,
-    reader_options,
-    threads_option,
-)
+from nphash.cli import options as shared
 from nphash.cli.output import RAW_CSV, Writer, note_wordless, output_file, refuse_existing
 from nphash.cli.progress import counted_documents
 from nphash.core.disk import replacing, writing
@@ -29,11 +20,8 @@ if TYPE_CHECKING:
     from nphash.collection import Collection
     from nphash.corpus import ReadOptions
 
-__all__ = ["command"]
-
 AT_ONCE = 1_000
 FORMS = ("jsonl", "csv", "npy")
-
 
 HELP = """Write the codes of a corpus under a collection's model.
 
@@ -42,8 +30,8 @@ the array of packed codes, uint8 (n, 8 * ceil(bits / 64)), in the order of the c
 """
 
 
-@click.command(cls=Sectioned, help=HELP)
-@collection_argument
+@click.command(cls=shared.Sectioned, help=HELP)
+@shared.collection_argument
 @click.argument("corpus")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write (.npy, .jsonl, .csv).")
 @click.option("--format", "form", type=click.Choice(FORMS), help="[default: by the suffix of -o, else jsonl]")
@@ -51,10 +39,10 @@ the array of packed codes, uint8 (n, 8 * ceil(bits / 64)), in the order of the c
     "--bits", "as_bits", is_flag=True, help="Codes as 0101... (PostgreSQL's bit(n)) instead of hex."
 )
 @click.option("--raw", is_flag=True, help="CSV cells as they are: none is kept from being a formula.")
-@force_option
-@threads_option
-@reader_options
-@quiet_option
+@shared.force_option
+@shared.threads_option
+@shared.reader_options
+@shared.quiet_option
 def command(directory: Path, corpus: str, output: Path | None, reading: ReadOptions, **options: Any) -> None:
     """Run ``nphash encode``."""
     output = output_file(output)
@@ -67,7 +55,7 @@ def command(directory: Path, corpus: str, output: Path | None, reading: ReadOpti
         form = RAW_CSV
     if output is not None:
         refuse_existing(output, options["force"])
-    with open_collection(directory) as collection:
+    with nphash.Collection.open(directory) as collection:
         blocks = _encode(collection, corpus, reading, options["quiet"])
         if output is None:
             _write_text(blocks, form, collection.n_bits, options["as_bits"])
@@ -87,7 +75,7 @@ def _encode(
 ) -> Iterator[tuple[list[str], Codes]]:
     """Yield ids and codes by the thousand, and say in the end how many documents had no known word."""
     known = collection.manifest.corpus
-    documents = counted_documents(read(corpus, reading, known), quiet)
+    documents = counted_documents(shared.read(corpus, reading, known), quiet)
     without = 0
     for block, X in nphash.collection.creating.weighed(
         documents, collection.vectorizer, AT_ONCE, known.get("n_columns")

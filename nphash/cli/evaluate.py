@@ -9,18 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import nphash
-from nphash.cli.options import (
-    Sectioned,
-    Whole,
-    collection_argument,
-    k_option,
-    open_collection,
-    quiet_option,
-    read,
-    reader_options,
-    seed_option,
-    threads_option,
-)
+from nphash.cli import options as shared
 from nphash.cli.output import Writer, chosen_format, echo_table, format_option, note
 from nphash.cli.progress import compared, counted_documents
 
@@ -28,8 +17,6 @@ if TYPE_CHECKING:
     from nphash.collection import Collection
     from nphash.collection.evaluation import Evaluation
     from nphash.corpus import ReadOptions
-
-__all__ = ["command"]
 
 AT_ONCE = 1_000
 ASKED = "asked: {:,} of {:,} queries"
@@ -53,7 +40,6 @@ ROWS = {
     "n_documents": "documents searched",
 }
 
-
 HELP = """Measure how well codes find documents with the same labels.
 
 QUERIES is a corpus with labels; if it marks documents as test, only those are asked. Without
@@ -67,27 +53,27 @@ expected share.
 """
 
 
-@click.command(cls=Sectioned, help=HELP)
-@collection_argument
+@click.command(cls=shared.Sectioned, help=HELP)
+@shared.collection_argument
 @click.argument("queries", required=False)
-@k_option(100, "Rank at which precision, recall and NDCG are taken.  [default: 100]")
+@shared.k_option(100, "Rank at which precision, recall and NDCG are taken.  [default: 100]")
 @click.option(
     "--sample",
-    type=Whole(min=1),
+    type=shared.Whole(min=1),
     default=1000,
     show_default=True,
     help="Documents to ask where there are no QUERIES.",
 )
-@seed_option("Draws the sample.")
+@shared.seed_option("Draws the sample.")
 @format_option
-@threads_option
-@reader_options
-@quiet_option
+@shared.threads_option
+@shared.reader_options
+@shared.quiet_option
 def command(directory: Path, queries: str | None, k: int, reading: ReadOptions, **options: Any) -> None:
     """Run ``nphash evaluate``."""
     evaluation = nphash.collection.evaluation
     quiet = options["quiet"]
-    with open_collection(directory) as collection:
+    with nphash.Collection.open(directory) as collection:
         if queries is None:
             sample = evaluation.QuerySample(options["sample"], options["seed"])
             result = evaluation.evaluate_own(collection, k, sample, compared(quiet, ASKED))
@@ -122,7 +108,7 @@ def _evaluate_queries(
 
     creating, evaluation = nphash.collection.creating, nphash.collection.evaluation
     corpus = collection.manifest.corpus
-    documents = counted_documents(read(source, reading, corpus), quiet, "queries read")
+    documents = counted_documents(shared.read(source, reading, corpus), quiet, "queries read")
     blocks, labels, marked, own = [], [], [], []
     for block, X in creating.weighed(documents, collection.vectorizer, AT_ONCE, corpus.get("n_columns")):
         blocks.append(collection.hasher.transform(X))

@@ -16,19 +16,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import nphash
+from nphash.cli import options as shared
 from nphash.cli.methods import parameter_types, parse
-from nphash.cli.options import (
-    WORD_NAMES,
-    Sectioned,
-    Whole,
-    quiet_option,
-    read,
-    reader_options,
-    threads_option,
-)
 from nphash.cli.output import format_option, many, note, note_wordless
-from nphash.cli.profiling import show_profile
-from nphash.cli.progress import FitProgress, counted_documents
+from nphash.cli.progress import FitProgress, counted_documents, show_profile
 from nphash.errors import CollectionError, Interrupted, UsageError
 
 if TYPE_CHECKING:
@@ -37,8 +28,6 @@ if TYPE_CHECKING:
     from nphash.corpus import ReadOptions
     from nphash.hashers import Hasher
     from nphash.text.vectorizer import VectorizerSettings
-
-__all__ = ["command", "fit_collection", "summary"]
 
 # Shown in the help; the options themselves are None where they are not given.
 DEFAULT_BITS = 32
@@ -69,21 +58,21 @@ machine would take at the rates it copies memory and multiplies matrices.
 """
 
 
-@click.command(cls=Sectioned, help=HELP)
+@click.command(cls=shared.Sectioned, help=HELP)
 @click.argument("corpus")
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Directory to make.")
 @click.option("--force", is_flag=True, help="Replace the collection, or drop the checkpoint, that is there.")
 @click.option("--resume", is_flag=True, help="Go on with an interrupted fit of the same corpus and options.")
 @click.option("--method", default="nphash", show_default=True, help="See 'nphash methods'.")
-@click.option("--bits", type=Whole(1, 4096), help="Length of a code.  [default: 32]")
+@click.option("--bits", type=shared.Whole(1, 4096), help="Length of a code.  [default: 32]")
 @click.option(
     "--epochs",
-    type=Whole(min=1),
+    type=shared.Whole(min=1),
     help="Passes over the documents.  [default: by corpus size with nphash]",
 )
-@click.option("--batch-size", type=Whole(min=1), help="Documents a step.")
+@click.option("--batch-size", type=shared.Whole(min=1), help="Documents a step.")
 @click.option("--learning-rate", type=float, help="Step size of Adam.")
-@click.option("--seed", type=Whole(min=0), help="Same seed, same codes.  [default: 0]")
+@click.option("--seed", type=shared.Whole(min=0), help="Same seed, same codes.  [default: 0]")
 @click.option("-p", "parameters", metavar="NAME=VALUE", multiple=True, help="Any parameter of the method.")
 @click.option(
     "--validation",
@@ -91,14 +80,14 @@ machine would take at the rates it copies memory and multiplies matrices.
     help="Share of documents that choose the best epoch, if none are marked valid; not with nphash.  "
     "[default: 0.1]",
 )
-@partial(threads_option, expose_value=True)
+@partial(shared.threads_option, expose_value=True)
 @click.option(
     "--preset", type=click.Choice(["default", "vdsh"]), default="default", help="Named word settings."
 )
 @click.option("--weighting", type=click.Choice(["tfidf", "tf", "binary", "bm25"]), help="[default: tfidf]")
 @click.option(
     "--min-documents",
-    type=Whole(min=1),
+    type=shared.Whole(min=1),
     help="Drop words in fewer documents.  [default: 3; below 50 documents 1]",
 )
 @click.option(
@@ -106,11 +95,11 @@ machine would take at the rates it copies memory and multiplies matrices.
     type=click.FloatRange(0, 1, min_open=True),
     help="Drop words in a larger share of documents.  [default: 0.8; below 50 documents 1]",
 )
-@click.option("--max-words", type=Whole(min=1), help="Most frequent words to keep.  [default: 10000]")
+@click.option("--max-words", type=shared.Whole(min=1), help="Most frequent words to keep.  [default: 10000]")
 @click.option("--stop-words", metavar="NAME|FILE", help="english, none, or a file.  [default: english]")
 @click.option("--pattern", metavar="NAME|REGEX", help="unicode, vdsh, whitespace, or a pattern of words.")
-@reader_options
-@quiet_option
+@shared.reader_options
+@shared.quiet_option
 @click.option("-v", "--verbose", is_flag=True, help="A line for every epoch instead of the bar.")
 @click.option(
     "--out-of-core/--in-memory",
@@ -210,7 +199,9 @@ def _validation(hasher: Hasher, options: dict[str, Any]) -> float:
 
 
 def _vectorizer(options: dict[str, Any]) -> VectorizerSettings:
-    given = {name: options[name] for name in WORD_NAMES if name != "preset" and options[name] is not None}
+    given = {
+        name: options[name] for name in shared.WORD_NAMES if name != "preset" and options[name] is not None
+    }
     return replace(nphash.VectorizerSettings.preset(options["preset"]), **given)
 
 
@@ -230,7 +221,7 @@ def fit_collection(
     quiet = progress.quiet
     nphash.collection.changes.check_target(output, settings.force or resume)
     checkpoint = _checkpoint(output, settings.force, resume, quiet)
-    documents = counted_documents(read(corpus, reading), quiet)
+    documents = counted_documents(shared.read(corpus, reading), quiet)
     settings = replace(settings, checkpoint=checkpoint, source=corpus, reading=reading)
     try:
         with progress:

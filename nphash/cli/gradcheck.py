@@ -14,10 +14,7 @@ from nphash.cli.options import force_option, seed_option
 from nphash.cli.output import chosen_format, echo, note, refuse_existing
 from nphash.errors import InputError
 
-__all__ = ["WRONG_GRADIENT", "command"]
-
 WRONG_GRADIENT = 3  # the exit code, so that a script can grade
-
 
 HELP = """Check every hand-written gradient against finite differences.
 

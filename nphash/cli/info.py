@@ -14,15 +14,11 @@ import click
 
 import nphash
 from nphash._version import __version__
-from nphash.cli.options import open_collection
 from nphash.cli.output import Writer, chosen_format, echo_table, format_option, note
 from nphash.errors import CollectionError
 
 if TYPE_CHECKING:
     from nphash.collection import Collection
-
-__all__ = ["command", "describe_collection", "describe_system"]
-
 
 HELP = """Show what is in a collection, or what nphash runs on.
 
@@ -51,7 +47,7 @@ def command(directory: Path | None, verify: bool, output_format: str | None) -> 
                 f"the collection {directory} is damaged: {problems[0]}", "restore it from a copy"
             )
         note(f"every file and document of {directory} is as it was written")
-    with open_collection(directory) as collection:
+    with nphash.Collection.open(directory) as collection:
         _show(describe_collection(collection), chosen_format(output_format))
 
 
@@ -61,7 +57,7 @@ def _verify(directory: Path) -> list[str]:
     if problems:
         return problems
     try:
-        with open_collection(directory) as collection:
+        with nphash.Collection.open(directory) as collection:
             return collection.verify()
     except CollectionError as error:
         return [error.problem]
@@ -151,15 +147,9 @@ def _processor() -> str:
 
 def _cache_folder() -> str:
     """Return where Numba keeps compiled kernels: a folder beside the package, if that can be written."""
-    given = os.environ.get("NUMBA_CACHE_DIR")
     beside = Path(__file__).parent.parent / "core" / "jit"
-    if given:
-        return given
-    return (
-        str(beside / "__pycache__")
-        if os.access(beside, os.W_OK)
-        else "in the user's cache folder, if writable"
-    )
+    usual = str(beside / "__pycache__") if os.access(beside, os.W_OK) else ""
+    return os.environ.get("NUMBA_CACHE_DIR") or usual or "in the user's cache folder, if writable"
 
 
 def _show(record: dict[str, Any], form: str) -> None:

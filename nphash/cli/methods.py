@@ -8,7 +8,7 @@ import inspect
 import re
 import types
 import typing
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
@@ -16,9 +16,6 @@ import click
 import nphash
 from nphash.cli.output import bold, chosen_format, format_option, terminal_width, write_records
 from nphash.errors import UsageError
-
-__all__ = ["command", "convert", "parameter_types", "parse", "type_name"]
-
 
 EPOCHS = "training__epochs"
 
@@ -37,7 +34,10 @@ def command(name: str | None, output_format: str | None) -> None:
     form = chosen_format(output_format)
     records = _methods() if name is None else _parameters(name)
     if form == "table" and name is not None:
-        _describe(records)
+        for record in records:
+            click.echo(f"{bold(record['parameter'])}  {record['type']}  [default: {record['default']}]")
+            meaning = click.wrap_text(record["meaning"], min(terminal_width(), 100), "    ", "    ")
+            click.echo(meaning or "    (not documented)")
     else:
         write_records(records, form, list(records[0]), [False] * len(records[0]))
 
@@ -57,14 +57,6 @@ def _parameters(method: str) -> list[dict[str, str]]:
         }
         for name, kind in parameter_types(method).items()
     ]
-
-
-def _describe(records: list[dict[str, str]]) -> None:
-    """Write a line for each parameter, and its meaning below it."""
-    for record in records:
-        click.echo(f"{bold(record['parameter'])}  {record['type']}  [default: {record['default']}]")
-        meaning = click.wrap_text(record["meaning"], min(terminal_width(), 100), "    ", "    ")
-        click.echo(meaning or "    (not documented)")
 
 
 def _shown(name: str, value: object) -> str:
@@ -94,19 +86,9 @@ def described_parameters(docstring: str) -> dict[str, str]:
 
 
 def parse(method: str, pairs: Sequence[str]) -> dict[str, Any]:
-    """Return constructor arguments from ``NAME=VALUE`` texts.
+    """Return constructor arguments from ``NAME=VALUE`` texts, grouped settings as ``group__name``.
 
-    Parameters
-    ----------
-    method
-        A name of `nphash.hashers.METHODS`.
-    pairs
-        For grouped settings the name is ``group__name``.
-
-    Raises
-    ------
-    UsageError
-        For an unknown name or a value of the wrong type.
+    `UsageError` for an unknown name or a value of the wrong type.
     """
     known = parameter_types(method)
     values = {}
@@ -145,11 +127,8 @@ def parameter_types(method: str) -> dict[str, Any]:
             found[name] = typing.get_type_hints(_settings_class(hints[group])).get(field, Any)
     if defaults.get_params().get(EPOCHS) is not None:  # None is only for a method that finds a number itself
         found[EPOCHS] = int
-    return {name: kind for name, kind in found.items() if not _is_group(name, found)}
-
-
-def _is_group(name: str, names: Iterable[str]) -> bool:
-    return any(other.startswith(f"{name}__") for other in names)
+    groups = {name.partition("__")[0] for name in found if "__" in name}
+    return {name: kind for name, kind in found.items() if name not in groups}
 
 
 def _settings_class(hint: object) -> type[Any]:
@@ -159,13 +138,7 @@ def _settings_class(hint: object) -> type[Any]:
 
 
 def convert(text: str, kind: object) -> Any:
-    """Return `text` as a value of a type: number, word, True/False, None, or a tuple of such.
-
-    Raises
-    ------
-    ValueError
-        If it is none.
-    """
+    """Return `text` as a value of a type: number, word, True/False, None, or a tuple; else ValueError."""
     if kind is Any:
         return convert(text, None | bool | int | float | str)
     if typing.get_origin(kind) in {typing.Union, types.UnionType}:
@@ -228,12 +201,8 @@ def _convert_schedule(text: str) -> Any:
 def type_name(kind: object) -> str:
     """Return how messages call a type."""
     if typing.get_origin(kind) in {typing.Union, types.UnionType}:
-        parts: list[Any] = [
-            part
-            for part in typing.get_args(kind)
-            if part in _NAMES or typing.get_origin(part) in {tuple, Callable}
-        ]
-        return " or ".join(dict.fromkeys(map(type_name, parts)))
+        names = [type_name(part) for part in typing.get_args(kind)]
+        return " or ".join(dict.fromkeys(name for name in names if name != "value"))
     if typing.get_origin(kind) is Callable:
         return "schedule such as Linear(0,1,5)"
     if typing.get_origin(kind) is tuple:

@@ -10,32 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 import nphash
-from nphash.cli.options import (
-    Whole,
-    collection_argument,
-    documents_in_order,
-    force_option,
-    k_option,
-    open_collection,
-    quiet_option,
-    threads_option,
-)
-from nphash.cli.output import (
-    Writer,
-    chosen_format,
-    clean,
-    fit_width,
-    format_option,
-    many,
-    note,
-    output_file,
-    refuse_existing,
-    snippet,
-    table,
-    terminal_width,
-    width,
-    write_records,
-)
+from nphash.cli import options as shared
+from nphash.cli import output as out
 from nphash.cli.progress import compared
 from nphash.core.disk import replacing, writing
 from nphash.errors import UsageError
@@ -44,8 +20,6 @@ if TYPE_CHECKING:
     from nphash.collection import Collection
     from nphash.core.typing import Array, Ints
     from nphash.corpus import Document
-
-__all__ = ["Member", "command", "duplicates"]
 
 FIELDS = ("group", "size", "id", "distance", "similarity", "same_text", "labels", "snippet")
 PAIR_FIELDS = ("id", "rank", "neighbour", "distance")
@@ -71,10 +45,10 @@ arrays ids (n), neighbours (n, k: rows of ids) and distances (n, k).
 
 
 @click.command(help=DUPLICATES)
-@collection_argument
+@shared.collection_argument
 @click.option(
     "--radius",
-    type=Whole(min=0),
+    type=shared.Whole(min=0),
     default=0,
     show_default=True,
     help="Codes that differ in at most so many bits belong together.",
@@ -85,22 +59,18 @@ arrays ids (n), neighbours (n, k: rows of ids) and distances (n, k).
     type=click.FloatRange(0, 1, min_open=True),
     help="Only texts with this TF-IDF cosine, such as 0.9, belong together; 1: the same words.",
 )
-@format_option
-@threads_option
-@quiet_option
+@out.format_option
+@shared.threads_option
+@shared.quiet_option
 def duplicates(
-    directory: Path,
-    radius: int,
-    min_similarity: float | None,
-    output_format: str | None,
-    quiet: bool,
+    directory: Path, radius: int, min_similarity: float | None, output_format: str | None, quiet: bool
 ) -> None:
     """Run ``nphash duplicates``."""
-    with open_collection(directory) as collection:
+    with nphash.Collection.open(directory) as collection:
         members = _members(collection, radius, min_similarity, quiet)
         n_groups = members[-1].group if members else 0
-        note(_summary(members, n_groups, radius, min_similarity), quiet)
-        form = chosen_format(output_format)
+        out.note(_summary(members, n_groups, radius, min_similarity), quiet)
+        form = out.chosen_format(output_format)
         (_show_table if form == "table" else _show_records)(collection, members, form)
 
 
@@ -136,17 +106,17 @@ def _members(collection: Collection, radius: int, least: float | None, quiet: bo
 
 def _summary(members: Sequence[Member], n_groups: int, radius: int, least: float | None) -> str:
     """Return what was found in a sentence: what shares a code need not be the same."""
-    what = f"with codes within {many(radius, 'bit')}" if radius else "with the same code"
+    what = f"with codes within {out.many(radius, 'bit')}" if radius else "with the same code"
     if least is not None:
         what += f" and texts of similarity {least:g} or more"
     copies = sum(member.same_text for member in members)
-    said = f"{many(copies, 'document')} have the same text as another of the group"  # never one alone
-    return f"{many(n_groups, 'group')} {what}; {said}"
+    said = f"{out.many(copies, 'document')} have the same text as another of the group"  # never one alone
+    return f"{out.many(n_groups, 'group')} {what}; {said}"
 
 
 def _show_records(collection: Collection, members: list[Member], form: str) -> None:
-    writer = Writer(form, FIELDS)
-    documents = documents_in_order(collection, [member.position for member in members])
+    writer = out.Writer(form, FIELDS)
+    documents = shared.documents_in_order(collection, [member.position for member in members])
     for member, document in zip(members, documents, strict=True):
         record = {
             "group": member.group,
@@ -156,74 +126,76 @@ def _show_records(collection: Collection, members: list[Member], form: str) -> N
             "similarity": round(member.similarity, 6),
             "same_text": member.same_text,
         }
-        beginning = snippet(document.text, [], SNIPPET)
+        beginning = out.snippet(document.text, [], SNIPPET)
         writer.write({**record, "labels": list(document.labels), "snippet": beginning})
 
 
 def _show_table(collection: Collection, members: list[Member], form: str) -> None:
-    columns = terminal_width()
+    columns = out.terminal_width()
     copies: dict[int, int] = {}
     for member in members:
         copies[member.group] = copies.get(member.group, 0) + member.same_text
-    documents = documents_in_order(collection, [member.position for member in members])
+    documents = shared.documents_in_order(collection, [member.position for member in members])
     pairs = zip(members, documents, strict=True)
     for (group, size), of_group in groupby(pairs, lambda pair: (pair[0].group, pair[0].size)):
         same = f", {copies[group]:,} with the same text as another" if copies[group] else ""
-        click.echo(("\n" if group > 1 else "") + f"group {group}: {many(size, 'document')}{same}")
+        click.echo(("\n" if group > 1 else "") + f"group {group}: {out.many(size, 'document')}{same}")
         while block := list(islice(of_group, AT_ONCE)):
             _show_block(block, columns)
 
 
 def _show_block(block: Sequence[tuple[Member, Document]], columns: int) -> None:
     """Write documents of a group, distance and similarity first, with their ids in one column."""
-    ids = [fit_width(clean(found.id), columns // 3, keep_end=True) for _, found in block]
+    ids = [out.fit_width(out.clean(found.id), columns // 3, keep_end=True) for _, found in block]
     rows = [
         (f"{member.distance:5}", f"{member.similarity:.2f}", id_, "|")
         for (member, _), id_ in zip(block, ids, strict=True)
     ]
-    starts = table(rows, [True, True, False, False])
+    starts = out.table(rows, [True, True, False, False])
     for start, (_, document) in zip(starts, block, strict=True):
         start = start.removesuffix("|")
-        text = snippet(document.text, [], max(10, columns - width(start))) or "(no text)"
-        click.echo(fit_width(start + text, columns))
+        text = out.snippet(document.text, [], max(10, columns - out.width(start))) or "(no text)"
+        click.echo(out.fit_width(start + text, columns))
 
 
 @click.command(help=NEIGHBOURS)
-@collection_argument
-@k_option(10, "Neighbours a document.  [default: 10]")
+@shared.collection_argument
+@shared.k_option(10, "Neighbours a document.  [default: 10]")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write a .npz file instead.")
-@force_option
-@format_option
-@threads_option
-@quiet_option
+@shared.force_option
+@out.format_option
+@shared.threads_option
+@shared.quiet_option
 def command(
     directory: Path, k: int, output: Path | None, force: bool, output_format: str | None, quiet: bool
 ) -> None:
     """Run ``nphash neighbours``."""
     import numpy as np
 
-    output = output_file(output)
+    output = out.output_file(output)
     if output is not None:
         if output.suffix != ".npz":
             raise UsageError(
                 f"{output} does not end in .npz", "name a .npz file, or leave -o out for JSON lines"
             )
-        refuse_existing(output, force)
-    with open_collection(directory) as collection:
+        out.refuse_existing(output, force)
+    with nphash.Collection.open(directory) as collection:
         if len(collection) < 2:
-            note("a collection of fewer than two documents has no neighbours", quiet)
+            out.note("a collection of fewer than two documents has no neighbours", quiet)
             return
         distances, positions = collection.index.search_self(k, progress=compared(quiet))
         own = collection.segments.live_positions()
-        ids = [document.id for document in documents_in_order(collection, own.tolist())]
+        ids = [document.id for document in shared.documents_in_order(collection, own.tolist())]
         rows = own.searchsorted(positions)  # positions of removed documents are not among them
         if output is None:
             records = _pairs(ids, rows, distances)
-            write_records(records, chosen_format(output_format), PAIR_FIELDS, [False, True, False, True])
+            out.write_records(
+                records, out.chosen_format(output_format), PAIR_FIELDS, [False, True, False, True]
+            )
         else:
             with writing(output.parent), replacing(output) as file:
                 np.savez(file, ids=np.array(ids), neighbours=rows, distances=distances)
-            note(f"{output}: {len(ids):,} documents, {rows.shape[1]} neighbours each", quiet)
+            out.note(f"{output}: {len(ids):,} documents, {rows.shape[1]} neighbours each", quiet)
 
 
 def _pairs(ids: list[str], rows: Ints, distances: Array) -> Iterator[dict[str, str | int]]:

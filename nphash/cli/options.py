@@ -25,24 +25,13 @@ AnyCommand = TypeVar("AnyCommand", bound=Callable[..., Any])
 # Spelled out here, and not taken from nphash.corpus, so that --help does not import the readers; a
 # test compares the two.
 INPUT_FORMATS = (
-    "jsonl",
-    "csv",
-    "tsv",
-    "lines",
-    "folder",
-    "docstrings",
-    "svmlight",
-    "npz",
-    "mtx",
-    "uci",
-    "mat",
-)
+    "jsonl", "csv", "tsv", "lines", "folder", "docstrings", "svmlight", "npz", "mtx", "uci", "mat"
+)  # fmt: skip
 
 # The options of `fit` that say what the words are.
 WORD_NAMES = ("preset", "weighting", "min_documents", "max_share", "max_words", "stop_words", "pattern")
 
 AT_ONCE = 1000  # documents
-
 
 _READER_OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("--input-format", {"type": click.Choice(INPUT_FORMATS), "metavar": "NAME", "help":
@@ -154,11 +143,6 @@ def use_threads(threads: int | None) -> int | None:
     return threads
 
 
-def collection_argument(function: AnyCommand) -> AnyCommand:
-    """Add the argument DIR, the directory of a collection."""
-    return click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))(function)
-
-
 def k_option(default: int | None, help: str) -> Callable[[AnyCommand], AnyCommand]:
     """Add ``-k``."""
     return click.option("-k", type=Whole(min=1), default=default, help=help)
@@ -175,6 +159,7 @@ def threads_option(function: AnyCommand, expose_value: bool = False) -> AnyComma
     )(function)
 
 
+collection_argument = click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="Say nothing on standard error but errors.")
 force_option = click.option("--force", is_flag=True, help="Overwrite the file that is there.")
 wait_option = click.option(
@@ -191,11 +176,6 @@ def seed_option(help: str) -> Callable[[AnyCommand], AnyCommand]:
     return click.option("--seed", type=Whole(min=0), default=0, show_default=True, help=help)
 
 
-def open_collection(directory: Path) -> Collection:
-    """Open a collection for a command."""
-    return nphash.Collection.open(directory)
-
-
 def documents_in_order(collection: Collection, positions: Sequence[int]) -> Iterator[Document]:
     """Yield the documents at positions of the index, reading a thousand at a time."""
     for start in range(0, len(positions), AT_ONCE):
@@ -208,15 +188,9 @@ def documents_in_order(collection: Collection, positions: Sequence[int]) -> Iter
 def read(
     source: str, reading: ReadOptions, corpus: Mapping[str, Any] | None = None
 ) -> Iterator[Document] | Matrix:
-    """Return the documents of a source as a stream, or the matrix it holds.
+    """Return the documents of a source as a stream, or the matrix it holds; a collection gives its own.
 
-    A collection gives its own documents. Where `reading` leaves it open, they are read as those of the
-    collection whose `corpus` is given were.
-
-    Raises
-    ------
-    UsageError
-        For an option that says nothing about this kind of source.
+    Where `reading` leaves it open, they are read as those of the collection whose `corpus` is given were.
     """
     from nphash.corpus.folder import is_collection
 
@@ -233,14 +207,8 @@ def read(
 
 
 def _stored(directory: Path) -> Iterator[Document]:
-    """Yield what a collection holds, to fit or search it anew.
-
-    Raises
-    ------
-    CollectionError
-        If it was made of a matrix: its weights are not there any more.
-    """
-    with open_collection(directory) as collection:
+    """Yield what a collection holds, to fit or search it anew; one made of a matrix holds no texts."""
+    with nphash.Collection.open(directory) as collection:
         corpus = collection.manifest.corpus
         if corpus.get("matrix", corpus.get("weights_given")):
             raise CollectionError(f"{directory} was made of a matrix and holds no texts", "give the matrix")
@@ -257,13 +225,7 @@ def _check_options(name: str, reading: ReadOptions) -> None:
 
 
 def read_from_arguments(given: tuple[str, ...]) -> Iterator[str]:
-    """Yield arguments; for a lone ``-`` or none at all the lines of standard input that are not blank.
-
-    Raises
-    ------
-    CorpusError
-        If standard input is not UTF-8.
-    """
+    """Yield arguments; for a lone ``-`` or none at all the lines of standard input that are not blank."""
     if given and given != ("-",):
         yield from given
         return

@@ -243,16 +243,8 @@ class Writer:
     """Write records as JSON lines or CSV, one at a time so that a pipe gets them as they come.
 
     JSON holds control characters as escapes, which says the same. CSV holds them as they are, but for a
-    terminal; a cell of text that a spreadsheet would take for a formula begins with an apostrophe.
-
-    Parameters
-    ----------
-    form
-        ``"jsonl"``, ``"csv"``, or ``"raw csv"`` for cells as they are.
-    fields
-        The columns of CSV.
-    file
-        None for standard output.
+    terminal; a cell of text that a spreadsheet would take for a formula begins with an apostrophe, unless
+    `form` is ``"raw csv"``. Without `file` standard output is written.
     """
 
     def __init__(self, form: str, fields: Sequence[str], file: IO[str] | None = None) -> None:
@@ -295,7 +287,7 @@ def _finite(value: object) -> object:
 
 
 def write_records(
-    records: Iterable[Mapping[str, Any]], form: str, fields: Sequence[str], right: Sequence[bool]
+    records: Iterable[Mapping[str, Any]], form: str, fields: Sequence[str], right: Sequence[bool] = ()
 ) -> None:
     """Write records in any of the forms; a table has the same columns."""
     if form == "table":

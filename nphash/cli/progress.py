@@ -1,4 +1,4 @@
-"""Progress on standard error, when that is a terminal: documents read, rounds, then a bar for the fit."""
+"""Progress of commands on standard error, where that is a terminal, and the profile of a fit's steps."""
 
 from __future__ import annotations
 
@@ -8,16 +8,15 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from nphash.cli.output import begin_line, note, printable
+from nphash.cli.output import begin_line, chosen_format, echo_table, note, printable, write_records
 
 if TYPE_CHECKING:
     from nphash.corpus import Document, Matrix
-    from nphash.engine.profiling import Profile
+    from nphash.engine.profiling import Limits, Profile
     from nphash.hashers import Progress
 
 T = TypeVar("T")
@@ -31,6 +30,9 @@ ENOUGH, LEAST = 0.01, 3
 # Of the bar, in characters: on a terminal of so many columns all figures fit beside the longer one.
 WIDTHS = (10, 24)
 WIDE = 110
+
+FIELDS = ("part", "ms", "share", "least_ms", "of_limit")  # of a profile
+REST = "everything else"
 
 
 def counted(items: Iterable[T], what: str, quiet: bool = False) -> Iterator[T]:
@@ -136,19 +138,8 @@ class _Stages(logging.Handler):
 class FitProgress:
     """A callback for `fit` and the context in which its bar is drawn.
 
-    Parameters
-    ----------
-    quiet
-        Draw nothing; also an attribute.
-    verbose
-        Write a line for each epoch, on any kind of standard error.
-    profile
-        Have the seconds of a step's parts added up.
-
-    Attributes
-    ----------
-    first, last
-        What the fit said after its first and its last step so far; None before.
+    Its `first` and `last` reports are those after the fit's first and its last step so far; `verbose` writes
+    a line for each epoch on any standard error, `profile` has the seconds of a step's parts added up.
     """
 
     def __init__(self, quiet: bool, verbose: bool = False, profile: bool = False) -> None:
@@ -176,9 +167,7 @@ class FitProgress:
         log.addHandler(self._stages)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._end_bar()
         log = logging.getLogger("nphash")
         if self._stages in log.handlers:
@@ -243,3 +232,80 @@ def _steps(progress: Progress) -> int:
 def _clock(seconds: float) -> str:
     minutes, rest = divmod(round(max(0.0, seconds)), 60)
     return f"{minutes}:{rest:02d}"
+
+
+# ---------------------------------------------------------------------- fit --profile
+
+
+def show_profile(
+    first: Progress | None, last: Progress | None, method: str, form: str | None, quiet: bool = False
+) -> None:
+    """Write the profile of a fit on standard output: the parts of a step, between its first report and last.
+
+    The first step, in which kernels are compiled, is left out, unless there was no other.
+    """
+    if first is None or last is None:
+        note(f"no profile: {method} does not learn by steps, or was stopped before the first", quiet)
+        return
+    from nphash.engine.profiling import measure_limits, model_bytes
+
+    assert last.step_size is not None
+    limits = measure_limits(model_bytes(last.params), last.step_size.threads)
+    rows = _rows(first, last, limits)
+    if chosen_format(form) == "table":
+        echo_table(
+            [("part", "ms a step", "share", "least ms", "of limit"), *map(_cells, rows)], [False] + 4 * [True]
+        )
+    else:
+        write_records(rows, chosen_format(form), FIELDS)
+    for line in _explanation(first, last, limits):
+        note(line, quiet)
+
+
+def _rows(first: Progress, last: Progress, limits: Limits) -> list[dict[str, Any]]:
+    """Return the parts, the slowest first, then what is in no part, then the whole."""
+    from nphash.engine.profiling import least_work
+
+    assert last.step_size is not None
+    steps = _steps(last) - _steps(first)
+    before, start = (first.profile, first.seconds) if steps else ({}, 0.0)
+    steps = steps or 1
+    whole = last.seconds - start
+    spent = {name: seconds - before.get(name, 0.0) for name, seconds in last.profile.items()}
+    parts = sorted(spent.items(), key=lambda part: -part[1])
+    parts += [(REST, max(0.0, whole - sum(spent.values()))), ("a step", whole)]
+    least = {part: limits.seconds(work) for part, work in least_work(last.params, last.step_size).items()}
+    if least:
+        least["a step"] = sum(least.values())
+    return [
+        {
+            "part": part,
+            "ms": 1e3 * seconds / steps,
+            "share": seconds / whole,
+            "least_ms": 1e3 * least[part] if part in least else None,
+            "of_limit": least[part] * steps / seconds if part in least and seconds > 0 else None,
+        }
+        for part, seconds in parts
+    ]
+
+
+def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+    least = "" if row["least_ms"] is None else f"{row['least_ms']:.3f}"
+    limit = "" if row["of_limit"] is None else f"{row['of_limit']:.0%}"
+    return row["part"], f"{row['ms']:.3f}", f"{row['share']:.1%}", least, limit
+
+
+def _explanation(first: Progress, last: Progress, limits: Limits) -> list[str]:
+    size = last.step_size
+    assert size is not None
+    steps = max(1, _steps(last) - _steps(first))
+    threads = f"{limits.threads} thread" + "s" * (limits.threads > 1)
+    return [
+        f"means over {steps:,} step{'s' * (steps > 1)} of {size.documents:,} documents "
+        f"({size.weights:,} word weights of {size.words:,} words), engine {size.engine}, {threads}; "
+        "validation is spread over the steps, and with several threads part of the optimiser's work is done "
+        "beside other parts",
+        f"least: what a step must move and calculate, at the rates this machine has just shown: "
+        f"{limits.bandwidth / 1e9:.0f} GB/s, {limits.flops / 1e9:.0f} GFLOP/s, "
+        f"{limits.exponentials / 1e9:.1f} G exponentials/s",
+    ]

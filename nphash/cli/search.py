@@ -13,36 +13,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 import nphash
-from nphash.cli.options import (
-    Whole,
-    collection_argument,
-    k_option,
-    open_collection,
-    quiet_option,
-    read_from_arguments,
-    threads_option,
-)
-from nphash.cli.output import (
-    Writer,
-    bold,
-    chosen_format,
-    clean,
-    fit_width,
-    format_option,
-    highlight,
-    note,
-    snippet,
-    table,
-    terminal_width,
-    use_color,
-)
+from nphash.cli import options as shared
+from nphash.cli import output as out
 from nphash.errors import CorpusError
 
 if TYPE_CHECKING:
     from nphash.collection import Collection, Hit, SearchSettings
     from nphash.core.typing import Array
-
-__all__ = ["HitTable", "QueryWords", "command", "query_words"]
 
 FIELDS = ("query", "rank", "id", "distance", "similarity", "labels", "unknown_words", "snippet")
 SNIPPET = 200  # columns, where there is no terminal to fill
@@ -67,22 +44,22 @@ words alone finds nothing. Before words that begin with a dash put --.
 
 
 @click.command(help=HELP)
-@collection_argument
+@shared.collection_argument
 @click.argument("queries", nargs=-1)
 @click.option("--like", metavar="ID", multiple=True, help="Find documents like this one of the collection.")
-@k_option(None, "Results a query.  [default: 10, or all with --radius]")
-@click.option("--radius", type=Whole(min=0), help="Only codes that differ in at most so many bits.")
+@shared.k_option(None, "Results a query.  [default: 10, or all with --radius]")
+@click.option("--radius", type=shared.Whole(min=0), help="Only codes that differ in at most so many bits.")
 @click.option("--no-rerank", is_flag=True, help="Order by Hamming distance alone.")
 @click.option(
     "--candidates",
-    type=Whole(min=1),
+    type=shared.Whole(min=1),
     help="Nearest codes to rerank.  [default: a tenth, 2000 to 5000, >= 10 k]",
 )
 @click.option("--explain", is_flag=True, help="Show shared words and differing bits.")
 @click.option("--full-text", is_flag=True, help="Whole texts instead of snippets.")
-@format_option
-@threads_option
-@quiet_option
+@out.format_option
+@shared.threads_option
+@shared.quiet_option
 def command(directory: Path, queries: tuple[str, ...], like: tuple[str, ...], **options: Any) -> None:
     """Run ``nphash search``."""
     if like and queries:
@@ -92,11 +69,11 @@ def command(directory: Path, queries: tuple[str, ...], like: tuple[str, ...], **
     if any(not query.strip() for query in queries):
         raise click.UsageError("A query is empty.")
     settings = _settings(options)
-    with open_collection(directory) as collection:
-        form = chosen_format(options["output_format"])
+    with nphash.Collection.open(directory) as collection:
+        form = out.chosen_format(options["output_format"])
         show = _show_table if form == "table" else _show_records
         if not len(collection):
-            note(f"note: the collection {directory} is empty", options["quiet"])
+            out.note(f"note: the collection {directory} is empty", options["quiet"])
         answers = _answers(collection, queries, like, settings)
         show(collection, _noted(answers, form, options["quiet"]), form, options)
 
@@ -125,17 +102,7 @@ class _Answer(NamedTuple):
 
 @dataclass(frozen=True)
 class QueryWords:
-    """The words of a query, each once and in order.
-
-    Attributes
-    ----------
-    known
-        In the vocabulary, at most 50.
-    unknown
-        Not in the vocabulary, and no stop words.
-    stopped
-        Stop words.
-    """
+    """The words of a query, each once and in order: at most 50 in the vocabulary, others, and stop words."""
 
     known: list[str]
     unknown: list[str]
@@ -144,7 +111,7 @@ class QueryWords:
     def note(self, query: str) -> str:
         """Return what is to be said of `query`, ``""`` if all its words are known or stop words."""
         if not self.known:
-            asked = fit_width(clean(query), 40)
+            asked = out.fit_width(out.clean(query), 40)
             kind = "is a stop word" if len(self.stopped) == 1 else "are stop words"
             why = f" ({_listed(self.stopped)} {kind})" if self.stopped else ""
             return f"note: no word of {asked!r} is known{why}, so nothing is found"
@@ -152,7 +119,7 @@ class QueryWords:
 
 
 def _listed(words: list[str]) -> str:
-    shown = ", ".join(fit_width(clean(word), 40) for word in words[:SHOWN])
+    shown = ", ".join(out.fit_width(out.clean(word), 40) for word in words[:SHOWN])
     return shown + (f" and {len(words) - SHOWN} more" if len(words) > SHOWN else "")
 
 
@@ -189,7 +156,7 @@ def _answers(
         yield _Answer(f"like {id_}", text, words, hits, code)
     if like:
         return
-    texts = read_from_arguments(queries)
+    texts = shared.read_from_arguments(queries)
     # Lines of a pipe are answered as they come: its writer may be waiting for the answer.
     at_once = AT_ONCE if queries and queries != ("-",) else 1
     while block := list(islice(texts, at_once)):
@@ -207,10 +174,10 @@ def _noted(answers: Iterator[_Answer], form: str, quiet: bool) -> Iterator[_Answ
         any_query = True
         message = answer.words.note(answer.asked)
         if message and (form == "table" or not answer.words.known):
-            note(message, quiet)
+            out.note(message, quiet)
         yield answer
     if not any_query:
-        note("note: there was no query on standard input", quiet)
+        out.note("note: there was no query on standard input", quiet)
 
 
 def _show_records(
@@ -219,7 +186,7 @@ def _show_records(
     fields = [*FIELDS[:-1], "text"] if options["full_text"] else list(FIELDS)
     if options["explain"]:
         fields += ["shared_words", "differing_bits"]
-    writer = Writer(form, fields)
+    writer = out.Writer(form, fields)
     for asked, text, words, hits, code in answers:
         for hit in hits:
             record: dict[str, Any] = {
@@ -234,7 +201,7 @@ def _show_records(
             if options["full_text"]:
                 record["text"] = hit.document.text
             else:
-                record["snippet"] = snippet(hit.document.text, words.known, SNIPPET)
+                record["snippet"] = out.snippet(hit.document.text, words.known, SNIPPET)
             if options["explain"]:
                 why = collection.explain(text, hit.id, code)
                 record["shared_words"] = {word: round(part, 4) for word, part in why.shared_words}
@@ -245,11 +212,11 @@ def _show_records(
 def _show_table(
     collection: Collection, answers: Iterator[_Answer], form: str, options: dict[str, Any]
 ) -> None:
-    columns = terminal_width()
+    columns = out.terminal_width()
     for number, (asked, text, words, hits, code) in enumerate(answers):
         if number:
             click.echo()
-        click.echo(bold(fit_width(clean(asked), columns)))
+        click.echo(out.bold(out.fit_width(out.clean(asked), columns)))
         if not hits:
             radius = options["radius"] if words.known and len(collection) else None
             click.echo("  no document" + (f" within {radius} bits" if radius is not None else ""))
@@ -263,23 +230,11 @@ def _show_table(
                 shared = ", ".join(f"{word} {part:.2f}" for word, part in why.shared_words[:8]) or "none"
                 bits = " ".join(map(str, why.differing_bits)) or "none"
                 for what, shown in (("shared words", shared), ("differing bits", bits)):
-                    click.echo(fit_width(f"      {what}: {clean(shown)}", columns))
+                    click.echo(out.fit_width(f"      {what}: {out.clean(shown)}", columns))
 
 
 class HitTable:
-    """The hits of one query as lines for a terminal.
-
-    Parameters
-    ----------
-    hits
-        One or more.
-    words
-        The query's words; snippets are cut around them.
-    columns
-        Width of the terminal.
-    full_text
-        Show whole texts.
-    """
+    """One or more hits of a query as lines for a terminal; snippets are cut around the query's `words`."""
 
     def __init__(self, hits: list[Hit], words: list[str], columns: int, full_text: bool = False) -> None:
         self.hits, self.words, self.columns, self.full_text = hits, words, max(columns, 40), full_text
@@ -289,15 +244,17 @@ class HitTable:
         columns = self.columns - NUMBERS
         rows = [("rank", "dist", "sim", "id", "labels")]
         for hit in self.hits:
-            id_ = fit_width(clean(hit.id), columns * 2 // 3, keep_end=True)
+            id_ = out.fit_width(out.clean(hit.id), columns * 2 // 3, keep_end=True)
             rows.append((str(hit.rank), str(hit.distance), f"{hit.similarity:.2f}", id_, self._labels(hit)))
-        heading, *lines = table(rows, [True, True, True, False, False])
-        yield bold(heading, 2)
+        heading, *lines = out.table(rows, [True, True, True, False, False])
+        yield out.bold(heading, 2)
         for hit, line in zip(self.hits, lines, strict=True):
             text = hit.document.text
-            shown = (clean(text) if self.full_text else snippet(text, self.words, columns)) or "(no text)"
-            shown = highlight(shown, self.words) if use_color() else shown
-            yield f"{fit_width(line, self.columns)}\n{' ' * NUMBERS}{shown}"
+            shown = (
+                out.clean(text) if self.full_text else out.snippet(text, self.words, columns)
+            ) or "(no text)"
+            shown = out.highlight(shown, self.words) if out.use_color() else shown
+            yield f"{out.fit_width(line, self.columns)}\n{' ' * NUMBERS}{shown}"
 
     def _labels(self, hit: Hit) -> str:
-        return fit_width(clean(", ".join(hit.document.labels)), (self.columns - NUMBERS) // 3)
+        return out.fit_width(out.clean(", ".join(hit.document.labels)), (self.columns - NUMBERS) // 3)

@@ -37,8 +37,6 @@ from nphash.core.store import write_array
 from nphash.core.typing import Array
 from nphash.errors import CollectionError, DamagedError
 
-__all__ = ["Change", "changing", "creating", "is_leftover", "replaced"]
-
 _log = logging.getLogger(__name__)
 CHECK_DISK = "nothing was changed; check the disk"
 
@@ -192,8 +190,7 @@ class Change:
 def changing(folder: Path, wait: float = 0.0, id_: str | None = None) -> Iterator[tuple[Change, Manifest]]:
     """Hold the write lock and yield a change and the state it starts from; on any error the state stays.
 
-    `CollectionError` if another process holds the lock after `wait` seconds, if the collection is not the one
-    of identity `id_`, or if writing fails.
+    `CollectionError` if another process holds the lock, or the collection is not the one of identity `id_`.
     """
     read_manifest(folder)  # no lock file in a directory that is not a collection
     with write_lock(folder, wait) as journal:
@@ -211,10 +208,7 @@ def replaced(path: Path) -> CollectionError:
 
 @contextmanager
 def creating(folder: Path, force: bool) -> Iterator[Change]:
-    """Yield the change that makes a new collection, or with `force` replaces the one that is there.
-
-    `CollectionError` if `folder` holds anything that is not ours, or a collection and `force` is not set.
-    """
+    """Yield the change that makes a new collection, or with `force` replaces the one that is there."""
     check_target(folder, force)
     made = False
     with writing(folder):

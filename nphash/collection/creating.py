@@ -14,7 +14,7 @@ import json
 import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -37,19 +37,6 @@ from nphash.errors import InputError
 from nphash.hashers import Hasher, method_of, save
 from nphash.hashers.inputs import check_documents
 from nphash.text.vectorizer import Vectorizer, VectorizerSettings
-
-__all__ = [
-    "HELD_OUT",
-    "VALIDATION",
-    "CreateSettings",
-    "checked_matrix",
-    "column_names",
-    "create",
-    "holds_counts",
-    "matrix_documents",
-    "select_columns",
-    "weighed",
-]
 
 Callback: TypeAlias = Callable[[Any], None]  # is given a `Progress` of the hashers
 Mask: TypeAlias = npt.NDArray[np.bool_]
@@ -238,7 +225,10 @@ def _read(
     `spill` says where the weights go when their counts take more than so many bytes, or what is raised then.
     """
     matrix = documents if isinstance(documents, Matrix) else None
-    vectorizer = Vectorizer(settings.vectorizer if matrix is None else _matrix_settings(settings.vectorizer))
+    words = settings.vectorizer
+    if matrix is not None:  # its words are taken as they are
+        words = replace(words, pattern="whitespace", stop_words="none")
+    vectorizer = Vectorizer(words)
     path = change.path("documents", ".sqlite")
     given = documents if matrix is None else matrix_documents(matrix)
     with DocumentWriter(path) as writer:
@@ -265,11 +255,6 @@ def _read(
             "give more documents",
         )
     return vectorizer, X, path
-
-
-def _matrix_settings(settings: VectorizerSettings) -> VectorizerSettings:
-    """Return settings that take a matrix's words as they are: no pattern, no stop words of ours."""
-    return VectorizerSettings(**{**asdict(settings), "pattern": "whitespace", "stop_words": "none"})
 
 
 def _fit(
@@ -302,7 +287,11 @@ def _store(change: Change, hasher: Hasher, vectorizer: Vectorizer, codes: Codes,
     change.take(text_path, *save(hasher, model))
     written = change.write_array("codes", codes)
     vectorizer_name = change.write_text("vectorizer", json.dumps(vectorizer.to_json(), ensure_ascii=False))
-    parameters = {name: _plain(value) for name, value in hasher.get_params().items() if name != "training"}
+    parameters = {
+        name: value if isinstance(value, (bool, int, float, str, type(None))) else repr(value)
+        for name, value in hasher.get_params().items()
+        if name != "training"
+    }
     return Manifest(
         generation=change.generation,
         n_bits=hasher.n_bits,
@@ -315,10 +304,6 @@ def _store(change: Change, hasher: Hasher, vectorizer: Vectorizer, codes: Codes,
         segments=[SegmentFiles(written, text_path.name, len(codes))],
         id=secrets.token_hex(16),
     )
-
-
-def _plain(value: object) -> bool | int | float | str | None:
-    return value if isinstance(value, (bool, int, float, str, type(None))) else repr(value)
 
 
 def _outcome(hasher: Hasher) -> dict[str, Any]:

@@ -16,11 +16,10 @@ import os
 import re
 import sqlite3
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock
-from types import TracebackType
 from typing import Any, TypeVar
 
 from nphash.core import disk
@@ -28,8 +27,6 @@ from nphash.core.checksums import Blocks, FileRecord
 from nphash.core.disk import cannot_read
 from nphash.corpus import Document
 from nphash.errors import CollectionError, DamagedError, InputError
-
-__all__ = ["DocumentFile", "DocumentWriter", "checked", "storable", "writing"]
 
 T = TypeVar("T")
 Row = tuple[int, str, str, str, str]  # row, id, labels, split, text
@@ -138,9 +135,7 @@ class DocumentWriter:
     def __enter__(self) -> DocumentWriter:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         with writing(self.path.parent):
             try:
                 if kind is None:
@@ -159,8 +154,7 @@ class DocumentWriter:
 class DocumentFile:
     """Read a document file, from any thread; every row is checked against its CRC.
 
-    `known` is its record where nobody has compared the whole file with it: that is done before anything is
-    concluded from what is not found in it.
+    A file with a `known` record is compared with it before anything is concluded from what is missing.
     """
 
     def __init__(self, path: Path, known: FileRecord | None = None) -> None:
@@ -197,17 +191,21 @@ class DocumentFile:
 
     def read(self, rows: Sequence[int]) -> dict[int, Document]:
         """Return the documents of `rows` by row; `DamagedError` if one is missing or altered."""
-        found: dict[int, Document] = {}
-        for batch in _batches(rows):
-            found.update(self._document(row) for row in self._checked(*_of(batch)))
-        return self._complete(found, rows)
+        return self._found(rows, self._document)
 
     def read_texts(self, rows: Sequence[int]) -> dict[int, str]:
         """Return the texts of `rows` by row; checked as in `read`, but quicker."""
-        found: dict[int, str] = {}
+        return self._found(rows, lambda row: (row[0], row[-1]))
+
+    def _found(self, rows: Sequence[int], of_row: Callable[[Row], tuple[int, T]]) -> dict[int, T]:
+        found: dict[int, T] = {}
         for batch in _batches(rows):
-            found.update((row, text) for row, *_, text in self._checked(*_of(batch)))
-        return self._complete(found, rows)
+            query = f"{_SELECT} WHERE row IN ({','.join('?' * len(batch))})"
+            found.update(map(of_row, self._checked(query, batch)))
+        if len(found) != len(set(rows)):
+            missing = next(row for row in rows if row not in found)
+            raise self._damaged(f"row {missing} is missing")
+        return found
 
     def rows_of(self, ids: Sequence[str]) -> dict[str, int]:
         """Return the row of each of `ids` that is in this file."""
@@ -274,12 +272,6 @@ class DocumentFile:
                 raise self._damaged(f"row {row} was altered")
             yield row, id_, labels, split, text
 
-    def _complete(self, found: dict[int, T], rows: Sequence[int]) -> dict[int, T]:
-        if len(found) != len(set(rows)):
-            missing = next(row for row in rows if row not in found)
-            raise self._damaged(f"row {missing} is missing")
-        return found
-
     def _unreadable(self, error: Exception | None) -> CollectionError:
         """Return what an error of SQLite means: closed, not to be had now, or damaged."""
         if self.closed:  # SQLite complains of that too
@@ -306,7 +298,3 @@ def _reason(path: Path, error: sqlite3.Error) -> str:
     if length > LONG_PATH and "unable to open" in str(error):
         return f"its path has {length} bytes, and SQLite opens up to about {LONG_PATH}: take a shorter one"
     return str(error)
-
-
-def _of(rows: Sequence[int]) -> tuple[str, Sequence[int]]:
-    return f"{_SELECT} WHERE row IN ({','.join('?' * len(rows))})", rows

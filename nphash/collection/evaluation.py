@@ -21,8 +21,6 @@ from nphash.text.weighting import tfidf
 if TYPE_CHECKING:
     from nphash.collection.collection import Collection
 
-__all__ = ["Evaluation", "QuerySample", "cosine_of_own", "evaluate", "evaluate_own", "rows_of_queries"]
-
 PAIRS_AT_ONCE = 1 << 19  # (query, document) pairs compared at once; 8 bytes each for up to 64 bits
 
 Rank = Callable[[slice, Ints, npt.NDArray[np.bool_]], Ranking]  # queries, their own rows, what is relevant
@@ -30,25 +28,13 @@ Rank = Callable[[slice, Ints, npt.NDArray[np.bool_]], Ranking]  # queries, their
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Figures of one evaluation.
-
-    Attributes
-    ----------
-    figures
-        By name, as `nphash.metrics.retrieval` returns them.
-    n_queries, n_documents
-        How many queries were asked, and of how many documents.
-    k
-        Rank at which precision, recall and NDCG are taken.
-    n_unlabelled
-        Queries left out because they have no label.
-    """
+    """Figures by name, as `nphash.metrics.retrieval` returns them, and what they were measured on."""
 
     figures: dict[str, float]
     n_queries: int
     n_documents: int
-    k: int
-    n_unlabelled: int = 0
+    k: int  # rank at which precision, recall and NDCG are taken
+    n_unlabelled: int = 0  # queries left out because they have no label
 
 
 def evaluate(
@@ -59,27 +45,9 @@ def evaluate(
     own: Ints | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
-    """Measure queries from outside against all documents of a collection.
+    """Measure queries from outside, codes of shape (q, n_bytes), against all documents of a collection.
 
-    Parameters
-    ----------
-    collection
-        With labels.
-    codes
-        Codes of the queries, uint8, shape (q, n_bytes).
-    labels
-        Labels of the queries; those without any are left out.
-    k
-        At most the number of documents.
-    own
-        `rows_of_queries` of the queries: each leaves itself out. None: no query is a document.
-    progress
-        Called with how many queries were measured, and of how many.
-
-    Raises
-    ------
-    InputError
-        If no query, or no document, has a label.
+    With `own`, the `rows_of_queries`, each leaves itself out. `InputError` without labels on either side.
     """
     labelled = np.array([bool(of_one) for of_one in labels], dtype=bool)
     if not labelled.any():
@@ -116,21 +84,11 @@ def rows_of_queries(collection: Collection, queries: Sequence[Document]) -> Ints
 
 @dataclass(frozen=True)
 class QuerySample:
-    """Which of a collection's own documents are asked, and what counts as relevant to them.
+    """Which of a collection's own documents are asked, and what counts as relevant to them."""
 
-    Parameters
-    ----------
-    size
-        At most so many documents with labels.
-    seed
-        Draws them.
-    labels
-        Labels of all documents in place of their own, to measure one kind of label alone.
-    """
-
-    size: int = 1_000
+    size: int = 1_000  # at most so many documents with labels
     seed: int = 0
-    labels: Sequence[tuple[str, ...]] | None = None
+    labels: Sequence[tuple[str, ...]] | None = None  # of all documents, in place of their own
 
 
 def evaluate_own(
@@ -138,12 +96,7 @@ def evaluate_own(
 ) -> Evaluation:
     """Measure a sample of the collection's own documents, each against all others.
 
-    The figures are those of `evaluate` and ``precision_random``: the precision of a random order.
-
-    Raises
-    ------
-    InputError
-        If there are no two documents with labels.
+    The figures are those of `evaluate` and ``precision_random``, that of a random order.
     """
     rows, relevant = _sampled(collection, sample or QuerySample())
     asked = _Asked(rows, relevant, _by_distance(collection, collection.codes[rows]))
@@ -151,10 +104,7 @@ def evaluate_own(
 
 
 def cosine_of_own(collection: Collection, k: int = 100, sample: QuerySample | None = None) -> Evaluation:
-    """Do `evaluate_own` by TF-IDF cosine of the text: what hashing gives up, or gains.
-
-    It reads the text of all documents into memory as a sparse matrix.
-    """
+    """Do `evaluate_own` by TF-IDF cosine: what hashing gives up; all texts are in memory as sparse rows."""
     vectorizer = collection.vectorizer
     X = vectorizer.counts(document.text for document in collection.documents).astype(np.float32)
     X.data = tfidf(X, vectorizer.statistics)

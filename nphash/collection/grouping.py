@@ -21,8 +21,6 @@ from nphash.core.typing import Array, Ints, Progress
 if TYPE_CHECKING:
     from nphash.collection.collection import Collection
 
-__all__ = ["GroupSimilarity", "code_groups", "group_similarity", "groups_of", "text_groups"]
-
 AT_ONCE = 1_000  # documents whose texts are in memory; a larger group is compared as a whole
 PAIRS_AT_ONCE = 1 << 21  # similarities in memory, 12 bytes each
 ROUNDING = 1e-9
@@ -40,13 +38,7 @@ def code_groups(collection: Collection, radius: int, progress: Progress | None =
 
 
 def groups_of(first: Array, second: Array) -> list[Ints]:
-    """Return the connected groups that pairs of positions make; each ascending, ordered by their first.
-
-    Examples
-    --------
-    >>> [group.tolist() for group in groups_of(np.array([7, 1, 3]), np.array([9, 3, 5]))]
-    [[1, 3, 5], [7, 9]]
-    """
+    """Return the connected groups that pairs of positions make; each ascending, ordered by their first."""
     positions, numbers = np.unique(np.concatenate([first, second]), return_inverse=True)
     if not len(positions):
         return []
@@ -60,18 +52,10 @@ def groups_of(first: Array, second: Array) -> list[Ints]:
 
 @dataclass(frozen=True)
 class GroupSimilarity:
-    """Similarity of the texts of groups, one entry a document, group after group.
+    """Similarity of the texts of groups, one entry a document, group after group."""
 
-    Attributes
-    ----------
-    similarity
-        With the first of the group, float64, 1 where the texts are equal.
-    same_text
-        Whether another of the group has the same text, character by character.
-    """
-
-    similarity: npt.NDArray[np.float64]
-    same_text: npt.NDArray[np.bool_]
+    similarity: npt.NDArray[np.float64]  # with the first of the group, 1 where the texts are equal
+    same_text: npt.NDArray[np.bool_]  # whether another of the group has it too, character by character
 
 
 def group_similarity(
@@ -105,10 +89,7 @@ def group_similarity(
 def text_groups(
     collection: Collection, groups: list[Ints], least: float, progress: Progress | None = None
 ) -> list[Ints]:
-    """Return the parts of groups whose texts have a similarity of at least `least`.
-
-    A document belongs to a part if it is that similar to any other of it.
-    """
+    """Return the parts of groups in which each document is at least that similar to any other of the part."""
     reranker = Reranker(collection.vectorizer)
     pairs = [(np.zeros(0, np.int64), np.zeros(0, np.int64))]
     done, total = 0, sum(map(len, groups))

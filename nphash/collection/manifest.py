@@ -25,24 +25,6 @@ from nphash.core.disk import cannot_read, read_bytes, replace_text, writing
 from nphash.core.locks import locked
 from nphash.errors import CollectionError, DamagedError
 
-__all__ = [
-    "FORMAT_VERSION",
-    "LOCK",
-    "MANIFEST",
-    "Journal",
-    "Manifest",
-    "SegmentFiles",
-    "check_name",
-    "format_manifest",
-    "names_of_change",
-    "parse_manifest",
-    "read_journal",
-    "read_kept",
-    "read_manifest",
-    "write_lock",
-    "write_manifest",
-]
-
 _log = logging.getLogger(__name__)
 
 MANIFEST = "manifest.json"
@@ -155,10 +137,7 @@ class Manifest:
 
 
 def check_name(name: object) -> str:
-    """Return a file name from a manifest; `CollectionError` unless it is a plain relative path.
-
-    A manifest may have been altered or crafted, and must not make us read, or delete, a file elsewhere.
-    """
+    """Return a plain relative file name; a crafted manifest must not make us read a file elsewhere."""
     if isinstance(name, str) and len(name) <= 255 and not {"\\", "\0"} & set(name):
         plain = all(part not in {"", ".", ".."} for part in name.split("/"))
         if plain and not PureWindowsPath(name).drive:
@@ -341,10 +320,7 @@ def read_journal(folder: Path) -> list[str] | None:
 
 @contextmanager
 def write_lock(folder: Path, wait: float = 0.0) -> Iterator[Journal]:
-    """Hold the right to change a collection; the system gives it back when the process ends, however it ends.
-
-    `CollectionError` if another process holds it, and still does after `wait` seconds.
-    """
+    """Hold the right to change a collection; `wait` so many seconds while another process has it."""
     with ExitStack() as held:
         with writing(folder):
             descriptor = held.enter_context(locked(folder / LOCK, f"the collection {folder}", wait))

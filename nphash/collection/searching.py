@@ -27,18 +27,6 @@ if TYPE_CHECKING:
     from nphash.collection.state import Segments
     from nphash.search import HammingIndex
 
-__all__ = [
-    "Explanation",
-    "Hit",
-    "Reranker",
-    "SearchSettings",
-    "Searcher",
-    "as_queries",
-    "candidates",
-    "chosen",
-    "order",
-]
-
 # Reading and weighing 5,000 abstracts takes 0.1 to 0.4 s, with the length of the query. Of 50,000 abstracts
 # it finds 0.74 of the ten most similar to a title; 2,000 find 0.6, and 10,000 in nearly twice the time 0.82.
 MIN_CANDIDATES, MAX_CANDIDATES = 2_000, 5_000
@@ -94,13 +82,7 @@ class SearchSettings:
 
 
 def chosen(settings: SearchSettings | None, k: int | EllipsisType | None) -> SearchSettings:
-    """Return checked settings, with `k` in place of theirs unless it is ``...``.
-
-    Examples
-    --------
-    >>> chosen(SearchSettings(5, rerank=False), 3)
-    SearchSettings(k=3, radius=None, rerank=False, candidates=None)
-    """
+    """Return checked settings, with `k` in place of theirs unless it is ``...``."""
     settings = SearchSettings() if settings is None else settings
     if not isinstance(settings, SearchSettings):
         raise InputError(f"settings is {settings!r}", "give a nphash.collection.SearchSettings or None")
@@ -207,10 +189,7 @@ class Searcher:
 
 
 class Reranker:
-    """TF-IDF rows of unit length for queries and candidates, with the vocabulary of a fitted vectorizer.
-
-    The weights are TF-IDF whatever weighting the hasher was trained with.
-    """
+    """TF-IDF rows of unit length, whatever weighting the hasher was trained with, by a fitted vectorizer."""
 
     def __init__(self, vectorizer: Vectorizer) -> None:
         self.vectorizer = vectorizer
@@ -288,11 +267,5 @@ def _with_ties(distances: Array, wanted: int | None, ties: bool) -> int:
 
 
 def order(distances: Array, positions: Ints, similarities: npt.NDArray[np.float64]) -> Ints:
-    """Return the order of results: most similar first, then by distance and position.
-
-    Examples
-    --------
-    >>> order(np.array([3, 1, 2]), np.array([0, 1, 2]), np.array([0.5, 0.1, 0.5])).tolist()
-    [2, 0, 1]
-    """
+    """Return the order of results: most similar first, then by distance and position."""
     return np.lexsort((positions, distances, -similarities))

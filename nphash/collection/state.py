@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -31,8 +31,7 @@ from nphash.text.vectorizer import Vectorizer
 if TYPE_CHECKING:
     from nphash.hashers import Hasher
     from nphash.search import HammingIndex
-
-__all__ = ["Documents", "Learned", "Segments", "State"]
+T = TypeVar("T")
 
 
 class State:
@@ -79,10 +78,7 @@ class State:
 
 
 class Learned:
-    """Model and vectorizer of a collection, read or mapped when it is opened.
-
-    What happens to the files later is no matter. Objects are made of them when they are first asked for.
-    """
+    """Model and vectorizer, read or mapped when a collection is opened; objects are made when asked for."""
 
     def __init__(self, folder: Path, manifest: Manifest) -> None:
         self._folder, self._lock = folder / manifest.model, Lock()
@@ -114,17 +110,14 @@ class Learned:
     def vectorizer(self) -> Vectorizer:
         """The fitted vectorizer."""
         with self._lock:
-            if self._vectorizer is None:
-                self._vectorizer = self._make_vectorizer()
-            return self._vectorizer
-
-    def _make_vectorizer(self) -> Vectorizer:
-        try:
-            if hashlib.sha256(self._words).hexdigest() != self._known.sha256:
-                raise ValueError("its SHA-256 is not the manifest's")
-            return Vectorizer.from_json(json.loads(self._words.decode("utf-8")))
-        except ValueError as error:  # InputError is one
-            raise DamagedError(f"{self._path} is damaged: {error}", DAMAGED_HINT) from None
+            try:
+                if self._vectorizer is None:
+                    if hashlib.sha256(self._words).hexdigest() != self._known.sha256:
+                        raise ValueError("its SHA-256 is not the manifest's")
+                    self._vectorizer = Vectorizer.from_json(json.loads(self._words.decode("utf-8")))
+                return self._vectorizer
+            except ValueError as error:  # InputError is one
+                raise DamagedError(f"{self._path} is damaged: {error}", DAMAGED_HINT) from None
 
 
 class Segment:
@@ -143,15 +136,7 @@ def _records(manifest: Manifest, files: SegmentFiles) -> dict[str, FileRecord]:
 
 
 class Segments:
-    """All segments of one state, in the order of insertion.
-
-    Attributes
-    ----------
-    offsets
-        First positions of the segments and, last, the number of all documents, int64.
-    removed
-        Positions of removed documents, int64, ascending.
-    """
+    """All segments of one state, in the order of insertion; removed positions are int64, ascending."""
 
     def __init__(self, folder: Path, manifest: Manifest, before: Segments | None = None) -> None:
         self._width = n_bytes(manifest.n_bits)
@@ -214,25 +199,24 @@ class Segments:
 
     def documents_at(self, positions: Sequence[int]) -> dict[int, Document]:
         """Return the documents at `positions`, by position."""
-        found: dict[int, Document] = {}
-        for file, offset, rows in self._files_of(positions):
-            found.update({row + offset: document for row, document in file.read(rows).items()})
-        return found
+        return self._at(positions, DocumentFile.read)
 
     def texts_at(self, positions: Sequence[int]) -> list[str]:
         """Return the texts at `positions`, in their order."""
-        found: dict[int, str] = {}
-        for file, offset, rows in self._files_of(positions):
-            found.update({row + offset: text for row, text in file.read_texts(rows).items()})
+        found = self._at(positions, DocumentFile.read_texts)
         return [found[position] for position in positions]
 
-    def _files_of(self, positions: Sequence[int]) -> Iterator[tuple[DocumentFile, int, list[int]]]:
-        """Yield each file that holds some of `positions` with its first position and the rows in it."""
+    def _at(
+        self, positions: Sequence[int], read: Callable[[DocumentFile, list[int]], dict[int, T]]
+    ) -> dict[int, T]:
         wanted = np.asarray(positions, dtype=np.int64)
         owners = self._owners(wanted)
+        found: dict[int, T] = {}
         for number in np.unique(owners).tolist():
             offset = int(self.offsets[number])
-            yield self.segments[number].documents, offset, (wanted[owners == number] - offset).tolist()
+            rows = (wanted[owners == number] - offset).tolist()
+            found |= {row + offset: one for row, one in read(self.segments[number].documents, rows).items()}
+        return found
 
     def _numbered(self, first: int = 0) -> Iterator[tuple[int, DocumentFile]]:
         """Yield the document files from segment `first` on, each with its first position."""

@@ -23,8 +23,6 @@ from nphash.errors import CollectionError, DamagedError, InputError
 if TYPE_CHECKING:
     from nphash.collection.collection import Collection
 
-__all__ = ["AddReport", "add", "compact", "remove"]
-
 AT_ONCE = 2_000
 SEGMENTS = 8  # above this many, the last ones are merged; every query opens every segment
 ON_DUPLICATE = ("error", "skip", "replace")
@@ -186,12 +184,10 @@ def _merge_small(collection: Collection, state: State) -> State:
 
 
 def _merge(change: Change, manifest: Manifest, state: State, first: int) -> None:
-    """Rewrite the segments from `first` on as one, without their removed documents.
-
-    Every byte that is copied is compared with its checksum first: damage must not get a right one.
-    """
+    """Rewrite the segments from `first` on as one, without their removed documents."""
     segments = state.segments
     merged = [name for files in manifest.segments[first:] for name in (files.codes, files.documents)]
+    # Every byte that is copied is compared with its checksum first: damage must not get a right one.
     _refuse(change.folder, manifest.check(change.folder, everything=True, names=merged))
     start = int(segments.offsets[first]) if first < len(segments.segments) else 0
     live = segments.live_positions()

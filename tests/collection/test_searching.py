@@ -17,6 +17,7 @@ from nphash.collection.searching import (
     _may_hold,
     _with_ties,
     candidates,
+    chosen,
     order,
 )
 from nphash.search import HammingIndex
@@ -32,6 +33,11 @@ def test_number_of_candidates():
     assert SearchSettings(10, candidates=12).n_candidates(10**6) == 12
     assert SearchSettings(10, rerank=False).n_candidates(10**6) == 10
     assert SearchSettings(None).n_candidates(10**6) is None
+
+
+def test_a_number_of_results_takes_the_place_of_that_in_settings():
+    assert chosen(SearchSettings(5, rerank=False), 3) == SearchSettings(3, rerank=False)
+    assert chosen(SearchSettings(5), ...) == SearchSettings(5) and chosen(None, None).k is None
 
 
 @given(st.lists(st.integers(0, 6), min_size=1, max_size=40).map(sorted), st.integers(1, 45), st.booleans())
