@@ -26,9 +26,8 @@ class FileRecord:
 
     size: int
     sha256: str
-    blocks: tuple[
-        int, ...
-    ] = ()  # CRC-32 of each 4 MiB of a file above 32 MB: a part is checked when it is read
+    # CRC-32 of each 4 MiB of a file above 32 MB: a part is checked when it is read
+    blocks: tuple[int, ...] = ()
 
     @classmethod
     def from_json(cls, entry: dict[str, Any]) -> FileRecord:

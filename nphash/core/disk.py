@@ -224,10 +224,8 @@ def writing(folder: Path) -> Iterator[None]:
     except CollectionError:
         raise
     except OSError as error:
-        problem = (
-            FULL if is_full(error) else _NOT_WRITABLE.get(error.errno or 0, error.strerror or str(error))
-        )
-        raise cannot_write(folder, problem, advice(error)) from error
+        reason = _NOT_WRITABLE.get(error.errno or 0, error.strerror or str(error))
+        raise cannot_write(folder, FULL if is_full(error) else reason, advice(error)) from error
 
 
 def cannot_write(folder: Path, problem: str, hint: str = "") -> CollectionError:

@@ -127,16 +127,13 @@ def try_lock(descriptor: int) -> bool | None:
         except OSError as error:
             if error.errno in _BUSY:
                 return False
-            if error.errno in _NO_LOCKS or (error.errno == errno.EBADF and _is_folder(descriptor)):
+            # Network file systems lock only what is open for writing: no folder.
+            is_folder = stat.S_ISDIR(os.fstat(descriptor).st_mode)
+            if error.errno in _NO_LOCKS or (error.errno == errno.EBADF and is_folder):
                 return None
             if error.errno != errno.EINTR:
                 raise
     raise InterruptedError(errno.EINTR, "the lock cannot be taken: interrupted again and again")
-
-
-def _is_folder(descriptor: int) -> bool:
-    """Return whether a folder is open: network file systems lock only what is open for writing."""
-    return stat.S_ISDIR(os.fstat(descriptor).st_mode)
 
 
 def _lock(descriptor: int) -> None:

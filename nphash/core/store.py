@@ -170,15 +170,14 @@ def read_about(path: Path, kind: Kind) -> dict[str, Any] | None:
         raise DamagedError(f"{path} holds no {kind.name}", RESTORE)
     version = about.get("format")
     is_first = "kind" not in about and version == 1 and bool(kind.first) and kind.first <= set(about)
-    if about.get("kind") != kind.name and not is_first:
-        if isinstance(version, int) and version > kind.version:
-            raise CollectionError(f"{path} holds a {kind.name} of format {version}", "update nphash")
+    is_newer = isinstance(version, int) and version > kind.version
+    if about.get("kind") != kind.name and not is_first and not is_newer:
         raise CollectionError(
             f"{path} is another program's, or damaged: it is no {kind.name}", "choose another folder"
         )
     if not isinstance(version, int) or isinstance(version, bool):
         raise DamagedError(f"{path} is damaged: it states no format", RESTORE)
-    if version > kind.version:
+    if is_newer:
         raise CollectionError(f"{path} holds a {kind.name} of format {version}", "update nphash")
     try:
         return about if is_first else unseal(about)

@@ -22,13 +22,9 @@ from nphash.errors import InputError
 
 __all__ = [
     "Background",
-    "Call",
-    "Pool",
     "blas_libraries",
-    "cancel_calls",
     "count_threads",
     "cut",
-    "pool_of",
     "run_blocks",
     "run_tasks",
     "single_threaded_blas",
@@ -93,19 +89,16 @@ def run_tasks(tasks: Sequence[Callable[[], T]], threads: int) -> list[T]:
     if threads == 1 or len(tasks) <= 1:
         return [task() for task in tasks]
     results: list[Any] = [None] * len(tasks)
-    waiting = deque(enumerate(tasks))  # popleft is atomic
+    waiting = deque(enumerate(tasks))
 
     def work() -> None:
-        while True:
-            try:
-                i, task = waiting.popleft()
-            except IndexError:
-                return
-            try:
+        try:
+            while (taken := _take(waiting)) is not None:
+                i, task = taken
                 results[i] = task()
-            except BaseException:
-                waiting.clear()
-                raise
+        except BaseException:
+            waiting.clear()
+            raise
 
     calls, pool = [Call(work) for _ in range(min(threads, len(tasks)) - 1)], pool_of(threads)
     try:
@@ -119,6 +112,13 @@ def run_tasks(tasks: Sequence[Callable[[], T]], threads: int) -> list[T]:
         if call.error is not None:
             raise call.error
     return results
+
+
+def _take(waiting: deque[T]) -> T | None:
+    try:
+        return waiting.popleft()  # which is atomic
+    except IndexError:  # none, or another thread was faster
+        return None
 
 
 # ---------------------------------------------------------------------- workers
@@ -203,16 +203,8 @@ class Pool:
     def _run_calls(self) -> None:
         while True:
             self._calls.get()
-            while (call := self._next()) is not None:
+            while (call := _take(self._now) or _take(self._later)) is not None:
                 call.run()
-
-    def _next(self) -> Call | None:
-        for calls in (self._now, self._later):
-            try:
-                return calls.popleft()
-            except IndexError:  # none, or another worker was faster
-                pass
-        return None
 
 
 def pool_of(threads: int) -> Pool:
@@ -232,7 +224,7 @@ class Background:
 
     def __init__(self, threads: int) -> None:
         self.threads = threads
-        self._tasks: deque[Callable[[], None]] = deque()  # popleft is atomic
+        self._tasks: deque[Callable[[], None]] = deque()
         self._calls: deque[Call] = deque()
 
     def begin(self, tasks: Sequence[Callable[[], None]]) -> None:
@@ -248,7 +240,7 @@ class Background:
     def finish(self) -> None:
         """Do what is left, and wait for what is under way; raise the first error of a task."""
         try:
-            while (task := self._next()) is not None:
+            while (task := _take(self._tasks)) is not None:
                 task()
         except BaseException:
             self.abandon()
@@ -280,15 +272,9 @@ class Background:
             if pool.busy():
                 self._submit()
                 return
-            task = self._next()
+            task = _take(self._tasks)
             if task is not None:
                 task()
-
-    def _next(self) -> Callable[[], None] | None:
-        try:
-            return self._tasks.popleft()
-        except IndexError:  # none, or another thread was faster
-            return None
 
 
 # ---------------------------------------------------------------------- BLAS
