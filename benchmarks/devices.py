@@ -44,7 +44,7 @@ ALL = "all"
 
 KINDS = ("wall", "cpu")
 
-# What each is that `nphash.core.devices` can switch off, and where its lines are.
+# What each is that `nphash.core.jit.uses` lets a run switch off, and where its lines are.
 DEVICES: dict[str, tuple[str, list[str]]] = {
     "sign-tables": (
         "sums of +-1 codes looked up instead of multiplied",
@@ -58,7 +58,7 @@ DEVICES: dict[str, tuple[str, list[str]]] = {
         "of these, the steps until the next use at once",
         ["engine/lazy_rows.py:LookAhead,looked_ahead,fill_ahead,_link"],
     ),
-    "background": ("update of the decoder beside the next step", ["core/pool.py:Background"]),
+    "background": ("update of the decoder beside the next step", ["core/threads.py:Background"]),
     "fused": (
         "gradients in blocks, each used at once",
         ["engine/optim.py:LazyGradient,ProductGradient,RowGradient"],
@@ -67,7 +67,10 @@ DEVICES: dict[str, tuple[str, list[str]]] = {
         "own product of a batch with W_1, not SciPy's",
         ["engine/kernels/rows.py:_times_dense,csr_times_dense"],
     ),
-    "cache": ("compiled kernels named by their content", ["core/jit/cache.py"]),
+    "cache": (
+        "compiled kernels named by their content",
+        ["core/jit/cache.py:KernelFiles,keep_by_content,_ages_in"],
+    ),
 }
 
 

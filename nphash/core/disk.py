@@ -212,13 +212,7 @@ def read_bytes(path: Path, most: int | None = None) -> bytes | None:
 
 
 def is_full(error: OSError) -> bool:
-    """Return whether an error says that there is no room; NumPy's has no number for it, only words.
-
-    Examples
-    --------
-    >>> is_full(OSError("152000 requested and 38880 written")), is_full(OSError(errno.EACCES, "denied"))
-    (True, False)
-    """
+    """Return whether an error says that there is no room; NumPy's has no number for it, only words."""
     return error.errno in {errno.ENOSPC, errno.EDQUOT} or _SHORT.fullmatch(str(error)) is not None
 
 
@@ -230,20 +224,12 @@ def writing(folder: Path) -> Iterator[None]:
     except CollectionError:
         raise
     except OSError as error:
-        problem = (
-            FULL if is_full(error) else _NOT_WRITABLE.get(error.errno or 0, error.strerror or str(error))
-        )
-        raise cannot_write(folder, problem, advice(error)) from error
+        reason = _NOT_WRITABLE.get(error.errno or 0, error.strerror or str(error))
+        raise cannot_write(folder, FULL if is_full(error) else reason, advice(error)) from error
 
 
 def cannot_write(folder: Path, problem: str, hint: str = "") -> CollectionError:
-    """Return the error that says why `folder` cannot be written.
-
-    Examples
-    --------
-    >>> print(cannot_write(Path("c"), FULL))
-    cannot write c: the disk is full: nothing was changed; make room and try again
-    """
+    """Return the error that says why `folder` cannot be written."""
     hint = {FULL: "make room and try again", NOT_ALLOWED: "check the folder's owner"}.get(problem, hint)
     return CollectionError(
         f"cannot write {folder}: {problem}", f"nothing was changed{'; ' if hint else ''}{hint}"
@@ -265,24 +251,12 @@ _HINTS = {
 
 
 def advice(error: OSError) -> str:
-    """Return what to do about an error of the system, ``""`` where nothing is known to help.
-
-    Examples
-    --------
-    >>> advice(OSError(errno.EROFS, "Read-only file system"))
-    'take a folder on another file system'
-    """
+    """Return what to do about an error of the system, ``""`` where nothing is known to help."""
     return _HINTS.get(error.errno or 0, "")
 
 
 def cannot_read(path: Path | str, error: OSError) -> CollectionError:
-    """Return the error that says why a file cannot be read: the system's reason, or that it is gone.
-
-    Examples
-    --------
-    >>> cannot_read("c/codes.npy", OSError(errno.ENOMEM, "Cannot allocate memory")).problem
-    'cannot read c/codes.npy: Cannot allocate memory'
-    """
+    """Return the error that says why a file cannot be read: the system's reason, or that it is gone."""
     if error.errno == errno.ENOENT:
         return DamagedError(f"{path} is missing", "restore the directory from a copy")
     return CollectionError(f"cannot read {path}: {error.strerror or error}", advice(error) or "try again")

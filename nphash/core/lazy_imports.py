@@ -10,25 +10,7 @@ __all__ = ["on_first_use"]
 
 
 def on_first_use(package: str, homes: dict[str, str], modules: Collection[str] = ()) -> Callable[[str], Any]:
-    """Return a package's ``__getattr__``, which imports what is asked for.
-
-    Parameters
-    ----------
-    package
-        Its full name.
-    homes
-        For each name, the module that defines it.
-    modules
-        Modules and packages inside the package.
-
-    Examples
-    --------
-    >>> find = on_first_use("nphash", {"HammingIndex": "nphash.search"}, modules=["codes"])
-    >>> find("HammingIndex")(8)
-    <HammingIndex of 0 codes, 8 bits>
-    >>> find("codes").__name__
-    'nphash.codes'
-    """
+    """Return a package's ``__getattr__`` for its ``modules``, and names with the ``homes`` they come from."""
 
     def find(name: str) -> Any:
         if name in modules:

@@ -45,23 +45,10 @@ if hasattr(os, "register_at_fork"):
 
 @contextmanager
 def locked(path: Path, what: str, wait: float = 0.0) -> Iterator[int]:
-    """Hold the lock of a file, made where it is missing, and yield its descriptor.
+    """Hold the lock of an ordinary file, made where it is missing, and yield its descriptor.
 
-    Parameters
-    ----------
-    path
-        An ordinary file; links are not followed.
-    what
-        What is being changed, for the message.
-    wait
-        Seconds to wait for another holder.
-
-    Raises
-    ------
-    CollectionError
-        If another process, or another thread, holds it and still does after `wait` seconds.
-    OSError
-        If the file cannot be opened or locked.
+    Links are not followed. `CollectionError`, with `what` is being changed, if another process or thread
+    still holds it after `wait` seconds; OSError if the file cannot be opened or locked.
     """
     until = time.monotonic() + wait
     while True:
@@ -77,12 +64,9 @@ def locked(path: Path, what: str, wait: float = 0.0) -> Iterator[int]:
 
 @contextmanager
 def folder_lock(folder: Path, what: str, wait: float) -> Iterator[None]:
-    """Hold the lock of a folder itself, which needs no file; where it has none, go on without.
+    """Hold the lock of a folder itself, which needs no file, as `locked`.
 
-    Raises
-    ------
-    CollectionError
-        As `locked`.
+    Where it has none, go on without.
     """
     try:
         descriptor = os.open(folder, os.O_RDONLY)
@@ -143,16 +127,13 @@ def try_lock(descriptor: int) -> bool | None:
         except OSError as error:
             if error.errno in _BUSY:
                 return False
-            if error.errno in _NO_LOCKS or (error.errno == errno.EBADF and _is_folder(descriptor)):
+            # Network file systems lock only what is open for writing: no folder.
+            is_folder = stat.S_ISDIR(os.fstat(descriptor).st_mode)
+            if error.errno in _NO_LOCKS or (error.errno == errno.EBADF and is_folder):
                 return None
             if error.errno != errno.EINTR:
                 raise
     raise InterruptedError(errno.EINTR, "the lock cannot be taken: interrupted again and again")
-
-
-def _is_folder(descriptor: int) -> bool:
-    """Return whether a folder is open: network file systems lock only what is open for writing."""
-    return stat.S_ISDIR(os.fstat(descriptor).st_mode)
 
 
 def _lock(descriptor: int) -> None:

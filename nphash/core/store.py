@@ -76,12 +76,8 @@ def write_to(file: IO[bytes], array: Array) -> FileRecord:
 def load_array(path: Path, dtype: npt.DTypeLike, shape: tuple[int, ...], mmap: bool = True) -> Array:
     """Return, or map into memory, a ``.npy`` file that must hold exactly `dtype` and `shape`.
 
-    Raises
-    ------
-    DamagedError
-        If it does not, or is missing; nothing is allocated on the word of an altered header.
-    CollectionError
-        If the system cannot open it.
+    `DamagedError` if it does not, or is missing: nothing is allocated on the word of an altered header.
+    `CollectionError` if the system cannot open it.
     """
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
@@ -160,12 +156,8 @@ VECTORIZER = Kind("nphash vectorizer", 2)
 def read_about(path: Path, kind: Kind) -> dict[str, Any] | None:
     """Return the checked contents of a JSON file; None where there is no such file.
 
-    Raises
-    ------
-    DamagedError
-        If it is broken.
-    CollectionError
-        If it is another program's, of a newer format, or cannot be read now.
+    `DamagedError` if it is broken; `CollectionError` if another program's, of a newer format, or unreadable
+    now.
     """
     text = read_bytes(path, MOST_BYTES)
     if text is None:
@@ -178,15 +170,14 @@ def read_about(path: Path, kind: Kind) -> dict[str, Any] | None:
         raise DamagedError(f"{path} holds no {kind.name}", RESTORE)
     version = about.get("format")
     is_first = "kind" not in about and version == 1 and bool(kind.first) and kind.first <= set(about)
-    if about.get("kind") != kind.name and not is_first:
-        if isinstance(version, int) and version > kind.version:
-            raise CollectionError(f"{path} holds a {kind.name} of format {version}", "update nphash")
+    is_newer = isinstance(version, int) and version > kind.version
+    if about.get("kind") != kind.name and not is_first and not is_newer:
         raise CollectionError(
             f"{path} is another program's, or damaged: it is no {kind.name}", "choose another folder"
         )
     if not isinstance(version, int) or isinstance(version, bool):
         raise DamagedError(f"{path} is damaged: it states no format", RESTORE)
-    if version > kind.version:
+    if is_newer:
         raise CollectionError(f"{path} holds a {kind.name} of format {version}", "update nphash")
     try:
         return about if is_first else unseal(about)
@@ -243,17 +234,10 @@ def _record_of(about: dict[str, Any], name: str) -> FileRecord | None:
 
 
 def save(path: Path, kind: Kind, about: dict[str, Any], arrays: dict[str, Array]) -> list[Path]:
-    """Write facts and arrays, completely or not at all; what is there of the same kind is replaced.
+    """Write facts and arrays, completely or not at all, and return the paths of the JSON file and the arrays.
 
-    Returns
-    -------
-    list of pathlib.Path
-        The JSON file, then the arrays'.
-
-    Raises
-    ------
-    CollectionError
-        If there is another program's file, or one that cannot be read, or nothing can be written.
+    What is there of the same kind is replaced; `CollectionError` if there is another program's file, or one
+    that cannot be read, or nothing can be written.
     """
     folder = path.parent
     with writing(folder):

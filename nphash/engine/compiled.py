@@ -3,8 +3,7 @@
 What makes it fast: vocabulary-sized intermediate results go through the cache tile by tile. The gradients of
 weight matrices are `nphash.engine.optim.LazyGradient`: Adam gets them block by block. Codes of +-1 need no
 products: sums are looked up (`nphash.engine.kernels.sign_tables`). Words that are not in the batch are
-updated before or later (`nphash.engine.lazy_rows`), and the decoder while the next step begins
-(`nphash.core.pool`).
+updated before or later (`nphash.engine.lazy_rows`), and the decoder while the next step begins.
 
 Shapes: B documents of a batch, V words, H hidden units, L bits.
 """
@@ -19,9 +18,8 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_array
 
-from nphash.core.devices import uses
-from nphash.core.pool import Background
-from nphash.core.threads import cut, run_blocks, run_tasks
+from nphash.core.jit import uses
+from nphash.core.threads import Background, cut, run_blocks, run_tasks
 from nphash.core.typing import Array, Backs
 from nphash.engine.decoder import Decoding
 from nphash.engine.kernels.decoder import Entries
@@ -40,15 +38,7 @@ _FIRST_LAYER = uses("first-layer")
 
 
 class CompiledEngine:
-    """Kernels instead of whole-array operations; see `nphash.engine.select.Engine`.
-
-    Examples
-    --------
-    >>> z, W, b = np.ones((1, 1), "float32"), np.zeros((1, 2), "float32"), np.zeros(2, "float32")
-    >>> loss, back = CompiledEngine().reconstruct(z, W, b, csr_array(np.array([[0, 1]], dtype="float32")))
-    >>> round(loss, 4), [np.asarray(gradient).tolist() for gradient in back()]
-    (0.6931, [[[0.0]], [[0.5, -0.5]], [0.5, -0.5]])
-    """
+    """Kernels instead of whole-array operations; see `nphash.engine.select.Engine`."""
 
     name = "numba"
     looks_up = False  # whether the last codes decoded were +-1, and their products sums that were looked up
@@ -57,12 +47,8 @@ class CompiledEngine:
     def __init__(self, threads: int = 1) -> None:
         self.threads, self.background = threads, Background(threads)
         self.operations = Operations(self.sparse_dense, self.dense, relu, self.reconstruct)
-        self._last: tuple[Any, ...] = (
-            None,
-            None,
-            None,
-            None,
-        )  # of a batch: its indices, indptr, words; `sort_by_word` of it
+        # Of the last batch: its indices, indptr and number of words; `sort_by_word` of it
+        self._last: tuple[Any, ...] = (None,) * 4
 
     def moving_average(self, average: Array, w: Array, kept: float) -> None:
         """Move an average of weights, as `nphash.nn.optim.moving_average`."""
@@ -130,15 +116,7 @@ class CompiledEngine:
 def sort_by_word(X: Any) -> tuple[Array, Array, Array]:
     """Return the entries of a CSR batch (B, V) by word, those of a word by document; repetitions stay.
 
-    Returns
-    -------
-    tuple
-        Where each word begins, (V + 1,); each entry's document, (nnz,), and where it stands in the batch.
-
-    Examples
-    --------
-    >>> sort_by_word(csr_array(np.array([[0.0, 1.0], [2.0, 3.0]])))
-    (array([0, 1, 3]), array([1, 0, 1], dtype=int32), array([1, 0, 2], dtype=int32))
+    Three arrays: where each word begins (V + 1,); each entry's document, and its place in the batch (nnz,).
     """
     numbered = copy(X)
     numbered.data = np.arange(X.indices.size, dtype=np.int32)

@@ -12,9 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from nphash.core.devices import uses
-from nphash.core.pool import Background
-from nphash.core.threads import cut, run_blocks
+from nphash.core.jit import uses
+from nphash.core.threads import Background, cut, run_blocks
 from nphash.core.typing import Array
 from nphash.engine.kernels import decoder as kernels
 from nphash.engine.kernels.decoder import Codes, Entries, ScoreGradient
@@ -33,42 +32,22 @@ _SIGN_TABLES = uses("sign-tables")
 
 
 class Decoding:
-    """One batch's way through the decoder and back.
+    """One batch's way through the decoder and back: codes z (B, L), W (L, V), b (V,), the target by word.
 
-    Parameters
-    ----------
-    z, W, b
-        Codes (B, L), and float32 arrays of shapes (L, V) and (V,), W C-contiguous.
-    entries
-        The target t (B, V) by word.
-    background
-        Where W and b are updated while the next step begins.
-
-    Raises
-    ------
-    InputError
-        For arrays that the kernels would read wrongly.
+    float32 arrays, W C-contiguous; W and b are updated in ``background`` while the next step begins.
     """
 
     def __init__(self, z: Array, W: Array, b: Array, entries: Entries, background: Background) -> None:
         _check(z, W, b)
-        self.z, self.W, self.b, self.background = (
-            np.ascontiguousarray(z),
-            W,
-            np.ascontiguousarray(b),
-            background,
-        )
+        self.z, self.W, self.b = np.ascontiguousarray(z), W, np.ascontiguousarray(b)
+        self.background = background
         self.codes = kernels.codes_of(self.z, _SIGN_TABLES)
+        self.looks_up = bool(self.codes.offsets.size)  # sums, in place of products: the codes are +-1
         self.entries = entries
         self.mass = np.bincount(entries.documents, entries.weights, len(z))  # (B,) T, in float64
         self.width = kernels.tile_width(z.shape[1])
         self.n_tiles = -(-len(b) // self.width)
         self.shares = _shares(self.n_tiles, _SHARES)
-
-    @property
-    def looks_up(self) -> bool:
-        """Whether the codes are +-1, so that sums are looked up in place of products."""
-        return bool(self.codes.offsets.size)
 
     def forward(self) -> float:
         """Compute the exponentials and return the loss."""

@@ -1,9 +1,8 @@
 """Lazily updated rows: Adam's steps of words that are not in the batch, done before or later.
 
-Adam moves a row also in a step in which its gradient is zero, because its moments are not. To read and
-write all rows with their moments takes longer than everything else in a step, so such steps are done all at
-once. In k steps with a gradient of zero the moments become b1^k m and b2^k v, and the row moves by
-C m / (sqrt(v) + E): docs/develop/kernels.rst derives C and E. Tables hold (C, E, b1^k, b2^k) for every k.
+In k steps with a gradient of zero the moments become b1^k m and b2^k v, and the row moves by
+C m / (sqrt(v) + E): docs/develop/kernels.rst derives C and E, and says why such steps are done all at once.
+Tables hold (C, E, b1^k, b2^k) for every k.
 
 If it is known when a row is needed next (`LookAhead`), the steps until then are done together with its own
 step (`update_rows`), which has the row in the cache: `fill_ahead` sums from the first step on. Otherwise they
@@ -44,9 +43,8 @@ __all__ = ["LazyRows", "LookAhead", "looked_ahead", "update_rows"]
 
 T = TypeVar("T")
 
-STEPS = (
-    16  # known beforehand: with batches of 100 and 10,000 words, this finds the next use of 98 rows in 100
-)
+# Known beforehand: with batches of 100 and 10,000 words, this finds the next use of 98 rows in 100.
+STEPS = 16
 NEVER = -1  # steps done of a row whose moments are still zero: steps without gradient do not move it
 
 _EARLY = 2  # rows between the hint that one is wanted and its turn
@@ -68,21 +66,8 @@ def update_rows(
 ) -> None:
     """Do Adam's step on rows of W (V, H) for the gradient X' dh, and the steps until the next use.
 
-    The gradient of word w's row is the sum over the documents d that have the word of X[d, w] dh[d]. Each is
-    summed in a buffer of H numbers and used at once: the gradient is never written to memory.
-
-    Parameters
-    ----------
-    entries, dh
-        X (B, V) by word; array of shape (B, H).
-    rows
-        Word numbers.
-    W, m, v, settings
-        As for `nphash.engine.kernels.rows.update`, in rows.
-    steps_to_next_use
-        In how many steps each row is needed next, integers of shape (V,); 0 if nobody knows.
-    table
-        By `fill_ahead`.
+    A word's gradient, the sum over its documents d of X[d, w] dh[d], is summed in a buffer and used at once.
+    ``steps_to_next_use`` (V,) is 0 if nobody knows; ``table`` is by `fill_ahead`.
     """
     starts, documents, weights = entries
     gradient = np.empty(dh.shape[1], dh.dtype)  # (H,)
@@ -113,17 +98,7 @@ def _move(w: Array, g: Array, m: Array, v: Array, settings: Array, sums: Array) 
 
 @jit()
 def catch_up(W: Array, m: Array, v: Array, rows: Array, since: Array, table: Array) -> None:
-    """Do the steps that rows have missed, with the gradient zero.
-
-    Parameters
-    ----------
-    W, m, v
-        Arrays of shape (V, H).
-    rows, since
-        By `collect_stale_rows`.
-    table
-        By `fill_table`.
-    """
+    """Do the steps that ``rows`` have missed ``since``, with the gradient zero; by `fill_table`."""
     for i in range(rows.size):
         row = rows[i]
         _shrink(W[row], m[row], v[row], table[since[i]].astype(W.dtype))
@@ -150,16 +125,9 @@ def _unbiased(settings: Array) -> tuple[float, float]:
 def fill_ahead(plan: Array, table: Array) -> None:
     """Sum up a step with gradient and the steps without one that follow it.
 
-    The moments m and v of the equation are those after the gradient has come to them, so that the first
-    step has j = 0.
-
-    Parameters
-    ----------
-    plan
-        The settings of this step and of those to come, of shape (n, 9), float64.
-    table
-        Array of shape (n + 1, 4) to write (C, E, b1^k, b2^k) into, by the number of steps until the row
-        is needed: of these, all but one are without gradient. The row of 0 is that of 1.
+    ``plan`` (n, 9) has the settings of this step and of those to come, float64. Row k of ``table`` (n + 1, 4)
+    becomes (C, E, b1^k, b2^k) for a row needed in k steps, all but one without gradient; the row of 0 is that
+    of 1. The moments of the equation are those after the gradient has come to them: the first step has j = 0.
     """
     C = weighted = np.float64(0)
     shrink1 = shrink2 = np.float64(1)
@@ -182,14 +150,7 @@ def fill_ahead(plan: Array, table: Array) -> None:
 def fill_table(history: Array, now: int, table: Array) -> None:
     """Sum up the steps from each step s of the history to ``now`` for a gradient of zero.
 
-    Parameters
-    ----------
-    history
-        The settings of each step, of shape (``now`` or more, 9), float64.
-    now
-        The number of steps.
-    table
-        Array of shape (``now`` + 1 or more, 4) to write (C, E, b1^k, b2^k) into.
+    ``history`` has each step's nine settings, float64; row s of ``table`` becomes (C, E, b1^k, b2^k).
     """
     C = weighted = np.float64(0)
     shrink1 = shrink2 = np.float64(1)
@@ -216,23 +177,10 @@ def record_step(rows: Array, steps_to_next_use: Array, now: int, done: Array) ->
 
 @jit()
 def collect_stale_rows(rows: Array, done: Array, now: int, stale: Array, since: Array) -> int:
-    """Collect the rows that have steps to catch up with, each once, and take them for done.
+    """Collect the rows that have steps to catch up with, each once, and take them for done; return how many.
 
-    Parameters
-    ----------
-    rows
-        Row numbers; they may repeat.
-    done
-        The steps done of every row, integers of shape (V,), or `NEVER`; brought up to ``now``.
-    now
-        The number of steps that rows should have done.
-    stale, since
-        Arrays as long as ``rows`` to write into: the rows that have not, and what they have done.
-
-    Returns
-    -------
-    int
-        How many there are.
+    ``done`` (V,) has the steps done of every row, or `NEVER`. Rows that have done fewer than ``now``, and
+    what they have done, are written into ``stale`` and ``since``, as long as ``rows``.
     """
     n = 0
     for row in rows:
@@ -260,23 +208,7 @@ def _link(rows: Array, step: int, begun: int, last: Array, steps_to_next_use: Ar
 
 
 class LookAhead:
-    """The steps to come: which rows each of them needs, and its learning rate.
-
-    Parameters
-    ----------
-    n_rows
-        How many rows there are.
-
-    Examples
-    --------
-    >>> ahead = LookAhead(3)
-    >>> ahead.announce(np.array([0, 1, 1]), 0.1)
-    >>> ahead.announce(np.array([2]), 0.2)
-    >>> ahead.announce(np.array([1, 2]), 0.3)
-    >>> steps_to_next_use, rates = ahead.begin()
-    >>> steps_to_next_use[:2], rates  # of the rows of this step: the second is needed again two steps later
-    (array([0, 2], dtype=uint8), [0.1, 0.2, 0.3])
-    """
+    """The steps to come: which of ``n_rows`` rows each of them needs, and its learning rate."""
 
     def __init__(self, n_rows: int) -> None:
         self._steps_to_next_use = np.zeros((STEPS + 1, n_rows), np.uint8)
@@ -285,26 +217,16 @@ class LookAhead:
         self._begun = 0
 
     def announce(self, rows: Array, learning_rate: float) -> None:
-        """Say which rows the step after those announced needs, and its learning rate.
-
-        Raises
-        ------
-        InputError
-            If more than `STEPS` + 1 steps are waiting.
-        """
+        """Say which rows the step after those announced needs, and its rate; at most `STEPS` + 1 wait."""
         if len(self._rates) > STEPS:
             raise InputError(f"{len(self._rates)} steps are announced and not begun", "do some of them first")
         _link(rows, self._begun + len(self._rates), self._begun, self._last, self._steps_to_next_use)
         self._rates.append(learning_rate)
 
     def begin(self) -> tuple[Array, list[float]]:
-        """Begin the next step.
+        """Begin the next step: return in how many its rows are needed next, and the rates from it on.
 
-        Returns
-        -------
-        tuple
-            In how many steps each of its rows is needed next, integers of shape (n_rows,), 0 where that is
-            not known, and anything for other rows; the learning rates of this step and of those to come.
+        The numbers of steps, (n_rows,), are 0 where that is not known, and anything for rows of other steps.
         """
         known, rates = self._steps_to_next_use[self._begun % (STEPS + 1)], list(self._rates)
         self._rates.popleft()
@@ -317,26 +239,7 @@ def looked_ahead(
 ) -> Iterator[T]:
     """Yield batches in their order, each when `STEPS` that follow it have been drawn and announced.
 
-    Parameters
-    ----------
-    batches
-        What is drawn from.
-    announce
-        Called with each batch as it is drawn.
-    pause
-        Whether, after that many batches have been used, something is done that must not find any other
-        announced.
-
-    Examples
-    --------
-    >>> said = []
-    >>> for batch in looked_ahead("abcde", said.append, lambda n: n == 2):
-    ...     print(batch, "".join(said))
-    a ab
-    b ab
-    c abcde
-    d abcde
-    e abcde
+    ``pause(n)`` says whether, after n batches, something is done that must not find any other announced.
     """
     waiting: deque[T] = deque()
     for number, batch in enumerate(batches, start=1):
@@ -350,12 +253,7 @@ def looked_ahead(
 class LazyRows:
     """Which steps the rows of one parameter still have to do, or have done already.
 
-    Parameters
-    ----------
-    w, m, v
-        The parameter and its moments, arrays of shape (V, H), changed in place.
-    fresh
-        Whether the moments are zero everywhere.
+    The parameter w and its moments (V, H) are changed in place; ``fresh`` moments are zero everywhere.
     """
 
     def __init__(self, w: Array, m: Array, v: Array, fresh: bool) -> None:
@@ -367,16 +265,10 @@ class LazyRows:
         self._unknown = np.zeros(len(w), dtype=np.uint8)
 
     def tasks(self, g: Any, plan: Array, steps_to_next_use: Array | None = None) -> list[Task]:
-        """Return the tasks of a step: rows of ``g``, which must be up to date, are moved, the others wait.
+        """Return the tasks of a step: rows of the `RowGradient` g, up to date, are moved, the others wait.
 
-        Parameters
-        ----------
-        g
-            The gradient, a `nphash.engine.optim.RowGradient`.
-        plan
-            Adam's settings of this step and of those to come, as far as they are known; shape (n, 9).
-        steps_to_next_use
-            Of each row, at most n; None for no row.
+        ``plan`` (n, 9) has Adam's settings of this step and of those to come, as far as they are known;
+        ``steps_to_next_use`` is at most n for each row.
         """
         if self.now == len(self.history):
             self.history = np.concatenate([self.history, np.empty_like(self.history)])
@@ -406,12 +298,9 @@ class LazyRows:
         return [partial(catch_up, *arrays, stale[block], since[block], self.table) for block in _blocks(n)]
 
     def flush(self) -> list[Task]:
-        """Return the tasks after which all rows are up to date; `forget` comes after them.
+        """Return the tasks after which all rows are up to date, and `forget` is due.
 
-        Raises
-        ------
-        InputError
-            If rows are ahead, for steps announced that have not been done.
+        `InputError` if any are ahead.
         """
         if self.done.max() > self.now:
             raise InputError(

@@ -1,9 +1,8 @@
 """Adam as the compiled engine runs it: on gradients that are computed piece by piece, while it uses them.
 
-The gradient of a weight matrix is as large as the matrix and is used once, by the optimiser. A
-`LazyGradient` keeps the two factors of the product instead, which are small (batch x width), and
-finishes a block of rows or columns when Adam comes to it: the block goes from the cache into the weights.
-Rows of words that are not in the batch wait (`nphash.engine.lazy_rows`).
+A `LazyGradient` keeps the factors of the product that a weight matrix's gradient is, and finishes a block
+when Adam comes to it: the block goes from the cache into the weights. Rows of words that are not in the batch
+wait (`nphash.engine.lazy_rows`).
 """
 
 from __future__ import annotations
@@ -17,9 +16,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
-from nphash.core.devices import uses
-from nphash.core.pool import Background
-from nphash.core.threads import count_threads, cut, run_tasks
+from nphash.core.jit import uses
+from nphash.core.threads import Background, count_threads, cut, run_tasks
 from nphash.core.typing import Array, Params, Task
 from nphash.engine.kernels.rows import move_average, update
 from nphash.engine.lazy_rows import LazyRows, LookAhead, looked_ahead
@@ -45,12 +43,7 @@ class LazyGradient(NDArrayOperatorsMixin):
     """A gradient of given shape and dtype in blocks, which are fixed by the shape.
 
     To everything but `CompiledAdam` it is an array: ``np.asarray(g)`` and arithmetic give the whole gradient.
-
-    Attributes
-    ----------
-    background : nphash.core.pool.Background or None
-        Where the update may go on while the next step begins; given by whoever waits for it before the
-        parameter is read again.
+    In ``background`` the update may go on while the next step begins; it is given by whoever waits for it.
     """
 
     shape: tuple[int, ...]
@@ -99,19 +92,7 @@ class RowGradient(LazyGradient):
 
 
 class ProductGradient(LazyGradient):
-    """The gradient x' dy of a fully connected layer's weights, in blocks of rows.
-
-    Parameters
-    ----------
-    x, dy
-        Arrays of shapes (B, I) and (B, O); the gradient has shape (I, O).
-
-    Examples
-    --------
-    >>> ProductGradient(np.array([[1.0, 2.0]]), np.array([[3.0]])) + 1
-    array([[4.],
-           [7.]])
-    """
+    """The gradient x' dy (I, O) of weights, in blocks of rows, for x (B, I) and dy (B, O)."""
 
     def __init__(self, x: Array, dy: Array) -> None:
         self.x, self.dy = x, dy
@@ -148,27 +129,10 @@ def average_tasks(average: Array, w: Array, kept: float) -> list[Task]:
 
 @dataclass
 class CompiledAdam:
-    """`nphash.nn.optim.Adam` by kernels; `nphash.engine.select.Optimiser` explains the hooks.
+    """`nphash.nn.optim.Adam` by kernels, with the hooks of `nphash.engine.select.Optimiser`.
 
-    Parameters
-    ----------
-    learning_rate, beta1, beta2, epsilon, max_norm
-        As in `nphash.nn.optim.Adam`.
-    threads
-        How many threads; None for all. Results are the same for any number.
-
-    Attributes
-    ----------
-    m, v, t
-        As in `nphash.nn.optim.Adam`; what a checkpoint has to keep, after `flush`.
-
-    Examples
-    --------
-    >>> optimiser = CompiledAdam(learning_rate=0.1)
-    >>> params = {"b": np.array([1.0])}
-    >>> optimiser.step(params, {"b": np.array([5.0])})
-    >>> params["b"].round(6)
-    array([0.9])
+    Its settings are Adam's, and ``threads``, None for all: results are the same for any number. A checkpoint
+    has to keep ``m``, ``v`` and ``t``, after `flush`.
     """
 
     learning_rate: float = 1e-3
@@ -186,14 +150,10 @@ class CompiledAdam:
     _flush_every: int = field(default=0, repr=False)
 
     def prepare(self, batches: Iterable[B], flush_every: int) -> Iterator[B]:
-        """Yield batches in their order, each with its rows up to date, and look at those that follow.
+        """Yield an epoch's batches in order, each with its rows up to date, and look at those that follow.
 
-        Parameters
-        ----------
-        batches
-            Of an epoch: each has documents ``x`` and the ``learning_rate`` of its step.
-        flush_every
-            So often, in steps, `step` ends with a `flush`.
+        Each has documents ``x`` and its step's ``learning_rate``; every ``flush_every`` steps `step` ends
+        with `flush`.
         """
         self._flush_every, before = flush_every, self.t
 
@@ -213,25 +173,12 @@ class CompiledAdam:
         return (self._flush_every > 0 and t % self._flush_every == 0) or not _DEFERRED
 
     def step(self, params: Params, grads: Params, learning_rate: float | None = None) -> None:
-        """Update every parameter that has a gradient.
+        """Update every parameter that has a gradient, in place; parameters are C-contiguous.
 
         Gradients with a `background` may still be under way afterwards; `flush` waits for them. For batches
         of `prepare`, rows with row gradients do their steps until their next use at once: from here on they
-        have the values of that time.
-
-        Parameters
-        ----------
-        params
-            Arrays to change in place, C-contiguous.
-        grads
-            Gradients with the same keys (a subset is fine), shapes and dtypes.
-        learning_rate
-            This step's rate, for schedules; the setting if None.
-
-        Raises
-        ------
-        InputError
-            For a gradient without parameter, or of another shape; for a rate that was announced otherwise.
+        have the values of that time. `InputError` for a rate that was announced otherwise, and as for
+        `check_gradients`.
         """
         check_gradients(params, grads)
         if self._background is not None:
@@ -272,23 +219,13 @@ class CompiledAdam:
         return (steps_to_next_use, rates) if self.t >= UNSTEADY else (None, rates[:1])
 
     def catch_up(self, rows: Array) -> None:
-        """Do the deferred steps of some rows of parameters with row gradients; repeats are allowed.
-
-        To be called with the words of a batch before the batch is looked at.
-        """
+        """Do the deferred steps of some rows, which may repeat, before a batch reads them."""
         self._run(lazy.catch_up(rows) for lazy in self._lazy.values())
 
     def flush(self) -> None:
-        """Do all deferred steps, so that parameters and moments are what they should be everywhere.
+        """Do all deferred steps and wait for the background, before parameters are read as a whole.
 
-        To be called before parameters are read other than by a batch.
-
-        Raises
-        ------
-        InputError
-            If steps that were announced are still to come: some rows have done them already.
-        Exception
-            Whatever an update in the background has raised.
+        `InputError` if steps announced are still to come; or what the background raised.
         """
         if self._background is not None:
             self._background.finish()

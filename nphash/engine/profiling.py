@@ -34,31 +34,14 @@ SIDE = 384  # of the matrices multiplied: three of them fit into a second-level 
 EXPONENTS = 1 << 15  # at once, in the cache
 
 # The parts of a step by operation; the second is its backward pass.
-PARTS = {
-    "sparse_dense": "first layer",
-    "dense": "hidden layers",
-    "reconstruct": "decoder",
-}
+PARTS = {"sparse_dense": "first layer", "dense": "hidden layers", "reconstruct": "decoder"}
 
 
 class Profile:
-    """Add up the seconds spent in named parts of a program.
+    """Add up the seconds spent in named parts of a program: ``seconds``, in the order of their first use.
 
-    Parts may be nested: the seconds of an inner part are taken off the outer one, so that the parts
-    add up to the whole. One profile belongs to one thread.
-
-    Attributes
-    ----------
-    seconds : dict of str to float
-        By name, in the order of their first use.
-
-    Examples
-    --------
-    >>> profile = Profile()
-    >>> with profile.measure("sum"):
-    ...     total = sum(range(1000))
-    >>> list(profile.seconds), profile.seconds["sum"] > 0
-    (['sum'], True)
+    Parts may be nested: the seconds of an inner part are taken off the outer one, so that the parts add up to
+    the whole. One profile belongs to one thread.
     """
 
     def __init__(self) -> None:
@@ -109,18 +92,7 @@ class Part:
 
 
 def timed(operations: Operations, profile: Profile) -> Operations:
-    """Return the same operations, whose seconds, forward and backward, are added up in a profile.
-
-    Examples
-    --------
-    >>> from nphash.nn.losses import NUMPY
-    >>> import numpy as np
-    >>> profile = Profile()
-    >>> _, back = timed(NUMPY, profile).dense(np.ones((1, 2)), np.eye(2), np.zeros(2))
-    >>> _ = back(np.ones((1, 2)))
-    >>> list(profile.seconds)
-    ['hidden layers', 'hidden layers, backward']
-    """
+    """Return the same operations, whose seconds, forward and backward, are added up in a profile."""
 
     def measured(operation: Callable[..., Any], part: str) -> Callable[..., Any]:
         forward = profile.around(part, operation)
@@ -147,24 +119,7 @@ class Work:
 
 @dataclass(frozen=True)
 class Limits:
-    """What the machine does in a second.
-
-    Parameters
-    ----------
-    bandwidth
-        Bytes read and written.
-    flops
-        Multiplications and additions of a matrix product.
-    exponentials
-        Exponential functions of numbers in the cache.
-    threads
-        With so many threads.
-
-    Examples
-    --------
-    >>> Limits(bandwidth=10e9, flops=100e9, exponentials=1e9, threads=1).seconds(Work(bytes=20e9, flops=1e9))
-    2.0
-    """
+    """What the machine does in a second with so many threads."""
 
     bandwidth: float
     flops: float
@@ -172,12 +127,9 @@ class Limits:
     threads: int
 
     def seconds(self, work: Work) -> float:
-        """Return the least time for some work.
+        """Return max(bytes / bandwidth, flops / rate + exponentials / rate), the least time for some work.
 
-        Memory and arithmetic run side by side, so the slower counts; products and exponentials
-        share the arithmetic units, so their times add up:
-
-            max(bytes / bandwidth, flops / rate of products + exponentials / rate of exponentials)
+        Memory and arithmetic run side by side; products and exponentials share the arithmetic units.
         """
         arithmetic = work.flops / self.flops + work.exponentials / self.exponentials
         return max(work.bytes / self.bandwidth, arithmetic)
@@ -186,13 +138,7 @@ class Limits:
 def measure_limits(memory: int, threads: int) -> Limits:
     """Measure this machine, for about half a second.
 
-    Parameters
-    ----------
-    memory
-        Bytes that a step goes over: what fits into a cache moves faster than what does not. Between
-        1 MB and 256 MB are measured.
-    threads
-        How many threads.
+    A step goes over so many bytes of ``memory``: what fits into a cache moves faster.
     """
     size = min(max(memory, SMALLEST), LARGEST) // threads
     with single_threaded_blas():
@@ -208,9 +154,8 @@ def _moving(size: int, threads: int) -> float:
     """Return bytes a second of one thread; scaling in place reads and writes each once, as Adam does."""
     arrays = [np.ones(size // 4, np.float32) for _ in range(threads)]
     times = max(1, (1 << 24) // size)  # so that starting threads does not count
-    return (
-        2 * size * times / _best(lambda i: np.multiply(arrays[i], np.float32(1), arrays[i]), times, threads)
-    )
+    seconds = _best(lambda i: np.multiply(arrays[i], np.float32(1), arrays[i]), times, threads)
+    return 2 * size * times / seconds
 
 
 def _multiplying(threads: int) -> float:
@@ -248,17 +193,7 @@ def _best(work: Callable[[int], object], times: int, threads: int) -> float:
 
 @dataclass(frozen=True)
 class StepSize:
-    """What a step of a fit consists of.
-
-    Attributes
-    ----------
-    engine, threads
-        What computes them.
-    documents, weights, words
-        Of the first batch: its rows, its non-zero word weights, how many distinct words these have.
-    looks_up
-        Whether the decoder looks sums up in place of products: for codes of +-1 only.
-    """
+    """What a step consists of: documents, word weights and distinct words are the first batch's."""
 
     engine: str
     threads: int
@@ -274,17 +209,10 @@ def model_bytes(params: Params) -> int:
 
 
 def least_work(params: Params, size: StepSize) -> dict[str, Work]:
-    """Return the least work of a step by part; parts with little to do are left out.
+    """Return the least work of a step of a variational system by part; parts with little to do are left out.
 
     The compiled engine makes the gradients of weight matrices while Adam uses them: there their products
-    count for the optimiser. As written, they belong to the backward parts.
-
-    Parameters
-    ----------
-    params
-        Weights of a variational system; those of other systems give nothing.
-    size
-        What a step consists of.
+    count for the optimiser. As written, they belong to the backward parts. Other systems give nothing.
     """
     if not {"W_1", "W_s"} <= params.keys():
         return {}

@@ -44,25 +44,7 @@ class Optimiser(Adam):
 
 
 class Engine:
-    """The operations as the equations say, in float32 or float64.
-
-    Parameters
-    ----------
-    threads
-        How many threads. Results are the same for any number.
-
-    Attributes
-    ----------
-    operations
-        What a model computes with.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> y, back = Engine().operations.dense(np.ones((1, 2)), np.eye(2), np.zeros(2))
-    >>> y
-    array([[1., 1.]])
-    """
+    """The operations as the equations say, in float32 or float64."""
 
     name = "numpy"
     looks_up = False  # whether the last codes decoded were +-1, and their products sums that were looked up
@@ -82,16 +64,7 @@ class Engine:
 def create_engine(name: str = "auto", dtype: str = "float32", threads: int | None = 1) -> Any:
     """Return an `Engine` or `CompiledEngine` by name; ``"auto"`` is Numba for float32 where it is to be had.
 
-    Raises
-    ------
-    InputError
-        For an unknown name; for Numba where nothing is compiled, or with float64, for which there are no
-        kernels.
-
-    Examples
-    --------
-    >>> create_engine("numpy").name, create_engine(dtype="float64").name
-    ('numpy', 'numpy')
+    `InputError` for an unknown name; for Numba where nothing is compiled, or with float64.
     """
     if name not in ENGINES:
         raise InputError(f"engine is {name!r}", f"give one of {', '.join(ENGINES)}")

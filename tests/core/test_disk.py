@@ -1,5 +1,6 @@
 import errno
 import os
+import pathlib
 
 import pytest
 
@@ -189,3 +190,14 @@ def test_a_folder_that_cannot_be_listed_can_be_written_to(tmp_path, monkeypatch)
     monkeypatch.setattr(os, "listdir", raising(PermissionError(errno.EACCES, "Permission denied")))
     disk.replace_text(tmp_path / "f", "new")
     assert (tmp_path / "f").read_text(encoding="utf-8") == "new"
+
+
+def test_a_full_disk_is_told_from_other_errors():
+    assert disk.is_full(OSError("152000 requested and 38880 written"))
+    assert not disk.is_full(OSError(errno.EACCES, "denied"))
+    expected = "cannot write c: the disk is full: nothing was changed; make room and try again"
+    assert str(disk.cannot_write(pathlib.Path("c"), disk.FULL)) == expected
+    assert (
+        disk.advice(OSError(errno.EROFS, "Read-only file system")) == "take a folder on another file system"
+    )
+    assert disk.cannot_read("c", OSError(errno.ENOMEM, "No memory")).problem == "cannot read c: No memory"

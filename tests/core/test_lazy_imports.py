@@ -71,3 +71,9 @@ def test_an_error_names_the_package():
     assert find("loads")("1") == 1
     with pytest.raises(AttributeError, match=r"module 'some.package' has no attribute 'dumps'"):
         find("dumps")
+
+
+def test_names_and_modules_are_imported_when_they_are_asked_for():
+    find = on_first_use("nphash", {"HammingIndex": "nphash.search"}, modules=["codes"])
+    assert repr(find("HammingIndex")(8)) == "<HammingIndex of 0 codes, 8 bits>"
+    assert find("codes").__name__ == "nphash.codes"

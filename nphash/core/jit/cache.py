@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import glob
 import hashlib
+import logging
 import os
 import warnings
 from contextlib import suppress
@@ -21,9 +22,10 @@ from pathlib import Path
 from typing import Any
 
 import numba
+from numba.core import event
 from numba.core.caching import IndexDataCacheFile
 
-__all__ = ["KernelFiles", "keep_by_content"]
+__all__ = ["KernelFiles", "announce", "keep_by_content"]
 
 
 class KernelFiles(IndexDataCacheFile):  # type: ignore[misc]  # Numba has no types
@@ -68,3 +70,23 @@ def _ages_in(folder: Path) -> tuple[tuple[str, int, int], ...]:
     except OSError:  # not a folder: Numba's own stamp has to do
         return ()
     return tuple(sorted((name, about.st_mtime_ns, about.st_size) for name, about in files))
+
+
+class _FirstCompilation(event.Listener):  # type: ignore[misc]
+    """Listens until something is compiled; what comes from the cache is no such event."""
+
+    def __init__(self, message: str) -> None:
+        self.message = message
+
+    def on_start(self, event: object) -> None:
+        if self.message:
+            logging.getLogger("nphash.core.jit").info(self.message)
+        self.message = ""
+
+    def on_end(self, event: object) -> None:
+        pass
+
+
+def announce(cached: bool) -> None:
+    """Log the first compilation of this process, as it takes seconds; where it is cached, it is the last."""
+    event.register("numba:compile", _FirstCompilation("compiling kernels" + ", once" * cached))

@@ -18,12 +18,11 @@ import os
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
-from nphash.core.devices import uses
-
-__all__ = ["COMPILED", "WHY_NOT", "emitted", "jit"]
+__all__ = ["COMPILED", "WHY_NOT", "emitted", "jit", "uses"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_without = frozenset(os.environ.get("NPHASH_WITHOUT", "").split(","))
 _use_cache = os.environ.get("NPHASH_CACHE", "1") != "0"
 _off = [
     f"{name}={value}"
@@ -40,8 +39,7 @@ if not WHY_NOT:
         from numba import types
         from numba.extending import lower_builtin, type_callable
 
-        from nphash.core.jit.announcing import announce
-        from nphash.core.jit.cache import keep_by_content
+        from nphash.core.jit.cache import announce, keep_by_content
         from nphash.core.jit.emission import Array, emitter
 
         WHY_NOT = "switched off by Numba's settings" if numba.config.DISABLE_JIT else ""
@@ -53,17 +51,21 @@ COMPILED = not WHY_NOT
 """Whether kernels are compiled; if not, they are slow, and callers do better with NumPy or SciPy."""
 
 
+def uses(device: str) -> bool:
+    """Return whether one of the devices that make training fast is used: `benchmarks.devices` measures each.
+
+    ``NPHASH_WITHOUT=fused,background`` in the environment switches some off. Kernels are compiled without
+    them then, so give such a process a cache of its own (``NUMBA_CACHE_DIR``).
+    """
+    return device not in _without
+
+
 def jit(fastmath: bool | set[str] = False, inline: bool = False) -> Callable[[F], F]:
     """Return a decorator that compiles a kernel at its first call, where kernels are compiled.
 
-    Parameters
-    ----------
-    fastmath
-        LLVM flags that this kernel's arithmetic allows, e.g. ``{"contract", "reassoc"}``. Each
-        use says in a comment why the result stays right.
-    inline
-        Copy the function into compiled callers instead of calling it: for small functions of
-        many arrays, each of which would otherwise be passed as seven words or more on the stack.
+    Each use of ``fastmath``, LLVM flags that the arithmetic allows, says in a comment why the result stays
+    right. ``inline`` copies the function into compiled callers: for small functions of many arrays, each of
+    which would otherwise be passed as seven words or more on the stack.
     """
 
     def decorate(function: F) -> F:
@@ -86,18 +88,10 @@ def jit(fastmath: bool | set[str] = False, inline: bool = False) -> Callable[[F]
 def emitted(emit: Callable[..., Any], numbers: str = "words") -> Callable[[F], F]:
     """Return a decorator for a function in whose place compiled code has instructions.
 
-    Parameters
-    ----------
-    emit
-        Called as ``emit(out, *arguments)`` with the `nphash.core.jit.emission.Emitter` of the code and the
-        function's arguments: arrays as `nphash.core.jit.emission.Array`, numbers as 64-bit LLVM values,
-        tuples as their length. It returns an int64 LLVM value, or None.
-    numbers
-        What vectors consist of: ``"words"`` of 64 bits or ``"floats"`` of 32.
-
-    Notes
-    -----
-    The function itself says what the instructions do, and is used where nothing is compiled.
+    The function says what they do, and is used where nothing is compiled. ``emit(out, *arguments)`` is given
+    the `nphash.core.jit.emission.Emitter` for vectors of ``"words"`` of 64 bits or ``"floats"`` of 32, and
+    the arguments: arrays as `nphash.core.jit.emission.Array`, numbers as 64-bit LLVM values, tuples as their
+    length. It returns an int64 LLVM value, or None.
     """
 
     def decorate(function: F) -> F:

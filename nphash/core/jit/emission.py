@@ -59,14 +59,9 @@ class Array:
 
 @dataclass(frozen=True)
 class Emitter:
-    """Loads, stores and moves of vectors; addresses are integers.
+    """Loads, stores and moves of vectors of `number`, an LLVM type of `width` bytes; addresses are integers.
 
-    Attributes
-    ----------
-    number
-        What a vector consists of, as an LLVM type.
-    width
-        Bytes of a number. Arrays begin at multiples of it, not at multiples of `BYTES`.
+    Arrays begin at multiples of `width`, not at multiples of `BYTES`.
     """
 
     builder: Any
@@ -110,8 +105,7 @@ class Emitter:
     def transposed(self, rows: list[Any]) -> list[Any]:
         """Return the columns of a square block as vectors, given its rows.
 
-        In the round with distance s, rows i and i + s exchange the s by s squares that do not lie on the
-        diagonal, for s = n / 2, ..., 2, 1.
+        With distance s = n / 2, ..., 2, 1, rows i and i + s exchange the s by s squares off the diagonal.
         """
         rows, n = list(rows), len(rows)
         distance = n // 2

@@ -23,32 +23,20 @@ BYTES = 64  # of a vector, and of a line of a cache
 LANES = BYTES // 8  # words of a vector
 
 
-def _emit_popcount(out: WordEmitter, word: Any) -> Any:
-    return out.builder.ctpop(word)
-
-
-@emitted(_emit_popcount)
+@emitted(lambda out, word: out.builder.ctpop(word))
 def popcount(word: Any) -> int:
     """Return the number of ones in a uint64 word."""
     return int(word).bit_count()
 
 
-def _emit_lowest_one(out: WordEmitter, word: Any) -> Any:
-    return out.trailing_zeros(word)
-
-
-@emitted(_emit_lowest_one)
+@emitted(lambda out, word: out.trailing_zeros(word))
 def lowest_one(word: Any) -> int:
     """Return the position of the lowest one in a uint64 word that is not zero."""
     value = int(word)
     return (value & -value).bit_length() - 1
 
 
-def _emit_prefetch(out: WordEmitter, array: Array, i: Any) -> None:
-    out.prefetch(array.row(i))
-
-
-@emitted(_emit_prefetch)
+@emitted(lambda out, array, i: out.prefetch(array.row(i)))
 def prefetch(array: Any, i: Any) -> None:
     """Ask for element ``i`` of a one-dimensional array, which will be read soon."""
 
@@ -97,8 +85,8 @@ def _emit_fill_triple(out: WordEmitter, planes: Array, p: Any, tables: Array, ro
 def fill_triple(planes: Words, p: int, tables: Words, row: int) -> None:
     """Write the tables of planes p, p + 1, p + 2 to ten rows of ``tables``.
 
-    Rows 0 to 7: majority of the three, plane i complemented where bit i of the row number is
-    one. Row 8: their xor, row 9 its complement.
+    Rows 0 to 7: their majority, plane i complemented where bit i of the row number is one. Row 8: their xor,
+    row 9 its complement.
     """
     for pattern in range(8):
         a, b, c = (~planes[p + i] if pattern >> i & 1 else planes[p + i] for i in range(3))

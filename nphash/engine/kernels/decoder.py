@@ -1,13 +1,10 @@
 """The decoder's softmax over the vocabulary in tiles of words that stay in the cache: forward and backward.
 
-A tile's scores s = z W + b go through the product and the exponential while they lie in the cache, and
-E = exp(s - m) is written once (docs/develop/kernels.rst). m is a document's first score, until a score is so
-far above it that exponentials come near the end of float32: then the row is done again with its own maximum.
+docs/develop/kernels.rst explains tiles, and the m of E = exp(s - m).
 
 * `forward` leaves E and sums over words: of E W' while the tile is in the cache, for the gradient of z.
-* The gradient of the scores is ds = T softmax(s) - t, that is E times a number for each document, less the
-  target. It is never stored: `fill_bias` sums it, `update_tiles` multiplies it by z' for one tile after
-  another and does Adam's step on each at once.
+* The gradient of the scores, ds = T softmax(s) - t, is never stored: `fill_bias` sums it, `update_tiles`
+  multiplies it by z' for one tile after another and does Adam's step on each at once.
 * Codes of +-1 need no product: see `nphash.engine.kernels.sign_tables`. The products remain for all other
   codes, and for words at the end that fill no vector.
 
@@ -106,13 +103,7 @@ def codes_of(z: Array, sign_tables: bool) -> Codes:
 def tile_width(n_bits: int) -> int:
     """Return the number of words in a tile, which depends on shapes only.
 
-    OpenBLAS multiplies small matrices (up to 10^6 multiplications) in place, without packing them
-    first: this many words and some hundred documents.
-
-    Examples
-    --------
-    >>> tile_width(64), tile_width(8), tile_width(1000)
-    (128, 512, 64)
+    So many words and some hundred documents make a product that OpenBLAS does in place, without packing.
     """
     return min(512, max(64, _SMALL // (100 * n_bits) // 64 * 64))
 
@@ -147,28 +138,12 @@ def forward(
     first: int,
     last: int,
 ) -> float:
-    """Compute the exponentials of the scores z W + b for the tiles ``first`` to ``last - 1``.
+    """Compute E of the scores z W + b for the tiles ``first`` to ``last - 1``, and return their sum of t s.
 
-    Parameters
-    ----------
-    codes, W, b
-        `Codes`; float32 arrays (L, V) and (V,).
-    entries
-        The target t (B, V).
-    out
-        Arrays to write into: E, tile after tile, (B, words of the tile) each, as one row of B V
-        numbers; the m that were subtracted, for each tile, (N, B), those for the first one given; and
-        these tiles' sum of E for each document, relative to its last m, (B,) float64.
-    vectors
-        Arrays to write into, (B, L), sums over the words w of these tiles: E_w W[:, w], relative to
-        the last m; and t_w W[:, w].
-    width
-        Words in a tile.
-
-    Returns
-    -------
-    float
-        The sum of t s over all documents and these tiles.
+    ``out`` is written into: E, tile after tile, (B, words of the tile) each, as one row of B V numbers; the m
+    that were subtracted, (N, B), those for the first tile given; and these tiles' sum of E for each document,
+    relative to its last m, (B,) float64. So is ``vectors``, (B, L) each, sums over the words w of these
+    tiles: E_w W[:, w], relative to the last m; and t_w W[:, w].
     """
     E, shifts, total = out
     expected, target_sum = vectors
@@ -302,24 +277,11 @@ def _inner_product(z: Array, target_sum: Array) -> float:
 def combine(
     shifts: Array, totals: Array, expected: Array, target_sum: Array, share: int, inverse: Array
 ) -> Array:
-    """Put together what several calls of `forward` have left, each for its share of the tiles.
+    """Put together what calls of `forward` have left, for ``share`` tiles each; return log sum exp(s), (B,).
 
-    Parameters
-    ----------
-    shifts
-        The m subtracted in each tile, (N, B).
-    totals, expected, target_sum
-        Sums over the words of each share: (S, B) float64, and twice (S, B, L). In place of the first
-        share come the sums over all words: of exp(s - max m), the expectation of W[:, w], and that of t.
-    share
-        Tiles of a share; the last may have fewer.
-    inverse
-        Float64 array (N, B) to write into: by what a tile's E has to be multiplied to be probabilities.
-
-    Returns
-    -------
-    numpy.ndarray
-        The logarithm of the sum of exp(s), (B,) float64.
+    ``shifts`` are the m of each tile (N, B). In ``totals`` (S, B) float64, ``expected`` and ``target_sum``
+    (S, B, L) the sums over all words take the first share's place: of exp(s - max m), the expectation of
+    W[:, w], that of t. ``inverse`` (N, B) float64 becomes what makes a tile's E probabilities, as a factor.
     """
     n_tiles, n_rows = shifts.shape
     logs = np.empty(n_rows)
@@ -389,15 +351,7 @@ def _fill_tile(gradient: ScoreGradient, t: int, start: int, ds: Array) -> None:
 def fill_tiles(
     codes: Codes, gradient: ScoreGradient, out: Array, at: int, width: int, first: int, last: int
 ) -> None:
-    """Write the weights' gradient z' ds of the tiles ``first`` to ``last - 1``.
-
-    Parameters
-    ----------
-    codes, gradient
-        As named.
-    out
-        Array of L rows to write into, from column ``at``.
-    """
+    """Write z' ds of the tiles ``first`` to ``last - 1`` into the L rows of ``out``, from column ``at``."""
     z, offsets = codes
     n_rows, n_bits = z.shape
     n_words = gradient.target.starts.size - 1
@@ -443,15 +397,7 @@ def update_tiles(
     first: int,
     last: int,
 ) -> None:
-    """Do Adam's step on the tiles ``first`` to ``last - 1`` of W (L, V) for the gradient z' ds.
-
-    Parameters
-    ----------
-    codes, gradient
-        As for `fill_tiles`.
-    W, m, v, settings
-        As for `nphash.engine.kernels.rows.update`.
-    """
+    """Do Adam's step on the tiles ``first`` to ``last - 1`` of W (L, V) for the gradient z' ds."""
     # A few more columns: rows at multiples of 4096 bytes would all lie in the same few lines of the cache.
     columns = _GROUP * width + LANES
     dW = matrix(np.empty(len(W) * columns, W.dtype), len(W), columns)

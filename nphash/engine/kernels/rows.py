@@ -108,21 +108,8 @@ def move_average(average: Array, w: Array, kept: float, rest: float) -> None:
 def update(w: Array, g: Array, m: Array, v: Array, settings: Array) -> None:
     """Do a step of Adam on a part of a parameter; kernels call it on gradients they have just computed.
 
-    Parameters
-    ----------
-    w, g, m, v
-        Parameter, gradient and moments, arrays of shape (n,) and one dtype, float32 or float64; all but g
-        are changed.
-    settings
-        The step's nine numbers, in the order of `SCALE`, `RATE`, ..., in the same dtype: one float64 among
-        float32 would halve the speed.
-
-    Examples
-    --------
-    >>> w, m, v = np.ones(1), np.zeros(1), np.zeros(1)
-    >>> update(w, np.array([5.0]), m, v, np.array([1, 0.1, 0, 0.9, 0.1, 0.99, 0.01, 10, 100]))
-    >>> w.round(6), m, v.round(6)
-    (array([0.9]), array([0.5]), array([0.25]))
+    Arrays (n,) of one dtype, all but g changed; so is that of the nine ``settings``, in the order of `SCALE`,
+    `RATE`, ...: one float64 among float32 would halve the speed.
     """
     scale, rate, epsilon = settings[SCALE], settings[RATE], settings[EPSILON]
     beta1, rest1, beta2, rest2 = settings[BETA1], settings[REST1], settings[BETA2], settings[REST2]
@@ -192,27 +179,9 @@ def transpose(source: Array, target: Array) -> None:
 
 
 def csr_times_dense(indptr: Array, indices: Array, data: Array, dense: Array, threads: int = 1) -> Array:
-    """Return ``X @ dense`` for the CSR matrix X of the first three arguments.
+    """Return ``X @ dense`` (B, H) of a CSR matrix (B, V), in the dtype of ``dense``; repeated entries add up.
 
-    Parameters
-    ----------
-    indptr, indices, data
-        CSR arrays of shapes (B + 1,), (nnz,), (nnz,). Column numbers must lie below V: a kernel
-        does not check them. Repeated entries add up.
-    dense
-        Array of shape (V, H), float32 or float64; the result has its dtype.
-    threads
-        How many threads. The result is the same for any number.
-
-    Returns
-    -------
-    numpy.ndarray
-        Array of shape (B, H).
-
-    Examples
-    --------
-    >>> csr_times_dense(np.array([0, 1]), np.array([2]), np.array([3.0]), np.eye(3))
-    array([[0., 0., 3.]])
+    Column numbers must lie below V: a kernel does not check them. Any number of threads gives the same.
     """
     dense = np.ascontiguousarray(dense)  # (V, H)
     data = data.astype(dense.dtype, copy=False)  # (nnz,)
@@ -259,22 +228,7 @@ def _exponential(y: Any) -> Any:
 
 @jit(fastmath={"contract"})
 def exponentials(row: Array, bias: Array, shift: Any) -> None:
-    """Replace ``row`` by exp((row + bias) - shift), each at most exp(80).
-
-    Parameters
-    ----------
-    row, bias
-        float32 arrays of shape (n,).
-    shift
-        A float32 number.
-
-    Examples
-    --------
-    >>> row = np.array([1, 2], dtype=np.float32)
-    >>> exponentials(row, np.array([3, 2], dtype=np.float32), np.float32(4))
-    >>> row
-    array([1., 1.], dtype=float32)
-    """
+    """Replace ``row`` by exp((row + bias) - shift), each at most exp(80); all are float32."""
     for i in range(row.size):
         row[i] = _exponential(row[i] + bias[i] - shift)
 

@@ -1,14 +1,11 @@
 """Products with codes of plus and minus one, by looking sums up instead of multiplying.
 
-The decoder's input is z = 2 (bits) - 1. Four bits have only sixteen patterns, so the scores z W of one word
-need only sixteen sums for each four rows of W,
+The scores z W of one word need only sixteen sums for each four rows of W,
 
     sum[p] = +-W[0, w] +-W[1, w] +-W[2, w] +-W[3, w],
 
-and each document looks up one of them: a quarter of the arithmetic, and none of it a product. The backward
-pass, z' ds, is the same the other way round: the documents' ds are added up by pattern, and sixteen such sums
-make the gradients of four rows (`add_by_pattern`, `separate`). (Arlazarov et al., 1970, for matrices of bits:
-the method of four Russians.)
+and each document looks up one of them (docs/develop/kernels.rst). The backward pass, z' ds, is the same the
+other way round: `add_by_pattern`, `separate`. (Arlazarov et al., 1970: the method of four Russians.)
 
 All work on vectors of `LANES` words at once, and the sums of these words fit into the first-level cache. Each
 function is plain NumPy, and in compiled code the same as instructions.
@@ -51,23 +48,9 @@ PATTERNS = 2**_BITS
 def offsets_of(z: Array) -> Array:
     """Return where the sums of a code's patterns stand: (B, L / 4) int64, or (B, 0) for codes that have none.
 
-    Parameters
-    ----------
-    z
-        Array of shape (B, L). It has to be +-1 everywhere, and L a multiple of 8: offsets are read in pairs.
-
-    Returns
-    -------
-    numpy.ndarray
-        For pattern p of the bits 4 g to 4 g + 3, the first of them the lowest, how many bytes row 16 g + p of
-        the sums lies behind the first one.
-
-    Examples
-    --------
-    >>> offsets_of(np.array([[1.0, -1, -1, -1, 1, 1, -1, -1]]))
-    array([[  64, 1216]])
-    >>> offsets_of(np.array([[0.5, -1, -1, -1, 1, 1, -1, -1]])).shape
-    (1, 0)
+    z (B, L) has to be +-1 everywhere, and L a multiple of 8: offsets are read in pairs. For pattern p of the
+    bits 4 g to 4 g + 3, the first the lowest, it is how many bytes row 16 g + p of the sums lies behind the
+    first one.
     """
     n_rows, n_bits = z.shape
     none = np.empty((n_rows, 0), np.int64)
@@ -116,17 +99,7 @@ def _emit_fill_sums(out: FloatEmitter, columns: emission.Array, at: Any, sums: e
 
 @emitted(_emit_fill_sums, "floats")
 def fill_sums(columns: Array, at: int, sums: Array) -> None:
-    """Write the sums of all patterns for the words ``at`` to ``at + LANES - 1``.
-
-    Parameters
-    ----------
-    columns
-        Part of W for some words, float32 (L, words), C-contiguous.
-    at
-        The first of the words.
-    sums
-        By `sums_for`.
-    """
+    """Write the sums of all patterns for the words ``at`` to ``at + LANES - 1`` of ``columns``."""
     for i in range(len(sums)):
         group, pattern = divmod(i, PATTERNS)
         sums[i] = 0
@@ -174,20 +147,10 @@ def _emit_look_up(
 def look_up(
     sums: Array, offsets: Array, bias: Array, shifts: Array, at: int, out: Array, total: Array
 ) -> None:
-    """Write exp(z W + b - m) for some words into ``out``, and add it to ``total``.
+    """Write exp(z W + b - m) of words ``at`` to ``at + LANES - 1`` into ``out``, and add it to ``total``.
 
-    Parameters
-    ----------
-    sums
-        By `fill_sums`, for the words ``at`` to ``at + LANES - 1`` of the following arrays.
-    offsets
-        Where each document's patterns stand, by `offsets_of`; (B, L / 4) int64.
-    bias, shifts
-        b (words,) and m (B,), float32.
-    out
-        Array of shape (B, words).
-    total
-        Array of shape (B, LANES): lane i sums up the words i, LANES + i, ...
+    ``sums`` are by `fill_sums` for these words, ``offsets`` by `offsets_of`, ``bias`` (words,) and ``shifts``
+    (B,) float32; lane i of ``total`` (B, LANES) sums up the words i, LANES + i, ...
     """
     words = slice(at, at + LANES)
     for row in range(len(offsets)):
@@ -238,13 +201,7 @@ def _emit_sum(out: FloatEmitter, terms: list[Any]) -> Any:
 
 @emitted(_emit_separate, "floats")
 def separate(sums: Array, out: Array, at: int) -> None:
-    """Write z' ds into the columns ``at`` to ``at + LANES - 1`` of ``out`` (L, words), and clear the sums.
-
-    Parameters
-    ----------
-    sums
-        By `add_by_pattern`.
-    """
+    """Write z' ds into the columns ``at`` to ``at + LANES - 1`` of ``out`` (L, words), and clear the sums."""
     for bit in range(len(out)):
         group, low = divmod(bit, _BITS)
         out[bit, at : at + LANES] = 0

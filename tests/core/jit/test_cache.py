@@ -1,15 +1,16 @@
-"""Files of compiled kernels: several writers, and what kernels of before have left."""
+"""Files of compiled kernels: several writers, what kernels of before have left, and what the log says."""
 
+import logging
 import types
 
 import pytest
 
-from nphash.core.jit import COMPILED
+from nphash.core.jit import COMPILED, compiler, jit
 
 if not COMPILED:
     pytest.skip("kernels are not compiled here", allow_module_level=True)
 
-from nphash.core.jit.cache import KernelFiles, keep_by_content
+from nphash.core.jit.cache import KernelFiles, announce, keep_by_content
 
 
 @pytest.fixture
@@ -78,3 +79,15 @@ def test_a_numba_that_works_otherwise_is_reported():
     kernel = types.SimpleNamespace(_cache=types.SimpleNamespace())
     with pytest.warns(RuntimeWarning, match="caches kernels otherwise than nphash knows"):
         assert keep_by_content(kernel) is kernel
+
+
+@pytest.mark.parametrize("cached, says", [(True, "compiling kernels, once"), (False, "compiling kernels")])
+def test_the_first_compilation_is_logged(caplog, monkeypatch, cached, says):
+    monkeypatch.setattr(compiler, "_use_cache", False)  # or it would come from there
+    with caplog.at_level(logging.INFO, "nphash"):
+        jit()(lambda a: a + 1)(2)  # whatever was listening before has heard it
+        caplog.clear()
+        announce(cached)
+        jit()(lambda a: a + 2)(2)
+        jit()(lambda a: a + 3)(2)
+    assert caplog.messages == [says]

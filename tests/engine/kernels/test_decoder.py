@@ -22,6 +22,10 @@ from nphash.nn.ops import softmax
 pytestmark = pytest.mark.usefixtures("one_blas_thread")
 
 
+def test_tiles_have_these_widths():
+    assert [tile_width(n_bits) for n_bits in (8, 64, 1000)] == [512, 128, 64]
+
+
 @pytest.mark.parametrize("bits", [1, 16, 64, 128, 1000])
 def test_tiles_are_small_matrices_but_not_slivers(bits):
     width = tile_width(bits)
