@@ -1,1 +1,1 @@
-"""What every other room stands on: arguments, files, threads, compiled functions."""
+"""Ground floor: arguments, files, threads, types, compiled functions."""
