@@ -4,8 +4,7 @@ import threading
 
 import numpy as np
 
-from nphash.core.threads import Background
-from nphash.core.threads import run_tasks
+from nphash.core.threads import Background, run_tasks
 from nphash.engine.optim import (
     PRODUCT_BLOCK,
     UNSTEADY,
