@@ -7,10 +7,9 @@ used where nothing is compiled and says what the instructions do (`nphash.core.j
 
 A vector is 64 bytes, the longest register there is; LLVM splits it where registers are shorter.
 
-Two forms of the gates exist. Processors with AVX-512 have ``vpternlog``, any function of three
-words in one instruction; LLVM does not find it for the majority on its own. Everything else
-(AVX2, NEON, ...) gets ordinary and/or/xor on 512-bit values. The choice is made for the machine that the code
-is compiled for, and Numba's cache keeps the two apart by the processor's name and features.
+Processors with AVX-512 have ``vpternlog``, any function of three words in one instruction: LLVM does not find
+it for the majority on its own. All others (AVX2, NEON, ...) get ordinary and/or/xor. Numba's cache keeps the
+two apart by the processor's name and features.
 """
 
 from __future__ import annotations
@@ -75,9 +74,9 @@ class Emitter:
         return ir.VectorType(of or cls.number, BYTES // cls.width)
 
     @classmethod
-    def every(cls, number: Any) -> Any:
+    def every(cls, number: Any, of: Any = None) -> Any:
         """Return the constant vector with ``number`` in every lane."""
-        return ir.Constant(cls.vector(), [number] * (BYTES // cls.width))
+        return ir.Constant(cls.vector(of), [number] * (BYTES // cls.width))
 
     def load(self, address: Any) -> Any:
         """Load a vector."""
@@ -257,13 +256,10 @@ class FloatEmitter(Emitter):
 
     def power_of_two(self, n: Any, bias: int, mantissa: int) -> Any:
         """Return 2^n for whole numbers n, made in the exponent's bits; of a NaN, 1."""
-        builder, integers = self.builder, self.vector(_INTEGER)
+        builder = self.builder
         whole = builder.select(builder.fcmp_ordered("ord", n, n), n, self.every(0.0))
-        bias, mantissa = (
-            ir.Constant(integers, [number] * (BYTES // self.width)) for number in (bias, mantissa)
-        )
-        exponent = builder.add(builder.fptosi(whole, integers), bias)
-        return builder.bitcast(builder.shl(exponent, mantissa), self.vector())
+        exponent = builder.add(builder.fptosi(whole, self.vector(_INTEGER)), self.every(bias, _INTEGER))
+        return builder.bitcast(builder.shl(exponent, self.every(mantissa, _INTEGER)), self.vector())
 
 
 def emitter(numbers: str, context: Any, builder: Any) -> Emitter:
