@@ -35,14 +35,8 @@ DEFAULT_VALIDATION = 0.1
 CHECKPOINT_FILES = {"checkpoint.npz", "checkpoint.new"}  # the second from versions before
 
 # Options that are short for a parameter of the method: their last words.
-_PARAMETERS = {
-    "bits": "n_bits",
-    "seed": "random_state",
-    "threads": "threads",
-    "epochs": "epochs",
-    "batch_size": "batch_size",
-    "learning_rate": "learning_rate",
-}
+_PARAMETERS = {"bits": "n_bits", "seed": "random_state"}
+_PARAMETERS |= {name: name for name in ("threads", "epochs", "batch_size", "learning_rate")}
 
 HELP = """Learn codes for a corpus and make it a searchable collection.
 
@@ -287,7 +281,6 @@ def summary(collection: Collection, output: Path) -> list[str]:
 
 
 def _outcome(fit: dict[str, Any]) -> str:
-    """Return how many epochs there were, and which was chosen by what figure."""
     if not fit.get("epochs"):
         return ""
     if not fit.get("best_epoch"):
