@@ -168,16 +168,12 @@ def _hasher(options: dict[str, Any]) -> Hasher:
     for option, short in _PARAMETERS.items():
         if options[option] is None:
             continue
+        shown = f"--{option.replace('_', '-')}"
         name = next((full for full in known if full.split("__")[-1] == short), None)
         if name is None and option != "threads":  # these count for everything
-            raise UsageError(
-                f"method {method} has no --{option.replace('_', '-')}",
-                "'nphash methods' lists its parameters",
-            )
+            raise UsageError(f"method {method} has no {shown}", "'nphash methods' lists its parameters")
         if name in parsed:
-            raise UsageError(
-                f"--{option.replace('_', '-')} and -p {name} both set {name}", "give one of them"
-            )
+            raise UsageError(f"{shown} and -p {name} both set {name}", "give one of them")
         values |= {name: options[option]} if name else {}
     return nphash.hashers.create(method, **{**values, **parsed})
 

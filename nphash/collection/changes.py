@@ -77,8 +77,7 @@ class Change:
     def commit(self, manifest: on_disk.Manifest, before: State | None = None) -> None:
         """Make `manifest` the collection's state; what it no longer needs is deleted.
 
-        An error, CollectionError or OSError, says that the old state is still the state. What fails when the
-        new one is in place is logged and no error.
+        An error says that the old state is still the state; what fails later is logged and no error.
         """
         # So far nothing of the old state was touched: what was written is new, flushed, and in the journal.
         # 1. The manifest gets the names and checksums of all files of the new state.
