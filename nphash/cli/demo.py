@@ -80,22 +80,20 @@ def _directory(output: Path | None) -> Iterator[Path]:
 def _show_quality(collection: Collection) -> None:
     evaluation = nphash.collection.evaluation
     labels = collection.segments.labels()
-    rows: list[tuple[str, ...]] = [("P@100, 1,000 documents as queries", "same package", "same module")]
     kinds = [
         evaluation.QuerySample(labels=[of_one[:1] for of_one in labels]),
         evaluation.QuerySample(labels=[of_one[1:2] for of_one in labels]),
     ]
-    hashed = [evaluation.evaluate_own(collection, sample=kind).figures for kind in kinds]
-    cosine = [evaluation.cosine_of_own(collection, sample=kind).figures for kind in kinds]
-    bytes_each = -(-collection.n_bits // 8)
-    rows += [
-        (
-            f"codes of {bytes_each} bytes, Hamming distance",
-            *(f"{figures['precision']:.3f}" for figures in hashed),
-        ),
-        ("TF-IDF cosine of the whole text", *(f"{figures['precision']:.3f}" for figures in cosine)),
-        ("a random order", *(f"{figures['precision_random']:.3f}" for figures in hashed)),
-    ]
+    hashed = [evaluation.evaluate_own(collection, sample=kind) for kind in kinds]
+    cosine = [evaluation.cosine_of_own(collection, sample=kind) for kind in kinds]
+    rows = [("P@100, 1,000 documents as queries", "same package", "same module")]
+    for title, found, name in (
+        (f"codes of {-(-collection.n_bits // 8)} bytes, Hamming distance", hashed, "precision"),
+        ("TF-IDF cosine of the whole text", cosine, "precision"),
+        ("a random order", hashed, "precision_random"),
+    ):
+        by_package, by_module = (f"{one.figures[name]:.3f}" for one in found)
+        rows.append((title, by_package, by_module))
     click.echo()
     echo_table(rows, [False, True, True])
 

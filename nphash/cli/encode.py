@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from nphash.codes import Codes
     from nphash.collection import Collection
     from nphash.corpus import ReadOptions
+
+    Blocks = Iterator[tuple[list[str], Codes]]  # ids and codes of documents
+    Texts = Callable[[Codes], list[str]]
 
 AT_ONCE = 1_000
 FORMS = ("jsonl", "csv", "npy")
@@ -57,10 +61,11 @@ def command(directory: Path, corpus: str, output: Path | None, reading: ReadOpti
         refuse_existing(output, options["force"])
     with nphash.Collection.open(directory) as collection:
         blocks = _encode(collection, corpus, reading, options["quiet"])
+        texts_of = partial(_texts, n_bits=collection.n_bits, as_bits=options["as_bits"])
         if output is None:
-            _write_text(blocks, form, collection.n_bits, options["as_bits"])
+            _write_text(blocks, form, texts_of)
         else:
-            _write_file(blocks, output, form, collection.n_bits, options["as_bits"])
+            _write_file(blocks, output, form, texts_of)
 
 
 def _form(output: Path | None) -> str:
@@ -70,9 +75,7 @@ def _form(output: Path | None) -> str:
     return suffix or "jsonl"
 
 
-def _encode(
-    collection: Collection, corpus: str, reading: ReadOptions, quiet: bool
-) -> Iterator[tuple[list[str], Codes]]:
+def _encode(collection: Collection, corpus: str, reading: ReadOptions, quiet: bool) -> Blocks:
     """Yield ids and codes by the thousand, and say in the end how many documents had no known word."""
     known = collection.manifest.corpus
     documents = counted_documents(shared.read(corpus, reading, known), quiet)
@@ -85,16 +88,10 @@ def _encode(
     note_wordless(without, quiet)
 
 
-def _write_text(
-    blocks: Iterator[tuple[list[str], Codes]],
-    form: str,
-    n_bits: int,
-    as_bits: bool,
-    file: IO[str] | None = None,
-) -> None:
+def _write_text(blocks: Blocks, form: str, texts_of: Texts, file: IO[str] | None = None) -> None:
     writer = Writer(form, ["id", "code"], file)
     for ids, codes in blocks:
-        for id_, code in zip(ids, _texts(codes, n_bits, as_bits), strict=True):
+        for id_, code in zip(ids, texts_of(codes), strict=True):
             writer.write({"id": id_, "code": code})
 
 
@@ -106,9 +103,7 @@ def _texts(codes: Codes, n_bits: int, as_bits: bool) -> list[str]:
     return [row.tobytes().hex() for row in codes[:, : -(-n_bits // 8)]]
 
 
-def _write_file(
-    blocks: Iterator[tuple[list[str], Codes]], output: Path, form: str, n_bits: int, as_bits: bool
-) -> None:
+def _write_file(blocks: Blocks, output: Path, form: str, texts_of: Texts) -> None:
     """Replace the target by a file when that is complete."""
     import numpy as np
 
@@ -120,5 +115,5 @@ def _write_file(
             store.write_to(raw, codes)
         else:
             file = io.TextIOWrapper(raw, encoding="utf-8", errors="backslashreplace", newline="\n")
-            _write_text(blocks, form, n_bits, as_bits, file)
+            _write_text(blocks, form, texts_of, file)
             file.detach()

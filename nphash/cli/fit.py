@@ -35,14 +35,8 @@ DEFAULT_VALIDATION = 0.1
 CHECKPOINT_FILES = {"checkpoint.npz", "checkpoint.new"}  # the second from versions before
 
 # Options that are short for a parameter of the method: their last words.
-_PARAMETERS = {
-    "bits": "n_bits",
-    "seed": "random_state",
-    "threads": "threads",
-    "epochs": "epochs",
-    "batch_size": "batch_size",
-    "learning_rate": "learning_rate",
-}
+_PARAMETERS = {"bits": "n_bits", "seed": "random_state"}
+_PARAMETERS |= {name: name for name in ("threads", "epochs", "batch_size", "learning_rate")}
 
 HELP = """Learn codes for a corpus and make it a searchable collection.
 
@@ -174,16 +168,12 @@ def _hasher(options: dict[str, Any]) -> Hasher:
     for option, short in _PARAMETERS.items():
         if options[option] is None:
             continue
+        shown = f"--{option.replace('_', '-')}"
         name = next((full for full in known if full.split("__")[-1] == short), None)
         if name is None and option != "threads":  # these count for everything
-            raise UsageError(
-                f"method {method} has no --{option.replace('_', '-')}",
-                "'nphash methods' lists its parameters",
-            )
+            raise UsageError(f"method {method} has no {shown}", "'nphash methods' lists its parameters")
         if name in parsed:
-            raise UsageError(
-                f"--{option.replace('_', '-')} and -p {name} both set {name}", "give one of them"
-            )
+            raise UsageError(f"{shown} and -p {name} both set {name}", "give one of them")
         values |= {name: options[option]} if name else {}
     return nphash.hashers.create(method, **{**values, **parsed})
 
@@ -287,7 +277,6 @@ def summary(collection: Collection, output: Path) -> list[str]:
 
 
 def _outcome(fit: dict[str, Any]) -> str:
-    """Return how many epochs there were, and which was chosen by what figure."""
     if not fit.get("epochs"):
         return ""
     if not fit.get("best_epoch"):

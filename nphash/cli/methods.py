@@ -143,13 +143,9 @@ def convert(text: str, kind: object) -> Any:
         return convert(text, None | bool | int | float | str)
     if typing.get_origin(kind) in {typing.Union, types.UnionType}:
         return _convert_union(text, typing.get_args(kind))
-    if kind is type(None):
-        if text.lower() not in {"none", "null", ""}:
-            raise ValueError(text)
+    if kind is type(None) and text.lower() in {"none", "null", ""}:
         return None
-    if kind is bool:
-        if text.lower() not in _WORDS:
-            raise ValueError(text)
+    if kind is bool and text.lower() in _WORDS:
         return _WORDS[text.lower()]
     if typing.get_origin(kind) is tuple or kind is tuple:
         return _convert_tuple(text, typing.get_args(kind) or (Any, ...))

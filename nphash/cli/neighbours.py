@@ -118,16 +118,9 @@ def _show_records(collection: Collection, members: list[Member], form: str) -> N
     writer = out.Writer(form, FIELDS)
     documents = shared.documents_in_order(collection, [member.position for member in members])
     for member, document in zip(members, documents, strict=True):
-        record = {
-            "group": member.group,
-            "size": member.size,
-            "id": document.id,
-            "distance": member.distance,
-            "similarity": round(member.similarity, 6),
-            "same_text": member.same_text,
-        }
-        beginning = out.snippet(document.text, [], SNIPPET)
-        writer.write({**record, "labels": list(document.labels), "snippet": beginning})
+        found = {**member._asdict(), "similarity": round(member.similarity, 6), "id": document.id}
+        found |= {"labels": list(document.labels), "snippet": out.snippet(document.text, [], SNIPPET)}
+        writer.write({name: found[name] for name in FIELDS})
 
 
 def _show_table(collection: Collection, members: list[Member], form: str) -> None:

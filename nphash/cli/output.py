@@ -106,9 +106,7 @@ def bold(text: str, code: int = 1) -> str:
 
 def width(text: str) -> int:
     """Return how many columns a terminal needs for `text`."""
-    if text.isascii():
-        return len(text)
-    return sum(map(_char_width, text))
+    return len(text) if text.isascii() else sum(map(_char_width, text))
 
 
 def _char_width(char: str) -> int:
@@ -169,11 +167,8 @@ def _pattern(words: Iterable[str]) -> re.Pattern[str] | None:
     # Longest first: in an alternation the first match wins. Word borders would be wrong for scripts
     # without spaces, and code names hide words between underscores.
     alternatives = sorted(map(re.escape, words), key=lambda word: (-len(word), word))
-    return (
-        re.compile(rf"(?<![^\W_])(?:{'|'.join(alternatives)})(?![^\W_])", re.IGNORECASE)
-        if alternatives
-        else None
-    )
+    pattern = rf"(?<![^\W_])(?:{'|'.join(alternatives)})(?![^\W_])"
+    return re.compile(pattern, re.IGNORECASE) if alternatives else None
 
 
 def table(rows: Sequence[Sequence[str]], right: Sequence[bool]) -> list[str]:

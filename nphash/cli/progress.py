@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from nphash.cli.output import begin_line, chosen_format, echo_table, note, printable, write_records
+from nphash.cli.output import begin_line, chosen_format, echo_table, many, note, printable, write_records
 
 if TYPE_CHECKING:
     from nphash.corpus import Document, Matrix
@@ -299,10 +299,10 @@ def _explanation(first: Progress, last: Progress, limits: Limits) -> list[str]:
     size = last.step_size
     assert size is not None
     steps = max(1, _steps(last) - _steps(first))
-    threads = f"{limits.threads} thread" + "s" * (limits.threads > 1)
     return [
         f"means over {steps:,} step{'s' * (steps > 1)} of {size.documents:,} documents "
-        f"({size.weights:,} word weights of {size.words:,} words), engine {size.engine}, {threads}; "
+        f"({size.weights:,} word weights of {size.words:,} words), engine {size.engine}, "
+        f"{many(limits.threads, 'thread')}; "
         "validation is spread over the steps, and with several threads part of the optimiser's work is done "
         "beside other parts",
         f"least: what a step must move and calculate, at the rates this machine has just shown: "

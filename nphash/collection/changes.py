@@ -14,21 +14,8 @@ from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from pathlib import Path
 
+from nphash.collection import manifest as on_disk
 from nphash.collection.documents import writing
-from nphash.collection.manifest import (
-    LOCK,
-    MANIFEST,
-    Journal,
-    Manifest,
-    format_manifest,
-    names_of_change,
-    numbered,
-    parse_manifest,
-    read_journal,
-    read_kept,
-    read_manifest,
-    write_lock,
-)
 from nphash.collection.state import State
 from nphash.core.checksums import FileRecord, record
 from nphash.core.disk import flush_folder, new_file, read_bytes, replace_text
@@ -44,7 +31,7 @@ CHECK_DISK = "nothing was changed; check the disk"
 class Change:
     """The new files of one change; their names carry its generation, and the journal notes them already."""
 
-    def __init__(self, folder: Path, generation: int, journal: Journal | None = None) -> None:
+    def __init__(self, folder: Path, generation: int, journal: on_disk.Journal | None = None) -> None:
         self.folder, self.generation, self.journal = folder, generation, journal
         self.state: State | None = None  # the one that `commit` has made, open
         self.new: list[str] = []
@@ -54,7 +41,7 @@ class Change:
 
     def path(self, kind: str, suffix: str) -> Path:
         """Return the path of a new file or folder, such as ``codes-000002.npy``."""
-        self.new.append(numbered(f"{kind}{suffix}", self.generation))
+        self.new.append(on_disk.numbered(f"{kind}{suffix}", self.generation))
         return self.folder / self.new[-1]
 
     def write_array(self, kind: str, array: Array) -> str:
@@ -79,7 +66,7 @@ class Change:
     @contextmanager
     def scratch(self, kind: str) -> Iterator[Path]:
         """Yield the path of a folder that may be made inside the block, and is gone after it."""
-        path = self.folder / numbered(kind, self.generation)
+        path = self.folder / on_disk.numbered(kind, self.generation)
         try:
             yield path
         finally:
@@ -87,11 +74,10 @@ class Change:
 
     # ------------------------------------------------------------------ how a collection is committed
 
-    def commit(self, manifest: Manifest, before: State | None = None) -> None:
+    def commit(self, manifest: on_disk.Manifest, before: State | None = None) -> None:
         """Make `manifest` the collection's state; what it no longer needs is deleted.
 
-        An error, CollectionError or OSError, says that the old state is still the state. What fails when the
-        new one is in place is logged and no error.
+        An error says that the old state is still the state; what fails later is logged and no error.
         """
         # So far nothing of the old state was touched: what was written is new, flushed, and in the journal.
         # 1. The manifest gets the names and checksums of all files of the new state.
@@ -105,7 +91,7 @@ class Change:
         # 5. The one step: whoever opens the collection before it finds the old state, after it the new one.
         self._text = text
         try:
-            replace_text(self.folder / MANIFEST, text, beside)
+            replace_text(self.folder / on_disk.MANIFEST, text, beside)
         except OSError:  # the disk has not confirmed it
             self._take_back(old, beside)
             raise
@@ -113,18 +99,18 @@ class Change:
         self.state = state
         self._delete_old(old)
 
-    def _complete(self, manifest: Manifest) -> bytes:
+    def _complete(self, manifest: on_disk.Manifest) -> bytes:
         """Fill in what is known now, and return the manifest's text."""
         manifest.generation = self.generation
         manifest.changed = datetime.now(timezone.utc).isoformat(timespec="seconds")
         known = manifest.files | self._records
         manifest.files = known
         manifest.files = {name: known[name] for name in manifest.named_files()}
-        text = format_manifest(manifest).encode("utf-8", "surrogatepass")
-        parse_manifest(text, self.folder)
+        text = on_disk.format_manifest(manifest).encode("utf-8", "surrogatepass")
+        on_disk.parse_manifest(text, self.folder)
         return text
 
-    def _read_back(self, manifest: Manifest, before: State | None) -> State:
+    def _read_back(self, manifest: on_disk.Manifest, before: State | None) -> State:
         """Open the new state as a reader does, and look into what is new."""
         new = [name for name in self._records if name in manifest.files]
         if problems := manifest.check(self.folder, everything=True, names=new):
@@ -140,27 +126,27 @@ class Change:
 
     def _keep_old(self) -> bytes | None:
         """Keep a copy of the manifest that is there, if one is; return it."""
-        text = read_bytes(self.folder / MANIFEST)
+        text = read_bytes(self.folder / on_disk.MANIFEST)
         if text is not None:
             with new_file(self.path("manifest", ".json")) as file:
                 file.write(text)
         return text
 
     def _is_in_place(self) -> bool:
-        return read_bytes(self.folder / MANIFEST) == self._text
+        return read_bytes(self.folder / on_disk.MANIFEST) == self._text
 
     def _take_back(self, old: bytes | None, beside: Path) -> None:
         """Undo a replacement that the disk has not confirmed, where it has happened and can be undone."""
         with suppress(OSError):
             if self._is_in_place() and old is None:
-                (self.folder / MANIFEST).unlink()
+                (self.folder / on_disk.MANIFEST).unlink()
             elif self._is_in_place() and old is not None:
-                replace_text(self.folder / MANIFEST, old, beside)
+                replace_text(self.folder / on_disk.MANIFEST, old, beside)
 
     def _delete_old(self, old: bytes | None) -> None:
         """Delete the old state once the new manifest has been read back; else the next writer does."""
         try:
-            names = set(parse_manifest(old, self.folder).named_files()) if old else set()
+            names = set(on_disk.parse_manifest(old, self.folder).named_files()) if old else set()
         except CollectionError:  # a damaged one was replaced: nobody knows its files
             names = set()
         try:
@@ -187,14 +173,16 @@ class Change:
 
 
 @contextmanager
-def changing(folder: Path, wait: float = 0.0, id_: str | None = None) -> Iterator[tuple[Change, Manifest]]:
+def changing(
+    folder: Path, wait: float = 0.0, id_: str | None = None
+) -> Iterator[tuple[Change, on_disk.Manifest]]:
     """Hold the write lock and yield a change and the state it starts from; on any error the state stays.
 
     `CollectionError` if another process holds the lock, or the collection is not the one of identity `id_`.
     """
-    read_manifest(folder)  # no lock file in a directory that is not a collection
-    with write_lock(folder, wait) as journal:
-        manifest = read_manifest(folder)
+    on_disk.read_manifest(folder)  # no lock file in a directory that is not a collection
+    with on_disk.write_lock(folder, wait) as journal:
+        manifest = on_disk.read_manifest(folder)
         if id_ is not None and manifest.id != id_:
             raise replaced(folder)
         with _begun(folder, manifest.generation, journal) as change:
@@ -217,7 +205,7 @@ def creating(folder: Path, force: bool) -> Iterator[Change]:
             folder.mkdir()
             made = True
             flush_folder(folder.parent)
-    with write_lock(folder) as journal:
+    with on_disk.write_lock(folder) as journal:
         try:
             with _begun(folder, check_target(folder, force), journal) as change:
                 yield change
@@ -228,14 +216,14 @@ def creating(folder: Path, force: bool) -> Iterator[Change]:
 
 
 @contextmanager
-def _begun(folder: Path, generation: int, journal: Journal) -> Iterator[Change]:
+def _begun(folder: Path, generation: int, journal: on_disk.Journal) -> Iterator[Change]:
     """Tidy up after a killed writer, note names that nothing has, and yield the change that makes them."""
     with writing(folder):
         _recover(folder, journal)
         generation += 1
-        while any(os.path.lexists(folder / name) for name in names_of_change(generation)):
+        while any(os.path.lexists(folder / name) for name in on_disk.names_of_change(generation)):
             generation += 1
-        journal.write([*journal.names, *names_of_change(generation)])
+        journal.write([*journal.names, *on_disk.names_of_change(generation)])
         change = Change(folder, generation, journal)
     try:
         yield change
@@ -244,24 +232,24 @@ def _begun(folder: Path, generation: int, journal: Journal) -> Iterator[Change]:
             change.discard()
 
 
-def _recover(folder: Path, journal: Journal) -> None:
+def _recover(folder: Path, journal: on_disk.Journal) -> None:
     """Delete what an interrupted change has made, by its journal; put a good manifest back first."""
-    kept = read_kept(folder) if journal.names else None
+    kept = on_disk.read_kept(folder) if journal.names else None
     old = set[str]()
     if kept is not None:
         try:
-            parse_manifest(read_bytes(folder / MANIFEST) or b"", folder)
+            on_disk.parse_manifest(read_bytes(folder / on_disk.MANIFEST) or b"", folder)
         except DamagedError:
-            replace_text(folder / MANIFEST, kept)
-        old = set(parse_manifest(kept, folder).named_files())
+            replace_text(folder / on_disk.MANIFEST, kept)
+        old = set(on_disk.parse_manifest(kept, folder).named_files())
     _sweep(folder, old, journal)
 
 
 def _unmake(folder: Path) -> None:
     """Remove a folder that we have made, with its lock, if nothing else is in it."""
     with suppress(OSError):
-        if {path.name for path in folder.iterdir()} <= {LOCK}:
-            (folder / LOCK).unlink(missing_ok=True)
+        if {path.name for path in folder.iterdir()} <= {on_disk.LOCK}:
+            (folder / on_disk.LOCK).unlink(missing_ok=True)
             folder.rmdir()
 
 
@@ -271,7 +259,7 @@ def check_target(folder: Path, force: bool) -> int:
         if folder.exists() or folder.is_symlink():
             raise CollectionError(f"{folder} is a file", "choose a new directory")
         return 0
-    if not os.path.lexists(folder / MANIFEST):
+    if not os.path.lexists(folder / on_disk.MANIFEST):
         if not is_leftover(folder):
             raise CollectionError(
                 f"{folder} exists and is not a collection",
@@ -285,9 +273,9 @@ def check_target(folder: Path, force: bool) -> int:
             parameter="CreateSettings(force=True)",
         )
     try:
-        return read_manifest(folder).generation
+        return on_disk.read_manifest(folder).generation
     except DamagedError:  # it may be replaced, if it is ours: a lock of ours says so
-        if read_journal(folder) is None:
+        if on_disk.read_journal(folder) is None:
             raise
         return 0
     except CollectionError as error:
@@ -301,20 +289,20 @@ def is_leftover(folder: Path) -> bool:
     there = {path.name for path in folder.iterdir()}
     if not there:
         return True
-    journal = read_journal(folder)
-    return journal is not None and there <= {LOCK, f"{LOCK}{HELD}", *journal}
+    journal = on_disk.read_journal(folder)
+    return journal is not None and there <= {on_disk.LOCK, f"{on_disk.LOCK}{HELD}", *journal}
 
 
 # ---------------------------------------------------------------------- tidying up
 
 
-def _sweep(folder: Path, names: set[str], journal: Journal | None) -> None:
+def _sweep(folder: Path, names: set[str], journal: on_disk.Journal | None) -> None:
     """Delete what the state does not use of `names` and the journal; what cannot be stays in the journal."""
     noted = set(journal.names) if journal else set()
     used, doomed = set[str](), names | noted
     try:
-        if os.path.lexists(folder / MANIFEST):
-            manifest = read_manifest(folder)
+        if os.path.lexists(folder / on_disk.MANIFEST):
+            manifest = on_disk.read_manifest(folder)
             used = {*manifest.named_files(), manifest.model}
     except DamagedError:  # it may use any file, but none that is being made now
         doomed = names

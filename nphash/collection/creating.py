@@ -187,10 +187,13 @@ def create(
         codes = hasher.transform(X)
         with writing(folder):
             manifest = _store(change, hasher, vectorizer, codes, text_path)
+            matrix, reading = documents if isinstance(documents, Matrix) else None, settings.reading
             manifest.corpus = {
                 "source": settings.source,
-                **_reading(settings, documents),
-                "weights_given": isinstance(documents, Matrix) and not holds_counts(documents),
+                "matrix": matrix is not None,
+                **({"reading": kept_options(settings.source, reading)} if reading is not None else {}),
+                **({"n_columns": int(matrix.X.shape[1])} if matrix and matrix.vocabulary is None else {}),
+                "weights_given": matrix is not None and not holds_counts(matrix),
                 "n_held_out": intake.n_held_out,
                 "n_validation": int(valid.sum()),
                 "n_without_words": count_empty(X),
@@ -203,16 +206,6 @@ def create(
     return change.state
 
 
-def _reading(settings: CreateSettings, documents: Iterable[Document] | Matrix) -> dict[str, Any]:
-    """Return for the record how documents were read, and how many columns without a name they had."""
-    known: dict[str, Any] = {"matrix": isinstance(documents, Matrix)}
-    if settings.reading is not None:
-        known["reading"] = kept_options(settings.source, settings.reading)
-    if isinstance(documents, Matrix) and documents.vocabulary is None:
-        known["n_columns"] = int(documents.X.shape[1])
-    return known
-
-
 def _read(
     change: Change,
     documents: Iterable[Document] | Matrix,
@@ -222,7 +215,7 @@ def _read(
 ) -> tuple[Vectorizer, CSR | Shards, Path]:
     """Store the text, learn the vocabulary, and return it with the weights of all stored documents.
 
-    `spill` says where the weights go when their counts take more than so many bytes, or what is raised then.
+    `spill`: where weights go whose counts take more than so many bytes, or what is raised then.
     """
     matrix = documents if isinstance(documents, Matrix) else None
     words = settings.vectorizer
@@ -321,11 +314,7 @@ def _outcome(hasher: Hasher) -> dict[str, Any]:
 
 
 def checked_matrix(matrix: Matrix) -> Matrix:
-    """Return a matrix, which may have been made in Python, as the readers would have made it.
-
-    `InputError` for weights or index arrays that cannot be used, or ids, labels, splits or words of another
-    number.
-    """
+    """Return a matrix, perhaps made in Python, as readers make it; `InputError` for what does not fit."""
     X = check_documents(matrix.X, name="the matrix")
     rows, columns = X.shape
     vocabulary = matrix.vocabulary

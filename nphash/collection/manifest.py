@@ -163,7 +163,6 @@ def read_manifest(folder: Path) -> Manifest:
     """Read and check a manifest; the files it names are not opened.
 
     Where it is damaged, and a change was interrupted, the manifest from before that change is taken.
-    `CollectionError` if `folder` is no collection or one of a newer format, or its manifest was altered.
     """
     try:
         return parse_manifest(_text(folder), folder)

@@ -146,6 +146,7 @@ class Segments:
             same = [segment for segment in still if segment.known == _records(manifest, files)]
             self.segments.append(same[0] if same else Segment(folder, manifest, files))
         sizes = [files.n_documents for files in manifest.segments]
+        # First positions of the segments and, last, the number of all documents, int64.
         self.offsets = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
         self.removed = self._read_removed(folder, manifest) if manifest.removed else np.zeros(0, np.int64)
 

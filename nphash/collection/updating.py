@@ -30,20 +30,12 @@ ON_DUPLICATE = ("error", "skip", "replace")
 
 @dataclass
 class AddReport:
-    """What `Collection.add` did.
-
-    Attributes
-    ----------
-    added, skipped, replaced
-        Documents; replaced ones are also counted as added.
-    without_words
-        Added documents that hold no word of the vocabulary: their code says nothing of them.
-    """
+    """What `Collection.add` did, in numbers of documents."""
 
     added: int = 0
     skipped: int = 0
-    replaced: int = 0
-    without_words: int = 0
+    replaced: int = 0  # also counted as added
+    without_words: int = 0  # added ones that hold no word of the vocabulary: their code says nothing of them
 
 
 @dataclass

@@ -121,7 +121,7 @@ def test_a_near_miss_is_understood(name, meant):
     assert caught.value.hint == f"did you mean {meant}?"
 
 
-@pytest.mark.parametrize("method", list(METHODS))
+@pytest.mark.parametrize("method", [name for name in METHODS if METHODS[name].startswith("nphash.")])
 def test_every_default_can_be_typed(method):
     defaults = create(method).get_params()
     for name, kind in parameter_types(method).items():
@@ -140,7 +140,9 @@ def test_names_of_types():
     assert type_name(Any) == "value"
 
 
-@pytest.mark.parametrize("method", [name for name in METHODS if "sign" not in name])
+@pytest.mark.parametrize(
+    "method", [name for name in METHODS if METHODS[name].startswith("nphash.") and "sign" not in name]
+)
 def test_every_parameter_has_a_meaning(method):
     for record in jsonl(run("methods", method).out):
         assert len(record["meaning"]) > 5 and "As in" not in record["meaning"], record
