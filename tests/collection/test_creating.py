@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import nphash
-from helpers.collecting import LeanSignHash, SignHash, contents, documents, files, fresh
+from helpers.collecting import LeanSignHash, SignHash, contents, documents, files, fresh, registered
 from nphash.collection import Collection
 from nphash.collection.creating import (
     MOST_REPEATS,
@@ -24,7 +24,7 @@ from nphash.collection.creating import (
 )
 from nphash.corpus import Document, Matrix
 from nphash.errors import CollectionError, InputError
-from nphash.hashers import METHODS, Training
+from nphash.hashers import Training
 from nphash.text.vectorizer import Vectorizer, VectorizerSettings
 
 
@@ -40,7 +40,10 @@ class Watching(SignHash):
         return super().fit(X, y)
 
 
-METHODS.setdefault("watching", f"{Watching.__module__}:Watching")
+@pytest.fixture(scope="module", autouse=True)
+def watching():
+    with registered(watching=Watching):
+        yield
 
 
 def create(tmp_path, docs, hasher=None, **settings):

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from nphash.collection import Collection
 from nphash.corpus import Document
@@ -46,8 +47,23 @@ class LeanSignHash(SignHash):
     out_of_core = True
 
 
-METHODS.setdefault("sign", f"{SignHash.__module__}:SignHash")
-METHODS.setdefault("lean-sign", f"{SignHash.__module__}:LeanSignHash")
+@contextlib.contextmanager
+def registered(**classes):
+    """Let methods of the tests be known for a while: elsewhere there are the package's own alone."""
+    homes = {name.replace("_", "-"): f"{cls.__module__}:{cls.__name__}" for name, cls in classes.items()}
+    METHODS.update(homes)
+    try:
+        yield
+    finally:
+        for name in homes:
+            del METHODS[name]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def methods_of_tests():
+    """Know the quick hashers in the module that takes this fixture in."""
+    with registered(sign=SignHash, lean_sign=LeanSignHash):
+        yield
 
 
 def documents(n=30, start=0, split=""):
