@@ -71,11 +71,14 @@ def _meaning(method: str, name: str) -> str:
     group, _, field = name.partition("__")
     owner = _settings_class(typing.get_type_hints(cls.__init__)[group]) if field else cls
     said = [described_parameters(one.__doc__ or "").get(field or name, "") for one in owner.__mro__]
-    elsewhere = re.match(r"As in `nphash\.hashers\.(\w+)`", said[0])
-    if elsewhere:
-        owner = getattr(nphash.hashers, elsewhere[1])
-        return described_parameters(owner.__doc__ or "").get(name, "")
-    return next((text for text in said if text and not text.startswith("As in ")), said[0])
+    for text in filter(None, said):
+        elsewhere = re.match(r"As in `nphash\.hashers\.(\w+)`", text)
+        if elsewhere:
+            other = getattr(nphash.hashers, elsewhere[1])
+            return described_parameters(other.__doc__ or "").get(name, "")
+        if not text.startswith("As in "):
+            return text
+    return said[0]
 
 
 def described_parameters(docstring: str) -> dict[str, str]:
