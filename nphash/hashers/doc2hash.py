@@ -48,33 +48,33 @@ Sample = Callable[[Array, Array, float], tuple[Array, Back]]
 def model(
     w: Params, batch: Batch, mask: Array | None, noise: Array, sample: Sample
 ) -> tuple[dict[str, float], Callable[[], Params]]:
-    """Forward pass of Doc2hash, and below it the backward pass, read upwards.
+    """Forward pass of Doc2hash, and below it `back`, which undoes its steps one by one, the last first.
 
     The logits a are used twice, by the sample and by the divergence: their gradient is the sum of both.
     """
     ops, y = batch.operations, batch.y
     h, back_h = encoder(w, batch.x, mask, ops)  # (B, H)
     a, back_a = ops.dense(h, w["W_a"], w["b_a"])  # (B, L) logits
-    z, back_z = sample(a, noise, batch.tau)  # (B, L) bits: Eq. (7) forward, Eq. (8) backward
-    signs = 2 * z - 1
-    words, back_words = ops.reconstruct(signs, w["W_s"], w["b_s"], batch.target)  # Eq. (1)
+    z, back_z = sample(a, noise, batch.tau)  # (B, L) bits: Eq. (7), backward Eq. (8); relaxed: Eq. (8)
+    signs = 2 * z - 1  # (B, L): bits as the decoder reads them, so that dz = 2 dsigns
+    nll, back_nll = ops.reconstruct(signs, w["W_s"], w["b_s"], batch.target)  # Eq. (1)
     kl, back_kl = bernoulli_kl(a)  # Eq. (4)
-    loss, back_bound = bound_loss(words, kl, batch.beta)  # Eq. (3)
-    terms = {"loss": loss, "reconstruction": words, "KL": kl}
+    loss, back_bound = bound_loss(nll, kl, batch.beta)  # Eq. (3)
+    terms = {"loss": loss, "reconstruction": nll, "KL": kl}
     if y is not None:
-        labels, back_labels = classify(w, signs, y)  # Eq. (10)
-        loss, back_loss = supervised_loss(loss, labels, batch.alpha)  # Eq. (9)
-        terms |= {"loss": loss, "labels": labels}
+        label_loss, back_labels = classify(w, signs, y)  # Eq. (10), for one class each cross-entropy
+        loss, back_loss = supervised_loss(loss, label_loss, batch.alpha)  # Eq. (9)
+        terms |= {"loss": loss, "labels": label_loss}
 
     def back() -> Params:
         dbound, g = 1.0, Params()
-        dcode: Array | float = 0.0  # of the labels
+        dsigns_labels: Array | float = 0.0
         if y is not None:
-            dbound, dlabels = back_loss()
-            dcode, g = back_labels(dlabels)
-        dwords, dkl = back_bound(dbound)
-        dsigns, g["W_s"], g["b_s"] = back_words(dwords)  # (B, L), (L, V), (V,)
-        da = back_z(2 * (dsigns + dcode)) + back_kl(dkl)  # (B, L)
+            dbound, dlabel_loss = back_loss()
+            dsigns_labels, g = back_labels(dlabel_loss)  # (B, L)
+        dnll, dkl = back_bound(dbound)
+        dsigns_words, g["W_s"], g["b_s"] = back_nll(dnll)  # (B, L), (L, V), (V,)
+        da = back_z(2 * (dsigns_words + dsigns_labels)) + back_kl(dkl)  # (B, L)
         dh, g["W_a"], g["b_a"] = back_a(da)  # (B, H), (H, L), (L,)
         return g | back_h(dh)
 
@@ -106,7 +106,8 @@ class Doc2Hash(VariationalHasher):
         What is reconstructed: ``"input"``, the word weights as given (TF, TF-IDF, ...), or
         ``"binary"``, presence.
     training
-        Epochs, batch size, learning rate, ... With None, the learning rate decays from 0.001 to 0.0001.
+        Epochs, batch size, learning rate, ... With None, the learning rate decays from 0.001 to 0.0001;
+        a `Training` of your own has its learning rate, or the default of that class, 0.001 throughout.
     random_state
         None, a number, a NumPy Generator or RandomState.
     threads
@@ -186,13 +187,15 @@ class Doc2HashS(Doc2Hash):
         As in `Doc2Hash`, with straight-through bits and the input as target; more dropout and
         divergence, since labels are learned by heart sooner than words.
     labels
-        Weight and width of the classifier. With None, alpha rises from 0 to 10 over all epochs:
-        at full weight from the start it saturates bits before they mean anything.
+        Weight and width of the classifier. With None, alpha rises from 0 to 10 over all epochs: at full
+        weight from the start it saturates bits before they mean anything. Setting one field
+        (``labels__hidden=50``) keeps that; a `ClassifierSettings` of your own has its weight, or the
+        default of that class, 0 to 30 within 5 epochs.
 
     Attributes
     ----------
     params_ : dict of str to ndarray
-        As in `Doc2Hash`, with ``W_y1 (L, H), b_y1, W_y2 (H, C), b_y2`` of the classifier.
+        As in `Doc2Hash`, with ``W_y1 (L, H_y), b_y1, W_y2 (H_y, C), b_y2`` of a classifier of width H_y.
     n_labels_ : int
         The number C of labels.
     history_, best_epoch_, n_iter_, n_features_in_, n_bits_

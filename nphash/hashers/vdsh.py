@@ -60,7 +60,7 @@ def gaussian_code(
 def model(
     w: Params, batch: Batch, masks: list[Array | None], noises: list[Array], bounded: bool
 ) -> tuple[dict[str, float], Callable[[], Params]]:
-    """Forward pass of VDSH, and below it the backward pass, read upwards.
+    """Forward pass of VDSH, and below it `back`, which undoes its steps one by one, the last first.
 
     With the weights of a second encoder there is a private code v: the decoder sees z + v, the classifier z.
     """
@@ -72,26 +72,26 @@ def model(
         h_v, back_h_v = encoder(w, batch.x, masks[1], ops, "v")  # (B, H)
         v, kl_v, back_v = gaussian_code(w, h_v, noises[1], ops, bounded, ("va", "vl"))  # (B, L)
         seen, kl = z + v, kl + kl_v
-    words, back_words = ops.reconstruct(seen, w["W_s"], w["b_s"], batch.target)  # Eq. (1)
-    loss, back_bound = bound_loss(words, kl, batch.beta)  # Eq. (3)
-    terms = {"loss": loss, "reconstruction": words, "KL": kl}
+    nll, back_nll = ops.reconstruct(seen, w["W_s"], w["b_s"], batch.target)  # Eq. (1)
+    loss, back_bound = bound_loss(nll, kl, batch.beta)  # Eq. (3)
+    terms = {"loss": loss, "reconstruction": nll, "KL": kl}
     if y is not None:
-        labels, back_labels = classify(w, z, y)  # Eq. (10)
-        loss, back_loss = supervised_loss(loss, labels, batch.alpha)  # Eq. (9)
-        terms |= {"loss": loss, "labels": labels}
+        label_loss, back_labels = classify(w, z, y)  # Eq. (10), for one class each cross-entropy
+        loss, back_loss = supervised_loss(loss, label_loss, batch.alpha)  # Eq. (9)
+        terms |= {"loss": loss, "labels": label_loss}
 
     def back() -> Params:
         dbound, g = 1.0, Params()
-        dcode: Array | float = 0.0  # of the labels
+        dz_labels: Array | float = 0.0
         if y is not None:
-            dbound, dlabels = back_loss()
-            dcode, g = back_labels(dlabels)
-        dwords, dkl = back_bound(dbound)
-        dseen, g["W_s"], g["b_s"] = back_words(dwords)  # (B, L), (L, V), (V,)
+            dbound, dlabel_loss = back_loss()
+            dz_labels, g = back_labels(dlabel_loss)  # (B, L)
+        dnll, dkl = back_bound(dbound)
+        dseen, g["W_s"], g["b_s"] = back_nll(dnll)  # (B, L), (L, V), (V,)
         if private:
             dh_v, g_v = back_v(dseen, dkl)  # (B, H)
             g |= g_v | back_h_v(dh_v)
-        dh, g_z = back_z(dseen + dcode, dkl)  # (B, H)
+        dh, g_z = back_z(dseen + dz_labels, dkl)  # (B, H)
         return g | g_z | back_h(dh)
 
     return terms, back
@@ -185,7 +185,7 @@ class VdshS(Vdsh):
     Attributes
     ----------
     params_ : dict of str to ndarray
-        As in `Vdsh`, with ``W_y1 (L, H), b_y1, W_y2 (H, C), b_y2`` of the classifier.
+        As in `Vdsh`, with ``W_y1 (L, H_y), b_y1, W_y2 (H_y, C), b_y2`` of a classifier of width H_y.
     n_labels_ : int
         The number C of labels.
     history_, best_epoch_, n_iter_, n_features_in_, n_bits_
