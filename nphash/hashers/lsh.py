@@ -10,6 +10,8 @@ from .341 +- .013 to .520 +- .006.
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
+
 import numpy as np
 from scipy.sparse import csr_matrix
 
@@ -21,20 +23,17 @@ from nphash.hashers.parts.linear import LinearHasher
 __all__ = ["LSH"]
 
 
+@dataclass(eq=False, repr=False)
 class LSH(LinearHasher):
     """Random hyperplanes.
 
     Parameters
     ----------
-    n_bits
-        Length L of a code.
+    n_bits, random_state, threads
+        As in `nphash.hashers.Doc2Hash`.
     spread
         Standard deviation of a normal's entries: ``"weights"``, the root mean square of the word's
         weight in the training documents; ``"equal"``, 1, the plain form of the literature's tables.
-    random_state
-        None, a number, a NumPy Generator or RandomState.
-    threads
-        Worker threads; None uses every processor. Results do not depend on it.
 
     Attributes
     ----------
@@ -56,18 +55,11 @@ class LSH(LinearHasher):
     (60, 8)
     """
 
-    def __init__(
-        self,
-        n_bits: int = 32,
-        *,
-        spread: str = "weights",
-        random_state: RandomState = None,
-        threads: int | None = None,
-    ) -> None:
-        self.n_bits = n_bits
-        self.spread = spread
-        self.random_state = random_state
-        self.threads = threads
+    n_bits: int = 32
+    _: KW_ONLY
+    spread: str = "weights"
+    random_state: RandomState = None
+    threads: int | None = None
 
     def _fit(self, X: csr_matrix, y: object, **options: object) -> None:
         if self.spread not in ("weights", "equal"):

@@ -21,6 +21,8 @@ Shapes: n documents, V words, C tags, L bits.
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
+
 import numpy as np
 from scipy.sparse import csr_matrix
 
@@ -57,13 +59,14 @@ def tag_step(T: csr_matrix, U: Array, anchor: Array, absent: float, pull: float)
     return rows
 
 
+@dataclass(eq=False, repr=False)
 class SHTTM(LinearHasher):
     """Semantic hashing with tags and topic modelling.
 
     Parameters
     ----------
-    n_bits
-        Length L of a code.
+    n_bits, random_state, threads
+        As in `nphash.hashers.Doc2Hash`.
     absent
         Weight of a tag that a document has not, against 1 for one it has.
     alpha
@@ -74,10 +77,6 @@ class SHTTM(LinearHasher):
         Ridge penalty of the map from words to codes.
     iterations
         How often codes and tag vectors are solved for.
-    random_state
-        None, a number, a NumPy Generator or RandomState.
-    threads
-        Worker threads; None uses every processor. Results do not depend on it.
 
     Attributes
     ----------
@@ -101,26 +100,15 @@ class SHTTM(LinearHasher):
 
     supervised = True
 
-    def __init__(
-        self,
-        n_bits: int = 32,
-        *,
-        absent: float = 0.1,
-        alpha: float = 0.1,
-        gamma: float = 0.1,
-        penalty: float = 1.0,
-        iterations: int = 10,
-        random_state: RandomState = None,
-        threads: int | None = None,
-    ) -> None:
-        self.n_bits = n_bits
-        self.absent = absent
-        self.alpha = alpha
-        self.gamma = gamma
-        self.penalty = penalty
-        self.iterations = iterations
-        self.random_state = random_state
-        self.threads = threads
+    n_bits: int = 32
+    _: KW_ONLY
+    absent: float = 0.1
+    alpha: float = 0.1
+    gamma: float = 0.1
+    penalty: float = 1.0
+    iterations: int = 10
+    random_state: RandomState = None
+    threads: int | None = None
 
     def _fit(self, X: csr_matrix, y: csr_matrix | Array, **options: object) -> None:
         for name in ("absent", "alpha", "gamma", "penalty"):

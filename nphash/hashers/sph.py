@@ -12,6 +12,8 @@ same direction cross zero without carrying it on: that is why more bits can be w
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
+
 import numpy as np
 from scipy.sparse import csr_matrix
 
@@ -38,17 +40,14 @@ def modes(ranges: Array, n_bits: int) -> tuple[Array, Array]:
     return direction, waves[k]
 
 
+@dataclass(eq=False, repr=False)
 class SpectralHashing(Hasher):
     """Spectral hashing: cosines along the principal directions.
 
     Parameters
     ----------
-    n_bits
-        Length L of a code.
-    random_state
-        None, a number, a NumPy Generator or RandomState: start of the SVD's iteration.
-    threads
-        Worker threads; None uses every processor. Results do not depend on it.
+    n_bits, random_state, threads
+        As in `nphash.hashers.Doc2Hash`.
 
     Attributes
     ----------
@@ -72,12 +71,10 @@ class SpectralHashing(Hasher):
     (60, 8)
     """
 
-    def __init__(
-        self, n_bits: int = 32, *, random_state: RandomState = None, threads: int | None = None
-    ) -> None:
-        self.n_bits = n_bits
-        self.random_state = random_state
-        self.threads = threads
+    n_bits: int = 32
+    _: KW_ONLY
+    random_state: RandomState = None
+    threads: int | None = None
 
     def _fit(self, X: csr_matrix, y: object, **options: object) -> None:
         seed = seed_from(self.random_state)

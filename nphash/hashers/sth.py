@@ -15,6 +15,8 @@ documents are better than their spectral ones (.809).
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
+
 import numpy as np
 from scipy.sparse import csr_matrix, hstack
 
@@ -35,21 +37,18 @@ NEWTON_STEPS = 30
 HALVINGS = 20
 
 
+@dataclass(eq=False, repr=False)
 class SelfTaughtHashing(LinearHasher):
     """Self-taught hashing: bits of a spectral embedding, predicted by linear classifiers.
 
     Parameters
     ----------
-    n_bits
-        Length L of a code.
+    n_bits, random_state, threads
+        As in `nphash.hashers.Doc2Hash`.
     neighbours
         How many nearest documents the graph joins each document to.
     C
         Weight of the classifiers' errors against the size of their weights.
-    random_state
-        None, a number, a NumPy Generator or RandomState.
-    threads
-        Worker threads; None uses every processor. Results do not depend on it.
 
     Attributes
     ----------
@@ -71,20 +70,12 @@ class SelfTaughtHashing(LinearHasher):
     (60, 8)
     """
 
-    def __init__(
-        self,
-        n_bits: int = 32,
-        *,
-        neighbours: int = 25,
-        C: float = 0.1,
-        random_state: RandomState = None,
-        threads: int | None = None,
-    ) -> None:
-        self.n_bits = n_bits
-        self.neighbours = neighbours
-        self.C = C
-        self.random_state = random_state
-        self.threads = threads
+    n_bits: int = 32
+    _: KW_ONLY
+    neighbours: int = 25
+    C: float = 0.1
+    random_state: RandomState = None
+    threads: int | None = None
 
     def _fit(self, X: csr_matrix, y: object, **options: object) -> None:
         check_count(self.neighbours, "neighbours", hint="25 are usual")
