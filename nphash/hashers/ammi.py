@@ -41,7 +41,7 @@ from nphash.engine.select import sparse_product
 from nphash.errors import InputError
 from nphash.hashers.inputs import seed_from
 from nphash.hashers.itq import ITQ
-from nphash.hashers.parts.linear import LinearHasher, project
+from nphash.hashers.linear import LinearHasher, project
 from nphash.hashers.training.trainer import Batch, Data, Training
 from nphash.hashers.training.validation import CheckedLabels, choose_validator, hold_out, learn
 from nphash.nn.ops import sigmoid, softplus

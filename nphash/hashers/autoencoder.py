@@ -23,7 +23,7 @@ from nphash.engine.select import create_engine, sparse_product
 from nphash.errors import InputError
 from nphash.hashers.base import Hasher, unchanged_on_error
 from nphash.hashers.inputs import check_labels, seed_from
-from nphash.hashers.parts.networks import check_widths, encoder, glorot, initial_layers, log_unigram, targets
+from nphash.hashers.networks import check_widths, encoder, glorot, initial_layers, log_unigram, targets
 from nphash.hashers.training.checkpoint import State
 from nphash.hashers.training.settings import ClassifierSettings, Training
 from nphash.hashers.training.trainer import Batch, Data, Validator, one_pass

@@ -30,7 +30,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from nphash.core.typing import Array, Back, Params, RandomState
 from nphash.errors import InputError
 from nphash.hashers.autoencoder import SUPERVISED, VariationalHasher
-from nphash.hashers.parts.networks import classify, encoder
+from nphash.hashers.networks import classify, encoder
 from nphash.hashers.training.settings import ClassifierSettings
 from nphash.hashers.training.trainer import Batch, Training
 from nphash.nn.gumbel import logistic_noise, relaxed_bits, straight_through_bits

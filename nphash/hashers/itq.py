@@ -23,8 +23,8 @@ from nphash.core.arguments import check_count
 from nphash.core.threads import count_threads, single_threaded_blas
 from nphash.core.typing import CSR, Array, RandomState
 from nphash.hashers.inputs import seed_from
+from nphash.hashers.linear import LinearHasher, project
 from nphash.hashers.neighbours.spectral import fit_lsi
-from nphash.hashers.parts.linear import LinearHasher, project
 from nphash.nn.ops import normalise_rows
 
 __all__ = ["ITQ", "rotation"]

@@ -35,9 +35,9 @@ from nphash.core.typing import CSR, Array, RandomState
 from nphash.errors import InputError
 from nphash.hashers.base import Hasher
 from nphash.hashers.inputs import seed_from
+from nphash.hashers.linear import product_in_blocks, project
 from nphash.hashers.neighbours.spectral import fit_lsi, fix_signs
-from nphash.hashers.parts.linear import product_in_blocks, project
-from nphash.hashers.parts.networks import targets
+from nphash.hashers.networks import targets
 from nphash.metrics.relevance import relevance
 from nphash.nn.ops import normalise_rows, tanh
 

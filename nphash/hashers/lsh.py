@@ -18,7 +18,7 @@ from scipy.sparse import csr_matrix
 from nphash.core.typing import RandomState
 from nphash.errors import InputError
 from nphash.hashers.inputs import seed_from
-from nphash.hashers.parts.linear import LinearHasher
+from nphash.hashers.linear import LinearHasher
 
 __all__ = ["LSH"]
 

@@ -24,7 +24,7 @@ import numpy as np
 from nphash.core.typing import CSR, Array, Back, Params, RandomState, Rng
 from nphash.errors import InputError
 from nphash.hashers.autoencoder import SUPERVISED, VariationalHasher
-from nphash.hashers.parts.networks import classify, encoder, glorot
+from nphash.hashers.networks import classify, encoder, glorot
 from nphash.hashers.training.settings import ClassifierSettings
 from nphash.hashers.training.trainer import Batch, Training
 from nphash.nn.gumbel import straight_through_bernoulli

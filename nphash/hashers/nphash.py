@@ -35,8 +35,8 @@ import numpy.typing as npt
 from nphash.core.typing import CSR, Array, Params, RandomState
 from nphash.errors import InputError, UnsupportedError
 from nphash.hashers.doc2hash import SAMPLING, Doc2Hash, Sample
-from nphash.hashers.parts.linear import ridge
-from nphash.hashers.parts.networks import INPUT_LENGTH, initial_layers
+from nphash.hashers.linear import ridge
+from nphash.hashers.networks import INPUT_LENGTH, initial_layers
 from nphash.hashers.training.settings import NeighbourSettings
 from nphash.hashers.training.trainer import Batch, Training, Validator
 from nphash.hashers.training.validation import CheckedLabels, precision_validator

@@ -31,9 +31,9 @@ from nphash.core.threads import count_threads, single_threaded_blas
 from nphash.core.typing import Array, RandomState
 from nphash.hashers.inputs import seed_from
 from nphash.hashers.itq import rotation
+from nphash.hashers.linear import LinearHasher, project, ridge
 from nphash.hashers.neighbours.spectral import fit_lsi
-from nphash.hashers.parts.linear import LinearHasher, project, ridge
-from nphash.hashers.parts.networks import targets
+from nphash.hashers.networks import targets
 from nphash.nn.ops import normalise_rows
 
 __all__ = ["SHTTM", "tag_step"]

@@ -21,8 +21,8 @@ from nphash.core.threads import count_threads
 from nphash.core.typing import CSR, Array, RandomState
 from nphash.hashers.base import Hasher
 from nphash.hashers.inputs import seed_from
+from nphash.hashers.linear import project
 from nphash.hashers.neighbours.spectral import fit_lsi
-from nphash.hashers.parts.linear import project
 
 __all__ = ["SpectralHashing", "modes"]
 

@@ -39,8 +39,8 @@ from nphash.engine.select import sparse_product
 from nphash.errors import InputError
 from nphash.hashers.base import Hasher
 from nphash.hashers.inputs import seed_from
-from nphash.hashers.parts.linear import product_in_blocks
-from nphash.hashers.parts.networks import check_widths, log_unigram
+from nphash.hashers.linear import product_in_blocks
+from nphash.hashers.networks import check_widths, log_unigram
 from nphash.hashers.training.trainer import Batch, Data, Training
 from nphash.hashers.training.validation import CheckedLabels, choose_validator, hold_out, learn
 from nphash.nn.losses import reconstruction

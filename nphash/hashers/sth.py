@@ -25,8 +25,8 @@ from nphash.core.threads import count_threads, cut, run_blocks
 from nphash.core.typing import Array, RandomState
 from nphash.errors import InputError
 from nphash.hashers.inputs import seed_from
+from nphash.hashers.linear import LinearHasher, project, ridge
 from nphash.hashers.neighbours.spectral import knn_graph, laplacian_eigenmap
-from nphash.hashers.parts.linear import LinearHasher, project, ridge
 
 __all__ = ["SelfTaughtHashing", "linear_classifiers", "squared_hinge_newton"]
 

@@ -22,7 +22,7 @@ import numpy as np
 from nphash.core.typing import CSR, Array, Params, RandomState, Rng
 from nphash.errors import InputError
 from nphash.hashers.autoencoder import SUPERVISED, VariationalHasher
-from nphash.hashers.parts.networks import classify, encoder, glorot, initial_layers
+from nphash.hashers.networks import classify, encoder, glorot, initial_layers
 from nphash.hashers.training.settings import ClassifierSettings
 from nphash.hashers.training.trainer import Batch, Training
 from nphash.hashers.training.validation import MOST_DATABASE, subset
