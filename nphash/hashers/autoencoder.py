@@ -9,6 +9,7 @@ Letters: B batch, V vocabulary, H hidden units, L bits.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -64,26 +65,27 @@ def decaying_training() -> Training:
 SUPERVISED: dict[str, Callable[[], Any]] = {"training": decaying_training, "labels": ClassifierSettings}
 
 
+@dataclass(eq=False, repr=False)
 class VariationalHasher(Hasher):
     """A hasher that learns an encoder by reconstructing documents from their codes.
 
-    A system gives `loss` (its model, with the noise drawn), the constructor's arguments named below and,
-    where it has more parameters than ``W_a, b_a`` (code) and ``W_s, b_s`` (decoder), `_initial_code`.
-    A supervised one also takes ``labels`` and sets `supervised`.
+    A system gives `loss` (its model, with the noise drawn), constructor's arguments of its own and, where it
+    has more parameters than ``W_a, b_a`` (code) and ``W_s, b_s`` (decoder), `_initial_code`. A supervised one
+    also takes ``labels`` and sets `supervised`.
     """
 
     _groups: ClassVar[dict[str, Callable[[], Any]]] = {"training": decaying_training}
-    labels: ClassifierSettings | None = None
     out_of_core = True
 
-    hidden: tuple[int, ...]
-    dropout: float
-    kl_weight: ScheduleLike
-    target: str
-    training: Training | None
-    random_state: RandomState
-    params_: Params
-    n_labels_: int
+    n_bits: int = 32
+    _: KW_ONLY
+    hidden: tuple[int, ...] = (500, 500)
+    dropout: float = 0.2
+    kl_weight: ScheduleLike = 0.1
+    target: str = "input"
+    training: Training | None = None
+    random_state: RandomState = None
+    threads: int | None = None
 
     @property
     def _labels(self) -> ClassifierSettings:

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from scipy.sparse import csr_matrix
 
 from nphash.codes import Codes, check_n_bits, n_bytes, pack
-from nphash.core.typing import CSR, Array, LabelsLike, MatrixLike
+from nphash.core.typing import CSR, Array, LabelsLike, MatrixLike, Params
 from nphash.corpus.shards import Shards, blocks_of
 from nphash.errors import InputError, not_fitted
 from nphash.hashers.inputs import check_documents, check_labels
@@ -72,6 +72,8 @@ class Hasher:
     uses_validation = True
     n_features_in_: int
     n_bits_: int
+    n_labels_: int
+    params_: Params
     history_: list[dict[str, float]]
     best_epoch_: int
     n_iter_: int

@@ -25,14 +25,14 @@ Letters: B batch, V vocabulary, H hidden units, L bits.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import dataclass, field
 
-from nphash.core.typing import Array, Back, Params, RandomState
+from nphash.core.typing import Array, Back, Params
 from nphash.errors import InputError
 from nphash.hashers.autoencoder import SUPERVISED, VariationalHasher
 from nphash.hashers.networks import classify, encoder
 from nphash.hashers.training.settings import ClassifierSettings
-from nphash.hashers.training.trainer import Batch, Training
+from nphash.hashers.training.trainer import Batch
 from nphash.nn.gumbel import logistic_noise, relaxed_bits, straight_through_bits
 from nphash.nn.losses import bernoulli_kl, bound_loss, supervised_loss
 from nphash.nn.ops import dropout_mask
@@ -81,7 +81,7 @@ def model(
     return terms, back
 
 
-@dataclass(eq=False, repr=False)
+@dataclass(eq=False, repr=False, kw_only=True)
 class Doc2Hash(VariationalHasher):
     """Unsupervised Doc2hash.
 
@@ -139,17 +139,8 @@ class Doc2Hash(VariationalHasher):
     ((60, 8), dtype('uint8'))
     """
 
-    n_bits: int = 32
-    _: KW_ONLY
-    hidden: tuple[int, ...] = (500, 500)
-    dropout: float = 0.2
     sampling: str = "straight-through"
     temperature: ScheduleLike = (1.0, 0.3)
-    kl_weight: ScheduleLike = 0.1
-    target: str = "input"
-    training: Training | None = None
-    random_state: RandomState = None
-    threads: int | None = None
     sample: Sample | None = field(default=None, init=False)  # in place of `SAMPLING`, to check gradients
 
     def _check_params(self) -> None:

@@ -17,16 +17,16 @@ Letters: B batch, V vocabulary, H hidden units, L bits.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from nphash.core.typing import CSR, Array, Back, Params, RandomState, Rng
+from nphash.core.typing import CSR, Array, Back, Params, Rng
 from nphash.errors import InputError
 from nphash.hashers.autoencoder import SUPERVISED, VariationalHasher
 from nphash.hashers.networks import classify, encoder, glorot
 from nphash.hashers.training.settings import ClassifierSettings
-from nphash.hashers.training.trainer import Batch, Training
+from nphash.hashers.training.trainer import Batch
 from nphash.nn.gumbel import straight_through_bernoulli
 from nphash.nn.losses import bernoulli_kl, bound_loss, supervised_loss
 from nphash.nn.ops import dropout_mask, gaussian_sample, normal_noise
@@ -84,7 +84,7 @@ def model(
     return terms, back
 
 
-@dataclass(eq=False, repr=False)
+@dataclass(eq=False, repr=False, kw_only=True)
 class Nash(VariationalHasher):
     """NASH: Bernoulli codes with the straight-through estimator.
 
@@ -115,16 +115,7 @@ class Nash(VariationalHasher):
 
     noisy = False  # whether the decoder sees codes with noise
 
-    n_bits: int = 32
-    _: KW_ONLY
-    hidden: tuple[int, ...] = (500, 500)
-    dropout: float = 0.2
     sampling: str = "stochastic"
-    kl_weight: ScheduleLike = 0.1
-    target: str = "input"
-    training: Training | None = None
-    random_state: RandomState = None
-    threads: int | None = None
 
     def _check_params(self) -> None:
         super()._check_params()

@@ -26,13 +26,13 @@ Letters: B batch, V vocabulary, H hidden units, L bits, n documents, d LSI dimen
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import KW_ONLY, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from nphash.core.typing import CSR, Array, Params, RandomState
+from nphash.core.typing import CSR, Array, Params
 from nphash.errors import InputError, UnsupportedError
 from nphash.hashers.doc2hash import SAMPLING, Doc2Hash, Sample
 from nphash.hashers.linear import ridge
@@ -126,7 +126,7 @@ def coordinates(w: Params, x: CSR, ops: Operations) -> Array:
     return scaled
 
 
-@dataclass(eq=False, repr=False)
+@dataclass(eq=False, repr=False, kw_only=True)
 class NpHash(Doc2Hash):
     """The method of this package: neighbours reconstructed, similarities kept; no labels, no tuning.
 
@@ -167,16 +167,9 @@ class NpHash(Doc2Hash):
     out_of_core = False  # graph and LSI are made of the whole matrix
     uses_validation = False  # the average of the last epochs is as good as the best
 
-    n_bits: int = 32
-    _: KW_ONLY
     hidden: tuple[int, ...] = (500,)
-    dropout: float = 0.2
-    temperature: ScheduleLike = (1.0, 0.3)
     kl_weight: ScheduleLike = 0.2
     similarity: NeighbourSettings | None = None
-    training: Training | None = None
-    random_state: RandomState = None
-    threads: int | None = None
     sampling: str = field(default="straight-through", init=False)
     target: str = field(default="input", init=False)
 

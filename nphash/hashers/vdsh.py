@@ -15,20 +15,19 @@ Letters: B batch, V vocabulary, H hidden units, L bits.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from nphash.core.typing import CSR, Array, Params, RandomState, Rng
+from nphash.core.typing import CSR, Array, Params, Rng
 from nphash.errors import InputError
 from nphash.hashers.autoencoder import SUPERVISED, VariationalHasher
 from nphash.hashers.networks import classify, encoder, glorot, initial_layers
 from nphash.hashers.training.settings import ClassifierSettings
-from nphash.hashers.training.trainer import Batch, Training
+from nphash.hashers.training.trainer import Batch
 from nphash.hashers.training.validation import MOST_DATABASE, subset
 from nphash.nn.losses import bound_loss, gaussian_kl, supervised_loss
 from nphash.nn.ops import Operations, dropout_mask, gaussian_sample, normal_noise, sigmoid
-from nphash.nn.schedules import ScheduleLike
 
 __all__ = ["Vdsh", "VdshS", "VdshSP", "gaussian_code", "model"]
 
@@ -97,7 +96,7 @@ def model(
     return terms, back
 
 
-@dataclass(eq=False, repr=False)
+@dataclass(eq=False, repr=False, kw_only=True)
 class Vdsh(VariationalHasher):
     """VDSH: Gaussian codes, thresholded at the median.
 
@@ -132,16 +131,7 @@ class Vdsh(VariationalHasher):
 
     private = False  # whether there is a second code, which is not stored
 
-    n_bits: int = 32
-    _: KW_ONLY
-    hidden: tuple[int, ...] = (500, 500)
-    dropout: float = 0.2
     variance: str = "free"
-    kl_weight: ScheduleLike = 0.1
-    target: str = "input"
-    training: Training | None = None
-    random_state: RandomState = None
-    threads: int | None = None
 
     def _check_params(self) -> None:
         super()._check_params()
