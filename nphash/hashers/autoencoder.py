@@ -9,7 +9,7 @@ Letters: B batch, V vocabulary, H hidden units, L bits.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -18,7 +18,7 @@ from scipy.sparse import csr_matrix
 from nphash.codes import Codes, check_n_bits, pack
 from nphash.core.arguments import is_number
 from nphash.core.threads import count_threads, cut, run_blocks, single_threaded_blas
-from nphash.core.typing import CSR, Array, LabelsLike, MatrixLike, Params, RandomState, Rng
+from nphash.core.typing import CSR, Array, LabelsLike, MatrixLike, Params, Rng
 from nphash.corpus.shards import Shards
 from nphash.engine.select import create_engine, sparse_product
 from nphash.errors import InputError
@@ -65,7 +65,7 @@ def decaying_training() -> Training:
 SUPERVISED: dict[str, Callable[[], Any]] = {"training": decaying_training, "labels": ClassifierSettings}
 
 
-@dataclass(eq=False, repr=False)
+@dataclass(eq=False, repr=False, kw_only=True)
 class VariationalHasher(Hasher):
     """A hasher that learns an encoder by reconstructing documents from their codes.
 
@@ -77,15 +77,11 @@ class VariationalHasher(Hasher):
     _groups: ClassVar[dict[str, Callable[[], Any]]] = {"training": decaying_training}
     out_of_core = True
 
-    n_bits: int = 32
-    _: KW_ONLY
     hidden: tuple[int, ...] = (500, 500)
     dropout: float = 0.2
     kl_weight: ScheduleLike = 0.1
     target: str = "input"
     training: Training | None = None
-    random_state: RandomState = None
-    threads: int | None = None
 
     @property
     def _labels(self) -> ClassifierSettings:

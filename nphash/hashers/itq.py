@@ -14,14 +14,14 @@ vectors) and L thresholds: bit j is one where (x W)_j / |x W| > t_j.
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.sparse import csr_matrix
 
 from nphash.core.arguments import check_count
 from nphash.core.threads import count_threads, single_threaded_blas
-from nphash.core.typing import CSR, Array, RandomState
+from nphash.core.typing import CSR, Array
 from nphash.hashers.inputs import seed_from
 from nphash.hashers.linear import LinearHasher, project
 from nphash.hashers.neighbours.spectral import fit_lsi
@@ -47,7 +47,7 @@ def rotation(V: Array, n_bits: int, iterations: int, seed: int) -> Array:
     return R
 
 
-@dataclass(eq=False, repr=False)
+@dataclass(eq=False, repr=False, kw_only=True)
 class ITQ(LinearHasher):
     """Latent semantic indexing, then iterative quantisation.
 
@@ -78,11 +78,7 @@ class ITQ(LinearHasher):
     (60, 8)
     """
 
-    n_bits: int = 32
-    _: KW_ONLY
     iterations: int = 50
-    random_state: RandomState = None
-    threads: int | None = None
 
     def _fit(self, X: csr_matrix, y: object, **options: object) -> None:
         check_count(self.iterations, "iterations", 0, "50 are usual")

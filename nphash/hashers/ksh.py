@@ -22,7 +22,7 @@ Shapes: n documents, V words, d dimensions, m anchors, l documents with labels, 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias
 
@@ -31,7 +31,7 @@ from scipy.sparse import csr_matrix
 
 from nphash.core.arguments import check_count
 from nphash.core.threads import count_threads, single_threaded_blas
-from nphash.core.typing import CSR, Array, RandomState
+from nphash.core.typing import CSR, Array
 from nphash.errors import InputError
 from nphash.hashers.base import Hasher
 from nphash.hashers.inputs import seed_from
@@ -76,7 +76,7 @@ def smooth_objective(a: Array, K: Array, times: Times) -> tuple[float, Callable[
     return -float(y @ pulled), back
 
 
-@dataclass(eq=False, repr=False)
+@dataclass(eq=False, repr=False, kw_only=True)
 class KSH(Hasher):
     """Supervised hashing with kernels.
 
@@ -121,14 +121,10 @@ class KSH(Hasher):
 
     supervised = True
 
-    n_bits: int = 32
-    _: KW_ONLY
     anchors: int = 300
     pairs_among: int = 2000
     dims: int = 128
     iterations: int = 500
-    random_state: RandomState = None
-    threads: int | None = None
 
     def _fit(self, X: csr_matrix, y: csr_matrix | Array, **options: object) -> None:
         for name in ("anchors", "pairs_among", "dims", "iterations"):

@@ -10,12 +10,11 @@ from .341 +- .013 to .520 +- .006.
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from nphash.core.typing import RandomState
 from nphash.errors import InputError
 from nphash.hashers.inputs import seed_from
 from nphash.hashers.linear import LinearHasher
@@ -23,7 +22,7 @@ from nphash.hashers.linear import LinearHasher
 __all__ = ["LSH"]
 
 
-@dataclass(eq=False, repr=False)
+@dataclass(eq=False, repr=False, kw_only=True)
 class LSH(LinearHasher):
     """Random hyperplanes.
 
@@ -55,11 +54,7 @@ class LSH(LinearHasher):
     (60, 8)
     """
 
-    n_bits: int = 32
-    _: KW_ONLY
     spread: str = "weights"
-    random_state: RandomState = None
-    threads: int | None = None
 
     def _fit(self, X: csr_matrix, y: object, **options: object) -> None:
         if self.spread not in ("weights", "equal"):

@@ -21,14 +21,14 @@ Shapes: n documents, V words, C tags, L bits.
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.sparse import csr_matrix
 
 from nphash.core.arguments import check_count, check_positive
 from nphash.core.threads import count_threads, single_threaded_blas
-from nphash.core.typing import Array, RandomState
+from nphash.core.typing import Array
 from nphash.hashers.inputs import seed_from
 from nphash.hashers.itq import rotation
 from nphash.hashers.linear import LinearHasher, project, ridge
@@ -59,7 +59,7 @@ def tag_step(T: csr_matrix, U: Array, anchor: Array, absent: float, pull: float)
     return rows
 
 
-@dataclass(eq=False, repr=False)
+@dataclass(eq=False, repr=False, kw_only=True)
 class SHTTM(LinearHasher):
     """Semantic hashing with tags and topic modelling.
 
@@ -100,15 +100,11 @@ class SHTTM(LinearHasher):
 
     supervised = True
 
-    n_bits: int = 32
-    _: KW_ONLY
     absent: float = 0.1
     alpha: float = 0.1
     gamma: float = 0.1
     penalty: float = 1.0
     iterations: int = 10
-    random_state: RandomState = None
-    threads: int | None = None
 
     def _fit(self, X: csr_matrix, y: csr_matrix | Array, **options: object) -> None:
         for name in ("absent", "alpha", "gamma", "penalty"):

@@ -12,13 +12,11 @@ same direction cross zero without carrying it on: that is why more bits can be w
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass
-
 import numpy as np
 from scipy.sparse import csr_matrix
 
 from nphash.core.threads import count_threads
-from nphash.core.typing import CSR, Array, RandomState
+from nphash.core.typing import CSR, Array
 from nphash.hashers.base import Hasher
 from nphash.hashers.inputs import seed_from
 from nphash.hashers.linear import project
@@ -40,7 +38,6 @@ def modes(ranges: Array, n_bits: int) -> tuple[Array, Array]:
     return direction, waves[k]
 
 
-@dataclass(eq=False, repr=False)
 class SpectralHashing(Hasher):
     """Spectral hashing: cosines along the principal directions.
 
@@ -70,11 +67,6 @@ class SpectralHashing(Hasher):
     >>> SpectralHashing(n_bits=8, random_state=0).fit_transform(X).shape
     (60, 8)
     """
-
-    n_bits: int = 32
-    _: KW_ONLY
-    random_state: RandomState = None
-    threads: int | None = None
 
     def _fit(self, X: csr_matrix, y: object, **options: object) -> None:
         seed = seed_from(self.random_state)

@@ -15,14 +15,14 @@ documents are better than their spectral ones (.809).
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.sparse import csr_matrix, hstack
 
 from nphash.core.arguments import check_count, check_positive
 from nphash.core.threads import count_threads, cut, run_blocks
-from nphash.core.typing import Array, RandomState
+from nphash.core.typing import Array
 from nphash.errors import InputError
 from nphash.hashers.inputs import seed_from
 from nphash.hashers.linear import LinearHasher, project, ridge
@@ -37,7 +37,7 @@ NEWTON_STEPS = 30
 HALVINGS = 20
 
 
-@dataclass(eq=False, repr=False)
+@dataclass(eq=False, repr=False, kw_only=True)
 class SelfTaughtHashing(LinearHasher):
     """Self-taught hashing: bits of a spectral embedding, predicted by linear classifiers.
 
@@ -70,12 +70,8 @@ class SelfTaughtHashing(LinearHasher):
     (60, 8)
     """
 
-    n_bits: int = 32
-    _: KW_ONLY
     neighbours: int = 25
     C: float = 0.1
-    random_state: RandomState = None
-    threads: int | None = None
 
     def _fit(self, X: csr_matrix, y: object, **options: object) -> None:
         check_count(self.neighbours, "neighbours", hint="25 are usual")
