@@ -23,10 +23,10 @@ from benchmarks.records import DATA, RESULTS, environment, read, write
 from benchmarks.tables import simple_table
 from nphash.corpus.protocol import prepare
 from nphash.hashers import NeighbourSettings
+from nphash.hashers.linear import project
 from nphash.hashers.neighbours.nearest import top_cosine
 from nphash.hashers.neighbours.rounds import rounds
 from nphash.hashers.neighbours.spectral import fit_lsi
-from nphash.hashers.parts.linear import project
 from nphash.nn.ops import normalise_rows
 
 RESULT = RESULTS / "rounds.json"

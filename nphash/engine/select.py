@@ -30,7 +30,7 @@ B = TypeVar("B")
 
 
 class Optimiser(Adam):
-    """Adam with the three hooks that a training loop calls besides `step`; here they have nothing to do."""
+    """What the training loop steps with: `nphash.nn.optim.Adam` and three hooks, here with nothing to do."""
 
     def prepare(self, batches: Iterable[B], flush_every: int) -> Iterator[B]:
         """Yield an epoch's batches in their order; `flush` is wanted after every ``flush_every`` steps."""
@@ -57,7 +57,7 @@ class Engine:
     moving_average: Any = staticmethod(moving_average)  # (average, w, kept), in place
 
     def optimiser(self, max_norm: float | None = None) -> Any:
-        """Return an optimiser with the methods of `Optimiser` that takes this engine's gradients."""
+        """Return an optimiser with the methods of `Optimiser`; ``max_norm`` is `Training.clip_norm`."""
         return Optimiser(max_norm=max_norm)
 
 

@@ -28,7 +28,7 @@ Letters: B batch, V vocabulary, L bits.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -36,12 +36,12 @@ import numpy as np
 from nphash.codes import pack
 from nphash.core.arguments import is_number
 from nphash.core.threads import count_threads
-from nphash.core.typing import CSR, Array, Params, RandomState
+from nphash.core.typing import CSR, Array, Params
 from nphash.engine.select import sparse_product
 from nphash.errors import InputError
 from nphash.hashers.inputs import seed_from
 from nphash.hashers.itq import ITQ
-from nphash.hashers.parts.linear import LinearHasher, project
+from nphash.hashers.linear import LinearHasher, project
 from nphash.hashers.training.trainer import Batch, Data, Training
 from nphash.hashers.training.validation import CheckedLabels, choose_validator, hold_out, learn
 from nphash.nn.ops import sigmoid, softplus
@@ -113,7 +113,7 @@ def _pairs_back(dpairs: Array, u: Array, v: Array) -> tuple[Array, Array]:
     return du[:, :, 1] - du[:, :, 0], dv[:, :, 1] - dv[:, :, 0]
 
 
-@dataclass(eq=False, repr=False)
+@dataclass(eq=False, repr=False, kw_only=True)
 class AMMI(LinearHasher):
     """Adversarial mutual information with a linear encoder and a Markov prior.
 
@@ -157,13 +157,9 @@ class AMMI(LinearHasher):
         "training": lambda: Training(epochs=16, batch_size=128, learning_rate=0.01)
     }
 
-    n_bits: int = 32
-    _: KW_ONLY
     entropy_weight: float = 3.0
     start: str = "itq"
     training: Training | None = None
-    random_state: RandomState = None
-    threads: int | None = None
 
     def loss(self, params: Params, batch: Batch) -> tuple[dict[str, float], Callable[[], Params]]:
         """Return the terms of the loss on a batch and a function for its gradients by every parameter."""

@@ -9,6 +9,7 @@ Letters: B batch, V vocabulary, H hidden units, L bits.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -17,13 +18,13 @@ from scipy.sparse import csr_matrix
 from nphash.codes import Codes, check_n_bits, pack
 from nphash.core.arguments import is_number
 from nphash.core.threads import count_threads, cut, run_blocks, single_threaded_blas
-from nphash.core.typing import CSR, Array, LabelsLike, MatrixLike, Params, RandomState, Rng
+from nphash.core.typing import CSR, Array, LabelsLike, MatrixLike, Params, Rng
 from nphash.corpus.shards import Shards
 from nphash.engine.select import create_engine, sparse_product
 from nphash.errors import InputError
 from nphash.hashers.base import Hasher, unchanged_on_error
 from nphash.hashers.inputs import check_labels, seed_from
-from nphash.hashers.parts.networks import check_widths, encoder, glorot, initial_layers, log_unigram, targets
+from nphash.hashers.networks import check_widths, encoder, glorot, initial_layers, log_unigram, targets
 from nphash.hashers.training.checkpoint import State
 from nphash.hashers.training.settings import ClassifierSettings, Training
 from nphash.hashers.training.trainer import Batch, Data, Validator, one_pass
@@ -64,26 +65,23 @@ def decaying_training() -> Training:
 SUPERVISED: dict[str, Callable[[], Any]] = {"training": decaying_training, "labels": ClassifierSettings}
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class VariationalHasher(Hasher):
     """A hasher that learns an encoder by reconstructing documents from their codes.
 
-    A system gives `loss` (its model, with the noise drawn), the constructor's arguments named below and,
-    where it has more parameters than ``W_a, b_a`` (code) and ``W_s, b_s`` (decoder), `_initial_code`.
-    A supervised one also takes ``labels`` and sets `supervised`.
+    A system gives `loss` (its model, with the noise drawn), constructor's arguments of its own and, where it
+    has more parameters than ``W_a, b_a`` (code) and ``W_s, b_s`` (decoder), `_initial_code`. A supervised one
+    also takes ``labels`` and sets `supervised`.
     """
 
     _groups: ClassVar[dict[str, Callable[[], Any]]] = {"training": decaying_training}
-    labels: ClassifierSettings | None = None
     out_of_core = True
 
-    hidden: tuple[int, ...]
-    dropout: float
-    kl_weight: ScheduleLike
-    target: str
-    training: Training | None
-    random_state: RandomState
-    params_: Params
-    n_labels_: int
+    hidden: tuple[int, ...] = (500, 500)
+    dropout: float = 0.2
+    kl_weight: ScheduleLike = 0.1
+    target: str = "input"
+    training: Training | None = None
 
     @property
     def _labels(self) -> ClassifierSettings:

@@ -11,6 +11,7 @@ import dataclasses
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -19,7 +20,7 @@ import numpy.typing as npt
 from scipy.sparse import csr_matrix
 
 from nphash.codes import Codes, check_n_bits, n_bytes, pack
-from nphash.core.typing import CSR, Array, LabelsLike, MatrixLike
+from nphash.core.typing import CSR, Array, LabelsLike, MatrixLike, Params, RandomState
 from nphash.corpus.shards import Shards, blocks_of
 from nphash.errors import InputError, not_fitted
 from nphash.hashers.inputs import check_documents, check_labels
@@ -49,6 +50,7 @@ def unchanged_on_error(hasher: Hasher) -> Iterator[None]:
         raise
 
 
+@dataclass(eq=False, repr=False)
 class Hasher:
     """Base of all systems that turn documents into binary codes.
 
@@ -64,17 +66,22 @@ class Hasher:
     # Grouped settings: constructor arguments that are None or a frozen dataclass of this type.
     _groups: ClassVar[dict[str, Callable[[], Any]]] = {}
 
-    n_bits: int
+    n_bits: int = 32
+    _: KW_ONLY
+    random_state: RandomState = None
     threads: int | None = None
+
     supervised = False
     out_of_core = False  # whether `fit` can learn from `nphash.corpus.Shards`
     # whether documents are held out to choose an epoch, if there are epochs and none given
     uses_validation = True
-    n_features_in_: int
-    n_bits_: int
-    history_: list[dict[str, float]]
-    best_epoch_: int
-    n_iter_: int
+    n_features_in_: int = field(init=False)
+    n_bits_: int = field(init=False)
+    n_labels_: int = field(init=False)
+    params_: Params = field(init=False)
+    history_: list[dict[str, float]] = field(init=False)
+    best_epoch_: int = field(init=False)
+    n_iter_: int = field(init=False)
 
     # ------------------------------------------------------------------ what a system implements
 

@@ -25,14 +25,14 @@ Letters: B batch, V vocabulary, H hidden units, L bits.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import dataclass, field
 
-from nphash.core.typing import Array, Back, Params, RandomState
+from nphash.core.typing import Array, Back, Params
 from nphash.errors import InputError
 from nphash.hashers.autoencoder import SUPERVISED, VariationalHasher
-from nphash.hashers.parts.networks import classify, encoder
+from nphash.hashers.networks import classify, encoder
 from nphash.hashers.training.settings import ClassifierSettings
-from nphash.hashers.training.trainer import Batch, Training
+from nphash.hashers.training.trainer import Batch
 from nphash.nn.gumbel import logistic_noise, relaxed_bits, straight_through_bits
 from nphash.nn.losses import bernoulli_kl, bound_loss, supervised_loss
 from nphash.nn.ops import dropout_mask
@@ -48,40 +48,40 @@ Sample = Callable[[Array, Array, float], tuple[Array, Back]]
 def model(
     w: Params, batch: Batch, mask: Array | None, noise: Array, sample: Sample
 ) -> tuple[dict[str, float], Callable[[], Params]]:
-    """Forward pass of Doc2hash, and below it the backward pass, read upwards.
+    """Forward pass of Doc2hash, and below it `back`, which undoes its steps one by one, the last first.
 
     The logits a are used twice, by the sample and by the divergence: their gradient is the sum of both.
     """
     ops, y = batch.operations, batch.y
     h, back_h = encoder(w, batch.x, mask, ops)  # (B, H)
     a, back_a = ops.dense(h, w["W_a"], w["b_a"])  # (B, L) logits
-    z, back_z = sample(a, noise, batch.tau)  # (B, L) bits: Eq. (7) forward, Eq. (8) backward
-    signs = 2 * z - 1
-    words, back_words = ops.reconstruct(signs, w["W_s"], w["b_s"], batch.target)  # Eq. (1)
+    z, back_z = sample(a, noise, batch.tau)  # (B, L) bits: Eq. (7), backward Eq. (8); relaxed: Eq. (8)
+    signs = 2 * z - 1  # (B, L): bits as the decoder reads them, so that dz = 2 dsigns
+    nll, back_nll = ops.reconstruct(signs, w["W_s"], w["b_s"], batch.target)  # Eq. (1)
     kl, back_kl = bernoulli_kl(a)  # Eq. (4)
-    loss, back_bound = bound_loss(words, kl, batch.beta)  # Eq. (3)
-    terms = {"loss": loss, "reconstruction": words, "KL": kl}
+    loss, back_bound = bound_loss(nll, kl, batch.beta)  # Eq. (3)
+    terms = {"loss": loss, "reconstruction": nll, "KL": kl}
     if y is not None:
-        labels, back_labels = classify(w, signs, y)  # Eq. (10)
-        loss, back_loss = supervised_loss(loss, labels, batch.alpha)  # Eq. (9)
-        terms |= {"loss": loss, "labels": labels}
+        label_loss, back_labels = classify(w, signs, y)  # Eq. (10), for one class each cross-entropy
+        loss, back_loss = supervised_loss(loss, label_loss, batch.alpha)  # Eq. (9)
+        terms |= {"loss": loss, "labels": label_loss}
 
     def back() -> Params:
         dbound, g = 1.0, Params()
-        dcode: Array | float = 0.0  # of the labels
+        dsigns_labels: Array | float = 0.0
         if y is not None:
-            dbound, dlabels = back_loss()
-            dcode, g = back_labels(dlabels)
-        dwords, dkl = back_bound(dbound)
-        dsigns, g["W_s"], g["b_s"] = back_words(dwords)  # (B, L), (L, V), (V,)
-        da = back_z(2 * (dsigns + dcode)) + back_kl(dkl)  # (B, L)
+            dbound, dlabel_loss = back_loss()
+            dsigns_labels, g = back_labels(dlabel_loss)  # (B, L)
+        dnll, dkl = back_bound(dbound)
+        dsigns_words, g["W_s"], g["b_s"] = back_nll(dnll)  # (B, L), (L, V), (V,)
+        da = back_z(2 * (dsigns_words + dsigns_labels)) + back_kl(dkl)  # (B, L)
         dh, g["W_a"], g["b_a"] = back_a(da)  # (B, H), (H, L), (L,)
         return g | back_h(dh)
 
     return terms, back
 
 
-@dataclass(eq=False, repr=False)
+@dataclass(eq=False, repr=False, kw_only=True)
 class Doc2Hash(VariationalHasher):
     """Unsupervised Doc2hash.
 
@@ -106,7 +106,8 @@ class Doc2Hash(VariationalHasher):
         What is reconstructed: ``"input"``, the word weights as given (TF, TF-IDF, ...), or
         ``"binary"``, presence.
     training
-        Epochs, batch size, learning rate, ... With None, the learning rate decays from 0.001 to 0.0001.
+        Epochs, batch size, learning rate, ... With None, the learning rate decays from 0.001 to 0.0001;
+        a `Training` of your own has its learning rate, or the default of that class, 0.001 throughout.
     random_state
         None, a number, a NumPy Generator or RandomState.
     threads
@@ -138,17 +139,8 @@ class Doc2Hash(VariationalHasher):
     ((60, 8), dtype('uint8'))
     """
 
-    n_bits: int = 32
-    _: KW_ONLY
-    hidden: tuple[int, ...] = (500, 500)
-    dropout: float = 0.2
     sampling: str = "straight-through"
     temperature: ScheduleLike = (1.0, 0.3)
-    kl_weight: ScheduleLike = 0.1
-    target: str = "input"
-    training: Training | None = None
-    random_state: RandomState = None
-    threads: int | None = None
     sample: Sample | None = field(default=None, init=False)  # in place of `SAMPLING`, to check gradients
 
     def _check_params(self) -> None:
@@ -186,13 +178,15 @@ class Doc2HashS(Doc2Hash):
         As in `Doc2Hash`, with straight-through bits and the input as target; more dropout and
         divergence, since labels are learned by heart sooner than words.
     labels
-        Weight and width of the classifier. With None, alpha rises from 0 to 10 over all epochs:
-        at full weight from the start it saturates bits before they mean anything.
+        Weight and width of the classifier. With None, alpha rises from 0 to 10 over all epochs: at full
+        weight from the start it saturates bits before they mean anything. Setting one field
+        (``labels__hidden=50``) keeps that; a `ClassifierSettings` of your own has its weight, or the
+        default of that class, 0 to 30 within 5 epochs.
 
     Attributes
     ----------
     params_ : dict of str to ndarray
-        As in `Doc2Hash`, with ``W_y1 (L, H), b_y1, W_y2 (H, C), b_y2`` of the classifier.
+        As in `Doc2Hash`, with ``W_y1 (L, H_y), b_y1, W_y2 (H_y, C), b_y2`` of a classifier of width H_y.
     n_labels_ : int
         The number C of labels.
     history_, best_epoch_, n_iter_, n_features_in_, n_bits_

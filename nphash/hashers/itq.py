@@ -14,15 +14,17 @@ vectors) and L thresholds: bit j is one where (x W)_j / |x W| > t_j.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy.sparse import csr_matrix
 
 from nphash.core.arguments import check_count
 from nphash.core.threads import count_threads, single_threaded_blas
-from nphash.core.typing import CSR, Array, RandomState
+from nphash.core.typing import CSR, Array
 from nphash.hashers.inputs import seed_from
+from nphash.hashers.linear import LinearHasher, project
 from nphash.hashers.neighbours.spectral import fit_lsi
-from nphash.hashers.parts.linear import LinearHasher, project
 from nphash.nn.ops import normalise_rows
 
 __all__ = ["ITQ", "rotation"]
@@ -45,19 +47,16 @@ def rotation(V: Array, n_bits: int, iterations: int, seed: int) -> Array:
     return R
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class ITQ(LinearHasher):
     """Latent semantic indexing, then iterative quantisation.
 
     Parameters
     ----------
-    n_bits
-        Length L of a code, and the number of singular vectors.
+    n_bits, random_state, threads
+        As in `nphash.hashers.Doc2Hash`; n_bits is also the number of singular vectors.
     iterations
         Steps of the alternation.
-    random_state
-        None, a number, a NumPy Generator or RandomState.
-    threads
-        Worker threads; None uses every processor. Results do not depend on it.
 
     Attributes
     ----------
@@ -79,18 +78,7 @@ class ITQ(LinearHasher):
     (60, 8)
     """
 
-    def __init__(
-        self,
-        n_bits: int = 32,
-        *,
-        iterations: int = 50,
-        random_state: RandomState = None,
-        threads: int | None = None,
-    ) -> None:
-        self.n_bits = n_bits
-        self.iterations = iterations
-        self.random_state = random_state
-        self.threads = threads
+    iterations: int = 50
 
     def _fit(self, X: csr_matrix, y: object, **options: object) -> None:
         check_count(self.iterations, "iterations", 0, "50 are usual")

@@ -31,13 +31,13 @@ from scipy.sparse import csr_matrix
 
 from nphash.core.arguments import check_count
 from nphash.core.threads import count_threads, single_threaded_blas
-from nphash.core.typing import CSR, Array, RandomState
+from nphash.core.typing import CSR, Array
 from nphash.errors import InputError
 from nphash.hashers.base import Hasher
 from nphash.hashers.inputs import seed_from
+from nphash.hashers.linear import product_in_blocks, project
 from nphash.hashers.neighbours.spectral import fit_lsi, fix_signs
-from nphash.hashers.parts.linear import product_in_blocks, project
-from nphash.hashers.parts.networks import targets
+from nphash.hashers.networks import targets
 from nphash.metrics.relevance import relevance
 from nphash.nn.ops import normalise_rows, tanh
 
@@ -76,13 +76,14 @@ def smooth_objective(a: Array, K: Array, times: Times) -> tuple[float, Callable[
     return -float(y @ pulled), back
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class KSH(Hasher):
     """Supervised hashing with kernels.
 
     Parameters
     ----------
-    n_bits
-        Length L of a code.
+    n_bits, random_state, threads
+        As in `nphash.hashers.Doc2Hash`.
     anchors
         m, documents to compare with, drawn from those of training.
     pairs_among
@@ -91,10 +92,6 @@ class KSH(Hasher):
         d, singular vectors in whose space distances are taken.
     iterations
         Most steps of descent a bit.
-    random_state
-        None, a number, a NumPy Generator or RandomState.
-    threads
-        Worker threads; None uses every processor. Results do not depend on it.
 
     Attributes
     ----------
@@ -124,24 +121,10 @@ class KSH(Hasher):
 
     supervised = True
 
-    def __init__(
-        self,
-        n_bits: int = 32,
-        *,
-        anchors: int = 300,
-        pairs_among: int = 2000,
-        dims: int = 128,
-        iterations: int = 500,
-        random_state: RandomState = None,
-        threads: int | None = None,
-    ) -> None:
-        self.n_bits = n_bits
-        self.anchors = anchors
-        self.pairs_among = pairs_among
-        self.dims = dims
-        self.iterations = iterations
-        self.random_state = random_state
-        self.threads = threads
+    anchors: int = 300
+    pairs_among: int = 2000
+    dims: int = 128
+    iterations: int = 500
 
     def _fit(self, X: csr_matrix, y: csr_matrix | Array, **options: object) -> None:
         for name in ("anchors", "pairs_among", "dims", "iterations"):

@@ -10,31 +10,29 @@ from .341 +- .013 to .520 +- .006.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from nphash.core.typing import RandomState
 from nphash.errors import InputError
 from nphash.hashers.inputs import seed_from
-from nphash.hashers.parts.linear import LinearHasher
+from nphash.hashers.linear import LinearHasher
 
 __all__ = ["LSH"]
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class LSH(LinearHasher):
     """Random hyperplanes.
 
     Parameters
     ----------
-    n_bits
-        Length L of a code.
+    n_bits, random_state, threads
+        As in `nphash.hashers.Doc2Hash`.
     spread
         Standard deviation of a normal's entries: ``"weights"``, the root mean square of the word's
         weight in the training documents; ``"equal"``, 1, the plain form of the literature's tables.
-    random_state
-        None, a number, a NumPy Generator or RandomState.
-    threads
-        Worker threads; None uses every processor. Results do not depend on it.
 
     Attributes
     ----------
@@ -56,18 +54,7 @@ class LSH(LinearHasher):
     (60, 8)
     """
 
-    def __init__(
-        self,
-        n_bits: int = 32,
-        *,
-        spread: str = "weights",
-        random_state: RandomState = None,
-        threads: int | None = None,
-    ) -> None:
-        self.n_bits = n_bits
-        self.spread = spread
-        self.random_state = random_state
-        self.threads = threads
+    spread: str = "weights"
 
     def _fit(self, X: csr_matrix, y: object, **options: object) -> None:
         if self.spread not in ("weights", "equal"):

@@ -17,16 +17,16 @@ Letters: B batch, V vocabulary, H hidden units, L bits.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from nphash.core.typing import CSR, Array, Back, Params, RandomState, Rng
+from nphash.core.typing import CSR, Array, Back, Params, Rng
 from nphash.errors import InputError
 from nphash.hashers.autoencoder import SUPERVISED, VariationalHasher
-from nphash.hashers.parts.networks import classify, encoder, glorot
+from nphash.hashers.networks import classify, encoder, glorot
 from nphash.hashers.training.settings import ClassifierSettings
-from nphash.hashers.training.trainer import Batch, Training
+from nphash.hashers.training.trainer import Batch
 from nphash.nn.gumbel import straight_through_bernoulli
 from nphash.nn.losses import bernoulli_kl, bound_loss, supervised_loss
 from nphash.nn.ops import dropout_mask, gaussian_sample, normal_noise
@@ -42,7 +42,7 @@ Sample = Callable[[Array, Array], tuple[Array, Back]]
 def model(
     w: Params, batch: Batch, mask: Array | None, uniform: Array, noise: Array, sample: Sample
 ) -> tuple[dict[str, float], Callable[[], Params]]:
-    """Forward pass of NASH, and below it the backward pass, read upwards.
+    """Forward pass of NASH, and below it `back`, which undoes its steps one by one, the last first.
 
     The decoder sees the code with noise: of the size sigma, or of a size that the encoder chooses.
     """
@@ -50,40 +50,41 @@ def model(
     h, back_h = encoder(w, batch.x, mask, ops)  # (B, H)
     a, back_a = ops.dense(h, w["W_a"], w["b_a"])  # (B, L) logits
     z, back_z = sample(a, uniform)  # (B, L) bits: Eq. (5)
-    signs = 2 * z - 1
+    signs = 2 * z - 1  # (B, L): bits as the decoder reads them, so that dz = 2 dsigns
     seen = signs + batch.sigma * noise  # (B, L) by the decoder
     if sized:
         log_variance, back_size = ops.dense(h, w["W_n"], w["b_n"])  # (B, L)
         seen, back_seen = gaussian_sample(signs, log_variance, noise)  # (B, L)
-    words, back_words = ops.reconstruct(seen, w["W_s"], w["b_s"], batch.target)  # Eq. (1)
+    nll, back_nll = ops.reconstruct(seen, w["W_s"], w["b_s"], batch.target)  # Eq. (1)
     kl, back_kl = bernoulli_kl(a)  # Eq. (4)
-    loss, back_bound = bound_loss(words, kl, batch.beta)  # Eq. (3)
-    terms = {"loss": loss, "reconstruction": words, "KL": kl}
+    loss, back_bound = bound_loss(nll, kl, batch.beta)  # Eq. (3)
+    terms = {"loss": loss, "reconstruction": nll, "KL": kl}
     if y is not None:
-        labels, back_labels = classify(w, signs, y)  # Eq. (10)
-        loss, back_loss = supervised_loss(loss, labels, batch.alpha)  # Eq. (9)
-        terms |= {"loss": loss, "labels": labels}
+        label_loss, back_labels = classify(w, signs, y)  # Eq. (10), for one class each cross-entropy
+        loss, back_loss = supervised_loss(loss, label_loss, batch.alpha)  # Eq. (9)
+        terms |= {"loss": loss, "labels": label_loss}
 
     def back() -> Params:
         dbound, g = 1.0, Params()
-        dcode: Array | float = 0.0  # of the labels
+        dsigns_labels: Array | float = 0.0
         if y is not None:
-            dbound, dlabels = back_loss()
-            dcode, g = back_labels(dlabels)
-        dwords, dkl = back_bound(dbound)
-        dsigns, g["W_s"], g["b_s"] = back_words(dwords)  # (B, L), (L, V), (V,)
+            dbound, dlabel_loss = back_loss()
+            dsigns_labels, g = back_labels(dlabel_loss)  # (B, L)
+        dnll, dkl = back_bound(dbound)
+        dseen, g["W_s"], g["b_s"] = back_nll(dnll)  # (B, L), (L, V), (V,)
         dh_size: Array | float = 0.0
+        dsigns_words = dseen
         if sized:
-            dsigns, dlog_variance = back_seen(dsigns)
+            dsigns_words, dlog_variance = back_seen(dseen)
             dh_size, g["W_n"], g["b_n"] = back_size(dlog_variance)  # (B, H), (H, L), (L,)
-        da = back_z(2 * (dsigns + dcode)) + back_kl(dkl)  # (B, L)
+        da = back_z(2 * (dsigns_words + dsigns_labels)) + back_kl(dkl)  # (B, L)
         dh, g["W_a"], g["b_a"] = back_a(da)  # (B, H), (H, L), (L,)
         return g | back_h(dh + dh_size)
 
     return terms, back
 
 
-@dataclass(eq=False, repr=False)
+@dataclass(eq=False, repr=False, kw_only=True)
 class Nash(VariationalHasher):
     """NASH: Bernoulli codes with the straight-through estimator.
 
@@ -114,16 +115,7 @@ class Nash(VariationalHasher):
 
     noisy = False  # whether the decoder sees codes with noise
 
-    n_bits: int = 32
-    _: KW_ONLY
-    hidden: tuple[int, ...] = (500, 500)
-    dropout: float = 0.2
     sampling: str = "stochastic"
-    kl_weight: ScheduleLike = 0.1
-    target: str = "input"
-    training: Training | None = None
-    random_state: RandomState = None
-    threads: int | None = None
 
     def _check_params(self) -> None:
         super()._check_params()
@@ -224,7 +216,7 @@ class NashDNS(NashDN):
     Attributes
     ----------
     params_ : dict of str to ndarray
-        As in `NashDN`, with ``W_y1 (L, H), b_y1, W_y2 (H, C), b_y2`` of the classifier.
+        As in `NashDN`, with ``W_y1 (L, H_y), b_y1, W_y2 (H_y, C), b_y2`` of a classifier of width H_y.
     n_labels_ : int
         The number C of labels.
     history_, best_epoch_, n_iter_, n_features_in_, n_bits_

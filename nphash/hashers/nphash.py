@@ -26,17 +26,17 @@ Letters: B batch, V vocabulary, H hidden units, L bits, n documents, d LSI dimen
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import KW_ONLY, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from nphash.core.typing import CSR, Array, Params, RandomState
+from nphash.core.typing import CSR, Array, Params
 from nphash.errors import InputError, UnsupportedError
 from nphash.hashers.doc2hash import SAMPLING, Doc2Hash, Sample
-from nphash.hashers.parts.linear import ridge
-from nphash.hashers.parts.networks import INPUT_LENGTH, initial_layers
+from nphash.hashers.linear import ridge
+from nphash.hashers.networks import INPUT_LENGTH, initial_layers
 from nphash.hashers.training.settings import NeighbourSettings
 from nphash.hashers.training.trainer import Batch, Training, Validator
 from nphash.hashers.training.validation import CheckedLabels, precision_validator
@@ -83,7 +83,7 @@ def model(
     P: Array | None,
     tau_code: float,
 ) -> tuple[dict[str, float], Callable[[], Params]]:
-    """Forward pass of the method, and below it the backward pass, read upwards.
+    """Forward pass of the method, and below it `back`, which undoes its steps one by one, the last first.
 
     P (B, B) are the teacher's distributions over the batch, None for no distillation; the target holds the
     words of each document and of a neighbour.
@@ -94,22 +94,22 @@ def model(
     h, back_relu = ops.relu(h)
     h = h if mask is None else h * mask
     a, back_a = ops.dense(h, w["W_a"], w["b_a"])  # (B, L) logits
-    z, back_z = sample(a, noise, batch.tau)  # (B, L) bits: Eq. (7) forward, Eq. (8) backward
-    signs = 2 * z - 1
-    words, back_words = ops.reconstruct(signs, w["W_s"], w["b_s"], batch.target)  # Eq. (1)
+    z, back_z = sample(a, noise, batch.tau)  # (B, L) bits: Eq. (7), backward Eq. (8); relaxed: Eq. (8)
+    signs = 2 * z - 1  # (B, L): bits as the decoder reads them, so that dz = 2 dsigns
+    nll, back_nll = ops.reconstruct(signs, w["W_s"], w["b_s"], batch.target)  # Eq. (1)
     kl, back_kl = bernoulli_kl(a)  # Eq. (4)
-    bound, back_bound = bound_loss(words, kl, batch.beta)  # Eq. (3)
+    bound, back_bound = bound_loss(nll, kl, batch.beta)  # Eq. (3)
     similarity = 0.0
     if P is not None:
         similarity, back_similarity = similarity_distillation(signs, P, tau_code)
-    terms = {"loss": bound + batch.gamma * similarity, "reconstruction": words, "KL": kl}
+    terms = {"loss": bound + batch.gamma * similarity, "reconstruction": nll, "KL": kl}
 
     def back() -> Params:
         g: Params = {}
-        dcode = 0.0 if P is None else back_similarity(batch.gamma)
-        dwords, dkl = back_bound()
-        dsigns, g["W_s"], g["b_s"] = back_words(dwords)  # (B, L), (L, V), (V,)
-        da = back_z(2 * (dsigns + dcode)) + back_kl(dkl)  # (B, L)
+        dsigns_similarity = 0.0 if P is None else back_similarity(batch.gamma)
+        dnll, dkl = back_bound()
+        dsigns_words, g["W_s"], g["b_s"] = back_nll(dnll)  # (B, L), (L, V), (V,)
+        da = back_z(2 * (dsigns_words + dsigns_similarity)) + back_kl(dkl)  # (B, L)
         dh, g["W_a"], g["b_a"] = back_a(da)  # (B, H), (H, L), (L,)
         dh = back_relu(dh if mask is None else dh * mask)
         _, g["W_1"], g["b_1"] = back_h(dh)  # (d, H), (H,)
@@ -126,7 +126,7 @@ def coordinates(w: Params, x: CSR, ops: Operations) -> Array:
     return scaled
 
 
-@dataclass(eq=False, repr=False)
+@dataclass(eq=False, repr=False, kw_only=True)
 class NpHash(Doc2Hash):
     """The method of this package: neighbours reconstructed, similarities kept; no labels, no tuning.
 
@@ -167,16 +167,9 @@ class NpHash(Doc2Hash):
     out_of_core = False  # graph and LSI are made of the whole matrix
     uses_validation = False  # the average of the last epochs is as good as the best
 
-    n_bits: int = 32
-    _: KW_ONLY
     hidden: tuple[int, ...] = (500,)
-    dropout: float = 0.2
-    temperature: ScheduleLike = (1.0, 0.3)
     kl_weight: ScheduleLike = 0.2
     similarity: NeighbourSettings | None = None
-    training: Training | None = None
-    random_state: RandomState = None
-    threads: int | None = None
     sampling: str = field(default="straight-through", init=False)
     target: str = field(default="input", init=False)
 

@@ -21,17 +21,19 @@ Shapes: n documents, V words, C tags, L bits.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy.sparse import csr_matrix
 
 from nphash.core.arguments import check_count, check_positive
 from nphash.core.threads import count_threads, single_threaded_blas
-from nphash.core.typing import Array, RandomState
+from nphash.core.typing import Array
 from nphash.hashers.inputs import seed_from
 from nphash.hashers.itq import rotation
+from nphash.hashers.linear import LinearHasher, project, ridge
 from nphash.hashers.neighbours.spectral import fit_lsi
-from nphash.hashers.parts.linear import LinearHasher, project, ridge
-from nphash.hashers.parts.networks import targets
+from nphash.hashers.networks import targets
 from nphash.nn.ops import normalise_rows
 
 __all__ = ["SHTTM", "tag_step"]
@@ -57,13 +59,14 @@ def tag_step(T: csr_matrix, U: Array, anchor: Array, absent: float, pull: float)
     return rows
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class SHTTM(LinearHasher):
     """Semantic hashing with tags and topic modelling.
 
     Parameters
     ----------
-    n_bits
-        Length L of a code.
+    n_bits, random_state, threads
+        As in `nphash.hashers.Doc2Hash`.
     absent
         Weight of a tag that a document has not, against 1 for one it has.
     alpha
@@ -74,10 +77,6 @@ class SHTTM(LinearHasher):
         Ridge penalty of the map from words to codes.
     iterations
         How often codes and tag vectors are solved for.
-    random_state
-        None, a number, a NumPy Generator or RandomState.
-    threads
-        Worker threads; None uses every processor. Results do not depend on it.
 
     Attributes
     ----------
@@ -101,26 +100,11 @@ class SHTTM(LinearHasher):
 
     supervised = True
 
-    def __init__(
-        self,
-        n_bits: int = 32,
-        *,
-        absent: float = 0.1,
-        alpha: float = 0.1,
-        gamma: float = 0.1,
-        penalty: float = 1.0,
-        iterations: int = 10,
-        random_state: RandomState = None,
-        threads: int | None = None,
-    ) -> None:
-        self.n_bits = n_bits
-        self.absent = absent
-        self.alpha = alpha
-        self.gamma = gamma
-        self.penalty = penalty
-        self.iterations = iterations
-        self.random_state = random_state
-        self.threads = threads
+    absent: float = 0.1
+    alpha: float = 0.1
+    gamma: float = 0.1
+    penalty: float = 1.0
+    iterations: int = 10
 
     def _fit(self, X: csr_matrix, y: csr_matrix | Array, **options: object) -> None:
         for name in ("absent", "alpha", "gamma", "penalty"):

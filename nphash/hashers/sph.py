@@ -16,11 +16,11 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from nphash.core.threads import count_threads
-from nphash.core.typing import CSR, Array, RandomState
+from nphash.core.typing import CSR, Array
 from nphash.hashers.base import Hasher
 from nphash.hashers.inputs import seed_from
+from nphash.hashers.linear import project
 from nphash.hashers.neighbours.spectral import fit_lsi
-from nphash.hashers.parts.linear import project
 
 __all__ = ["SpectralHashing", "modes"]
 
@@ -43,12 +43,8 @@ class SpectralHashing(Hasher):
 
     Parameters
     ----------
-    n_bits
-        Length L of a code.
-    random_state
-        None, a number, a NumPy Generator or RandomState: start of the SVD's iteration.
-    threads
-        Worker threads; None uses every processor. Results do not depend on it.
+    n_bits, random_state, threads
+        As in `nphash.hashers.Doc2Hash`.
 
     Attributes
     ----------
@@ -71,13 +67,6 @@ class SpectralHashing(Hasher):
     >>> SpectralHashing(n_bits=8, random_state=0).fit_transform(X).shape
     (60, 8)
     """
-
-    def __init__(
-        self, n_bits: int = 32, *, random_state: RandomState = None, threads: int | None = None
-    ) -> None:
-        self.n_bits = n_bits
-        self.random_state = random_state
-        self.threads = threads
 
     def _fit(self, X: csr_matrix, y: object, **options: object) -> None:
         seed = seed_from(self.random_state)

@@ -24,7 +24,7 @@ Letters: B batch, V words kept, H hidden units, L bits.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, ClassVar
 
@@ -34,13 +34,13 @@ from scipy.sparse import csr_matrix
 from nphash.codes import pack
 from nphash.core.arguments import check_positive, is_count
 from nphash.core.threads import single_threaded_blas
-from nphash.core.typing import CSR, Array, Params, RandomState
+from nphash.core.typing import CSR, Array, Params
 from nphash.engine.select import sparse_product
 from nphash.errors import InputError
 from nphash.hashers.base import Hasher
 from nphash.hashers.inputs import seed_from
-from nphash.hashers.parts.linear import product_in_blocks
-from nphash.hashers.parts.networks import check_widths, log_unigram
+from nphash.hashers.linear import product_in_blocks
+from nphash.hashers.networks import check_widths, log_unigram
 from nphash.hashers.training.trainer import Batch, Data, Training
 from nphash.hashers.training.validation import CheckedLabels, choose_validator, hold_out, learn
 from nphash.nn.losses import reconstruction
@@ -118,7 +118,7 @@ def pretrain(
     return weights[0], weights[1], weights[2]
 
 
-@dataclass(eq=False, repr=False)
+@dataclass(eq=False, repr=False, kw_only=True)
 class StackedRBM(Hasher):
     """Stacked restricted Boltzmann machines, fine-tuned as an autoencoder with a noisy code.
 
@@ -162,16 +162,12 @@ class StackedRBM(Hasher):
 
     _groups: ClassVar[dict[str, Callable[[], Any]]] = {"training": lambda: Training(epochs=15)}
 
-    n_bits: int = 32
-    _: KW_ONLY
     hidden: tuple[int, ...] = (500, 500)
     words: int = 2000
     pretraining_epochs: int = 5
     pretraining_rate: float = 0.02
     noise: ScheduleLike = (0.0, 4.0)
     training: Training | None = None
-    random_state: RandomState = None
-    threads: int | None = None
 
     def loss(self, params: Params, batch: Batch) -> tuple[dict[str, float], Callable[[], Params]]:
         """Return the unrolled autoencoder's loss on a batch and a function for its gradients.

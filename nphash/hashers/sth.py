@@ -15,16 +15,18 @@ documents are better than their spectral ones (.809).
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy.sparse import csr_matrix, hstack
 
 from nphash.core.arguments import check_count, check_positive
 from nphash.core.threads import count_threads, cut, run_blocks
-from nphash.core.typing import Array, RandomState
+from nphash.core.typing import Array
 from nphash.errors import InputError
 from nphash.hashers.inputs import seed_from
+from nphash.hashers.linear import LinearHasher, project, ridge
 from nphash.hashers.neighbours.spectral import knn_graph, laplacian_eigenmap
-from nphash.hashers.parts.linear import LinearHasher, project, ridge
 
 __all__ = ["SelfTaughtHashing", "linear_classifiers", "squared_hinge_newton"]
 
@@ -35,21 +37,18 @@ NEWTON_STEPS = 30
 HALVINGS = 20
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class SelfTaughtHashing(LinearHasher):
     """Self-taught hashing: bits of a spectral embedding, predicted by linear classifiers.
 
     Parameters
     ----------
-    n_bits
-        Length L of a code.
+    n_bits, random_state, threads
+        As in `nphash.hashers.Doc2Hash`.
     neighbours
         How many nearest documents the graph joins each document to.
     C
         Weight of the classifiers' errors against the size of their weights.
-    random_state
-        None, a number, a NumPy Generator or RandomState.
-    threads
-        Worker threads; None uses every processor. Results do not depend on it.
 
     Attributes
     ----------
@@ -71,20 +70,8 @@ class SelfTaughtHashing(LinearHasher):
     (60, 8)
     """
 
-    def __init__(
-        self,
-        n_bits: int = 32,
-        *,
-        neighbours: int = 25,
-        C: float = 0.1,
-        random_state: RandomState = None,
-        threads: int | None = None,
-    ) -> None:
-        self.n_bits = n_bits
-        self.neighbours = neighbours
-        self.C = C
-        self.random_state = random_state
-        self.threads = threads
+    neighbours: int = 25
+    C: float = 0.1
 
     def _fit(self, X: csr_matrix, y: object, **options: object) -> None:
         check_count(self.neighbours, "neighbours", hint="25 are usual")

@@ -15,20 +15,19 @@ Letters: B batch, V vocabulary, H hidden units, L bits.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from nphash.core.typing import CSR, Array, Params, RandomState, Rng
+from nphash.core.typing import CSR, Array, Params, Rng
 from nphash.errors import InputError
 from nphash.hashers.autoencoder import SUPERVISED, VariationalHasher
-from nphash.hashers.parts.networks import classify, encoder, glorot, initial_layers
+from nphash.hashers.networks import classify, encoder, glorot, initial_layers
 from nphash.hashers.training.settings import ClassifierSettings
-from nphash.hashers.training.trainer import Batch, Training
+from nphash.hashers.training.trainer import Batch
 from nphash.hashers.training.validation import MOST_DATABASE, subset
 from nphash.nn.losses import bound_loss, gaussian_kl, supervised_loss
 from nphash.nn.ops import Operations, dropout_mask, gaussian_sample, normal_noise, sigmoid
-from nphash.nn.schedules import ScheduleLike
 
 __all__ = ["Vdsh", "VdshS", "VdshSP", "gaussian_code", "model"]
 
@@ -60,7 +59,7 @@ def gaussian_code(
 def model(
     w: Params, batch: Batch, masks: list[Array | None], noises: list[Array], bounded: bool
 ) -> tuple[dict[str, float], Callable[[], Params]]:
-    """Forward pass of VDSH, and below it the backward pass, read upwards.
+    """Forward pass of VDSH, and below it `back`, which undoes its steps one by one, the last first.
 
     With the weights of a second encoder there is a private code v: the decoder sees z + v, the classifier z.
     """
@@ -72,32 +71,32 @@ def model(
         h_v, back_h_v = encoder(w, batch.x, masks[1], ops, "v")  # (B, H)
         v, kl_v, back_v = gaussian_code(w, h_v, noises[1], ops, bounded, ("va", "vl"))  # (B, L)
         seen, kl = z + v, kl + kl_v
-    words, back_words = ops.reconstruct(seen, w["W_s"], w["b_s"], batch.target)  # Eq. (1)
-    loss, back_bound = bound_loss(words, kl, batch.beta)  # Eq. (3)
-    terms = {"loss": loss, "reconstruction": words, "KL": kl}
+    nll, back_nll = ops.reconstruct(seen, w["W_s"], w["b_s"], batch.target)  # Eq. (1)
+    loss, back_bound = bound_loss(nll, kl, batch.beta)  # Eq. (3)
+    terms = {"loss": loss, "reconstruction": nll, "KL": kl}
     if y is not None:
-        labels, back_labels = classify(w, z, y)  # Eq. (10)
-        loss, back_loss = supervised_loss(loss, labels, batch.alpha)  # Eq. (9)
-        terms |= {"loss": loss, "labels": labels}
+        label_loss, back_labels = classify(w, z, y)  # Eq. (10), for one class each cross-entropy
+        loss, back_loss = supervised_loss(loss, label_loss, batch.alpha)  # Eq. (9)
+        terms |= {"loss": loss, "labels": label_loss}
 
     def back() -> Params:
         dbound, g = 1.0, Params()
-        dcode: Array | float = 0.0  # of the labels
+        dz_labels: Array | float = 0.0
         if y is not None:
-            dbound, dlabels = back_loss()
-            dcode, g = back_labels(dlabels)
-        dwords, dkl = back_bound(dbound)
-        dseen, g["W_s"], g["b_s"] = back_words(dwords)  # (B, L), (L, V), (V,)
+            dbound, dlabel_loss = back_loss()
+            dz_labels, g = back_labels(dlabel_loss)  # (B, L)
+        dnll, dkl = back_bound(dbound)
+        dseen, g["W_s"], g["b_s"] = back_nll(dnll)  # (B, L), (L, V), (V,)
         if private:
             dh_v, g_v = back_v(dseen, dkl)  # (B, H)
             g |= g_v | back_h_v(dh_v)
-        dh, g_z = back_z(dseen + dcode, dkl)  # (B, H)
+        dh, g_z = back_z(dseen + dz_labels, dkl)  # (B, H)
         return g | g_z | back_h(dh)
 
     return terms, back
 
 
-@dataclass(eq=False, repr=False)
+@dataclass(eq=False, repr=False, kw_only=True)
 class Vdsh(VariationalHasher):
     """VDSH: Gaussian codes, thresholded at the median.
 
@@ -132,16 +131,7 @@ class Vdsh(VariationalHasher):
 
     private = False  # whether there is a second code, which is not stored
 
-    n_bits: int = 32
-    _: KW_ONLY
-    hidden: tuple[int, ...] = (500, 500)
-    dropout: float = 0.2
     variance: str = "free"
-    kl_weight: ScheduleLike = 0.1
-    target: str = "input"
-    training: Training | None = None
-    random_state: RandomState = None
-    threads: int | None = None
 
     def _check_params(self) -> None:
         super()._check_params()
@@ -185,7 +175,7 @@ class VdshS(Vdsh):
     Attributes
     ----------
     params_ : dict of str to ndarray
-        As in `Vdsh`, with ``W_y1 (L, H), b_y1, W_y2 (H, C), b_y2`` of the classifier.
+        As in `Vdsh`, with ``W_y1 (L, H_y), b_y1, W_y2 (H_y, C), b_y2`` of a classifier of width H_y.
     n_labels_ : int
         The number C of labels.
     history_, best_epoch_, n_iter_, n_features_in_, n_bits_

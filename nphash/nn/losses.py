@@ -61,8 +61,8 @@ def reconstruction(scores: Array, target: csr_matrix) -> tuple[float, BackScalar
     """Eq. (1)  -log p(x|z) = -sum_i t_i log p(w_i|z),  p(w_i|z) = exp(s_i) / sum_j exp(s_j).
 
     With T = sum_i t_i the gradient is ds = (T softmax(s) - t) / B: dense but for a subtraction at the words
-    of the documents. Scores s = z W + b have the shape (B, V); the target t, word weights (binary, counts or
-    TF-IDF), is CSR of that shape, else an `InputError` is raised.
+    of the documents. Scores s have the shape (B, V); the target t, word weights (binary, counts or TF-IDF),
+    is CSR of that shape, else an `InputError` is raised.
 
     Examples
     --------
@@ -94,11 +94,12 @@ def reconstruction(scores: Array, target: csr_matrix) -> tuple[float, BackScalar
     return float(loss), back
 
 
-def reconstruct(z: Array, W: Array, b: Array, target: csr_matrix) -> tuple[float, BackScalars]:
-    """Compute the decoder's scores s = z W + b and their `reconstruction`, Eq. (1).
+def reconstruct(code: Array, W: Array, b: Array, target: csr_matrix) -> tuple[float, BackScalars]:
+    """Compute the decoder's scores s = code W + b and their `reconstruction`, Eq. (1).
 
-    z (B, L) is what the decoder sees of the codes, W and b have the shapes (L, V) and (V,), the target is CSR
-    (B, V). The loss is the mean in nats a document; ``back()`` returns (dz, dW, db).
+    The code (B, L) is what the decoder reads: signs 2z - 1 of the bits z, with or without noise, or the
+    normal z of VDSH. W and b have the shapes (L, V) and (V,), the target is CSR
+    (B, V). The loss is the mean in nats a document; ``back()`` returns (dcode, dW, db).
 
     Examples
     --------
@@ -107,7 +108,7 @@ def reconstruct(z: Array, W: Array, b: Array, target: csr_matrix) -> tuple[float
     >>> round(loss, 4), back()
     (0.6931, (array([[0.]]), array([[ 0.5, -0.5]]), array([ 0.5, -0.5])))
     """
-    scores, back_scores = dense(z, W, b)  # (B, V)
+    scores, back_scores = dense(code, W, b)  # (B, V)
     loss, back_loss = reconstruction(scores, target)
     return loss, lambda dloss=1.0: back_scores(back_loss(dloss))  # (B, L), (L, V), (V,)
 
@@ -366,8 +367,8 @@ def similarity_distillation(z: Array, P: Array, temperature: float) -> tuple[flo
     The stochastic-neighbour form: for each document a distribution over the others of its batch.
     With G = (Q - P) / (B L tau) the gradient is dz = (G + G^T) z.
 
-    z are codes of signs (or relaxed ones), (B, L); P the teacher's distributions, (B, B): rows sum to 1, the
-    diagonal is 0. `InputError` for a P of another shape, or a temperature tau that is no positive number.
+    Here z are signs, of bits or relaxed ones, (B, L); P the teacher's distributions, (B, B): rows sum to 1,
+    the diagonal is 0. `InputError` for a P of another shape, or a temperature tau that is no positive number.
 
     References
     ----------

@@ -1,4 +1,7 @@
-"""Adam (Kingma & Ba, 2015) over a plain dictionary of parameters.
+"""Adam (Kingma & Ba, 2015) over a plain dictionary of parameters: the definition.
+
+Training calls `nphash.engine.select.Optimiser`, which adds to `Adam` hooks around a step, or its compiled
+form `nphash.engine.optim.CompiledAdam`.
 
 The letters are the paper's: g gradient, m and v its first and second moment, mhat and vhat these
 moments freed of their bias towards zero, t the number of steps.
@@ -78,7 +81,8 @@ class Adam:
     learning_rate, beta1, beta2, epsilon
         As in the paper.
     max_norm
-        Scale the gradients down so that their global norm is at most this; None for no limit.
+        Scale the gradients down so that their global norm is at most this (the ``clip_norm`` of
+        `nphash.hashers.Training`); None for no limit.
 
     Attributes
     ----------
@@ -106,10 +110,17 @@ class Adam:
     t: int = 0
 
     def step(self, params: Params, grads: Params, learning_rate: float | None = None) -> None:
-        """Update every parameter that has a gradient, in place; they have to be C-contiguous.
+        """Update every parameter that has a gradient, in place; all moments share the number of steps t.
 
-        Gradients have the same keys (a subset is fine), shapes and dtypes, else an `InputError` is raised
-        before anything changes. ``learning_rate`` is this step's, for schedules; the setting if None.
+        A parameter without a gradient stays as it is. Where its first gradient comes late, its moments are
+        corrected for more steps than they have seen, and its first steps are up to three times as long.
+        ``learning_rate`` is this step's, for schedules; the setting if None.
+
+        Raises
+        ------
+        InputError
+            If a gradient has no parameter of its name and shape, or the parameter is not C-contiguous.
+            Nothing has changed then.
         """
         check_gradients(params, grads)
         norm = 0.0 if self.max_norm is None else global_norm(grads)
@@ -120,11 +131,11 @@ class Adam:
         for name, gradient in grads.items():
             if name not in self.m:
                 self.m[name], self.v[name] = np.zeros_like(params[name]), np.zeros_like(params[name])
-            whole = np.asarray(gradient).reshape(-1), self.m[name].reshape(-1), self.v[name].reshape(-1)
+            flat_w, flat_g = params[name].reshape(-1), np.asarray(gradient).reshape(-1)
+            flat_m, flat_v = self.m[name].reshape(-1), self.v[name].reshape(-1)
             for start in range(0, gradient.size, BLOCK):
                 block = slice(start, start + BLOCK)
-                w, m, v = params[name].reshape(-1)[block], whole[1][block], whole[2][block]
-                g = scale * whole[0][block]
+                w, m, v, g = flat_w[block], flat_m[block], flat_v[block], scale * flat_g[block]
                 m *= self.beta1
                 m += (1 - self.beta1) * g
                 v *= self.beta2

@@ -147,22 +147,22 @@ def plant(monkeypatch, module, right, mistake):
 
 
 def test_a_divergence_with_the_wrong_weight(monkeypatch):
-    right = "dwords, dkl = back_bound(dbound)"
-    plant(monkeypatch, vdsh, right, "dwords, dkl = back_bound(dbound)[0], dbound * batch.beta**2")
+    right = "dnll, dkl = back_bound(dbound)"
+    plant(monkeypatch, vdsh, right, "dnll, dkl = back_bound(dbound)[0], dbound * batch.beta**2")
     found = wrong("vdsh")
     assert {operation for operation, _ in found} == {"vdsh"}  # the terms are right, their sum is not
     assert set(found.values()) == {"KL not applied the same way"}
 
 
 def test_a_divergence_without_its_weight(monkeypatch):
-    plant(monkeypatch, vdsh, "back_z(dseen + dcode, dkl)", "back_z(dseen + dcode, 1.0)")
+    plant(monkeypatch, vdsh, "back_z(dseen + dz_labels, dkl)", "back_z(dseen + dz_labels, 1.0)")
     found = wrong("vdsh")
     assert {operation for operation, _ in found} == {"vdsh", "vdsh: reconstruction"}  # it is not off there
     assert found["vdsh", "W_l"] == "KL not applied the same way"
 
 
 def test_a_divergence_twice(monkeypatch):
-    plant(monkeypatch, vdsh, "back_z(dseen + dcode, dkl)", "back_z(dseen + dcode, 2 * dkl)")
+    plant(monkeypatch, vdsh, "back_z(dseen + dz_labels, dkl)", "back_z(dseen + dz_labels, 2 * dkl)")
     found = wrong("vdsh")
     assert {operation for operation, _ in found} == {"vdsh", "vdsh: KL"}
     assert found["vdsh: KL", "W_l"] == "constant factor"
@@ -170,7 +170,12 @@ def test_a_divergence_twice(monkeypatch):
 
 
 def test_a_factor_forgotten_behind_a_straight_through_sample(monkeypatch):
-    plant(monkeypatch, doc2hash, "back_z(2 * (dsigns + dcode))", "back_z(dsigns + dcode)")
+    plant(
+        monkeypatch,
+        doc2hash,
+        "back_z(2 * (dsigns_words + dsigns_labels))",
+        "back_z(dsigns_words + dsigns_labels)",
+    )
     found = wrong("doc2hash")
     assert ("doc2hash: reconstruction", "W_1") in found and ("doc2hash: KL", "W_1") not in found
     assert found["doc2hash: reconstruction", "W_a"] == "constant factor"

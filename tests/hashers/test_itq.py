@@ -10,8 +10,8 @@ from helpers import small
 from nphash.codes import unpack
 from nphash.errors import InputError
 from nphash.hashers.itq import ITQ, rotation
+from nphash.hashers.linear import project
 from nphash.hashers.neighbours.spectral import fit_lsi
-from nphash.hashers.parts.linear import project
 from nphash.nn.ops import normalise_rows
 
 X, y = small.documents(200, 60, topics=4)

@@ -11,7 +11,7 @@ from nphash.codes import unpack
 from nphash.errors import InputError
 from nphash.hashers import ClassifierSettings, Training, nash
 from nphash.hashers.nash import Nash, NashDN, NashDNS, NashN
-from nphash.hashers.parts.networks import targets
+from nphash.hashers.networks import targets
 from nphash.nn.ops import sigmoid
 
 X, y = small.documents()

@@ -10,7 +10,7 @@ from helpers import small
 from nphash.codes import unpack
 from nphash.errors import InputError
 from nphash.hashers import ClassifierSettings, Training, vdsh
-from nphash.hashers.parts.networks import classify, targets
+from nphash.hashers.networks import classify, targets
 from nphash.hashers.vdsh import Vdsh, VdshS, VdshSP
 
 X, y = small.documents()

@@ -27,8 +27,8 @@ from nphash.core.threads import count_threads, cut, run_blocks, single_threaded_
 from nphash.core.typing import Array
 from nphash.errors import InputError
 from nphash.hashers.kernels import largest, products, products_with
+from nphash.hashers.linear import project
 from nphash.hashers.neighbours.spectral import fit_lsi
-from nphash.hashers.parts.linear import project
 from nphash.nn.ops import normalise_rows
 
 __all__ = ["approximate_cosine", "nearest_by_words", "top_cosine", "top_of_candidates"]

@@ -29,9 +29,9 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from nphash.core.typing import Array
+from nphash.hashers.linear import project, ridge
 from nphash.hashers.neighbours.nearest import MOST_EXACT, approximate_cosine, top_cosine, top_of_candidates
 from nphash.hashers.neighbours.spectral import fit_lsi, knn_graph, laplacian_eigenmap
-from nphash.hashers.parts.linear import project, ridge
 from nphash.hashers.training.settings import NeighbourSettings
 from nphash.nn.ops import normalise_rows
 

@@ -4,7 +4,7 @@ import scipy.sparse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nphash.hashers.parts.linear import ROWS, LinearHasher, product_in_blocks, project, ridge
+from nphash.hashers.linear import ROWS, LinearHasher, product_in_blocks, project, ridge
 
 
 @pytest.mark.parametrize("n", [1, 255, 256, 257, 700])

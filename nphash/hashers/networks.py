@@ -1,6 +1,6 @@
 """Initial weights, the encoder of the variational systems, and the classifier of the supervised ones.
 
-Letters: B batch, V vocabulary, H hidden units, L bits, C labels.
+Letters: B batch, V vocabulary, H hidden units, H_y those of the classifier, L bits, C labels.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ def classify(
     softmax loss. Returns the mean loss a document, and ``back(dloss)``, which returns dcode (B, L) and the
     gradients by name.
     """
-    scores, back_first = dense(code, w["W_y1"], w["b_y1"])  # (B, H), or (B, C)
+    scores, back_first = dense(code, w["W_y1"], w["b_y1"])  # (B, H_y), or (B, C)
     if "W_y2" in w:
         hidden, back_relu = relu(scores)
         scores, back_second = dense(hidden, w["W_y2"], w["b_y2"])  # (B, C)
@@ -144,7 +144,7 @@ def classify(
         dscores = back_loss(dloss)  # (B, C)
         if "W_y2" in w:
             dhidden, g["W_y2"], g["b_y2"] = back_second(dscores)
-            dscores = back_relu(dhidden)  # (B, H)
+            dscores = back_relu(dhidden)  # (B, H_y)
         dcode, g["W_y1"], g["b_y1"] = back_first(dscores)
         return dcode, g
 

@@ -10,7 +10,7 @@ from autograd import grad
 
 from helpers import small
 from nphash.errors import InputError
-from nphash.hashers.parts.networks import classify, encoder, glorot, initial_layers, log_unigram, targets
+from nphash.hashers.networks import classify, encoder, glorot, initial_layers, log_unigram, targets
 from nphash.nn.losses import NUMPY
 
 X, _ = small.documents()
