@@ -2,9 +2,9 @@
 
 The bits z of one document are independent, z_i = 1 with probability p_i = sigmoid(a_i), and the evidence
 lower bound holds an expectation over them, E_q(z)[f(z)], where f is the reconstruction loss. For up to 14
-bits the expectation is a sum over all codes, so its gradient with respect to the logits a is known exactly, and
-every estimator can be judged: its bias, its variance, its direction. (The divergence in that bound has a
-closed form, the same for every estimator, and is omitted.)
+bits the expectation is a sum over all codes, so its gradient with respect to the logits a is known exactly,
+and every estimator can be judged: its bias, its variance, its direction. (The divergence in that bound has
+a closed form, the same for every estimator, and is omitted.)
 
 An objective is f itself, ``values, back = objective(z)``: values of shape (S,) for S codes or relaxed
 codes of shape (S, L), and ``back(dvalues)`` of shape (S, L). Every estimator takes logits of shape (L,), an
