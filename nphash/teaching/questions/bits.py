@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from nphash.core.typing import Array, Rng
+from nphash.core.typing import Array
 from nphash.nn import gumbel, losses, ops
 from nphash.teaching.grading import Question
 
@@ -19,9 +19,8 @@ __all__ = ["QUESTIONS"]
 B, L, K = 5, 4, 3
 TAU = 0.7
 
-
-def _categories(rng: Rng) -> tuple[Any, ...]:
-    return rng.normal(size=(B, L, K)), gumbel.gumbel_noise(rng, (B, L, K)), TAU
+_jacobian, _bernoulli = gumbel.gumbel_softmax_jacobian, gumbel.straight_through_bernoulli
+_kl = losses.bernoulli_kl
 
 
 def _noise(uniform: Array) -> Array:
@@ -55,13 +54,6 @@ def _total(x: Array, axis: int = -1) -> Array:
     return total
 
 
-_jacobian, _bernoulli = gumbel.gumbel_softmax_jacobian, gumbel.straight_through_bernoulli
-
-
-def _probabilities(rng: Rng) -> tuple[Any, ...]:
-    return ops.softmax(rng.normal(size=K))[0], TAU
-
-
 _EXERCISE_3 = (
     Question(
         "gumbel_noise",
@@ -82,7 +74,7 @@ _EXERCISE_3 = (
     Question(
         "gumbel_softmax",
         gumbel.gumbel_softmax,
-        (_categories,),
+        (lambda rng: (rng.normal(size=(B, L, K)), gumbel.gumbel_noise(rng, (B, L, K)), TAU),),
         (
             ("noise outside the temperature", _softmax_of(lambda a, g, tau: a / tau + g)),
             ("temperature multiplied", _softmax_of(lambda a, g, tau: (a + g) * tau)),
@@ -109,7 +101,7 @@ _EXERCISE_3 = (
     Question(
         "jacobian",
         _jacobian,
-        (_probabilities,),
+        (lambda rng: (ops.softmax(rng.normal(size=K))[0], TAU),),
         (
             ("temperature missing", lambda y, tau: _jacobian(y, 1.0)),
             ("temperature multiplied", lambda y, tau: _jacobian(y, 1 / tau)),
@@ -143,17 +135,10 @@ def _reversed_kl(logits: Array) -> tuple[Any, Any]:
     return float((-np.log(K) - log_q).sum()) / K / len(logits), None
 
 
-_kl = losses.bernoulli_kl
-
-
 def _ones_only(logits: Array) -> tuple[Any, Any]:
     p = ops.sigmoid(logits)[0]
     log_p = -np.logaddexp(0, -logits)
     return float((p * (np.log(2) + log_p)).sum()) / len(logits), None
-
-
-def _large_logits(rng: Rng) -> tuple[Any, ...]:
-    return (800 * rng.normal(size=(B, L)),)
 
 
 _MEAN = "documents are averaged, bits are added up: each bit adds to what the code says"
@@ -188,7 +173,7 @@ _EXERCISE_4 = (
     Question(
         "bernoulli_kl",
         _kl,
-        (lambda rng: (rng.normal(size=(B, L)),), _large_logits),
+        (lambda rng: (rng.normal(size=(B, L)),), lambda rng: (800 * rng.normal(size=(B, L)),)),
         (
             ("mean over the bits too", lambda a: (_kl(a)[0] / L, None)),
             ("log 2 of the prior missing", lambda a: (_kl(a)[0] - L * np.log(2), None)),
@@ -224,17 +209,13 @@ def _relaxed_back(dz: Array, z: Array, logits: Array, noise: Array, temperature:
     return gumbel.relaxed_bits(logits, noise, temperature)[1](dz)
 
 
-def _bits(rng: Rng) -> tuple[Any, ...]:
-    return rng.normal(size=(B, L)), rng.logistic(size=(B, L)), TAU
-
-
 _ZERO = "a step is flat: its true derivative teaches nothing, so the relaxed sample's is borrowed"
 
 _EXERCISE_5 = (
     Question(
         "straight_through_bits",
         gumbel.straight_through_bits,
-        (_bits,),
+        (lambda rng: (rng.normal(size=(B, L)), rng.logistic(size=(B, L)), TAU),),
         (
             ("relaxed bits forward", lambda a, g, tau: (gumbel.relaxed_bits(a, g, tau)[0], None)),
             ("noise not added", lambda a, g, tau: (_hard(a, 0 * g), None)),

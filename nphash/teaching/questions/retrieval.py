@@ -24,17 +24,9 @@ def _hamming(query: Array, codes: Array) -> Array:
     return _ones(codes ^ query)
 
 
-def _some_codes(n_bytes: int) -> Any:
-    def draw(rng: Rng) -> tuple[Any, ...]:
-        codes = rng.integers(0, 256, (40, n_bytes), dtype=np.uint8)
-        return codes[7] ^ np.uint8(1), codes
-
-    return draw
-
-
-def _opposite(rng: Rng) -> tuple[Any, ...]:
-    """Give distances beyond 255, which a byte cannot hold."""
-    return np.zeros(40, np.uint8), np.full((3, 40), 255, np.uint8)
+def _some_codes(rng: Rng, n_bytes: int = 8) -> tuple[Any, ...]:
+    codes = rng.integers(0, 256, (40, n_bytes), dtype=np.uint8)
+    return codes[7] ^ np.uint8(1), codes
 
 
 def _order(distances: Array, n_bits: int) -> Array:
@@ -53,7 +45,11 @@ _EXERCISE_8 = (
     Question(
         "hamming",
         _hamming,
-        (_some_codes(8), _some_codes(3), _opposite),
+        (
+            _some_codes,
+            lambda rng: _some_codes(rng, 3),
+            lambda rng: (np.zeros(40, np.uint8), np.full((3, 40), 255, np.uint8)),  # beyond 255, so no byte
+        ),
         (
             ("bytes that differ, not bits", lambda query, codes: (codes != query).sum(axis=1)),
             ("AND in place of XOR", lambda query, codes: _ones(codes & query)),

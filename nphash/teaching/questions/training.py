@@ -56,10 +56,6 @@ def _moments_corrected(*args: Any) -> tuple[Any, ...]:
     return w, m / (1 - 0.9 ** args[4]), v / (1 - 0.999 ** args[4])
 
 
-def _first_step(rng: Rng) -> tuple[Any, ...]:
-    return rng.normal(size=L), rng.normal(size=L), np.zeros(L), np.zeros(L), 1, 0.01
-
-
 def _later_step(rng: Rng) -> tuple[Any, ...]:
     g = 1e-5 * rng.normal(size=L)  # so small that the place of epsilon matters
     return rng.normal(size=L), g, 1e-5 * rng.normal(size=L), 1e-10 * rng.random(L), 7, 0.01
@@ -86,7 +82,10 @@ _EXERCISE_6 = (
     Question(
         "adam_step",
         adam_step,
-        (_later_step, _first_step),
+        (
+            _later_step,
+            lambda rng: (rng.normal(size=L), rng.normal(size=L), np.zeros(L), np.zeros(L), 1, 0.01),
+        ),
         (
             ("bias not corrected", _adam_with(unbias=lambda beta, t: 1.0)),
             ("bias corrected by beta, not beta^t", _adam_with(unbias=lambda beta, t: 1 - beta)),
@@ -234,11 +233,8 @@ def _as_model(function: Callable[..., Any], args: tuple[Any, ...]) -> Model:
 
         return value, checked_back
 
-    terms, constants = (
-        {"reconstruction": words, "KL": kl},
-        {"kl_weight": kl_weight, "temperature": temperature},
-    )
-    return Model("loss", params, loss, terms, constants)
+    constants = {"kl_weight": kl_weight, "temperature": temperature}
+    return Model("loss", params, loss, {"reconstruction": words, "KL": kl}, constants)
 
 
 def _logits(params: Params, x: Array, least: float = 0.0) -> Array:

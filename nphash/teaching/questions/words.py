@@ -20,16 +20,11 @@ __all__ = ["QUESTIONS"]
 B, V, I, O = 5, 7, 4, 3  # noqa: E741
 
 
-def _scores(rng: Rng) -> tuple[Any, ...]:
-    return (rng.normal(size=(B, V)),)
+_DISTANT_ROWS = 1000 * np.arange(B)[:, None]  # for each its own large number
 
 
-def _large_scores(rng: Rng) -> tuple[Any, ...]:
-    return (rng.normal(size=(B, V)) + 1000,)
-
-
-def _distant_rows(rng: Rng) -> tuple[Any, ...]:
-    return (rng.normal(size=(B, V)) + 1000 * np.arange(B)[:, None],)
+def _scores(shift: Array | int) -> Callable[[Rng], tuple[Any, ...]]:
+    return lambda rng: (rng.normal(size=(B, V)) + shift,)
 
 
 def _normalised(e: Array, axis: int | None) -> Array:
@@ -89,7 +84,7 @@ _EXERCISE_1 = (
     Question(
         "softmax",
         _rows,
-        (_scores, _large_scores, _distant_rows),
+        (_scores(0), _scores(1000), _scores(_DISTANT_ROWS)),
         (
             ("softmax over the wrong axis", lambda s: _normalised(np.exp(_less_maximum(s, None)), 0)),
             ("softmax over the wrong axis", lambda s: _normalised(np.exp(_less_maximum(s)), 0)),
@@ -113,7 +108,7 @@ _EXERCISE_1 = (
         (
             lambda rng: _with_counts(rng.normal(size=(B, V)), rng),
             lambda rng: _with_counts(1000 * rng.normal(size=(B, V)), rng),
-            lambda rng: _with_counts(_distant_rows(rng)[0], rng),
+            lambda rng: _with_counts(rng.normal(size=(B, V)) + _DISTANT_ROWS, rng),
         ),
         (
             ("target mass forgotten", _gradient(lambda p, counts: p - counts)),
