@@ -51,18 +51,28 @@ def derivative(
     if _SMALLEST < size < 1e-2:
         last = first_step * size
     best, least = Derivative(np.nan, 0.0, 0.0), np.inf
+
+    def around(h: float) -> tuple[float, float, float]:
+        """Return first and second difference, and the size of the outputs that move."""
+        ahead, behind = line(h), line(-h)
+        second = _sum(weights, (ahead - middle) - (middle - behind))
+        moved = _sum(np.abs(weights), np.abs(middle) * (ahead != behind))
+        return _sum(weights, ahead - behind), second, moved
+
     while step >= 0.99 * last:
-        ahead, behind, near_ahead, near_behind = line(step), line(-step), line(step / 2), line(-step / 2)
-        far = _sum(weights, ahead - behind) / (2 * step)
-        near = _sum(weights, near_ahead - near_behind) / step
-        # For a smooth function the second difference is proportional to the step: bend = 0.
-        bend = _sum(weights, (ahead - middle) - (middle - behind)) / step
-        bend -= 4 * _sum(weights, (near_ahead - middle) - (middle - near_behind)) / step
-        # Each output is taken to be right to about three units in the last place.
-        noise = 10 * eps * _sum(np.abs(weights), np.abs(middle) * (ahead != behind)) / step
+        (first, second, moved), (near_first, near_second, _) = around(step), around(step / 2)
+        far, near = first / (2 * step), near_first / step
         value, gap = (4 * near - far) / 3, abs(far - near)
+        # Each output is taken to be right to about three units in the last place.
+        noise = 10 * eps * moved / step
+        # For a smooth function the second difference is proportional to the step: bend = 0.
+        bend = abs(second - 4 * near_second) / step
+        if gap > noise + 1e-7 * max(abs(value), 1e-3 * scale):
+            # A kink at a third of the step has bend 0 too, and an error of a ninth of the jump: half the step
+            # sees it.
+            bend = max(bend, abs(near_second - 4 * around(step / 4)[1]) / (step / 2))
         if not gap + noise >= least:  # also for NaN, which the caller reports
-            best, least = Derivative(value, noise, abs(bend), step), gap + noise
+            best, least = Derivative(value, noise, bend, step), gap + noise
         if gap <= 3e-5 * max(abs(value), scale):
             break
         step /= 10

@@ -40,16 +40,9 @@ __all__ = [
 
 Function = Callable[..., Any]
 DrawArguments = Callable[[Rng], tuple[Any, ...]]
+Mistake = tuple[str, Function]  # what to call it, and a function that makes it
 
 CLOSE, CLOSE_IN_FLOAT32 = 1e-9, 1e-5  # largest relative differences of values that count as the same
-
-
-@dataclass(frozen=True)
-class Mistake:
-    """A typical mistake: what to call it, and a function that makes it."""
-
-    cause: str
-    function: Function
 
 
 @dataclass(frozen=True)
@@ -148,11 +141,11 @@ def _wrong_value(question: Question, function: Function, args: tuple[Any, ...], 
 
 def _difference(question: Question, result: object, wanted: object, args: tuple[Any, ...]) -> Cause:
     seen = first_difference(result, wanted)
-    for mistake in question.mistakes:
-        value = mistake.function(*copy_of(args))
+    for cause, mistaken in question.mistakes:
+        value = mistaken(*copy_of(args))
         value = value[0] if question.gradient else value
         if same(result, value) and not same(value, wanted):
-            return mistake.cause, seen
+            return cause, seen
     if not all(np.isfinite(array).all() for array in flat(result)):
         return "not finite", seen
     ratio = ratio_of(result, wanted)
@@ -184,13 +177,13 @@ def _known_gradient(question: Question, function: Function, args: tuple[Any, ...
         return ""
     if same(result, right):
         return ""
-    for mistake in question.mistakes:
-        value, wrong_back = mistake.function(*copy_of(args))
+    for cause, mistaken in question.mistakes:
+        value, wrong_back = mistaken(*copy_of(args))
         if wrong_back is None or not same(value, out):
             continue
         wrong = wrong_back(upstream)
         if same(result, wrong) and not same(wrong, right):
-            return mistake.cause
+            return cause
     # Of what is no model, the checker tries every upstream gradient itself.
     if question.model is not None and same(function(*copy_of(args))[1](1.0), back(1.0)):
         return "upstream gradient ignored"

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from nphash.gradcheck.numeric import central_difference, derivative
@@ -26,6 +26,9 @@ def test_smooth_functions(name, x):
 
 @settings(deadline=None, max_examples=50)
 @given(st.floats(-1, 1), st.floats(-2, 2), st.floats(-2, 2))
+@example(distance=0.625, left=1e-05, right=0.0)  # about a third of the step, in a slope far below the scale
+@example(distance=0.6168, left=1.0, right=1.00005)  # the same, where the differences agree to 1e-5
+@example(distance=-0.6168, left=1.00005, right=1.0)
 def test_a_kink_explains_its_own_error(distance, left, right):
     """Wherever a kink lies, the derivative is right or the kink is at least a fifth of the error."""
     at = distance * 1e-4

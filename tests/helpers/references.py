@@ -20,7 +20,7 @@ def cases(metafunc):
     questions = [each for several in metafunc.module.QUESTIONS.values() for each in several]
     if "mistake" in metafunc.fixturenames:
         pairs = [(question, mistake) for question in questions for mistake in question.mistakes]
-        names = [f"{question.name}-{mistake.cause}" for question, mistake in pairs]
+        names = [f"{question.name}-{mistake[0]}" for question, mistake in pairs]
         metafunc.parametrize(("question", "mistake"), pairs, ids=names)
     elif "question" in metafunc.fixturenames:
         metafunc.parametrize("question", questions, ids=[question.name for question in questions])
@@ -41,10 +41,10 @@ def test_draws_are_repeatable_and_finite(question):
 @pytest.mark.parametrize("seed", range(2))
 def test_a_mistake_is_wrong_whatever_the_seed(question, mistake, seed):
     """Were it right on some draw, a right solution would be called wrong there."""
-    grade = grade_question(question, mistake.function, Path("none.py"), seed)
+    grade = grade_question(question, mistake[1], Path("none.py"), seed)
     assert grade.verdict == "wrong"
 
 
 def test_advice_belongs_to_causes(question):
     general = {"not finite", "wrong form", "wrong shape", "sign", "the function raises", *ADVICE}
-    assert set(question.advice) <= general | {mistake.cause for mistake in question.mistakes}
+    assert set(question.advice) <= general | {cause for cause, _ in question.mistakes}

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from nphash.teaching.grading import (
-    Mistake,
     Question,
     copy_of,
     equal,
@@ -104,12 +103,12 @@ def test_arguments_changed_in_place():
 
 
 def test_a_known_mistake_comes_first():
-    question = Question("double", VALUES.reference, VALUES.draws, (Mistake("tripled", lambda x: 3 * x),))
+    question = Question("double", VALUES.reference, VALUES.draws, (("tripled", lambda x: 3 * x),))
     assert grade(lambda x: x + x + x, question).cause == "tripled"
 
 
 def test_a_known_gradient_comes_before_what_the_checker_says():
-    half = Mistake("halved in back", lambda x, c: (reference(x, c)[0], lambda d: reference(x, c)[1](d) / 2))
+    half = ("halved in back", lambda x, c: (reference(x, c)[0], lambda d: reference(x, c)[1](d) / 2))
     question = Question("loss", reference, (draw,), (half,), gradient=True, constants=("c",))
     found = grade(lambda x, c: (reference(x, c)[0], lambda d: d * c * x / 4), question)
     assert found.cause == "halved in back" and not found.reports[0].passed
@@ -253,7 +252,7 @@ def test_whole_numbers_are_right_where_floats_are_wanted():
 
 
 def test_lists_with_a_mistake_are_wrong_and_their_mistake_is_named():
-    question = Question("double", VALUES.reference, VALUES.draws, (Mistake("tripled", lambda x: 3 * x),))
+    question = Question("double", VALUES.reference, VALUES.draws, (("tripled", lambda x: 3 * x),))
     assert grade(lambda x: (3 * x).tolist(), question).cause == "tripled"
     assert grade(lambda x: list(-2 * x), question).cause == "sign"
     assert grade(lambda x: list(5 * x), question).cause == "constant factor"

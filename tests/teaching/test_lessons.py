@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from helpers.paths import ROOT, SOLUTIONS
 from nphash.errors import InputError
 from nphash.teaching.exercises import format_grades, grade_exercise, questions_of
-from nphash.teaching.lessons import FOLDER, LESSONS, copy_lesson, find_lesson
+from nphash.teaching.lessons import FOLDER, LESSONS, copy_lesson, draw, find_lesson
 
 SECONDS = 30  # of processor time, for each lesson
 SLOW = {9}  # takes several seconds of processor time; the others, one or two
@@ -165,3 +167,47 @@ def test_what_the_page_shows_of_grading_is_what_is_printed(tmp_path):
     file.write_text(source.replace("da = dy * (1 - y * y)", "da = dy"), encoding="utf-8")
     wrong = [line.strip() for line in format_grades(grade_exercise(file)).splitlines() if line.strip()]
     assert wrong[: len(shown[2])] == shown[2]
+
+
+# --- figures
+
+CURVES = {"a": (np.arange(1, 4), [1, 2, 3]), "b": (np.arange(1, 4), [3, 2, 1])}
+
+
+def test_a_figure(tmp_path, capsys):
+    pytest.importorskip("matplotlib")
+    path = tmp_path / "curves.png"
+    figure = draw(str(path), CURVES, "step", "loss", "xy", "o-")
+    assert path.read_bytes().startswith(b"\x89PNG")
+    assert capsys.readouterr().out == f"figure: {path}\n"
+    (axes,) = figure.axes
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("step", "loss")
+    assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["a", "b"]
+
+
+def test_one_curve_needs_no_legend(tmp_path):
+    pytest.importorskip("matplotlib")
+    figure = draw(str(tmp_path / "x.png"), {"a": CURVES["a"]}, "x", "y")
+    assert figure.axes[0].get_legend() is None
+    assert figure.axes[0].get_xscale() == "linear"
+
+
+def test_a_folder_that_does_not_exist(tmp_path, capsys):
+    pytest.importorskip("matplotlib")
+    assert draw(str(tmp_path / "none" / "x.png"), CURVES, "x", "y") is None
+    assert "cannot be written" in capsys.readouterr().out
+
+
+def test_without_matplotlib(tmp_path, monkeypatch, capsys):
+    right = builtins.__import__
+
+    def without(name, *arguments, **named):
+        if name.startswith("matplotlib"):
+            raise ImportError(name)
+        return right(name, *arguments, **named)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    assert draw(str(tmp_path / "x.png"), CURVES, "x", "y") is None
+    assert "pip install matplotlib" in capsys.readouterr().out
+    assert not list(tmp_path.iterdir())

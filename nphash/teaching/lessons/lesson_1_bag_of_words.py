@@ -15,7 +15,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from nphash.gradcheck import check, format_curve, format_text
-from nphash.teaching.drawing import draw
+from nphash.teaching.lessons import draw
 
 # %% [markdown]
 # Documents become rows of counts

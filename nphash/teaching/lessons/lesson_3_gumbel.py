@@ -10,7 +10,7 @@
 import numpy as np
 
 from nphash.gradcheck import check, format_text
-from nphash.teaching.drawing import draw
+from nphash.teaching.lessons import draw
 
 rng = np.random.default_rng(0)
 

@@ -11,7 +11,7 @@
 import numpy as np
 
 from nphash.gradcheck import check, format_text
-from nphash.teaching.drawing import draw
+from nphash.teaching.lessons import draw
 from nphash.teaching.study.estimators import assess
 
 rng = np.random.default_rng(0)

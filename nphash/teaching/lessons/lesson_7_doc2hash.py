@@ -23,7 +23,7 @@ from scipy.sparse import csr_array
 
 from nphash.core.threads import single_threaded_blas
 from nphash.corpus import read_documents
-from nphash.teaching.drawing import draw
+from nphash.teaching.lessons import draw
 from nphash.text.vectorizer import Vectorizer, VectorizerSettings
 
 BITS, HIDDEN, EPOCHS, BATCH, RATE = 32, 128, 12, 100, 2e-3

@@ -13,7 +13,7 @@ import numpy as np
 
 from nphash.codes import as_words, pack, unpack
 from nphash.search import HammingIndex
-from nphash.teaching.drawing import draw
+from nphash.teaching.lessons import draw
 
 rng = np.random.default_rng(0)
 

@@ -12,7 +12,7 @@ import numpy as np
 from nphash.corpus import read_documents
 from nphash.hashers import create
 from nphash.metrics import retrieval
-from nphash.teaching.drawing import draw
+from nphash.teaching.lessons import draw
 from nphash.text.vectorizer import Vectorizer, VectorizerSettings
 
 rng = np.random.default_rng(0)

@@ -10,19 +10,17 @@ from typing import Any
 
 import numpy as np
 
-from nphash.core.typing import Array, Rng
+from nphash.core.typing import Array
 from nphash.nn import gumbel, losses, ops
-from nphash.teaching.grading import Mistake, Question
+from nphash.teaching.grading import Question
 
 __all__ = ["QUESTIONS"]
-
 
 B, L, K = 5, 4, 3
 TAU = 0.7
 
-
-def _categories(rng: Rng) -> tuple[Any, ...]:
-    return rng.normal(size=(B, L, K)), gumbel.gumbel_noise(rng, (B, L, K)), TAU
+_jacobian, _bernoulli = gumbel.gumbel_softmax_jacobian, gumbel.straight_through_bernoulli
+_kl = losses.bernoulli_kl
 
 
 def _noise(uniform: Array) -> Array:
@@ -56,23 +54,16 @@ def _total(x: Array, axis: int = -1) -> Array:
     return total
 
 
-_jacobian, _bernoulli = gumbel.gumbel_softmax_jacobian, gumbel.straight_through_bernoulli
-
-
-def _probabilities(rng: Rng) -> tuple[Any, ...]:
-    return ops.softmax(rng.normal(size=K))[0], TAU
-
-
 _EXERCISE_3 = (
     Question(
         "gumbel_noise",
         _noise,
         (lambda rng: (rng.uniform(0.01, 0.99, size=(B, L)),),),
         (
-            Mistake("outer minus missing", lambda uniform: np.log(-np.log(uniform))),
-            Mistake("one logarithm only", lambda uniform: -np.log(uniform)),
-            Mistake("logistic noise, not Gumbel noise", lambda u: np.log(u) - np.log(1 - u)),
-            Mistake("tail of the wrong side", lambda uniform: -np.log(-np.log(1 - uniform))),
+            ("outer minus missing", lambda uniform: np.log(-np.log(uniform))),
+            ("one logarithm only", lambda uniform: -np.log(uniform)),
+            ("logistic noise, not Gumbel noise", lambda u: np.log(u) - np.log(1 - u)),
+            ("tail of the wrong side", lambda uniform: -np.log(-np.log(1 - uniform))),
         ),
         advice={
             "sign": "so it stands in the paper, by a slip: P(G < g) = exp(-exp(-g)), solved for g",
@@ -83,21 +74,21 @@ _EXERCISE_3 = (
     Question(
         "gumbel_softmax",
         gumbel.gumbel_softmax,
-        (_categories,),
+        (lambda rng: (rng.normal(size=(B, L, K)), gumbel.gumbel_noise(rng, (B, L, K)), TAU),),
         (
-            Mistake("noise outside the temperature", _softmax_of(lambda a, g, tau: a / tau + g)),
-            Mistake("temperature multiplied", _softmax_of(lambda a, g, tau: (a + g) * tau)),
-            Mistake("temperature missing", _softmax_of(lambda a, g, tau: a + g)),
-            Mistake("noise not added", _softmax_of(lambda a, g, tau: a / tau)),
-            Mistake("softmax over the wrong axis", _over_bits),
-            Mistake("softmax over the wrong axis", lambda a, g, tau: _over_bits(a, g, tau, True)),
-            Mistake("softmax over the wrong axis", _softmax_back(lambda y, dy: y * (dy - _total(y * dy, 1)))),
-            Mistake("temperature missing in back", lambda a, noise, tau: ops.softmax((a + noise) / tau)),
-            Mistake("only the diagonal of the Jacobian", _softmax_back(lambda y, dy: dy * y * (1 - y))),
-            Mistake("y missing in the sum", _softmax_back(lambda y, dy: y * (dy - _total(dy)))),
-            Mistake("y missing in front", _softmax_back(lambda y, dy: dy - _total(y * dy))),
-            Mistake("sign of the sum", _softmax_back(lambda y, dy: y * (dy + _total(y * dy)))),
-            Mistake("sum missing", _softmax_back(lambda y, dy: y * dy)),
+            ("noise outside the temperature", _softmax_of(lambda a, g, tau: a / tau + g)),
+            ("temperature multiplied", _softmax_of(lambda a, g, tau: (a + g) * tau)),
+            ("temperature missing", _softmax_of(lambda a, g, tau: a + g)),
+            ("noise not added", _softmax_of(lambda a, g, tau: a / tau)),
+            ("softmax over the wrong axis", _over_bits),
+            ("softmax over the wrong axis", lambda a, g, tau: _over_bits(a, g, tau, True)),
+            ("softmax over the wrong axis", _softmax_back(lambda y, dy: y * (dy - _total(y * dy, 1)))),
+            ("temperature missing in back", lambda a, noise, tau: ops.softmax((a + noise) / tau)),
+            ("only the diagonal of the Jacobian", _softmax_back(lambda y, dy: dy * y * (1 - y))),
+            ("y missing in the sum", _softmax_back(lambda y, dy: y * (dy - _total(dy)))),
+            ("y missing in front", _softmax_back(lambda y, dy: dy - _total(y * dy))),
+            ("sign of the sum", _softmax_back(lambda y, dy: y * (dy + _total(y * dy)))),
+            ("sum missing", _softmax_back(lambda y, dy: y * dy)),
         ),
         gradient=True,
         constants=("noise",),
@@ -110,14 +101,14 @@ _EXERCISE_3 = (
     Question(
         "jacobian",
         _jacobian,
-        (_probabilities,),
+        (lambda rng: (ops.softmax(rng.normal(size=K))[0], TAU),),
         (
-            Mistake("temperature missing", lambda y, tau: _jacobian(y, 1.0)),
-            Mistake("temperature multiplied", lambda y, tau: _jacobian(y, 1 / tau)),
-            Mistake("diagonal term missing", lambda y, tau: -np.outer(y, y) / tau),
-            Mistake("only the diagonal of the Jacobian", lambda y, tau: np.diag(y * (1 - y)) / tau),
-            Mistake("off-diagonal term missing", lambda y, tau: np.diag(y) / tau),
-            Mistake("sign of the off-diagonal term", lambda y, tau: (np.diag(y) + np.outer(y, y)) / tau),
+            ("temperature missing", lambda y, tau: _jacobian(y, 1.0)),
+            ("temperature multiplied", lambda y, tau: _jacobian(y, 1 / tau)),
+            ("diagonal term missing", lambda y, tau: -np.outer(y, y) / tau),
+            ("only the diagonal of the Jacobian", lambda y, tau: np.diag(y * (1 - y)) / tau),
+            ("off-diagonal term missing", lambda y, tau: np.diag(y) / tau),
+            ("sign of the off-diagonal term", lambda y, tau: (np.diag(y) + np.outer(y, y)) / tau),
         ),
         advice={"diagonal term missing": "[k = j] is 1 on the diagonal: np.diag(y) or np.eye(len(y))"},
     ),
@@ -144,17 +135,10 @@ def _reversed_kl(logits: Array) -> tuple[Any, Any]:
     return float((-np.log(K) - log_q).sum()) / K / len(logits), None
 
 
-_kl = losses.bernoulli_kl
-
-
 def _ones_only(logits: Array) -> tuple[Any, Any]:
     p = ops.sigmoid(logits)[0]
     log_p = -np.logaddexp(0, -logits)
     return float((p * (np.log(2) + log_p)).sum()) / len(logits), None
-
-
-def _large_logits(rng: Rng) -> tuple[Any, ...]:
-    return (800 * rng.normal(size=(B, L)),)
 
 
 _MEAN = "documents are averaged, bits are added up: each bit adds to what the code says"
@@ -166,15 +150,15 @@ _EXERCISE_4 = (
         losses.categorical_kl,
         (lambda rng: (rng.normal(size=(B, L, K)),),),
         (
-            Mistake("KL(p || q) in place of KL(q || p)", _reversed_kl),
-            Mistake("one softmax over all bits", losses.pooled_categorical_kl),
-            Mistake("mean over the bits too", _kl_changed(lambda kl: kl / L)),
-            Mistake("log K of the prior missing", _kl_changed(lambda kl: kl - L * np.log(K))),
-            Mistake("sum instead of mean", _kl_changed(lambda kl: kl * B)),
+            ("KL(p || q) in place of KL(q || p)", _reversed_kl),
+            ("one softmax over all bits", losses.pooled_categorical_kl),
+            ("mean over the bits too", _kl_changed(lambda kl: kl / L)),
+            ("log K of the prior missing", _kl_changed(lambda kl: kl - L * np.log(K))),
+            ("sum instead of mean", _kl_changed(lambda kl: kl * B)),
             # The logarithm alone differentiated: sum over k of q_k dlog q_k, which is zero.
-            Mistake("q taken as a constant", _kl_back(np.zeros_like)),
-            Mistake("D not subtracted", _kl_back(lambda log_q: np.exp(log_q) * (log_q + np.log(K)))),
-            Mistake("derivative of the softmax missing", _kl_back(lambda log_q: log_q + np.log(K) + 1)),
+            ("q taken as a constant", _kl_back(np.zeros_like)),
+            ("D not subtracted", _kl_back(lambda log_q: np.exp(log_q) * (log_q + np.log(K)))),
+            ("derivative of the softmax missing", _kl_back(lambda log_q: log_q + np.log(K) + 1)),
         ),
         gradient=True,
         advice={
@@ -189,12 +173,12 @@ _EXERCISE_4 = (
     Question(
         "bernoulli_kl",
         _kl,
-        (lambda rng: (rng.normal(size=(B, L)),), _large_logits),
+        (lambda rng: (rng.normal(size=(B, L)),), lambda rng: (800 * rng.normal(size=(B, L)),)),
         (
-            Mistake("mean over the bits too", lambda a: (_kl(a)[0] / L, None)),
-            Mistake("log 2 of the prior missing", lambda a: (_kl(a)[0] - L * np.log(2), None)),
-            Mistake("term of the zeros missing", _ones_only),
-            Mistake("derivative of the sigmoid missing", lambda a: (_kl(a)[0], lambda d: d * a / B)),
+            ("mean over the bits too", lambda a: (_kl(a)[0] / L, None)),
+            ("log 2 of the prior missing", lambda a: (_kl(a)[0] - L * np.log(2), None)),
+            ("term of the zeros missing", _ones_only),
+            ("derivative of the sigmoid missing", lambda a: (_kl(a)[0], lambda d: d * a / B)),
         ),
         gradient=True,
         advice={
@@ -225,28 +209,22 @@ def _relaxed_back(dz: Array, z: Array, logits: Array, noise: Array, temperature:
     return gumbel.relaxed_bits(logits, noise, temperature)[1](dz)
 
 
-def _bits(rng: Rng) -> tuple[Any, ...]:
-    return rng.normal(size=(B, L)), rng.logistic(size=(B, L)), TAU
-
-
 _ZERO = "a step is flat: its true derivative teaches nothing, so the relaxed sample's is borrowed"
 
 _EXERCISE_5 = (
     Question(
         "straight_through_bits",
         gumbel.straight_through_bits,
-        (_bits,),
+        (lambda rng: (rng.normal(size=(B, L)), rng.logistic(size=(B, L)), TAU),),
         (
-            Mistake("relaxed bits forward", lambda a, g, tau: (gumbel.relaxed_bits(a, g, tau)[0], None)),
-            Mistake("noise not added", lambda a, g, tau: (_hard(a, 0 * g), None)),
-            Mistake("threshold at 1/2 of the logit", lambda a, g, tau: (_hard(a - 0.5, g), None)),
-            Mistake("derivative of the step itself", _hard_with(lambda dz, z, *_: dz * z * (1 - z) / TAU)),
-            Mistake("derivative of the step itself", _hard_with(lambda dz, *_: np.zeros_like(dz))),
-            Mistake("identity on the logit", _hard_with(lambda dz, *_: dz)),
-            Mistake("temperature missing in back", _hard_with(lambda *args: TAU * _relaxed_back(*args))),
-            Mistake(
-                "noise missing in back", _hard_with(lambda dz, z, a, g, t: _relaxed_back(dz, z, a, 0 * g, t))
-            ),
+            ("relaxed bits forward", lambda a, g, tau: (gumbel.relaxed_bits(a, g, tau)[0], None)),
+            ("noise not added", lambda a, g, tau: (_hard(a, 0 * g), None)),
+            ("threshold at 1/2 of the logit", lambda a, g, tau: (_hard(a - 0.5, g), None)),
+            ("derivative of the step itself", _hard_with(lambda dz, z, *_: dz * z * (1 - z) / TAU)),
+            ("derivative of the step itself", _hard_with(lambda dz, *_: np.zeros_like(dz))),
+            ("identity on the logit", _hard_with(lambda dz, *_: dz)),
+            ("temperature missing in back", _hard_with(lambda *args: TAU * _relaxed_back(*args))),
+            ("noise missing in back", _hard_with(lambda dz, z, a, g, t: _relaxed_back(dz, z, a, 0 * g, t))),
         ),
         gradient=True,
         constants=("noise",),
@@ -263,10 +241,10 @@ _EXERCISE_5 = (
         _bernoulli,
         (lambda rng: (rng.normal(size=(B, L)), rng.random((B, L))),),
         (
-            Mistake("no draw: threshold at 1/2", lambda a, u: (np.asarray(a > 0, dtype=float), None)),
-            Mistake("probabilities forward", lambda a, u: (ops.sigmoid(a)[0], None)),
-            Mistake("bits flipped", lambda a, u: (np.asarray(ops.sigmoid(a)[0] <= u, dtype=float), None)),
-            Mistake("identity on the logit", lambda a, uniform: (_bernoulli(a, uniform)[0], lambda dz: dz)),
+            ("no draw: threshold at 1/2", lambda a, u: (np.asarray(a > 0, dtype=float), None)),
+            ("probabilities forward", lambda a, u: (ops.sigmoid(a)[0], None)),
+            ("bits flipped", lambda a, u: (np.asarray(ops.sigmoid(a)[0] <= u, dtype=float), None)),
+            ("identity on the logit", lambda a, uniform: (_bernoulli(a, uniform)[0], lambda dz: dz)),
         ),
         gradient=True,
         constants=("uniform",),

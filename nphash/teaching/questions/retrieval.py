@@ -9,7 +9,7 @@ import numpy as np
 
 from nphash.core.typing import Array, Rng
 from nphash.metrics.ranking import ranking_figures, tie_groups
-from nphash.teaching.grading import Mistake, Question
+from nphash.teaching.grading import Question
 
 __all__ = ["QUESTIONS"]
 
@@ -24,17 +24,9 @@ def _hamming(query: Array, codes: Array) -> Array:
     return _ones(codes ^ query)
 
 
-def _some_codes(n_bytes: int) -> Any:
-    def draw(rng: Rng) -> tuple[Any, ...]:
-        codes = rng.integers(0, 256, (40, n_bytes), dtype=np.uint8)
-        return codes[7] ^ np.uint8(1), codes
-
-    return draw
-
-
-def _opposite(rng: Rng) -> tuple[Any, ...]:
-    """Give distances beyond 255, which a byte cannot hold."""
-    return np.zeros(40, np.uint8), np.full((3, 40), 255, np.uint8)
+def _some_codes(rng: Rng, n_bytes: int = 8) -> tuple[Any, ...]:
+    codes = rng.integers(0, 256, (40, n_bytes), dtype=np.uint8)
+    return codes[7] ^ np.uint8(1), codes
 
 
 def _order(distances: Array, n_bits: int) -> Array:
@@ -53,18 +45,20 @@ _EXERCISE_8 = (
     Question(
         "hamming",
         _hamming,
-        (_some_codes(8), _some_codes(3), _opposite),
         (
-            Mistake("bytes that differ, not bits", lambda query, codes: (codes != query).sum(axis=1)),
-            Mistake("AND in place of XOR", lambda query, codes: _ones(codes & query)),
-            Mistake("OR in place of XOR", lambda query, codes: _ones(codes | query)),
-            Mistake(
-                "codes subtracted as numbers", lambda q, codes: np.abs(codes.astype(int) - q).sum(axis=1)
-            ),
-            Mistake("codes subtracted as numbers", lambda query, codes: _ones(codes - query)),
-            Mistake("bits that agree", lambda query, codes: 8 * len(query) - _hamming(query, codes)),
-            Mistake("not added up over the bytes", lambda query, codes: np.bitwise_count(codes ^ query)),
-            Mistake("sum overflows a byte", lambda query, codes: _hamming(query, codes) % 256),
+            _some_codes,
+            lambda rng: _some_codes(rng, 3),
+            lambda rng: (np.zeros(40, np.uint8), np.full((3, 40), 255, np.uint8)),  # beyond 255, so no byte
+        ),
+        (
+            ("bytes that differ, not bits", lambda query, codes: (codes != query).sum(axis=1)),
+            ("AND in place of XOR", lambda query, codes: _ones(codes & query)),
+            ("OR in place of XOR", lambda query, codes: _ones(codes | query)),
+            ("codes subtracted as numbers", lambda q, codes: np.abs(codes.astype(int) - q).sum(axis=1)),
+            ("codes subtracted as numbers", lambda query, codes: _ones(codes - query)),
+            ("bits that agree", lambda query, codes: 8 * len(query) - _hamming(query, codes)),
+            ("not added up over the bytes", lambda query, codes: np.bitwise_count(codes ^ query)),
+            ("sum overflows a byte", lambda query, codes: _hamming(query, codes) % 256),
         ),
         advice={
             "wrong shape": "one distance for each code: add up the bits of all its bytes (axis=1)",
@@ -77,11 +71,11 @@ _EXERCISE_8 = (
         _order,
         (lambda rng: (rng.integers(0, 9, 60), 8), lambda rng: (np.array([8, 0, 8, 0, 8]), 8)),
         (
-            Mistake("ties in reverse order", lambda d, n_bits: np.lexsort((-np.arange(len(d)), d))),
-            Mistake("ranks, not positions", lambda d, n_bits: np.argsort(_order(d, n_bits))),
-            Mistake("distances, not positions", lambda d, n_bits: np.sort(d)),
-            Mistake("largest first", lambda d, n_bits: np.argsort(-d, kind="stable")),
-            Mistake("next free place not moved on", _places_stay),
+            ("ties in reverse order", lambda d, n_bits: np.lexsort((-np.arange(len(d)), d))),
+            ("ranks, not positions", lambda d, n_bits: np.argsort(_order(d, n_bits))),
+            ("distances, not positions", lambda d, n_bits: np.sort(d)),
+            ("largest first", lambda d, n_bits: np.argsort(-d, kind="stable")),
+            ("next free place not moved on", _places_stay),
         ),
         advice={
             "ties in reverse order": "go through the codes from first to last, so that ties keep their order",
@@ -145,15 +139,15 @@ _EXERCISE_9 = (
         _expected,
         (_ranking, lambda rng: (rng.integers(0, 3, 8), np.arange(8) % 3 == 0, 20)),
         (
-            Mistake("ties in the order of storage", lambda d, r, k: _figures(d, r, k)["precision_by_order"]),
-            Mistake("worst order of ties", lambda d, r, k: _figures(d, r, k)["precision_worst"]),
-            Mistake("best order of ties", lambda d, r, k: _figures(d, r, k)["precision_best"]),
-            Mistake("whole tie group counted", lambda d, r, k: float(r[d <= _last(d, k)].mean())),
-            Mistake("last tie group left out", lambda d, r, k: float(r[d < _last(d, k)].sum()) / k),
-            Mistake("places are not used up", _places_given(min)),
-            Mistake("share of a group not multiplied by its places", _places_given(lambda k, size: 1)),
-            Mistake("recall, not precision", lambda d, r, k: _expected(d, r, k) * k / max(1, int(r.sum()))),
-            Mistake(
+            ("ties in the order of storage", lambda d, r, k: _figures(d, r, k)["precision_by_order"]),
+            ("worst order of ties", lambda d, r, k: _figures(d, r, k)["precision_worst"]),
+            ("best order of ties", lambda d, r, k: _figures(d, r, k)["precision_best"]),
+            ("whole tie group counted", lambda d, r, k: float(r[d <= _last(d, k)].mean())),
+            ("last tie group left out", lambda d, r, k: float(r[d < _last(d, k)].sum()) / k),
+            ("places are not used up", _places_given(min)),
+            ("share of a group not multiplied by its places", _places_given(lambda k, size: 1)),
+            ("recall, not precision", lambda d, r, k: _expected(d, r, k) * k / max(1, int(r.sum()))),
+            (
                 "divided by k where fewer documents exist",
                 lambda d, r, k: _expected(d, r, k) * min(k, len(d)) / k,
             ),
@@ -171,12 +165,12 @@ _EXERCISE_9 = (
         lambda validation, test: float(test[np.argmax(validation)]),
         (_separate, _curves),
         (
-            Mistake("best epoch chosen on the test set", lambda validation, test: float(test.max())),
-            Mistake("validation figure reported", lambda validation, test: float(validation.max())),
-            Mistake("last epoch, not the chosen one", lambda validation, test: float(test[-1])),
-            Mistake("mean over the epochs", lambda validation, test: float(test.mean())),
-            Mistake("worst epoch chosen", lambda validation, test: float(test[np.argmin(validation)])),
-            Mistake("epoch, not figure", lambda validation, test: int(np.argmax(validation))),
+            ("best epoch chosen on the test set", lambda validation, test: float(test.max())),
+            ("validation figure reported", lambda validation, test: float(validation.max())),
+            ("last epoch, not the chosen one", lambda validation, test: float(test[-1])),
+            ("mean over the epochs", lambda validation, test: float(test.mean())),
+            ("worst epoch chosen", lambda validation, test: float(test[np.argmin(validation)])),
+            ("epoch, not figure", lambda validation, test: int(np.argmax(validation))),
         ),
         advice={
             "best epoch chosen on the test set": "a maximum of noisy figures is too high: choose on others",

@@ -18,10 +18,9 @@ from nphash.hashers.training.trainer import Batch
 from nphash.nn import gumbel, losses, ops
 from nphash.nn.ops import Operations
 from nphash.nn.optim import adam_step
-from nphash.teaching.grading import Mistake, Question
+from nphash.teaching.grading import Question
 
 __all__ = ["QUESTIONS"]
-
 
 B, V, H, L = 5, 9, 6, 4
 
@@ -57,10 +56,6 @@ def _moments_corrected(*args: Any) -> tuple[Any, ...]:
     return w, m / (1 - 0.9 ** args[4]), v / (1 - 0.999 ** args[4])
 
 
-def _first_step(rng: Rng) -> tuple[Any, ...]:
-    return rng.normal(size=L), rng.normal(size=L), np.zeros(L), np.zeros(L), 1, 0.01
-
-
 def _later_step(rng: Rng) -> tuple[Any, ...]:
     g = 1e-5 * rng.normal(size=L)  # so small that the place of epsilon matters
     return rng.normal(size=L), g, 1e-5 * rng.normal(size=L), 1e-10 * rng.random(L), 7, 0.01
@@ -87,26 +82,29 @@ _EXERCISE_6 = (
     Question(
         "adam_step",
         adam_step,
-        (_later_step, _first_step),
         (
-            Mistake("bias not corrected", _adam_with(unbias=lambda beta, t: 1.0)),
-            Mistake("bias corrected by beta, not beta^t", _adam_with(unbias=lambda beta, t: 1 - beta)),
-            Mistake("steps counted from 0 or from 2", _adam_with(unbias=lambda beta, t: 1 - beta ** (t + 1))),
-            Mistake("steps counted from 0 or from 2", _adam_with(unbias=lambda beta, t: 1 - beta ** (t - 1))),
-            Mistake("bias corrected by beta t, not beta^t", _adam_with(unbias=lambda beta, t: 1 - beta * t)),
-            Mistake("v corrected by the beta of m", _adam_with(unbias=lambda beta, t: 1 - 0.9**t)),
-            Mistake("corrected moments returned", _moments_corrected),
-            Mistake("epsilon outside the fraction", _epsilon_outside),
-            Mistake("epsilon inside the root", _adam_with(step=lambda m, v: m / np.sqrt(v + 1e-8))),
-            Mistake("epsilon missing", _adam_with(step=lambda m, v: m / np.sqrt(v))),
-            Mistake("root missing", _adam_with(step=lambda m, v: m / (v + 1e-8))),
-            Mistake("gradient not squared", _adam_with(second=lambda g: g)),
-            Mistake("gradient not squared", _adam_with(second=np.abs)),
-            Mistake("betas exchanged", _adam_with(betas=(0.999, 0.9), shares=(0.001, 0.1))),
-            Mistake("1 - beta missing", _adam_with(shares=(1.0, 1.0))),
-            Mistake("1 - beta missing", _adam_with(shares=(1.0, 0.001))),
-            Mistake("1 - beta missing", _adam_with(shares=(0.1, 1.0))),
-            Mistake("uphill", _adam_with(sign=1)),
+            _later_step,
+            lambda rng: (rng.normal(size=L), rng.normal(size=L), np.zeros(L), np.zeros(L), 1, 0.01),
+        ),
+        (
+            ("bias not corrected", _adam_with(unbias=lambda beta, t: 1.0)),
+            ("bias corrected by beta, not beta^t", _adam_with(unbias=lambda beta, t: 1 - beta)),
+            ("steps counted from 0 or from 2", _adam_with(unbias=lambda beta, t: 1 - beta ** (t + 1))),
+            ("steps counted from 0 or from 2", _adam_with(unbias=lambda beta, t: 1 - beta ** (t - 1))),
+            ("bias corrected by beta t, not beta^t", _adam_with(unbias=lambda beta, t: 1 - beta * t)),
+            ("v corrected by the beta of m", _adam_with(unbias=lambda beta, t: 1 - 0.9**t)),
+            ("corrected moments returned", _moments_corrected),
+            ("epsilon outside the fraction", _epsilon_outside),
+            ("epsilon inside the root", _adam_with(step=lambda m, v: m / np.sqrt(v + 1e-8))),
+            ("epsilon missing", _adam_with(step=lambda m, v: m / np.sqrt(v))),
+            ("root missing", _adam_with(step=lambda m, v: m / (v + 1e-8))),
+            ("gradient not squared", _adam_with(second=lambda g: g)),
+            ("gradient not squared", _adam_with(second=np.abs)),
+            ("betas exchanged", _adam_with(betas=(0.999, 0.9), shares=(0.001, 0.1))),
+            ("1 - beta missing", _adam_with(shares=(1.0, 1.0))),
+            ("1 - beta missing", _adam_with(shares=(1.0, 0.001))),
+            ("1 - beta missing", _adam_with(shares=(0.1, 1.0))),
+            ("uphill", _adam_with(sign=1)),
         ),
         advice={
             "bias not corrected": _CORRECTION,
@@ -123,16 +121,16 @@ _EXERCISE_6 = (
         _clip_with(),
         (_two_gradients(2.0), _two_gradients(0.01)),
         (
-            Mistake("scaled up as well", _clip_with(most=np.inf)),
-            Mistake("each gradient by its own norm", lambda gs, c: [_clip_with()([g], c)[0] for g in gs]),
-            Mistake("sum of the norms, not norm of all", _clip_with(lambda gs: sum(_norm([g]) for g in gs))),
-            Mistake("root of the norm missing", _clip_with(lambda gs: _norm(gs) ** 2)),
-            Mistake(
+            ("scaled up as well", _clip_with(most=np.inf)),
+            ("each gradient by its own norm", lambda gs, c: [_clip_with()([g], c)[0] for g in gs]),
+            ("sum of the norms, not norm of all", _clip_with(lambda gs: sum(_norm([g]) for g in gs))),
+            ("root of the norm missing", _clip_with(lambda gs: _norm(gs) ** 2)),
+            (
                 "mean of the squares, not their sum",
                 _clip_with(lambda gs: float(np.sqrt(sum((g * g).mean() for g in gs)))),
             ),
-            Mistake("largest entry, not the norm", _clip_with(lambda gs: max(np.abs(g).max() for g in gs))),
-            Mistake("entries clipped, not the norm", lambda gs, c: [np.clip(g, -c, c) for g in gs]),
+            ("largest entry, not the norm", _clip_with(lambda gs: max(np.abs(g).max() for g in gs))),
+            ("entries clipped, not the norm", lambda gs, c: [np.clip(g, -c, c) for g in gs]),
         ),
         advice={
             "scaled up as well": "gradients that are small enough stay as they are: min(1, ...)",
@@ -235,11 +233,8 @@ def _as_model(function: Callable[..., Any], args: tuple[Any, ...]) -> Model:
 
         return value, checked_back
 
-    terms, constants = (
-        {"reconstruction": words, "KL": kl},
-        {"kl_weight": kl_weight, "temperature": temperature},
-    )
-    return Model("loss", params, loss, terms, constants)
+    constants = {"kl_weight": kl_weight, "temperature": temperature}
+    return Model("loss", params, loss, {"reconstruction": words, "KL": kl}, constants)
 
 
 def _logits(params: Params, x: Array, least: float = 0.0) -> Array:
@@ -255,17 +250,17 @@ _EXERCISE_7 = (
         _loss,
         (_batch,),
         (
-            Mistake("kl_weight missing", _value_with(kl_weight=1.0)),
-            Mistake("KL missing", _value_with(kl_weight=0.0)),
-            Mistake("noise not added", _value_with(noise=np.zeros((B, L)))),
-            Mistake("temperature missing", _value_with(temperature=1.0)),
-            Mistake("decoder sees z, not the signs 2z - 1", _value_with(operations=_BITS_DECODED)),
-            Mistake("activation missing", _value_with(operations=_NO_RELU)),
-            Mistake("factor 2 of the signs missing in back", _back_with(operations=_HALF_OF_THE_WAY)),
-            Mistake("activation derivative missing", _back_with(operations=_THROUGH_RELU)),
-            Mistake("kl_weight missing in back", _back_with(kl_weight=1.0)),
-            Mistake("branch not propagated", _back_with(kl_weight=0.0)),
-            Mistake("upstream gradient ignored", _upstream_ignored),
+            ("kl_weight missing", _value_with(kl_weight=1.0)),
+            ("KL missing", _value_with(kl_weight=0.0)),
+            ("noise not added", _value_with(noise=np.zeros((B, L)))),
+            ("temperature missing", _value_with(temperature=1.0)),
+            ("decoder sees z, not the signs 2z - 1", _value_with(operations=_BITS_DECODED)),
+            ("activation missing", _value_with(operations=_NO_RELU)),
+            ("factor 2 of the signs missing in back", _back_with(operations=_HALF_OF_THE_WAY)),
+            ("activation derivative missing", _back_with(operations=_THROUGH_RELU)),
+            ("kl_weight missing in back", _back_with(kl_weight=1.0)),
+            ("branch not propagated", _back_with(kl_weight=0.0)),
+            ("upstream gradient ignored", _upstream_ignored),
         ),
         gradient=True,
         model=_as_model,
@@ -280,11 +275,11 @@ _EXERCISE_7 = (
         lambda params, x: _logits(params, x) > 0,
         (lambda rng: _batch(rng)[:2],),
         (
-            Mistake("logits, not bits", _logits),
-            Mistake("probabilities, not bits", lambda params, x: ops.sigmoid(_logits(params, x))[0]),
-            Mistake("threshold at 1/2 of the logit", lambda params, x: _logits(params, x) > 0.5),
-            Mistake("bits flipped", lambda params, x: _logits(params, x) <= 0),
-            Mistake("activation missing", lambda params, x: _logits(params, x, -np.inf) > 0),
+            ("logits, not bits", _logits),
+            ("probabilities, not bits", lambda params, x: ops.sigmoid(_logits(params, x))[0]),
+            ("threshold at 1/2 of the logit", lambda params, x: _logits(params, x) > 0.5),
+            ("bits flipped", lambda params, x: _logits(params, x) <= 0),
+            ("activation missing", lambda params, x: _logits(params, x, -np.inf) > 0),
         ),
         advice={"threshold at 1/2 of the logit": "p > 1/2 is a > 0"},
     ),

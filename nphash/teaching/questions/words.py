@@ -13,24 +13,18 @@ from scipy.sparse import csr_array
 
 from nphash.core.typing import Array, Rng
 from nphash.nn import losses, ops
-from nphash.teaching.grading import Mistake, Question
+from nphash.teaching.grading import Question
 
 __all__ = ["QUESTIONS"]
-
 
 B, V, I, O = 5, 7, 4, 3  # noqa: E741
 
 
-def _scores(rng: Rng) -> tuple[Any, ...]:
-    return (rng.normal(size=(B, V)),)
+_DISTANT_ROWS = 1000 * np.arange(B)[:, None]  # for each its own large number
 
 
-def _large_scores(rng: Rng) -> tuple[Any, ...]:
-    return (rng.normal(size=(B, V)) + 1000,)
-
-
-def _distant_rows(rng: Rng) -> tuple[Any, ...]:
-    return (rng.normal(size=(B, V)) + 1000 * np.arange(B)[:, None],)
+def _scores(shift: Array | int) -> Callable[[Rng], tuple[Any, ...]]:
+    return lambda rng: (rng.normal(size=(B, V)) + shift,)
 
 
 def _normalised(e: Array, axis: int | None) -> Array:
@@ -90,16 +84,16 @@ _EXERCISE_1 = (
     Question(
         "softmax",
         _rows,
-        (_scores, _large_scores, _distant_rows),
+        (_scores(0), _scores(1000), _scores(_DISTANT_ROWS)),
         (
-            Mistake("softmax over the wrong axis", lambda s: _normalised(np.exp(_less_maximum(s, None)), 0)),
-            Mistake("softmax over the wrong axis", lambda s: _normalised(np.exp(_less_maximum(s)), 0)),
-            Mistake("one sum over the whole batch", lambda s: _normalised(np.exp(s - s.max()), None)),
-            Mistake("one sum over the whole batch", lambda s: _normalised(np.exp(_less_maximum(s)), None)),
-            Mistake("not divided by the sum", np.exp),
-            Mistake("not divided by the sum", lambda s: np.exp(_less_maximum(s))),
-            Mistake("maximum of the whole batch", lambda s: _normalised(np.exp(s - s.max()), 1)),
-            Mistake("log-probabilities, not probabilities", lambda scores: ops.log_softmax(scores)[0]),
+            ("softmax over the wrong axis", lambda s: _normalised(np.exp(_less_maximum(s, None)), 0)),
+            ("softmax over the wrong axis", lambda s: _normalised(np.exp(_less_maximum(s)), 0)),
+            ("one sum over the whole batch", lambda s: _normalised(np.exp(s - s.max()), None)),
+            ("one sum over the whole batch", lambda s: _normalised(np.exp(_less_maximum(s)), None)),
+            ("not divided by the sum", np.exp),
+            ("not divided by the sum", lambda s: np.exp(_less_maximum(s))),
+            ("maximum of the whole batch", lambda s: _normalised(np.exp(s - s.max()), 1)),
+            ("log-probabilities, not probabilities", lambda scores: ops.log_softmax(scores)[0]),
         ),
         advice={
             "not finite": _OVERFLOW,
@@ -114,19 +108,19 @@ _EXERCISE_1 = (
         (
             lambda rng: _with_counts(rng.normal(size=(B, V)), rng),
             lambda rng: _with_counts(1000 * rng.normal(size=(B, V)), rng),
-            lambda rng: _with_counts(_distant_rows(rng)[0], rng),
+            lambda rng: _with_counts(rng.normal(size=(B, V)) + _DISTANT_ROWS, rng),
         ),
         (
-            Mistake("target mass forgotten", _gradient(lambda p, counts: p - counts)),
-            Mistake("mass of the whole batch", _gradient(lambda p, counts: counts.sum() * p - counts)),
-            Mistake("mass over the wrong axis", _gradient(lambda p, counts: counts.sum(axis=0) * p - counts)),
-            Mistake("observed counts missing", _gradient(lambda p, c: c.sum(axis=1, keepdims=True) * p)),
-            Mistake("logarithm to the base 2", _of_logarithms(_base_two)),
-            Mistake("counts divided by their sum", _other_counts(lambda c: c / c.sum(axis=1, keepdims=True))),
-            Mistake("counts read as presence", _other_counts(lambda c: (c > 0).astype(float))),
-            Mistake("mean over the words too", _of_logarithms(lambda s: ops.log_softmax(s)[0], 1 / (B * V))),
-            Mistake("softmax over the wrong axis", _of_logarithms(lambda s: ops.log_softmax(s.T)[0].T)),
-            Mistake("denominator of the softmax missing", _of_logarithms(lambda s: s)),
+            ("target mass forgotten", _gradient(lambda p, counts: p - counts)),
+            ("mass of the whole batch", _gradient(lambda p, counts: counts.sum() * p - counts)),
+            ("mass over the wrong axis", _gradient(lambda p, counts: counts.sum(axis=0) * p - counts)),
+            ("observed counts missing", _gradient(lambda p, c: c.sum(axis=1, keepdims=True) * p)),
+            ("logarithm to the base 2", _of_logarithms(_base_two)),
+            ("counts divided by their sum", _other_counts(lambda c: c / c.sum(axis=1, keepdims=True))),
+            ("counts read as presence", _other_counts(lambda c: (c > 0).astype(float))),
+            ("mean over the words too", _of_logarithms(lambda s: ops.log_softmax(s)[0], 1 / (B * V))),
+            ("softmax over the wrong axis", _of_logarithms(lambda s: ops.log_softmax(s.T)[0].T)),
+            ("denominator of the softmax missing", _of_logarithms(lambda s: s)),
         ),
         gradient=True,
         constants=("counts",),
@@ -180,12 +174,12 @@ _EXERCISE_2 = (
         _tanh_layer,
         (lambda rng: _layer_arguments(rng, I, O),),
         (
-            Mistake("activation missing", lambda x, W, b: (x @ W + b, None)),
-            Mistake("activation derivative missing", _tanh_with(lambda a, y: 1)),
-            Mistake("activation derivative taken at the wrong place", _tanh_with(lambda a, y: 1 - a * a)),
-            Mistake("derivative of another activation", _tanh_with(lambda a, y: y * (1 - y))),
-            Mistake("square missing in 1 - y^2", _tanh_with(lambda a, y: 1 - y)),
-            Mistake("bias missing", lambda x, W, b: (np.tanh(x @ W), None)),
+            ("activation missing", lambda x, W, b: (x @ W + b, None)),
+            ("activation derivative missing", _tanh_with(lambda a, y: 1)),
+            ("activation derivative taken at the wrong place", _tanh_with(lambda a, y: 1 - a * a)),
+            ("derivative of another activation", _tanh_with(lambda a, y: y * (1 - y))),
+            ("square missing in 1 - y^2", _tanh_with(lambda a, y: 1 - y)),
+            ("bias missing", lambda x, W, b: (np.tanh(x @ W), None)),
         ),
         gradient=True,
         advice={
@@ -199,11 +193,11 @@ _EXERCISE_2 = (
         _residual_with(lambda dy, grads: (grads[0] + dy, *grads[1:])),
         (lambda rng: _layer_arguments(rng, I, I),),
         (
-            Mistake("branch not propagated", _residual_with(lambda dy, grads: grads)),
-            Mistake("branch not propagated", _residual_with(lambda dy, grads: (dy, *grads[1:]))),
-            Mistake("branches multiplied, not added", _residual_with(lambda dy, g: (dy * g[0], *g[1:]))),
-            Mistake("values multiplied, not added", lambda x, W, b: (x * _tanh_layer(x, W, b)[0], None)),
-            Mistake("shortcut missing", lambda x, W, b: (_tanh_layer(x, W, b)[0], None)),
+            ("branch not propagated", _residual_with(lambda dy, grads: grads)),
+            ("branch not propagated", _residual_with(lambda dy, grads: (dy, *grads[1:]))),
+            ("branches multiplied, not added", _residual_with(lambda dy, g: (dy * g[0], *g[1:]))),
+            ("values multiplied, not added", lambda x, W, b: (x * _tanh_layer(x, W, b)[0], None)),
+            ("shortcut missing", lambda x, W, b: (_tanh_layer(x, W, b)[0], None)),
         ),
         gradient=True,
         advice={"branch not propagated": "x goes two ways, so dx is the sum of what comes back from both"},

@@ -2,9 +2,9 @@
 
 The bits z of one document are independent, z_i = 1 with probability p_i = sigmoid(a_i), and the evidence
 lower bound holds an expectation over them, E_q(z)[f(z)], where f is the reconstruction loss. For up to 14
-bits the expectation is a sum over all codes, so its gradient with respect to the logits a is known exactly, and
-every estimator can be judged: its bias, its variance, its direction. (The divergence in that bound has a
-closed form, the same for every estimator, and is omitted.)
+bits the expectation is a sum over all codes, so its gradient with respect to the logits a is known exactly,
+and every estimator can be judged: its bias, its variance, its direction. (The divergence in that bound has
+a closed form, the same for every estimator, and is omitted.)
 
 An objective is f itself, ``values, back = objective(z)``: values of shape (S,) for S codes or relaxed
 codes of shape (S, L), and ``back(dvalues)`` of shape (S, L). Every estimator takes logits of shape (L,), an
@@ -56,6 +56,7 @@ __all__ = [
 ]
 
 Objective = Callable[[Array], tuple[Array, Back]]
+Sample = Callable[..., tuple[Array, Back]]
 
 MAX_EXACT_BITS = 14
 
@@ -87,9 +88,9 @@ def exact_gradient(logits: Array, objective: Objective) -> tuple[float, Array]:
     return total, gradient
 
 
-def _through_the_sample(sample: tuple[Array, Back], objective: Objective) -> Array:
+def _through(sample: Sample, logits: Array, objective: Objective, noise: Array, *tau: float) -> Array:
     """Return the gradients of f by the logits, through a sample z (S, L) and its backward pass."""
-    z, sample_back = sample
+    z, sample_back = sample(np.broadcast_to(logits, noise.shape), noise, *tau)  # (S, L)
     values, back = objective(z)  # (S,)
     return sample_back(back(np.ones_like(values)))  # (S, L)
 
@@ -101,8 +102,7 @@ def straight_through(logits: Array, objective: Objective, uniform: Array) -> Arr
     throughout it is the deterministic form, which does not even sample.
     Source: Bengio, Leonard & Courville (2013).
     """
-    a = np.broadcast_to(logits, uniform.shape)  # (S, L)
-    return _through_the_sample(straight_through_bernoulli(a, uniform), objective)
+    return _through(straight_through_bernoulli, logits, objective, uniform)
 
 
 def gumbel_softmax(logits: Array, objective: Objective, noise: Array, temperature: float) -> Array:
@@ -112,8 +112,7 @@ def gumbel_softmax(logits: Array, objective: Objective, noise: Array, temperatur
     so for a lower temperature, at the price of a larger variance.
     Source: Jang, Gu & Poole (2017); Maddison, Mnih & Teh (2017).
     """
-    a = np.broadcast_to(logits, noise.shape)  # (S, L)
-    return _through_the_sample(relaxed_bits(a, noise, temperature), objective)
+    return _through(relaxed_bits, logits, objective, noise, temperature)
 
 
 def straight_through_gumbel(logits: Array, objective: Objective, noise: Array, temperature: float) -> Array:
@@ -121,8 +120,7 @@ def straight_through_gumbel(logits: Array, objective: Objective, noise: Array, t
 
     Source: Jang, Gu & Poole (2017), section 2.2.
     """
-    a = np.broadcast_to(logits, noise.shape)  # (S, L)
-    return _through_the_sample(straight_through_bits(a, noise, temperature), objective)
+    return _through(straight_through_bits, logits, objective, noise, temperature)
 
 
 def reinforce(logits: Array, objective: Objective, uniform: Array, baseline: float = 0.0) -> Array:

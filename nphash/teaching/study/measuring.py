@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -163,24 +162,26 @@ def methods(settings: StudySettings) -> dict[str, Estimator]:
     """Return every estimator as a function that draws its own noise."""
     shape = (settings.draws, settings.bits)
 
-    def uniform(estimator: Callable[..., Array], one: Instance, rng: Rng) -> Array:
-        return estimator(one.logits, one.objective, rng.random(shape))
+    def drawn(estimator: Callable[..., Array], draw: Callable[[Rng], Array], *more: float) -> Estimator:
+        return lambda one, rng: estimator(one.logits, one.objective, draw(rng), *more)
 
-    def deterministic(one: Instance, rng: Rng) -> Array:
-        return estimators.straight_through(one.logits, one.objective, np.full(shape, 0.5))
+    def uniform(rng: Rng) -> Array:
+        return rng.random(shape)
+
+    def logistic(rng: Rng) -> Array:
+        return logistic_noise(rng, shape)
 
     def with_baseline(one: Instance, rng: Rng) -> Array:
-        return estimators.reinforce(one.logits, one.objective, rng.random(shape), baseline=one.value)
-
-    def tempered(estimator: Callable[..., Array], tau: float, one: Instance, rng: Rng) -> Array:
-        return estimator(one.logits, one.objective, logistic_noise(rng, shape), tau)
+        return estimators.reinforce(one.logits, one.objective, uniform(rng), baseline=one.value)
 
     found: dict[str, Estimator] = {
-        "straight-through, deterministic": deterministic,
-        RIVAL: partial(uniform, estimators.straight_through),
-        "REINFORCE": partial(uniform, estimators.reinforce),
+        "straight-through, deterministic": drawn(
+            estimators.straight_through, lambda rng: np.full(shape, 0.5)
+        ),
+        RIVAL: drawn(estimators.straight_through, uniform),
+        "REINFORCE": drawn(estimators.reinforce, uniform),
         "REINFORCE, exact mean as baseline": with_baseline,
-        UNBIASED: partial(uniform, estimators.arm),
+        UNBIASED: drawn(estimators.arm, uniform),
     }
     families = {
         "Gumbel-softmax": estimators.gumbel_softmax,
@@ -188,7 +189,7 @@ def methods(settings: StudySettings) -> dict[str, Estimator]:
     }
     for family, estimator in families.items():
         for tau in settings.temperatures:
-            found[f"{family}, tau {tau:g}"] = partial(tempered, estimator, tau)
+            found[f"{family}, tau {tau:g}"] = drawn(estimator, logistic, tau)
     return found
 
 
