@@ -22,8 +22,6 @@ from pathlib import Path
 from nphash.corpus.records import Document, ReadOptions
 from nphash.errors import CorpusError
 
-__all__ = ["DEFAULT_PACKAGES", "PREFIX", "read"]
-
 PREFIX = "docstrings:"
 DEFAULT_PACKAGES = ("stdlib", "numpy", "scipy", "numba", "click")
 
@@ -62,9 +60,8 @@ def _locate(name: str) -> Path:
     if name == "stdlib":
         return Path(sysconfig.get_paths()["stdlib"])
     if not name.isidentifier():  # find_spec would import the parent of a dotted name
-        raise CorpusError(
-            f"{PREFIX}{name} names no package", "name whole packages, such as docstrings:numpy,scipy"
-        )
+        problem = f"{PREFIX}{name} names no package"
+        raise CorpusError(problem, "name whole packages, such as docstrings:numpy,scipy")
     try:
         spec = importlib.util.find_spec(name)
     except (ImportError, ValueError):

@@ -17,19 +17,6 @@ from typing import IO, cast
 from nphash.corpus.records import ReadOptions, Skipped, show
 from nphash.errors import CorpusError
 
-__all__ = [
-    "Decoder",
-    "check_text",
-    "decode",
-    "has_controls",
-    "is_text",
-    "kind_of",
-    "numbered_lines",
-    "open_bytes",
-    "peek_standard_input",
-    "translate_errors",
-]
-
 _GZIP = b"\x1f\x8b"
 _PDF = b"%PDF-"  # the one kind of file that may be ASCII throughout and yet no text
 _UTF_16 = {b"\xff\xfe", b"\xfe\xff"}
@@ -174,10 +161,8 @@ def check_text(head: bytes, source: str, encoding: str) -> None:
         return
     wide = _looks_wide(head)
     if wide and "\0" in text:
-        raise CorpusError(
-            f"{show(source)} has a zero in every second byte, and is read as {encoding}",
-            f"it looks like UTF-16: try --encoding {wide}",
-        )
+        problem = f"{show(source)} has a zero in every second byte, and is read as {encoding}"
+        raise CorpusError(problem, f"it looks like UTF-16: try --encoding {wide}")
     if has_controls(text):
         problem = f"{show(source)} is full of control characters, read as {encoding}"
         raise CorpusError(problem, "this looks like no text file")
@@ -336,9 +321,8 @@ def _codec(encoding: str) -> str:
 
 def _too_long(where: str, limit: int) -> CorpusError:
     size = f"{limit // 2**20} MiB" if limit >= 2**20 else f"{limit} bytes"
-    return CorpusError(
-        f"{where} is longer than {size}", "split the document, or check that this is a text file"
-    )
+    problem = f"{where} is longer than {size}"
+    return CorpusError(problem, "split the document, or check that this is a text file")
 
 
 def _not_decodable(

@@ -11,8 +11,6 @@ from nphash.corpus.files import Decoder, decode, has_controls, is_text, kind_of,
 from nphash.corpus.records import Document, ReadOptions, Skipped
 from nphash.errors import CorpusError
 
-__all__ = ["is_collection", "read"]
-
 _SPLIT = re.compile(r"(?:.*[-_.])?(train|test|valid|validation|cv)", re.IGNORECASE)
 _CORPUS = re.compile(r"[^.].*\.(jsonl|ndjson|csv|tsv)(\.gz)?", re.IGNORECASE)
 
@@ -73,10 +71,8 @@ def _check_folder(root: Path, options: ReadOptions) -> bool:
         raise CorpusError(f"{root} is a collection, not a folder of texts", hint)
     names = [entry.name for entry in entries if _CORPUS.fullmatch(entry.name)]
     if names and options.input_format is None:
-        raise CorpusError(
-            f"{root} holds {names[0]}, a file of many documents",
-            f"give the file: {root / names[0]}; or --input-format folder to take each file as one document",
-        )
+        hint = f"give the file: {root / names[0]}; or --input-format folder to take each file as one document"
+        raise CorpusError(f"{root} holds {names[0]}, a file of many documents", hint)
     tops = [entry.name for entry in entries if entry.is_dir() and not is_collection(entry.path)]
     return bool(tops) and all(_SPLIT.fullmatch(top) for top in tops)
 

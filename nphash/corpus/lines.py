@@ -10,8 +10,6 @@ from nphash.corpus.files import numbered_lines
 from nphash.corpus.records import Document, ReadOptions, Skipped, UniqueIds, clean_labels, show, stem
 from nphash.errors import CorpusError
 
-__all__ = ["looks_like_json", "make_document", "read_jsonl", "read_lines"]
-
 _LABEL = "__label__"
 _labels_in = re.compile(rf"(?<!\S){_LABEL}(\S+)(?:\s+|$)")
 _json_line = re.compile(r'\{\s*"|\[\s*(?:\{|$)').match
@@ -33,10 +31,8 @@ def read_lines(source: str, options: ReadOptions) -> Iterator[Document]:
     for number, line in numbered_lines(source, options, skipped):
         text = line.strip()
         if is_guessed and not seen and _json_line(text):
-            raise CorpusError(
-                f"{show(source)}, line {number} begins like JSON, not like text",
-                "give --input-format jsonl, or --input-format lines to take each line as a document",
-            )
+            hint = "give --input-format jsonl, or --input-format lines to take each line as a document"
+            raise CorpusError(f"{show(source)}, line {number} begins like JSON, not like text", hint)
         labels: tuple[str, ...] = ()
         if _LABEL in text:
             labels = clean_labels(_labels_in.findall(text))

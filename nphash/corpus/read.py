@@ -15,17 +15,6 @@ from nphash.corpus.records import Document, Matrix, ReadOptions, show
 from nphash.corpus.tables import table_format
 from nphash.errors import CorpusError
 
-__all__ = [
-    "FORMATS",
-    "OPTION_FORMATS",
-    "detect_format",
-    "is_matrix",
-    "kept_options",
-    "read_documents",
-    "read_matrix",
-    "with_kept_options",
-]
-
 #: Every input format with one line about it.
 FORMATS: dict[str, str] = {
     "jsonl": "JSON lines: one object a line with text, and id, labels, split if known",

@@ -25,18 +25,6 @@ from nphash.core.store import load_array, write_array
 from nphash.core.typing import CSR, Array, MatrixLike
 from nphash.errors import CollectionError, CorpusError, DamagedError, InputError
 
-__all__ = [
-    "ENTRIES",
-    "KINDS",
-    "MANIFEST",
-    "Shard",
-    "ShardRecord",
-    "map_shard",
-    "read_manifest",
-    "write_shards",
-    "writing",
-]
-
 AGAIN = "write the shards again"  # what to do about damage
 
 FORMAT = 1
@@ -141,9 +129,8 @@ def _as_stored(X: MatrixLike, n_words: int) -> Any:
     if block.shape[1] != n_words:
         raise InputError(f"a block has {block.shape[1]} words, the shards {n_words}", "use one vocabulary")
     if not ((block.data >= 0) & (block.data <= LARGEST)).all():
-        raise InputError(
-            "a block has weights that are negative, not finite or enormous", f"they are from 0 to {LARGEST:g}"
-        )
+        problem = "a block has weights that are negative, not finite or enormous"
+        raise InputError(problem, f"they are from 0 to {LARGEST:g}")
     if not block.data.all() or block.dtype != np.float32:
         block = block.astype(np.float32, copy=True)
         block.eliminate_zeros()
@@ -191,10 +178,8 @@ def read_manifest(folder: Path) -> tuple[int, list[ShardRecord]]:
     except CorpusError:
         raise
     except FileNotFoundError:
-        raise CorpusError(
-            f"{folder} holds no shards: it has no {MANIFEST}",
-            "give a folder that was written to the end, or write it again",
-        ) from None
+        problem = f"{folder} holds no shards: it has no {MANIFEST}"
+        raise CorpusError(problem, "give a folder that was written to the end, or write it again") from None
     except OSError as error:
         raise CorpusError(f"{path} cannot be read ({error.strerror or error})", "try again") from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:

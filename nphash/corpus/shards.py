@@ -30,9 +30,6 @@ from nphash.corpus.shard_files import (
 )
 from nphash.errors import CorpusError
 
-__all__ = ["AT_ONCE", "WINDOW", "Shards", "blocks_of", "count_empty", "rows_where"]
-
-
 #: So many shards are mapped at a time, and an epoch shuffles their rows together.
 WINDOW = 8
 

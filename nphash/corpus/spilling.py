@@ -17,8 +17,6 @@ from nphash.corpus.shards import Shards
 from nphash.text.vectorizer import Vectorizer
 from nphash.text.weighting import Counts
 
-__all__ = ["counts_limit", "vectorize"]
-
 # In memory, counts of c bytes become weights and then two parts of them, to learn from and to validate by,
 # with temporary arrays of twice the width on the way: up to 8 c. Half of the memory is for that.
 SHARE = 16

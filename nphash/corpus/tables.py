@@ -21,8 +21,6 @@ from nphash.corpus.lines import make_document
 from nphash.corpus.records import Document, ReadOptions, Skipped, UniqueIds, show, stem
 from nphash.errors import CorpusError
 
-__all__ = ["Dialect", "Lines", "find_dialect", "read", "records", "table_format"]
-
 DELIMITERS = ",;\t|"
 
 #: So many characters are looked at before a table is read.
