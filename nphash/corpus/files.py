@@ -190,16 +190,13 @@ class Decoder:
         first, *others = self.names = [name.strip() for name in options.encoding.split(",")]
         self.codec, *_ = map(_codec, self.names)
         later = " or ".join(others)
+        what = f"not {first}, and {{}} read as {later}"
         self._later = Skipped(
-            options,
-            f"1 {one} is not {first}, and was read as {later}",
-            f"{{}} {several} are not {first}, and were read as {later}",
+            options, f"1 {one} is {what.format('was')}", f"{{}} {several} are {what.format('were')}"
         )
-        hint = "if letters are wrong, give --encoding utf-8"
+        what = f"read as {first}, and {{}} valid UTF-8 (if letters are wrong, give --encoding utf-8)"
         self._misread = Skipped(
-            options,
-            f"1 {one} was read as {first}, and is valid UTF-8 ({hint})",
-            f"{{}} {several} were read as {first}, and are valid UTF-8 ({hint})",
+            options, f"1 {one} was {what.format('is')}", f"{{}} {several} were {what.format('are')}"
         )
         self._together, self._is_mixed = together, self.codec.startswith("utf") or bool(others)
 
@@ -217,7 +214,7 @@ class Decoder:
                 return text
             raise error
         if not self._is_mixed and not raw.isascii():
-            if _is_utf_8(raw):
+            if raw.decode("utf-8", "ignore").encode() == raw:
                 self._misread.add(name)
             else:
                 self._is_mixed = self._together
@@ -288,14 +285,6 @@ def _other_lines(stream: IO[bytes], source: str | Path, encoding: str, limit: in
         raise CorpusError(problem, "give its encoding with --encoding") from error
     if length:
         yield "".join(waiting).rstrip("\r")
-
-
-def _is_utf_8(raw: bytes) -> bool:
-    try:
-        raw.decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def decode(raw: bytes, source: str | Path, options: ReadOptions, decoder: Decoder | None = None) -> str:

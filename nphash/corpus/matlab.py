@@ -78,9 +78,6 @@ def _labels(truth: Array | CSR, n: int, where: str) -> list[tuple[str, ...]]:
     return [tuple(str(column) for column in row) for row in rows]
 
 
-# ---------------------------------------------------------------------- MATLAB 5
-
-
 def read_variables(source: str, wanted: Collection[str]) -> tuple[dict[str, Array | CSR], list[str]]:
     """Return the wanted variables of a file, ndarray or CSR of two dimensions, and the names of all.
 

@@ -153,9 +153,6 @@ def read_vocabulary(path: str | Path, options: ReadOptions) -> list[str]:
     return list(line_of)
 
 
-# ---------------------------------------------------------------------- SciPy's own files
-
-
 def read_npz(source: str, options: ReadOptions) -> Matrix:
     """Read a sparse matrix of SciPy's ``save_npz``, checked before it is unpacked; rows are documents.
 
@@ -187,11 +184,9 @@ def _check_npz(source: str, file: IO[bytes]) -> None:
             if dtype.hasobject:
                 raise CorpusError(f"{show(source)}: {name} holds Python objects", "write plain numbers")
             if math.prod(shape) * dtype.itemsize > member.file_size:
-                raise CorpusError(
-                    f"{show(source)}: {name} promises {math.prod(shape)} numbers, more than its "
-                    f"{member.file_size} bytes can hold",
-                    "the file is damaged",
-                )
+                room = f"its {member.file_size} bytes can hold"
+                problem = f"{show(source)}: {name} promises {math.prod(shape)} numbers, more than {room}"
+                raise CorpusError(problem, "the file is damaged")
         with archive.open(members["shape"]) as stream:
             rows, columns = (int(size) for size in np.lib.format.read_array(stream, allow_pickle=False))
     check_claims(source, rows, columns, 0, unpacked)
@@ -199,8 +194,6 @@ def _check_npz(source: str, file: IO[bytes]) -> None:
 
 def _array_header(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
     version = np.lib.format.read_magic(stream)
-    read_header = (
-        np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    )
-    shape, _, dtype = read_header(stream)
+    old, new = np.lib.format.read_array_header_1_0, np.lib.format.read_array_header_2_0
+    shape, _, dtype = old(stream) if version == (1, 0) else new(stream)
     return shape, dtype

@@ -249,11 +249,10 @@ def _svmlight_matrix(
         width = max(width, len(read_vocabulary(options.vocabulary, options)))
     elif options.n_columns is not None:
         if width > options.n_columns:
-            raise CorpusError(
-                f"{show(source)} has the index {most}, but with indices from {base} on the last of "
-                f"{options.n_columns} columns is {options.n_columns - 1 + base}",
-                "give the words of this file with --vocabulary, or the right --index-base",
-            )
+            last = f"the last of {options.n_columns} columns is {options.n_columns - 1 + base}"
+            problem = f"{show(source)} has the index {most}, but with indices from {base} on {last}"
+            hint = "give the words of this file with --vocabulary, or the right --index-base"
+            raise CorpusError(problem, hint)
         width = options.n_columns
     indptr = np.array([0, *accumulate(lengths)], np.int64)
     return csr_matrix((np.frombuffer(values), numbers - base, indptr), shape=(len(lengths), width))

@@ -136,9 +136,8 @@ def _assemble(train: list[Document], test: list[Document], recipe: Recipe) -> Pr
     vectorizer = Vectorizer(recipe.settings)
     counts = vectorizer.fit_counts(document.text for document in train)
     train, counts = _drop_by_length(train, counts, recipe)
-    held_out, held_counts = _drop_by_length(
-        test, vectorizer.counts(document.text for document in test), recipe
-    )
+    held_counts = vectorizer.counts(document.text for document in test)
+    held_out, held_counts = _drop_by_length(test, held_counts, recipe)
     names = _frequent_labels(train, recipe.n_labels)
     y_held, _ = label_matrix([document.labels for document in held_out], names)
     labelled = np.diff(y_held.indptr) > 0

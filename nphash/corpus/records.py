@@ -161,12 +161,7 @@ class UniqueIds:
 class Skipped:
     """Count what is skipped or doubtful, keep the first names, and report both at the end.
 
-    Parameters
-    ----------
-    options
-        Whether a document that cannot be used is skipped or an error, and where to report.
-    one, several
-        The report of one and of more, ``{}`` stands for the number.
+    The report is ``one`` or ``several``, where ``{}`` stands for the number.
     """
 
     def __init__(

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -54,8 +54,7 @@ class ShardRecord:
     sha256: dict[str, str]
 
 
-@dataclass(frozen=True)
-class Shard:
+class Shard(NamedTuple):
     """A shard's arrays: the first in memory, the others mapped."""
 
     indptr: Array  # (rows + 1,)
@@ -92,10 +91,8 @@ def write_shards(folder: Path, blocks: Iterable[MatrixLike], n_words: int, entri
         folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
         raise CorpusError(f"{folder} is not empty", "give a new folder for the shards")
-    shards = [
-        asdict(_write_shard(folder, number, parts))
-        for number, parts in enumerate(_parts_of_shards(blocks, n_words, entries))
-    ]
+    numbered = enumerate(_parts_of_shards(blocks, n_words, entries))
+    shards = [asdict(_write_shard(folder, number, parts)) for number, parts in numbered]
     with writing(folder):
         replace_text(folder / MANIFEST, seal({"format": FORMAT, "n_words": n_words, "shards": shards}))
 
