@@ -31,8 +31,7 @@ from nphash.collection.state import State
 from nphash.core.typing import CSR
 from nphash.corpus import Document, Matrix, ReadOptions, Shards, label_matrix, vectorize
 from nphash.corpus.read import kept_options
-from nphash.corpus.shards import count_empty, rows_where
-from nphash.corpus.spilling import counts_limit
+from nphash.corpus.shards import count_empty, counts_limit, rows_where
 from nphash.errors import InputError
 from nphash.hashers import Hasher, method_of, save
 from nphash.hashers.inputs import check_documents

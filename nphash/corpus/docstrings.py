@@ -22,7 +22,7 @@ from pathlib import Path
 from nphash.corpus.records import Document, ReadOptions
 from nphash.errors import CorpusError
 
-__all__ = ["DEFAULT_PACKAGES", "PREFIX", "read"]
+_Definition = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 PREFIX = "docstrings:"
 DEFAULT_PACKAGES = ("stdlib", "numpy", "scipy", "numba", "click")
@@ -44,12 +44,11 @@ def read(source: str, options: ReadOptions) -> Iterator[Document]:
     texts: set[int] = set()
     for package, root in roots.items():
         for path in _sources(root):
-            module = _module_name(package, root, path)
-            parts = module.split(
-                "."
-            )  # scipy.linalg is the label of all below it, json in the standard library
+            parts = path.relative_to(root if package == "stdlib" else root.parent).with_suffix("").parts
+            parts = parts[:-1] if parts[-1] == "__init__" else parts
+            # scipy.linalg is the label of all below it, json in the standard library
             labels = (package, parts[0] if package == "stdlib" else ".".join(parts[:2]))
-            for name, text in _docstrings(path, module):
+            for name, text in _docstrings(path, ".".join(parts)):
                 key = hash(text)
                 if name not in ids and key not in texts:
                     ids.add(name)
@@ -62,9 +61,8 @@ def _locate(name: str) -> Path:
     if name == "stdlib":
         return Path(sysconfig.get_paths()["stdlib"])
     if not name.isidentifier():  # find_spec would import the parent of a dotted name
-        raise CorpusError(
-            f"{PREFIX}{name} names no package", "name whole packages, such as docstrings:numpy,scipy"
-        )
+        problem = f"{PREFIX}{name} names no package"
+        raise CorpusError(problem, "name whole packages, such as docstrings:numpy,scipy")
     try:
         spec = importlib.util.find_spec(name)
     except (ImportError, ValueError):
@@ -89,44 +87,31 @@ def _sources(root: Path) -> Iterator[Path]:
                 yield Path(folder, file)
 
 
-def _module_name(package: str, root: Path, path: Path) -> str:
-    parts = path.relative_to(root if package == "stdlib" else root.parent).with_suffix("").parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-
-
 def _docstrings(path: Path, module: str) -> list[tuple[str, str]]:
     """Return (qualified name, docstring) of everything in one file; unreadable files have none."""
     try:
-        if path.stat().st_size > MAX_SOURCE_BYTES:
-            return []
-        source = path.read_bytes()
+        source = path.read_bytes() if path.stat().st_size <= MAX_SOURCE_BYTES else b""
     except OSError:
         return []
     if b'"""' not in source and b"'''" not in source:
         return []
-    found: list[tuple[str, str]] = []
     collecting = gc.isenabled()
     gc.disable()  # a syntax tree is many objects without a cycle: half the time would go to the collector
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # invalid escapes in other people's sources
-            _walk(ast.parse(source), module, found)
+            return list(_walk(ast.parse(source), module))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return []  # a template, or a source for another Python
     finally:
         if collecting:
             gc.enable()
-    return found
 
 
-def _walk(
-    node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef,
-    name: str,
-    found: list[tuple[str, str]],
-) -> None:
+def _walk(node: ast.Module | _Definition, name: str) -> Iterator[tuple[str, str]]:
     text = ast.get_docstring(node, clean=False)
     if text and len(text.split()) >= MIN_WORDS:
-        found.append((name, inspect.cleandoc(text)))
+        yield name, inspect.cleandoc(text)
     for child in node.body:
-        if isinstance(child, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
-            _walk(child, f"{name}.{child.name}", found)
+        if isinstance(child, _Definition):
+            yield from _walk(child, f"{name}.{child.name}")

@@ -17,19 +17,6 @@ from typing import IO, cast
 from nphash.corpus.records import ReadOptions, Skipped, show
 from nphash.errors import CorpusError
 
-__all__ = [
-    "Decoder",
-    "check_text",
-    "decode",
-    "has_controls",
-    "is_text",
-    "kind_of",
-    "numbered_lines",
-    "open_bytes",
-    "peek_standard_input",
-    "translate_errors",
-]
-
 _GZIP = b"\x1f\x8b"
 _PDF = b"%PDF-"  # the one kind of file that may be ASCII throughout and yet no text
 _UTF_16 = {b"\xff\xfe", b"\xfe\xff"}
@@ -174,10 +161,8 @@ def check_text(head: bytes, source: str, encoding: str) -> None:
         return
     wide = _looks_wide(head)
     if wide and "\0" in text:
-        raise CorpusError(
-            f"{show(source)} has a zero in every second byte, and is read as {encoding}",
-            f"it looks like UTF-16: try --encoding {wide}",
-        )
+        problem = f"{show(source)} has a zero in every second byte, and is read as {encoding}"
+        raise CorpusError(problem, f"it looks like UTF-16: try --encoding {wide}")
     if has_controls(text):
         problem = f"{show(source)} is full of control characters, read as {encoding}"
         raise CorpusError(problem, "this looks like no text file")
@@ -205,16 +190,13 @@ class Decoder:
         first, *others = self.names = [name.strip() for name in options.encoding.split(",")]
         self.codec, *_ = map(_codec, self.names)
         later = " or ".join(others)
+        what = f"not {first}, and {{}} read as {later}"
         self._later = Skipped(
-            options,
-            f"1 {one} is not {first}, and was read as {later}",
-            f"{{}} {several} are not {first}, and were read as {later}",
+            options, f"1 {one} is {what.format('was')}", f"{{}} {several} are {what.format('were')}"
         )
-        hint = "if letters are wrong, give --encoding utf-8"
+        what = f"read as {first}, and {{}} valid UTF-8 (if letters are wrong, give --encoding utf-8)"
         self._misread = Skipped(
-            options,
-            f"1 {one} was read as {first}, and is valid UTF-8 ({hint})",
-            f"{{}} {several} were read as {first}, and are valid UTF-8 ({hint})",
+            options, f"1 {one} was {what.format('is')}", f"{{}} {several} were {what.format('are')}"
         )
         self._together, self._is_mixed = together, self.codec.startswith("utf") or bool(others)
 
@@ -232,7 +214,7 @@ class Decoder:
                 return text
             raise error
         if not self._is_mixed and not raw.isascii():
-            if _is_utf_8(raw):
+            if raw.decode("utf-8", "ignore").encode() == raw:
                 self._misread.add(name)
             else:
                 self._is_mixed = self._together
@@ -305,14 +287,6 @@ def _other_lines(stream: IO[bytes], source: str | Path, encoding: str, limit: in
         yield "".join(waiting).rstrip("\r")
 
 
-def _is_utf_8(raw: bytes) -> bool:
-    try:
-        raw.decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
 def decode(raw: bytes, source: str | Path, options: ReadOptions, decoder: Decoder | None = None) -> str:
     """Decode a whole file's bytes; CorpusError when they are too many or do not fit the encoding."""
     decoder = decoder or Decoder(options, "file", "files")
@@ -336,9 +310,8 @@ def _codec(encoding: str) -> str:
 
 def _too_long(where: str, limit: int) -> CorpusError:
     size = f"{limit // 2**20} MiB" if limit >= 2**20 else f"{limit} bytes"
-    return CorpusError(
-        f"{where} is longer than {size}", "split the document, or check that this is a text file"
-    )
+    problem = f"{where} is longer than {size}"
+    return CorpusError(problem, "split the document, or check that this is a text file")
 
 
 def _not_decodable(

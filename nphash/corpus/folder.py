@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from nphash.corpus.files import Decoder, decode, has_controls, is_text, kind_of, open_bytes, translate_errors
 from nphash.corpus.records import Document, ReadOptions, Skipped
 from nphash.errors import CorpusError
-
-__all__ = ["is_collection", "read"]
 
 _SPLIT = re.compile(r"(?:.*[-_.])?(train|test|valid|validation|cv)", re.IGNORECASE)
 _CORPUS = re.compile(r"[^.].*\.(jsonl|ndjson|csv|tsv)(\.gz)?", re.IGNORECASE)
@@ -39,10 +38,8 @@ def read(source: str, options: ReadOptions) -> Iterator[Document]:
     has_splits = _check_folder(root, options)
     decoder, bad = Decoder(options, "file", "files"), Skipped(options)
     not_text = Skipped(options, "skipped 1 file that is not text", "skipped {} files that are not text")
-    links = "to folders or to nothing, or special files"
-    odd = Skipped(
-        options, "skipped 1 link to a folder or to nothing, or special file", f"skipped {{}} links {links}"
-    )
+    one = "skipped 1 link to a folder or to nothing, or special file"
+    odd = Skipped(options, one, "skipped {} links to folders or to nothing, or special files")
     ours = Skipped(options, "skipped 1 collection", "skipped {} collections")
     for path in _files(root, odd, ours):
         folders, split = path.relative_to(root).parts[:-1], ""
@@ -73,10 +70,8 @@ def _check_folder(root: Path, options: ReadOptions) -> bool:
         raise CorpusError(f"{root} is a collection, not a folder of texts", hint)
     names = [entry.name for entry in entries if _CORPUS.fullmatch(entry.name)]
     if names and options.input_format is None:
-        raise CorpusError(
-            f"{root} holds {names[0]}, a file of many documents",
-            f"give the file: {root / names[0]}; or --input-format folder to take each file as one document",
-        )
+        hint = f"give the file: {root / names[0]}; or --input-format folder to take each file as one document"
+        raise CorpusError(f"{root} holds {names[0]}, a file of many documents", hint)
     tops = [entry.name for entry in entries if entry.is_dir() and not is_collection(entry.path)]
     return bool(tops) and all(_SPLIT.fullmatch(top) for top in tops)
 
@@ -121,13 +116,8 @@ def _files(folder: Path, odd: Skipped, ours: Skipped) -> Iterator[Path]:
 def is_collection(folder: str | Path) -> bool:
     """Return whether a folder is a collection of ours, which is output and no corpus, or becomes one."""
     try:
-        with Path(folder, "manifest.json").open("rb") as file:
+        with suppress(FileNotFoundError), Path(folder, "manifest.json").open("rb") as file:
             return _manifest(file.read(200)) is not None
-    except FileNotFoundError:
-        pass
-    except OSError:
-        return False
-    try:
         names = [path.name for path in Path(folder).iterdir()]
     except OSError:
         return False

@@ -10,8 +10,6 @@ from nphash.corpus.files import numbered_lines
 from nphash.corpus.records import Document, ReadOptions, Skipped, UniqueIds, clean_labels, show, stem
 from nphash.errors import CorpusError
 
-__all__ = ["looks_like_json", "make_document", "read_jsonl", "read_lines"]
-
 _LABEL = "__label__"
 _labels_in = re.compile(rf"(?<!\S){_LABEL}(\S+)(?:\s+|$)")
 _json_line = re.compile(r'\{\s*"|\[\s*(?:\{|$)').match
@@ -33,10 +31,8 @@ def read_lines(source: str, options: ReadOptions) -> Iterator[Document]:
     for number, line in numbered_lines(source, options, skipped):
         text = line.strip()
         if is_guessed and not seen and _json_line(text):
-            raise CorpusError(
-                f"{show(source)}, line {number} begins like JSON, not like text",
-                "give --input-format jsonl, or --input-format lines to take each line as a document",
-            )
+            hint = "give --input-format jsonl, or --input-format lines to take each line as a document"
+            raise CorpusError(f"{show(source)}, line {number} begins like JSON, not like text", hint)
         labels: tuple[str, ...] = ()
         if _LABEL in text:
             labels = clean_labels(_labels_in.findall(text))
@@ -133,11 +129,11 @@ def make_document(
         if not isinstance(text, str):
             raise _wrong_type(where, name, text, "a string")
         texts.append(text)
-    given_id = _id(fields, where, options)
-    labels, split = _labels(fields, where, options), _split(fields, where, options)
-    return Document(
-        given_id or generated_id, "\n\n".join(filter(None, texts)), labels, split, generated_id=not given_id
-    )
+    id = _string(fields, "id_field", (str, int), where, options)
+    labels = _labels(fields, where, options)
+    split = _string(fields, "split_field", (str,), where, options).strip()
+    text = "\n\n".join(filter(None, texts))
+    return Document(id or generated_id, text, labels, split, generated_id=not id)
 
 
 def _find(fields: Mapping[str, object], name: str, option: str, where: str, default: str = "") -> object:
@@ -151,13 +147,16 @@ def _find(fields: Mapping[str, object], name: str, option: str, where: str, defa
     raise CorpusError(problem, f"name the field with {option}")
 
 
-def _id(fields: Mapping[str, object], where: str, options: ReadOptions) -> str:
-    value = _find(fields, options.id_field, "--id-field", where, _DEFAULTS.id_field)
-    if value is None:
-        return ""
-    if isinstance(value, bool) or not isinstance(value, (str, int)):
-        raise _wrong_type(where, options.id_field, value, "a string or a whole number")
-    return str(value)
+def _string(
+    fields: Mapping[str, object], key: str, kinds: tuple[type, ...], where: str, options: ReadOptions
+) -> str:
+    """Return the field that the option ``key`` names as a string, empty where it is missing."""
+    name = getattr(options, key)
+    value = _find(fields, name, f"--{key.replace('_', '-')}", where, getattr(_DEFAULTS, key))
+    if value is not None and (isinstance(value, bool) or not isinstance(value, kinds)):
+        wanted = "a string or a whole number" if int in kinds else "a string"
+        raise _wrong_type(where, name, value, wanted)
+    return "" if value is None else str(value)
 
 
 def _labels(fields: Mapping[str, object], where: str, options: ReadOptions) -> tuple[str, ...]:
@@ -171,13 +170,6 @@ def _labels(fields: Mapping[str, object], where: str, options: ReadOptions) -> t
         if not isinstance(item, (str, int, float)):
             raise _wrong_type(where, name, item, "a string or a list of strings")
     return clean_labels(str(item) for item in values)
-
-
-def _split(fields: Mapping[str, object], where: str, options: ReadOptions) -> str:
-    value = _find(fields, options.split_field, "--split-field", where, _DEFAULTS.split_field)
-    if value is not None and not isinstance(value, str):
-        raise _wrong_type(where, options.split_field, value, "a string")
-    return (value or "").strip()
 
 
 def _wrong_type(where: str, name: str, value: object, wanted: str) -> CorpusError:

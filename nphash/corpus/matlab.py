@@ -26,8 +26,6 @@ from nphash.corpus.matrices import MAX_RATIO, SMALL_BYTES, check_claims, checked
 from nphash.corpus.records import Matrix, ReadOptions, show
 from nphash.errors import CorpusError
 
-__all__ = ["read", "read_variables"]
-
 _DTYPES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
 _MATRIX, _COMPRESSED = 14, 15
 _SPARSE_CLASS, _NUMERIC_CLASSES = 5, range(6, 16)
@@ -50,9 +48,8 @@ def read(source: str, options: ReadOptions) -> Matrix:
     parts = {name: csr_matrix(found[name]) for name in _SPLITS if name in found}
     if len({part.shape[1] for part in parts.values()}) > 1:
         shapes = ", ".join(f"{name} {part.shape[1]}" for name, part in parts.items())
-        raise CorpusError(
-            f"the parts of {source} differ in their number of words ({shapes})", "write it again"
-        )
+        problem = f"the parts of {source} differ in their number of words ({shapes})"
+        raise CorpusError(problem, "write it again")
     matrix = finish(vstack(list(parts.values()), format="csr"), source, options)
     matrix.ids, matrix.labels, matrix.splits = [], [], []
     for name, part in parts.items():
@@ -79,9 +76,6 @@ def _labels(truth: Array | CSR, n: int, where: str) -> list[tuple[str, ...]]:
     marks.sort_indices()
     rows = np.split(marks.indices, marks.indptr[1:-1])
     return [tuple(str(column) for column in row) for row in rows]
-
-
-# ---------------------------------------------------------------------- MATLAB 5
 
 
 def read_variables(source: str, wanted: Collection[str]) -> tuple[dict[str, Array | CSR], list[str]]:
@@ -152,9 +146,8 @@ def _byte_order(head: bytes, source: str) -> str:
         raise CorpusError(f"{show(source)} is of MATLAB's HDF5 form", "save it again with -v7")
     marks = {b"\x00\x01IM": "<", b"\x01\x00MI": ">"}
     if head[124:128] not in marks:
-        raise CorpusError(
-            f"{show(source)} is no MATLAB 5 file", "save it again with -v7 or with scipy.io.savemat"
-        )
+        problem = f"{show(source)} is no MATLAB 5 file"
+        raise CorpusError(problem, "save it again with -v7 or with scipy.io.savemat")
     return marks[head[124:128]]
 
 
@@ -166,10 +159,8 @@ def _unpack(payload: memoryview, source: str) -> memoryview:
     except zlib.error as error:
         raise ValueError(f"a variable cannot be unpacked: {error}") from error
     if unpacker.unconsumed_tail:
-        raise CorpusError(
-            f"{show(source)}: a variable of {len(payload)} bytes would unpack to more than {limit}",
-            "the file is damaged",
-        )
+        problem = f"{show(source)}: a variable of {len(payload)} bytes would unpack to more than {limit}"
+        raise CorpusError(problem, "the file is damaged")
     return memoryview(data)
 
 

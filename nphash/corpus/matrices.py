@@ -20,20 +20,6 @@ from nphash.corpus.files import numbered_lines, open_bytes, translate_errors
 from nphash.corpus.records import Matrix, ReadOptions, show, stem
 from nphash.errors import CorpusError, InputError
 
-__all__ = [
-    "MAX_RATIO",
-    "MAX_WORDS",
-    "SMALL_BYTES",
-    "check_claims",
-    "check_file",
-    "checked_csr",
-    "finish",
-    "foreign_parser",
-    "read_npz",
-    "read_vocabulary",
-    "unpacked_bytes",
-]
-
 #: More columns are no vocabulary; models have a row of weights for each.
 MAX_WORDS = 2**24
 
@@ -57,10 +43,8 @@ def finish(X: CSR | Array, source: str, options: ReadOptions, vocabulary: list[s
         vocabulary = read_vocabulary(options.vocabulary, options)
     if vocabulary is not None and len(vocabulary) != X.shape[1]:
         turned = "; the matrix may be transposed" if len(vocabulary) == X.shape[0] else ""
-        raise CorpusError(
-            f"the vocabulary of {show(source)} has {len(vocabulary)} words for {X.shape[1]} columns",
-            f"give the file that belongs to this matrix, one word a line{turned}",
-        )
+        problem = f"the vocabulary of {show(source)} has {len(vocabulary)} words for {X.shape[1]} columns"
+        raise CorpusError(problem, f"give the file that belongs to this matrix, one word a line{turned}")
     if X.dtype.kind not in "buif":
         raise CorpusError(f"{show(source)} holds {X.dtype} entries", "word weights are real numbers")
     checked = checked_csr(X, source, np.float32 if X.dtype == np.float32 else np.float64)
@@ -86,15 +70,11 @@ def checked_csr(X: CSR | Array, source: str, dtype: DTypeLike | None = None) -> 
 
 def _check_shape(X: CSR | Array, source: str) -> None:
     if len(X.shape) != 2 or X.shape[0] < 1 or X.shape[1] < 1:
-        raise CorpusError(
-            f"{show(source)} holds no document (a matrix of shape {X.shape})",
-            "check that this is the right file",
-        )
+        problem = f"{show(source)} holds no document (a matrix of shape {X.shape})"
+        raise CorpusError(problem, "check that this is the right file")
     if X.shape[1] > MAX_WORDS:
-        raise CorpusError(
-            f"{show(source)} has {X.shape[1]} columns, but at most {MAX_WORDS} are possible",
-            "check that rows are documents, or hash the words into fewer columns",
-        )
+        problem = f"{show(source)} has {X.shape[1]} columns, but at most {MAX_WORDS} are possible"
+        raise CorpusError(problem, "check that rows are documents, or hash the words into fewer columns")
 
 
 def _check_entries(X: CSR, source: str) -> None:
@@ -104,10 +84,8 @@ def _check_entries(X: CSR, source: str) -> None:
     if len(bad):
         row = int(np.searchsorted(X.indptr, bad[0], side="right"))
         value, column = X.data[bad[0]], int(X.indices[bad[0]]) + 1
-        raise CorpusError(
-            f"{show(source)}: the entry in row {row}, column {column} is {value}",
-            "word weights are finite and not negative; correct or remove it",
-        )
+        problem = f"{show(source)}: the entry in row {row}, column {column} is {value}"
+        raise CorpusError(problem, "word weights are finite and not negative; correct or remove it")
 
 
 def check_claims(source: str, rows: int, columns: int, entries: int, content_bytes: int) -> None:
@@ -131,10 +109,8 @@ def check_file(source: str, what: str) -> None:
     with translate_errors(source):
         mode = Path(source).stat().st_mode
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
-        raise CorpusError(
-            f"{source} is a pipe or a device, and {what} files cannot be read from one",
-            "write it to a file first, and give its path",
-        )
+        problem = f"{source} is a pipe or a device, and {what} files cannot be read from one"
+        raise CorpusError(problem, "write it to a file first, and give its path")
 
 
 def unpacked_bytes(source: str) -> int:
@@ -159,10 +135,8 @@ def foreign_parser(source: str, what: str) -> Iterator[None]:
             raise CorpusError(f"{show(source)} does not fit into memory", "give fewer documents") from error
         except Exception as error:
             reason = str(error).strip().splitlines() or [type(error).__name__]
-            raise CorpusError(
-                f"{show(source)} cannot be read as {what} ({reason[0][:200]})",
-                "the file is damaged or not of this format; see --input-format",
-            ) from error
+            hint = "the file is damaged or not of this format; see --input-format"
+            raise CorpusError(f"{show(source)} cannot be read as {what} ({reason[0][:200]})", hint) from error
 
 
 def read_vocabulary(path: str | Path, options: ReadOptions) -> list[str]:
@@ -173,15 +147,10 @@ def read_vocabulary(path: str | Path, options: ReadOptions) -> list[str]:
         if not word:
             raise CorpusError(f"{path}, line {number} is empty", "give one word a line, one line a column")
         if word in line_of:
-            raise CorpusError(
-                f"{path}, line {number}: the word {word!r} was already on line {line_of[word]}",
-                "give one word a line, each once",
-            )
+            problem = f"{path}, line {number}: the word {word!r} was already on line {line_of[word]}"
+            raise CorpusError(problem, "give one word a line, each once")
         line_of[word] = number
     return list(line_of)
-
-
-# ---------------------------------------------------------------------- SciPy's own files
 
 
 def read_npz(source: str, options: ReadOptions) -> Matrix:
@@ -203,26 +172,21 @@ def _check_npz(source: str, file: IO[bytes]) -> None:
         members = {member.filename.removesuffix(".npy"): member for member in archive.infolist()}
         unpacked = sum(member.file_size for member in members.values())
         if unpacked > max(SMALL_BYTES, MAX_RATIO * packed):
-            raise CorpusError(
-                f"{show(source)} has {packed} bytes and would unpack to {unpacked}", "the file is damaged"
-            )
+            problem = f"{show(source)} has {packed} bytes and would unpack to {unpacked}"
+            raise CorpusError(problem, "the file is damaged")
         if not {"format", "shape"} <= members.keys():
             there = ", ".join(sorted(members)) or "nothing"
-            raise CorpusError(
-                f"{show(source)} holds no sparse matrix (it has {there[:200]})",
-                "write it with scipy.sparse.save_npz",
-            )
+            problem = f"{show(source)} holds no sparse matrix (it has {there[:200]})"
+            raise CorpusError(problem, "write it with scipy.sparse.save_npz")
         for name, member in members.items():
             with archive.open(member) as stream:
                 shape, dtype = _array_header(stream)
             if dtype.hasobject:
                 raise CorpusError(f"{show(source)}: {name} holds Python objects", "write plain numbers")
             if math.prod(shape) * dtype.itemsize > member.file_size:
-                raise CorpusError(
-                    f"{show(source)}: {name} promises {math.prod(shape)} numbers, more than its "
-                    f"{member.file_size} bytes can hold",
-                    "the file is damaged",
-                )
+                room = f"its {member.file_size} bytes can hold"
+                problem = f"{show(source)}: {name} promises {math.prod(shape)} numbers, more than {room}"
+                raise CorpusError(problem, "the file is damaged")
         with archive.open(members["shape"]) as stream:
             rows, columns = (int(size) for size in np.lib.format.read_array(stream, allow_pickle=False))
     check_claims(source, rows, columns, 0, unpacked)
@@ -230,8 +194,6 @@ def _check_npz(source: str, file: IO[bytes]) -> None:
 
 def _array_header(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
     version = np.lib.format.read_magic(stream)
-    read_header = (
-        np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    )
-    shape, _, dtype = read_header(stream)
+    old, new = np.lib.format.read_array_header_1_0, np.lib.format.read_array_header_2_0
+    shape, _, dtype = old(stream) if version == (1, 0) else new(stream)
     return shape, dtype

@@ -34,8 +34,6 @@ from nphash.corpus.matrices import (
 from nphash.corpus.records import Matrix, ReadOptions, clean_labels, show, stem
 from nphash.errors import CorpusError
 
-__all__ = ["check_range", "read_matrix_market", "read_numbers", "read_svmlight", "read_uci"]
-
 #: A longer comment at the head of a Matrix Market file is not believed to be one.
 _MAX_COMMENT_LINES = 100_000
 
@@ -61,16 +59,12 @@ def read_numbers(
     if found.size == 0:
         found = found.reshape(0, columns)
     if found.shape[1] != columns:
-        raise CorpusError(
-            f"{show(source)} has {found.shape[1]} numbers on a line where {columns} are expected",
-            "the file is damaged or not of this format",
-        )
+        problem = f"{show(source)} has {found.shape[1]} numbers on a line where {columns} are expected"
+        raise CorpusError(problem, "the file is damaged or not of this format")
     if len(found) != rows:
         have = "more" if len(found) > rows else f"only {len(found)}"
-        raise CorpusError(
-            f"the header of {show(source)} promises {rows} lines of entries, and there are {have}",
-            "the file is not complete",
-        )
+        problem = f"the header of {show(source)} promises {rows} lines of entries, and there are {have}"
+        raise CorpusError(problem, "the file is not complete")
     return found
 
 
@@ -78,10 +72,8 @@ def check_range(numbers: Array, size: int, what: str, source: str) -> Array:
     """Return 1-based numbers as 0-based int64; CorpusError names one that is not whole or not in 1..size."""
     bad = np.flatnonzero(~((numbers >= 1) & (numbers <= size) & (numbers == np.floor(numbers))))
     if len(bad):
-        raise CorpusError(
-            f"{show(source)}, entry {bad[0] + 1}: the {what} {numbers[bad[0]]:g} is not in 1..{size}",
-            "the header must hold the numbers of rows (documents) and columns (words)",
-        )
+        problem = f"{show(source)}, entry {bad[0] + 1}: the {what} {numbers[bad[0]]:g} is not in 1..{size}"
+        raise CorpusError(problem, "the header must hold the numbers of rows (documents) and columns (words)")
     return numbers.astype(np.int64) - 1
 
 
@@ -116,10 +108,8 @@ def _matrix_market_header(lines: Iterator[tuple[int, str]], source: str) -> _Hea
     number, line = next(lines, (1, ""))
     words = line.lower().split()
     if len(words) != 5 or words[:2] != ["%%matrixmarket", "matrix"]:
-        raise CorpusError(
-            f"{show(source)}, line 1 does not begin with %%MatrixMarket matrix and three more words",
-            "check the format of the file",
-        )
+        problem = f"{show(source)}, line 1 does not begin with %%MatrixMarket matrix and three more words"
+        raise CorpusError(problem, "check the format of the file")
     form, field, symmetry = words[2:]
     dense, pattern, symmetric = form == "array", field == "pattern", symmetry == "symmetric"
     if (
@@ -128,18 +118,14 @@ def _matrix_market_header(lines: Iterator[tuple[int, str]], source: str) -> _Hea
         or symmetry not in {"general", "symmetric"}
         or (dense and (pattern or symmetric))
     ):
-        raise CorpusError(
-            f"{show(source)}, line 1: {' '.join(words[2:])[:60]!r} is no kind of word weights",
-            "write it as: coordinate real general",
-        )
+        problem = f"{show(source)}, line 1: {' '.join(words[2:])[:60]!r} is no kind of word weights"
+        raise CorpusError(problem, "write it as: coordinate real general")
     sized = (item for item in islice(lines, _MAX_COMMENT_LINES) if not item[1].startswith("%"))
     number, line = next((item for item in sized if item[1].strip()), (number + 1, ""))
     sizes = line.split()
     if len(sizes) != (2 if dense else 3) or not all(size.isdecimal() and len(size) < 19 for size in sizes):
-        raise CorpusError(
-            f"{show(source)}, line {number}: {line[:50]!r} is not the sizes of a matrix",
-            "rows, columns and, in coordinate form, the number of entries are expected",
-        )
+        hint = "rows, columns and, in coordinate form, the number of entries are expected"
+        raise CorpusError(f"{show(source)}, line {number}: {line[:50]!r} is not the sizes of a matrix", hint)
     rows, columns = int(sizes[0]), int(sizes[1])
     return _Header(dense, pattern, symmetric, rows, columns, rows * columns if dense else int(sizes[2]))
 
@@ -186,10 +172,8 @@ def read_uci(source: str, options: ReadOptions) -> Matrix:
 def _uci_size(line: str, number: int, source: str) -> int:
     size = line.strip()
     if not size.isdecimal() or len(size) > 18:
-        raise CorpusError(
-            f"{show(source)}, line {number}: {line[:50]!r} is no whole number",
-            "the first three lines are the numbers of documents, words and triplets",
-        )
+        problem = f"{show(source)}, line {number}: {line[:50]!r} is no whole number"
+        raise CorpusError(problem, "the first three lines are the numbers of documents, words and triplets")
     return int(size)
 
 
@@ -259,19 +243,16 @@ def _svmlight_matrix(
         raise CorpusError(f"{show(source)} has the index 0, but indices begin at 1", hint)
     width = most - base + 1
     if width > MAX_WORDS:
-        raise CorpusError(
-            f"{show(source)} has the index {most}, but at most {MAX_WORDS} columns are possible",
-            "hash or renumber the words",
-        )
+        problem = f"{show(source)} has the index {most}, but at most {MAX_WORDS} columns are possible"
+        raise CorpusError(problem, "hash or renumber the words")
     if options.vocabulary is not None:  # the last words may not occur
         width = max(width, len(read_vocabulary(options.vocabulary, options)))
     elif options.n_columns is not None:
         if width > options.n_columns:
-            raise CorpusError(
-                f"{show(source)} has the index {most}, but with indices from {base} on the last of "
-                f"{options.n_columns} columns is {options.n_columns - 1 + base}",
-                "give the words of this file with --vocabulary, or the right --index-base",
-            )
+            last = f"the last of {options.n_columns} columns is {options.n_columns - 1 + base}"
+            problem = f"{show(source)} has the index {most}, but with indices from {base} on {last}"
+            hint = "give the words of this file with --vocabulary, or the right --index-base"
+            raise CorpusError(problem, hint)
         width = options.n_columns
     indptr = np.array([0, *accumulate(lengths)], np.int64)
     return csr_matrix((np.frombuffer(values), numbers - base, indptr), shape=(len(lengths), width))

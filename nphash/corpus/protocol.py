@@ -107,10 +107,8 @@ def prepare(
     parts: dict[str, list[Document]] = {"train": [], "test": []}
     for document in read_documents(str(path), options):
         if document.split not in parts:
-            raise CorpusError(
-                f"{show(path)}: the document {document.id!r} is of the part {document.split!r}",
-                'give each document a split, "train" or "test"',
-            )
+            problem = f"{show(path)}: the document {document.id!r} is of the part {document.split!r}"
+            raise CorpusError(problem, 'give each document a split, "train" or "test"')
         parts[document.split].append(document)
     for name, documents in parts.items():
         if not documents:
@@ -138,9 +136,8 @@ def _assemble(train: list[Document], test: list[Document], recipe: Recipe) -> Pr
     vectorizer = Vectorizer(recipe.settings)
     counts = vectorizer.fit_counts(document.text for document in train)
     train, counts = _drop_by_length(train, counts, recipe)
-    held_out, held_counts = _drop_by_length(
-        test, vectorizer.counts(document.text for document in test), recipe
-    )
+    held_counts = vectorizer.counts(document.text for document in test)
+    held_out, held_counts = _drop_by_length(test, held_counts, recipe)
     names = _frequent_labels(train, recipe.n_labels)
     y_held, _ = label_matrix([document.labels for document in held_out], names)
     labelled = np.diff(y_held.indptr) > 0
@@ -167,10 +164,8 @@ def _drop_by_length(documents: list[Document], counts: CSR, recipe: Recipe) -> t
     lengths = np.bincount(rows, weights=counts.data, minlength=len(documents))
     kept = np.flatnonzero((lengths >= recipe.least) & (lengths <= recipe.most))
     if len(kept) == 0:
-        raise CorpusError(
-            f"none of {len(documents)} documents has {recipe.least} to {recipe.most} known words",
-            "give longer texts, or another recipe",
-        )
+        problem = f"none of {len(documents)} documents has {recipe.least} to {recipe.most} known words"
+        raise CorpusError(problem, "give longer texts, or another recipe")
     return [documents[at] for at in kept], counts[kept]
 
 

@@ -15,17 +15,6 @@ from nphash.corpus.records import Document, Matrix, ReadOptions, show
 from nphash.corpus.tables import table_format
 from nphash.errors import CorpusError
 
-__all__ = [
-    "FORMATS",
-    "OPTION_FORMATS",
-    "detect_format",
-    "is_matrix",
-    "kept_options",
-    "read_documents",
-    "read_matrix",
-    "with_kept_options",
-]
-
 #: Every input format with one line about it.
 FORMATS: dict[str, str] = {
     "jsonl": "JSON lines: one object a line with text, and id, labels, split if known",
@@ -70,13 +59,10 @@ OPTION_FORMATS: dict[str, tuple[str, ...]] = {
 }
 _SUFFIXES = {
     **dict.fromkeys((".jsonl", ".ndjson", ".json"), "jsonl"),
-    ".csv": "csv",
+    **{f".{name}": name for name in ("csv", "npz", "mtx", "mat")},
     **dict.fromkeys((".tsv", ".tab"), "tsv"),
     **dict.fromkeys((".txt", ".text", ".ft"), "lines"),
     **dict.fromkeys((".svm", ".svmlight", ".libsvm"), "svmlight"),
-    ".npz": "npz",
-    ".mtx": "mtx",
-    ".mat": "mat",
 }
 
 
@@ -225,12 +211,11 @@ def _reader(path: str) -> Callable[[str, ReadOptions], Any]:
 
 
 def _not_empty(documents: Iterator[Document], source: str) -> Iterator[Document]:
-    empty = True
-    for document in documents:
-        empty = False
-        yield document
-    if empty:
+    first = next(documents, None)
+    if first is None:
         raise CorpusError(f"{show(source)} holds no document", "check that this is the right file")
+    yield first
+    yield from documents
 
 
 # ---------------------------------------------------------------------- options kept with a collection
@@ -275,16 +260,10 @@ def with_kept_options(source: str, options: ReadOptions, corpus: Mapping[str, An
     name = detect_format(source, replace(options, **{hint: free[hint] for hint in shows & free.keys()}))
     before = kept.get("input_format")
     if before == "folder" and name == "lines" and options.input_format is None:
-        options.report(
-            f"{show(source)} is read as one document a line, the collection was read as one a file: "
-            "give the folder that holds it if it is one document"
-        )
-    changes = {
-        option: value
-        for option, value in free.items()
-        if name in _KEPT[option] and (name == before or option not in _SAME_FORMAT)
-    }
-    return replace(options, **changes)
+        what = f"{show(source)} is read as one document a line, the collection was read as one a file"
+        options.report(f"{what}: give the folder that holds it if it is one document")
+    usable = [key for key in free if name in _KEPT[key] and (name == before or key not in _SAME_FORMAT)]
+    return replace(options, **{key: free[key] for key in usable})
 
 
 def _is_free(options: ReadOptions, name: str) -> bool:

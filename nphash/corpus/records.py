@@ -14,18 +14,6 @@ import numpy as np
 from nphash.core.typing import CSR
 from nphash.errors import CorpusError
 
-__all__ = [
-    "Document",
-    "Matrix",
-    "ReadOptions",
-    "Skipped",
-    "UniqueIds",
-    "clean_labels",
-    "label_matrix",
-    "show",
-    "stem",
-]
-
 NAMED = 3  # of what was skipped
 
 
@@ -165,21 +153,15 @@ class UniqueIds:
         """Add ``id``; CorpusError when it is not new."""
         first = self._lines.setdefault(id, line)
         if first != line:
-            raise CorpusError(
-                f"{show(self._source)}, line {line}: the id {id!r} was already used on line {first}",
-                "ids must be unique; choose another id field, or remove the repeated document",
-            )
+            problem = f"{show(self._source)}, line {line}: the id {id!r} was already used on line {first}"
+            hint = "ids must be unique; choose another id field, or remove the repeated document"
+            raise CorpusError(problem, hint)
 
 
 class Skipped:
     """Count what is skipped or doubtful, keep the first names, and report both at the end.
 
-    Parameters
-    ----------
-    options
-        Whether a document that cannot be used is skipped or an error, and where to report.
-    one, several
-        The report of one and of more, ``{}`` stands for the number.
+    The report is ``one`` or ``several``, where ``{}`` stands for the number.
     """
 
     def __init__(

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -24,18 +24,6 @@ from nphash.core.disk import FULL, is_full, replace_text
 from nphash.core.store import load_array, write_array
 from nphash.core.typing import CSR, Array, MatrixLike
 from nphash.errors import CollectionError, CorpusError, DamagedError, InputError
-
-__all__ = [
-    "ENTRIES",
-    "KINDS",
-    "MANIFEST",
-    "Shard",
-    "ShardRecord",
-    "map_shard",
-    "read_manifest",
-    "write_shards",
-    "writing",
-]
 
 AGAIN = "write the shards again"  # what to do about damage
 
@@ -66,8 +54,7 @@ class ShardRecord:
     sha256: dict[str, str]
 
 
-@dataclass(frozen=True)
-class Shard:
+class Shard(NamedTuple):
     """A shard's arrays: the first in memory, the others mapped."""
 
     indptr: Array  # (rows + 1,)
@@ -104,10 +91,8 @@ def write_shards(folder: Path, blocks: Iterable[MatrixLike], n_words: int, entri
         folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
         raise CorpusError(f"{folder} is not empty", "give a new folder for the shards")
-    shards = [
-        asdict(_write_shard(folder, number, parts))
-        for number, parts in enumerate(_parts_of_shards(blocks, n_words, entries))
-    ]
+    numbered = enumerate(_parts_of_shards(blocks, n_words, entries))
+    shards = [asdict(_write_shard(folder, number, parts)) for number, parts in numbered]
     with writing(folder):
         replace_text(folder / MANIFEST, seal({"format": FORMAT, "n_words": n_words, "shards": shards}))
 
@@ -141,9 +126,8 @@ def _as_stored(X: MatrixLike, n_words: int) -> Any:
     if block.shape[1] != n_words:
         raise InputError(f"a block has {block.shape[1]} words, the shards {n_words}", "use one vocabulary")
     if not ((block.data >= 0) & (block.data <= LARGEST)).all():
-        raise InputError(
-            "a block has weights that are negative, not finite or enormous", f"they are from 0 to {LARGEST:g}"
-        )
+        problem = "a block has weights that are negative, not finite or enormous"
+        raise InputError(problem, f"they are from 0 to {LARGEST:g}")
     if not block.data.all() or block.dtype != np.float32:
         block = block.astype(np.float32, copy=True)
         block.eliminate_zeros()
@@ -191,10 +175,8 @@ def read_manifest(folder: Path) -> tuple[int, list[ShardRecord]]:
     except CorpusError:
         raise
     except FileNotFoundError:
-        raise CorpusError(
-            f"{folder} holds no shards: it has no {MANIFEST}",
-            "give a folder that was written to the end, or write it again",
-        ) from None
+        problem = f"{folder} holds no shards: it has no {MANIFEST}"
+        raise CorpusError(problem, "give a folder that was written to the end, or write it again") from None
     except OSError as error:
         raise CorpusError(f"{path} cannot be read ({error.strerror or error})", "try again") from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:

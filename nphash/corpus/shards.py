@@ -1,37 +1,35 @@
 """Documents on the disk instead of in memory: a CSR matrix in shards, of which few are mapped at a time.
 
 `Shards` stands where a matrix of weights does: ``hasher.fit(shards)``, ``hasher.transform(shards)``.
+`vectorize` makes them of texts whose weights are larger than the memory for them.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
+import shutil
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from copy import copy
 from itertools import pairwise
 from pathlib import Path
 from threading import Lock
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import DTypeLike
 
+from nphash.core.store import write_array
 from nphash.core.typing import CSR, Array, MatrixLike
-from nphash.corpus.shard_files import (
-    AGAIN,
-    ENTRIES,
-    Checked,
-    Shard,
-    ShardRecord,
-    map_shard,
-    read_manifest,
-    write_shards,
-)
+from nphash.corpus import shard_files
+from nphash.corpus.shard_files import AGAIN, ENTRIES, Checked, Shard, ShardRecord
 from nphash.errors import CorpusError
+from nphash.text.weighting import Counts
 
-__all__ = ["AT_ONCE", "WINDOW", "Shards", "blocks_of", "count_empty", "rows_where"]
-
+if TYPE_CHECKING:
+    from nphash.text.vectorizer import Vectorizer
 
 #: So many shards are mapped at a time, and an epoch shuffles their rows together.
 WINDOW = 8
@@ -94,7 +92,7 @@ class Shards:
         CorpusError
             If it holds none, or some are missing or truncated. What is inside is checked on reading.
         """
-        return cls(Path(folder), *read_manifest(Path(folder)))
+        return cls(Path(folder), *shard_files.read_manifest(Path(folder)))
 
     @classmethod
     def write(
@@ -118,7 +116,7 @@ class Shards:
         InputError
             For blocks of another width, or weights that are negative or no finite numbers.
         """
-        write_shards(Path(folder), blocks, n_words, entries)
+        shard_files.write_shards(Path(folder), blocks, n_words, entries)
         return cls.open(folder)
 
     def __repr__(self) -> str:
@@ -278,9 +276,8 @@ class _Mapped:
             if number not in self._mapped:
                 while len(self._mapped) >= WINDOW:
                     self._mapped.popitem(last=False)
-                self._mapped[number] = map_shard(
-                    self.folder, number, self.records[number], self.n_words, self._checked
-                )
+                about = number, self.records[number], self.n_words, self._checked
+                self._mapped[number] = shard_files.map_shard(self.folder, *about)
             self._mapped.move_to_end(number)
             return self._mapped[number]
 
@@ -298,3 +295,124 @@ def blocks_of(X: MatrixLike | Shards) -> Iterator[Any]:
 def count_empty(X: CSR | Shards) -> int:
     """Return how many rows of a CSR matrix, or of shards, have no word."""
     return X._count_empty() if isinstance(X, Shards) else int((np.diff(X.indptr) == 0).sum())
+
+
+# ---------------------------------------------------------------------- from texts
+
+# In memory, counts of c bytes become weights and then two parts of them, to learn from and to validate by,
+# with temporary arrays of twice the width on the way: up to 8 c. Half of the memory is for that.
+SHARE = 16
+
+
+def vectorize(
+    texts: Iterable[str],
+    vectorizer: Vectorizer,
+    folder: Path | str,
+    limit: int = 0,
+    entries: int = ENTRIES,
+    beyond: Exception | None = None,
+) -> Any:
+    """Fit a vectorizer and return the weights of the texts, read once; in memory only up to a size.
+
+    Memory: the distinct words, `limit` bytes, and some 50 MB for the block in work. Disk: 8 bytes for each
+    word of each document, and 8 more that are freed while the shards are written.
+
+    Parameters
+    ----------
+    texts
+        One a document.
+    vectorizer
+        Is fitted.
+    folder
+        Where shards go, if there are any; does not exist yet, or is empty.
+    limit
+        Word counts are kept in memory up to so many bytes.
+    entries
+        Word weights of a shard.
+    beyond
+        Raised when the limit is passed, where nothing may go to the disk.
+
+    Returns
+    -------
+    scipy.sparse.csr_matrix or Shards
+        The same weights either way.
+
+    Raises
+    ------
+    InputError
+        As `Vectorizer.fit`.
+    CorpusError
+        If the folder has something in it, or the disk is full.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from nphash.text import Vectorizer
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     X = vectorize(["wheat ships", "wheat"], Vectorizer(), folder + "/weights")
+    ...     X, X[1:].indices.tolist()
+    (<Shards ... of shape (2, 2)>, [1])
+    """
+    folder = Path(folder)
+    kept = _Kept(folder.with_name(folder.name + ".counts"), limit, beyond)
+    try:
+        rows_of = vectorizer.fit_blocks(texts, kept.append)
+        blocks = (rows_of(counts) for counts in kept.take())
+        if not kept.on_disk:
+            from scipy.sparse import vstack
+
+            return vstack(list(blocks), format="csr")
+        return Shards.write(folder, blocks, len(vectorizer.vocabulary_), entries)
+    finally:
+        shutil.rmtree(kept.folder, ignore_errors=True)
+
+
+class _Kept:
+    """Blocks of counts: in memory up to so many bytes, then all on the disk."""
+
+    def __init__(self, folder: Path, limit: int, beyond: Exception | None = None) -> None:
+        self.folder, self.limit, self.beyond = folder, limit, beyond
+        self._size = self._n_files = 0
+        self._blocks: list[Counts] = []
+
+    def append(self, block: Counts) -> None:
+        self._blocks.append(block)
+        self._size += sum(array.nbytes for array in block)
+        if self._size > self.limit:
+            if self.beyond is not None:
+                raise self.beyond
+            with shard_files.writing(self.folder):
+                self.folder.mkdir(parents=True, exist_ok=True)
+                while self._blocks:
+                    paths = self._paths(self._n_files)
+                    for path, array in zip(paths, self._blocks.pop(0), strict=True):
+                        write_array(path, array, flush=False)
+                    self._n_files += 1
+
+    @property
+    def on_disk(self) -> bool:
+        """Whether there were too many bytes for the memory."""
+        return self._n_files > 0
+
+    def _paths(self, number: int) -> list[Path]:
+        return [self.folder / f"{number}.{name}.npy" for name in Counts._fields]
+
+    def take(self) -> Iterator[Counts]:
+        """Yield the blocks in order, each once; what is on the disk is deleted as it is yielded."""
+        for paths in map(self._paths, range(self._n_files)):
+            yield Counts(*(np.load(path, allow_pickle=False) for path in paths))
+            for path in paths:
+                path.unlink()
+        while self._blocks:
+            yield self._blocks.pop(0)
+
+
+def counts_limit() -> int:
+    """Return up to how many bytes word counts stay in memory: a sixteenth of the machine's or container's."""
+    sizes = [1 << 33]  # where the system does not say: taken for 8 GB
+    with suppress(AttributeError, OSError, ValueError):
+        sizes = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
+    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        with suppress(OSError, ValueError):  # "max" is no number
+            sizes.append(int(Path(path).read_text(encoding="ascii")))
+    return min(sizes) // SHARE

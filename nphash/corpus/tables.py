@@ -21,8 +21,6 @@ from nphash.corpus.lines import make_document
 from nphash.corpus.records import Document, ReadOptions, Skipped, UniqueIds, show, stem
 from nphash.errors import CorpusError
 
-__all__ = ["Dialect", "Lines", "find_dialect", "read", "records", "table_format"]
-
 DELIMITERS = ",;\t|"
 
 #: So many characters are looked at before a table is read.
@@ -197,10 +195,8 @@ def find_dialect(lines: Lines, usual: str, options: ReadOptions) -> Dialect:
     enclosed = any(len(cell) > 1 and cell[0] == cell[-1] == '"' for cell in header)
     if options.quote is not None or delimiter != "\t" or enclosed:
         quote = options.quote is not False
-        width = len(options.columns) or (
-            len(_cells(sample[0], delimiter)) if quote and sample else len(header)
-        )
-        return Dialect(delimiter, quote, width)
+        first = _cells(sample[0], delimiter) if quote and sample else header
+        return Dialect(delimiter, quote, len(options.columns or first))
     width = len(options.columns or header)
     quote = _quotes_enclose([line for line in sample if line], width, sum(map(len, sample)) < SAMPLE)
     return Dialect(delimiter, quote, width, sure=False)

@@ -38,9 +38,6 @@ from nphash.search.top_k import TopK, take
 if TYPE_CHECKING:
     from nphash.core.jit.emission import Array, WordEmitter
 
-__all__ = ["BLOCK", "LANES", "NUMPY_GATES", "AdderTree", "Gates", "Layout", "Workspace", "fill", "layout"]
-__all__ += ["n_levels", "nearest", "scan_block", "table_shape", "transpose", "within", "workspace"]
-
 BLOCK = 64 * LANES  # codes of a block
 PER_TRIPLE = 10  # vectors in the tables for three bits: 8 carries, 2 sums
 PER_SINGLE = 2  # for a bit left over: the plane and its complement

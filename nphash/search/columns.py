@@ -21,8 +21,6 @@ from nphash.core.frames import one_column
 from nphash.core.typing import Array, Ints
 from nphash.errors import InputError
 
-__all__ = ["Column", "Ids", "IdsLike"]
-
 _CHUNK = 1 << 26  # bytes
 
 IdsLike: TypeAlias = npt.ArrayLike | Iterable[int] | Iterable[str]  # what a user may give
@@ -100,9 +98,8 @@ class Ids:
         """Return new ids ready for `append`, or raise `InputError`; nothing is changed."""
         if ids is None:
             if self.kind == "text" and n:
-                raise InputError(
-                    "no ids were given, but the ids of this index are strings", "give one for each code"
-                )
+                problem = "no ids were given, but the ids of this index are strings"
+                raise InputError(problem, "give one for each code")
             return None
         names = _as_names(ids)
         if len(names) != n:
@@ -112,9 +109,8 @@ class Ids:
         is_text = isinstance(names, list)
         if self.n and is_text != (self.kind == "text"):
             kinds = ("strings", "integers") if is_text else ("integers", "strings")
-            raise InputError(
-                f"the new ids are {kinds[0]}, but those of this index are {kinds[1]}", "use one kind"
-            )
+            problem = f"the new ids are {kinds[0]}, but those of this index are {kinds[1]}"
+            raise InputError(problem, "use one kind")
         if isinstance(names, list):
             _check_writable(names)
         elif (names[:1] >= self.next_number).all() and (np.diff(names) > 0).all():
@@ -125,9 +121,8 @@ class Ids:
             if name in seen:
                 raise InputError(f"id {name!r} is given twice", "ids name one code each")
             if name in rows:
-                raise InputError(
-                    f"id {name!r} is already in the index", "remove it first to replace its code"
-                )
+                problem = f"id {name!r} is already in the index"
+                raise InputError(problem, "remove it first to replace its code")
             seen.add(name)
         return names
 
@@ -171,10 +166,8 @@ class Ids:
         missing = np.flatnonzero(rows < 0)
         if len(missing):
             name = _listed(names)[missing[0]]
-            raise InputError(
-                f"id {name!r} is not in the index ({len(missing)} such of {len(names)})",
-                "give ids that were added and not removed",
-            )
+            problem = f"id {name!r} is not in the index ({len(missing)} such of {len(names)})"
+            raise InputError(problem, "give ids that were added and not removed")
         return rows
 
     def remove(self, positions: Ints) -> None:
@@ -274,15 +267,12 @@ def _as_names(ids: IdsLike) -> Ints | list[str]:
     names: list[str] = array.tolist()
     if array.ndim == 1 and array.dtype.kind in "UOT" and all(isinstance(name, str) for name in names):
         return names
-    raise InputError(
-        f"ids are {array.dtype} of shape {array.shape}, but a list of integers or of strings is needed",
-        "NaN, floating-point or mixed ids cannot name a code",
-    )
+    problem = f"ids are {array.dtype} of shape {array.shape}, but a list of integers or of strings is needed"
+    raise InputError(problem, "NaN, floating-point or mixed ids cannot name a code")
 
 
 def _check_range(numbers: list[int]) -> None:
     for number in (max(numbers, default=0), min(numbers, default=0)):
         if not -(2**63) <= number < 2**63:
-            raise InputError(
-                f"id {number} does not fit into 64 signed bits", "use smaller numbers or strings"
-            )
+            problem = f"id {number} does not fit into 64 signed bits"
+            raise InputError(problem, "use smaller numbers or strings")

@@ -25,8 +25,6 @@ from nphash.search.table import Rows
 if TYPE_CHECKING:
     from nphash.search.multi_index import MultiIndex
 
-__all__ = ["SearchExecutor", "why_not_compiled"]
-
 _TRIAL = 16  # queries that multi-index hashing is tried with before it gets the rest
 _SPARSE = 4  # rows are copied out when fewer than one in so many may be found
 _SAMPLE = 4096  # codes from which the first limits are taken
@@ -46,10 +44,8 @@ class SearchExecutor:
 
     def __init__(self, strategy: str, threads: int | None) -> None:
         if strategy != "auto" and strategy not in planner.STRATEGIES:
-            raise InputError(
-                f"strategy is {strategy!r}, but auto, {', '.join(planner.STRATEGIES)} are known",
-                "auto is usual",
-            )
+            problem = f"strategy is {strategy!r}, but auto, {', '.join(planner.STRATEGIES)} are known"
+            raise InputError(problem, "auto is usual")
         self.strategy = strategy
         self.threads = count_threads(threads)
         self.buckets: MultiIndex | None = None

@@ -12,8 +12,6 @@ import numpy.typing as npt
 
 from nphash.core.typing import Ints
 
-__all__ = ["EMPTY", "NONE", "SHIFT", "Keys", "by_query", "distances", "make", "merge", "positions"]
-
 Keys = npt.NDArray[np.uint64]
 
 SHIFT = np.uint64(48)  # 2.8 * 10^14 rows; 16 bits are left for the distance

@@ -30,9 +30,6 @@ from nphash.search import planner
 from nphash.search.keys import NONE, SHIFT, Keys
 from nphash.search.table import Allowed, Rows
 
-__all__ = ["OVER_BUDGET", "Buckets", "MultiIndex", "fill_buckets", "find_nearest", "find_within"]
-__all__ += ["from_arrays"]
-
 OVER_BUDGET = -1
 _BUFFER_FULL = -2
 _PROBE = 4  # what opening a bucket costs, in codes looked at

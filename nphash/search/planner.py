@@ -17,17 +17,6 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-__all__ = [
-    "FEWEST_BUCKETED",
-    "STRATEGIES",
-    "Ledger",
-    "Plan",
-    "Workload",
-    "build_price",
-    "candidates_per_scan",
-]
-__all__ += ["choose", "cost", "expected_candidates", "is_loaded", "n_substrings", "record", "record_loaded"]
-
 STRATEGIES = ("numpy", "popcount", "bit-sliced", "multi-index")
 
 _MOST_SLICED = 512  # bits: beyond, the tables leave the cache and the unrolled code grows

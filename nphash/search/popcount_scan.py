@@ -17,8 +17,6 @@ from nphash.search.keys import SHIFT
 from nphash.search.table import Allowed
 from nphash.search.top_k import TopK, limit_of, take
 
-__all__ = ["nearest", "sample_limits", "within"]
-
 BLOCK = 128
 PART = 16  # of a block, looked at together once more before code by code
 MOST_WAITING = 1024  # codes below the limit that are kept back, to be counted together

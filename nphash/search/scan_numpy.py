@@ -17,8 +17,6 @@ from nphash.search import keys as packed
 from nphash.search.keys import Keys
 from nphash.search.table import Rows
 
-__all__ = ["nearest", "within"]
-
 _ROWS = 1 << 15  # of a chunk
 _QUERIES = 16  # for one thread at a time
 _FEW_WORDS = 16  # of a code: so many columns are added faster than rows are summed

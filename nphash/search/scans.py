@@ -20,8 +20,6 @@ from nphash.search import keys as packed
 from nphash.search.keys import Keys
 from nphash.search.table import Rows
 
-__all__ = ["Scan", "nearest", "within"]
-
 T = TypeVar("T")
 Found = tuple[Ints, Keys]  # the query of each result, and its key
 Pieces = Callable[[int], Iterator[tuple[int, Words]]]  # (codes at a time) -> (first position, flat words)

@@ -18,8 +18,6 @@ from nphash.core.typing import Array, Ints, Words
 from nphash.errors import InputError
 from nphash.search.columns import Column, Ids, IdsLike
 
-__all__ = ["ALL", "Allowed", "Rows", "Table"]
-
 Allowed = npt.NDArray[np.uint8]
 
 ALL: Allowed = np.empty(0, np.uint8)  # "every row may be found"
@@ -149,10 +147,8 @@ class Table:
                     raise _repeated(self.ids.at(positions), rows.n_allowed)
                 return rows.restricted(mask)
         if given.shape != (rows.n_allowed,):
-            raise InputError(
-                f"the mask has shape {given.shape}, but the index holds {rows.n_allowed} codes",
-                "give one value for each code, in insertion order",
-            )
+            problem = f"the mask has shape {given.shape}, but the index holds {rows.n_allowed} codes"
+            raise InputError(problem, "give one value for each code, in insertion order")
         return rows.restricted(_mask(rows.n, rows.positions()[given]))
 
     def arrays(self) -> dict[str, list[Array]]:

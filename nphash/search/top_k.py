@@ -19,8 +19,6 @@ from nphash.core.jit import jit
 from nphash.core.typing import Ints
 from nphash.search.keys import NONE, SHIFT, Keys
 
-__all__ = ["TopK", "empty", "finish", "limit_of", "take"]
-
 
 class TopK(NamedTuple):
     """The state of Q searches that run side by side."""

@@ -121,10 +121,8 @@ def stop_words(source: str | tuple[str, ...] = "english") -> frozenset[str]:
         return parse_stop_words(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
-        raise CorpusError(
-            f"the stop words {source!r} cannot be read ({reason})",
-            'give "english", "none", or the path of a UTF-8 text file with one word a line',
-        ) from error
+        hint = 'give "english", "none", or the path of a UTF-8 text file with one word a line'
+        raise CorpusError(f"the stop words {source!r} cannot be read ({reason})", hint) from error
 
 
 def as_source(given: object) -> str | tuple[str, ...]:

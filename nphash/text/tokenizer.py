@@ -74,10 +74,8 @@ def make_tokenizer(pattern: str = WORD) -> Callable[[str], list[str]]:
     try:
         compiled = re.compile(source)
     except (re.error, RecursionError, OverflowError) as error:
-        raise InputError(
-            f"the token pattern {pattern!r} is not a regular expression ({error})",
-            f"give one, or one of the names {', '.join(PATTERNS)}",
-        ) from error
+        problem = f"the token pattern {pattern!r} is not a regular expression ({error})"
+        raise InputError(problem, f"give one, or one of the names {', '.join(PATTERNS)}") from error
     if compiled.groups:
         raise InputError(f"the token pattern {pattern!r} has capturing groups", "write (?:...) for (...)")
     # Matching comes first: lower-casing may turn other letters into ASCII (the Kelvin sign).

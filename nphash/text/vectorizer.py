@@ -401,9 +401,8 @@ class Vectorizer:
         names = ["settings", *(f"settings__{field.name}" for field in fields(VectorizerSettings))]
         unknown = sorted(params.keys() - names)
         if unknown:
-            raise InputError(
-                f"the vectorizer has no parameter {unknown[0]!r}", f"there are {', '.join(names)}"
-            )
+            problem = f"the vectorizer has no parameter {unknown[0]!r}"
+            raise InputError(problem, f"there are {', '.join(names)}")
         settings = params.pop("settings", self.settings)
         settings = VectorizerSettings() if settings is None else settings
         given = {name.removeprefix("settings__"): value for name, value in params.items()}
@@ -452,7 +451,6 @@ class Vectorizer:
 
 def _checked(settings: object) -> VectorizerSettings:
     if not isinstance(settings, VectorizerSettings):
-        raise InputError(
-            f"the vectorizer's settings are {settings!r}", "give nphash.VectorizerSettings(...), or None"
-        )
+        problem = f"the vectorizer's settings are {settings!r}"
+        raise InputError(problem, "give nphash.VectorizerSettings(...), or None")
     return settings

@@ -38,14 +38,11 @@ TOKENS_PER_BLOCK = 1 << 20
 def checked_counts(counts: CSR, n_words: int) -> CSR:
     """Return a matrix of counts that came from outside as CSR; InputError for what is none of `n_words`."""
     if getattr(counts, "format", None) is None or len(counts.shape) != 2:
-        raise InputError(
-            f"the counts are of type {type(counts).__name__}, but a sparse matrix of SciPy is needed",
-            "give what Vectorizer.counts returns",
-        )
+        problem = f"the counts are of type {type(counts).__name__}, but a sparse matrix of SciPy is needed"
+        raise InputError(problem, "give what Vectorizer.counts returns")
     if counts.shape[1] != n_words:
-        raise InputError(
-            f"the counts have {counts.shape[1]} columns for {n_words} words", "count the same vocabulary"
-        )
+        problem = f"the counts have {counts.shape[1]} columns for {n_words} words"
+        raise InputError(problem, "count the same vocabulary")
     checked: CSR = to_csr(counts, "the matrix of counts")
     return checked
 
@@ -67,10 +64,8 @@ def count_blocks(
     tokens, lengths = array("i"), array("q")
     for at, text in enumerate(one_column(texts, "texts")):
         if not isinstance(text, str):
-            raise InputError(
-                f"document {at} is of type {type(text).__name__}, but texts are strings",
-                "decode bytes, and replace missing texts by empty strings",
-            )
+            problem = f"document {at} is of type {type(text).__name__}, but texts are strings"
+            raise InputError(problem, "decode bytes, and replace missing texts by empty strings")
         before = len(tokens)
         tokens.extend(number(words(text)))
         lengths.append(len(tokens) - before)
