@@ -62,7 +62,7 @@ ORDINARY = {
     r"(?<![.\w])echo(es|ed)?\b": [r"\becho ['\"]", r"\$ echo\b", r"\bimport echo\b"],
     r"\btells?\b(?! ?\()": [r"``tell``", r"\btell="],  # of files, and a reader's callback
     r"\bapart\b": [
-        r"\b(far|farther|further|bits|\w+ steps) apart\b",
+        r"\b(far|farther|further|bits?|\w+ steps|kept|keeps the two|the two) apart\b",
         r"\bapart from\b",
         r"``radius`` apart\b",
     ],

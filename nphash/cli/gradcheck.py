@@ -11,7 +11,7 @@ import click
 
 import nphash
 from nphash.cli.options import force_option, seed_option
-from nphash.cli.output import chosen_format, echo, note, refuse_existing
+from nphash.cli.output import chosen_format, note, refuse_existing, write_line
 from nphash.errors import InputError
 
 WRONG_GRADIENT = 3  # the exit code, so that a script can grade
@@ -124,6 +124,6 @@ def _grade(file: Path, seed: int, seconds: float | None, form: str | None) -> No
 
     grades = exercises.grade_in_subprocess(file, seed, exercises.SECONDS if seconds is None else seconds)
     jsonl = chosen_format(form) == "jsonl"
-    echo(exercises.format_grades_jsonl(grades) if jsonl else exercises.format_grades(grades))
+    write_line(exercises.format_grades_jsonl(grades) if jsonl else exercises.format_grades(grades))
     if not exercises.all_right(grades):
         sys.exit(WRONG_GRADIENT)

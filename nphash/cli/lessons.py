@@ -64,7 +64,7 @@ def command(output_format: str | None) -> None:
 def lesson(number: int, output: Path, force: bool) -> None:
     """Run ``nphash lesson``."""
     copied, exercise = lessons.copy_lesson(number, output, force=force)
-    out.echo(f"{copied}\n{exercise}")
+    out.write_line(f"{copied}\n{exercise}")
     out.note(f"run:   python {copied}\ngrade: nphash gradcheck --exercise {exercise}")
 
 

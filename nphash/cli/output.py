@@ -56,7 +56,7 @@ def clean(text: str) -> str:
     return " ".join(kept.split())
 
 
-def echo(text: str, err: bool = False) -> None:
+def write_line(text: str, err: bool = False) -> None:
     """Write text that may hold something foreign."""
     click.echo(printable(text), err=err)
 
@@ -64,7 +64,7 @@ def echo(text: str, err: bool = False) -> None:
 def note(message: str, quiet: bool = False) -> None:
     """Say something on standard error."""
     if not quiet:
-        echo(message, err=True)
+        write_line(message, err=True)
 
 
 def begin_line() -> None:

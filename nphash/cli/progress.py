@@ -31,7 +31,7 @@ ENOUGH, LEAST = 0.01, 3
 WIDTHS = (10, 24)
 WIDE = 110
 
-FIELDS = ("part", "ms", "share", "least_ms", "of_limit")  # of a profile
+FIELDS = ("part", "ms", "share", "roofline_ms", "of_roofline")  # of a profile
 REST = "everything else"
 
 
@@ -254,7 +254,8 @@ def show_profile(
     rows = _rows(first, last, limits)
     if chosen_format(form) == "table":
         echo_table(
-            [("part", "ms a step", "share", "least ms", "of limit"), *map(_cells, rows)], [False] + 4 * [True]
+            [("part", "ms a step", "share", "roofline ms", "of roofline"), *map(_cells, rows)],
+            [False] + 4 * [True],
         )
     else:
         write_records(rows, chosen_format(form), FIELDS)
@@ -264,7 +265,7 @@ def show_profile(
 
 def _rows(first: Progress, last: Progress, limits: Limits) -> list[dict[str, Any]]:
     """Return the parts, the slowest first, then what is in no part, then the whole."""
-    from nphash.engine.profiling import least_work
+    from nphash.engine.profiling import lower_bounds
 
     assert last.step_size is not None
     steps = _steps(last) - _steps(first)
@@ -274,7 +275,7 @@ def _rows(first: Progress, last: Progress, limits: Limits) -> list[dict[str, Any
     spent = {name: seconds - before.get(name, 0.0) for name, seconds in last.profile.items()}
     parts = sorted(spent.items(), key=lambda part: -part[1])
     parts += [(REST, max(0.0, whole - sum(spent.values()))), ("a step", whole)]
-    least = {part: limits.seconds(work) for part, work in least_work(last.params, last.step_size).items()}
+    least = {part: limits.seconds(work) for part, work in lower_bounds(last.params, last.step_size).items()}
     if least:
         least["a step"] = sum(least.values())
     return [
@@ -282,16 +283,16 @@ def _rows(first: Progress, last: Progress, limits: Limits) -> list[dict[str, Any
             "part": part,
             "ms": 1e3 * seconds / steps,
             "share": seconds / whole,
-            "least_ms": 1e3 * least[part] if part in least else None,
-            "of_limit": least[part] * steps / seconds if part in least and seconds > 0 else None,
+            "roofline_ms": 1e3 * least[part] if part in least else None,
+            "of_roofline": least[part] * steps / seconds if part in least and seconds > 0 else None,
         }
         for part, seconds in parts
     ]
 
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
-    least = "" if row["least_ms"] is None else f"{row['least_ms']:.3f}"
-    limit = "" if row["of_limit"] is None else f"{row['of_limit']:.0%}"
+    least = "" if row["roofline_ms"] is None else f"{row['roofline_ms']:.3f}"
+    limit = "" if row["of_roofline"] is None else f"{row['of_roofline']:.0%}"
     return row["part"], f"{row['ms']:.3f}", f"{row['share']:.1%}", least, limit
 
 
@@ -305,7 +306,7 @@ def _explanation(first: Progress, last: Progress, limits: Limits) -> list[str]:
         f"{many(limits.threads, 'thread')}; "
         "validation is spread over the steps, and with several threads part of the optimiser's work is done "
         "beside other parts",
-        f"least: what a step must move and calculate, at the rates this machine has just shown: "
+        f"roofline: what a step must move and calculate, at the rates this machine has just shown: "
         f"{limits.bandwidth / 1e9:.0f} GB/s, {limits.flops / 1e9:.0f} GFLOP/s, "
         f"{limits.exponentials / 1e9:.1f} G exponentials/s",
     ]

@@ -24,7 +24,7 @@ from nphash.core.threads import run_tasks, single_threaded_blas
 from nphash.core.typing import Params
 from nphash.nn.ops import Operations
 
-__all__ = ["Limits", "Profile", "StepSize", "Work", "least_work", "measure_limits", "model_bytes", "timed"]
+__all__ = ["Limits", "Profile", "StepSize", "Work", "lower_bounds", "measure_limits", "model_bytes", "timed"]
 
 T = TypeVar("T")
 
@@ -97,11 +97,11 @@ def timed(operations: Operations, profile: Profile) -> Operations:
     def measured(operation: Callable[..., Any], part: str) -> Callable[..., Any]:
         forward = profile.around(part, operation)
 
-        def both(*arguments: Any) -> tuple[Any, Callable[..., Any]]:
+        def timed_operation(*arguments: Any) -> tuple[Any, Callable[..., Any]]:
             out, back = forward(*arguments)
             return out, profile.around(f"{part}, backward", back)
 
-        return both
+        return timed_operation
 
     return operations._replace(
         **{name: measured(getattr(operations, name), part) for name, part in PARTS.items()}
@@ -208,18 +208,18 @@ def model_bytes(params: Params) -> int:
     return 3 * sum(array.nbytes for array in params.values())
 
 
-def least_work(params: Params, size: StepSize) -> dict[str, Work]:
-    """Return the least work of a step of a variational system by part; parts with little to do are left out.
+def lower_bounds(params: Params, size: StepSize) -> dict[str, Work]:
+    """Return lower bounds of the work of a variational system's step, by part, without those with little to do.
 
     The compiled engine makes the gradients of weight matrices while Adam uses them: there their products
     count for the optimiser. As written, they belong to the backward parts. Other systems give nothing.
     """
     if not {"W_1", "W_s"} <= params.keys():
         return {}
-    return {part: work for part, work in _least_work(params, size).items() if work != Work()}
+    return {part: work for part, work in _lower_bounds(params, size).items() if work != Work()}
 
 
-def _least_work(params: Params, size: StepSize) -> dict[str, Work]:
+def _lower_bounds(params: Params, size: StepSize) -> dict[str, Work]:
     first, frozen = (params["V_u"], True) if "V_u" in params else (params["W_1"], False)
     dense = [params[name] for name in _hidden(params, 1 if frozen else 2)]
     B, e, u = size.documents, size.weights, size.words

@@ -203,9 +203,9 @@ def test_the_first_step_is_left_out_and_the_rest_is_shown():
     assert [row["share"] for row in rows] == pytest.approx([1 / 2, 1 / 3, 1 / 6, 1])
     decoder = rows[1]
     # 4 B L V products and B V exponentials at 1e9 a second
-    assert decoder["least_ms"] == pytest.approx(1e-6 * (4 * 10 * 2 * 50 + 10 * 50))
-    assert decoder["of_limit"] == pytest.approx(decoder["least_ms"] / decoder["ms"])
-    assert rows[2]["least_ms"] is None and rows[3]["least_ms"] > decoder["least_ms"]
+    assert decoder["roofline_ms"] == pytest.approx(1e-6 * (4 * 10 * 2 * 50 + 10 * 50))
+    assert decoder["of_roofline"] == pytest.approx(decoder["roofline_ms"] / decoder["ms"])
+    assert rows[2]["roofline_ms"] is None and rows[3]["roofline_ms"] > decoder["roofline_ms"]
 
 
 def test_a_single_step_is_shown_as_it_is():
@@ -216,7 +216,7 @@ def test_a_single_step_is_shown_as_it_is():
 
 def test_without_a_known_model_there_are_times_only():
     first, last = report(1, 1, 0.0, {}, {}), report(1, 3, 2.0, {"batch": 2.0}, {})
-    assert all(row["least_ms"] is None for row in progress._rows(first, last, LIMITS))
+    assert all(row["roofline_ms"] is None for row in progress._rows(first, last, LIMITS))
 
 
 @pytest.fixture
@@ -233,7 +233,7 @@ def test_records_in_a_pipe(method, corpus, tmp_path):
     assert {"batch", "first layer", "decoder", "optimiser", "validation", "a step"} <= records.keys()
     shares = [record["share"] for part, record in records.items() if part != "a step"]
     assert sum(shares) == pytest.approx(1, abs=0.02)
-    assert records["decoder"]["of_limit"] > 0 and records["validation"]["of_limit"] is None
+    assert records["decoder"]["of_roofline"] > 0 and records["validation"]["of_roofline"] is None
     assert "GFLOP/s" in result.err and "documents" in result.err
 
 
@@ -243,7 +243,7 @@ def test_a_table_for_people_and_csv(corpus, tmp_path):
     assert table[0].split() == ["part", "ms", "a", "step", "share", "least", "ms", "of", "limit"]
     assert table[-1].startswith("a step") and "100.0%" in table[-1]
     csv = run("fit", corpus, "-o", tmp_path / "d", *SMALL, *told, "csv").out
-    assert csv.startswith("part,ms,share,least_ms,of_limit\n")
+    assert csv.startswith("part,ms,share,roofline_ms,of_roofline\n")
 
 
 def test_quiet_is_quiet(corpus, tmp_path):

@@ -1,4 +1,4 @@
-"""Seconds by name, the least work of a step, and the limits of the machine."""
+"""Seconds by name, the lower bounds of its work, and the limits of the machine."""
 
 import time
 
@@ -11,7 +11,7 @@ from nphash.engine.profiling import (
     Profile,
     StepSize,
     Work,
-    least_work,
+    lower_bounds,
     measure_limits,
     model_bytes,
     timed,
@@ -76,7 +76,7 @@ def scale(engine):
 
 
 def test_the_compiled_engine_leaves_weight_gradients_to_the_optimiser():
-    work = least_work(PARAMS, scale("numba"))
+    work = lower_bounds(PARAMS, scale("numba"))
     assert work["first layer"].flops == 2 * E * H1
     assert work["first layer"].bytes == 4 * (U + B) * H1
     assert work["hidden layers"].flops == 2 * B * H1 * H2
@@ -86,20 +86,20 @@ def test_the_compiled_engine_leaves_weight_gradients_to_the_optimiser():
 
 
 def test_looking_up_takes_an_addition_for_four_bits():
-    work = least_work(PARAMS, StepSize("numba", 2, B, E, U, looks_up=True))
+    work = lower_bounds(PARAMS, StepSize("numba", 2, B, E, U, looks_up=True))
     assert work["decoder"].flops == (2 + 0.5) * B * L * V  # E W' remains a product
     assert work["optimiser"].flops == 2 * E * H1 + 2 * B * H1 * H2 + 0.5 * B * L * V
 
 
 def test_both_engines_multiply_as_much():
     compiled, written = (
-        sum(part.flops for part in least_work(PARAMS, scale(name)).values()) for name in ("numba", "numpy")
+        sum(part.flops for part in lower_bounds(PARAMS, scale(name)).values()) for name in ("numba", "numpy")
     )
     assert compiled == written
 
 
 def test_as_written_the_optimiser_reads_whole_gradients():
-    work = least_work(PARAMS, scale("numpy"))
+    work = lower_bounds(PARAMS, scale("numpy"))
     assert work["optimiser"].bytes == 7 * 4 * SIZE and work["optimiser"].flops == 0
     assert work["first layer, backward"].bytes == 4 * V * H1
 
@@ -112,7 +112,7 @@ def test_a_first_layer_that_is_not_trained_has_no_gradient(engine):
         "W_a": np.zeros((H1, L), np.float32),
         "W_s": np.zeros((L, V), np.float32),
     }
-    work = least_work(frozen, scale(engine))
+    work = lower_bounds(frozen, scale(engine))
     assert work["first layer"].flops == 2 * E * 5
     assert work["hidden layers"].flops == 2 * B * 5 * H1
     trained = 5 * H1 + H1 * L + L * V
@@ -120,8 +120,8 @@ def test_a_first_layer_that_is_not_trained_has_no_gradient(engine):
     assert sum(part.flops for part in work.values()) == 2 * E * 5 + 3 * 2 * B * (5 * H1 + L * V)
 
 
-def test_other_systems_have_no_least_work():
-    assert least_work({"W": np.zeros(3)}, scale("numpy")) == {}
+def test_other_systems_have_no_lower_bounds():
+    assert lower_bounds({"W": np.zeros(3)}, scale("numpy")) == {}
 
 
 def test_the_model_is_weights_and_two_moments():
@@ -140,7 +140,7 @@ def test_parts_are_those_a_fit_names():
     X, _ = small.documents()
     for engine in ("numba", "numpy"):
         small.quick("doc2hash", training__engine=engine).fit(X, callback=seen)
-        assert least_work(seen[-1].params, seen[-1].step_size).keys() <= seen[-1].profile.keys()
+        assert lower_bounds(seen[-1].params, seen[-1].step_size).keys() <= seen[-1].profile.keys()
 
 
 LIMITS = Limits(bandwidth=10.0, flops=100.0, exponentials=5.0, threads=1)
