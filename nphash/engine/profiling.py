@@ -209,7 +209,7 @@ def model_bytes(params: Params) -> int:
 
 
 def lower_bounds(params: Params, size: StepSize) -> dict[str, Work]:
-    """Return lower bounds of the work of a variational system's step, by part, without those with little to do.
+    """Return lower bounds of the work of a variational system's step by part, without small parts.
 
     The compiled engine makes the gradients of weight matrices while Adam uses them: there their products
     count for the optimiser. As written, they belong to the backward parts. Other systems give nothing.

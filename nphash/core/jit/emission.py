@@ -8,8 +8,8 @@ used where nothing is compiled and says what the instructions do (`nphash.core.j
 A vector is 64 bytes, the longest register there is; LLVM splits it where registers are shorter.
 
 Processors with AVX-512 have ``vpternlog``, any function of three words in one instruction: LLVM does not find
-it for the majority on its own. All others (AVX2, NEON, ...) get ordinary and/or/xor. Numba's cache distinguishes
-the two by the processor's name and features.
+it for the majority on its own. All others (AVX2, NEON, ...) get ordinary and/or/xor. Numba's cache
+distinguishes the two by the processor's name and features.
 """
 
 from __future__ import annotations
