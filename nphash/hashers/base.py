@@ -236,14 +236,11 @@ class Hasher:
         params = {name: getattr(self, name) for name in self._parameter_names()}
         if deep:
             for group in self._groups:
-                params |= {f"{group}__{field.name}": value for field, value in self._fields(group)}
+                settings = self._settings(group)
+                if dataclasses.is_dataclass(settings):  # constructors only store: `fit` complains
+                    names = [f.name for f in dataclasses.fields(settings)]
+                    params |= {f"{group}__{name}": getattr(settings, name) for name in names}
         return params
-
-    def _fields(self, group: str) -> list[tuple[Any, Any]]:
-        settings = self._settings(group)
-        if not dataclasses.is_dataclass(settings):  # constructors only store: `fit` complains
-            return []
-        return [(field, getattr(settings, field.name)) for field in dataclasses.fields(settings)]
 
     def _settings(self, group: str) -> Any:
         settings = getattr(self, group)
