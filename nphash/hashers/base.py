@@ -1,8 +1,6 @@
 """The contract of every hasher: fit on sparse rows, transform to codes, behave like scikit-learn.
 
-scikit-learn's conventions are followed by duck typing (its ``check_estimator`` passes) and
-scikit-learn itself is never needed: it is imported only inside ``__sklearn_tags__``, which only
-scikit-learn calls.
+That is by duck typing (its ``check_estimator`` passes): scikit-learn itself is never needed.
 """
 
 from __future__ import annotations

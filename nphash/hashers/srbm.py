@@ -93,10 +93,7 @@ def contrastive_divergence(
 def pretrain(
     v: csr_matrix | Array, n_hidden: int, epochs: int, rate: float, seed: list[int]
 ) -> tuple[Array, Array, Array]:
-    """Return the weights and biases (W, b, c) of one machine trained by CD-1 with momentum on data v (n, V).
-
-    ``seed`` is the key of initial weights, order and draws.
-    """
+    """Return weights and biases (W, b, c) of one machine trained by CD-1 with momentum on data v (n, V)."""
     n, n_visible = v.shape
     rng = np.random.default_rng(seed)
     W = (0.1 * rng.standard_normal((n_visible, n_hidden))).astype(v.dtype)
@@ -170,10 +167,7 @@ class StackedRBM(Hasher):
     training: Training | None = None
 
     def loss(self, params: Params, batch: Batch) -> tuple[dict[str, float], Callable[[], Params]]:
-        """Return the unrolled autoencoder's loss on a batch and a function for its gradients.
-
-        Noise comes from ``batch.rng``; where that is None there is none.
-        """
+        """Return the unrolled autoencoder's loss, with noise of ``batch.rng`` if any, and its gradients."""
         depth = len(self.hidden) + 1
         a, back_a = sparse_dense(batch.x, params["W_1"], params["b_1"])  # (B, H)
         layers = []
