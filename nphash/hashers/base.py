@@ -1,8 +1,6 @@
 """The contract of every hasher: fit on sparse rows, transform to codes, behave like scikit-learn.
 
-scikit-learn's conventions are followed by duck typing (its ``check_estimator`` passes) and
-scikit-learn itself is never needed: it is imported only inside ``__sklearn_tags__``, which only
-scikit-learn calls.
+That is by duck typing (its ``check_estimator`` passes): scikit-learn itself is never needed.
 """
 
 from __future__ import annotations
@@ -236,14 +234,11 @@ class Hasher:
         params = {name: getattr(self, name) for name in self._parameter_names()}
         if deep:
             for group in self._groups:
-                params |= {f"{group}__{field.name}": value for field, value in self._fields(group)}
+                settings = self._settings(group)
+                if dataclasses.is_dataclass(settings):  # constructors only store: `fit` complains
+                    names = [f.name for f in dataclasses.fields(settings)]
+                    params |= {f"{group}__{name}": getattr(settings, name) for name in names}
         return params
-
-    def _fields(self, group: str) -> list[tuple[Any, Any]]:
-        settings = self._settings(group)
-        if not dataclasses.is_dataclass(settings):  # constructors only store: `fit` complains
-            return []
-        return [(field, getattr(settings, field.name)) for field in dataclasses.fields(settings)]
 
     def _settings(self, group: str) -> Any:
         settings = getattr(self, group)

@@ -100,26 +100,17 @@ def _check_weights(X: CSR, name: str, who: str) -> None:
     if X.nnz == 0:
         return
     if not np.isfinite(X.data).all():
-        row = _row(X, int(np.flatnonzero(~np.isfinite(X.data))[0]))
-        raise InputError(
-            f"{name} contains NaN or infinity (inf), first in document {row}", "clean the weights"
-        )
-    if X.data.max() > LARGEST:
-        row = _row(X, int(np.argmax(X.data)))
-        raise InputError(
-            f"{name} has the weight {X.data.max():g} in document {row}, but the largest is {LARGEST:g}",
-            "scale the rows, for instance to unit length",
-        )
-    if X.data.min() < 0:
-        row = _row(X, int(np.flatnonzero(X.data < 0)[0]))
-        raise InputError(
-            f"Negative values in data passed to {who}: {name} has one in document {row}",
-            "word weights are zero or more",
-        )
-
-
-def _row(X: CSR, entry: int) -> int:
-    return int(np.searchsorted(X.indptr, entry, side="right")) - 1
+        entry, hint = np.flatnonzero(~np.isfinite(X.data))[0], "clean the weights"
+        problem = f"{name} contains NaN or infinity (inf), first in document {{}}"
+    elif X.data.max() > LARGEST:
+        entry, hint = np.argmax(X.data), "scale the rows, for instance to unit length"
+        problem = f"{name} has the weight {X.data.max():g} in document {{}}, but the largest is {LARGEST:g}"
+    elif X.data.min() < 0:
+        entry, hint = np.flatnonzero(X.data < 0)[0], "word weights are zero or more"
+        problem = f"Negative values in data passed to {who}: {name} has one in document {{}}"
+    else:
+        return
+    raise InputError(problem.format(np.searchsorted(X.indptr, entry, side="right") - 1), hint)
 
 
 def check_labels(y: LabelsLike, n: int, hasher: object = None, *, required: bool, name: str = "y") -> Any:

@@ -126,10 +126,9 @@ def squared_hinge(
     w = sum_i alpha_i y_i x_i. One alpha is made optimal at a time. `nphash.hashers.sth` solves the same
     problem in NumPy.
 
-    ``signs`` holds y, one or minus one. ``w`` has V + 1 entries, zeros at the start: the last is the
-    weight of a one that each document has besides its words. ``order`` is a permutation of the
-    documents and is shuffled in place. Iteration ends when the projected gradients of a pass differ by less
-    than ``tolerance``.
+    ``signs`` holds y; ``w`` (V + 1,) zeros at the start, the last the weight of a one that each document has
+    besides its words; ``order`` a permutation of the documents, shuffled in place. Iteration ends when the
+    projected gradients of a pass differ by less than ``tolerance``.
     """
     n = indptr.size - 1
     last = w.size - 1

@@ -138,7 +138,10 @@ class KSH(Hasher):
             self.anchors_ = np.ascontiguousarray(points[rng.permutation(len(points))[: self.anchors]].T)
             self.width_ = 1.0
             self.width_ = float(-2 * np.log(self._similarities(self.anchors_.T)).mean()) or 1.0
-            labelled = _with_labels(labels, rng.permutation(len(points)))[: self.pairs_among]
+            labelled = rng.permutation(len(points))
+            if not isinstance(labels, np.ndarray):  # some may have none
+                labelled = labelled[np.asarray(labels.sum(axis=1)).ravel()[labelled] > 0]
+            labelled = labelled[: self.pairs_among]
             sets, between = _label_sets(labels[labelled])
             K = self._similarities(points[labelled]).astype(np.float64)  # (l, m)
             means = K.mean(axis=0)  # (m,)
@@ -181,14 +184,6 @@ class KSH(Hasher):
         scores = product_in_blocks(self._similarities(self._points(X)), self.components_)  # (n, L)
         difference: Array = scores - self.thresholds_
         return difference
-
-
-def _with_labels(labels: csr_matrix | Array, rows: Array) -> Array:
-    """Return those of some rows that have a label."""
-    if isinstance(labels, np.ndarray):  # a class each
-        return rows
-    labelled: Array = rows[np.asarray(labels.sum(axis=1)).ravel()[rows] > 0]
-    return labelled
 
 
 def _label_sets(labels: csr_matrix | Array) -> tuple[csr_matrix, Array]:

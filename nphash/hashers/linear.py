@@ -15,7 +15,6 @@ from nphash.hashers.base import Hasher
 
 __all__ = ["LinearHasher", "product_in_blocks", "project", "ridge"]
 
-
 # Rows multiplied at once. BLAS may round a row differently in products of different height, and by its
 # place among many rows (OpenBLAS with AVX2 takes twelve at once, and rounds the last six differently), but a
 # document's code must not depend on the documents it is encoded with.
@@ -52,13 +51,10 @@ def ridge(
 ) -> Array:
     """Return the W that minimises sum_ij weights_ij (X W - Y)_ij^2 + penalty |W|^2, by conjugate gradients.
 
-    For each column of Y that is (X^T X + penalty I) W = X^T Y, which Hestenes & Stiefel (1952) solve without
-    a V x V matrix, here in the dtype of X, float32 or float64.
-
-    Y (n, d) should be about centred, since there is no constant term. For rows of length one, the penalty is
-    about the number of documents that have to agree before a word's weight is believed. Iteration ends when
-    every column's residual is ``tolerance`` beside the first one; codes do not notice ten times less or more.
-    ``weights`` (n, d) are those of the errors, None for 1.
+    For each column of Y (n, d), about centred as there is no constant term: (X^T X + penalty I) W = X^T Y,
+    solved without a V x V matrix (Hestenes & Stiefel 1952). For rows of length one, the penalty is about the
+    number of documents that have to agree before a word's weight is believed. Iteration ends when every
+    residual is ``tolerance`` beside the first one; codes do not notice ten times less or more.
     """
     Y = Y.astype(X.dtype, copy=False)
     X_T = X.T.tocsr()  # (V, n)
@@ -83,8 +79,7 @@ def ridge(
 
 
 def _squares(R: Array) -> Array:
-    squares: Array = np.square(R).sum(axis=0, dtype=np.float64)
-    return squares
+    return np.asarray(np.square(R).sum(axis=0, dtype=np.float64))
 
 
 def _ratio(a: Array, b: Array) -> Array:

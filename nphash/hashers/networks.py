@@ -61,9 +61,8 @@ def initial_layers(rng: Rng, widths: tuple[int, ...], name: str = "") -> Params:
 def log_unigram(target: CSR) -> Array:
     """Return the logarithm of each word's share of the target mass, float64, shape (V,).
 
-    The decoder's bias starts here. From zero, the encoder first spends its bits on the corpus
-    mean, saturates, and gives every document the same code. Half of the smallest mass is added
-    to words without any, so that the logarithm is finite.
+    The decoder's bias starts here: from zero, the encoder first spends its bits on the mean, saturates, and
+    gives every document the same code. Words without any mass count for half of the smallest one.
     """
     mass = np.zeros(target.shape[1])
     for start in range(0, target.shape[0], AT_ONCE):  # the same rounding for a matrix and for shards
@@ -79,9 +78,8 @@ def encoder(
 ) -> tuple[Array, Callable[[Array], Params]]:
     """Hidden layers h = ReLU(... ReLU(x W_1 + b_1) ... W_d + b_d), with dropout on the last.
 
-    x are documents, CSR (B, V), which are scaled to `INPUT_LENGTH`; the mask (B, H) is divided by the share
-    kept, None leaves dropout off; ``name`` stands before the numbers in the weights' names, for a second
-    encoder. h has shape (B, H), and ``back(dh)`` returns the gradients by name.
+    Documents x, CSR (B, V), are scaled to `INPUT_LENGTH`; a mask (B, H), divided by the share kept, drops.
+    ``name`` stands in the weights' names, for a second encoder; ``back(dh)`` returns gradients by name.
     """
     W, b = f"W_{name}", f"b_{name}"
     h, back_first = ops.sparse_dense(scale_rows(x, INPUT_LENGTH), w[W + "1"], w[b + "1"])  # (B, H)

@@ -116,22 +116,16 @@ class SHTTM(LinearHasher):
         Theta = np.zeros((X.shape[0], self.n_bits))  # fewer topics than bits leave the others to the tags
         Theta[:, : topics.shape[1]] = normalise_rows(project(X, topics, count_threads(self.threads)))
         with single_threaded_blas():
-            Y = self._codes(T, Theta)
+            transposed, Y = T.T.tocsr(), Theta
+            for _ in range(self.iterations):
+                U = tag_step(transposed, Y, np.zeros((T.shape[1], self.n_bits)), self.absent, self.alpha)
+                Y = tag_step(T, U, Theta, self.absent, self.gamma)
             Y -= Y.mean(axis=0)
             Y = Y @ rotation(Y, self.n_bits, 50, seed)
             W = ridge(X.astype(np.float64), Y, self.penalty, self.threads, tolerance=1e-5, most_steps=200)
             self.components_ = W.astype(np.float32)
         codes = project(X, self.components_, count_threads(self.threads))  # (n, L)
         self.thresholds_ = np.median(codes, axis=0).astype(np.float32)
-
-    def _codes(self, T: csr_matrix, Theta: Array) -> Array:
-        """Return the relaxed codes Y, starting from the topics."""
-        transposed = T.T.tocsr()
-        Y = Theta
-        for _ in range(self.iterations):
-            U = tag_step(transposed, Y, np.zeros((T.shape[1], self.n_bits)), self.absent, self.alpha)
-            Y = tag_step(T, U, Theta, self.absent, self.gamma)
-        return Y
 
 
 def _indicator(labels: csr_matrix | Array, count: int) -> csr_matrix:

@@ -93,10 +93,7 @@ def contrastive_divergence(
 def pretrain(
     v: csr_matrix | Array, n_hidden: int, epochs: int, rate: float, seed: list[int]
 ) -> tuple[Array, Array, Array]:
-    """Return the weights and biases (W, b, c) of one machine trained by CD-1 with momentum on data v (n, V).
-
-    ``seed`` is the key of initial weights, order and draws.
-    """
+    """Return weights and biases (W, b, c) of one machine trained by CD-1 with momentum on data v (n, V)."""
     n, n_visible = v.shape
     rng = np.random.default_rng(seed)
     W = (0.1 * rng.standard_normal((n_visible, n_hidden))).astype(v.dtype)
@@ -170,36 +167,28 @@ class StackedRBM(Hasher):
     training: Training | None = None
 
     def loss(self, params: Params, batch: Batch) -> tuple[dict[str, float], Callable[[], Params]]:
-        """Return the unrolled autoencoder's loss on a batch and a function for its gradients.
-
-        Noise comes from ``batch.rng``; where that is None there is none.
-        """
+        """Return the unrolled autoencoder's loss, with noise of ``batch.rng`` if any, and its gradients."""
         depth = len(self.hidden) + 1
         a, back_a = sparse_dense(batch.x, params["W_1"], params["b_1"])  # (B, H)
-        backs: list[tuple[str, str, Any]] = [("W_1", "b_1", back_a)]
-        for i in range(2, depth + 1):
+        layers = []
+        up = [(f"W_{i}", f"b_{i}") for i in range(2, depth + 1)]
+        down = [(f"U_{i}", f"c_{i}") for i in range(depth, 0, -1)]
+        for W, b in up + down:
+            if f"U_{depth}" == W and batch.rng is not None:  # these are the inputs of the code units, (B, L)
+                a = a + (batch.sigma * batch.rng.standard_normal(a.shape)).astype(a.dtype)
             h, back_h = sigmoid(a)
-            a, back_a = dense(h, params[f"W_{i}"], params[f"b_{i}"])  # (B, H), at last (B, L)
-            backs += [("", "", back_h), (f"W_{i}", f"b_{i}", back_a)]
-        if batch.rng is not None:
-            a = a + (batch.sigma * batch.rng.standard_normal(a.shape)).astype(a.dtype)
-        for i in range(depth, 0, -1):
-            h, back_h = sigmoid(a)
-            a, back_a = dense(h, params[f"U_{i}"], params[f"c_{i}"])  # (B, H), at last (B, V)
-            backs += [("", "", back_h), (f"U_{i}", f"c_{i}", back_a)]
+            a, back_dense = dense(h, params[W], params[b])  # (B, H), at last (B, V)
+            layers.append((W, b, back_h, back_dense))
         loss, back_loss = reconstruction(a, batch.target)
 
         def back() -> Params:
-            grads: Params = {}
-            d = back_loss()
-            for W, b, back_layer in reversed(backs):
-                if not W:
-                    d = back_layer(d)
-                elif W == "W_1":
-                    grads[W], grads[b] = back_layer(d)
-                else:
-                    d, grads[W], grads[b] = back_layer(d)
-            return grads
+            g: Params = {}
+            da = back_loss()
+            for W, b, back_h, back_dense in reversed(layers):
+                dh, g[W], g[b] = back_dense(da)
+                da = back_h(dh)
+            g["W_1"], g["b_1"] = back_a(da)
+            return g
 
         return {"loss": loss}, back
 

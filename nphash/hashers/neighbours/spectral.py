@@ -36,7 +36,6 @@ from nphash.errors import InputError
 
 __all__ = ["Lsi", "fit_lsi", "fix_signs", "knn_graph", "laplacian_eigenmap", "top_eigenvectors"]
 
-
 # Below this size a whole eigendecomposition takes less than 0.1 s, and has no trouble with multiple
 # or zero eigenvalues.
 SMALL = 400
@@ -59,9 +58,8 @@ class Lsi(NamedTuple):
 def fit_lsi(X: csr_matrix, dims: int, seed: int, *, centred: bool = False) -> Lsi:
     """Return the first right singular vectors of documents X (n, V), fewer if its rank is smaller.
 
-    ``centred`` takes each word's mean out first (implicitly: X stays sparse). The iteration's start vector is
-    drawn from the seed. `InputError` is raised if nothing is left: all documents are empty or, when centred,
-    the same.
+    ``centred`` takes each word's mean out first (implicitly: X stays sparse). `InputError` is raised if
+    nothing is left: all documents are empty or, when centred, the same.
     """
     n, n_words = X.shape
     if dims < 1:
@@ -143,10 +141,9 @@ def knn_graph(
 def laplacian_eigenmap(graph: csr_matrix, dims: int, seed: int, *, scaled: bool = True) -> Array:
     """Return the first non-trivial coordinates D^-1/2 U (Lambda), float32 (n, dims), of a neighbour graph.
 
-    The graph W is symmetric, (n, n), with non-negative weights. ``scaled`` multiplies each coordinate by its
-    eigenvalue: directions that vary slowly along the graph weigh more in distances. Documents without
-    neighbours, and those in pieces smaller than 1 / (2 dims) of the largest, are at the origin. `InputError`
-    is raised if no document has a neighbour, or the pieces that count have too few documents.
+    ``scaled`` multiplies each by its eigenvalue: what varies slowly along the graph weighs more in distances.
+    Documents in pieces smaller than 1 / (2 dims) of the largest are at the origin. `InputError` is raised if
+    no document has a neighbour, or the pieces that count have too few documents.
     """
     rows, piece = _large_pieces(graph, dims)
     if len(rows) < dims + 1:
@@ -230,8 +227,7 @@ def top_eigenvectors(
 ) -> tuple[Array, Array]:
     """Return the largest eigenvalues (d,) of a symmetric operator, falling, and their vectors (size, d).
 
-    ``product`` is the operator applied to a vector of length ``size``. There are ``size - 1`` eigenpairs at
-    most. The iteration runs in ``dtype``; its start vector is drawn from the seed.
+    ``product`` applies the operator to a vector. The iteration starts from a vector drawn from the seed.
     """
     import scipy.sparse.linalg as solvers  # 60 ms, which encoding a query can do without
 

@@ -142,9 +142,8 @@ def train(
 ) -> State:
     """Minimise a model's loss and return the state whose ``best`` are the chosen weights.
 
-    Same seed, same bytes: batch order and noise are keyed by (seed, epoch, step) and no sum depends on the
-    number of threads. `InputError` if the loss is no longer finite; on Ctrl-C `Interrupted` when a checkpoint
-    was kept, else ``KeyboardInterrupt`` goes through.
+    Same seed, same bytes: batch order and noise are keyed by (seed, epoch, step). `InputError` if the loss is
+    no longer finite; on Ctrl-C `Interrupted` where a checkpoint is kept.
     """
     settings.check()
     kept = None
@@ -200,11 +199,7 @@ def _identity(model: object, seed: int) -> str:
 
 
 class _Loop:
-    """One fit under way.
-
-    ``state`` says how far it is; its params and moments are those of the last epoch's end only until the
-    next one begins, which changes them in place.
-    """
+    """One fit under way; the next epoch changes the params and moments of ``state`` in place."""
 
     def __init__(
         self,
