@@ -23,16 +23,13 @@ _half_made = re.compile(r"documents-\d{6,}\.sqlite").fullmatch
 def read(source: str, options: ReadOptions) -> Iterator[Document]:
     """Yield one document a file, in sorted order; names that begin with a dot are passed over.
 
-    Files that are not text are skipped, and so are links to folders or to nothing, pipes and the like, and
-    collections, such as the one that is being made of the folder: how many there were, and which, is reported
-    at the end.
+    What is no text, links to folders or to nothing, pipes, and collections, such as the one being made of the
+    folder, are skipped and reported at the end. The id is the path below the folder, always with ``/``. When
+    every subfolder is a part of the data (``train`` and ``test``, or ``20news-bydate-train`` ...), its name
+    gives the split and the next subfolder the class.
 
-    The id is the path below the folder, with ``/`` on every system. When every subfolder is a
-    part of the data (``train`` and ``test``, or ``20news-bydate-train`` ...), the name gives the
-    split and the next subfolder the class.
-
-    CorpusError names the file that cannot be read or is text of another encoding; also if the folder itself
-    holds tables or JSON lines, unless the format is given: these are corpora, not documents.
+    CorpusError for a file that cannot be read or is text of another encoding; also if the folder itself holds
+    tables or JSON lines, unless the format is given: these are corpora, not documents.
     """
     root = Path(source)
     has_splits = _check_folder(root, options)

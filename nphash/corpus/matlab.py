@@ -4,9 +4,8 @@ SciPy's reader knows more kinds of variables, but a damaged file can crash the w
 SciPy 1.17). Here every length is checked against the bytes that are there, and nothing is unpacked to more
 than a fixed multiple of its size.
 
-The format is a header of 128 bytes and then elements: (type, size) and a payload padded to 8 bytes.
-A matrix is an element of elements: flags, sizes, name, and the numbers; a compressed element holds
-one matrix in zlib's form.
+After a header of 128 bytes come elements: (type, size) and a payload padded to 8 bytes. A matrix is one of
+elements: flags, sizes, name, and the numbers; a compressed element holds one matrix in zlib's form.
 """
 
 from __future__ import annotations

@@ -156,12 +156,10 @@ class Shards:
             if rows.shape != (n,):
                 raise IndexError(f"the mask has shape {rows.shape} for {n} rows")
             return np.asarray(np.flatnonzero(rows))
-        if rows.ndim != 1 or (
-            rows.size and (rows.dtype.kind not in "iu" or not -n <= rows.min() <= rows.max() < n)
-        ):
+        whole = rows.ndim == 1 and (not rows.size or rows.dtype.kind in "iu")
+        if not whole or (rows.size and not -n <= rows.min() <= rows.max() < n):
             raise IndexError(f"rows are to be whole numbers below {n}")
-        numbers: Array = np.where(rows < 0, rows + n, rows).astype(np.int64)
-        return numbers
+        return np.asarray(np.where(rows < 0, rows + n, rows), np.int64)
 
     # ------------------------------------------------------------------ reading
 
@@ -372,6 +370,7 @@ class _Kept:
 
     def __init__(self, folder: Path, limit: int, beyond: Exception | None = None) -> None:
         self.folder, self.limit, self.beyond = folder, limit, beyond
+        self.on_disk = False  # whether there were too many bytes for the memory
         self._size = self._n_files = 0
         self._blocks: list[Counts] = []
 
@@ -381,6 +380,7 @@ class _Kept:
         if self._size > self.limit:
             if self.beyond is not None:
                 raise self.beyond
+            self.on_disk = True
             with shard_files.writing(self.folder):
                 self.folder.mkdir(parents=True, exist_ok=True)
                 while self._blocks:
@@ -388,11 +388,6 @@ class _Kept:
                     for path, array in zip(paths, self._blocks.pop(0), strict=True):
                         write_array(path, array, flush=False)
                     self._n_files += 1
-
-    @property
-    def on_disk(self) -> bool:
-        """Whether there were too many bytes for the memory."""
-        return self._n_files > 0
 
     def _paths(self, number: int) -> list[Path]:
         return [self.folder / f"{number}.{name}.npy" for name in Counts._fields]

@@ -39,12 +39,8 @@ def read(source: str, options: ReadOptions) -> Iterator[Document]:
     """Yield one document a row; a cell of labels may hold several, separated by semicolons.
 
     Tabs separate when the format is ``"tsv"`` or the name ends so, commas otherwise; unless the first line
-    has the text's column with another of comma, semicolon, tab and ``|``, or is Excel's ``sep=;``. Cells may
-    be quoted, and a quoted cell may hold line ends; between tabs quotes are text unless they evidently
-    enclose cells.
-
-    CorpusError, naming file and line, for broken quotes, rows of another length than the header, missing
-    columns.
+    has the text's column with another of comma, semicolon, tab and ``|``, or is Excel's ``sep=;``.
+    CorpusError, naming file and line, for broken quotes, rows of another length, missing columns.
     """
     # The limit belongs to the whole process: it is only ever raised.
     csv.field_size_limit(max(csv.field_size_limit(), min(options.max_document_bytes, 2**31 - 1)))
@@ -178,8 +174,7 @@ class Lines:
 def find_dialect(lines: Lines, usual: str, options: ReadOptions) -> Dialect:
     """Return how the coming lines are written; a line that only names the separator is taken away.
 
-    ``usual`` is the delimiter that the file's name promises; the options' ``delimiter``, ``quote`` and
-    ``columns`` go before it. CorpusError for a delimiter that is not one character.
+    Options go before ``usual``, which the file's name promises. CorpusError for an impossible delimiter.
     """
     if options.delimiter and (len(options.delimiter) > 1 or options.delimiter in '"\r\n'):
         raise CorpusError(f"{options.delimiter!r} separates no cells", "give one character as delimiter")

@@ -1,21 +1,13 @@
 """The scan for many queries: every block of 512 codes is turned into bit planes once, for all queries.
 
-**Planes.** Bit i of word w of a plane (eight 64-bit words) belongs to code 8 * i + w of the block.
-
-**Tables.** For three planes and each pattern of a query's three bits, the digits of how many bits differ:
-eight carries, and two sums, by the parity of the pattern. They are filled once a block (about 2,300 cycles).
-
-**Adder tree.** A *full adder*, two logic operations, adds three words of bits at once, for all codes:
-
-    a + b + c  =  xor(a, b, c)  +  2 * majority(a, b, c)
-
-Repeated, it shrinks words of weight 1, 2, 4, ... to one of each weight. 2^L - t is added as a *bias*, for the
-limit t of a query: the sum carries into weight 2^L exactly where the distance is t or more. About 70 cycles
-a query and block give the mask of codes below the limit. These hits are rare, and measured exactly.
+Tables of the block hold, for three planes and each pattern of a query's three bits, how many bits differ.
+An adder tree, a + b + c = xor(a, b, c) + 2 * majority(a, b, c), sums them for all codes at once, with a bias
+that makes the sum overflow where the distance reaches the query's limit. The few hits below it are measured
+exactly. docs/develop/search.rst derives it.
 
 Numba cannot say "add these 44 vectors of 512 bits with logic gates and keep everything in registers", so
 `scan_block` is emitted as LLVM instructions, unrolled for the number of bits; the Python function is the
-same computation on NumPy arrays, with the same adder tree. docs/develop/search.rst derives it.
+same computation on NumPy arrays, with the same adder tree.
 """
 
 from __future__ import annotations
@@ -44,6 +36,7 @@ PER_SINGLE = 2  # for a bit left over: the plane and its complement
 
 _ALL = np.uint64(2**64 - 1)
 
+Found: TypeAlias = tuple[Ints, Words]  # the query of each result, and its key
 Word: TypeAlias = Any  # bits of many codes: a NumPy array, or an LLVM value while instructions are emitted
 
 
@@ -319,12 +312,8 @@ def _load(flat: Words, n_words: int, start: int, space: Workspace) -> None:
 @jit()
 def _scan(space: Workspace) -> int:
     """Run all queries against the block; return how many have hits (``hits`` and ``hit_queries``)."""
-    queries, parities, hit_queries, hit_lanes = (
-        space.queries,
-        space.parities,
-        space.hit_queries,
-        space.hit_lanes,
-    )
+    queries, parities = space.queries, space.parities
+    hit_queries, hit_lanes = space.hit_queries, space.hit_lanes
     found = 0
     for q in range(queries.shape[0]):
         lanes = scan_block(space.width, space.tables, queries, parities, space.bias, space.hits, q, found)
@@ -360,7 +349,7 @@ def _measure(
     space: Workspace,
     h: int,
     stop: int,
-    out: tuple[Ints, Words],
+    out: Found,
     found: int,
 ) -> tuple[int, int]:
     """Append (query, key) of the codes in hit masks ``h`` to ``stop`` to ``out``, while it has space.
@@ -401,13 +390,7 @@ def _measure(
 
 @jit()
 def within(
-    flat: Words,
-    first: int,
-    start: int,
-    radius: int,
-    allowed: Allowed,
-    space: Workspace,
-    out: tuple[Ints, Words],
+    flat: Words, first: int, start: int, radius: int, allowed: Allowed, space: Workspace, out: Found
 ) -> tuple[int, int]:
     """Write (query, key) pairs of codes at most ``radius`` away, block by block, until ``out`` is full.
 

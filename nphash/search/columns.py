@@ -1,12 +1,8 @@
 """Columns that only grow: codes or numbers, and the ids of rows.
 
-Appending never moves or rewrites rows that are there, so a search that began before an append
-goes on undisturbed over the rows it started with. Chunks are never changed (the first may be
-memory-mapped); the tail doubles when it is full, up to 64 MB; then the next one begins, so that
-a large index never needs twice its memory to grow.
-
-Ids are insertion numbers, which cost no memory, or the user's integers or strings. A dictionary from id to
-row is built only when it is first needed (to remove, to filter by id, or to check new ids), not to search.
+Appending never moves rows that are there, so a search goes on undisturbed over the rows it started with. The
+tail doubles when it is full, up to 64 MB; then the next one begins, so that a large index never needs twice
+its memory to grow. A dictionary from id to row is built only when it is first needed, which is not to search.
 """
 
 from __future__ import annotations
@@ -207,11 +203,9 @@ def _check_writable(names: list[str]) -> None:
         try:
             name.encode("utf-8")
         except UnicodeEncodeError:
-            raise InputError(
-                f"id {name!r} holds half of a surrogate pair, which cannot be written as UTF-8",
-                "it may be a file name that is not UTF-8: give another id, for example "
-                "os.fsencode(name).decode('utf-8', 'replace')",
-            ) from None
+            problem = f"id {name!r} holds half of a surrogate pair, which cannot be written as UTF-8"
+            hint = "it may be a file name that is not UTF-8: give another id, for example "
+            raise InputError(problem, hint + "os.fsencode(name).decode('utf-8', 'replace')") from None
 
 
 class _Texts:
@@ -235,10 +229,8 @@ class _Texts:
     def arrays(self) -> dict[str, Array]:
         later = [name.encode("utf-8") for name in self.later]
         ends = np.cumsum([len(self._characters), *map(len, later)])[1:]
-        return {
-            "id_bytes": np.concatenate([self._characters, np.frombuffer(b"".join(later), np.uint8)]),
-            "id_ends": np.concatenate([self._ends, ends]),
-        }
+        characters = np.concatenate([self._characters, np.frombuffer(b"".join(later), np.uint8)])
+        return {"id_bytes": characters, "id_ends": np.concatenate([self._ends, ends])}
 
 
 def _listed(names: Ints | list[str]) -> Sequence[int | str]:

@@ -65,10 +65,9 @@ class SearchExecutor:
 
     def plan(self, rows: Rows, n_queries: int, k: int) -> Plan:
         """Return what `nearest` would do."""
-        if _is_sparse(rows):
-            return self._plan(self.strategy, Workload(rows.n_allowed, rows.n_bits, n_queries, k))
-        work = Workload(rows.n, rows.n_bits, n_queries, k)
-        return self._plan(self.strategy, work, self._current_buckets(rows))
+        sparse = _is_sparse(rows)
+        work = Workload(rows.n_allowed if sparse else rows.n, rows.n_bits, n_queries, k)
+        return self._plan(self.strategy, work, None if sparse else self._current_buckets(rows))
 
     def _plan(self, strategy: str, work: Workload, buckets: MultiIndex | None = None) -> Plan:
         candidates = None

@@ -30,6 +30,10 @@ Distances = npt.NDArray[np.int32]
 Names = Array  # ids: int64, or strings as objects
 
 
+_check_k = partial(check_count, name="k", hint="10 is usual; len(index) gives all")
+_check_radius = partial(check_count, name="radius", least=0, hint="2 is usual")
+
+
 class HammingIndex:
     """Exact search of binary codes by Hamming distance.
 
@@ -412,11 +416,3 @@ class HammingIndex:
 
     def _ids(self, found: keys.Keys) -> Names:
         return self._table.ids.at(keys.positions(found))
-
-
-def _check_k(k: int) -> int:
-    return check_count(k, "k", hint="10 is usual; len(index) gives all")
-
-
-def _check_radius(radius: int) -> int:
-    return check_count(radius, "radius", least=0, hint="2 is usual")

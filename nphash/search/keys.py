@@ -1,8 +1,7 @@
 """Results as single numbers: distance and position packed into one unsigned 64-bit key.
 
-``key = distance << 48 | position``. The order of keys as numbers *is* the order of results,
-(distance, insertion order): partial results of several threads, segments or strategies are
-merged by sorting keys, and the answer is the same however the work was divided.
+``key = distance << 48 | position``: their order *is* that of the results, (distance, insertion order), so
+parts are merged by sorting, however the work was divided.
 """
 
 from __future__ import annotations

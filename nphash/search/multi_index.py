@@ -1,16 +1,11 @@
 """Multi-index hashing: exact neighbours by looking codes up instead of scanning them.
 
 M. Norouzi, A. Punjani and D. Fleet, *Fast search in Hamming space with multi-index hashing*,
-CVPR 2012. Codes are sorted into buckets, once for each of m substrings, by its value. Buckets are opened at
-radius 0, 1, 2, ... of each substring in turn: after substring j at radius r, all codes up to m * r + j away
-have been seen. A code counts only where it is met first, which its own bits show. docs/develop/search.rst
+CVPR 2012; docs/develop/search.rst shows why it is exact. Letters: m substrings, n codes, W words of a code.
 
-Memory for a code of W words: m times (8 W + 4) bytes, for 64 bits and a million codes 48 bytes in
-place of the scan's 8. New rows are first left to the scan. When they have become too many, they get
-buckets of their own, a segment; when a segment is not much larger than the one behind it, the two are
-made anew as one (as in a log-structured merge tree, every row is moved a logarithmic number of times).
-
-Letters: m substrings, n codes, W words of a code.
+Memory for a code: m times (8 W + 4) bytes, for 64 bits and a million codes 48 bytes in place of the scan's 8.
+New rows are first left to the scan. When they have become too many, they get buckets of their own, a segment;
+segments of similar size are made anew as one, so every row is moved a logarithmic number of times.
 """
 
 from __future__ import annotations

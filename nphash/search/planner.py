@@ -1,10 +1,8 @@
 """The choice of a strategy: the cheapest of four, counting what has to be loaded or built first.
 
-The costs are rough models of this kind of processor; only their ratios matter. Compiled code
-and buckets cost time before they save any. Whether they will, nobody knows beforehand: this is the
-ski-rental problem. A slower way that is ready is used until what it has cost more than the best one
-reaches the price of getting the best one ready. In total that is never more than twice the time of
-somebody who knew the future.
+The costs are rough models of this kind of processor; only their ratios matter. A slower way that is ready is
+used until what it has cost more than the best one reaches the price of getting that ready (the ski-rental
+problem): never more than twice the time of somebody who knew the future. docs/develop/search.rst
 """
 
 from __future__ import annotations

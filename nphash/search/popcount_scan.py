@@ -1,9 +1,7 @@
 """The scan for one or a few queries: xor, count the ones, and look twice only where it pays.
 
-Codes pass in blocks of 128. For each block only the smallest distance is computed, a loop
-without branches that the compiler turns into vector instructions and that runs as fast as
-memory delivers. Nearly every block has nothing below the limit; the few others are gone through
-again, code by code.
+Of each block of 128 codes only the smallest distance is computed, a loop without branches that becomes vector
+instructions. Nearly every block has nothing below the limit; the few others are gone through code by code.
 """
 
 from __future__ import annotations

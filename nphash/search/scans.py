@@ -1,8 +1,7 @@
 """The two compiled scans, fed in pieces: tiles of queries, ranges of rows, threads.
 
-How the work is divided decides only how fast it is. Few queries: every thread takes a range of the
-rows for all of them. Many queries: every thread takes tiles of queries through all rows. No
-call of a kernel lasts much longer than a tenth of a second, so that Ctrl-C is noticed.
+Few queries: every thread takes a range of the rows for all of them. Many: every thread takes tiles of
+queries through all rows. No call of a kernel lasts much longer than a tenth of a second, for Ctrl-C.
 """
 
 from __future__ import annotations
@@ -21,7 +20,6 @@ from nphash.search.keys import Keys
 from nphash.search.table import Rows
 
 T = TypeVar("T")
-Found = tuple[Ints, Keys]  # the query of each result, and its key
 Pieces = Callable[[int], Iterator[tuple[int, Words]]]  # (codes at a time) -> (first position, flat words)
 
 _TILE = 1024  # queries: more of them in one pass fall out of the cache
@@ -103,7 +101,7 @@ def within(scan: Scan, radius: int) -> tuple[Ints, Keys]:
     rows, queries = scan.rows, scan.queries
     radius = min(radius, rows.n_bits)
 
-    def one_tile(start: int, stop: int, pieces: Pieces) -> list[Found]:
+    def one_tile(start: int, stop: int, pieces: Pieces) -> list[bit_sliced.Found]:
         chosen, found = queries[start:stop], []
         space = bit_sliced.workspace(rows.n_bits, chosen) if scan.sliced else None
         capacity = max(1 << 16, bit_sliced.BLOCK * (len(chosen) + 1)) if space else 1 << 14
@@ -115,10 +113,8 @@ def within(scan: Scan, radius: int) -> tuple[Ints, Keys]:
                     if space:
                         used, code = bit_sliced.within(flat, first, code, radius, rows.allowed, space, out)
                     else:
-                        query = chosen[q]
-                        used, code = popcount_scan.within(
-                            flat, first, code, query, radius, rows.allowed, out[1]
-                        )
+                        about = chosen[q], radius, rows.allowed, out[1]
+                        used, code = popcount_scan.within(flat, first, code, *about)
                         out[0][:used] = q
                     found.append((out[0][:used] + start, out[1][:used].copy()))
         return found

@@ -185,8 +185,6 @@ def _mask(n: int, positions: Ints) -> npt.NDArray[np.bool_]:
 def _repeated(names: Array, n_codes: int) -> InputError:
     """Return the error of a filter that names an id twice, with the way to convert what looks like a mask."""
     found, counts = np.unique(names.astype(str), return_counts=True)
-    return InputError(
-        f"the filter names the id {found[counts > 1][0]} more than once ({len(names)} ids are given, and the "
-        f"index holds {n_codes} codes)",
-        "name each id once; a mask is an array of bool, one for each code: where=mask.astype(bool)",
-    )
+    sizes = f"({len(names)} ids are given, and the index holds {n_codes} codes)"
+    hint = "name each id once; a mask is an array of bool, one for each code: where=mask.astype(bool)"
+    return InputError(f"the filter names the id {found[counts > 1][0]} more than once {sizes}", hint)

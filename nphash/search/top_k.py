@@ -1,9 +1,5 @@
 """The k best of a stream, kept by counting instead of by a heap (docs/develop/search.rst).
 
-A code is taken when its distance is below the query's *limit*; as soon as k codes below the limit are
-there, the limit goes down. Taken codes wait in a buffer of keys; when it is full, those that the limit
-has overtaken are dropped. At the end one stable counting sort gives (distance, insertion order).
-
 Invariant: ``taken[q]`` codes in the buffer are below ``limit[q]`` and fewer than k; codes *at*
 the limit were taken before it came down, and the earliest of them fill up to k.
 """
