@@ -314,9 +314,8 @@ def _another_constant(f: Evidence) -> Cause | None:
 
 def _another_function(f: Evidence) -> Cause | None:
     """Suspect the identity where a straight-through sample borrows another gradient."""
-    if f.problem.relaxed is None or f.problem.vary is None or f.dout.shape != f.analytic.shape:
-        return None
-    if np.isnan(multiple(f.a, f.at(f.dout))):
+    straight = f.problem.relaxed is not None and f.problem.vary is not None
+    if not straight or f.dout.shape != f.analytic.shape or np.isnan(multiple(f.a, f.at(f.dout))):
         return None
     return "activation derivative missing", "back returns dout: the identity in place of the relaxed sample"
 
