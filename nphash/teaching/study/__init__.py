@@ -90,14 +90,11 @@ class StudySettings:
     def check(self) -> None:
         """Raise `InputError` for settings that cannot be."""
         if not 1 <= self.bits <= MAX_EXACT_BITS:
-            raise InputError(
-                f"bits is {self.bits}, but the exact gradient adds up 2**bits terms",
-                f"give 1 to {MAX_EXACT_BITS}",
-            )
+            found = f"bits is {self.bits}, but the exact gradient adds up 2**bits terms"
+            raise InputError(found, f"give 1 to {MAX_EXACT_BITS}")
         if self.draws < 2 or self.instances < 2:
-            raise InputError(
-                f"{self.draws} draws of {self.instances} instances have no variance", "give 2 or more of each"
-            )
+            found = f"{self.draws} draws of {self.instances} instances have no variance"
+            raise InputError(found, "give 2 or more of each")
 
 
 @dataclass(frozen=True)
@@ -143,8 +140,7 @@ def documents(settings: StudySettings) -> csr_array:
 def logits(params: Params, X: csr_array) -> Array:
     """Return the logits of documents by the library's encoder, shape (B, L)."""
     h, _ = encoder(params, X, None, NUMPY)  # (B, H)
-    found: Array = h @ params["W_a"] + params["b_a"]
-    return found
+    return np.asarray(h @ params["W_a"] + params["b_a"])
 
 
 def code_loss(params: Params, target: Array) -> Objective:
