@@ -352,10 +352,7 @@ def _interval(value: float, low: float, high: float) -> str:
 
 
 def draw(results: StudyResults, path: Path) -> None:
-    """Draw variance against bias, one panel a problem, into a picture file; matplotlib must be there.
-
-    The distance from the lower left corner is the error: lines of equal error are curved.
-    """
+    """Draw variance against bias, one panel a problem, into a picture file; matplotlib must be there."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(3.2 * len(results), 3.6), layout="constrained")
