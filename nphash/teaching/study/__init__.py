@@ -171,7 +171,7 @@ def methods(settings: StudySettings) -> dict[str, Estimator]:
     """Return every estimator as a function that draws its own noise."""
     shape = (settings.draws, settings.bits)
 
-    def drawn(estimator: Callable[..., Array], draw: Callable[[Rng], Array], *more: float) -> Estimator:
+    def with_noise(estimator: Callable[..., Array], draw: Callable[[Rng], Array], *more: float) -> Estimator:
         return lambda one, rng: estimator(one.logits, one.objective, draw(rng), *more)
 
     def uniform(rng: Rng) -> Array:
@@ -184,13 +184,13 @@ def methods(settings: StudySettings) -> dict[str, Estimator]:
         return estimators.reinforce(one.logits, one.objective, uniform(rng), baseline=one.value)
 
     found: dict[str, Estimator] = {
-        "straight-through, deterministic": drawn(
+        "straight-through, deterministic": with_noise(
             estimators.straight_through, lambda rng: np.full(shape, 0.5)
         ),
-        RIVAL: drawn(estimators.straight_through, uniform),
-        "REINFORCE": drawn(estimators.reinforce, uniform),
+        RIVAL: with_noise(estimators.straight_through, uniform),
+        "REINFORCE": with_noise(estimators.reinforce, uniform),
         "REINFORCE, exact mean as baseline": with_baseline,
-        UNBIASED: drawn(estimators.arm, uniform),
+        UNBIASED: with_noise(estimators.arm, uniform),
     }
     families = {
         "Gumbel-softmax": estimators.gumbel_softmax,
@@ -198,7 +198,7 @@ def methods(settings: StudySettings) -> dict[str, Estimator]:
     }
     for family, estimator in families.items():
         for tau in settings.temperatures:
-            found[f"{family}, tau {tau:g}"] = drawn(estimator, logistic, tau)
+            found[f"{family}, tau {tau:g}"] = with_noise(estimator, logistic, tau)
     return found
 
 
