@@ -106,8 +106,7 @@ def _layers() -> list[Case]:
         Case(ops.dense, _normals((B, L), (L, K), (K,))),
         Case(ops.dense, _normals((B, L), (L, L), (L,)), name="ops.dense (square)"),
         *(Case(f, _normals((B, L))) for f in (ops.relu, ops.sigmoid, ops.tanh, ops.softplus)),
-        Case(ops.softmax, _normals((B, K))),
-        Case(ops.log_softmax, _normals((B, K))),
+        *(Case(f, _normals((B, K))) for f in (ops.softmax, ops.log_softmax)),
         Case(
             ops.dropout,
             lambda rng: (rng.normal(size=(B, L)), ops.dropout_mask(rng, (B, L), 0.4)),
@@ -124,12 +123,8 @@ def _samples() -> list[Case]:
     def one(rng: Rng) -> tuple[Any, ...]:
         return rng.normal(size=(B, L)), gumbel.logistic_noise(rng, (B, L)), TAU
 
-    def relaxed_bernoulli(logits: Array, uniform: Array) -> tuple[Any, Any]:
-        return ops.sigmoid(logits)
-
     def largest(y: Array, constants: dict[str, Any]) -> Array:
-        hot: Array = y.argmax(axis=-1)[..., None] == np.arange(K)
-        return hot
+        return np.asarray(y.argmax(axis=-1)[..., None] == np.arange(K))
 
     noise = ("noise",)
     return [
@@ -142,7 +137,7 @@ def _samples() -> list[Case]:
             gumbel.straight_through_bernoulli,
             lambda rng: (rng.normal(size=(B, L)), rng.random((B, L))),
             ("uniform",),
-            relaxed=relaxed_bernoulli,
+            relaxed=lambda logits, uniform: ops.sigmoid(logits),
             hard=lambda p, constants: p > constants["uniform"],
         ),
     ]

@@ -23,10 +23,7 @@ _FLOOR = 1e-3  # entries below this part of the largest one are measured against
 
 
 def check_problem(problem: Problem, settings: Settings) -> list[Report]:
-    """Check every parameter of a problem, in the order of its arguments.
-
-    A function that cannot be run, or not twice with the same result, gives a report and no exception.
-    """
+    """Check every parameter of a problem; a function that cannot be run gives a report and no exception."""
     with np.errstate(all="ignore"):  # what is not finite is reported, not warned about
         trial = try_out(problem, settings.seed)
         if isinstance(trial, Report):

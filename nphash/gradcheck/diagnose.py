@@ -48,8 +48,7 @@ class Evidence:
     @property
     def n(self) -> Array:
         """Numeric derivatives at the kept entries."""
-        found: Array = self.numeric[self.kept]
-        return found
+        return np.asarray(self.numeric[self.kept])
 
     @property
     def value(self) -> Array:
@@ -63,8 +62,7 @@ class Evidence:
 
     def at(self, whole: Array) -> Array:
         """Return the kept entries of an array of the parameter's shape."""
-        found: Array = np.asarray(whole, dtype=np.float64).reshape(-1)[self.chosen[self.kept]]
-        return found
+        return np.asarray(np.ravel(whole)[self.chosen[self.kept]], dtype=np.float64)
 
     def numeric_of(self, path: Evaluate, name: str = "") -> Array:
         """Return numeric derivatives of another function, or by another parameter, at the kept entries."""
@@ -174,12 +172,13 @@ def _constant_ratio(f: Evidence) -> Cause | None:
             if abs(ratio / value**power - 1) < EXACT:
                 written = what if power == 1 else f"{what}**{power}"
                 return f"{what} not applied the same way", f"{seen}: {written} = {ratio:.6g}"
-    for size, what in sizes(f.problem, f.out):
+    known = list(sizes(f.problem, f.out))
+    for size, what in known:
         if abs(ratio / size - 1) < EXACT:
             return "sum instead of mean", f"{seen}: {what}"
         if abs(ratio * size - 1) < EXACT:
             return "divided twice", f"{seen}: 1 / {what}"
-    for (up, over), (down, under) in permutations(sizes(f.problem, f.out), 2):
+    for (up, over), (down, under) in permutations(known, 2):
         if abs(ratio * down / up - 1) < EXACT:
             return "mean over the wrong axis", f"{seen}: {over} by {under}, {up} / {down}"
     for name, value in f.problem.constants.items():
@@ -243,9 +242,7 @@ def _weight_decay(f: Evidence) -> Cause | None:
 
 def _surplus_array(f: Evidence) -> Cause | None:
     """Suspect a constant array: what is missing or surplus is a multiple of it, or of ones."""
-    if len(f.a) < 2:
-        return None
-    for what, array in (*_arrays(f), ("1", np.ones(f.analytic.shape))):
+    for what, array in (*_arrays(f), ("1", np.ones(f.analytic.shape))) if len(f.a) > 1 else ():
         c = multiple(f.a - f.n, f.at(array))
         if not np.isnan(c):
             cause = "constant term wrong" if what == "1" else f"{what} not applied the same way"
@@ -314,9 +311,8 @@ def _another_constant(f: Evidence) -> Cause | None:
 
 def _another_function(f: Evidence) -> Cause | None:
     """Suspect the identity where a straight-through sample borrows another gradient."""
-    if f.problem.relaxed is None or f.problem.vary is None or f.dout.shape != f.analytic.shape:
-        return None
-    if np.isnan(multiple(f.a, f.at(f.dout))):
+    straight = f.problem.relaxed is not None and f.problem.vary is not None
+    if not straight or f.dout.shape != f.analytic.shape or np.isnan(multiple(f.a, f.at(f.dout))):
         return None
     return "activation derivative missing", "back returns dout: the identity in place of the relaxed sample"
 

@@ -46,15 +46,7 @@ from nphash.nn.losses import NUMPY
 from nphash.nn.ops import Operations, normalise_rows, sigmoid, sparse_dense
 from nphash.nn.schedules import values_at
 
-__all__ = [
-    "KERNELS",
-    "NOT_COMPILED",
-    "VARIANTS",
-    "WITHOUT_GRADIENT",
-    "kernel_models",
-    "models",
-    "operations",
-]
+__all__ = ["KERNELS", "NOT_COMPILED", "VARIANTS", "WITHOUT_GRADIENT", "kernel_models", "models", "operations"]
 
 # How the other systems find their codes: there is no gradient that could be wrong.
 WITHOUT_GRADIENT = {
@@ -111,10 +103,7 @@ def operations() -> list[Case]:
 
 
 def models(seed: int = 0, names: Sequence[str] | None = None) -> list[Model]:
-    """Return the loss of each of `METHODS` that is trained by gradients, with its `VARIANTS`; all if None.
-
-    The seed draws documents, weights and noise; names of other methods are passed over.
-    """
+    """Return the loss of each of `METHODS` (None: all) that is trained by gradients, with its `VARIANTS`."""
     special = {"ammi": _ammi, "s-rbm": _stacked_rbm, "ksh": _ksh}
     found = []
     for name in METHODS if names is None else [name for name in METHODS if name in names]:
@@ -147,19 +136,17 @@ def batches(
     hasher: VariationalHasher, X: CSR, seed: int, context: object = None, operations: Operations = NUMPY
 ) -> Iterator[Batch]:
     """Yield the same batch for ever, with the same noise; schedules stand at the middle of training."""
-    labels = _labels(hasher, np.random.default_rng(seed)) if hasher.supervised else None
+    labels, rng = None, np.random.default_rng(seed)
+    # Several for each document; one where the classifier is linear, so that both losses are checked.
+    if hasher.supervised and hasher._labels.hidden is None:
+        labels = rng.integers(0, C, B)
+    elif hasher.supervised:
+        labels = scipy.sparse.csr_matrix(rng.integers(0, 2, (B, C)).astype(np.float64))
     middle = hasher._training.n_epochs / 2
     for _ in count():
         rng = np.random.default_rng([seed, 1])
         numbers = values_at(hasher.schedules(), middle)
         yield Batch(X, X, labels, rng, middle, np.arange(B), context, operations, **numbers)
-
-
-def _labels(hasher: VariationalHasher, rng: Rng) -> Any:
-    # Several for each document; one where the classifier is linear, so that both losses are checked.
-    if hasher._labels.hidden is None:
-        return rng.integers(0, C, B)
-    return scipy.sparse.csr_matrix(rng.integers(0, 2, (B, C)).astype(np.float64))
 
 
 # ---------------------------------------------------------------------- variational systems
@@ -177,26 +164,24 @@ def _variational(title: str, seed: int) -> Model:
         formula = " + ".join([first, *(f"{WEIGHTS[other]} {other}" for other in others)])
         return _model(title, params, whole, parts, formula)
 
-    return _with_stand_in(model, small(title), small(title))
+    return _with_stand_in(model, title)
 
 
 def initial_weights(
     hasher: VariationalHasher, X: CSR, seed: int, context: NeighbourTeacher | None
 ) -> tuple[Params, Params]:
-    """Return a hasher's initial weights, and the arrays among them that are no parameters.
-
-    Biases are moved away from zero: where no unit before it is active, a unit would stand at its kink.
-    """
+    """Return a hasher's initial weights, and the arrays among them that are no parameters."""
     rng, params = np.random.default_rng([seed, 3]), hasher.initial_params(X, X, seed, context)
     constants = {key: params.pop(key) for key in ("V_u",) if key in params}
     for array in params.values():
-        if array.ndim == 1:
+        if array.ndim == 1:  # a bias: at zero a unit would stand at its kink where none before it is active
             array += 0.3 * rng.normal(size=array.shape)
     return params, constants
 
 
-def _with_stand_in(model: Callable[[VariationalHasher], Model], hasher: Any, other: Any) -> Model:
+def _with_stand_in(model: Callable[[VariationalHasher], Model], title: str, **settings: object) -> Model:
     """Return the model of a hasher; beside a straight-through sample's, that of a differentiable stand-in."""
+    hasher, other = small(title, **settings), small(title, **settings)
     if not hasattr(hasher, "sample") or getattr(hasher, "sampling", "") == "relaxed":
         return model(hasher)
     other.sample = (
@@ -215,13 +200,10 @@ def drawn_teacher(X: Any, seed: int) -> NeighbourTeacher:
 
 
 def parts_of(hasher: VariationalHasher, same: Iterator[Batch], constants: Params) -> dict[str, Loss]:
-    """Return the whole loss under ``"loss"``, and each of its terms without its weight.
-
-    A term alone is the model with the weights of the others zero: the words, whose weight is one, are omitted
-    by a reconstruction that is handed in.
-    """
+    """Return the whole loss under ``"loss"``, and each of its terms without its weight."""
 
     def alone(term: str, params: Params) -> tuple[float, Callable[[], Params]]:
+        # The weights of the others are zero; the words, whose weight is one, are omitted.
         batch = next(same)
         numbers: dict[str, Any] = {weight: float(weight == WEIGHTS.get(term)) for weight in WEIGHTS.values()}
         if term in WEIGHTS:
@@ -328,33 +310,27 @@ def _kernel_model(title: str, seed: int) -> Model:
     def parts(
         hasher: VariationalHasher, dtype: type[np.floating], operations: Operations = NUMPY
     ) -> dict[str, Loss]:
-        own = None if context is None else _as_type(context, dtype)
+        own = context
+        if context is not None:
+            target, teacher, V_u = (
+                each.astype(dtype) for each in (context.target, context.teacher, context.V_u)
+            )
+            own = NeighbourTeacher(target, context.neighbours, teacher, V_u)
         same = batches(hasher, X.astype(dtype), seed, own, operations)
         return parts_of(hasher, same, {key: array.astype(dtype) for key, array in constants.items()})
 
     def model(hasher: VariationalHasher) -> Model:
-        kernels = parts(hasher, np.float32, CompiledEngine().operations)
+        kernels, equations = parts(hasher, np.float32, CompiledEngine().operations), parts(hasher, np.float64)
         kernels["loss"] = _through_adam(kernels["loss"])
-        equations = parts(hasher, np.float64)
         terms = {key: _by_dtype(kernels[key], equations[key]) for key in kernels}
         return Model(title, params, terms.pop("loss"), terms, formula="float32, against float64 equations")
 
-    return _with_stand_in(model, small(name, n_bits=N_BITS), small(name, n_bits=N_BITS))
-
-
-def _as_type(context: NeighbourTeacher, dtype: type[np.floating]) -> NeighbourTeacher:
-    target, teacher, V_u = (each.astype(dtype) for each in (context.target, context.teacher, context.V_u))
-    return NeighbourTeacher(target, context.neighbours, teacher, V_u)
+    return _with_stand_in(model, name, n_bits=N_BITS)
 
 
 def _by_dtype(kernels: Loss, equations: Loss) -> Loss:
     """Return a loss that is computed by the kernels where the parameters are float32."""
-
-    def loss(params: Params) -> tuple[float, Callable[[], Params]]:
-        single = next(iter(params.values())).dtype == np.float32
-        return (kernels if single else equations)(params)
-
-    return loss
+    return lambda params: (kernels if next(iter(params.values())).dtype == np.float32 else equations)(params)
 
 
 def _through_adam(loss: Loss) -> Loss:

@@ -1,7 +1,7 @@
 """Numeric derivatives: extrapolated central differences that know their own error and see kinks.
 
-Central differences have an error of order h^2; two of them, at h and h / 2, combine into one of
-order h^4 (Richardson), so that h can stay large enough for rounding not to matter.
+Two differences, at h and h / 2, of order h^2 combine into one of order h^4 (Richardson), so that h can stay
+large enough for rounding not to matter.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """A check as one file to keep or to hand in: an HTML page that needs nothing beside itself, or a picture.
 
-Matplotlib draws (the extra ``plot``). Two pictures show most: how far each gradient is off, operation by
-operation, and how the error of central differences depends on their step. A right gradient draws a V there:
-the error falls with the square of the step until rounding takes over. A wrong one stays where it is.
+Matplotlib draws (the extra ``plot``) how far each gradient is off, operation by operation, and how the error
+of central differences depends on their step.
 """
 
 from __future__ import annotations

@@ -121,12 +121,7 @@ class Model:
 
 @dataclass(frozen=True)
 class Problem:
-    """A function of named arrays with named gradients: what the checker works on.
-
-    ``relaxed`` is the differentiable function whose gradient a straight-through function borrows, ``hard``
-    makes the straight-through value of the relaxed one; ``vary(name, value)`` is the same function with
-    another value of a constant.
-    """
+    """A function of named arrays with named gradients."""
 
     name: str
     params: Params
@@ -134,10 +129,10 @@ class Problem:
     constants: dict[str, Any] = field(default_factory=dict)
     equation: str = ""
     formula: str = ""
-    relaxed: Evaluate | None = None
-    hard: Hard | None = None
+    relaxed: Evaluate | None = None  # whose gradient a straight-through function borrows
+    hard: Hard | None = None  # makes the straight-through value of the relaxed one
     terms: dict[str, Evaluate] = field(default_factory=dict)
-    vary: Callable[[str, Any], Evaluate] | None = None
+    vary: Callable[[str, Any], Evaluate] | None = None  # the function with another value of a constant
 
     def in_float64(self) -> Problem:
         """Return the same problem with its parameters in float64."""
@@ -171,10 +166,7 @@ def from_function(
     name: str = "",
     relaxed: Operation | None = None,
 ) -> Problem:
-    """Return the problem of ``(out, back) = function(*args)``.
-
-    Floating-point arrays are parameters, unless ``constants`` names them; everything else is constant.
-    """
+    """Return the problem of ``(out, back) = function(*args)``, whose floating-point arrays are parameters."""
     names = _argument_names(function, len(args))
     given = dict(zip(names, args, strict=True))
     params = _parameters(given, constants)

@@ -47,17 +47,13 @@ CLOSE, CLOSE_IN_FLOAT32 = 1e-9, 1e-5  # largest relative differences of values t
 
 @dataclass(frozen=True)
 class Question:
-    """One function that a student writes.
-
-    Where ``gradient`` is set, the function, its reference and mistakes return ``(out, back)``; those that the
-    value alone shows may return ``(out, None)``.
-    """
+    """One function that a student writes, with reference and known mistakes."""
 
     name: str
     reference: Function  # does it right
     draws: tuple[DrawArguments, ...]  # each is tried
     mistakes: tuple[Mistake, ...] = ()
-    gradient: bool = False
+    gradient: bool = False  # they return (out, back), or (out, None) a mistake that the value alone shows
     constants: tuple[str, ...] = ()  # floating-point arrays without gradient
     relaxed: Function | None = None  # of a straight-through sample: the function whose gradient it borrows
     model: Callable[[Function, tuple[Any, ...]], Model] | None = None  # where gradients are a dictionary

@@ -3,8 +3,7 @@
 from click.testing import CliRunner
 
 from benchmarks import estimators, records
-from nphash.teaching.study import FIGURES
-from nphash.teaching.study.measuring import methods
+from nphash.teaching.study import FIGURES, methods
 
 
 def test_the_stored_study_is_complete():

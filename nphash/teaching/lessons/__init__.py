@@ -64,18 +64,13 @@ def find_lesson(number: int) -> Lesson:
 
 
 def copy_lesson(number: int, folder: Path | str, force: bool = False) -> list[Path]:
-    """Copy a lesson and its exercise into a folder, which is made if need be; return the two files.
-
-    A file that is there already is an `InputError` unless ``force`` is set: it may hold somebody's solution.
-    """
-    lesson = find_lesson(number)
-    folder = Path(folder)
+    """Copy a lesson and its exercise into a folder, which is made if need be; return the two files."""
+    lesson, folder = find_lesson(number), Path(folder)
     targets = [folder / lesson.file, folder / lesson.exercise]
     for target in targets:
-        if target.exists() and not force:
-            raise InputError(
-                f"{target} exists already", "choose another folder, or overwrite it with --force"
-            )
+        if target.exists() and not force:  # it may hold somebody's solution
+            hint = "choose another folder, or overwrite it with --force"
+            raise InputError(f"{target} exists already", hint)
     folder.mkdir(parents=True, exist_ok=True)
     for target in targets:
         shutil.copyfile(FOLDER / target.name, target)

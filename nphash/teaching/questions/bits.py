@@ -23,11 +23,6 @@ _jacobian, _bernoulli = gumbel.gumbel_softmax_jacobian, gumbel.straight_through_
 _kl = losses.bernoulli_kl
 
 
-def _noise(uniform: Array) -> Array:
-    result: Array = -np.log(-np.log(uniform))
-    return result
-
-
 def _softmax_of(scaled: Callable[[Array, Array, float], Array]) -> Callable[..., tuple[Any, Any]]:
     """Return the softmax of other logits; the value alone shows the mistake."""
     return lambda logits, noise, temperature: (ops.softmax(scaled(logits, noise, temperature))[0], None)
@@ -50,14 +45,13 @@ def _softmax_back(through: Callable[[Array, Array], Array]) -> Callable[..., tup
 
 
 def _total(x: Array, axis: int = -1) -> Array:
-    total: Array = x.sum(axis=axis, keepdims=True)
-    return total
+    return np.asarray(x.sum(axis=axis, keepdims=True))
 
 
 _EXERCISE_3 = (
     Question(
         "gumbel_noise",
-        _noise,
+        lambda uniform: -np.log(-np.log(uniform)),
         (lambda rng: (rng.uniform(0.01, 0.99, size=(B, L)),),),
         (
             ("outer minus missing", lambda uniform: np.log(-np.log(uniform))),

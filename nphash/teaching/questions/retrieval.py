@@ -16,8 +16,7 @@ __all__ = ["QUESTIONS"]
 
 def _ones(codes: Array) -> Array:
     """Return the number of ones in each row of bytes."""
-    counts: Array = np.bitwise_count(codes).sum(axis=1, dtype=np.int64)
-    return counts
+    return np.asarray(np.bitwise_count(codes).sum(axis=1, dtype=np.int64))
 
 
 def _hamming(query: Array, codes: Array) -> Array:

@@ -240,8 +240,7 @@ def _as_model(function: Callable[..., Any], args: tuple[Any, ...]) -> Model:
 def _logits(params: Params, x: Array, least: float = 0.0) -> Array:
     """Return the logits (B, L); without the ReLU where ``least`` is minus infinity."""
     h = np.maximum(x @ params["W_1"] + params["b_1"], least)
-    result: Array = h @ params["W_a"] + params["b_a"]
-    return result
+    return np.asarray(h @ params["W_a"] + params["b_a"])
 
 
 _EXERCISE_7 = (

@@ -28,13 +28,11 @@ def _scores(shift: Array | int) -> Callable[[Rng], tuple[Any, ...]]:
 
 
 def _normalised(e: Array, axis: int | None) -> Array:
-    result: Array = e / e.sum(axis=axis, keepdims=True)
-    return result
+    return np.asarray(e / e.sum(axis=axis, keepdims=True))
 
 
 def _less_maximum(scores: Array, axis: int | None = 1) -> Array:
-    result: Array = scores - scores.max(axis=axis, keepdims=True)
-    return result
+    return np.asarray(scores - scores.max(axis=axis, keepdims=True))
 
 
 def _with_counts(scores: Array, rng: Rng) -> tuple[Any, ...]:
@@ -67,8 +65,7 @@ def _of_logarithms(log_p: Callable[[Array], Array], mean: float = 1 / B) -> Call
 
 def _base_two(scores: Array) -> Array:
     shifted = _less_maximum(scores)
-    result: Array = shifted - np.log2(np.exp(shifted).sum(axis=1, keepdims=True))
-    return result
+    return np.asarray(shifted - np.log2(np.exp(shifted).sum(axis=1, keepdims=True)))
 
 
 def _other_counts(changed: Callable[[Array], Array]) -> Callable[[Array, Array], tuple[Any, Any]]:

@@ -4,29 +4,253 @@ The exact gradient of the expected reconstruction loss is a sum over all codes, 
 that bias, variance and direction of every estimator can be measured against it: on two toys, and on a small
 Doc2hash fitted on the docstrings of installed packages, at several points of its training. The answer to the
 paper's sentence is made of the figures alone.
+
+Bias and variance are means over the instances of a problem, relative to the mean square of the exact
+gradient, with 95 % bootstrap intervals over the instances; of saturated codes, whose gradients are tiny, this
+makes little.
+
+Shapes: B documents of a batch, V words, H hidden units, L bits.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from scipy.sparse import csr_array
 
-from nphash.teaching.study.measuring import FIGURES, RIVAL, UNBIASED, Row, StudyResults, StudySettings, run
+from nphash.core.typing import Array, Params, Rng
+from nphash.corpus import ReadOptions, read_documents
+from nphash.errors import InputError
+from nphash.hashers.doc2hash import Doc2Hash
+from nphash.hashers.parts.networks import encoder
+from nphash.hashers.training.trainer import Batch, Training
+from nphash.nn.gumbel import logistic_noise
+from nphash.nn.losses import NUMPY
+from nphash.nn.optim import Adam
+from nphash.teaching.study import estimators
+from nphash.teaching.study.estimators import MAX_EXACT_BITS, Objective, exact_gradient
+from nphash.text.settings import VectorizerSettings
+from nphash.text.vectorizer import Vectorizer
 
 __all__ = [
     "FIGURES",
+    "RIVAL",
+    "UNBIASED",
+    "Instance",
     "Row",
     "StudyResults",
     "StudySettings",
     "answer",
     "draw",
     "format_table",
+    "measure",
+    "methods",
+    "problems",
     "records",
     "run",
 ]
+
+FIGURES = (
+    "bias",
+    "variance",
+    "mean_squared_error",
+    "cosine",
+    "cosine_of_mean",
+    "variance_ratio",  # to that of ARM
+    "error_ratio",  # to that of straight-through, on the same instances
+)
+UNBIASED = "ARM"
+RIVAL = "straight-through, stochastic"
+RESAMPLES = 1000
+BATCH = 100
+
+Interval = list[float]  # value, low, high
+Row = dict[str, Interval]  # by figure
+StudyResults = dict[str, dict[str, Row]]  # by problem and estimator
+Estimator = Callable[["Instance", Rng], Array]  # draws its own noise
+
+
+@dataclass(frozen=True)
+class StudySettings:
+    """How large a study is; the defaults take well under a minute."""
+
+    bits: int = 8  # of a code; the exact gradient adds up 2**bits terms
+    hidden: int = 50  # units of the model
+    words: int = 500
+    draws: int = 400  # estimates of each instance's gradient
+    instances: int = 16  # documents (or toys) of each problem: intervals are over these
+    temperatures: tuple[float, ...] = (0.1, 0.5, 1.0, 2.0)  # of the Gumbel estimators
+    snapshots: tuple[int, ...] = (0, 100, 1000)  # training steps at which the model is studied
+    corpus: str = "docstrings:numpy"  # what it learns from; this needs no data
+
+    def check(self) -> None:
+        """Raise `InputError` for settings that cannot be."""
+        if not 1 <= self.bits <= MAX_EXACT_BITS:
+            found = f"bits is {self.bits}, but the exact gradient adds up 2**bits terms"
+            raise InputError(found, f"give 1 to {MAX_EXACT_BITS}")
+        if self.draws < 2 or self.instances < 2:
+            found = f"{self.draws} draws of {self.instances} instances have no variance"
+            raise InputError(found, "give 2 or more of each")
+
+
+@dataclass(frozen=True)
+class Instance:
+    """One document (or toy): its logits, what is minimised, and the exact value and gradient."""
+
+    logits: Array
+    objective: Objective
+    value: float
+    exact: Array
+
+
+def instance(logits: Array, objective: Objective) -> Instance:
+    """Return the instance with its exact value and gradient."""
+    return Instance(logits, objective, *exact_gradient(logits, objective))
+
+
+def problems(settings: StudySettings, seed: int) -> Iterator[tuple[str, list[Instance]]]:
+    """Yield the toys, then the model at each point of its training."""
+    rng = np.random.default_rng(seed)
+    bits, n = settings.bits, settings.instances
+    near = estimators.quadratic(np.full(bits, 0.45))
+    yield "toy: squared distance to 0.45", [instance(rng.normal(size=bits), near) for _ in range(n)]
+    decoders = [
+        estimators.document_loss(rng.normal(size=(bits, 50)), rng.normal(size=50), rng.random(50))
+        for _ in range(n)
+    ]
+    yield "toy: random decoder", [instance(rng.normal(size=bits), f) for f in decoders]
+    X = documents(settings)
+    for step, params in train(X, settings, seed):
+        chosen = X[rng.choice(X.shape[0], n, replace=False)]
+        found = zip(logits(params, chosen), chosen.toarray(), strict=True)
+        yield f"model after {step} steps", [instance(a, code_loss(params, t)) for a, t in found]
+
+
+def documents(settings: StudySettings) -> csr_array:
+    """Return TF-IDF rows of the corpus, float64 CSR (n, V)."""
+    texts = [document.text for document in read_documents(settings.corpus, ReadOptions())]
+    words = VectorizerSettings(max_words=settings.words)
+    return Vectorizer(words).fit_transform(texts).astype(np.float64)
+
+
+def logits(params: Params, X: csr_array) -> Array:
+    """Return the logits of documents by the library's encoder, shape (B, L)."""
+    h, _ = encoder(params, X, None, NUMPY)  # (B, H)
+    return np.asarray(h @ params["W_a"] + params["b_a"])
+
+
+def code_loss(params: Params, target: Array) -> Objective:
+    """Return the loss of one document by its code: the library's decoder sees bits as signs 2z - 1."""
+    W, b = params["W_s"], params["b_s"]
+    return estimators.document_loss(2 * W, b - W.sum(axis=0), target)
+
+
+def train(X: csr_array, settings: StudySettings, seed: int) -> Iterator[tuple[int, Params]]:
+    """Train Doc2hash with straight-through Gumbel bits and yield its parameters at the snapshots."""
+    rng = np.random.default_rng(seed)
+    training = Training(dtype="float64")
+    hasher = Doc2Hash(settings.bits, hidden=(settings.hidden,), dropout=0.0, training=training)
+    params = hasher.initial_params(X, X, seed)
+    optimiser = Adam(learning_rate=1e-3)
+    for step in range(max(settings.snapshots) + 1):
+        if step in settings.snapshots:
+            yield step, {name: value.copy() for name, value in params.items()}
+        x = X[np.sort(rng.choice(X.shape[0], min(BATCH, X.shape[0]), replace=False))]
+        _, back = hasher.loss(params, Batch(x, x, rng=rng, tau=0.5, beta=0.1))
+        optimiser.step(params, back())
+
+
+# ---------------------------------------------------------------------- figures
+
+
+def methods(settings: StudySettings) -> dict[str, Estimator]:
+    """Return every estimator as a function that draws its own noise."""
+    shape = (settings.draws, settings.bits)
+
+    def with_noise(estimator: Callable[..., Array], draw: Callable[[Rng], Array], *more: float) -> Estimator:
+        return lambda one, rng: estimator(one.logits, one.objective, draw(rng), *more)
+
+    def uniform(rng: Rng) -> Array:
+        return rng.random(shape)
+
+    def logistic(rng: Rng) -> Array:
+        return logistic_noise(rng, shape)
+
+    def with_baseline(one: Instance, rng: Rng) -> Array:
+        return estimators.reinforce(one.logits, one.objective, uniform(rng), baseline=one.value)
+
+    found: dict[str, Estimator] = {
+        "straight-through, deterministic": with_noise(
+            estimators.straight_through, lambda rng: np.full(shape, 0.5)
+        ),
+        RIVAL: with_noise(estimators.straight_through, uniform),
+        "REINFORCE": with_noise(estimators.reinforce, uniform),
+        "REINFORCE, exact mean as baseline": with_baseline,
+        UNBIASED: with_noise(estimators.arm, uniform),
+    }
+    families = {
+        "Gumbel-softmax": estimators.gumbel_softmax,
+        "straight-through Gumbel": estimators.straight_through_gumbel,
+    }
+    for family, estimator in families.items():
+        for tau in settings.temperatures:
+            found[f"{family}, tau {tau:g}"] = with_noise(estimator, logistic, tau)
+    return found
+
+
+def run(
+    settings: StudySettings | None = None, seed: int = 0, callback: Callable[[str], None] | None = None
+) -> StudyResults:
+    """Measure every estimator on every problem; return each of `FIGURES` as [value, low, high].
+
+    The seed draws toys, weights, documents, noise and bootstrap samples; ``callback`` receives the name of
+    each problem when it is done. Settings that cannot be raise `InputError`.
+    """
+    settings = StudySettings() if settings is None else settings
+    settings.check()
+    found: StudyResults = {}
+    for name, instances in problems(settings, seed):
+        found[name] = measure(instances, methods(settings), seed + 1)
+        if callback is not None:
+            callback(name)
+    return found
+
+
+def measure(instances: list[Instance], draws: dict[str, Estimator], seed: int) -> dict[str, Row]:
+    """Return the figures of every estimator over the instances of one problem."""
+    moments = np.array([_moments(instances, f, seed) for f in draws.values()])  # (methods, instances, 5)
+    n = len(instances)
+    rows = np.random.default_rng(seed).integers(0, n, (RESAMPLES, n))
+    names = list(draws)
+    value = _figures(moments.mean(axis=1), names)  # (methods, 7)
+    resampled = _figures(moments[:, rows].mean(axis=2).swapaxes(0, 1), names)  # (resamples, methods, 7)
+    low, high = np.quantile(resampled, (0.025, 0.975), axis=0)
+    figures = np.stack([value, low, high], axis=-1).tolist()  # (methods, 7, 3)
+    return {name: dict(zip(FIGURES, row, strict=True)) for name, row in zip(names, figures, strict=True)}
+
+
+def _moments(instances: list[Instance], draw: Estimator, seed: int) -> list[tuple[float, ...]]:
+    rng = np.random.default_rng(seed)
+    return [
+        (float(one.exact @ one.exact), *estimators.moments(draw(one, rng), one.exact)) for one in instances
+    ]
+
+
+def _figures(means: Array, names: list[str]) -> Array:
+    """Turn mean moments (..., methods, 5) into the figures (..., methods, 7)."""
+    square, bias, variance, cosine, cosine_of_mean = np.moveaxis(means, -1, 0)
+    error = np.maximum(bias, 0) + variance
+    rival, unbiased = [names.index(RIVAL)], [names.index(UNBIASED)]
+    relative = [np.sqrt(np.maximum(bias, 0) / square), variance / square, error / square]
+    ratios = [variance / variance[..., unbiased], error / error[..., rival]]
+    return np.stack([*relative, cosine, cosine_of_mean, *ratios], axis=-1)
+
+
+# ---------------------------------------------------------------------- what they say
 
 SENTENCE = (
     "Gumbel-softmax 'produces low-variance biased gradients' (Zhang & Zhu 2019) and straight-through is worse"
@@ -128,10 +352,7 @@ def _interval(value: float, low: float, high: float) -> str:
 
 
 def draw(results: StudyResults, path: Path) -> None:
-    """Draw variance against bias, one panel a problem, into a picture file; matplotlib must be there.
-
-    The distance from the lower left corner is the error: lines of equal error are curved.
-    """
+    """Draw variance against bias, one panel a problem, into a picture file; matplotlib must be there."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(3.2 * len(results), 3.6), layout="constrained")

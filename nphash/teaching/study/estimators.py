@@ -8,8 +8,7 @@ a closed form, the same for every estimator, and is omitted.)
 
 An objective is f itself, ``values, back = objective(z)``: values of shape (S,) for S codes or relaxed
 codes of shape (S, L), and ``back(dvalues)`` of shape (S, L). Every estimator takes logits of shape (L,), an
-objective and S rows of noise, and returns S independent estimates of shape (S, L), which `assess` compares
-with the exact gradient: bias, variance and direction.
+objective and S rows of noise, and returns S independent estimates of shape (S, L).
 
 Shapes: S draws, L bits, V words.
 
@@ -96,30 +95,23 @@ def _through(sample: Sample, logits: Array, objective: Objective, noise: Array, 
 
 
 def straight_through(logits: Array, objective: Objective, uniform: Array) -> Array:
-    """Estimate by the straight-through Bernoulli sample of NASH: z = [p > u], dz/dp := 1.
+    """Estimate by the straight-through sample of NASH, z = [p > u], dz/dp := 1: Bengio et al. (2013).
 
-    One backward pass through f. Biased wherever f is not linear in each bit. With ``uniform`` 0.5
-    throughout it is the deterministic form, which does not even sample.
-    Source: Bengio, Leonard & Courville (2013).
+    Biased wherever f is not linear in each bit; with ``uniform`` 0.5 throughout, the deterministic form.
     """
     return _through(straight_through_bernoulli, logits, objective, uniform)
 
 
 def gumbel_softmax(logits: Array, objective: Objective, noise: Array, temperature: float) -> Array:
-    """Estimate by relaxed bits forward and backward; ``noise`` is logistic.
+    """Estimate by relaxed bits, ``noise`` logistic: Jang, Gu & Poole (2017); Maddison, Mnih & Teh (2017).
 
-    The gradient is that of E[f(relaxed z)], without bias for that, and biased for E[f(z)]: less
-    so for a lower temperature, at the price of a larger variance.
-    Source: Jang, Gu & Poole (2017); Maddison, Mnih & Teh (2017).
+    Biased for E[f(z)], not for E[f(relaxed z)]: a lower temperature trades bias for variance.
     """
     return _through(relaxed_bits, logits, objective, noise, temperature)
 
 
 def straight_through_gumbel(logits: Array, objective: Objective, noise: Array, temperature: float) -> Array:
-    """Estimate by hard bits forward and the relaxed derivative backward: Doc2hash's estimator.
-
-    Source: Jang, Gu & Poole (2017), section 2.2.
-    """
+    """Estimate as Doc2hash, hard bits forward, relaxed backward: Jang, Gu & Poole (2017), section 2.2."""
     return _through(straight_through_bits, logits, objective, noise, temperature)
 
 
@@ -160,10 +152,7 @@ def quadratic(target: Array) -> Objective:
 
 
 def document_loss(W: Array, b: Array, target: Array) -> Objective:
-    """Return f(z) = -sum_i t_i log softmax(z W + b)_i: the reconstruction loss of one document by its code.
-
-    Decoder weights have shape (L, V) and (V,), the document's word weights t have (V,).
-    """
+    """Return f(z) = -sum_i t_i log softmax(z W + b)_i, of one document; W (L, V), b and target t (V,)."""
 
     def objective(z: Array) -> tuple[Array, Back]:
         log_p, back = log_softmax(z @ W + b)  # (S, V)
