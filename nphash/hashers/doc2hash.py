@@ -133,6 +133,7 @@ class Doc2Hash(VariationalHasher):
     Examples
     --------
     >>> import numpy as np
+    >>> from nphash.hashers import Training
     >>> X = np.random.default_rng(0).poisson(0.3, (60, 40))
     >>> codes = Doc2Hash(n_bits=8, hidden=(16,), training=Training(epochs=2), random_state=0).fit_transform(X)
     >>> codes.shape, codes.dtype
@@ -199,6 +200,7 @@ class Doc2HashS(Doc2Hash):
     Examples
     --------
     >>> import numpy as np
+    >>> from nphash.hashers import Training
     >>> X = np.random.default_rng(0).poisson(0.3, (60, 40))
     >>> hasher = Doc2HashS(n_bits=8, hidden=(16,), training=Training(epochs=2), random_state=0)
     >>> hasher.fit_transform(X, np.arange(60) % 3).shape
