@@ -69,7 +69,7 @@ def _meaning(method: str, name: str) -> str:
     """Return what the docstring of its method, or of its group of settings, says of a parameter."""
     cls = nphash.hashers.find(method)
     group, _, field = name.partition("__")
-    owner = _settings_class(typing.get_type_hints(cls.__init__)[group]) if field else cls
+    owner = _settings_class(typing.get_type_hints(cls)[group]) if field else cls
     said = [described_parameters(one.__doc__ or "").get(field or name, "") for one in owner.__mro__]
     return next((text for text in said if text and not text.startswith("As in ")), said[0])
 
@@ -116,7 +116,7 @@ def parse(method: str, pairs: Sequence[str]) -> dict[str, Any]:
 def parameter_types(method: str) -> dict[str, Any]:
     """Return the type of every parameter of a method, those of grouped settings as ``group__name``."""
     cls = nphash.hashers.find(method)
-    hints = typing.get_type_hints(cls.__init__)
+    hints = typing.get_type_hints(cls)
     defaults = cls()
     found = {}
     for name in defaults.get_params():
