@@ -72,6 +72,19 @@ class VariationalHasher(Hasher):
     A system gives `loss` (its model, with the noise drawn), constructor's arguments of its own and, where it
     has more parameters than ``W_a, b_a`` (code) and ``W_s, b_s`` (decoder), `_initial_code`. A supervised one
     also takes ``labels`` and sets `supervised`.
+
+    Parameters
+    ----------
+    hidden
+        Widths of the encoder's ReLU layers.
+    dropout
+        Share of the last hidden layer's units left out of a training step.
+    kl_weight
+        Weight of the KL divergence of each bit: number, pair or schedule.
+    target
+        What is reconstructed: ``"input"``, the word weights as given, or ``"binary"``, presence.
+    training
+        Epochs, batch size, learning rate, ... With None, the learning rate decays from 0.001 to 0.0001.
     """
 
     _groups: ClassVar[dict[str, Callable[[], Any]]] = {"training": decaying_training}

@@ -55,6 +55,15 @@ class Hasher:
     A system stores its constructor's arguments under their own names, learns attributes that end
     in an underscore, and implements `_fit` and `_decision`. Everything else is here.
 
+    Parameters
+    ----------
+    n_bits
+        Length L of a code.
+    random_state
+        None, a number, a NumPy Generator or RandomState.
+    threads
+        Worker threads; None uses every processor. Results do not depend on it.
+
     Attributes
     ----------
     n_features_in_, n_bits_ : int

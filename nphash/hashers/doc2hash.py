@@ -133,6 +133,7 @@ class Doc2Hash(VariationalHasher):
     Examples
     --------
     >>> import numpy as np
+    >>> from nphash.hashers import Training
     >>> X = np.random.default_rng(0).poisson(0.3, (60, 40))
     >>> codes = Doc2Hash(n_bits=8, hidden=(16,), training=Training(epochs=2), random_state=0).fit_transform(X)
     >>> codes.shape, codes.dtype
@@ -156,11 +157,15 @@ class Doc2Hash(VariationalHasher):
 
     def loss(self, params: Params, batch: Batch) -> tuple[dict[str, float], Callable[[], Params]]:
         """Draw dropout and noise of a batch, and run the `model`."""
+        return model(params, batch, *self._draw(params, batch))
+
+    def _draw(self, params: Params, batch: Batch) -> tuple[Array | None, Array, Sample]:
+        """Return mask, noise and sampler of a batch; without a generator, those of stored codes."""
         B, dtype = batch.x.shape[0], params["W_1"].dtype
         mask = dropout_mask(batch.rng, (B, self.hidden[-1]), self.dropout, dtype)
         noise = logistic_noise(batch.rng, (B, self.n_bits), dtype)
         sample = straight_through_bits if batch.rng is None else self.sample or SAMPLING[self.sampling]
-        return model(params, batch, mask, noise, sample)
+        return mask, noise, sample
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -195,6 +200,7 @@ class Doc2HashS(Doc2Hash):
     Examples
     --------
     >>> import numpy as np
+    >>> from nphash.hashers import Training
     >>> X = np.random.default_rng(0).poisson(0.3, (60, 40))
     >>> hasher = Doc2HashS(n_bits=8, hidden=(16,), training=Training(epochs=2), random_state=0)
     >>> hasher.fit_transform(X, np.arange(60) % 3).shape

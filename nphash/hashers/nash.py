@@ -108,6 +108,7 @@ class Nash(VariationalHasher):
     Examples
     --------
     >>> import numpy as np
+    >>> from nphash.hashers import Training
     >>> X = np.random.default_rng(0).poisson(0.3, (60, 40))
     >>> Nash(n_bits=8, hidden=(16,), training=Training(epochs=2), random_state=0).fit_transform(X).shape
     (60, 8)

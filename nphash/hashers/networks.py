@@ -78,7 +78,7 @@ def encoder(
 ) -> tuple[Array, Callable[[Array], Params]]:
     """Hidden layers h = ReLU(... ReLU(x W_1 + b_1) ... W_d + b_d), with dropout on the last.
 
-    Documents x, CSR (B, V), are scaled to `INPUT_LENGTH`; a mask (B, H), divided by the share kept, drops.
+    Documents x, CSR (B, V), are scaled to `INPUT_LENGTH`; without a mask (B, H) no unit is left out.
     ``name`` stands in the weights' names, for a second encoder; ``back(dh)`` returns gradients by name.
     """
     W, b = f"W_{name}", f"b_{name}"

@@ -123,6 +123,7 @@ class Vdsh(VariationalHasher):
     Examples
     --------
     >>> import numpy as np
+    >>> from nphash.hashers import Training
     >>> X = np.random.default_rng(0).poisson(0.3, (60, 40))
     >>> hasher = Vdsh(n_bits=8, hidden=(16,), training=Training(epochs=2), random_state=0).fit(X)
     >>> (hasher.decision_function(X) > 0).mean(axis=0)
