@@ -24,7 +24,7 @@ __all__ = [
     "Background",
     "blas_libraries",
     "count_threads",
-    "cut",
+    "split_range",
     "run_blocks",
     "run_tasks",
     "single_threaded_blas",
@@ -65,7 +65,7 @@ def count_threads(threads: int | None = None) -> int:
     return int(threads)
 
 
-def cut(n: int, size: int) -> list[tuple[int, int]]:
+def split_range(n: int, size: int) -> list[tuple[int, int]]:
     """Cut range(n) into blocks (start, stop) of one size; the last may be smaller."""
     return [(start, min(start + size, n)) for start in range(0, n, size)]
 

@@ -19,7 +19,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from nphash.core.jit import uses
-from nphash.core.threads import Background, cut, run_blocks, run_tasks
+from nphash.core.threads import Background, run_blocks, run_tasks, split_range
 from nphash.core.typing import Array, Backs
 from nphash.engine.decoder import Decoding
 from nphash.engine.kernels.decoder import Entries
@@ -86,7 +86,7 @@ class CompiledEngine:
     def _product(self, x: Array, W: Array) -> Array:
         if x.shape[0] * W.size < _SMALL:
             return x @ W
-        out, columns = np.empty((x.shape[0], W.shape[1]), x.dtype), cut(W.shape[1], _COLUMNS)
+        out, columns = np.empty((x.shape[0], W.shape[1]), x.dtype), split_range(W.shape[1], _COLUMNS)
         run_blocks(lambda i, j: np.matmul(x, W[:, i:j], out=out[:, i:j]), columns, self.threads)
         return out
 

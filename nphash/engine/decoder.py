@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from nphash.core.jit import uses
-from nphash.core.threads import Background, cut, run_blocks
+from nphash.core.threads import Background, run_blocks, split_range
 from nphash.core.typing import Array
 from nphash.engine.kernels import decoder as kernels
 from nphash.engine.kernels.decoder import Codes, Entries, ScoreGradient
@@ -132,4 +132,4 @@ class _BiasGradient(_WeightGradient):
 
 def _shares(n: int, count: int) -> list[tuple[int, int]]:
     """Cut range(n) into up to ``count`` blocks of nearly equal length."""
-    return cut(n, max(1, -(-n // count)))
+    return split_range(n, max(1, -(-n // count)))

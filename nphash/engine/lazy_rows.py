@@ -22,7 +22,7 @@ import numpy as np
 
 from nphash.core.jit import jit
 from nphash.core.jit.words import prefetch_row
-from nphash.core.threads import cut
+from nphash.core.threads import split_range
 from nphash.core.typing import Array, Task
 from nphash.engine.kernels.decoder import Entries
 from nphash.engine.kernels.rows import (
@@ -315,4 +315,4 @@ class LazyRows:
 
 
 def _blocks(n: int) -> list[slice]:
-    return [slice(*block) for block in cut(n, max(_LEAST, -(-n // _BLOCKS)))]
+    return [slice(*block) for block in split_range(n, max(_LEAST, -(-n // _BLOCKS)))]

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from nphash.core.jit import uses
-from nphash.core.threads import Background, count_threads, cut, run_tasks
+from nphash.core.threads import Background, count_threads, run_tasks, split_range
 from nphash.core.typing import Array, Params, Task
 from nphash.engine.kernels.rows import move_average, update
 from nphash.engine.lazy_rows import LazyRows, LookAhead, looked_ahead
@@ -101,7 +101,7 @@ class ProductGradient(LazyGradient):
     def blocks(self) -> list[tuple[int, int]]:
         """Return blocks of rows."""
         n, width = self.shape
-        return cut(n, max(1, PRODUCT_BLOCK // width))
+        return split_range(n, max(1, PRODUCT_BLOCK // width))
 
     def fill(self, out: Array, start: int, stop: int) -> None:
         """Write rows ``start`` to ``stop - 1``."""
@@ -117,14 +117,16 @@ class ProductGradient(LazyGradient):
 def adam_tasks(w: Array, g: Array, m: Array, v: Array, settings: Array) -> list[Task]:
     """Return Adam's step in blocks, for `run_tasks`; C-contiguous arrays of one shape."""
     w1, g1, m1, v1 = (array.reshape(-1) for array in (w, g, m, v))  # each (size,), views
-    return [partial(update, w1[i:j], g1[i:j], m1[i:j], v1[i:j], settings) for i, j in cut(w.size, BLOCK)]
+    return [
+        partial(update, w1[i:j], g1[i:j], m1[i:j], v1[i:j], settings) for i, j in split_range(w.size, BLOCK)
+    ]
 
 
 def average_tasks(average: Array, w: Array, kept: float) -> list[Task]:
     """Return average = kept average + (1 - kept) w in blocks, for `run_tasks`; arrays as `adam_tasks`."""
     a1, w1 = average.reshape(-1), w.reshape(-1)  # (size,), views
     share, rest = w.dtype.type(kept), w.dtype.type(1 - kept)
-    return [partial(move_average, a1[i:j], w1[i:j], share, rest) for i, j in cut(w.size, BLOCK)]
+    return [partial(move_average, a1[i:j], w1[i:j], share, rest) for i, j in split_range(w.size, BLOCK)]
 
 
 @dataclass

@@ -17,7 +17,7 @@ from scipy.sparse import csr_matrix
 
 from nphash.codes import Codes, check_n_bits, pack
 from nphash.core.arguments import is_number
-from nphash.core.threads import count_threads, cut, run_blocks, single_threaded_blas
+from nphash.core.threads import count_threads, run_blocks, single_threaded_blas, split_range
 from nphash.core.typing import CSR, Array, LabelsLike, MatrixLike, Params, Rng
 from nphash.corpus.shards import Shards
 from nphash.engine.select import create_engine, sparse_product
@@ -305,7 +305,7 @@ class VariationalHasher(Hasher):
     def elbo(self, params: Params, x: CSR, target: CSR, operations: Operations = NUMPY) -> float:
         """Return the mean ELBO (lower bound) a document, at codes as they are stored: without noise."""
         total, numbers = 0.0, values_at(self.schedules(), float(self._training.n_epochs))
-        for start, stop in cut(x.shape[0], VALIDATION_ROWS):
+        for start, stop in split_range(x.shape[0], VALIDATION_ROWS):
             batch = Batch(x[start:stop], target[start:stop], operations=operations, **numbers)
             total -= self.loss(params, batch)[0]["loss"] * (stop - start)
         return total / int(x.shape[0])
@@ -333,7 +333,7 @@ class VariationalHasher(Hasher):
             logits[start:stop] = self.encoder_logits(params, x, operations)[: stop - start]
 
         with single_threaded_blas():
-            run_blocks(block, cut(n, ENCODE_ROWS), count_threads(self.threads))
+            run_blocks(block, split_range(n, ENCODE_ROWS), count_threads(self.threads))
         return logits
 
     def _decision(self, X: CSR) -> Array:

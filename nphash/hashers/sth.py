@@ -21,7 +21,7 @@ import numpy as np
 from scipy.sparse import csr_matrix, hstack
 
 from nphash.core.arguments import check_count, check_positive
-from nphash.core.threads import count_threads, cut, run_blocks
+from nphash.core.threads import count_threads, run_blocks, split_range
 from nphash.core.typing import Array
 from nphash.errors import InputError
 from nphash.hashers.inputs import seed_from
@@ -113,7 +113,7 @@ def linear_classifiers(X: csr_matrix, bits: Array, C: float, seed: int, threads:
                 X.indptr, X.indices, data, signs, float(C), order, PASSES, TOLERANCE, weights[bit]
             )
 
-    run_blocks(train, cut(bits.shape[1], 1), count_threads(threads))
+    run_blocks(train, split_range(bits.shape[1], 1), count_threads(threads))
     return weights.T
 
 

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from nphash.codes import Codes, as_words, check_codes, unpack
 from nphash.core.arguments import check_count
-from nphash.core.threads import cut
+from nphash.core.threads import split_range
 from nphash.core.typing import Array, Ints
 from nphash.errors import InputError
 from nphash.metrics.relevance import YLike, read_labels, relevance_blocks
@@ -323,7 +323,7 @@ def _blocks(n_queries: int, n_database: int, k: int) -> list[tuple[int, int]]:
             f"there are {n_queries} queries and {n_database} documents in the database",
             "retrieval can be measured with at least one of each",
         )
-    return cut(n_queries, max(1, _BLOCK // n_database))
+    return split_range(n_queries, max(1, _BLOCK // n_database))
 
 
 def _rank_codes(

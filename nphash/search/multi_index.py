@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from nphash.core.jit import jit
 from nphash.core.jit.words import popcount, prefetch
-from nphash.core.threads import cut, run_blocks
+from nphash.core.threads import run_blocks, split_range
 from nphash.core.typing import Array, Ints, Words
 from nphash.search import keys as packed
 from nphash.search import planner
@@ -318,7 +318,7 @@ class MultiIndex(NamedTuple):
                 work[start:stop] = np.where(failed, OVER_BUDGET, work[start:stop] + spent)
             out[start:stop] = best
 
-        run_blocks(one_tile, cut(len(queries), _TILE), threads)
+        run_blocks(one_tile, split_range(len(queries), _TILE), threads)
         return out, work
 
     def within(self, rows: Rows, queries: Words, radius: int, budget: int, threads: int) -> list[Keys | None]:
@@ -332,7 +332,7 @@ class MultiIndex(NamedTuple):
                 found.append(np.sort(np.concatenate(known)) if len(known) == len(parts) else None)
             return found
 
-        tiles = run_blocks(one_tile, cut(len(queries), _TILE), threads)
+        tiles = run_blocks(one_tile, split_range(len(queries), _TILE), threads)
         return [keys for tile in tiles for keys in tile]
 
     def arrays(self) -> dict[str, Array]:
@@ -362,7 +362,7 @@ def _build(rows: Rows, threads: int, start: int) -> Buckets:
         np.empty((m, n), np.uint32),
         np.empty((m, n * rows.n_words), np.uint64),
     )
-    run_blocks(lambda j, _: fill_buckets(flat, buckets, j), cut(m, 1), threads)
+    run_blocks(lambda j, _: fill_buckets(flat, buckets, j), split_range(m, 1), threads)
     return buckets
 
 

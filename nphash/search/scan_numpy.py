@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from nphash.core.threads import cut, run_blocks
+from nphash.core.threads import run_blocks, split_range
 from nphash.core.typing import Ints, Words
 from nphash.search import keys as packed
 from nphash.search.keys import Keys
@@ -37,7 +37,7 @@ def within(rows: Rows, queries: Words, radius: int, threads: int) -> tuple[Ints,
 
 
 def _each(search: Callable[[Words], Keys], queries: Words, threads: int) -> list[Keys]:
-    blocks = cut(len(queries), _QUERIES)
+    blocks = split_range(len(queries), _QUERIES)
     found = run_blocks(lambda start, stop: [search(query) for query in queries[start:stop]], blocks, threads)
     return [keys for block in found for keys in block]
 

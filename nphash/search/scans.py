@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-from nphash.core.threads import cut, run_blocks
+from nphash.core.threads import run_blocks, split_range
 from nphash.core.typing import Ints, Words
 from nphash.search import bit_sliced, planner, popcount_scan, top_k
 from nphash.search import keys as packed
@@ -129,8 +129,8 @@ def _run(one_tile: Callable[[int, int, Pieces], T], scan: Scan, tile: int) -> li
     n, n_queries = rows.n - rows.start, len(scan.queries)
     threads = max(1, min(scan.threads, n * rows.n_words * n_queries // _SHARE))
     few = n_queries < (64 if scan.sliced else 2) * threads
-    ranges = cut(n, -(-n // threads) if few else n)
-    tiles = cut(n_queries, tile if few else min(tile, -(-n_queries // threads)))
+    ranges = split_range(n, -(-n // threads) if few else n)
+    tiles = split_range(n_queries, tile if few else min(tile, -(-n_queries // threads)))
     jobs = [(queries, span) for queries in tiles for span in ranges]
 
     def one_job(job: int, _: int) -> T:
@@ -149,7 +149,7 @@ def _run(one_tile: Callable[[int, int, Pieces], T], scan: Scan, tile: int) -> li
             raise
 
     try:
-        results = run_blocks(one_job, cut(len(jobs), 1), threads)
+        results = run_blocks(one_job, split_range(len(jobs), 1), threads)
     finally:
         stopped[0] = True
     planner.record_loaded("bit-sliced" if scan.sliced else "popcount", rows.n_bits)

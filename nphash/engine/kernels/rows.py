@@ -18,7 +18,7 @@ import numpy as np
 
 from nphash.core.jit import emitted, jit
 from nphash.core.jit.words import prefetch_row
-from nphash.core.threads import cut, run_blocks
+from nphash.core.threads import run_blocks, split_range
 from nphash.core.typing import Array
 
 if TYPE_CHECKING:
@@ -189,7 +189,7 @@ def csr_times_dense(indptr: Array, indices: Array, data: Array, dense: Array, th
     out = np.empty((n_rows, dense.shape[1]), dtype=dense.dtype)  # (B, H)
     run_blocks(
         lambda start, stop: _times_dense(indptr, indices, data, dense, out, start, stop),
-        cut(n_rows, min(_ROWS, max(1, -(-n_rows // _BLOCKS)))),
+        split_range(n_rows, min(_ROWS, max(1, -(-n_rows // _BLOCKS)))),
         threads,
     )
     return out

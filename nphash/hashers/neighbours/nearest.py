@@ -23,7 +23,7 @@ from typing import TypeAlias
 import numpy as np
 from scipy.sparse import csr_matrix, issparse
 
-from nphash.core.threads import count_threads, cut, run_blocks, single_threaded_blas
+from nphash.core.threads import count_threads, run_blocks, single_threaded_blas, split_range
 from nphash.core.typing import Array
 from nphash.errors import InputError
 from nphash.hashers.kernels import largest, products, products_with
@@ -86,7 +86,7 @@ def _nearest_of_first(parts: list[Rows], n_first: int, k: int, threads: int) -> 
             scores /= np.float32(len(parts))
         return largest(scores, k, start)
 
-    return _stacked(run_blocks(one_block, cut(n_first, BLOCK), threads))
+    return _stacked(run_blocks(one_block, split_range(n_first, BLOCK), threads))
 
 
 def _stacked(found: list[Neighbours]) -> Neighbours:
@@ -145,7 +145,7 @@ def top_of_candidates(
         return np.take_along_axis(chosen, columns.astype(np.int64), axis=1), similarities
 
     with single_threaded_blas():
-        blocks = cut(len(candidates), CANDIDATE_ROWS)
+        blocks = split_range(len(candidates), CANDIDATE_ROWS)
         return _stacked(run_blocks(one_block, blocks, count_threads(threads)))
 
 
@@ -197,7 +197,7 @@ def approximate_cosine(
                 found, near = _nearest_of_first([part[candidates] for part in parts], len(own), k, 1)
                 indices[own], similarities[own] = candidates[found], near
 
-        run_blocks(one_cell, cut(len(members), 1), count_threads(threads))
+        run_blocks(one_cell, split_range(len(members), 1), count_threads(threads))
     return indices, similarities
 
 
@@ -235,7 +235,7 @@ def _centres(unit: Array, cells: int, seed: int) -> Array:
 
 
 def _nearest_centre(unit: Array, centres: Array, threads: int) -> Array:
-    blocks = cut(len(unit), ASSIGNED)
+    blocks = split_range(len(unit), ASSIGNED)
     nearest = run_blocks(lambda start, stop: (unit[start:stop] @ centres.T).argmax(axis=1), blocks, threads)
     return np.concatenate(nearest)
 

@@ -26,7 +26,7 @@ from nphash.core.typing import Array, Params, Rng
 from nphash.corpus import ReadOptions, read_documents
 from nphash.errors import InputError
 from nphash.hashers.doc2hash import Doc2Hash
-from nphash.hashers.parts.networks import encoder
+from nphash.hashers.networks import encoder
 from nphash.hashers.training.trainer import Batch, Training
 from nphash.nn.gumbel import logistic_noise
 from nphash.nn.losses import NUMPY
