@@ -13,8 +13,6 @@ from typing import TypeGuard
 from nphash.core.typing import Array
 from nphash.errors import InputError
 
-__all__ = ["check_count", "check_csr", "check_positive", "is_count", "is_number", "ones_of"]
-
 
 def is_number(value: object) -> TypeGuard[float]:
     """Return whether a setting is a real number, neither infinite nor NaN."""

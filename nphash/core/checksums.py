@@ -13,8 +13,6 @@ from typing import Any
 from nphash.core.disk import open_file
 from nphash.errors import DamagedError
 
-__all__ = ["BLOCK", "LARGE", "Blocks", "FileRecord", "Recorder", "record", "seal", "unseal"]
-
 LARGE = 1 << 25  # files up to 32 MB are hashed whenever they are opened (0.02 s), larger ones block by block
 BLOCK = 1 << 22  # bytes of a block of a large file
 _PIECE = 1 << 20  # bytes read at once

@@ -14,8 +14,6 @@ import numpy.typing as npt
 from nphash.core.typing import Array, MatrixLike
 from nphash.errors import InputError
 
-__all__ = ["ascends", "to_csr"]
-
 _AXES = {"csr": ("row", "column"), "csc": ("column", "row"), "bsr": ("block row", "block column")}
 _RENUMBER = "number rows and columns from 0, with one column for each word of the vocabulary"
 _REBUILD = "build the matrix again"

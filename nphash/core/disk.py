@@ -21,21 +21,6 @@ from typing import IO
 from nphash.core.locks import try_lock
 from nphash.errors import CollectionError, DamagedError
 
-__all__ = [
-    "FULL",
-    "advice",
-    "cannot_read",
-    "cannot_write",
-    "flush_folder",
-    "is_full",
-    "new_file",
-    "open_file",
-    "read_bytes",
-    "replace_text",
-    "replacing",
-    "writing",
-]
-
 FULL = "the disk is full"
 NOT_ALLOWED = "no permission to write there"
 _NOT_WRITABLE = {

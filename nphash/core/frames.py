@@ -11,8 +11,6 @@ from typing import Any, Protocol, cast
 
 from nphash.errors import InputError, InputTypeError
 
-__all__ = ["one_column"]
-
 NAMED = 10
 
 

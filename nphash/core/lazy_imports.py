@@ -6,8 +6,6 @@ from collections.abc import Callable, Collection
 from importlib import import_module
 from typing import Any
 
-__all__ = ["on_first_use"]
-
 
 def on_first_use(package: str, homes: dict[str, str], modules: Collection[str] = ()) -> Callable[[str], Any]:
     """Return a package's ``__getattr__`` for its ``modules``, and names with the ``homes`` they come from."""

@@ -18,8 +18,6 @@ from pathlib import Path
 
 from nphash.errors import CollectionError
 
-__all__ = ["HELD", "folder_lock", "locked", "try_lock"]
-
 HELD = ".held"  # what the name of a file that stands for a lock ends with
 
 SECONDS_BETWEEN_TRIES = 0.05

@@ -23,20 +23,6 @@ from nphash.core.locks import folder_lock
 from nphash.core.typing import Array, Ints
 from nphash.errors import CollectionError, DamagedError
 
-__all__ = [
-    "MODEL",
-    "VECTORIZER",
-    "Kind",
-    "Saved",
-    "StoredArray",
-    "load_array",
-    "read",
-    "read_about",
-    "save",
-    "write_array",
-    "write_to",
-]
-
 MOST_BYTES = 1 << 28  # of a JSON file: an altered one must not make us read it all into memory
 WAIT = 60.0  # seconds for another save into the same folder
 RESTORE = "restore the file from a copy"

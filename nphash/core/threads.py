@@ -20,16 +20,6 @@ from typing import Any, TypeVar
 from nphash.core.arguments import is_count
 from nphash.errors import InputError
 
-__all__ = [
-    "Background",
-    "blas_libraries",
-    "count_threads",
-    "split_range",
-    "run_blocks",
-    "run_tasks",
-    "single_threaded_blas",
-]
-
 T = TypeVar("T")
 
 _pool_lock, _blas_lock = threading.Lock(), threading.Lock()

@@ -29,8 +29,6 @@ from nphash.engine.optim import CompiledAdam, ProductGradient, RowGradient, aver
 from nphash.errors import InputError
 from nphash.nn.ops import Operations, relu
 
-__all__ = ["CompiledEngine", "sort_by_word"]
-
 _SMALL = 4_000_000  # multiplications of a matrix product that is not worth cutting
 _COLUMNS = 128  # in a block of a product: whole vector registers
 

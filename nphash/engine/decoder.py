@@ -21,8 +21,6 @@ from nphash.engine.kernels.rows import update
 from nphash.engine.optim import LazyGradient
 from nphash.errors import InputError
 
-__all__ = ["Decoding"]
-
 # Shares into which the tiles are cut, and so the most threads that help. Each costs some 10 microseconds, and
 # their sums over words have to be put together again.
 _SHARES = 8

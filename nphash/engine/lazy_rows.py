@@ -39,8 +39,6 @@ from nphash.engine.kernels.rows import (
 )
 from nphash.errors import InputError
 
-__all__ = ["LazyRows", "LookAhead", "looked_ahead", "update_rows"]
-
 T = TypeVar("T")
 
 # Known beforehand: with batches of 100 and 10,000 words, this finds the next use of 98 rows in 100.

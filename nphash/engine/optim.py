@@ -24,8 +24,6 @@ from nphash.engine.lazy_rows import LazyRows, LookAhead, looked_ahead
 from nphash.errors import InputError
 from nphash.nn.optim import check_gradients, global_norm
 
-__all__ = ["CompiledAdam", "LazyGradient", "ProductGradient", "RowGradient", "adam_tasks", "average_tasks"]
-
 B = TypeVar("B", bound=Any)
 
 BLOCK = 1 << 18  # parameters in a block: 4 arrays of 1 MB in float32

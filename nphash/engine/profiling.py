@@ -24,8 +24,6 @@ from nphash.core.threads import run_tasks, single_threaded_blas
 from nphash.core.typing import Params
 from nphash.nn.ops import Operations
 
-__all__ = ["Limits", "Profile", "StepSize", "Work", "lower_bounds", "measure_limits", "model_bytes", "timed"]
-
 T = TypeVar("T")
 
 REPETITIONS = 5

@@ -20,8 +20,6 @@ from nphash.nn.losses import NUMPY
 from nphash.nn.ops import Operations
 from nphash.nn.optim import Adam, moving_average
 
-__all__ = ["ENGINES", "Engine", "Optimiser", "create_engine", "sparse_product"]
-
 ENGINES = ("auto", "numpy", "numba")
 
 FEW_WEIGHTS = 1_000  # up to so many non-zero weights a sparse product takes less time than to load Numba

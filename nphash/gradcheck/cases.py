@@ -19,8 +19,6 @@ from nphash.core.typing import Array, Rng
 from nphash.gradcheck.problem import Hard, Operation, Problem, from_function
 from nphash.nn import gumbel, losses, ops
 
-__all__ = ["Case", "operations"]
-
 B, V, L, K, C = 5, 11, 4, 3, 7
 TAU = 0.7
 

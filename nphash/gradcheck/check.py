@@ -16,8 +16,6 @@ from nphash.gradcheck.numeric import Derivative, central_difference, derivative,
 from nphash.gradcheck.problem import Cause, Evaluate, Problem, Settings, wrong_sample
 from nphash.gradcheck.report import Report
 
-__all__ = ["Trial", "check_problem", "try_out"]
-
 _STEPS = tuple(10.0**-power for power in range(1, 10))
 _FLOOR = 1e-3  # entries below this part of the largest one are measured against it
 

@@ -18,8 +18,6 @@ from nphash.core.typing import Array, Params
 from nphash.gradcheck.numeric import entry_derivative
 from nphash.gradcheck.problem import Cause, Evaluate, Problem, variants
 
-__all__ = ["Evidence", "diagnose", "factors", "multiple", "numbers", "same", "sizes"]
-
 Axes = tuple[int, ...]
 
 EXACT = 1e-5  # largest relative residual of a relation that counts as exact

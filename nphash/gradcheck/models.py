@@ -46,8 +46,6 @@ from nphash.nn.losses import NUMPY
 from nphash.nn.ops import Operations, normalise_rows, sigmoid, sparse_dense
 from nphash.nn.schedules import values_at
 
-__all__ = ["KERNELS", "NOT_COMPILED", "VARIANTS", "WITHOUT_GRADIENT", "kernel_models", "models", "operations"]
-
 # How the other systems find their codes: there is no gradient that could be wrong.
 WITHOUT_GRADIENT = {
     "itq": "singular vectors and rotations, in closed form",

@@ -13,8 +13,6 @@ import numpy as np
 
 from nphash.core.typing import Array, Params
 
-__all__ = ["Derivative", "central_difference", "derivative", "entry_derivative"]
-
 _SMALLEST = 1e-9  # numbers nearer to zero are not moved in proportion to their size
 
 

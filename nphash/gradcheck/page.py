@@ -24,17 +24,6 @@ if TYPE_CHECKING:
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
-__all__ = [
-    "COLOURS",
-    "check_target",
-    "curves_svg",
-    "format_html",
-    "overview",
-    "require_matplotlib",
-    "svg",
-    "write_page",
-]
-
 # Distinguished by the colour-blind, too.
 COLOURS = {"ok": "#0072b2", "straight-through": "#009e73", "kinks only": "#999999"}
 COLOURS |= {"wrong": "#d55e00", "invalid": "#d55e00"}

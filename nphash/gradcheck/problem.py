@@ -20,24 +20,6 @@ from scipy import sparse
 from nphash.core.typing import Array, Params
 from nphash.errors import InputError
 
-__all__ = [
-    "Cause",
-    "Evaluate",
-    "Hard",
-    "Loss",
-    "Model",
-    "Operation",
-    "Problem",
-    "Settings",
-    "equation_of",
-    "from_function",
-    "from_model",
-    "other_values",
-    "straight_through_surrogate",
-    "variants",
-    "wrong_sample",
-]
-
 Operation = Callable[..., tuple[Any, Any]]  # its output and ``back``
 Evaluate = Callable[[Params], tuple[Any, Any]]
 Loss = Callable[[Params], tuple[float, Callable[..., Params]]]

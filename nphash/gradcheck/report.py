@@ -10,22 +10,6 @@ from dataclasses import asdict, dataclass, field, replace
 from itertools import groupby
 from typing import Literal
 
-__all__ = [
-    "HEADER",
-    "NOT_JUDGED",
-    "STRAIGHT_THROUGH",
-    "Report",
-    "Verdict",
-    "cells",
-    "fold",
-    "format_curve",
-    "format_jsonl",
-    "format_text",
-    "passed",
-    "remarks",
-    "summary",
-]
-
 Verdict = Literal["ok", "straight-through", "kinks only", "wrong", "invalid"]
 
 HEADER = ("", "operation", "parameter", "shape", "entries", "worst at", "analytic", "numeric", "error")

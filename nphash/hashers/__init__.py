@@ -8,8 +8,8 @@ from nphash.core.lazy_imports import on_first_use
 from nphash.hashers.base import Hasher
 from nphash.hashers.methods import METHODS, create, describe, find, method_of
 from nphash.hashers.persistence import load, save
-from nphash.hashers.training.settings import ClassifierSettings, NeighbourSettings
-from nphash.hashers.training.trainer import Progress, Training
+from nphash.hashers.training.settings import ClassifierSettings, NeighbourSettings, Training
+from nphash.hashers.training.trainer import Progress
 
 if TYPE_CHECKING:
     from nphash.hashers.ammi import AMMI

@@ -42,12 +42,10 @@ from nphash.errors import InputError
 from nphash.hashers.inputs import seed_from
 from nphash.hashers.itq import ITQ
 from nphash.hashers.linear import LinearHasher, project
-from nphash.hashers.training.trainer import Batch, Data, Training
+from nphash.hashers.training.settings import Training
+from nphash.hashers.training.trainer import Batch, Data
 from nphash.hashers.training.validation import CheckedLabels, choose_validator, hold_out, learn
 from nphash.nn.ops import sigmoid, softplus
-
-__all__ = ["AMMI", "bit_entropy", "markov_entropy"]
-
 
 # Added to every share of a pattern: the logarithm of one that no document has stays finite.
 TINY = 1e-6

@@ -38,8 +38,6 @@ if TYPE_CHECKING:
 
     from nphash.hashers.neighbours.rounds import NeighbourTeacher
 
-__all__ = ["SUPERVISED", "TARGETS", "VariationalHasher", "decaying_training"]
-
 # Rows encoded at once. Constant, and short blocks are filled up with empty rows: BLAS may round a
 # row differently in products of different height, and a document's code must not depend on the
 # documents it is encoded with.

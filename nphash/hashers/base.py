@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
     from nphash.nn.schedules import Schedule
 
-__all__ = ["Hasher", "unchanged_on_error"]
-
 
 @contextmanager
 def unchanged_on_error(hasher: Hasher) -> Iterator[None]:

@@ -38,8 +38,6 @@ from nphash.nn.losses import bernoulli_kl, bound_loss, supervised_loss
 from nphash.nn.ops import dropout_mask
 from nphash.nn.schedules import Schedule, ScheduleLike
 
-__all__ = ["Doc2Hash", "Doc2HashS", "model"]
-
 SAMPLING = {"straight-through": straight_through_bits, "relaxed": relaxed_bits}
 
 Sample = Callable[[Array, Array, float], tuple[Array, Back]]

@@ -15,8 +15,6 @@ from nphash.corpus.shards import Shards
 from nphash.errors import InputError, InputTypeError
 from nphash.metrics.relevance import read_labels
 
-__all__ = ["check_documents", "check_labels", "seed_from"]
-
 # Models calculate in float32, where squares of larger weights overflow.
 LARGEST = 1e15
 

@@ -27,8 +27,6 @@ from nphash.hashers.linear import LinearHasher, project
 from nphash.hashers.neighbours.spectral import fit_lsi
 from nphash.nn.ops import normalise_rows
 
-__all__ = ["ITQ", "rotation"]
-
 
 def rotation(V: Array, n_bits: int, iterations: int, seed: int) -> Array:
     """Return R (d, L) with orthonormal rows such that V R is near the corners of the cube.

@@ -9,10 +9,9 @@ from __future__ import annotations
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from nphash.core.jit import COMPILED, jit
+from nphash.core.jit import COMPILED as COMPILED
+from nphash.core.jit import jit
 from nphash.core.typing import Array
-
-__all__ = ["COMPILED", "largest", "products", "products_with", "squared_hinge"]
 
 
 def products(A: csr_matrix, by_word: csr_matrix) -> Array:

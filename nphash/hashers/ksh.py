@@ -41,8 +41,6 @@ from nphash.hashers.networks import targets
 from nphash.metrics.relevance import relevance
 from nphash.nn.ops import normalise_rows, tanh
 
-__all__ = ["KSH", "Residual", "smooth_objective"]
-
 Times: TypeAlias = Callable[[Array], Array]  # product with R, a symmetric matrix (l, l)
 Objective: TypeAlias = Callable[[Array], tuple[float, Callable[..., Array]]]
 

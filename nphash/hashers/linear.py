@@ -13,8 +13,6 @@ from nphash.core.typing import CSR, Array
 from nphash.engine.select import sparse_product
 from nphash.hashers.base import Hasher
 
-__all__ = ["LinearHasher", "product_in_blocks", "project", "ridge"]
-
 # Rows multiplied at once. BLAS may round a row differently in products of different height, and by its
 # place among many rows (OpenBLAS with AVX2 takes twelve at once, and rounds the last six differently), but a
 # document's code must not depend on the documents it is encoded with.

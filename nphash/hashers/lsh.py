@@ -19,8 +19,6 @@ from nphash.errors import InputError
 from nphash.hashers.inputs import seed_from
 from nphash.hashers.linear import LinearHasher
 
-__all__ = ["LSH"]
-
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class LSH(LinearHasher):

@@ -7,8 +7,6 @@ from importlib import import_module
 from nphash.errors import InputError
 from nphash.hashers.base import Hasher
 
-__all__ = ["METHODS", "create", "describe", "find", "method_of"]
-
 METHODS = {
     "nphash": "nphash.hashers.nphash:NpHash",
     "doc2hash": "nphash.hashers.doc2hash:Doc2Hash",

@@ -32,8 +32,6 @@ from nphash.nn.losses import bernoulli_kl, bound_loss, supervised_loss
 from nphash.nn.ops import dropout_mask, gaussian_sample, normal_noise
 from nphash.nn.schedules import Schedule, ScheduleLike
 
-__all__ = ["Nash", "NashDN", "NashDNS", "NashN", "model"]
-
 SAMPLING = ("stochastic", "deterministic")
 
 Sample = Callable[[Array, Array], tuple[Array, Back]]

@@ -20,17 +20,6 @@ from nphash.metrics.relevance import number_classes
 from nphash.nn.losses import cross_entropy, logistic_loss
 from nphash.nn.ops import Operations, dense, relu, scale_rows
 
-__all__ = [
-    "INPUT_LENGTH",
-    "check_widths",
-    "classify",
-    "encoder",
-    "glorot",
-    "initial_layers",
-    "log_unigram",
-    "targets",
-]
-
 # Euclidean length of the rows that an encoder sees. Adam moves every weight by about the learning rate a
 # step, whatever the gradient, so the rows' length decides how fast the first layer learns. At length one, as
 # TF-IDF rows are given, it lags behind the layers above it: Doc2hash of 32 bits loses 0.02 of precision on

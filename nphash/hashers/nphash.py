@@ -37,8 +37,8 @@ from nphash.errors import InputError, UnsupportedError
 from nphash.hashers.doc2hash import Doc2Hash, Sample
 from nphash.hashers.linear import ridge
 from nphash.hashers.networks import INPUT_LENGTH, initial_layers
-from nphash.hashers.training.settings import NeighbourSettings
-from nphash.hashers.training.trainer import Batch, Training, Validator
+from nphash.hashers.training.settings import NeighbourSettings, Training
+from nphash.hashers.training.trainer import Batch, Validator
 from nphash.hashers.training.validation import CheckedLabels, precision_validator
 from nphash.nn.losses import NUMPY, bernoulli_kl, bound_loss, similarity_distillation
 from nphash.nn.ops import Operations, dense, normalise_rows, relu, softmax
@@ -46,8 +46,6 @@ from nphash.nn.schedules import Schedule, ScheduleLike
 
 if TYPE_CHECKING:
     from nphash.hashers.neighbours.rounds import NeighbourTeacher
-
-__all__ = ["NeighbourSettings", "NpHash", "coordinates", "model"]
 
 # A fit has at least so many steps, if need be by more epochs, and at most so many by fewer.
 STEPS = (1_500, 12_000)

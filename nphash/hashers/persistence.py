@@ -25,8 +25,6 @@ from nphash.hashers.methods import create, find, method_of
 from nphash.hashers.training.settings import FORMER_NAMES
 from nphash.nn import schedules
 
-__all__ = ["build", "load", "save"]
-
 FILE = "model.json"
 
 # The only classes a model file can name beside its method's own grouped settings; all have plain fields.

@@ -36,8 +36,6 @@ from nphash.hashers.neighbours.spectral import fit_lsi
 from nphash.hashers.networks import targets
 from nphash.nn.ops import normalise_rows
 
-__all__ = ["SHTTM", "tag_step"]
-
 
 def tag_step(T: csr_matrix, U: Array, anchor: Array, absent: float, pull: float) -> Array:
     """Return the rows y_i that minimise sum_j c_ij (T_ij - y_i u_j)^2 + pull |y_i - anchor_i|^2.

@@ -22,8 +22,6 @@ from nphash.hashers.inputs import seed_from
 from nphash.hashers.linear import project
 from nphash.hashers.neighbours.spectral import fit_lsi
 
-__all__ = ["SpectralHashing", "modes"]
-
 
 def modes(ranges: Array, n_bits: int) -> tuple[Array, Array]:
     """Return directions (L,) and numbers of half waves (L,) of the smoothest functions on a box.

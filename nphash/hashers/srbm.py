@@ -41,13 +41,12 @@ from nphash.hashers.base import Hasher
 from nphash.hashers.inputs import seed_from
 from nphash.hashers.linear import product_in_blocks
 from nphash.hashers.networks import check_widths, log_unigram
-from nphash.hashers.training.trainer import Batch, Data, Training
+from nphash.hashers.training.settings import Training
+from nphash.hashers.training.trainer import Batch, Data
 from nphash.hashers.training.validation import CheckedLabels, choose_validator, hold_out, learn
 from nphash.nn.losses import reconstruction
 from nphash.nn.ops import dense, sigmoid, softmax, sparse_dense
 from nphash.nn.schedules import Schedule, ScheduleLike, as_schedule, schedule_ends
-
-__all__ = ["StackedRBM", "contrastive_divergence", "pretrain", "scale_to_counts"]
 
 PRETRAINING_BATCH = 100
 DECAY = 2e-4  # of weights, a step, times the learning rate

@@ -28,9 +28,6 @@ from nphash.hashers.inputs import seed_from
 from nphash.hashers.linear import LinearHasher, project, ridge
 from nphash.hashers.neighbours.spectral import knn_graph, laplacian_eigenmap
 
-__all__ = ["SelfTaughtHashing", "linear_classifiers", "squared_hinge_newton"]
-
-
 PASSES = 100
 TOLERANCE = 0.1  # of projected gradients, as in liblinear
 NEWTON_STEPS = 30

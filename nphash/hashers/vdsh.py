@@ -29,8 +29,6 @@ from nphash.hashers.training.validation import MOST_DATABASE, subset
 from nphash.nn.losses import bound_loss, gaussian_kl, supervised_loss
 from nphash.nn.ops import Operations, dropout_mask, gaussian_sample, normal_noise, sigmoid
 
-__all__ = ["Vdsh", "VdshS", "VdshSP", "gaussian_code", "model"]
-
 VARIANCES = ("free", "sigmoid")
 
 

@@ -25,9 +25,6 @@ from nphash.core.typing import Array, Ints
 from nphash.errors import InputError
 from nphash.metrics.relevance import YLike, read_labels, relevance_blocks
 
-__all__ = ["Ranking", "code_statistics", "precision_at_k", "rank_by_score", "ranking_figures"]
-__all__ += ["ranking_precision", "retrieval", "retrieval_by_similarity", "tie_groups"]
-
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 

@@ -17,8 +17,6 @@ from nphash.core.csr import to_csr
 from nphash.core.typing import CSR, Array, MatrixLike
 from nphash.errors import InputError
 
-__all__ = ["RelevantBlock", "YLike", "number_classes", "read_labels", "relevance", "relevance_blocks"]
-
 YLike: TypeAlias = MatrixLike  # labels: a class vector, or an indicator matrix
 RelevantBlock: TypeAlias = Callable[[int, int | None], npt.NDArray[np.bool_]]  # of queries start to stop
 

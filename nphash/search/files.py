@@ -28,8 +28,6 @@ from nphash.core.disk import replacing
 from nphash.core.typing import Array
 from nphash.errors import CollectionError
 
-__all__ = ["FORMAT", "Check", "in_memory", "map_file", "read", "write"]
-
 FORMAT = 1
 HINT = "give a file written by HammingIndex.save()"
 _MAGIC = b"nphash index "

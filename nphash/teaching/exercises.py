@@ -29,17 +29,6 @@ from nphash.teaching.grading import ADVICE, Grade, Question, grade_question
 from nphash.teaching.lessons import LESSONS
 from nphash.teaching.student import ExerciseError, Student, read_student
 
-__all__ = [
-    "SECONDS",
-    "all_right",
-    "format_grades",
-    "format_grades_jsonl",
-    "grade_exercise",
-    "grade_in_subprocess",
-    "main",
-    "questions_of",
-]
-
 SECONDS = 30.0  # for each function: the checker calls it some hundred times
 
 # Modules with the questions of each exercise: one needs only its own references.

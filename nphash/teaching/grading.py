@@ -22,22 +22,6 @@ from nphash.gradcheck import Model, Report, Settings, check, check_model
 from nphash.gradcheck.problem import Cause
 from nphash.teaching.student import own_output, where
 
-__all__ = [
-    "ADVICE",
-    "Grade",
-    "Mistake",
-    "Question",
-    "copy_of",
-    "equal",
-    "first_difference",
-    "flat",
-    "form",
-    "grade_question",
-    "kind_of",
-    "ratio_of",
-    "same",
-]
-
 Function = Callable[..., Any]
 DrawArguments = Callable[[Rng], tuple[Any, ...]]
 Mistake = tuple[str, Function]  # what to call it, and a function that makes it

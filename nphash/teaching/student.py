@@ -16,8 +16,6 @@ from typing import Any
 from nphash.errors import InputError
 from nphash.teaching.lessons import LESSONS
 
-__all__ = ["ExerciseError", "Student", "own_output", "read_student", "where"]
-
 _NUMBER = "EXERCISE"
 
 

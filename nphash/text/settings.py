@@ -14,8 +14,6 @@ from nphash.errors import CorpusError, InputError
 from nphash.text.tokenizer import WORD, make_tokenizer
 from nphash.text.weighting import WEIGHTINGS
 
-__all__ = ["SMALL_CORPUS", "VectorizerSettings", "as_source", "parse_stop_words", "stop_words"]
-
 _ENGLISH = Path(__file__).with_name("stop_words_en.txt")
 
 #: Below this many documents, ``None`` for the document-frequency limits means no limit.

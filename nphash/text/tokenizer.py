@@ -18,8 +18,6 @@ from functools import cache, partial
 
 from nphash.errors import InputError
 
-__all__ = ["PATTERNS", "WORD", "make_tokenizer", "tokenize"]
-
 #: The default pattern's name.
 WORD = "unicode"
 

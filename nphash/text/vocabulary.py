@@ -18,16 +18,6 @@ from nphash.text.settings import SMALL_CORPUS, VectorizerSettings, as_source, st
 from nphash.text.tokenizer import make_tokenizer
 from nphash.text.weighting import Counts
 
-__all__ = [
-    "TOKENS_PER_BLOCK",
-    "Vocabulary",
-    "checked_counts",
-    "count_blocks",
-    "join_blocks",
-    "learn",
-    "select",
-]
-
 #: A block ends with the document that reaches this many words: a few tens of megabytes of buffers.
 TOKENS_PER_BLOCK = 1 << 20
 

@@ -26,8 +26,6 @@ import numpy as np
 from nphash.core.typing import Array
 from nphash.errors import InputError
 
-__all__ = ["WEIGHTINGS", "Counts", "Statistics", "binary", "bm25", "tf", "tfidf", "weigh"]
-
 
 class Counts(NamedTuple):
     """Word counts of n documents in CSR form: any CSR matrix has these three attributes."""

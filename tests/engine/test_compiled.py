@@ -17,7 +17,8 @@ from nphash.engine.compiled import CompiledEngine, sort_by_word
 from nphash.engine.select import Engine
 from nphash.errors import InputError
 from nphash.hashers.doc2hash import Doc2Hash
-from nphash.hashers.training.trainer import Batch, Training
+from nphash.hashers.training.settings import Training
+from nphash.hashers.training.trainer import Batch
 from nphash.nn.losses import NUMPY
 from nphash.nn.schedules import values_at
 

@@ -25,8 +25,6 @@ import numba
 from numba.core import event
 from numba.core.caching import IndexDataCacheFile
 
-__all__ = ["KernelFiles", "announce", "keep_by_content"]
-
 
 class KernelFiles(IndexDataCacheFile):  # type: ignore[misc]  # Numba has no types
     """The compiled versions of one kernel: an index by signature and processor, and a file each."""

@@ -18,8 +18,6 @@ import os
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
-__all__ = ["COMPILED", "WHY_NOT", "emitted", "jit", "uses"]
-
 F = TypeVar("F", bound=Callable[..., Any])
 
 _without = frozenset(os.environ.get("NPHASH_WITHOUT", "").split(","))

@@ -22,8 +22,6 @@ from typing import Any, ClassVar
 from llvmlite import ir
 from numba.core import cgutils
 
-__all__ = ["BYTES", "Array", "Emitter", "FloatEmitter", "WordEmitter", "constant", "emitter"]
-
 BYTES = 64  # of a vector
 ADDRESS = ir.IntType(64)  # addresses and lengths, in bytes
 

@@ -17,8 +17,6 @@ from nphash.core.typing import Words
 if TYPE_CHECKING:
     from nphash.core.jit.emission import Array, WordEmitter
 
-__all__ = ["LANES", "exchange", "fill_triple", "lowest_one", "popcount", "prefetch", "prefetch_row"]
-
 BYTES = 64  # of a vector, and of a line of a cache
 LANES = BYTES // 8  # words of a vector
 

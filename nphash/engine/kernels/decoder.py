@@ -24,6 +24,7 @@ import numpy as np
 from nphash.core.jit import jit
 from nphash.core.typing import Array
 from nphash.engine.kernels.rows import (
+    LANES,
     add_row,
     add_scaled,
     copy_row,
@@ -34,7 +35,6 @@ from nphash.engine.kernels.rows import (
     update,
 )
 from nphash.engine.kernels.sign_tables import (
-    LANES,
     add_by_pattern,
     can_look_up,
     fill_sums,
@@ -43,22 +43,6 @@ from nphash.engine.kernels.sign_tables import (
     separate,
     sums_for,
 )
-
-__all__ = [
-    "Codes",
-    "Entries",
-    "ScoreGradient",
-    "block_size",
-    "codes_of",
-    "combine",
-    "fill_bias",
-    "fill_tiles",
-    "forward",
-    "matrix",
-    "tile",
-    "tile_width",
-    "update_tiles",
-]
 
 _SMALL = 1_000_000  # multiplications of a product that OpenBLAS takes for small
 _GROUP = 8  # tiles between two sweeps of Adam: long runs of memory are faster than short ones

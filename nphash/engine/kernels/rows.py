@@ -25,31 +25,6 @@ if TYPE_CHECKING:
     from nphash.core.jit import emission
     from nphash.core.jit.emission import FloatEmitter
 
-__all__ = [
-    "BETA1",
-    "BETA2",
-    "EPSILON",
-    "LANES",
-    "RATE",
-    "REST1",
-    "REST2",
-    "SCALE",
-    "UNBIAS1",
-    "UNBIAS2",
-    "add_row",
-    "add_scaled",
-    "copy_row",
-    "csr_times_dense",
-    "emit_exponential",
-    "exponentials",
-    "move_average",
-    "scale_row",
-    "set_scaled",
-    "sum_rows",
-    "transpose",
-    "update",
-]
-
 # A step's settings are an array of nine numbers: what the gradient is multiplied by, learning rate, epsilon,
 # beta1, 1 - beta1, beta2, 1 - beta2, and what frees the moments of their bias, 1 / (1 - beta1^t) and
 # 1 / (1 - beta2^t).

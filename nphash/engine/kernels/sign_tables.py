@@ -26,19 +26,6 @@ if TYPE_CHECKING:
     from nphash.core.jit import emission
     from nphash.core.jit.emission import FloatEmitter
 
-__all__ = [
-    "LANES",
-    "PATTERNS",
-    "add_by_pattern",
-    "can_look_up",
-    "fill_sums",
-    "look_up",
-    "offsets_of",
-    "separate",
-    "sums_for",
-]
-
-
 _BYTES = 4 * LANES
 _BITS = 4  # of a pattern
 PATTERNS = 2**_BITS

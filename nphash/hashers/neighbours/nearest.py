@@ -31,8 +31,6 @@ from nphash.hashers.linear import project
 from nphash.hashers.neighbours.spectral import fit_lsi
 from nphash.nn.ops import normalise_rows
 
-__all__ = ["approximate_cosine", "nearest_by_words", "top_cosine", "top_of_candidates"]
-
 Rows: TypeAlias = csr_matrix | Array
 Neighbours: TypeAlias = tuple[Array, Array]  # indices (n, k), similarities (n, k)
 Scores: TypeAlias = Callable[[int, int], Array]  # rows from start to stop against all, (rows, n)

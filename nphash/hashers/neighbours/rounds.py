@@ -35,8 +35,6 @@ from nphash.hashers.neighbours.spectral import fit_lsi, knn_graph, laplacian_eig
 from nphash.hashers.training.settings import NeighbourSettings
 from nphash.nn.ops import normalise_rows
 
-__all__ = ["NeighbourTeacher", "Round", "neighbour_rounds", "rounds"]
-
 log = logging.getLogger(__name__)
 
 # Below so many documents there is no graph worth having: every document is its own neighbour.

@@ -34,8 +34,6 @@ from nphash.core.threads import single_threaded_blas
 from nphash.core.typing import Array
 from nphash.errors import InputError
 
-__all__ = ["Lsi", "fit_lsi", "fix_signs", "knn_graph", "laplacian_eigenmap", "top_eigenvectors"]
-
 # Below this size a whole eigendecomposition takes less than 0.1 s, and has no trouble with multiple
 # or zero eigenvalues.
 SMALL = 400

@@ -25,8 +25,6 @@ from nphash.core.typing import Params
 from nphash.corpus.shards import Shards
 from nphash.errors import CollectionError, InputError
 
-__all__ = ["Checkpoint", "State", "fingerprint"]
-
 _log = logging.getLogger(__name__)
 
 # Of a fit's time, writing states may take so much: what an interruption can cost is then thirty times what a

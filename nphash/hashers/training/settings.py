@@ -9,8 +9,6 @@ from nphash.engine.select import ENGINES
 from nphash.errors import InputError
 from nphash.nn.schedules import Linear, ScheduleLike, schedule_ends
 
-__all__ = ["FORMER_NAMES", "ClassifierSettings", "NeighbourSettings", "Training"]
-
 FORMER_NAMES = {"Labels": "ClassifierSettings", "Similarity": "NeighbourSettings"}  # in models saved before
 
 

@@ -28,8 +28,6 @@ from nphash.nn.ops import Operations
 from nphash.nn.optim import Adam
 from nphash.nn.schedules import Schedule, as_schedule, values_at
 
-__all__ = ["Batch", "Data", "Model", "Progress", "Training", "Validator", "one_pass", "train"]
-
 Validator = Callable[[Params], tuple[str, float]]
 
 # The average of weights is moved once in so many steps, by as much as it would have moved in all of them:

@@ -20,8 +20,6 @@ from nphash.metrics import precision_at_k
 if TYPE_CHECKING:
     from nphash.hashers.base import Hasher
 
-__all__ = ["CheckedLabels", "choose_validator", "hold_out", "learn", "precision_validator", "subset"]
-
 # Validation is there to rank epochs: beyond these numbers of documents it costs time and ranks no better.
 MOST_QUERIES = 2_000
 MOST_DATABASE = 20_000

@@ -14,8 +14,6 @@ from nphash.core.typing import Array
 from nphash.nn import gumbel, losses, ops
 from nphash.teaching.grading import Question
 
-__all__ = ["QUESTIONS"]
-
 B, L, K = 5, 4, 3
 TAU = 0.7
 

@@ -11,8 +11,6 @@ from nphash.core.typing import Array, Rng
 from nphash.metrics.ranking import ranking_figures, tie_groups
 from nphash.teaching.grading import Question
 
-__all__ = ["QUESTIONS"]
-
 
 def _ones(codes: Array) -> Array:
     """Return the number of ones in each row of bytes."""

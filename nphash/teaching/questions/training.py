@@ -20,8 +20,6 @@ from nphash.nn.ops import Operations
 from nphash.nn.optim import adam_step
 from nphash.teaching.grading import Question
 
-__all__ = ["QUESTIONS"]
-
 B, V, H, L = 5, 9, 6, 4
 
 

@@ -15,8 +15,6 @@ from nphash.core.typing import Array, Rng
 from nphash.nn import losses, ops
 from nphash.teaching.grading import Question
 
-__all__ = ["QUESTIONS"]
-
 B, V, I, O = 5, 7, 4, 3  # noqa: E741
 
 

@@ -27,7 +27,8 @@ from nphash.corpus import ReadOptions, read_documents
 from nphash.errors import InputError
 from nphash.hashers.doc2hash import Doc2Hash
 from nphash.hashers.networks import encoder
-from nphash.hashers.training.trainer import Batch, Training
+from nphash.hashers.training.settings import Training
+from nphash.hashers.training.trainer import Batch
 from nphash.nn.gumbel import logistic_noise
 from nphash.nn.losses import NUMPY
 from nphash.nn.optim import Adam

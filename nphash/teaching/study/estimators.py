@@ -36,24 +36,6 @@ from nphash.errors import InputError
 from nphash.nn.gumbel import relaxed_bits, straight_through_bernoulli, straight_through_bits
 from nphash.nn.ops import log_softmax, sigmoid
 
-__all__ = [
-    "MAX_EXACT_BITS",
-    "Estimate",
-    "Objective",
-    "Quality",
-    "all_codes",
-    "arm",
-    "assess",
-    "document_loss",
-    "exact_gradient",
-    "gumbel_softmax",
-    "moments",
-    "quadratic",
-    "reinforce",
-    "straight_through",
-    "straight_through_gumbel",
-]
-
 Objective = Callable[[Array], tuple[Array, Back]]
 Sample = Callable[..., tuple[Array, Back]]
 

@@ -186,7 +186,8 @@ def test_without_a_device_training_ends_where_it_ends_with_it(device, tmp_path):
 import numpy as np
 from helpers import small
 from nphash.hashers.doc2hash import Doc2Hash
-from nphash.hashers.training.trainer import Training
+from nphash.hashers.training.settings import Training
+
 X = small.unit_rows(small.documents(200, 300)[0]).astype(np.float32)
 how = Training(epochs=3, batch_size=5, engine="numba", validation_share=0.0)
 print(repr(Doc2Hash(16, hidden=(20,), training=how, random_state=0, threads=2).fit(X).history_[-1]["loss"]))
