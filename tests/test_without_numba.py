@@ -48,7 +48,12 @@ def run(commands, **environment):
     program = PROGRAM.replace("COMMANDS", repr(commands))
     done = subprocess.run(
         [sys.executable, "-c", program],
-        env={**os.environ, **environment},
+        env={
+            **os.environ,
+            "NPHASH_JIT": "1",
+            "NUMBA_DISABLE_JIT": "0",
+            **environment,
+        },  # Numba alone is missing
         capture_output=True,
         text=True,
         check=False,

@@ -75,6 +75,7 @@ def test_a_cell():
     assert record["ratio_wall"] > 0 and record["share_of_reading"] > 0
 
 
+@pytest.mark.compiled
 def test_growth_and_many_codes():
     records = search_scale.growth("clustered", 2000, 1)
     assert [one["k"] for one in records] == [1, 10, 100, 1000]

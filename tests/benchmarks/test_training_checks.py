@@ -16,6 +16,7 @@ def result(tmp_path, monkeypatch):
     return tmp_path / "checks.json"
 
 
+@pytest.mark.compiled
 def test_gradients_are_compared_tensor_by_tensor(result):
     options = ["gradients", "--words", "300", "--bits", "8", "--steps", "0,2"]
     done = CliRunner().invoke(training_checks.main, options, catch_exceptions=False)

@@ -149,6 +149,7 @@ def test_an_internal_error_can_be_looked_at(monkeypatch):
         run("methods")
 
 
+@pytest.mark.compiled  # else gradcheck says that kernels are not checked
 def test_a_reader_that_has_seen_enough(real, tmp_path):
     (tmp_path / "queries.txt").write_text("gold ore\n" * 3000, encoding="utf-8")
     for arguments in (

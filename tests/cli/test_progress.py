@@ -240,7 +240,7 @@ def test_records_in_a_pipe(method, corpus, tmp_path):
 def test_a_table_for_people_and_csv(corpus, tmp_path):
     told = ["--profile", "--format"]
     table = run("fit", corpus, "-o", tmp_path / "c", *SMALL, *told, "table").out.splitlines()
-    assert table[0].split() == ["part", "ms", "a", "step", "share", "least", "ms", "of", "limit"]
+    assert table[0].split() == ["part", "ms", "a", "step", "share", "roofline", "ms", "of", "roofline"]
     assert table[-1].startswith("a step") and "100.0%" in table[-1]
     csv = run("fit", corpus, "-o", tmp_path / "d", *SMALL, *told, "csv").out
     assert csv.startswith("part,ms,share,roofline_ms,of_roofline\n")

@@ -440,7 +440,7 @@ IndexAgainstList.TestCase.settings = settings(deadline=None, max_examples=30, st
 test_any_sequence_of_changes_is_that_of_a_list = IndexAgainstList.TestCase
 
 
-@pytest.mark.parametrize("name", ["codes", "ids", "bucket"])
+@pytest.mark.parametrize("name", ["codes", "ids", pytest.param("bucket", marks=pytest.mark.compiled)])
 def test_what_was_not_verified_is_not_believed(rng, tmp_path, monkeypatch, name):
     """With every array too large to be compared at once: what is used is compared before it is."""
     from nphash.search import files
