@@ -77,7 +77,8 @@ class Change:
     def commit(self, manifest: on_disk.Manifest, before: State | None = None) -> None:
         """Make `manifest` the collection's state; what it no longer needs is deleted.
 
-        An error says that the old state is still the state; what fails later is logged and no error.
+        An error says that the old state is still the state; what fails later is logged and no error. Only where
+        the disk neither confirms the new manifest nor lets it be taken back, either may be: both are whole.
         """
         # So far nothing of the old state was touched: what was written is new, flushed, and in the journal.
         # 1. The manifest gets the names and checksums of all files of the new state.
@@ -95,7 +96,8 @@ class Change:
         except OSError:  # the disk has not confirmed it
             self._take_back(old, beside)
             raise
-        # 6. The change is made. Files of the old state go; what cannot be deleted stays in the journal.
+        # 6. The change is made. Files of the old state go; those that cannot be deleted are named by the copy of
+        #    the old manifest, which the journal names, so that the next change finds them.
         self.state = state
         self._delete_old(old)
 
@@ -125,7 +127,7 @@ class Change:
         return state
 
     def _keep_old(self) -> bytes | None:
-        """Keep a copy of the manifest that is there, if one is; return it."""
+        """Keep a copy of the old manifest, if there is one, under the number of this change; return it."""
         text = read_bytes(self.folder / on_disk.MANIFEST)
         if text is not None:
             with new_file(self.path("manifest", ".json")) as file:

@@ -82,8 +82,8 @@ class Decoding:
 
 
 def _check(z: Array, W: Array, b: Array) -> None:
-    # Kernels read memory as it lies there: another kind of number would be taken for float32. And they do
-    # not look where an array ends.
+    # Kernels read memory as it lies there: another kind of number would be taken for float32. Shapes are
+    # checked by `CompiledEngine.reconstruct`.
     kinds, order = {array.dtype.name for array in (z, W, b)}, "" if W.flags.c_contiguous else "not "
     if kinds != {"float32"} or order:
         raise InputError(
