@@ -77,8 +77,8 @@ class Change:
     def commit(self, manifest: on_disk.Manifest, before: State | None = None) -> None:
         """Make `manifest` the collection's state; what it no longer needs is deleted.
 
-        An error says that the old state is still the state; what fails later is logged and no error. Only where
-        the disk neither confirms the new manifest nor lets it be taken back, either may be: both are whole.
+        An error says that the old state is still the state; what fails later is logged and no error. Only
+        where the disk neither confirms the new manifest nor lets it be taken back, either may be, whole.
         """
         # So far nothing of the old state was touched: what was written is new, flushed, and in the journal.
         # 1. The manifest gets the names and checksums of all files of the new state.
@@ -96,8 +96,8 @@ class Change:
         except OSError:  # the disk has not confirmed it
             self._take_back(old, beside)
             raise
-        # 6. The change is made. Files of the old state go; those that cannot be deleted are named by the copy of
-        #    the old manifest, which the journal names, so that the next change finds them.
+        # 6. The change is made. Files of the old state go; those that cannot be deleted are named by the copy
+        #    of the old manifest, which the journal names, so that the next change finds them.
         self.state = state
         self._delete_old(old)
 

@@ -154,16 +154,12 @@ class Doc2Hash(VariationalHasher):
         return super().schedules() | {"tau": self._schedule(self.temperature)}
 
     def loss(self, params: Params, batch: Batch) -> tuple[dict[str, float], Callable[[], Params]]:
-        """Draw dropout and noise of a batch, and run the `model`."""
-        return model(params, batch, *self._draw(params, batch))
-
-    def _draw(self, params: Params, batch: Batch) -> tuple[Array | None, Array, Sample]:
-        """Return mask, noise and sampler of a batch; without a generator, those of stored codes."""
+        """Draw dropout and noise of a batch, none without a generator, and run the `model`."""
         B, dtype = batch.x.shape[0], params["W_1"].dtype
         mask = dropout_mask(batch.rng, (B, self.hidden[-1]), self.dropout, dtype)
         noise = logistic_noise(batch.rng, (B, self.n_bits), dtype)
         sample = straight_through_bits if batch.rng is None else self.sample or SAMPLING[self.sampling]
-        return mask, noise, sample
+        return model(params, batch, mask, noise, sample)
 
 
 @dataclass(eq=False, repr=False, kw_only=True)

@@ -34,14 +34,15 @@ import numpy.typing as npt
 
 from nphash.core.typing import CSR, Array, Params
 from nphash.errors import InputError, UnsupportedError
-from nphash.hashers.doc2hash import Doc2Hash, Sample
+from nphash.hashers.doc2hash import SAMPLING, Doc2Hash, Sample
 from nphash.hashers.linear import ridge
 from nphash.hashers.networks import INPUT_LENGTH, initial_layers
 from nphash.hashers.training.settings import NeighbourSettings, Training
 from nphash.hashers.training.trainer import Batch, Validator
 from nphash.hashers.training.validation import CheckedLabels, precision_validator
+from nphash.nn.gumbel import logistic_noise, straight_through_bits
 from nphash.nn.losses import NUMPY, bernoulli_kl, bound_loss, similarity_distillation
-from nphash.nn.ops import Operations, dense, normalise_rows, relu, softmax
+from nphash.nn.ops import Operations, dense, dropout_mask, normalise_rows, relu, softmax
 from nphash.nn.schedules import Schedule, ScheduleLike
 
 if TYPE_CHECKING:
@@ -230,10 +231,13 @@ class NpHash(Doc2Hash):
 
     def loss(self, params: Params, batch: Batch) -> tuple[dict[str, float], Callable[[], Params]]:
         """Draw dropout, noise and neighbours of a batch, and run the `model`; without context the ELBO."""
-        drawn = self._draw(params, batch)
+        B, dtype = batch.x.shape[0], params["W_1"].dtype
+        mask = dropout_mask(batch.rng, (B, self.hidden[-1]), self.dropout, dtype)
+        noise = logistic_noise(batch.rng, (B, self.n_bits), dtype)
+        sample = straight_through_bits if batch.rng is None else self.sample or SAMPLING[self.sampling]
         batch = replace(batch, target=self._with_neighbour(batch))
-        P = self._teacher(batch, params["W_1"].dtype)
-        return model(params, batch, *drawn, P, self._settings("similarity").code_temperature)
+        P = self._teacher(batch, dtype)
+        return model(params, batch, mask, noise, sample, P, self._settings("similarity").code_temperature)
 
     def _with_neighbour(self, batch: Batch) -> Any:
         """Return the target x_i + x_j, CSR (B, V): j is drawn from i's neighbours."""
