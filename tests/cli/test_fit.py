@@ -279,7 +279,7 @@ def test_a_folder_in_the_way_of_the_checkpoint_stays(corpus, tmp_path, name):
 def test_a_killed_fit_goes_on_to_the_same_bytes(corpus, tmp_path):
     """kill -9 in the middle of training, then --resume, in processes of their own."""
     program = (
-        "import sys; from nphash.hashers import checkpoint; checkpoint.WRITING_SHARE = 1e9\n"
+        "import sys; from nphash.hashers.training import checkpoint; checkpoint.WRITING_SHARE = 1e9\n"
         "from nphash.cli import main; main(sys.argv[1:])\n"
     )
     command = [
