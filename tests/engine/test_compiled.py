@@ -203,7 +203,8 @@ def test_it_works_where_no_cache_can_be_written():
 @pytest.mark.slow
 def test_same_bytes_just_compiled_and_read_from_the_cache(tmp_path):
     script = """
-import hashlib, numpy as np, small
+import hashlib, numpy as np
+from helpers import small
 from nphash.hashers import Training
 from nphash.hashers.doc2hash import Doc2Hash
 X, _ = small.documents(n=300, words=700, topics=3)
