@@ -7,6 +7,9 @@ And Numba numbers the files of a kernel's versions, names a version in the index
 process that reads the index between the two takes what an older kernel has left under that number, and two
 that compile different versions at the same time may write the same one: what is then run has another
 signature. Here a file has the name of what is in it, and is written before the index.
+
+A cache is a help, no condition: Numba believes what it reads, but a power cut leaves empty and cut files.
+Here each ends with its SHA-256; what is not whole is compiled again, and what cannot be kept is not kept.
 """
 
 from __future__ import annotations
@@ -16,8 +19,10 @@ import hashlib
 import logging
 import os
 import warnings
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +35,14 @@ class KernelFiles(IndexDataCacheFile):  # type: ignore[misc]  # Numba has no typ
     """The compiled versions of one kernel: an index by signature and processor, and a file each."""
 
     def save(self, key: Any, data: Any) -> None:
-        """Keep a compiled version; old ones, of kernels that have changed since, are removed."""
+        """Keep a compiled version, where there is room for it."""
+        try:
+            self._keep(key, data)
+        except OSError as error:
+            logging.getLogger("nphash.core.jit").info("compiled kernels are not kept: %s", error)
+
+    def _keep(self, key: Any, data: Any) -> None:
+        """Write a version and then the index; old ones, of kernels that have changed since, are removed."""
         kernel = self._index_name.removesuffix(".nbi")
         content = hashlib.sha256(repr((self._source_stamp, key)).encode()).hexdigest()[:16]
         name = f"{kernel}.{content}.nbc"
@@ -41,6 +53,30 @@ class KernelFiles(IndexDataCacheFile):  # type: ignore[misc]  # Numba has no typ
             if path.name not in versions.values():
                 with suppress(OSError):  # in use, or somebody was faster; who misses it compiles again
                     path.unlink()
+
+    @contextmanager
+    def _open_for_write(self, filepath: str) -> Iterator[BytesIO]:
+        content = BytesIO()
+        yield content
+        with super()._open_for_write(filepath) as file:
+            file.write(content.getvalue() + hashlib.sha256(content.getvalue()).digest())
+
+    def _load_index(self) -> dict[Any, str]:
+        return super()._load_index() if _is_whole(self._index_path) else {}
+
+    def _load_data(self, name: str) -> Any:
+        if not _is_whole(self._data_path(name)):
+            raise FileNotFoundError(name)  # which Numba takes for: compile it
+        return super()._load_data(name)
+
+
+def _is_whole(path: str) -> bool:
+    """Return whether a file ends with the SHA-256 of all before."""
+    try:
+        content = Path(path).read_bytes()
+    except OSError:
+        return False
+    return hashlib.sha256(content[:-32]).digest() == content[-32:]
 
 
 def keep_by_content(kernel: Any) -> Any:

@@ -1,6 +1,8 @@
 """Files of compiled kernels: several writers, what kernels of before have left, and what the log says."""
 
+import errno
 import logging
+import os
 import types
 
 import pytest
@@ -9,6 +11,8 @@ from nphash.core.jit import COMPILED, compiler, jit
 
 if not COMPILED:
     pytest.skip("kernels are not compiled here", allow_module_level=True)
+
+from numba.core.caching import IndexDataCacheFile
 
 from nphash.core.jit.cache import KernelFiles, announce, keep_by_content
 
@@ -67,6 +71,37 @@ def test_code_of_an_older_kernel_is_never_taken_and_goes(files, tmp_path):
     assert files().load(("float32",)) == "new code for float32"
     assert files("before").load(("float32",)) is None
     assert len(names(tmp_path)) == 3
+
+
+DAMAGES = {
+    "empty": lambda content: b"",
+    "cut": lambda content: content[: len(content) // 2],
+    "zeros": lambda content: bytes(len(content)),
+    "flipped": lambda content: content[:-40] + bytes([content[-40] ^ 1]) + content[-39:],
+    "of Numba's own": lambda content: content[:-32],
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+@pytest.mark.parametrize("suffix", [".nbi", ".nbc"])
+def test_what_is_not_whole_is_compiled_again_and_kept_anew(files, tmp_path, suffix, damage):
+    files().save(("float32",), "code")
+    path = next(tmp_path.glob(f"*{suffix}"))
+    path.write_bytes(damage(path.read_bytes()))
+    assert files().load(("float32",)) is None
+    files().save(("float32",), "code again")
+    assert files().load(("float32",)) == "code again"
+
+
+@pytest.mark.parametrize("error", [errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS])
+def test_without_room_nothing_is_kept_and_nothing_fails(files, monkeypatch, error, caplog):
+    def full(self, path):
+        raise OSError(error, os.strerror(error))
+
+    monkeypatch.setattr(IndexDataCacheFile, "_open_for_write", full)
+    with caplog.at_level(logging.INFO, "nphash.core.jit"):
+        files().save(("float32",), "code")
+    assert "not kept" in caplog.text and files().load(("float32",)) is None
 
 
 def test_a_file_that_is_gone_is_compiled_again(files, tmp_path):
