@@ -1,7 +1,7 @@
 """Groups of documents with nearly the same code, and what their texts say about them.
 
 A code of few bits is shared by documents that are merely about the same, so a group is no group of copies
-until its texts are compared: by TF-IDF cosine as in a search, where equal texts count 1.
+until its texts are compared: by TF-IDF cosine, where equal texts count 1.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ import numpy.typing as npt
 from scipy.sparse import coo_array, csr_matrix
 from scipy.sparse.csgraph import connected_components
 
-from nphash.collection.searching import Reranker
 from nphash.core.typing import Array, Ints, Progress
+from nphash.text.vectorizer import Vectorizer
+from nphash.text.weighting import Statistics, tfidf
 
 if TYPE_CHECKING:
     from nphash.collection.collection import Collection
@@ -67,14 +68,14 @@ def group_similarity(
     sizes = [len(group) for group in groups]
     positions = np.concatenate(groups)
     firsts = np.repeat([group[0] for group in groups], sizes)
-    reranker, texts_at = Reranker(collection.vectorizer), collection.segments.texts_at
+    vectorizer, texts_at = collection.vectorizer, collection.segments.texts_at
     similarity, keys = np.zeros(len(positions)), np.zeros(len(positions), dtype=np.int64)
     for start in range(0, len(positions), AT_ONCE):
         block = slice(start, start + AT_ONCE)
         texts = texts_at(positions[block].tolist())
         different, number = np.unique(firsts[block], return_inverse=True)
         beginnings = texts_at(different.tolist())
-        cosine = _rows(reranker, texts).multiply(_rows(reranker, beginnings)[number]).sum(axis=1)
+        cosine = _rows(vectorizer, texts).multiply(_rows(vectorizer, beginnings)[number]).sum(axis=1)
         equal = [text == beginnings[i] for text, i in zip(texts, number.tolist(), strict=True)]
         similarity[block] = np.where(equal, 1.0, np.clip(np.asarray(cosine).ravel(), 0.0, 1.0))
         keys[block] = [hash(text) for text in texts]
@@ -90,7 +91,6 @@ def text_groups(
     collection: Collection, groups: list[Ints], least: float, progress: Progress | None = None
 ) -> list[Ints]:
     """Return the parts of groups in which each document is at least that similar to any other of the part."""
-    reranker = Reranker(collection.vectorizer)
     pairs = [(np.zeros(0, np.int64), np.zeros(0, np.int64))]
     done, total = 0, sum(map(len, groups))
     for positions, group in _batches(groups):
@@ -102,7 +102,7 @@ def text_groups(
         copies = leader != np.arange(len(leader))
         pairs.append((positions[leader[copies]], positions[copies]))
         alone = np.array(list(leaders.values()))
-        rows = _rows(reranker, [texts[i] for i in alone.tolist()])
+        rows = _rows(collection.vectorizer, [texts[i] for i in alone.tolist()])
         pairs += [
             (positions[alone[i]], positions[alone[j]]) for i, j in _similar_pairs(rows, group[alone], least)
         ]
@@ -136,7 +136,8 @@ def _similar_pairs(rows: csr_matrix, group: Ints, least: float) -> Iterator[tupl
         yield first[found], second[found]
 
 
-def _rows(reranker: Reranker, texts: list[str]) -> csr_matrix:
-    counts = reranker.rows(texts)
-    shape = len(texts), len(reranker.vectorizer.vocabulary_)
-    return csr_matrix((counts.data, counts.indices, counts.indptr), shape=shape)
+def _rows(vectorizer: Vectorizer, texts: list[str]) -> csr_matrix:
+    """Return TF-IDF rows of unit length or zero, whatever weighting the hasher was trained with."""
+    counts = vectorizer.counts(texts)
+    weights = tfidf(counts, Statistics(vectorizer.document_frequency_, vectorizer.n_documents_, 1.0))
+    return csr_matrix((weights, counts.indices, counts.indptr), shape=counts.shape)
