@@ -31,6 +31,7 @@ COMMANDS = {
     "neighbours": "Write the neighbour graph: the nearest other documents of each document.",
     "add": "Add documents to a collection.",
     "remove": "Remove documents from a collection by id.",
+    "compact": "Rewrite a collection's files without removed documents.",
     "encode": "Write the codes of a corpus under a collection's model.",
     "evaluate": "Measure how well codes find documents with the same labels.",
     "gradcheck": "Check every hand-written gradient against finite differences.",
@@ -46,6 +47,7 @@ _HOMES = {
     "duplicates": "neighbours:duplicates",
     "add": "changing:add",
     "remove": "changing:remove",
+    "compact": "changing:compact",
     "lesson": "lessons:lesson",
     "study": "lessons:study",
 }
