@@ -158,7 +158,8 @@ class Searcher:
             block = queries[start : start + QUERIES_AT_ONCE]
             codes = self._encode(block)
             hits += [
-                self._hits(_Asked(self, query, codes[i : i + 1]), settings) for i, query in enumerate(block)
+                self._hits(QueryScores(self, query, codes[i : i + 1]), settings)
+                for i, query in enumerate(block)
             ]
         return hits
 
@@ -170,8 +171,7 @@ class Searcher:
 
     def explain(self, query: str, position: int) -> Explanation:
         """Return why the document at `position` was found for a query."""
-        read = parse(query, self.pattern)
-        return self._explanation(_Asked(self, read, self._encode([read])), position)
+        return self._explanation(self.scores_of(parse(query, self.pattern)), position)
 
     def explain_like(self, like: int, position: int) -> Explanation:
         """Return why the document at `position` was found like another."""
@@ -184,15 +184,19 @@ class Searcher:
         known = [term for term, is_there in zip(terms, there, strict=True) if is_there]
         return known, [term for term in terms if term not in known]
 
+    def scores_of(self, query: Query) -> QueryScores:
+        """Return what all documents have of a query."""
+        return QueryScores(self, query, self._encode([query]))
+
     def _encode(self, queries: Sequence[Query]) -> Codes:
         X = self.learned.vectorizer.transform([query.text for query in queries])
         return self.learned.hasher.transform(X)
 
-    def _asked_like(self, position: int) -> _Asked:
+    def _asked_like(self, position: int) -> QueryScores:
         text = self.segments.texts_at([position])[0]
-        return _Asked(self, plain(text, self.pattern), self.segments.codes_at([position]))
+        return QueryScores(self, plain(text, self.pattern), self.segments.codes_at([position]))
 
-    def _hits(self, asked: _Asked, settings: SearchSettings, among: Mask | None = None) -> list[Hit]:
+    def _hits(self, asked: QueryScores, settings: SearchSettings, among: Mask | None = None) -> list[Hit]:
         scores, allowed = asked.scores(settings.by), self.words.live & asked.may_be_found(settings.by)
         if among is not None:
             allowed &= among
@@ -217,7 +221,7 @@ class Searcher:
 
         return best_that_match(scores, allowed & certain, allowed & possible, k, hold)
 
-    def _explanation(self, asked: _Asked, position: int) -> Explanation:
+    def _explanation(self, asked: QueryScores, position: int) -> Explanation:
         shared = []
         for term, found in asked.found.items():
             at = int(np.searchsorted(found.positions, position))
@@ -233,8 +237,11 @@ class Searcher:
         )
 
 
-class _Asked:
-    """A query with its code, and what each document has of both; arrays of shape (n_rows,)."""
+class QueryScores:
+    """A query with its code, and what each document has of both: arrays of shape (n_rows,).
+
+    ``bm25`` is K, ``own`` K*, ``share_known`` v of `nphash.collection.ranking`.
+    """
 
     def __init__(self, searcher: Searcher, query: Query, code: Codes) -> None:
         self.query, self.code, self.n_bits, words = query, code, searcher.n_bits, searcher.words
