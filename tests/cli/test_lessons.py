@@ -5,9 +5,8 @@ import sys
 import pytest
 
 from helpers.collecting import fails, jsonl, run
-from helpers.paths import SOLUTIONS
 from nphash.teaching import study
-from nphash.teaching.lessons import LESSONS
+from nphash.teaching.lessons import LESSONS, solution_text
 from nphash.teaching.study import StudySettings
 
 
@@ -57,8 +56,10 @@ def test_a_file_in_the_place_of_the_folder(tmp_path):
 
 
 @pytest.fixture
-def solution():
-    return SOLUTIONS / "solution_3.py"
+def solution(tmp_path):
+    path = tmp_path / "solution_3.py"
+    path.write_text(solution_text(3), encoding="utf-8")
+    return path
 
 
 def test_right_is_0(solution):

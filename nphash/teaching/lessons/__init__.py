@@ -1,13 +1,16 @@
 """Nine lessons from counting words to a searchable code, shipped so that they work offline.
 
 A lesson is a script of cells (``# %%``): editors run it cell by cell, ``python lesson_1_bag_of_words.py``
-runs it whole. Beside each lies an exercise, a file with blanks that ``nphash gradcheck --exercise FILE``
+runs it whole. With each comes an exercise, a file with blanks that ``nphash gradcheck --exercise FILE``
 grades. `copy_lesson` copies both out of the package.
+
+An exercise is made of its model solution (``questions/solution_1_bag_of_words.py``), where a comment
+``#: ...`` is a line of the exercise alone, and a line that ends in ``#:`` belongs to the solution alone.
 """
 
 from __future__ import annotations
 
-import shutil
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +19,6 @@ from typing import Any
 import click
 
 from nphash.errors import InputError
-
-__all__ = ["LESSONS", "Lesson", "copy_lesson", "draw", "find_lesson"]
 
 FOLDER = Path(__file__).parent
 
@@ -72,9 +73,35 @@ def copy_lesson(number: int, folder: Path | str, force: bool = False) -> list[Pa
             hint = "choose another folder, or overwrite it with --force"
             raise InputError(f"{target} exists already", hint)
     folder.mkdir(parents=True, exist_ok=True)
-    for target in targets:
-        shutil.copyfile(FOLDER / target.name, target)
+    texts = (FOLDER / lesson.file).read_text(encoding="utf-8"), exercise_text(number)
+    for target, text in zip(targets, texts, strict=True):
+        target.write_text(text, encoding="utf-8", newline="\n")
     return targets
+
+
+def exercise_text(number: int) -> str:
+    """Return an exercise with its blanks."""
+    text = re.sub(r"\n\n(?=[^\n]*  #:$)", "\n", _marked(number), flags=re.M)  # blank lines of a solution
+    text = re.sub(r"^( *)#: ", r"\1", re.sub(r".*  #:\n", "", text), flags=re.M)
+    title, _, rest = text.partition("\n\n")
+    return f"""{title}
+
+Fill in the blanks (`...` and `raise NotImplementedError`), keep the names, then
+
+    nphash gradcheck --exercise {find_lesson(number).exercise}
+
+which runs this file. {rest}"""
+
+
+def solution_text(number: int) -> str:
+    """Return the model solution of an exercise."""
+    text = _marked(number).replace('"""Exercise', '"""Model solution of exercise', 1)
+    return re.sub(r"  #:$", "", re.sub(r" *#: .*\n", "", text), flags=re.M)
+
+
+def _marked(number: int) -> str:
+    file = f"solution_{number}_{find_lesson(number).name}.py"
+    return (FOLDER.parent / "questions" / file).read_text(encoding="utf-8")
 
 
 def draw(
