@@ -61,11 +61,8 @@ class VectorizerSettings:
 
     def __post_init__(self) -> None:
         if not isinstance(self.pattern, str):
-            raise InputError(
-                f"pattern is {self.pattern!r}",
-                "give a name or a regular expression as a string",
-                parameter="pattern",
-            )
+            hint = "give a name or a regular expression as a string"
+            raise InputError(f"pattern is {self.pattern!r}", hint, parameter="pattern")
         make_tokenizer(self.pattern)
         plain: dict[str, Any] = {"stop_words": as_source(self.stop_words)}
         if self.min_documents is not None:
@@ -73,11 +70,8 @@ class VectorizerSettings:
             plain["min_documents"] = check_count(self.min_documents, "min_documents", hint=hint)
         if self.max_share is not None:
             if not is_number(self.max_share) or not 0 < self.max_share <= 1:
-                raise InputError(
-                    f"max_share is {self.max_share!r}, but a share is above 0 and at most 1",
-                    "give a number such as 0.8, or None",
-                    parameter="max_share",
-                )
+                problem = f"max_share is {self.max_share!r}, but a share is above 0 and at most 1"
+                raise InputError(problem, "give a number such as 0.8, or None", parameter="max_share")
             plain["max_share"] = float(self.max_share)
         if self.max_words is not None:
             plain["max_words"] = check_count(self.max_words, "max_words", hint="None keeps all")
@@ -88,20 +82,11 @@ class VectorizerSettings:
 
     @classmethod
     def preset(cls, name: str = "default") -> VectorizerSettings:
-        """Return named settings: ``"default"``, or ``"vdsh"`` as in the semantic-hashing papers.
-
-        Raises
-        ------
-        InputError
-            For an unknown name.
-        """
+        """Return named settings: ``"default"``, or ``"vdsh"`` as in the semantic-hashing papers."""
         presets = {"default": cls(), "vdsh": cls("vdsh", min_documents=3, max_share=0.8)}
         if name not in presets:
             raise InputError(f"{name!r} is no preset", f"choose one of {', '.join(presets)}")
         return presets[name]
-
-
-# ---------------------------------------------------------------------- stop words
 
 
 @cache
@@ -131,11 +116,8 @@ def as_source(given: object) -> str | tuple[str, ...]:
         return tuple(sorted(given))
     if isinstance(given, (list, tuple)) and all(isinstance(word, str) for word in given):
         return tuple(given)
-    raise InputError(
-        f"stop_words is {given!r}",
-        'give "english", "none", the path of a file with one word a line, or a list of words',
-        parameter="stop_words",
-    )
+    hint = 'give "english", "none", the path of a file with one word a line, or a list of words'
+    raise InputError(f"stop_words is {given!r}", hint, parameter="stop_words")
 
 
 def parse_stop_words(text: str) -> frozenset[str]:

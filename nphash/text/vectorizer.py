@@ -62,7 +62,9 @@ class Vectorizer:
         self.settings = VectorizerSettings() if settings is None else settings
 
     def fit(self, texts: Iterable[str], y: object = None) -> Self:
-        """Learn the vocabulary and document frequencies in one pass; memory follows the distinct words.
+        """Learn the vocabulary and document frequencies in one pass and return this vectorizer.
+
+        Memory follows the distinct words.
 
         Parameters
         ----------
@@ -71,11 +73,6 @@ class Vectorizer:
             only column.
         y
             Not used; pipelines of scikit-learn give it.
-
-        Returns
-        -------
-        Vectorizer
-            This vectorizer.
 
         Raises
         ------
@@ -86,33 +83,11 @@ class Vectorizer:
         return self
 
     def fit_transform(self, texts: Iterable[str], y: object = None) -> Any:
-        """Do `fit` and `transform` while reading ``texts`` only once: it may be a generator.
-
-        Returns
-        -------
-        scipy.sparse.csr_matrix
-            float32 of shape (n_documents, n_words).
-
-        Raises
-        ------
-        InputError
-            As `fit`.
-        """
+        """Do `fit` and `transform` while reading ``texts`` only once: it may be a generator."""
         return self._weigh(self.fit_counts(texts))
 
     def fit_counts(self, texts: Iterable[str]) -> Any:
-        """Do `fit` and `counts` while reading ``texts`` only once.
-
-        Returns
-        -------
-        scipy.sparse.csr_matrix
-            int32 of shape (n_documents, n_words).
-
-        Raises
-        ------
-        InputError
-            As `fit`.
-        """
+        """Do `fit` and `counts` while reading ``texts`` only once."""
         blocks: list[Counts] = []
         columns = self._learn(texts, blocks.append)
         for at, block in enumerate(blocks):  # one at a time: old and new never both exist whole
@@ -122,39 +97,18 @@ class Vectorizer:
     def fit_blocks(self, texts: Iterable[str], keep: Callable[[Counts], None]) -> Callable[[Counts], Any]:
         """Do `fit` and hand the word counts of successive blocks of documents on, for a corpus too large.
 
-        Returns
-        -------
-        callable
-            Turns a block that `keep` was given into its rows of weights: float32 CSR of n_words columns.
-
-        Examples
-        --------
-        >>> blocks = []
-        >>> rows_of = Vectorizer().fit_blocks(["wheat ships", "gold"], blocks.append)
-        >>> [rows_of(block).shape for block in blocks]
-        [(2, 3)]
+        The function that is returned turns a block that `keep` was given into its rows of weights.
         """
         columns = self._learn(texts, keep)
         return lambda block: self._weigh(self._sorted(select(block, columns)))
 
     def transform_blocks(self, texts: Iterable[str]) -> Iterator[Any]:
-        """Yield the rows of `transform` in blocks of some thousand documents, as the texts are read.
-
-        Raises
-        ------
-        NotFittedError, InputError
-            As `transform`.
-        """
+        """Yield the rows of `transform` in blocks of some thousand documents, as the texts are read."""
         for block in self._count(texts):
             yield self._weigh(self._matrix(block))
 
     def transform(self, texts: Iterable[str]) -> Any:
-        """Return the weights of the vocabulary's words in each text; other words are dropped.
-
-        Parameters
-        ----------
-        texts
-            Strings, read once.
+        """Return the weights of the vocabulary's words in each text, read once; other words are dropped.
 
         Returns
         -------
@@ -172,32 +126,13 @@ class Vectorizer:
         return self._weigh(self.counts(texts))
 
     def counts(self, texts: Iterable[str]) -> Any:
-        """Return how often each word of the vocabulary occurs in each text.
-
-        Returns
-        -------
-        scipy.sparse.csr_matrix
-            int32 of shape (n_texts, n_words).
-
-        Raises
-        ------
-        NotFittedError, InputError
-            As `transform`.
-        """
+        """Return how often each word of the vocabulary occurs in each text, as `transform` but int32."""
         return self._matrix(join_blocks(list(self._count(texts))))
 
     def weigh(self, counts: CSR) -> Any:
-        """Weight a CSR matrix of counts with the training corpus's frequencies.
+        """Weight a CSR matrix of counts with the training corpus's frequencies: float32 of the same pattern.
 
-        Returns
-        -------
-        scipy.sparse.csr_matrix
-            float32 of the same shape and pattern (the index arrays are shared).
-
-        Raises
-        ------
-        NotFittedError, InputError
-            Before `fit`; for another number of columns, or an index out of range.
+        InputError for another number of columns, or an index out of range.
         """
         self._check_fitted()
         return self._weigh(checked_counts(counts, len(self.vocabulary_)))
@@ -208,18 +143,9 @@ class Vectorizer:
         return self._matrix(Counts(weights, counts.indices, counts.indptr))
 
     def encode_text(self, text: str) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-        """Return the row of one text as (columns, weights): `transform` without SciPy.
+        """Return the row of one text as (columns, weights): the bits of `transform`, without SciPy.
 
-        Returns
-        -------
-        columns, weights
-            int32 and float32, both of shape (n_known_words,), columns ascending; the same bits as
-            in the row that `transform` gives.
-
-        Raises
-        ------
-        NotFittedError
-            Before `fit`.
+        Both have shape (n_known_words,), int32 and float32; columns ascend.
 
         Examples
         --------
@@ -237,14 +163,9 @@ class Vectorizer:
         return Statistics(self.document_frequency_, self.n_documents_, self.mean_length_)
 
     def refit_frequencies(self, counts: CSR) -> Self:
-        """Take document frequencies and sizes from other counts of the same vocabulary.
+        """Take document frequencies and sizes from other counts, checked as by `weigh`.
 
         For protocols that choose the words on one set of documents and weigh them on another.
-
-        Raises
-        ------
-        InputError
-            When ``counts`` has another number of columns, or an index out of range.
         """
         self._check_fitted()
         counts = checked_counts(counts, len(self.vocabulary_))
@@ -256,12 +177,7 @@ class Vectorizer:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted state to one JSON file with a checksum; a vectorizer that is there is replaced.
 
-        Raises
-        ------
-        NotFittedError
-            Before `fit`.
-        CollectionError
-            If the file cannot be written, or is another program's. What was there is then still there.
+        CollectionError if it cannot be, or the file is another program's: it is then as it was.
 
         Examples
         --------
@@ -275,13 +191,7 @@ class Vectorizer:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Return the vectorizer that `save` wrote.
-
-        Raises
-        ------
-        CollectionError
-            If there is none, or it is of a newer format, or damaged.
-        """
+        """Return the vectorizer that `save` wrote; CollectionError if there is none, or it is damaged."""
         state = store.read_about(Path(path), store.VECTORIZER)
         if state is None:
             raise CollectionError(f"there is no file {path}", "give one that Vectorizer.save() wrote")
@@ -291,14 +201,7 @@ class Vectorizer:
             raise DamagedError(f"{path} is damaged: {error.problem}", store.RESTORE) from None
 
     def to_json(self) -> dict[str, Any]:
-        """Return the fitted state as a dict that the json module can write.
-
-        Examples
-        --------
-        >>> state = Vectorizer().fit(["gold"]).to_json()
-        >>> Vectorizer.from_json(state).vocabulary_
-        ['gold']
-        """
+        """Return the fitted state as a dict that the json module can write, for `from_json`."""
         self._check_fitted()
         return {
             "settings": asdict(self.settings),
@@ -311,13 +214,7 @@ class Vectorizer:
 
     @classmethod
     def from_json(cls, state: dict[str, Any]) -> Self:
-        """Rebuild a fitted vectorizer from `to_json`'s dict.
-
-        Raises
-        ------
-        InputError
-            When something is missing, of the wrong type or of the wrong length.
-        """
+        """Rebuild a fitted vectorizer from `to_json`'s dict; InputError for what is none."""
         try:
             vectorizer = cls(VectorizerSettings(**state["settings"]))
             words = state["vocabulary"]
@@ -343,10 +240,8 @@ class Vectorizer:
 
     def _learn(self, texts: Iterable[str], keep: Callable[[Counts], None] | None = None) -> Array:
         found, columns = learn(texts, _checked(self.settings), keep)
-        self.vocabulary_ = found.words
-        self.document_frequency_ = found.document_frequency
-        self.n_documents_ = found.n_documents
-        self.mean_length_ = found.mean_length
+        self.vocabulary_, self.document_frequency_ = found.words, found.document_frequency
+        self.n_documents_, self.mean_length_ = found.n_documents, found.mean_length
         self.n_candidates_ = found.n_candidates
         self._number: dict[str, int] = {}
         return columns
@@ -393,10 +288,7 @@ class Vectorizer:
     def set_params(self, **params: Any) -> Self:
         """Set ``settings``, or single ones as ``settings__name``; return this vectorizer.
 
-        Raises
-        ------
-        InputError
-            If there is no such parameter, or its value is out of range. Nothing is set then.
+        Nothing is set where one is unknown or out of range, which raises InputError.
         """
         names = ["settings", *(f"settings__{field.name}" for field in fields(VectorizerSettings))]
         unknown = sorted(params.keys() - names)
@@ -410,23 +302,9 @@ class Vectorizer:
         return self
 
     def get_feature_names_out(self, input_features: object = None) -> NDArray[Any]:
-        """Return the words of the vocabulary, the names of the columns.
+        """Return the words of the vocabulary, the names of the columns, as an array of str objects.
 
-        Returns
-        -------
-        ndarray of str objects, shape (n_words,)
-            In the order of the columns; `input_features`, which pipelines give, are not used.
-
-        Raises
-        ------
-        NotFittedError
-            Before `fit`.
-
-        Examples
-        --------
-        >>> from nphash import Vectorizer
-        >>> Vectorizer().fit(["wheat ships", "gold"]).get_feature_names_out().tolist()
-        ['gold', 'ships', 'wheat']
+        `input_features`, which pipelines give, are not used.
         """
         self._check_fitted()
         return np.array(self.vocabulary_, dtype=object)

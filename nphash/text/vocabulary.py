@@ -22,9 +22,6 @@ from nphash.text.weighting import Counts
 TOKENS_PER_BLOCK = 1 << 20
 
 
-# ---------------------------------------------------------------------- counting
-
-
 def checked_counts(counts: CSR, n_words: int) -> CSR:
     """Return a matrix of counts that came from outside as CSR; InputError for what is none of `n_words`."""
     if getattr(counts, "format", None) is None or len(counts.shape) != 2:
@@ -97,9 +94,6 @@ def select(block: Counts, columns: Array) -> Counts:
     keep = indices >= 0
     kept_before = np.concatenate(([0], np.cumsum(keep)))
     return Counts(block.data[keep], indices[keep], kept_before[block.indptr])
-
-
-# ---------------------------------------------------------------------- choosing
 
 
 @dataclass(frozen=True)
