@@ -18,6 +18,7 @@ import numpy.typing as npt
 from scipy.sparse import csr_matrix
 
 from nphash.codes import Codes, check_n_bits, n_bytes, pack
+from nphash.core.arguments import check_that
 from nphash.core.typing import CSR, Array, LabelsLike, MatrixLike, Params, RandomState
 from nphash.corpus.shards import Shards, blocks_of
 from nphash.errors import InputError, not_fitted
@@ -32,9 +33,8 @@ if TYPE_CHECKING:
 
 @contextmanager
 def unchanged_on_error(hasher: Hasher) -> Iterator[None]:
-    """Give a hasher its attributes back if the block ends with an error or Ctrl-C.
+    """Give a hasher its attributes back if the block ends with an error or Ctrl-C: half a fit looks fitted.
 
-    Half of a fit would look fitted, or combine the weights of one with the number of words of another.
     Learned arrays are replaced, never changed in place, so that the old ones need no copies.
     """
     before = dict(vars(hasher))
@@ -257,8 +257,8 @@ class Hasher:
         return training
 
     def _check_training(self) -> None:
-        if not isinstance(self._training, Training):
-            raise InputError(f"training is {self._training!r}", "give a nphash.hashers.Training or None")
+        settings = isinstance(self._training, Training)
+        check_that(settings, "training", self._training, "give a nphash.hashers.Training or None")
         self._training.check()
 
     def set_params(self, **params: object) -> Self:

@@ -35,18 +35,10 @@ from nphash.core.typing import Array, Back, Rng
 from nphash.nn.ops import sigmoid, softmax
 
 __all__ = [
-    "gumbel_max",
-    "gumbel_max_one_hot",
-    "gumbel_noise",
-    "gumbel_softmax",
-    "gumbel_softmax_jacobian",
-    "logistic_noise",
-    "logit_difference",
-    "relaxed_bits",
-    "straight_through_bernoulli",
-    "straight_through_bits",
-    "straight_through_gumbel",
-]
+    "gumbel_max", "gumbel_max_one_hot", "gumbel_noise", "gumbel_softmax", "gumbel_softmax_jacobian",
+    "logistic_noise", "logit_difference", "relaxed_bits", "straight_through_bernoulli",
+    "straight_through_bits", "straight_through_gumbel",
+]  # fmt: skip
 
 
 def gumbel_noise(rng: Rng, shape: tuple[int, ...], dtype: npt.DTypeLike = np.float64) -> Array:

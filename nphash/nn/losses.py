@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nphash.core.arguments import check_csr, check_positive, is_number
+from nphash.core.arguments import check_csr, check_positive, check_that, is_number
 from nphash.core.typing import Array
 from nphash.errors import InputError
 from nphash.nn.ops import BackScalar, Operations, dense, log_softmax, relu, sigmoid, softplus, sparse_dense
@@ -36,21 +36,10 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 __all__ = [
-    "NUMPY",
-    "bernoulli_kl",
-    "bound_loss",
-    "categorical_kl",
-    "cross_entropy",
-    "gaussian_kl",
-    "l2_penalty",
-    "logistic_loss",
-    "lower_bound",
-    "pooled_categorical_kl",
-    "reconstruct",
-    "reconstruction",
-    "similarity_distillation",
-    "supervised_loss",
-]
+    "NUMPY", "bernoulli_kl", "bound_loss", "categorical_kl", "cross_entropy", "gaussian_kl",
+    "l2_penalty", "logistic_loss", "lower_bound", "pooled_categorical_kl", "reconstruct",
+    "reconstruction", "similarity_distillation", "supervised_loss",
+]  # fmt: skip
 
 SLACK = 1e-5  # by which the probabilities of a prior, perhaps of float32, may miss the sum of 1
 
@@ -321,8 +310,8 @@ def bernoulli_kl(logits: Array, prior: float = 0.5) -> tuple[float, BackScalar]:
     >>> round(loss, 4)  # no cost for a fair bit, log 2 for a certain one
     0.6931
     """
-    if not (is_number(prior) and 0 < prior < 1):
-        raise InputError(f"prior is {prior!r}", "give the probability of a one, above 0 and below 1")
+    probability = is_number(prior) and 0 < prior < 1
+    check_that(probability, "prior", prior, "give the probability of a one, above 0 and below 1")
     p, sigmoid_back = sigmoid(logits)  # (B, L)
     prior_logit = logits.dtype.type(np.log(prior) - np.log1p(-prior))
     # KL = p (a - logit r) - log(1 + e^a) - log(1 - r), which needs no log of a small p

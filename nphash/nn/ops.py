@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from nphash.core.arguments import check_csr, is_number
+from nphash.core.arguments import check_csr, check_that, is_number
 from nphash.core.typing import Array, Back, Backs, Rng
 from nphash.errors import InputError
 
@@ -28,22 +28,10 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 __all__ = [
-    "Operations",
-    "dense",
-    "dropout",
-    "dropout_mask",
-    "gaussian_sample",
-    "log_softmax",
-    "normal_noise",
-    "normalise_rows",
-    "relu",
-    "scale_rows",
-    "sigmoid",
-    "softmax",
-    "softplus",
-    "sparse_dense",
-    "tanh",
-]
+    "Operations", "dense", "dropout", "dropout_mask", "gaussian_sample", "log_softmax",
+    "normal_noise", "normalise_rows", "relu", "scale_rows", "sigmoid", "softmax", "softplus",
+    "sparse_dense", "tanh",
+]  # fmt: skip
 
 BackScalar = Callable[..., Array]  # of a loss: its gradient by it is 1 unless given
 
@@ -205,8 +193,8 @@ def dropout_mask(
     >>> np.unique(dropout_mask(np.random.default_rng(0), (100,), 0.2))
     array([0.  , 1.25])
     """
-    if not (is_number(rate) and 0 <= rate < 1):
-        raise InputError(f"rate is {rate!r}", "give the share of units left out, from 0 to below 1")
+    share = is_number(rate) and 0 <= rate < 1
+    check_that(share, "rate", rate, "give the share of units left out, from 0 to below 1")
     if rng is None or rate == 0:
         return None
     mask: Array = (rng.random(shape, dtype=np.float32) >= rate).astype(dtype)

@@ -13,15 +13,9 @@ from nphash.core.arguments import is_number
 from nphash.errors import InputError
 
 __all__ = [
-    "Constant",
-    "Exponential",
-    "Linear",
-    "Schedule",
-    "ScheduleLike",
-    "as_schedule",
-    "schedule_ends",
+    "Constant", "Exponential", "Linear", "Schedule", "ScheduleLike", "as_schedule", "schedule_ends",
     "values_at",
-]
+]  # fmt: skip
 
 Schedule = Callable[[float], float]
 ScheduleLike = float | tuple[float, float] | Schedule

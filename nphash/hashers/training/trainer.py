@@ -140,8 +140,7 @@ def train(
 ) -> State:
     """Minimise a model's loss and return the state whose ``best`` are the chosen weights.
 
-    Same seed, same bytes: batch order and noise are keyed by (seed, epoch, step). `InputError` if the loss is
-    no longer finite; on Ctrl-C `Interrupted` where a checkpoint is kept.
+    Same seed, same bytes: batch order and noise are keyed by (seed, epoch, step).
     """
     settings.check()
     kept = None
@@ -171,10 +170,7 @@ def train(
 def one_pass(
     model: Model, state: State, data: Data, settings: Training, seed: int, *, threads: int | None = None
 ) -> State:
-    """Do one epoch more, whatever their number in the settings, and return the state, without validation.
-
-    The state given is used up: its arrays are changed in place.
-    """
+    """Do one epoch more, whatever their number in the settings, not validated; arrays change in place."""
     settings.check()
     loop = _Loop(model, data, None, settings, seed, state, count_threads(threads), None)
     _restore(loop.optimiser, state.optimiser)
