@@ -212,7 +212,8 @@ def lower_bounds(params: Params, size: StepSize) -> dict[str, Work]:
 
 def _lower_bounds(params: Params, size: StepSize) -> dict[str, Work]:
     first, frozen = (params["V_u"], True) if "V_u" in params else (params["W_1"], False)
-    dense = [params[name] for name in _hidden(params, 1 if frozen else 2)]
+    hidden = takewhile(params.__contains__, (f"W_{i}" for i in count(1 if frozen else 2)))
+    dense = [params[name] for name in hidden]
     B, e, u = size.documents, size.weights, size.words
     (V, H), (L, _), s = first.shape, params["W_s"].shape, first.itemsize
     gather = 2 * e * H  # every word weight times a row of W_1
@@ -243,7 +244,3 @@ def _lower_bounds(params: Params, size: StepSize) -> dict[str, Work]:
         "decoder, backward": Work(bytes=2 * L * V * s, flops=2 * decoder),  # dz, dW
         "optimiser": Work(bytes=7 * s * trained),  # gradient, weight and moments
     }
-
-
-def _hidden(params: Params, start: int) -> list[str]:
-    return list(takewhile(params.__contains__, (f"W_{i}" for i in count(start))))

@@ -188,12 +188,8 @@ class VariationalHasher(Hasher):
         seed = seed_from(self.random_state) if seed is None else seed
         target = self._target(x)
         if begun:
-            state = State(
-                epoch=self.n_iter_,
-                params=_copies(self.params_),
-                optimiser=_copies(getattr(self, "optimiser_", {})),
-                history=list(self.history_),
-            )
+            moments = getattr(self, "optimiser_", {})
+            state = State(self.n_iter_, _copies(self.params_), _copies(moments), history=list(self.history_))
         else:
             vars(self).update(learned)  # a head has as many outputs as there are labels
             state = State(params=self.initial_params(x, target, seed))
@@ -298,8 +294,11 @@ class VariationalHasher(Hasher):
 
     def _logits(self, params: Params, X: CSR) -> Array:
         n = X.shape[0]
-        numpy_only = self._training.engine == "numpy"
-        operations = NUMPY if numpy_only else NUMPY._replace(sparse_dense=_first_layer)
+        operations = NUMPY
+        if self._training.engine != "numpy":  # codes have no gradient
+            operations = NUMPY._replace(
+                sparse_dense=lambda X, W, b: (sparse_product(X, W) + b, lambda dh: ())
+            )
         logits = np.empty((n, self.n_bits), dtype=params["W_1"].dtype)
 
         def block(start: int, stop: int) -> None:
@@ -313,10 +312,6 @@ class VariationalHasher(Hasher):
 
     def _decision(self, X: CSR) -> Array:
         return self._logits(self.params_, X)
-
-
-def _first_layer(X: CSR, W: Array, b: Array) -> tuple[Array, Any]:
-    return sparse_product(X, W) + b, None  # codes have no gradient
 
 
 def _copies(arrays: Params) -> Params:

@@ -232,13 +232,9 @@ class Hasher:
 
     # ------------------------------------------------------------------ scikit-learn's conventions
 
-    @classmethod
-    def _parameter_names(cls) -> list[str]:
-        return [name for name in inspect.signature(cls.__init__).parameters if name != "self"]
-
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the constructor's arguments; with `deep`, also grouped settings as ``group__name``."""
-        params = {name: getattr(self, name) for name in self._parameter_names()}
+        params = {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
         if deep:
             for group in self._groups:
                 settings = self._settings(group)
@@ -323,7 +319,7 @@ class Hasher:
         )
 
     def __repr__(self) -> str:
-        defaults, params = inspect.signature(type(self).__init__).parameters, self.get_params(deep=False)
+        defaults, params = inspect.signature(type(self)).parameters, self.get_params(deep=False)
         changed = [name for name, value in params.items() if not _same(value, defaults[name].default)]
         return f"{type(self).__name__}({', '.join(f'{name}={params[name]!r}' for name in changed)})"
 

@@ -70,8 +70,22 @@ def dense(x: Array, W: Array, b: Array) -> tuple[Array, Backs]:
 def sparse_dense(X: csr_matrix, W: Array, b: Array) -> tuple[Array, Backs]:
     """First layer, on sparse documents: h = X W + b. The documents are data and have no gradient.
 
-    X is CSR (B, V), W and b have the shapes (V, H) and (H,); h (B, H), and ``back(dh)`` returns (dW, db).
-    `InputError` if X is no CSR matrix, or has not as many columns as W has rows.
+    Parameters
+    ----------
+    X
+        SciPy CSR matrix or array (B, V).
+    W, b
+        Shapes (V, H) and (H,).
+
+    Returns
+    -------
+    tuple
+        h of shape (B, H); ``back(dh)`` returns (dW, db).
+
+    Raises
+    ------
+    InputError
+        If X is no CSR matrix, or has not as many columns as W has rows.
 
     Examples
     --------
@@ -185,8 +199,12 @@ def dropout_mask(
 ) -> Array | None:
     """Draw a dropout mask: 0 with probability ``rate``, else 1 / (1 - rate), so that the mean is 1.
 
-    None, for no dropout, at a rate of 0 or without a source of noise. `InputError` for a rate outside 0 to
-    below 1.
+    None, for no dropout, at a rate of 0 or without a source of noise.
+
+    Raises
+    ------
+    InputError
+        For a rate outside 0 to below 1.
 
     Examples
     --------
