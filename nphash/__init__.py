@@ -20,24 +20,10 @@ if TYPE_CHECKING:
     from nphash.text.vectorizer import Vectorizer, VectorizerSettings
 
 __all__ = [
-    "Collection",
-    "Doc2Hash",
-    "HammingIndex",
-    "NpHash",
-    "Training",
-    "Vectorizer",
-    "VectorizerSettings",
-    "__version__",
-    "codes",
-    "collection",
-    "corpus",
-    "gradcheck",
-    "hashers",
-    "metrics",
-    "nn",
-    "search",
-    "text",
-]
+    "Collection", "Doc2Hash", "HammingIndex", "NpHash", "Training", "Vectorizer",
+    "VectorizerSettings", "__version__", "codes", "collection", "corpus", "gradcheck", "hashers",
+    "metrics", "nn", "search", "text",
+]  # fmt: skip
 
 __getattr__ = on_first_use(
     "nphash",

@@ -12,17 +12,9 @@ from functools import cache
 from typing import Any
 
 __all__ = [
-    "CollectionError",
-    "CorpusError",
-    "DamagedError",
-    "InputError",
-    "InputTypeError",
-    "Interrupted",
-    "NotFittedError",
-    "NphashError",
-    "UnsupportedError",
-    "UsageError",
-]
+    "CollectionError", "CorpusError", "DamagedError", "InputError", "InputTypeError", "Interrupted",
+    "NotFittedError", "NphashError", "UnsupportedError", "UsageError",
+]  # fmt: skip
 
 
 #: Characters of a problem or a hint; both and a long path are still a screen of 24 lines.
