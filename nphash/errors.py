@@ -18,6 +18,7 @@ __all__ = [
     "InputError",
     "InputTypeError",
     "Interrupted",
+    "NewerFormatError",
     "NotFittedError",
     "NphashError",
     "UnsupportedError",
@@ -108,6 +109,10 @@ class CollectionError(NphashError, OSError):
 
 class DamagedError(CollectionError):
     """Files whose bytes are not those that were written, or that are gone: nothing but a copy helps."""
+
+
+class NewerFormatError(CollectionError):
+    """Files in a format that only a newer version reads."""
 
 
 class NotFittedError(NphashError, ValueError, AttributeError):
