@@ -262,6 +262,8 @@ def _recover(folder: Path, journal: on_disk.Journal) -> None:
     if kept is not None:
         try:
             on_disk.parse_manifest(read_bytes(folder / on_disk.MANIFEST) or b"", folder)
+        except NewerFormatError:
+            pass
         except DamagedError:
             replace_text(folder / on_disk.MANIFEST, kept)
         old = set(on_disk.parse_manifest(kept, folder).named_files())
@@ -329,7 +331,7 @@ def _sweep(folder: Path, names: set[str], journal: on_disk.Journal | None) -> No
         if os.path.lexists(folder / on_disk.MANIFEST):
             manifest = on_disk.read_manifest(folder)
             used = {*manifest.named_files(), manifest.model}
-    except DamagedError:  # it may use any file, but none that is being made now
+    except (DamagedError, NewerFormatError):  # it may use any file, but none that is being made now
         doomed = names
     copies = {name for name in doomed if name.startswith("manifest-")}
     left = [name for name in sorted(doomed - copies - used) if not _deleted(folder, name)]

@@ -243,6 +243,8 @@ def save(path: Path, kind: Kind, about: dict[str, Any], arrays: dict[str, Array]
             before = read_bytes(path)
             old = read_about(path, kind) or {}
             former = _leftovers_deleted(path, old)
+            if old.pop("unfinished", None) is not None:  # a note that is settled is not put back
+                before = _encode(old) if "arrays" in old else None
             header = {"kind": kind.name, "format": kind.version}
             files = _free_names(path, arrays)
             noted = _encode({**header, **old, "unfinished": list(files.values())})
