@@ -3,6 +3,7 @@
 import csv
 import errno
 import io
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -199,7 +200,7 @@ def test_one_long_id_does_not_widen_all_of_them(tmp_path):
     assert (tmp_path / "n.npz").stat().st_size < 150_000
     with np.load(tmp_path / "n.npz") as file:
         text, ends = file["ids_utf8"].tobytes(), [0, *file["ids_end"].tolist()]
-    assert [text[a:b].decode() for a, b in zip(ends, ends[1:], strict=False)] == [doc.id for doc in docs]
+    assert [text[a:b].decode() for a, b in pairwise(ends)] == [doc.id for doc in docs]
 
 
 def test_what_cannot_be_written_is_named(path, tmp_path, monkeypatch):
