@@ -13,7 +13,7 @@ from typing import Any
 
 __all__ = [
     "CollectionError", "CorpusError", "DamagedError", "InputError", "InputTypeError", "Interrupted",
-    "NotFittedError", "NphashError", "UnsupportedError", "UsageError",
+    "NewerFormatError", "NotFittedError", "NphashError", "UnsupportedError", "UsageError",
 ]  # fmt: skip
 
 
@@ -100,6 +100,10 @@ class CollectionError(NphashError, OSError):
 
 class DamagedError(CollectionError):
     """Files whose bytes are not those that were written, or that are gone: nothing but a copy helps."""
+
+
+class NewerFormatError(CollectionError):
+    """Files in a format that only a newer version reads."""
 
 
 class NotFittedError(NphashError, ValueError, AttributeError):

@@ -31,12 +31,11 @@ from nphash.errors import CollectionError, DamagedError, InputError
 T = TypeVar("T")
 Row = tuple[int, str, str, str, str]  # row, id, labels, split, text
 
-_SCHEMA = """
-CREATE TABLE documents (
+_SCHEMA = """CREATE TABLE documents (
     row INTEGER PRIMARY KEY, id TEXT NOT NULL, labels TEXT NOT NULL,
     split TEXT NOT NULL, crc INTEGER NOT NULL, text TEXT NOT NULL
-)
-"""
+)"""
+_INDEX = "CREATE UNIQUE INDEX documents_id ON documents (id)"
 _COLUMNS = "row, id, labels, split, crc, text"
 _SELECT = f"SELECT {_COLUMNS} FROM documents"
 VERSION = 1  # files of before state 0: their CRC is of the contents alone
@@ -139,7 +138,7 @@ class DocumentWriter:
         with writing(self.path.parent):
             try:
                 if kind is None:
-                    self._db.execute("CREATE UNIQUE INDEX documents_id ON documents (id)")
+                    self._db.execute(_INDEX)
                     self._db.execute("COMMIT")
                 with suppress(sqlite3.Error):
                     self._db.close()
@@ -171,6 +170,10 @@ class DocumentFile:
             )
             self._db.execute("PRAGMA trusted_schema = OFF")
             self._has_numbers = self._db.execute("PRAGMA user_version").fetchone()[0] >= VERSION
+            if {sql for (sql,) in self._db.execute("SELECT sql FROM sqlite_master")} != {_SCHEMA, _INDEX}:
+                raise self._damaged("its tables are not those that nphash makes")  # views, computed columns
+        except DamagedError:
+            raise
         except OSError as error:
             raise cannot_read(path, error) from None
         except sqlite3.Error as error:

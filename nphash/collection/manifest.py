@@ -23,7 +23,7 @@ from nphash._version import __version__
 from nphash.core.checksums import LARGE, FileRecord, record, seal, unseal
 from nphash.core.disk import cannot_read, read_bytes, replace_text, writing
 from nphash.core.locks import locked
-from nphash.errors import CollectionError, DamagedError
+from nphash.errors import CollectionError, DamagedError, NewerFormatError
 
 _log = logging.getLogger(__name__)
 
@@ -203,7 +203,7 @@ def parse_manifest(text: bytes, folder: Path) -> Manifest:
     if not isinstance(version, int) or version < 1:
         raise _damaged(folder, "it states no format version")
     if version > FORMAT_VERSION:
-        raise CollectionError(
+        raise NewerFormatError(
             f"{folder} was written by nphash {body.get('nphash_version')} in format {version}, "
             f"and this is nphash {__version__}, which reads formats up to {FORMAT_VERSION}",
             "upgrade: pip install -U nphash",

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from pkgutil import get_data
 from typing import Any
 
 from nphash.core.arguments import check_count, is_number
@@ -14,7 +15,7 @@ from nphash.errors import CorpusError, InputError
 from nphash.text.tokenizer import WORD, make_tokenizer
 from nphash.text.weighting import WEIGHTINGS
 
-_ENGLISH = Path(__file__).with_name("stop_words_en.txt")
+_ENGLISH = "stop_words_en.txt"
 
 #: Below this many documents, ``None`` for the document-frequency limits means no limit.
 SMALL_CORPUS = 50
@@ -99,9 +100,10 @@ def stop_words(source: str | tuple[str, ...] = "english") -> frozenset[str]:
         return frozenset(word.strip().lower() for word in source)
     if source == "none":
         return frozenset()
-    path = _ENGLISH if source == "english" else Path(source)
     try:
-        return parse_stop_words(path.read_text(encoding="utf-8-sig"))
+        if source == "english":  # of the package, which may be imported from a zip
+            return parse_stop_words((get_data("nphash.text", _ENGLISH) or b"").decode("utf-8"))
+        return parse_stop_words(Path(source).read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         hint = 'give "english", "none", or the path of a UTF-8 text file with one word a line'

@@ -1,11 +1,16 @@
 """Settings of the vectorizer, and lists of stop words."""
 
 import json
+import os
+import subprocess
+import sys
+import zipfile
 from dataclasses import asdict
 
 import numpy as np
 import pytest
 
+from helpers.paths import ROOT
 from nphash.errors import CorpusError, InputError
 from nphash.text.settings import VectorizerSettings, as_source, parse_stop_words, stop_words
 from nphash.text.tokenizer import tokenize
@@ -109,3 +114,16 @@ def test_words_that_are_given_are_lower_case_too():
     assert as_source(["Der"]) == ("Der",) and as_source("english") == "english" and as_source([]) == ()
     with pytest.raises(InputError, match="stop_words is 5"):
         as_source(5)
+
+
+def test_english_words_are_read_from_a_zip_too(tmp_path):
+    """As zipapp, PEX and Spark's --py-files import a package."""
+    with zipfile.ZipFile(tmp_path / "z.zip", "w") as file:
+        for path in (ROOT / "nphash").rglob("*"):
+            if path.suffix in {".py", ".txt"}:
+                file.write(path, path.relative_to(ROOT))
+    program = "import nphash.text.settings as s; print(nphash.__file__, len(s.stop_words()))"
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "z.zip")}
+    command = [sys.executable, "-c", program]
+    run = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert run.stdout.split() == [str(tmp_path / "z.zip/nphash/__init__.py"), str(len(stop_words()))]
