@@ -27,7 +27,7 @@ COMMANDS = {
     "demo": "Fit on the documentation of this machine's Python packages and answer queries.",
     "fit": "Learn codes for a corpus and make it a searchable collection.",
     "search": "Find the documents of a collection nearest to queries.",
-    "duplicates": "Find groups of documents with the same or nearly the same code.",
+    "duplicates": "Find groups of documents with the same or nearly the same text.",
     "neighbours": "Write the neighbour graph: the nearest other documents of each document.",
     "add": "Add documents to a collection.",
     "remove": "Remove documents from a collection by id.",
