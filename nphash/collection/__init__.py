@@ -7,6 +7,7 @@ A collection is a directory::
     vectorizer-000001.json   vocabulary, document frequencies, settings
     codes-000001.npy         codes of a run of documents, uint8 (n, 8 * ceil(n_bits / 64)), memory-mapped
     documents-000001.sqlite  ids, labels and text of the same documents
+    words-000001.bin         which of them hold each word, and how often, memory-mapped
     removed-000002.npy       positions of removed documents, when there are any
     lock                     held by the one process that may change the collection, whose journal it is
 

@@ -15,8 +15,9 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from nphash.collection import manifest as on_disk
-from nphash.collection.documents import writing
+from nphash.collection.documents import DocumentFile, writing
 from nphash.collection.state import State
+from nphash.collection.word_index import IndexWriter
 from nphash.core.checksums import FileRecord, record
 from nphash.core.disk import (
     flush_folder,
@@ -62,6 +63,17 @@ class Change:
         path = self.path(kind, ".json")
         with new_file(path) as file:
             file.write(text.encode("utf-8"))
+        self.take(path)
+        return path.name
+
+    def write_words(self, documents: Path, pattern: str) -> str:
+        """Write the index of the words of a complete document file, and return its name.
+
+        The texts are read back, each checked: so that fits, additions and merges have one way.
+        """
+        path = self.path("words", ".bin")
+        with new_file(path) as file:
+            IndexWriter(file).add_texts(DocumentFile(documents).texts(), pattern)
         self.take(path)
         return path.name
 

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Collection"]
 
-QUERIES_AT_ONCE = 64
 TRIES = 5  # a writer may replace the state between the manifest's reading and the files' opening
 
 
@@ -235,22 +234,21 @@ class Collection:
         *,
         settings: SearchSettings | None = None,
     ) -> list[list[Hit]]:
-        """Return for each text the documents nearest to it, best first.
+        """Return for each text the documents that fit it, best first.
 
-        The nearest codes are the candidates; their stored text is compared with the query by
-        TF-IDF cosine, which decides the order. ``SearchSettings(rerank=False)`` leaves them in
-        the order of Hamming distance. A query without a known word finds what is nearest to an empty
-        document, with similarity 0.
+        Every document has a score of the query's words that it holds and the distance of its code from the
+        query's, see `nphash.collection.ranking`; ``SearchSettings(by=...)`` takes one of the two alone. A
+        query of which no document holds a word, and the codes know none, finds nothing.
 
         Parameters
         ----------
         texts
-            Queries.
+            Queries: plain words, with signs for phrases and more as `nphash.text.query` describes them.
         k
             Results a query; all documents if there are fewer, or if it is None. Left out, it is that
             of `settings`, 10 without any; given, it takes the place of that.
         settings
-            Radius, reranking, number of candidates.
+            Radius, and what decides the order.
 
         Returns
         -------
@@ -260,23 +258,20 @@ class Collection:
         Raises
         ------
         InputError
-            For one string in place of a list, or settings that ask for nothing, such as `k` below 1.
+            For one string in place of a list, settings that ask for nothing, such as `k` below 1, or a query
+            that cannot be read.
         CollectionError
             If a file is damaged, or the collection is closed.
         """
         state = self.state  # one for all queries, whatever other threads change
         settings = chosen(settings, k)
         queries = as_queries(texts)
-        hits: list[list[Hit]] = []
-        for start in range(0, len(queries), QUERIES_AT_ONCE):
-            block = queries[start : start + QUERIES_AT_ONCE]
-            hits += state.searcher.search(block, self.encode(block), settings)
-        return hits
+        return state.searcher.search(queries, settings)
 
     def search_like(
         self, id_: str, k: int | EllipsisType | None = ..., *, settings: SearchSettings | None = None
     ) -> list[Hit]:
-        """Return the documents nearest to a document of the collection, without itself.
+        """Return the documents most like a document of the collection, without itself.
 
         Parameters
         ----------
@@ -301,8 +296,8 @@ class Collection:
         state = self.state
         return state.searcher.search_like(state.documents.position(id_), settings)
 
-    def explain(self, query: str, id_: str, code: Codes | None = None) -> Explanation:
-        """Return which words a document shares with a query, and in which bits their codes differ.
+    def explain(self, query: str, id_: str) -> Explanation:
+        """Return what the words and the codes say for a document that `search` finds for a query.
 
         Parameters
         ----------
@@ -310,13 +305,11 @@ class Collection:
             The query's text.
         id_
             The document's id.
-        code
-            The query's code, shape (1, n_bytes); None encodes the query.
 
         Returns
         -------
         Explanation
-            Words with their parts of the similarity, numbers of bits.
+            Shared words with their parts of the BM25 score, numbers of differing bits, parts of the score.
 
         Raises
         ------
@@ -325,10 +318,13 @@ class Collection:
         CollectionError
             As for `search`.
         """
+        [query], state = as_queries([query]), self.state
+        return state.searcher.explain(query, state.documents.position(id_))
+
+    def explain_like(self, like: str, id_: str) -> Explanation:
+        """Return what `explain` does for a document that `search_like` finds for the document `like`."""
         state = self.state
-        position = state.documents.position(id_)
-        code = self.encode([query]) if code is None else code
-        return state.searcher.explain(query, code, position)
+        return state.searcher.explain_like(state.documents.position(like), state.documents.position(id_))
 
     def distinct_codes(self) -> int:
         """Return how many different codes the documents have."""

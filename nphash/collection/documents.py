@@ -224,6 +224,13 @@ class DocumentFile:
         return found
 
     def __iter__(self) -> Iterator[tuple[int, Document]]:
+        return map(self._document, self._in_order())
+
+    def texts(self) -> Iterator[str]:
+        """Yield the text of every document in order; checked as in iteration, but quicker."""
+        return (row[-1] for row in self._in_order())
+
+    def _in_order(self) -> Iterator[Row]:
         expected = 0
         query = f"{_SELECT} WHERE row >= ? ORDER BY row LIMIT {_BATCH}"
         while batch := list(self._checked(query, (expected,))):
@@ -233,7 +240,7 @@ class DocumentFile:
                 if row[0] != expected:
                     raise self._damaged(f"row {expected} is missing")
                 expected += 1
-                yield self._document(row)
+                yield row
         self.check()  # nothing is missing at the end
 
     def labels(self) -> Iterator[tuple[int, tuple[str, ...]]]:

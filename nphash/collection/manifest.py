@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 MANIFEST = "manifest.json"
 FORMAT = "nphash collection"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 LOCK = "lock"
 JOURNAL = "nphash journal"
 
@@ -41,17 +41,22 @@ DAMAGED_HINT = "restore the directory from a copy"
 
 # All that a change may make; a journal that names anything else is not followed.
 MADE = ["codes.npy", "removed.npy", "documents.sqlite", "vectorizer.json", "manifest.json", "manifest.new"]
-MADE += ["model", "shards", "shards.counts"]
+MADE += ["model", "shards", "shards.counts", "words.bin"]
 _NUMBERED = re.compile(r"([a-z]+)-\d{6,}((?:\.[a-z]+)?)")
 
 
 @dataclass(frozen=True)
 class SegmentFiles:
-    """A run of documents: its two files and how many documents they hold, removed ones included."""
+    """A run of documents: its files and how many documents they hold, removed ones included."""
 
     codes: str
     documents: str
     n_documents: int
+    words: str = ""  # the index of all words; formats 1 and 2 had none
+
+    def names(self) -> list[str]:
+        """Return the names of the files."""
+        return [self.codes, self.documents, *([self.words] if self.words else [])]
 
 
 @dataclass
@@ -89,7 +94,7 @@ class Manifest:
         names = [name for name in self.files if name.startswith(self.model + "/")]
         names += [self.vectorizer, *([self.removed] if self.removed else [])]
         for segment in self.segments:
-            names += [segment.codes, segment.documents]
+            names += segment.names()
         return names
 
     def check(self, folder: Path, everything: bool = False, names: Iterable[str] | None = None) -> list[str]:

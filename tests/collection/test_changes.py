@@ -433,12 +433,13 @@ def test_what_killed_fits_leave_does_not_pile_up(tmp_path):
         assert {p.name.split("-")[0] for p in path.iterdir()} <= {
             "codes",
             "documents",
+            "words",
             "vectorizer",
             "model",
             "lock",
             MANIFEST,
         }
-        assert len(list(path.iterdir())) == 6
+        assert len(list(path.iterdir())) == 7
         raise KeyError
 
 
