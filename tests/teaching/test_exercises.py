@@ -19,7 +19,7 @@ from nphash.teaching.exercises import (
     questions_of,
 )
 from nphash.teaching.grading import Grade, changed_solution
-from nphash.teaching.lessons import LESSONS, copy_lesson, exercise_text, solution_text
+from nphash.teaching.lessons import LESSONS, copy_lessons, exercise_text, solution_text
 from nphash.teaching.student import ExerciseError
 
 NUMBERS = [lesson.number for lesson in LESSONS]
@@ -33,7 +33,7 @@ def write(folder: Path, text: str) -> Path:
 
 @pytest.mark.parametrize("number", NUMBERS)
 def test_a_blank_exercise_is_not_done(tmp_path, number):
-    grades = grade_exercise(copy_lesson(number, tmp_path)[1])
+    grades = grade_exercise(copy_lessons([number], tmp_path)[1])
     assert [grade.verdict for grade in grades] == ["not done"] * len(questions_of(number))
     assert all("still blank" in grade.evidence for grade in grades)
     assert not all_right(grades)

@@ -22,7 +22,7 @@ rng = np.random.default_rng(0)
 # The bits of a document are independent, p_i = sigmoid(a_i). We want the gradient by a of E_q[f(z)], where
 # f(z) = -log p(x|z) is the loss of the words given the code. With q(z) = prod p_i^z_i (1 - p_i)^(1 - z_i),
 #
-#     d log q(z) / da_i = z_i - p_i      so      d E_q[f] / da = sum_z q(z) f(z) (z - p)
+#     d(log q(z)) / da_i = z_i - p_i      so      dE_q[f] / da = sum_z q(z) f(z) (z - p)
 #
 # For L = 8 these are 256 terms. The model is a small one: random decoder, one document.
 
