@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -15,7 +14,6 @@ import click
 import nphash
 from nphash.cli import options as shared
 from nphash.cli import output as out
-from nphash.errors import CorpusError
 
 if TYPE_CHECKING:
     from nphash.collection import Collection, Hit, SearchSettings
@@ -125,18 +123,14 @@ def _listed(words: list[str]) -> str:
 
 def query_words(collection: Collection, text: str) -> QueryWords:
     """Return the words of a query."""
-    from nphash.text import settings, tokenizer
+    from nphash.text import tokenizer
 
     vectorizer = collection.vectorizer
     columns = vectorizer.encode_text(text)[0].tolist()
     vocabulary = {vectorizer.vocabulary_[column] for column in columns}
     words = list(dict.fromkeys(tokenizer.tokenize(text, vectorizer.settings.pattern)))
     others = [word for word in words if word not in vocabulary]
-    stopping: frozenset[str] = frozenset()
-    with suppress(CorpusError):  # the file of the list may be gone
-        stopping = (
-            settings.stop_words(settings.as_source(vectorizer.settings.stop_words)) if others else stopping
-        )
+    stopping = vectorizer.stop_words_ if others else set[str]()
     return QueryWords(
         [word for word in words if word in vocabulary][:MOST],
         [word for word in others if word not in stopping],

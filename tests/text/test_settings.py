@@ -1,6 +1,7 @@
 """Settings of the vectorizer, and lists of stop words."""
 
 import json
+import os
 from dataclasses import asdict
 
 import numpy as np
@@ -109,3 +110,18 @@ def test_words_that_are_given_are_lower_case_too():
     assert as_source(["Der"]) == ("Der",) and as_source("english") == "english" and as_source([]) == ()
     with pytest.raises(InputError, match="stop_words is 5"):
         as_source(5)
+
+
+def test_only_regular_files_of_some_size_are_lists_of_stop_words(tmp_path, monkeypatch):
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    for path in ("/dev/zero", str(fifo)):
+        with pytest.raises(CorpusError, match=r"cannot be read .*one word a line"):
+            stop_words(path)
+    monkeypatch.setattr("nphash.text.settings.MOST_BYTES", 5)
+    (tmp_path / "long").write_text("stop\nwords", encoding="utf-8")
+    with pytest.raises(CorpusError, match="it is longer than"):
+        stop_words(str(tmp_path / "long"))
+    (tmp_path / "link").symlink_to("short")
+    (tmp_path / "short").write_text("a\nb", encoding="utf-8")
+    assert stop_words(str(tmp_path / "link")) == {"a", "b"}
