@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+import unicodedata
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from pkgutil import get_data
-from typing import Any
+from typing import Any, TypeGuard
 
 from nphash.core.arguments import check_count, is_number
+from nphash.core.disk import open_file
 from nphash.errors import CorpusError, InputError
 from nphash.text.tokenizer import WORD, make_tokenizer
 from nphash.text.weighting import WEIGHTINGS
 
 _ENGLISH = "stop_words_en.txt"
+
+#: Of a file of stop words.
+MOST_BYTES = 2**24
 
 #: Below this many documents, ``None`` for the document-frequency limits means no limit.
 SMALL_CORPUS = 50
@@ -31,7 +35,7 @@ class VectorizerSettings:
         A name of `nphash.text.tokenizer.PATTERNS` or a regular expression.
     stop_words
         ``"english"``, ``"none"``, the path of a file with one word a line, or a list of words, which is
-        kept as a tuple.
+        kept as a tuple. Those that are not one word to ``pattern`` are reported by `fit`.
     min_documents
         Keep words that at least so many documents hold. None: 3, or 1 for fewer than 50 documents.
     max_share
@@ -90,7 +94,6 @@ class VectorizerSettings:
         return presets[name]
 
 
-@cache
 def stop_words(source: str | tuple[str, ...] = "english") -> frozenset[str]:
     """Return a set of lower-case stop words, given as in the settings; CorpusError for a file without such.
 
@@ -103,11 +106,36 @@ def stop_words(source: str | tuple[str, ...] = "english") -> frozenset[str]:
     try:
         if source == "english":  # of the package, which may be imported from a zip
             return parse_stop_words((get_data("nphash.text", _ENGLISH) or b"").decode("utf-8"))
-        return parse_stop_words(Path(source).read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError, ValueError) as error:
+        with open_file(Path(source).resolve()) as file:  # neither a device nor a pipe
+            content = file.read(MOST_BYTES + 1)
+        if len(content) > MOST_BYTES:
+            raise ValueError(f"it is longer than {MOST_BYTES >> 20} MiB")
+        return parse_stop_words(content.decode("utf-8-sig"))
+    except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         hint = 'give "english", "none", or the path of a UTF-8 text file with one word a line'
         raise CorpusError(f"the stop words {source!r} cannot be read ({reason})", hint) from error
+
+
+def is_path(source: object) -> TypeGuard[str]:
+    """Return whether stop words are given by the path of a file."""
+    return isinstance(source, str) and source not in {"english", "none"}
+
+
+def yielded(words: Iterable[str], tokenize: Callable[[str], Iterable[str]]) -> tuple[set[str], list[str]]:
+    """Return stop words as the tokenizer writes them, and, sorted, those that are none or several to it."""
+    found, without_effect = set(), []
+    for word in sorted(words):
+        tokens = list(tokenize(word))
+        if len(tokens) == 1 and _n_letters(tokens[0]) == _n_letters(word):  # not the don of don't
+            found.add(tokens[0])
+        else:
+            without_effect.append(word)
+    return found, without_effect
+
+
+def _n_letters(word: str) -> int:
+    return sum(map(str.isalnum, unicodedata.normalize("NFKC", word).casefold()))
 
 
 def as_source(given: object) -> str | tuple[str, ...]:

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from nphash.core import store
 from nphash.core.typing import CSR, Array
 from nphash.errors import CollectionError, DamagedError, InputError, not_fitted
-from nphash.text.settings import VectorizerSettings
-from nphash.text.tokenizer import make_tokenizer
+from nphash.text.settings import VectorizerSettings, as_source, is_path, stop_words, yielded
+from nphash.text.tokenizer import ENDLESS, WORD, WORD_1, make_tokenizer, may_be_endless
 from nphash.text.vocabulary import checked_counts, count_blocks, join_blocks, learn, select
 from nphash.text.weighting import Counts, Statistics, weigh
 
@@ -157,6 +157,13 @@ class Vectorizer:
         return counts.indices, weigh(self.settings.weighting, counts, self.statistics)
 
     @property
+    def stop_words_(self) -> set[str]:
+        """The stop words, as the tokenizer writes them."""
+        self._check_fitted()
+        source = as_source(self._stored.stop_words)
+        return yielded(stop_words(source), make_tokenizer(self._stored.pattern))[0]
+
+    @property
     def statistics(self) -> Statistics:
         """Document frequencies and sizes of the training corpus, as the weightings want them."""
         self._check_fitted()
@@ -204,7 +211,8 @@ class Vectorizer:
         """Return the fitted state as a dict that the json module can write, for `from_json`."""
         self._check_fitted()
         return {
-            "settings": asdict(self.settings),
+            "tokenizer": 2,
+            "settings": asdict(self._stored),
             "vocabulary": list(self.vocabulary_),
             "document_frequency": self.document_frequency_.tolist(),
             "n_documents": self.n_documents_,
@@ -216,7 +224,15 @@ class Vectorizer:
     def from_json(cls, state: dict[str, Any]) -> Self:
         """Rebuild a fitted vectorizer from `to_json`'s dict; InputError for what is none."""
         try:
-            vectorizer = cls(VectorizerSettings(**state["settings"]))
+            settings = dict(state["settings"])
+            if may_be_endless(str(settings.get("pattern"))):  # perhaps a stranger's
+                problem = f"the token pattern {settings['pattern']!r} {ENDLESS}"
+                raise CollectionError(problem, "fit the documents anew with another pattern")
+            if "tokenizer" not in state and settings.get("pattern", WORD) == WORD:  # as version 0.1 wrote it
+                settings["pattern"] = WORD_1
+            if is_path(settings.get("stop_words")):  # it might name any file of the reader's machine
+                settings["stop_words"] = []
+            vectorizer = cls(VectorizerSettings(**settings))
             words = state["vocabulary"]
             frequency = np.array(state["document_frequency"], dtype=np.int64)
             vectorizer.n_documents_ = int(state["n_documents"])
@@ -235,11 +251,15 @@ class Vectorizer:
                 f"and {frequency.size} document frequencies"
             )
         vectorizer.vocabulary_, vectorizer.document_frequency_ = list(words), frequency
-        vectorizer._number = {}
+        vectorizer._number, vectorizer._stored = {}, vectorizer.settings
         return vectorizer
 
     def _learn(self, texts: Iterable[str], keep: Callable[[Counts], None] | None = None) -> Array:
-        found, columns = learn(texts, _checked(self.settings), keep)
+        settings = _checked(self.settings)
+        if is_path(settings.stop_words):  # which may be gone, or another's, when the words are asked for
+            settings = replace(settings, stop_words=sorted(stop_words(settings.stop_words)))
+        self._stored = settings
+        found, columns = learn(texts, settings, keep)
         self.vocabulary_, self.document_frequency_ = found.words, found.document_frequency
         self.n_documents_, self.mean_length_ = found.n_documents, found.mean_length
         self.n_candidates_ = found.n_candidates
@@ -299,6 +319,13 @@ class Vectorizer:
         settings = VectorizerSettings() if settings is None else settings
         given = {name.removeprefix("settings__"): value for name, value in params.items()}
         self.settings = replace(_checked(settings), **given) if given else settings
+        return self
+
+    def set_output(self, *, transform: str | None = None) -> Self:
+        """Return this vectorizer; InputError for frames, which pipelines of scikit-learn may ask for."""
+        if transform not in {None, "default"}:
+            problem = f"the vectorizer's rows are sparse, and {transform} holds each of their zeros"
+            raise InputError(problem, "leave set_output out, or name the columns by get_feature_names_out()")
         return self
 
     def get_feature_names_out(self, input_features: object = None) -> NDArray[Any]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+import re
 from array import array
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import count
+from itertools import count, islice
 
 import numpy as np
 
@@ -14,12 +16,21 @@ from nphash.core.csr import to_csr
 from nphash.core.frames import one_column
 from nphash.core.typing import CSR, Array
 from nphash.errors import InputError
-from nphash.text.settings import SMALL_CORPUS, VectorizerSettings, as_source, stop_words
-from nphash.text.tokenizer import make_tokenizer
+from nphash.text.settings import SMALL_CORPUS, VectorizerSettings, as_source, stop_words, yielded
+from nphash.text.tokenizer import SYLLABIC, WORD, make_tokenizer
 from nphash.text.weighting import Counts
+
+_log = logging.getLogger(__name__)
+_scripts = {name: re.compile(f"[{characters}]").search for name, characters in SYLLABIC.items()}
+
+NAMED = 5  # of stop words without effect
+FEWEST_PAIRS = 20  # of a script, before they are reported
 
 #: A block ends with the document that reaches this many words: a few tens of megabytes of buffers.
 TOKENS_PER_BLOCK = 1 << 20
+
+#: Of one document: more would take gigabytes.
+MOST_WORDS = 1 << 25
 
 
 def checked_counts(counts: CSR, n_words: int) -> CSR:
@@ -36,8 +47,8 @@ def checked_counts(counts: CSR, n_words: int) -> CSR:
 
 def count_blocks(
     texts: Iterable[str],
-    words: Callable[[str], list[str]],
-    number: Callable[[list[str]], Iterable[int]],
+    words: Callable[[str], Iterable[str]],
+    number: Callable[[Iterable[str]], Iterable[int]],
     first: int = 0,
 ) -> Iterator[Counts]:
     """Yield the word counts of successive blocks of documents: int32, int32, int64, indices ascending.
@@ -54,8 +65,14 @@ def count_blocks(
             problem = f"document {at} is of type {type(text).__name__}, but texts are strings"
             raise InputError(problem, "decode bytes, and replace missing texts by empty strings")
         before = len(tokens)
-        tokens.extend(number(words(text)))
+        try:
+            numbers = number(words(text))
+            tokens.extend(numbers if len(text) < TOKENS_PER_BLOCK else islice(numbers, MOST_WORDS + 1))
+        except InputError as error:
+            raise InputError(f"document {at} {error.problem}", error.hint) from None
         lengths.append(len(tokens) - before)
+        if lengths[-1] > MOST_WORDS:
+            raise InputError(f"document {at} has more than {MOST_WORDS:,} words", "split it, or leave it out")
         if len(tokens) >= TOKENS_PER_BLOCK:
             yield _compress(tokens, lengths, first)
             tokens, lengths = array("i"), array("q")
@@ -116,9 +133,9 @@ def learn(
     which words were met, until `select` makes them positions in the vocabulary. InputError if none is left.
     """
     number: defaultdict[str, int] = defaultdict(count().__next__)
-    stopped = [number[word] for word in sorted(stop_words(as_source(settings.stop_words)))]
     look_up = number.__getitem__
     words = make_tokenizer(settings.pattern)
+    stopped = [number[word] for word in sorted(_stop_words(settings, words))]
     document_frequency, frequency, n_documents = np.zeros(0, np.int64), np.zeros(0, np.int64), 0
     for block in count_blocks(texts, words, lambda tokens: map(look_up, tokens), first=len(stopped)):
         document_frequency = _add(document_frequency, np.bincount(block.indices, minlength=len(number)))
@@ -133,8 +150,32 @@ def learn(
     chosen, n_candidates = _choose(names, document_frequency, frequency, n_documents, settings)
     columns = np.full(len(number), -1, np.int32)
     columns[chosen] = np.arange(len(chosen))
+    if settings.pattern == WORD:
+        _report_scripts(names[at] for at in chosen)
     words_kept, mean_length = [names[at] for at in chosen], float(frequency[chosen].sum()) / n_documents
     return Vocabulary(words_kept, document_frequency[chosen], n_documents, mean_length, n_candidates), columns
+
+
+def _stop_words(settings: VectorizerSettings, tokenize: Callable[[str], Iterable[str]]) -> set[str]:
+    """Return the stop words as they are met in texts, and report those that never are."""
+    found, without_effect = yielded(stop_words(as_source(settings.stop_words)), tokenize)
+    if without_effect and settings.stop_words != "english":
+        some = ", ".join(map(repr, without_effect[:NAMED])) + ", ..." * (len(without_effect) > NAMED)
+        what = "stop words that are never one word of a text have no effect"
+        _log.warning("%d %s: %s", len(without_effect), what, some)
+    return found
+
+
+def _report_scripts(words: Iterable[str]) -> None:
+    """Report that words of a script without spaces were made of pairs of its characters."""
+    counts = Counter(name for word in words for name, find in _scripts.items() if find(word))
+    for name, n_words in counts.items():
+        if n_words >= FEWEST_PAIRS:
+            _log.warning(
+                "%s is written without spaces: words are found by pairs of their characters; better codes "
+                "come from texts that another program has cut into words",
+                name,
+            )
 
 
 def _add(totals: Array, more: Array) -> Array:

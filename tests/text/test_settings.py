@@ -127,3 +127,18 @@ def test_english_words_are_read_from_a_zip_too(tmp_path):
     command = [sys.executable, "-c", program]
     run = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert run.stdout.split() == [str(tmp_path / "z.zip/nphash/__init__.py"), str(len(stop_words()))]
+
+
+def test_only_regular_files_of_some_size_are_lists_of_stop_words(tmp_path, monkeypatch):
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    for path in ("/dev/zero", str(fifo)):
+        with pytest.raises(CorpusError, match=r"cannot be read .*one word a line"):
+            stop_words(path)
+    monkeypatch.setattr("nphash.text.settings.MOST_BYTES", 5)
+    (tmp_path / "long").write_text("stop\nwords", encoding="utf-8")
+    with pytest.raises(CorpusError, match="it is longer than"):
+        stop_words(str(tmp_path / "long"))
+    (tmp_path / "link").symlink_to("short")
+    (tmp_path / "short").write_text("a\nb", encoding="utf-8")
+    assert stop_words(str(tmp_path / "link")) == {"a", "b"}
