@@ -23,7 +23,7 @@ from threading import Lock
 from typing import Any, TypeVar
 
 from nphash.core import disk
-from nphash.core.checksums import Blocks, FileRecord
+from nphash.core.checksums import Blocks, FileRecord, record
 from nphash.core.disk import cannot_read
 from nphash.corpus import Document
 from nphash.errors import CollectionError, DamagedError, InputError
@@ -168,16 +168,14 @@ class DocumentFile:
             self._db = sqlite3.connect(
                 f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True, check_same_thread=False
             )
-            self._db.execute("PRAGMA trusted_schema = OFF")
-            self._has_numbers = self._db.execute("PRAGMA user_version").fetchone()[0] >= VERSION
-            if {sql for (sql,) in self._db.execute("SELECT sql FROM sqlite_master")} != {_SCHEMA, _INDEX}:
-                raise self._damaged("its tables are not those that nphash makes")  # views, computed columns
-        except DamagedError:
-            raise
         except OSError as error:
             raise cannot_read(path, error) from None
         except sqlite3.Error as error:
             raise self._unreadable(error) from None
+        self._rows("PRAGMA trusted_schema = OFF")
+        self._has_numbers = self._rows("PRAGMA user_version")[0][0] >= VERSION
+        if {sql for (sql,) in self._rows("SELECT sql FROM sqlite_master")} != {_SCHEMA, _INDEX}:
+            raise self._damaged("its tables are not those that nphash makes")  # views, computed columns
 
     def __del__(self) -> None:
         with suppress(AttributeError, sqlite3.Error):  # one that was never opened
@@ -252,9 +250,12 @@ class DocumentFile:
             self._db.close()
 
     def _rows(self, query: str, values: Iterable[int | str] = ()) -> list[tuple[Any, ...]]:
+        given = tuple(values)
         try:
-            with self._lock:
-                return self._db.execute(query, tuple(values)).fetchall()
+            with self._lock, suppress(sqlite3.DatabaseError):
+                return self._db.execute(query, given).fetchall()
+            with self._lock:  # SQLite says "malformed" of a drive that fails for a moment too
+                return self._db.execute(query, given).fetchall()
         except (sqlite3.Error, ValueError, TypeError) as error:
             raise self._unreadable(error) from None
 
@@ -287,6 +288,10 @@ class DocumentFile:
                 f"cannot read {self.path}: {_reason(self.path, error)}",
                 "try again; check memory, open files and the disk if that goes on",
             )
+        try:
+            record(self.path)
+        except OSError as refused:
+            return cannot_read(self.path, refused)
         return self._damaged(str(error))
 
     def _damaged(self, why: str) -> DamagedError:

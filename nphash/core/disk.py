@@ -184,6 +184,17 @@ def flush_folder(path: Path) -> None:
 # ---------------------------------------------------------------------- reading
 
 
+def mode_of(path: Path, follow: bool = False) -> int | None:
+    """Return the mode of what is at `path`, of a link itself unless `follow`; None where nothing is.
+
+    OSError where that cannot be told, which `exists`, `is_dir` and their like take for nothing.
+    """
+    try:
+        return (path.stat() if follow else path.lstat()).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
 def open_file(path: Path) -> IO[bytes]:
     """Return an open file; OSError if it cannot be opened or is no file but a link, device or pipe."""
     descriptor = os.open(path, _READ)

@@ -568,3 +568,29 @@ def as_user(number, action, path):
 
 def ignore(*_):
     pass
+
+
+def test_an_error_while_looking_for_the_manifest_is_not_taken_for_none(tmp_path, monkeypatch):
+    """Files of a state that has just been made were deleted, where one look at its manifest failed."""
+    for instant in range(1, 99):
+        path, calls = tmp_path / f"c{instant}", []
+
+        def looked(original):
+            def look(target, *args, path=path, calls=calls, instant=instant, **options):
+                if target == path / MANIFEST:
+                    calls.append(target)
+                    if len(calls) == instant:
+                        raise PermissionError(errno.EACCES, "Permission denied")
+                return original(target, *args, **options)
+
+            return look
+
+        with monkeypatch.context() as patch:
+            for name in ("stat", "lstat"):
+                patch.setattr(os, name, looked(getattr(os, name)))
+            with suppress(CollectionError):
+                Collection.create(path, SignHash(16), NEW).close()
+        if len(calls) < instant:
+            break
+        assert not path.exists() or len(contents(path)[0]) == 5
+    assert instant > 3
