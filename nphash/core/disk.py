@@ -259,6 +259,7 @@ _HINTS = {
     "limit (ulimit -n)",
     errno.ENFILE: "the system has too many files open: try again later",
     errno.ENOMEM: "free memory and try again",
+    errno.EFBIG: "this file system, or a limit of this process (ulimit -f), takes no files so large",
     errno.EIO: "the disk or the network drive failed: try again, and check it if that goes on",
     errno.ESTALE: "the network drive has lost it: open it again",
     errno.EACCES: "check its permissions",
