@@ -105,7 +105,28 @@ class Checkpointed:
         self.X = small.documents()[0]
         self.hasher = functools.partial(small.quick, "doc2hash", training__epochs=3, random_state=1)
 
-    @contextlib.contextmanager
+    def make(self, path):
+        def stop(progress):
+            if progress.epoch == 2:
+                raise Stop
+
+        kept, checkpoint.WRITING_SHARE = checkpoint.WRITING_SHARE, 1e9
+        try:
+            with contextlib.suppress(Stop):
+                self.hasher().fit(self.X, checkpoint=path, callback=stop)
+        finally:
+            checkpoint.WRITING_SHARE = kept
+
+    def resume(self, path):
+        return self.hasher().fit(self.X, checkpoint=path).transform(self.X).tolist()
+
+
+def of_shards(path):
+    X = Shards.open(path)
+    return X[:].toarray().tolist(), X[np.array([3, 1])].toarray().tolist()
+
+
+@contextlib.contextmanager
 def small_blocks():
     """Count files above 1.5 kB as large: they are not hashed when opened, but in blocks when read."""
     before = checksums.LARGE, checksums.BLOCK, manifest.HASHED_AT_OPEN
