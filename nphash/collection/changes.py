@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
@@ -21,6 +22,7 @@ from nphash.collection.word_index import IndexWriter
 from nphash.core.checksums import FileRecord, record
 from nphash.core.disk import (
     flush_folder,
+    mode_of,
     neither_confirmed_nor_undone,
     new_file,
     read_bytes,
@@ -136,7 +138,7 @@ class Change:
     def _share(self) -> None:
         """Give what is new the owner and mode of the collection that is there: its manifest, its folder."""
         manifest = self.folder / on_disk.MANIFEST
-        if os.path.lexists(manifest):
+        if mode_of(manifest) is not None:
             for path in {self.folder / name for name in self._records}:
                 take_after(manifest, path)
                 if path.parent != self.folder:
@@ -232,9 +234,9 @@ def replaced_error(path: Path) -> CollectionError:
 @contextmanager
 def creating(folder: Path, force: bool) -> Iterator[Change]:
     """Yield the change that makes a new collection, or with `force` replaces the one that is there."""
-    check_target(folder, force)
     made = False
     with writing(folder):
+        check_target(folder, force)
         folder.parent.mkdir(parents=True, exist_ok=True)
         with suppress(FileExistsError):
             folder.mkdir()
@@ -242,7 +244,9 @@ def creating(folder: Path, force: bool) -> Iterator[Change]:
             flush_folder(folder.parent)
     with on_disk.write_lock(folder) as journal:
         try:
-            with _begun(folder, check_target(folder, force), journal) as change:
+            with writing(folder):
+                generation = check_target(folder, force)
+            with _begun(folder, generation, journal) as change:
                 yield change
         except BaseException:
             if made and journal.names == []:
@@ -256,7 +260,7 @@ def _begun(folder: Path, generation: int, journal: on_disk.Journal) -> Iterator[
     with writing(folder):
         _recover(folder, journal)
         generation += 1
-        while any(os.path.lexists(folder / name) for name in on_disk.names_of_change(generation)):
+        while any(mode_of(folder / name) is not None for name in on_disk.names_of_change(generation)):
             generation += 1
         journal.write([*journal.names, *on_disk.names_of_change(generation)])
         change = Change(folder, generation, journal)
@@ -292,11 +296,11 @@ def _unmake(folder: Path) -> None:
 
 def check_target(folder: Path, force: bool) -> int:
     """Raise CollectionError unless a new collection may be written there; return the old one's generation."""
-    if not folder.is_dir():
-        if folder.exists() or folder.is_symlink():
+    if not stat.S_ISDIR(mode_of(folder, follow=True) or 0):
+        if mode_of(folder) is not None:
             raise CollectionError(f"{folder} is a file", "choose a new directory")
         return 0
-    if not os.path.lexists(folder / on_disk.MANIFEST):
+    if mode_of(folder / on_disk.MANIFEST) is None:
         if not is_leftover(folder):
             raise CollectionError(
                 f"{folder} exists and is not a collection",
@@ -340,7 +344,7 @@ def _sweep(folder: Path, names: set[str], journal: on_disk.Journal | None) -> No
     noted = set(journal.names) if journal else set()
     used, doomed = set[str](), names | noted
     try:
-        if os.path.lexists(folder / on_disk.MANIFEST):
+        if mode_of(folder / on_disk.MANIFEST) is not None:
             manifest = on_disk.read_manifest(folder)
             used = {*manifest.named_files(), manifest.model}
     except (DamagedError, NewerFormatError):  # it may use any file, but none that is being made now
@@ -351,18 +355,25 @@ def _sweep(folder: Path, names: set[str], journal: on_disk.Journal | None) -> No
         for name in copies:
             _deleted(folder, name)
     if journal:
-        journal.write(sorted(name for name in noted - used if os.path.lexists(folder / name)))
+        journal.write(sorted(name for name in noted - used if _may_be_there(folder / name)))
 
 
 def _deleted(folder: Path, name: str) -> bool:
     """Delete a file or folder of ours and return whether it is gone; one in use elsewhere may stay."""
     path = folder / name
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        with suppress(OSError):
+    with suppress(OSError):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
             path.unlink(missing_ok=True)
     if "/" in name:
         with suppress(OSError):  # it goes with the last of its files
             path.parent.rmdir()
-    return not os.path.lexists(path)
+    return not _may_be_there(path)
+
+
+def _may_be_there(path: Path) -> bool:
+    try:
+        return mode_of(path) is not None
+    except OSError:
+        return True

@@ -21,7 +21,7 @@ from typing import Any
 
 from nphash._version import __version__
 from nphash.core.checksums import LARGE, FileRecord, record, seal, unseal
-from nphash.core.disk import cannot_read, read_bytes, replace_text, writing
+from nphash.core.disk import cannot_read, mode_of, read_bytes, replace_text, writing
 from nphash.core.locks import locked
 from nphash.errors import CollectionError, DamagedError, NewerFormatError
 
@@ -103,9 +103,7 @@ class Manifest:
         With `everything`, also files above 32 MB are hashed. `CollectionError` if one cannot be opened: then
         nothing is known of it.
         """
-        problems = []
-        if (folder / self.model).is_symlink():
-            problems.append(f"{self.model} is a link, and links are not followed")
+        problems = [f"{self.model} is a link, and links are not followed"] if self._is_link(folder) else []
         for name in self.named_files() if names is None else names:
             try:
                 problem = self._problem(folder / name, self.files[name], everything)
@@ -115,6 +113,12 @@ class Manifest:
                 raise cannot_read(folder / name, error) from None
             problems += [f"{name} {problem}"] if problem else []
         return problems
+
+    def _is_link(self, folder: Path) -> bool:
+        try:
+            return stat.S_ISLNK(mode_of(folder / self.model) or 0)
+        except OSError as error:
+            raise cannot_read(folder / self.model, error) from None
 
     @staticmethod
     def _problem(path: Path, known: FileRecord, everything: bool) -> str:
@@ -230,11 +234,14 @@ def _text(folder: Path) -> bytes:
         return text
     if (kept := read_kept(folder)) is not None:
         return kept
-    if not folder.exists():
+    try:
+        what = "is a file" if stat.S_ISREG(folder.stat().st_mode) else f"has no {MANIFEST}"
+    except FileNotFoundError:
         raise CollectionError(
             f"there is no collection {folder}", f"make one: nphash fit CORPUS -o {folder}, or check the path"
-        )
-    what = "is a file" if folder.is_file() else f"has no {MANIFEST}"
+        ) from None
+    except OSError as error:
+        raise cannot_read(folder, error) from None
     raise CollectionError(
         f"{folder} is not a collection: it {what}", "give the directory that 'nphash fit CORPUS -o DIR' made"
     )

@@ -184,6 +184,17 @@ def flush_folder(path: Path) -> None:
 # ---------------------------------------------------------------------- reading
 
 
+def mode_of(path: Path, follow: bool = False) -> int | None:
+    """Return the mode of what is at `path`, of a link itself unless `follow`; None where nothing is.
+
+    OSError where that cannot be told, which `exists`, `is_dir` and their like take for nothing.
+    """
+    try:
+        return (path.stat() if follow else path.lstat()).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
 def open_file(path: Path) -> IO[bytes]:
     """Return an open file; OSError if it cannot be opened or is no file but a link, device or pipe."""
     descriptor = os.open(path, _READ)
@@ -248,6 +259,7 @@ _HINTS = {
     "limit (ulimit -n)",
     errno.ENFILE: "the system has too many files open: try again later",
     errno.ENOMEM: "free memory and try again",
+    errno.EFBIG: "this file system, or a limit of this process (ulimit -f), takes no files so large",
     errno.EIO: "the disk or the network drive failed: try again, and check it if that goes on",
     errno.ESTALE: "the network drive has lost it: open it again",
     errno.EACCES: "check its permissions",

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ from nphash.core.checksums import Blocks, FileRecord, Recorder, record, seal, un
 from nphash.core.disk import (
     cannot_read,
     flush_folder,
+    mode_of,
     neither_confirmed_nor_undone,
     new_file,
     open_file,
@@ -76,19 +76,27 @@ def load_array(path: Path, dtype: npt.DTypeLike, shape: tuple[int, ...], mmap: b
     `CollectionError` if the system cannot open it.
     """
     try:
-        open_file(path).close()  # a pipe, device or link of a stranger is not waited for or followed
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-        if array.dtype != dtype or array.shape != tuple(shape):
-            raise ValueError(
-                f"it holds {array.dtype} of shape {array.shape}, not {np.dtype(dtype)} of {tuple(shape)}"
-            )
+        with open_file(path) as file:  # no pipe or device of a stranger is waited for, and no link followed
+            array = _mapped(file, np.dtype(dtype), tuple(shape))
         return array if mmap else np.array(array, order="K")
     except MemoryError:
         raise
     except Exception as error:  # NumPy raises half a dozen kinds for a damaged header
-        if isinstance(error, OSError) and error.errno is not None:
+        if isinstance(error, OSError):
             raise cannot_read(path, error) from None
         raise DamagedError(f"{path} is damaged: {error}", RESTORE) from None
+
+
+def _mapped(file: IO[bytes], dtype: np.dtype[Any], shape: tuple[int, ...]) -> Array:
+    version = np.lib.format.read_magic(file)
+    read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    if version not in read_header:
+        raise ValueError(f"it is in version {version} of NumPy's format")
+    found, in_fortran_order, of_type = read_header[version](file)
+    if of_type != dtype or found != shape or dtype.hasobject:
+        raise ValueError(f"it holds {of_type} of shape {found}, not {dtype} of {shape}")
+    order: Any = "F" if in_fortran_order else "C"
+    return np.memmap(file, dtype, "r", file.tell(), shape, order)
 
 
 class StoredArray:
@@ -355,7 +363,7 @@ def _undo(path: Path, before: bytes | None, noted: bytes, files: list[str]) -> b
         return False
     with suppress(OSError):
         _delete(path, files)
-        if any(os.path.lexists(path.with_name(file)) for file in files):
+        if any(mode_of(path.with_name(file)) is not None for file in files):
             return True
         if before is None:
             path.unlink(missing_ok=True)

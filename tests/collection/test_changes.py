@@ -569,3 +569,27 @@ def as_user(number, action, path):
 
 def ignore(*_):
     pass
+
+
+@pytest.mark.parametrize("instant", range(1, 12))
+def test_an_error_while_looking_for_the_manifest_is_not_taken_for_none(tmp_path, monkeypatch, instant):
+    """Files of a state that has just been made were deleted, where one look at its manifest failed."""
+    path, calls = tmp_path / "c", []
+
+    def looked(original):
+        def look(target, *args, **options):
+            if target == path / MANIFEST:
+                calls.append(target)
+                if len(calls) == instant:
+                    raise PermissionError(errno.EACCES, "Permission denied")
+            return original(target, *args, **options)
+
+        return look
+
+    with monkeypatch.context() as patch:
+        for name in ("stat", "lstat"):
+            patch.setattr(os, name, looked(getattr(os, name)))
+        with suppress(CollectionError):
+            Collection.create(path, SignHash(16), NEW).close()
+    assert instant > 3 or len(calls) >= instant
+    assert not path.exists() or len(contents(path)[0]) == 5

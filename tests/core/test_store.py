@@ -57,7 +57,7 @@ def test_what_the_system_refuses_is_not_damage(tmp_path, monkeypatch, number):
     def refuse(*_, **__):
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(np, "load", refuse)
+    monkeypatch.setattr(store, "open_file", refuse)
     with pytest.raises(CollectionError, match=os.strerror(number)) as caught:
         load_array(tmp_path / "a.npy", np.float64, (3,))
     assert not isinstance(caught.value, DamagedError) and "copy" not in caught.value.hint

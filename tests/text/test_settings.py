@@ -122,7 +122,8 @@ def test_english_words_are_read_from_a_zip_too(tmp_path):
         for path in (ROOT / "nphash").rglob("*"):
             if path.suffix in {".py", ".txt"}:
                 file.write(path, path.relative_to(ROOT))
-    program = "import nphash.text.settings as s; print(nphash.__file__, len(s.stop_words()))"
+    program = "import nphash; from nphash.text.settings import stop_words as words; "
+    program += "print(nphash.__file__, len(words()))"
     environment = {**os.environ, "PYTHONPATH": str(tmp_path / "z.zip")}
     command = [sys.executable, "-c", program]
     run = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=True)
