@@ -17,7 +17,16 @@ from nphash.core.typing import CSR, Array
 from nphash.errors import CollectionError, DamagedError, InputError, not_fitted
 from nphash.text.settings import VectorizerSettings
 from nphash.text.tokenizer import make_tokenizer
-from nphash.text.vocabulary import checked_counts, count_blocks, join_blocks, learn, select
+from nphash.text.vocabulary import (
+    Vocabulary,
+    WordCounts,
+    checked_counts,
+    choose,
+    count_blocks,
+    join_blocks,
+    learn,
+    select,
+)
 from nphash.text.weighting import Counts, Statistics, weigh
 
 if TYPE_CHECKING:
@@ -341,15 +350,29 @@ class Vectorizer:
         vectorizer._number = {}
         return vectorizer
 
+    def fit_counted(self, counted: WordCounts) -> Self:
+        """Do `fit` with what `nphash.text.vocabulary.count_words` has counted in parts, added up.
+
+        Raises
+        ------
+        InputError
+            As `fit`.
+        """
+        self._take(choose(counted, _checked(self.settings))[0])
+        return self
+
     def _learn(self, texts: Iterable[str], keep: Callable[[Counts], None] | None = None) -> Array:
         found, columns = learn(texts, _checked(self.settings), keep)
+        self._take(found)
+        return columns
+
+    def _take(self, found: Vocabulary) -> None:
         self.vocabulary_ = found.words
         self.document_frequency_ = found.document_frequency
         self.n_documents_ = found.n_documents
         self.mean_length_ = found.mean_length
         self.n_candidates_ = found.n_candidates
         self._number: dict[str, int] = {}
-        return columns
 
     def _count(self, texts: Iterable[str]) -> Iterator[Counts]:
         self._check_fitted()
