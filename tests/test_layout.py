@@ -27,7 +27,7 @@ ROOMS = [
     {"search", "engine", "corpus"},
     {"hashers"},
     {"gradcheck", "collection"},
-    {"teaching"},
+    {"teaching", "dask"},
     {"cli"},
     {"__init__", "__main__"},
 ]

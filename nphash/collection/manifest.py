@@ -221,7 +221,7 @@ def parse_manifest(text: bytes, folder: Path) -> Manifest:
         body = unseal(body)
         del body["format"], body["format_version"]
         manifest = _parse(body)
-        manifest.id = manifest.id if version > 1 else _identity(manifest)
+        manifest.id = manifest.id if version > 1 else model_identity(manifest)
         return manifest
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         plain = str(error) == "its checksum is wrong"
@@ -264,8 +264,8 @@ def _parse(body: dict[str, Any]) -> Manifest:
     return manifest
 
 
-def _identity(manifest: Manifest) -> str:
-    """Return what stands for the identity of a collection of the first format, which had none."""
+def model_identity(manifest: Manifest) -> str:
+    """Return what stands for model and words, and for the identity of a collection of the first format."""
     names = sorted(name for name in manifest.named_files() if name.startswith(manifest.model + "/"))
     parts = [manifest.files[name].sha256 for name in [*names, manifest.vectorizer]]
     return hashlib.sha256("".join(parts).encode()).hexdigest()[:32]

@@ -17,7 +17,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache, partial
-from itertools import chain, pairwise
+from itertools import chain, zip_longest
 from typing import NamedTuple
 
 from nphash.errors import InputError
@@ -79,7 +79,7 @@ def tokenize(text: str, pattern: str = WORD) -> list[str]:
     >>> tokenize("The naïve read_csv, twice: naïve")
     ['the', 'naïve', 'read', 'csv', 'twice', 'naïve']
     >>> tokenize("東京 2024")
-    ['東', '京', '東京', '2024']
+    ['東', '東京', '京', '2024']
     >>> tokenize("read_csv naïve", "vdsh")
     ['read_csv', 'na', 've']
     """
@@ -252,8 +252,11 @@ def _parts(word: str) -> list[str]:
     for run in _patterns().runs(word):
         characters = _patterns().characters(run)
         if characters:
-            parts += [one for one in characters if len(one) > 1 or _find_han_kana(one)]
-            parts += map("".join, pairwise(characters))
+            for one, after in zip_longest(characters, characters[1:], fillvalue=""):
+                if len(one) > 1 or _find_han_kana(one):
+                    parts.append(one)
+                if after:
+                    parts.append(one + after)  # in its place, so that words in a row stay so in longer runs
         elif len(run) > 1:
             parts.append(run)
     return parts

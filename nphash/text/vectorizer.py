@@ -17,7 +17,16 @@ from nphash.core.typing import CSR, Array
 from nphash.errors import CollectionError, DamagedError, InputError, not_fitted
 from nphash.text.settings import VectorizerSettings, as_source, is_path, stop_words, yielded
 from nphash.text.tokenizer import ENDLESS, WORD, WORD_1, make_tokenizer, may_be_endless
-from nphash.text.vocabulary import checked_counts, count_blocks, join_blocks, learn, select
+from nphash.text.vocabulary import (
+    Vocabulary,
+    WordCounts,
+    checked_counts,
+    choose,
+    count_blocks,
+    join_blocks,
+    learn,
+    select,
+)
 from nphash.text.weighting import Counts, Statistics, weigh
 
 if TYPE_CHECKING:
@@ -254,17 +263,35 @@ class Vectorizer:
         vectorizer._number, vectorizer._stored = {}, vectorizer.settings
         return vectorizer
 
+    def fit_counted(self, counted: WordCounts) -> Self:
+        """Do `fit` with what `nphash.text.vocabulary.count_words` has counted in parts, added up.
+
+        Raises
+        ------
+        InputError
+            As `fit`.
+        """
+        self._take(choose(counted, self._settings_to_store())[0])
+        return self
+
     def _learn(self, texts: Iterable[str], keep: Callable[[Counts], None] | None = None) -> Array:
+        found, columns = learn(texts, self._settings_to_store(), keep)
+        self._take(found)
+        return columns
+
+    def _settings_to_store(self) -> VectorizerSettings:
+        """Return the settings of a fit, with the words of a file of stop words in place of its path."""
         settings = _checked(self.settings)
         if is_path(settings.stop_words):  # which may be gone, or another's, when the words are asked for
             settings = replace(settings, stop_words=sorted(stop_words(settings.stop_words)))
         self._stored = settings
-        found, columns = learn(texts, settings, keep)
+        return settings
+
+    def _take(self, found: Vocabulary) -> None:
         self.vocabulary_, self.document_frequency_ = found.words, found.document_frequency
         self.n_documents_, self.mean_length_ = found.n_documents, found.mean_length
         self.n_candidates_ = found.n_candidates
         self._number: dict[str, int] = {}
-        return columns
 
     def _count(self, texts: Iterable[str]) -> Iterator[Counts]:
         self._check_fitted()
