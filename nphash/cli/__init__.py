@@ -26,11 +26,12 @@ __all__ = ["COMMANDS", "cli", "main"]
 COMMANDS = {
     "demo": "Fit on the documentation of this machine's Python packages and answer queries.",
     "fit": "Learn codes for a corpus and make it a searchable collection.",
-    "search": "Find the documents of a collection nearest to queries.",
+    "search": "Find the documents of a collection that fit queries.",
     "duplicates": "Find groups of documents with the same or nearly the same text.",
     "neighbours": "Write the neighbour graph: the nearest other documents of each document.",
     "add": "Add documents to a collection.",
     "remove": "Remove documents from a collection by id.",
+    "compact": "Rewrite the files of a collection as one run, without removed documents.",
     "encode": "Write the codes of a corpus under a collection's model.",
     "evaluate": "Measure how well codes find documents with the same labels.",
     "gradcheck": "Check every hand-written gradient against finite differences.",
@@ -46,6 +47,7 @@ _HOMES = {
     "duplicates": "neighbours:duplicates",
     "add": "changing:add",
     "remove": "changing:remove",
+    "compact": "changing:compact",
     "lesson": "lessons:lesson",
     "study": "lessons:study",
 }

@@ -1,4 +1,4 @@
-"""``nphash add`` and ``nphash remove``: changes of what is in a collection."""
+"""``nphash add``, ``nphash remove`` and ``nphash compact``: changes of what is in a collection."""
 
 from __future__ import annotations
 
@@ -30,6 +30,11 @@ REMOVE = """Remove documents from a collection by id.
 
 With - each line of standard input is an id. Removed documents are no longer found, but their
 text stays in its file until --compact (which also works without IDS) rewrites it.
+"""
+
+COMPACT = """Rewrite the files of a collection as one run, without removed documents.
+
+A collection that an older version made gets its index of words by it.
 """
 
 
@@ -98,3 +103,14 @@ def remove(
         if compact:
             collection.compact(wait=wait)
             note(f"compacted: {many(len(collection), 'document')} in {directory}", quiet)
+
+
+@click.command(help=COMPACT)
+@shared.collection_argument
+@shared.wait_option
+@shared.quiet_option
+def compact(directory: Path, wait: float, quiet: bool) -> None:
+    """Run ``nphash compact``."""
+    with nphash.Collection.open(directory) as collection:
+        collection.compact(wait=wait)
+        note(f"compacted: {many(len(collection), 'document')} in {directory}", quiet)

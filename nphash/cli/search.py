@@ -82,7 +82,7 @@ def command(directory: Path, queries: tuple[str, ...], like: tuple[str, ...], **
                 options["quiet"],
             )
         answers = _answers(collection, queries, like, settings)
-        show(collection, _noted(answers, form, options["quiet"]), form, options)
+        show(collection, _noted(answers, form, options["quiet"] or not len(collection)), form, options)
 
 
 def _settings(options: dict[str, Any]) -> SearchSettings:

@@ -22,7 +22,7 @@ def test_added_documents_are_found(path, tmp_path):
     assert (result.code, result.out) == (0, "")
     assert result.err == f"5 added; 35 documents in {path}\n"
     assert contents(path)[0] == documents(35)
-    assert jsonl(run("search", path, new[2].text, "-k", "1").out)[0]["similarity"] == pytest.approx(1)
+    assert jsonl(run("search", path, new[2].text, "-k", "1").out)[0]["id"] == new[2].id
 
 
 def test_from_a_pipe(path):
@@ -204,3 +204,13 @@ def test_compacting(tmp_path):
 
 def test_something_must_be_asked_for(tmp_path):
     fails(2, "remove", fresh(tmp_path), says="Give IDS")
+
+
+def test_the_command_compact(tmp_path):
+    path = fresh(tmp_path)
+    run("remove", path, "d1", "d2")
+    result = run("compact", path)
+    assert (result.code, result.out, result.err) == (0, "", f"compacted: 28 documents in {path}\n")
+    with Collection.open(path) as collection:
+        assert collection.manifest.n_removed == 0 and len(collection) == 28
+    assert run("compact", path, "-q").err == ""

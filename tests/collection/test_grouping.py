@@ -1,19 +1,15 @@
 """Groups by code, and by text."""
 
-import math
-from collections import Counter
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers.collecting import TOPICS, opened
+from helpers.collecting import TOPICS, naive_cosine, opened
 from nphash.codes import hamming_distances
 from nphash.collection import grouping
 from nphash.collection.grouping import THRESHOLDS, Texts, code_groups, groups_of, matches, nearness
 from nphash.corpus import Document
-from nphash.text.tokenizer import tokenize
 
 
 @settings(deadline=None, max_examples=60)
@@ -33,22 +29,6 @@ def test_groups_are_what_pairs_connect(pairs):
 
 def texts_of(collection, positions):
     return collection.segments.texts_at(positions.tolist())
-
-
-def naive_cosine(vectorizer, a, b):
-    """TF-IDF cosine from the formula, word by word."""
-    idf = {
-        word: math.log((1 + vectorizer.n_documents_) / (1 + df)) + 1
-        for word, df in zip(vectorizer.vocabulary_, vectorizer.document_frequency_, strict=True)
-    }
-
-    def row(text):
-        counts = Counter(word for word in tokenize(text) if word in idf)
-        return {word: (1 + math.log(count)) * idf[word] for word, count in counts.items()}
-
-    a, b = row(a), row(b)
-    norm = math.sqrt(sum(w * w for w in a.values())) * math.sqrt(sum(w * w for w in b.values()))
-    return sum(a[word] * b[word] for word in a if word in b) / norm if norm else 0.0
 
 
 @pytest.fixture
