@@ -36,7 +36,7 @@ COMMANDS = {
     "evaluate": "Measure how well codes find documents with the same labels.",
     "gradcheck": "Check every hand-written gradient against finite differences.",
     "lessons": "List the lessons that come with nphash.",
-    "lesson": "Copy lesson NUMBER and its exercise into a folder.",
+    "lesson": "Copy lesson NUMBER, or all lessons, with the exercise into a folder.",
     "study": "Measure what the paper claims of gradient estimators.",
     "info": "Show what is in a collection, or what nphash runs on.",
     "methods": "List the hashing methods and their parameters.",
