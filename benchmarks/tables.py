@@ -147,6 +147,7 @@ PUBLIC = [
     "nphash.codes",
     "nphash.search",
     "nphash.collection",
+    "nphash.dask",
     "nphash.metrics",
     "nphash.gradcheck",
     "nphash.errors",

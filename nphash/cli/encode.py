@@ -110,7 +110,7 @@ def _write_file(blocks: Blocks, output: Path, form: str, texts_of: Texts) -> Non
     from nphash.core import store
 
     codes = np.concatenate([codes for _, codes in blocks]) if form == "npy" else None
-    with writing(output.parent), replacing(output) as raw:
+    with writing(output), replacing(output) as raw:
         if codes is not None:
             store.write_to(raw, codes)
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import shlex
 import signal
 import threading
@@ -228,7 +229,7 @@ def fit_collection(
 
 def _checkpoint(output: Path, force: bool, resume: bool, quiet: bool) -> Path:
     """Return the folder of the fit's checkpoint, beside its output; use or drop an old one as asked."""
-    folder = output.with_name(output.name + ".checkpoint")
+    folder = Path(f"{os.path.abspath(output)}.checkpoint")  # noqa: PTH100  "." has a name then, links stay
     if folder.exists():
         if not (folder.is_dir() and {path.name for path in folder.iterdir()} <= CHECKPOINT_FILES):
             raise CollectionError(f"{folder} is in the way of the fit's checkpoint", "move it, or change -o")

@@ -98,11 +98,9 @@ def describe_collection(collection: Collection) -> dict[str, Any]:
     if fit:
         described["fit seconds"] = fit.get("seconds", 0)
     if fit.get("epochs"):
-        chosen = (
-            fit.get("best_epoch") and "epoch" not in fit["figures"]
-        )  # first versions kept the epoch there
-        described |= {"best epoch": f"{fit['best_epoch']} of {fit['epochs']}"} if chosen else {}
-        described |= {} if chosen else {"epochs": fit["epochs"]}
+        # first versions kept the epoch among the figures
+        best = fit.get("best_epoch") if "epoch" not in fit["figures"] else None
+        described |= {"best epoch": f"{best} of {fit['epochs']}"} if best else {"epochs": fit["epochs"]}
         figures = {name: value for name, value in fit["figures"].items() if name != "epoch"}
         described |= {f"fit {name}": round(value, 4) for name, value in figures.items()}
     return described
@@ -154,10 +152,10 @@ def _cache_folder() -> str:
 
 def _show(record: dict[str, Any], form: str) -> None:
     if form == "table":
-        shown = [
-            (name, f"{value:,}" if isinstance(value, int) else str(value)) for name, value in record.items()
-        ]
-        echo_table(shown, [False, False], header=False)
+        shown = {
+            name: f"{value:,}" if isinstance(value, int) else str(value) for name, value in record.items()
+        }
+        echo_table(shown.items(), [False, False], header=False)
         return
     plain = {re.sub(r"\W+", "_", name).strip("_"): value for name, value in record.items()}
     Writer(form, list(plain)).write(plain)

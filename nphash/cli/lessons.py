@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -19,10 +20,10 @@ Nine scripts lead from counting words to a searchable code, each with the deriva
 an exercise. 'nphash lesson N -o FOLDER' copies one out.
 """
 
-LESSON = """Copy lesson NUMBER and its exercise into a folder.
+LESSON = """Copy lesson NUMBER, or all lessons, with the exercise into a folder.
 
-Run the lesson with 'python FILE', or cell by cell in an editor that knows '# %%'. Fill in the exercise
-and grade it with 'nphash gradcheck --exercise FILE'.
+Run a script with 'python FILE', or cell by cell in an editor that knows '# %%'; open a notebook in Jupyter.
+Fill in the exercise and grade it with 'nphash gradcheck --exercise FILE'.
 """
 
 ESTIMATORS = """Compare gradient estimators with the exact gradient.
@@ -50,8 +51,18 @@ def command(output_format: str | None) -> None:
         out.note("nphash lesson 1 -o FOLDER copies the first one out, with its exercise")
 
 
+def _numbers(context: click.Context, parameter: click.Parameter, value: str) -> list[int]:
+    """Return the numbers of the lessons that are meant."""
+    if value == "all":
+        return [lesson.number for lesson in lessons.LESSONS]
+    try:
+        return [int(value)]
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is neither the number of a lesson nor 'all'.") from None
+
+
 @click.command(help=LESSON)
-@click.argument("number", type=int)
+@click.argument("numbers", metavar="NUMBER|all", callback=_numbers)
 @click.option(
     "-o",
     "--output",
@@ -60,12 +71,24 @@ def command(output_format: str | None) -> None:
     type=click.Path(file_okay=False, path_type=Path),
     help="Copy into this folder; it is made if need be.  [default: where you are]",
 )
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["py", "ipynb"]),
+    default="py",
+    help="Scripts (py), the default, or notebooks (ipynb).",
+)
+@click.option("--solution", is_flag=True, help="Also write the model solution, for teachers.")
 @click.option("--force", is_flag=True, help="Replace files that are there, also a solved exercise.")
-def lesson(number: int, output: Path, force: bool) -> None:
+def lesson(
+    numbers: list[int], output: Path, form: Literal["py", "ipynb"], solution: bool, force: bool
+) -> None:
     """Run ``nphash lesson``."""
-    copied, exercise = lessons.copy_lesson(number, output, force=force)
-    out.write_line(f"{copied}\n{exercise}")
-    out.note(f"run:   python {copied}\ngrade: nphash gradcheck --exercise {exercise}")
+    files = lessons.copy_lessons(numbers, output, force, form, solution)
+    out.write_line("\n".join(map(str, files)))
+    copied, exercise = files[:2]
+    run = "python" if form == "py" else "jupyter lab"
+    out.note(f"run:   {run} {copied}\ngrade: nphash gradcheck --exercise {exercise}")
 
 
 @click.group(help="Measure what the paper claims of gradient estimators.")

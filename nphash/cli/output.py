@@ -50,6 +50,9 @@ def printable(text: str) -> str:
 
 def clean(text: str) -> str:
     """Return `text` on one line without control characters: a document must not drive the terminal."""
+    line = " ".join(text.split())
+    if line.isprintable():  # as nearly all is: ten times as quick
+        return line
     spaced = "".join(" " if unicodedata.category(char) in {"Cc", "Zl", "Zp"} else char for char in text)
     kept = "".join(
         char for char in spaced if unicodedata.category(char) not in {"Cf", "Cs"} or char == "\u200d"

@@ -75,12 +75,8 @@ def compared(
     return show
 
 
-def describe(progress: Progress) -> str:
-    """Return losses and validation figure of a fit in a few words."""
-    return ", ".join(_figures(progress))
-
-
 def _figures(progress: Progress) -> list[str]:
+    """Return losses and validation figure of a fit, each in a few words."""
     parts = [f"loss {progress.terms['loss']:.4g}"]
     parts += [
         f"{name} {value:.3g}" for name, value in progress.terms.items() if name.lower() in {"kl", "label"}
@@ -187,10 +183,8 @@ class FitProgress:
             self.first = progress
         self.last = progress
         if self.verbose and progress.step == progress.steps:
-            click.echo(
-                f"epoch {progress.epoch}/{progress.epochs}: {describe(progress)}, {progress.seconds:.1f} s",
-                err=True,
-            )
+            said = ", ".join([*_figures(progress), f"{progress.seconds:.1f} s"])
+            click.echo(f"epoch {progress.epoch}/{progress.epochs}: {said}", err=True)
         if self.draw:
             self._draw(progress)
 

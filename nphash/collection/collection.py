@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nphash.codes import Codes, as_words
+from nphash.codes import Codes, as_words, n_bytes
 from nphash.collection.manifest import Manifest, read_manifest
 from nphash.collection.searching import Explanation, Hit, SearchSettings, as_queries, chosen
 from nphash.collection.state import Documents, Segments, State
@@ -224,7 +224,8 @@ class Collection:
             For one string in place of a list, or an item that is not a string.
         """
         learned = self.state.learned
-        return learned.hasher.transform(learned.vectorizer.transform(texts))
+        X = learned.vectorizer.transform(texts)
+        return learned.hasher.transform(X) if X.shape[0] else np.zeros((0, n_bytes(self.n_bits)), np.uint8)
 
     def search(
         self,

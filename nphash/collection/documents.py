@@ -23,7 +23,7 @@ from threading import Lock
 from typing import Any, TypeVar
 
 from nphash.core import disk
-from nphash.core.checksums import Blocks, FileRecord
+from nphash.core.checksums import Blocks, FileRecord, record
 from nphash.core.disk import cannot_read
 from nphash.corpus import Document
 from nphash.errors import CollectionError, DamagedError, InputError
@@ -31,12 +31,11 @@ from nphash.errors import CollectionError, DamagedError, InputError
 T = TypeVar("T")
 Row = tuple[int, str, str, str, str]  # row, id, labels, split, text
 
-_SCHEMA = """
-CREATE TABLE documents (
+_SCHEMA = """CREATE TABLE documents (
     row INTEGER PRIMARY KEY, id TEXT NOT NULL, labels TEXT NOT NULL,
     split TEXT NOT NULL, crc INTEGER NOT NULL, text TEXT NOT NULL
-)
-"""
+)"""
+_INDEX = "CREATE UNIQUE INDEX documents_id ON documents (id)"
 _COLUMNS = "row, id, labels, split, crc, text"
 _SELECT = f"SELECT {_COLUMNS} FROM documents"
 VERSION = 1  # files of before state 0: their CRC is of the contents alone
@@ -44,6 +43,7 @@ SHOWN = 80
 WRITE = "write Document(id, text), or read them from a file with nphash.corpus.read_documents"
 LONG_PATH = 500  # bytes; SQLite opens none that are much longer
 _OF_THE_SYSTEM = re.compile("unable to open|disk I/O error|out of memory|locked|interrupted")
+_PAGE = 4096
 _BATCH = 500  # rows and parameters a statement; SQLite's smallest limit of parameters is 999
 
 
@@ -112,14 +112,17 @@ class DocumentWriter:
             self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
             try:
                 self._db = sqlite3.connect(path, isolation_level=None)
-                # Nobody reads the file before the manifest names it: no journal, one flush at the end.
-                self._db.execute("PRAGMA journal_mode = OFF")
-                self._db.execute("PRAGMA synchronous = OFF")
-                self._db.execute(f"PRAGMA user_version = {VERSION}")
-                self._db.execute(_SCHEMA)
-                self._db.execute("BEGIN")
-            except sqlite3.Error as error:
+                with self._writing():
+                    # Nobody reads the file before the manifest names it: no journal, one flush at the end.
+                    self._db.execute("PRAGMA journal_mode = OFF")
+                    self._db.execute("PRAGMA synchronous = OFF")
+                    self._db.execute(f"PRAGMA user_version = {VERSION}")
+                    self._db.execute(_SCHEMA)
+                    self._db.execute("BEGIN")
+            except (sqlite3.Error, OSError) as error:
                 os.close(self._descriptor)
+                if isinstance(error, OSError):
+                    raise
                 raise OSError(_reason(path, error)) from error
 
     def write(self, document: Document) -> None:
@@ -127,7 +130,7 @@ class DocumentWriter:
         id_, text, split = (storable(value) for value in (document.id, document.text, document.split))
         labels = json.dumps(document.labels)
         crc = _crc(self.n_documents, id_, text, labels, split)
-        with writing(self.path.parent):
+        with self._writing():
             row = (self.n_documents, id_, labels, split, crc, text)
             self._db.execute("INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?)", row)
         self.n_documents += 1
@@ -135,12 +138,25 @@ class DocumentWriter:
     def __enter__(self) -> DocumentWriter:
         return self
 
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Do `writing`; where SQLite says only that it failed, ask the system for its reason."""
+        with writing(self.path.parent):
+            try:
+                yield
+            except sqlite3.OperationalError as error:
+                if "I/O" in str(error):
+                    os.lseek(self._descriptor, 0, os.SEEK_END)
+                    os.write(self._descriptor, bytes(_PAGE))
+                raise
+
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         with writing(self.path.parent):
             try:
                 if kind is None:
-                    self._db.execute("CREATE UNIQUE INDEX documents_id ON documents (id)")
-                    self._db.execute("COMMIT")
+                    with self._writing():
+                        self._db.execute(_INDEX)
+                        self._db.execute("COMMIT")
                 with suppress(sqlite3.Error):
                     self._db.close()
                 if kind is None:
@@ -169,12 +185,14 @@ class DocumentFile:
             self._db = sqlite3.connect(
                 f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True, check_same_thread=False
             )
-            self._db.execute("PRAGMA trusted_schema = OFF")
-            self._has_numbers = self._db.execute("PRAGMA user_version").fetchone()[0] >= VERSION
         except OSError as error:
             raise cannot_read(path, error) from None
         except sqlite3.Error as error:
             raise self._unreadable(error) from None
+        self._rows("PRAGMA trusted_schema = OFF")
+        self._has_numbers = self._rows("PRAGMA user_version")[0][0] >= VERSION
+        if {sql for (sql,) in self._rows("SELECT sql FROM sqlite_master")} != {_SCHEMA, _INDEX}:
+            raise self._damaged("its tables are not those that nphash makes")  # views, computed columns
 
     def __del__(self) -> None:
         with suppress(AttributeError, sqlite3.Error):  # one that was never opened
@@ -256,9 +274,12 @@ class DocumentFile:
             self._db.close()
 
     def _rows(self, query: str, values: Iterable[int | str] = ()) -> list[tuple[Any, ...]]:
+        given = tuple(values)
         try:
-            with self._lock:
-                return self._db.execute(query, tuple(values)).fetchall()
+            with self._lock, suppress(sqlite3.DatabaseError):
+                return self._db.execute(query, given).fetchall()
+            with self._lock:  # SQLite says "malformed" of a drive that fails for a moment too
+                return self._db.execute(query, given).fetchall()
         except (sqlite3.Error, ValueError, TypeError) as error:
             raise self._unreadable(error) from None
 
@@ -291,6 +312,10 @@ class DocumentFile:
                 f"cannot read {self.path}: {_reason(self.path, error)}",
                 "try again; check memory, open files and the disk if that goes on",
             )
+        try:
+            record(self.path)
+        except OSError as refused:
+            return cannot_read(self.path, refused)
         return self._damaged(str(error))
 
     def _damaged(self, why: str) -> DamagedError:

@@ -21,9 +21,9 @@ from typing import Any
 
 from nphash._version import __version__
 from nphash.core.checksums import LARGE, FileRecord, record, seal, unseal
-from nphash.core.disk import cannot_read, read_bytes, replace_text, writing
+from nphash.core.disk import cannot_read, mode_of, read_bytes, replace_text, writing
 from nphash.core.locks import locked
-from nphash.errors import CollectionError, DamagedError
+from nphash.errors import CollectionError, DamagedError, NewerFormatError
 
 _log = logging.getLogger(__name__)
 
@@ -103,9 +103,7 @@ class Manifest:
         With `everything`, also files above 32 MB are hashed. `CollectionError` if one cannot be opened: then
         nothing is known of it.
         """
-        problems = []
-        if (folder / self.model).is_symlink():
-            problems.append(f"{self.model} is a link, and links are not followed")
+        problems = [f"{self.model} is a link, and links are not followed"] if self._is_link(folder) else []
         for name in self.named_files() if names is None else names:
             try:
                 problem = self._problem(folder / name, self.files[name], everything)
@@ -115,6 +113,12 @@ class Manifest:
                 raise cannot_read(folder / name, error) from None
             problems += [f"{name} {problem}"] if problem else []
         return problems
+
+    def _is_link(self, folder: Path) -> bool:
+        try:
+            return stat.S_ISLNK(mode_of(folder / self.model) or 0)
+        except OSError as error:
+            raise cannot_read(folder / self.model, error) from None
 
     @staticmethod
     def _problem(path: Path, known: FileRecord, everything: bool) -> str:
@@ -208,7 +212,7 @@ def parse_manifest(text: bytes, folder: Path) -> Manifest:
     if not isinstance(version, int) or version < 1:
         raise _damaged(folder, "it states no format version")
     if version > FORMAT_VERSION:
-        raise CollectionError(
+        raise NewerFormatError(
             f"{folder} was written by nphash {body.get('nphash_version')} in format {version}, "
             f"and this is nphash {__version__}, which reads formats up to {FORMAT_VERSION}",
             "upgrade: pip install -U nphash",
@@ -217,7 +221,7 @@ def parse_manifest(text: bytes, folder: Path) -> Manifest:
         body = unseal(body)
         del body["format"], body["format_version"]
         manifest = _parse(body)
-        manifest.id = manifest.id if version > 1 else _identity(manifest)
+        manifest.id = manifest.id if version > 1 else model_identity(manifest)
         return manifest
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         plain = str(error) == "its checksum is wrong"
@@ -230,11 +234,14 @@ def _text(folder: Path) -> bytes:
         return text
     if (kept := read_kept(folder)) is not None:
         return kept
-    if not folder.exists():
+    try:
+        what = "is a file" if stat.S_ISREG(folder.stat().st_mode) else f"has no {MANIFEST}"
+    except FileNotFoundError:
         raise CollectionError(
             f"there is no collection {folder}", f"make one: nphash fit CORPUS -o {folder}, or check the path"
-        )
-    what = "is a file" if folder.is_file() else f"has no {MANIFEST}"
+        ) from None
+    except OSError as error:
+        raise cannot_read(folder, error) from None
     raise CollectionError(
         f"{folder} is not a collection: it {what}", "give the directory that 'nphash fit CORPUS -o DIR' made"
     )
@@ -257,8 +264,8 @@ def _parse(body: dict[str, Any]) -> Manifest:
     return manifest
 
 
-def _identity(manifest: Manifest) -> str:
-    """Return what stands for the identity of a collection of the first format, which had none."""
+def model_identity(manifest: Manifest) -> str:
+    """Return what stands for model and words, and for the identity of a collection of the first format."""
     names = sorted(name for name in manifest.named_files() if name.startswith(manifest.model + "/"))
     parts = [manifest.files[name].sha256 for name in [*names, manifest.vectorizer]]
     return hashlib.sha256("".join(parts).encode()).hexdigest()[:32]

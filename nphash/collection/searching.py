@@ -217,7 +217,7 @@ class Searcher:
 
         def hold(positions: Ints) -> Mask:
             texts = self.segments.texts_at(positions.tolist())
-            return np.array([matches(condition, words(text)) for text in texts], dtype=bool)
+            return np.array([matches(condition, list(words(text))) for text in texts], np.bool_)
 
         return best_that_match(scores, allowed & certain, allowed & possible, k, hold)
 

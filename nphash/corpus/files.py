@@ -50,10 +50,7 @@ HEAD = 2**16
 
 @contextmanager
 def open_bytes(source: str | Path) -> Iterator[IO[bytes]]:
-    """Open a file, or standard input for ``"-"``, and unpack gzip, whatever the file is called.
-
-    CorpusError for whatever can go wrong with a file, also while it is being read inside the block.
-    """
+    """Open a file, or standard input for ``"-"``, and unpack gzip; CorpusError for whatever can go wrong."""
     with translate_errors(source):
         if str(source) == "-":
             with _standard_input() as stream:
@@ -126,10 +123,7 @@ def peek_standard_input(size: int = 2**13) -> bytes:
 
 
 def kind_of(head: bytes) -> tuple[str, str] | None:
-    """Return what a file is, by its first bytes, and what to do about it; None for what may be text.
-
-    A decoding error does not show it: latin-1 decodes whatever there is.
-    """
+    """Return what a file is, by its first bytes, and what to do about it; None for what may be text."""
     return next(((what, hint) for pattern, what, hint in _KINDS if re.match(pattern, head)), None)
 
 
@@ -149,16 +143,13 @@ def is_text(raw: bytes) -> bool:
 
 
 def check_text(head: bytes, source: str, encoding: str) -> None:
-    """Raise CorpusError for the first bytes of a file that are UTF-16 or no text, read in its encoding.
-
-    Bytes that do not fit the encoding are another matter: they have a line.
-    """
+    """Raise CorpusError for first bytes of a file that are UTF-16 or no text, if they fit the encoding."""
     if (kind := kind_of(head)) is not None:
         raise CorpusError(f"{show(source)} {kind[0]}", kind[1])
     try:
         text = codecs.getincrementaldecoder(encoding)().decode(head)
     except UnicodeError:
-        return
+        return  # the reader will say so, with the line
     wide = _looks_wide(head)
     if wide and "\0" in text:
         problem = f"{show(source)} has a zero in every second byte, and is read as {encoding}"
@@ -230,13 +221,10 @@ class Decoder:
 def numbered_lines(
     source: str | Path, options: ReadOptions, skipped: Skipped | None = None
 ) -> Generator[tuple[int, str], None, None]:
-    r"""Yield (line number from 1, line without its end) of a text file.
+    r"""Yield (line number from 1, line without its end, ``\n`` or ``\r\n``) of a text file, without its mark.
 
-    Lines end with ``\n`` or ``\r\n``. A byte order mark is dropped. A caller that may stop before
-    the end closes the generator, and with it the file. A line that does not fit the encoding goes to
-    ``skipped`` where that takes it.
-
-    CorpusError when the file cannot be read or is no text, a line is too long, or bytes do not fit.
+    A caller that may stop before the end closes the generator, and with it the file. A line that does not fit
+    the encoding goes to ``skipped`` where that takes it; otherwise, and if one is too long, CorpusError.
     """
     decoder = Decoder(options, f"line of {show(source)}", f"lines of {show(source)}", together=True)
     with open_bytes(source) as stream:
@@ -268,23 +256,20 @@ def _other_lines(stream: IO[bytes], source: str | Path, encoding: str, limit: in
     """Yield lines where the byte 10 does not end them; in EBCDIC it is NEL that does."""
     decoder = codecs.getincrementaldecoder(encoding)()
     nel = "\n" if not encoding.startswith("utf") else "\x85"
-    waiting: list[str] = []
-    number, length = 1, 0
+    number, waiting = 1, io.StringIO()
     try:
         for raw in chain(iter(lambda: stream.read(2**13), b""), [b""]):
             for at, piece in enumerate(decoder.decode(raw, not raw).replace("\x85", nel).split("\n")):
                 if at:
-                    yield "".join(waiting).rstrip("\r")
-                    number, waiting, length = number + 1, [], 0
-                waiting.append(piece)
-                length += len(piece)
-                if length > limit:
+                    yield waiting.getvalue().rstrip("\r")
+                    number, waiting = number + 1, io.StringIO()
+                if waiting.tell() + waiting.write(piece) > limit:
                     raise _too_long(f"{show(source)}, line {number}", limit)
     except UnicodeError as error:
         problem = f"{show(source)} is not {encoding} ({error}), near line {number}"
         raise CorpusError(problem, "give its encoding with --encoding") from error
-    if length:
-        yield "".join(waiting).rstrip("\r")
+    if waiting.tell():
+        yield waiting.getvalue().rstrip("\r")
 
 
 def decode(raw: bytes, source: str | Path, options: ReadOptions, decoder: Decoder | None = None) -> str:

@@ -23,8 +23,7 @@ LOOKED_AT = 100  # lines
 def read_lines(source: str, options: ReadOptions) -> Iterator[Document]:
     """Yield one document a line; blank lines are skipped, but counted in the generated ids.
 
-    CorpusError for a file that cannot be decoded, or begins like JSON while the format is not given. Lines
-    that all have as many cells are reported: the file may be a table.
+    Unless the format is given, lines that begin like JSON are refused, those of a table reported.
     """
     name, skipped = stem(source), Skipped(options)
     is_guessed, seen = options.input_format is None, list[str]()
@@ -59,19 +58,13 @@ def _report_table(lines: list[str], source: str, options: ReadOptions) -> None:
             return
 
 
-# ---------------------------------------------------------------------- JSON
-
-
 def looks_like_json(head: str) -> bool:
     """Return whether the beginning of a source looks like JSON."""
     return _json(head) is not None
 
 
 def read_jsonl(source: str, options: ReadOptions) -> Iterator[Document]:
-    """Yield the documents of a JSON lines file; blank lines are skipped.
-
-    CorpusError, naming file and line, for broken JSON, a missing or unusable field, or a repeated id.
-    """
+    """Yield the documents of a JSON lines file; blank lines are skipped."""
     ids, name, skipped, first = UniqueIds(source), stem(source), Skipped(options), True
     for number, line in numbered_lines(source, options, skipped):
         if not line.strip():
@@ -117,10 +110,9 @@ def _whole(value: object) -> object:
 def make_document(
     fields: Mapping[str, object], where: str, generated_id: str, options: ReadOptions
 ) -> Document:
-    """Build a document from the named values of a JSON object or a row of a table.
+    """Build a document from the values of a JSON object or a row of a table, whose names ``options`` give.
 
-    ``where`` is file and line, ``generated_id`` the id when the input has none; ``options`` name the fields.
-    CorpusError when one is missing or of an unusable type.
+    ``generated_id`` is for input that has none; CorpusError when a field is missing or of an unusable type.
     """
     names = (options.text_field,) if isinstance(options.text_field, str) else options.text_field
     texts = []

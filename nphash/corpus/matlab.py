@@ -50,12 +50,12 @@ def read(source: str, options: ReadOptions) -> Matrix:
         problem = f"the parts of {source} differ in their number of words ({shapes})"
         raise CorpusError(problem, "write it again")
     matrix = finish(vstack(list(parts.values()), format="csr"), source, options)
-    matrix.ids, matrix.labels, matrix.splits = [], [], []
+    rows = [(name, row) for name, part in parts.items() for row in range(1, part.shape[0] + 1)]
+    matrix.ids = [f"{name}:{row}" for name, row in rows]
+    matrix.splits = [_SPLITS[name] for name, _ in rows]
+    matrix.labels = []
     for name, part in parts.items():
-        n = part.shape[0]
-        matrix.ids += [f"{name}:{row}" for row in range(1, n + 1)]
-        matrix.splits += [_SPLITS[name]] * n
-        truth = found.get(f"gnd_{name}")
+        truth, n = found.get(f"gnd_{name}"), part.shape[0]
         matrix.labels += [()] * n if truth is None else _labels(truth, n, f"{source}: gnd_{name}")
     return matrix
 
@@ -78,11 +78,7 @@ def _labels(truth: Array | CSR, n: int, where: str) -> list[tuple[str, ...]]:
 
 
 def read_variables(source: str, wanted: Collection[str]) -> tuple[dict[str, Array | CSR], list[str]]:
-    """Return the wanted variables of a file, ndarray or CSR of two dimensions, and the names of all.
-
-    CorpusError for a file of another kind or version, a damaged one, or a wanted variable that is not a
-    matrix of real numbers.
-    """
+    """Return the wanted variables of a file, ndarray or CSR of two dimensions, and the names of all."""
     with open_bytes(source) as file:
         content = memoryview(file.read())
     order = _byte_order(bytes(content[:640]), source)
@@ -108,8 +104,7 @@ class _Elements:
     """The elements in some bytes, one after the other."""
 
     def __init__(self, data: memoryview, order: str) -> None:
-        self.data = data
-        self.order = order
+        self.data, self.order = data, order
 
     def __bool__(self) -> bool:
         return len(self.data) >= 8

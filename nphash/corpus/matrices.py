@@ -35,8 +35,6 @@ def finish(X: CSR | Array, source: str, options: ReadOptions, vocabulary: list[s
     """Return a matrix as float32 CSR with sorted, distinct indices, no stored zeros and ids ``name:row``.
 
     ``vocabulary`` are words that the format itself provides; the file of ``options`` goes before them.
-    CorpusError for an empty matrix, broken index arrays, entries that are not finite numbers of at least 0,
-    or a vocabulary of another length.
     """
     _check_shape(X, source)
     if options.vocabulary is not None:
@@ -121,11 +119,7 @@ def unpacked_bytes(source: str) -> int:
 
 @contextmanager
 def foreign_parser(source: str, what: str) -> Iterator[None]:
-    """Turn whatever a parser of SciPy or NumPy raises on a damaged file into a CorpusError.
-
-    Such parsers meet arbitrary bytes and raise nearly anything (KeyError, struct.error,
-    zipfile.BadZipFile, ...), so this catches every Exception but our own.
-    """
+    """Turn whatever a parser raises on arbitrary bytes into a CorpusError: KeyError, struct.error, ..."""
     with translate_errors(source):
         try:
             yield
@@ -154,11 +148,7 @@ def read_vocabulary(path: str | Path, options: ReadOptions) -> list[str]:
 
 
 def read_npz(source: str, options: ReadOptions) -> Matrix:
-    """Read a sparse matrix of SciPy's ``save_npz``, checked before it is unpacked; rows are documents.
-
-    CorpusError for a damaged file, an archive without a sparse matrix, Python objects inside (never
-    unpickled), or sizes that do not fit.
-    """
+    """Read a sparse matrix of SciPy's ``save_npz``, checked before it is unpacked; objects are refused."""
     check_file(source, "npz")
     with open_bytes(source) as file, foreign_parser(source, "a SciPy .npz matrix"):
         _check_npz(source, file)

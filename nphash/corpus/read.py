@@ -30,22 +30,22 @@ FORMATS: dict[str, str] = {
     "mat": "MATLAB file of the VDSH paper: train, test, cv and gnd_*",
 }
 
-# Module and function. A reader is imported when it is used: those of matrices need SciPy, and search has no
-# time for it.
+# Module and function, and the suffixes that show the format. A reader is imported when it is used: those of
+# matrices need SciPy, and search has no time for it.
 _TEXT_READERS = {
-    "jsonl": "lines.read_jsonl",
-    "csv": "tables.read",
-    "tsv": "tables.read",
-    "lines": "lines.read_lines",
-    "folder": "folder.read",
-    "docstrings": "docstrings.read",
+    "jsonl": ("lines.read_jsonl", ".jsonl .ndjson .json"),
+    "csv": ("tables.read", ".csv"),
+    "tsv": ("tables.read", ".tsv .tab"),
+    "lines": ("lines.read_lines", ".txt .text .ft"),
+    "folder": ("folder.read", ""),
+    "docstrings": ("docstrings.read", ""),
 }
 _MATRIX_READERS = {
-    "svmlight": "matrix_text.read_svmlight",
-    "npz": "matrices.read_npz",
-    "mtx": "matrix_text.read_matrix_market",
-    "uci": "matrix_text.read_uci",
-    "mat": "matlab.read",
+    "svmlight": ("matrix_text.read_svmlight", ".svm .svmlight .libsvm"),
+    "npz": ("matrices.read_npz", ".npz"),
+    "mtx": ("matrix_text.read_matrix_market", ".mtx"),
+    "uci": ("matrix_text.read_uci", ""),
+    "mat": ("matlab.read", ".mat"),
 }
 _FILES_OF_TEXT = tuple(name for name in _TEXT_READERS if name != "docstrings")
 
@@ -57,39 +57,20 @@ OPTION_FORMATS: dict[str, tuple[str, ...]] = {
     "vocabulary": tuple(_MATRIX_READERS),
     "index_base": ("svmlight",),
 }
-_SUFFIXES = {
-    **dict.fromkeys((".jsonl", ".ndjson", ".json"), "jsonl"),
-    **{f".{name}": name for name in ("csv", "npz", "mtx", "mat")},
-    **dict.fromkeys((".tsv", ".tab"), "tsv"),
-    **dict.fromkeys((".txt", ".text", ".ft"), "lines"),
-    **dict.fromkeys((".svm", ".svmlight", ".libsvm"), "svmlight"),
-}
 
 
 def detect_format(source: str, options: ReadOptions | None = None) -> str:
     """Return the name of the format of ``source``, a key of `FORMATS`.
 
-    Parameters
-    ----------
-    source
-        A path, ``"-"`` for standard input, or ``"docstrings:..."``.
-    options
-        Its ``input_format`` decides if given; otherwise prefix, folder or suffix do. Standard
-        input is JSON when it begins like an object or an array of objects or strings; CSV or TSV when its
-        first line is a header with the text's column, or an option of tables is given; otherwise one
-        document a line.
-
-    Raises
-    ------
-    CorpusError
-        When the file does not exist or its suffix says nothing.
+    The options' ``input_format`` decides if given; otherwise prefix, folder or suffix do. Standard input is
+    JSON when it begins like an object or an array of objects or strings; CSV or TSV when its first line is a
+    header with the text's column, or an option of tables is given; otherwise one document a line.
+    CorpusError when the file does not exist or its suffix says nothing.
 
     Examples
     --------
     >>> detect_format("docstrings:numpy")
     'docstrings'
-    >>> detect_format("any", ReadOptions(input_format="csv"))
-    'csv'
     """
     options = options or ReadOptions()
     given = options.input_format
@@ -110,11 +91,16 @@ def detect_format(source: str, options: ReadOptions | None = None) -> str:
         return "folder"
     if Path(source).name.lower().startswith("docword."):
         return "uci"
-    if _kind(source) not in _SUFFIXES:
-        _refuse_packed(source)
-        problem = f"the name of {source} does not show its format"
-        raise CorpusError(problem, f"give --input-format: {', '.join(FORMATS)}")
-    return _SUFFIXES[_kind(source)]
+    for name, (_, suffixes) in (_TEXT_READERS | _MATRIX_READERS).items():
+        if _kind(source) in suffixes.split():
+            return name
+    if Path(source).is_file():
+        with open_bytes(source) as stream:
+            kind = kind_of(stream.read(512))
+        if kind is not None:
+            raise CorpusError(f"{source} {kind[0]}", kind[1])
+    problem = f"the name of {source} does not show its format"
+    raise CorpusError(problem, f"give --input-format: {', '.join(FORMATS)}")
 
 
 def _decoded(head: bytes, encoding: str) -> str:
@@ -124,23 +110,8 @@ def _decoded(head: bytes, encoding: str) -> str:
         return head.decode("latin-1")
 
 
-def _refuse_packed(source: str) -> None:
-    """Say of a packed file that it is to be unpacked; its name shows no format then."""
-    if Path(source).is_file():
-        with open_bytes(source) as stream:
-            kind = kind_of(stream.read(512))
-        if kind is not None:
-            raise CorpusError(f"{source} {kind[0]}", kind[1])
-
-
 def is_matrix(name: str) -> bool:
-    """Return whether a format holds a matrix (`read_matrix`) and not texts (`read_documents`).
-
-    Examples
-    --------
-    >>> is_matrix("npz"), is_matrix("jsonl")
-    (True, False)
-    """
+    """Return whether a format holds a matrix (`read_matrix`) and not texts (`read_documents`)."""
     return name in _MATRIX_READERS
 
 
@@ -157,13 +128,8 @@ def read_documents(source: str, options: ReadOptions | None = None) -> Iterator[
     Yields
     ------
     Document
-        In the order of the source; ids are unique.
-
-    Raises
-    ------
-    CorpusError
-        Naming the file and, where there is one, the line. The format is checked at the call,
-        everything else while reading.
+        In the order of the source; ids are unique. CorpusError names the file and, where there is one, the
+        line. The format is checked at the call, everything else while reading.
 
     Examples
     --------
@@ -176,36 +142,26 @@ def read_documents(source: str, options: ReadOptions | None = None) -> Iterator[
     if name not in _TEXT_READERS:
         problem = f"{show(source)} is a matrix ({name}), but texts are needed"
         raise CorpusError(problem, "give texts, for example JSON lines")
-    documents: Iterator[Document] = _reader(_TEXT_READERS[name])(source, options)
+    documents: Iterator[Document] = _reader(name)(source, options)
     return _not_empty(documents, source)
 
 
 def read_matrix(source: str, options: ReadOptions | None = None) -> Matrix:
-    """Read a matrix of word counts or weights.
+    """Read a matrix of word counts or weights: of a path, or for svmlight also ``"-"``.
 
-    Parameters
-    ----------
-    source
-        A path, or ``"-"`` for svmlight on standard input.
-    options
-        None stands for ``ReadOptions()``.
-
-    Raises
-    ------
-    CorpusError
-        Naming the file and, where there is one, the line or entry.
+    CorpusError names the file and, where there is one, the line or entry.
     """
     options = options or ReadOptions()
     name = options.found["input_format"] = detect_format(source, options)
     if name not in _MATRIX_READERS:
         problem = f"{show(source)} holds texts ({name}), but a matrix is needed"
         raise CorpusError(problem, "read it with read_documents")
-    matrix: Matrix = _reader(_MATRIX_READERS[name])(source, options)
+    matrix: Matrix = _reader(name)(source, options)
     return matrix
 
 
-def _reader(path: str) -> Callable[[str, ReadOptions], Any]:
-    module, _, function = path.partition(".")
+def _reader(name: str) -> Callable[[str, ReadOptions], Any]:
+    module, _, function = (_TEXT_READERS | _MATRIX_READERS)[name][0].partition(".")
     reader: Callable[[str, ReadOptions], Any] = getattr(import_module(f"nphash.corpus.{module}"), function)
     return reader
 
@@ -247,7 +203,6 @@ def with_kept_options(source: str, options: ReadOptions, corpus: Mapping[str, An
     """Return the options for a source, with those that were kept where they leave it open.
 
     ``corpus`` is what a collection's manifest says of its corpus: ``reading``, and ``n_columns`` of a matrix.
-    Errors are those of `detect_format`.
     """
     reading = corpus.get("reading")
     kept = _sound({**(reading if isinstance(reading, dict) else {}), "n_columns": corpus.get("n_columns")})

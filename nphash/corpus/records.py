@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -146,8 +147,7 @@ class UniqueIds:
     """Refuses an id that was seen before, and says where."""
 
     def __init__(self, source: str) -> None:
-        self._source = source
-        self._lines: dict[str, int] = {}
+        self._source, self._lines = source, dict[str, int]()
 
     def add(self, id: str, line: int) -> None:
         """Add ``id``; CorpusError when it is not new."""
@@ -171,8 +171,7 @@ class Skipped:
         several: str = "skipped {} documents that cannot be used",
     ) -> None:
         self._options, self._one, self._several = options, one, several
-        self._names: list[str] = []
-        self._count = 0
+        self._names, self._count = list[str](), 0
 
     def add(self, name: str) -> None:
         """Count one."""
@@ -214,21 +213,9 @@ def clean_labels(labels: Iterable[str]) -> tuple[str, ...]:
 
 
 def label_matrix(labels: Sequence[tuple[str, ...]], names: list[str] | None = None) -> tuple[CSR, list[str]]:
-    """Return which document has which label.
+    """Return which document has which label, bool CSR of shape (n_documents, n_labels), and their names.
 
-    Parameters
-    ----------
-    labels
-        The labels of each document.
-    names
-        Labels to distinguish, in column order; others are ignored. None: all, sorted.
-
-    Returns
-    -------
-    y : scipy.sparse.csr_matrix
-        bool of shape (n_documents, n_labels).
-    names : list of str
-        The label of each column.
+    The names are in the order of the columns: those given, where other labels are ignored, or all, sorted.
 
     Examples
     --------
@@ -241,11 +228,8 @@ def label_matrix(labels: Sequence[tuple[str, ...]], names: list[str] | None = No
     if names is None:
         names = sorted({label for row in labels for label in row})
     column = {name: at for at, name in enumerate(names)}
-    indices: list[int] = []
-    indptr = [0]
-    for row in labels:
-        indices += sorted({column[label] for label in row if label in column})
-        indptr.append(len(indices))
-    ones = np.ones(len(indices), dtype=bool)
+    rows = [sorted({column[label] for label in row if label in column}) for row in labels]
+    indices = np.fromiter(chain.from_iterable(rows), np.int32)
+    indptr = np.cumsum([0, *map(len, rows)], dtype=np.int32)
     shape = (len(labels), len(names))
-    return csr_matrix((ones, np.array(indices, np.int32), np.array(indptr, np.int32)), shape=shape), names
+    return csr_matrix((np.ones(len(indices), dtype=bool), indices, indptr), shape=shape), names

@@ -12,7 +12,7 @@ import numpy as np
 
 from nphash.core.typing import Array, Params
 from nphash.gradcheck.diagnose import Evidence, diagnose
-from nphash.gradcheck.numeric import Derivative, central_difference, derivative, entry_derivative
+from nphash.gradcheck.numeric import Derivative, central_difference, derivative, entry_derivative, line_of
 from nphash.gradcheck.problem import Cause, Evaluate, Problem, Settings, wrong_sample
 from nphash.gradcheck.report import Report
 
@@ -97,7 +97,8 @@ def _upstream(out: Array, seed: int) -> Array:
 
 def _like(out: Array, dout: Array) -> Any:
     """Return a fresh upstream gradient in the output's type: an array, or a number."""
-    return dout.astype(out.dtype) if out.ndim else float(dout.astype(out.dtype))
+    fresh = dout.astype(out.dtype)
+    return fresh if out.ndim else float(fresh)
 
 
 def _repeat(
@@ -135,8 +136,7 @@ def _same(grad: Array, other: Array) -> bool:
 def _check_parameter(problem: Problem, trial: Trial, name: str, settings: Settings) -> Report:
     value, analytic, seed = problem.params[name], trial.grads[name], settings.seed
     report = Report(problem.name, name, "ok", problem.equation, problem.formula, value.shape, seed=seed)
-    complaint = trial.complaint or _complaint(analytic, value)
-    if complaint:
+    if complaint := trial.complaint or _complaint(analytic, value):
         return replace(report, verdict="wrong", cause=complaint[0], evidence=complaint[1])
     single = np.float32 in (value.dtype, analytic.dtype)
     try:
@@ -259,12 +259,7 @@ class _Comparison:
         return np.sort([*largest, *self.rng.choice(others, settings.entries - len(largest), replace=False)])
 
     def _line(self, path: Evaluate, direction: Array) -> Callable[[float], Array]:
-        def line(t: float) -> Array:
-            values = {key: value.copy() for key, value in self.problem.params.items()}
-            values[self.name] = self.value + t * direction
-            return np.array(path(values)[0], copy=True)
-
-        return line
+        return line_of(path, self.problem.params, self.name, direction)
 
     def _entry(self, path: Evaluate, entry: int, first_step: float | None = None) -> Derivative:
         where = self.problem.params, self.name, entry, self.trial.dout

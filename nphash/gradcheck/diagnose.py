@@ -212,10 +212,9 @@ def _transposed(f: Evidence) -> Cause | None:
     shape, dout = f.analytic.shape, f.dout
     if len(shape) == 2 and shape[0] == shape[1] and same(f.at(f.analytic.T), f.n):
         return "transposed", "the transpose of the gradient is right"
-    for name, M in f.problem.params.items():
-        if M.ndim != 2 or M.shape[0] != M.shape[1] or dout.ndim != 2 or dout.shape != shape:
-            continue
-        if dout.shape[1] == M.shape[0] and same(f.at(dout @ M), f.a) and same(f.at(dout @ M.T), f.n):
+    for name, M in f.problem.params.items() if dout.ndim == 2 and dout.shape == shape else ():
+        square = M.ndim == 2 and M.shape[0] == M.shape[1] == dout.shape[1]
+        if square and same(f.at(dout @ M), f.a) and same(f.at(dout @ M.T), f.n):
             return "transposed", f"the gradient is dout @ {name} where dout @ {name}.T is right"
     return None
 
@@ -229,27 +228,23 @@ def _swapped(f: Evidence) -> Cause | None:
     return None
 
 
-def _weight_decay(f: Evidence) -> Cause | None:
-    """Suspect weight decay: what is missing is a multiple of the parameter itself."""
-    c = multiple(f.n - f.a, f.at(f.value)) if len(f.a) > 1 else np.nan
-    if np.isnan(c):
-        return None
-    cause = "weight decay missing" if c > 0 else "weight decay not in the loss"
-    return cause, f"numeric - analytic = {c:.6g} * {f.name}"
-
-
 def _surplus_array(f: Evidence) -> Cause | None:
-    """Suspect a constant array: what is missing or surplus is a multiple of it, or of ones."""
-    for what, array in (*_arrays(f), ("1", np.ones(f.analytic.shape))) if len(f.a) > 1 else ():
+    """Suspect weight decay or a constant: what is missing or surplus is a multiple of one array."""
+    for what, array in _arrays(f) if len(f.a) > 1 else ():
         c = multiple(f.a - f.n, f.at(array))
-        if not np.isnan(c):
-            cause = "constant term wrong" if what == "1" else f"{what} not applied the same way"
-            return cause, f"analytic - numeric = {c:.6g} * {what}"
+        if np.isnan(c):
+            continue
+        if what == f.name:
+            cause = "weight decay missing" if c < 0 else "weight decay not in the loss"
+            return cause, f"numeric - analytic = {-c:.6g} * {f.name}"
+        cause = "constant term wrong" if what == "1" else f"{what} not applied the same way"
+        return cause, f"analytic - numeric = {c:.6g} * {what}"
     return None
 
 
 def _arrays(f: Evidence) -> Iterator[tuple[str, Array]]:
     shape = f.analytic.shape
+    yield f.name, f.value
     for name, value in f.problem.constants.items():
         if hasattr(value, "toarray"):
             value = value.toarray()
@@ -259,6 +254,7 @@ def _arrays(f: Evidence) -> Iterator[tuple[str, Array]]:
             yield name, value.astype(np.float64)
         elif len(shape) == 2 and value.shape == shape[:1] and np.issubdtype(value.dtype, np.integer):
             yield name, (value[:, None] == np.arange(shape[1])).astype(np.float64)  # class labels, one-hot
+    yield "1", np.ones(shape)
 
 
 def _factor_of_entries(f: Evidence) -> Cause | None:
@@ -283,6 +279,12 @@ def _factor_of_entries(f: Evidence) -> Cause | None:
 def _linear_layer(f: Evidence) -> Cause | None:
     """Suspect a forgotten activation: the gradient is that of the layer below alone."""
     dout, shape = f.dout, f.analytic.shape
+    straight = f.problem.relaxed is not None and f.problem.vary is not None and dout.shape == shape
+    if straight and not np.isnan(multiple(f.a, f.at(dout))):
+        return (
+            "activation derivative missing",
+            "back returns dout: the identity in place of the relaxed sample",
+        )
     if dout.ndim != 2 or len(shape) > 2:
         return None
     guesses = {"the sum of dout": dout.sum(axis=0)}
@@ -305,14 +307,6 @@ def _another_constant(f: Evidence) -> Cause | None:
             if np.isfinite(found).all() and same(found, f.a):
                 return f"{name} not applied the same way", f"the gradient is right for {name} = {what}"
     return None
-
-
-def _another_function(f: Evidence) -> Cause | None:
-    """Suspect the identity where a straight-through sample borrows another gradient."""
-    straight = f.problem.relaxed is not None and f.problem.vary is not None
-    if not straight or f.dout.shape != f.analytic.shape or np.isnan(multiple(f.a, f.at(f.dout))):
-        return None
-    return "activation derivative missing", "back returns dout: the identity in place of the relaxed sample"
 
 
 # ---------------------------------------------------------------------- where and how entries differ
@@ -422,7 +416,8 @@ def _constant_along(values: Array, axis: int) -> bool:
     return same(values, np.broadcast_to(values.mean(axis=axis, keepdims=True), values.shape))
 
 
-_RELATIONS = (_nothing_arrives, _constant_ratio, _terms_of_the_loss, _transposed, _swapped, _weight_decay)
-_PLACES = (_right_size_wrong_sign, _one_slice)
-_FACTORS = (_factor_of_entries, _surplus_array, _linear_layer, _softmax_axis, _softmax_sum)
-_SUSPICIONS = (*_RELATIONS, *_PLACES, *_FACTORS, _another_constant, _another_function, _elementwise)
+_SUSPICIONS = (
+    *(_nothing_arrives, _constant_ratio, _terms_of_the_loss, _transposed, _swapped, _surplus_array),
+    *(_right_size_wrong_sign, _one_slice),
+    *(_factor_of_entries, _linear_layer, _softmax_axis, _softmax_sum, _another_constant, _elementwise),
+)

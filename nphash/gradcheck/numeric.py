@@ -77,6 +77,19 @@ def derivative(
     return best
 
 
+def line_of(
+    evaluate: Callable[[Params], tuple[Array, object]], params: Params, name: str, direction: Array
+) -> Callable[[float], Array]:
+    """Return the output as a function of how far one parameter is moved along a direction."""
+
+    def line(t: float) -> Array:
+        values = {key: value.copy() for key, value in params.items()}
+        values[name] = params[name] + t * direction
+        return np.array(evaluate(values)[0], copy=True)
+
+    return line
+
+
 def entry_derivative(
     evaluate: Callable[[Params], tuple[Array, object]],
     params: Params,
@@ -87,14 +100,10 @@ def entry_derivative(
     first_step: float | None = None,
 ) -> Derivative:
     """Differentiate ``sum(weights * evaluate(params)[0])`` by one entry, a flat number, of a parameter."""
-
-    def line(t: float) -> Array:
-        moved = {key: value.copy() for key, value in params.items()}
-        moved[name].flat[entry] += t
-        return np.array(evaluate(moved)[0], copy=True)
-
+    direction = np.zeros(params[name].shape)
+    direction.flat[entry] = 1.0
     size = abs(float(params[name].flat[entry])) if first_step is None else 1.0
-    return derivative(line, weights, scale, first_step, size)
+    return derivative(line_of(evaluate, params, name, direction), weights, scale, first_step, size)
 
 
 def central_difference(line: Callable[[float], Array], weights: Array, step: float) -> float:

@@ -149,7 +149,7 @@ def from_function(
     relaxed: Operation | None = None,
 ) -> Problem:
     """Return the problem of ``(out, back) = function(*args)``, whose floating-point arrays are parameters."""
-    names = _argument_names(function, len(args))
+    names = argument_names(function, len(args))
     given = dict(zip(names, args, strict=True))
     params = _parameters(given, constants)
 
@@ -254,7 +254,8 @@ def _scaled(grads: object, dout: float, params: Params) -> Params:
     return {key: dout * np.asarray(grads.get(key, np.zeros_like(params[key]))) for key in params}
 
 
-def _argument_names(function: Callable[..., Any], n: int) -> list[str]:
+def argument_names(function: Callable[..., Any], n: int) -> list[str]:
+    """Return what a function calls its first n arguments."""
     names = []
     with suppress(TypeError, ValueError):  # a built-in without signature
         parameters = inspect.signature(function).parameters.values()

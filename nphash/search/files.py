@@ -30,6 +30,7 @@ from nphash.errors import CollectionError
 
 FORMAT = 1
 HINT = "give a file written by HammingIndex.save()"
+_RESTORE = "restore it from a copy or build it again"
 _MAGIC = b"nphash index "
 _ALIGN = 64
 _CHUNK = 1 << 22
@@ -39,13 +40,7 @@ Check = Callable[[Iterable[str]], None]  # compares arrays with their checksums,
 
 
 def write(path: str | os.PathLike[str], facts: dict[str, Any], arrays: dict[str, Parts]) -> None:
-    """Write ``facts`` and ``arrays`` to ``path``: completely, or not at all.
-
-    Raises
-    ------
-    CollectionError
-        If the file cannot be written; what was there before is still there.
-    """
+    """Write ``facts`` and ``arrays`` to ``path``: completely or, with a `CollectionError`, not at all."""
     target = Path(path)
     try:
         with replacing(target) as file:
@@ -63,10 +58,9 @@ def _write_all(file: IO[bytes], facts: dict[str, Any], arrays: dict[str, Parts])
     for name, parts in arrays.items():
         file.write(b"\0" * (-file.tell() % _ALIGN))
         place, checksum = file.tell(), 0
-        for part in parts:
-            for chunk in _chunks(part):
-                checksum = zlib.crc32(chunk, checksum)
-                file.write(chunk)
+        for chunk in (chunk for part in parts for chunk in _chunks(part)):
+            checksum = zlib.crc32(chunk, checksum)
+            file.write(chunk)
         shape = (sum(len(part) for part in parts), *parts[0].shape[1:])
         dtype = parts[0].dtype.newbyteorder("<").str
         table[name] = {"dtype": dtype, "shape": shape, "place": place, "crc32": checksum}
@@ -84,44 +78,12 @@ def _chunks(array: Array) -> Iterator[bytes]:
         yield np.ascontiguousarray(piece, dtype=piece.dtype.newbyteorder("<")).tobytes()
 
 
-def read(
-    path: str | os.PathLike[str], mmap: bool = True, verify: bool = True
-) -> tuple[dict[str, Any], dict[str, Array]]:
-    """Return the facts and arrays of a file written by `write`.
-
-    Parameters
-    ----------
-    path
-        The file.
-    mmap
-        Map arrays into memory instead of reading them. The mapping is private: writing to an
-        array does not change the file. (Read-only arrays would have every kernel compiled twice.)
-    verify
-        Compare every array with its checksum (reads the whole file once).
-
-    Raises
-    ------
-    CollectionError
-        If the file is missing, unreadable, no index, of a newer format, truncated or altered.
-    """
-    facts, arrays, check = map_file(path)
-    if verify:
-        check(arrays)
-    return facts, arrays if mmap else in_memory(arrays)
-
-
-def in_memory(arrays: dict[str, Array]) -> dict[str, Array]:
-    """Return copies in this machine's byte order."""
-    return {name: array.astype(array.dtype.newbyteorder("=")) for name, array in arrays.items()}
-
-
 def map_file(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Array], Check]:
     """Return facts and mapped arrays of a file, and a function that compares arrays with their checksums.
 
-    Raises
-    ------
-    CollectionError
-        As `read`; for altered arrays the function returned does.
+    The mapping is private: writing to an array does not change the file. (Read-only arrays would have every
+    kernel compiled twice.) `CollectionError` if the file is missing, unreadable, no index, of a newer format,
+    or truncated; the function raises it for altered arrays.
     """
     file = Path(path)
     try:
@@ -130,7 +92,6 @@ def map_file(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Ar
         raise CollectionError(f"{file} cannot be read ({error.strerror or error})", HINT) from error
     except ValueError as error:  # a folder or a device
         raise CollectionError(f"{file} is not a file", HINT) from error
-    _check_magic(file, bytes(content[:64]))
     facts, end = _contents(file, content)
     arrays, checksums = {}, {}
     try:
@@ -142,23 +103,24 @@ def map_file(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Ar
             checksums[name] = content[start:stop], entry["crc32"]
             arrays[name] = np.asarray(content[start:stop]).view(dtype).reshape(shape)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise _damaged(file, str(error)) from None
+        raise CollectionError(f"{file} is damaged: {error}", _RESTORE) from None
 
     def check(names: Iterable[str]) -> None:
         for name in checksums.keys() & set(names):
             raw, expected = checksums[name]
-            if _checksum(raw) != expected:
-                raise _damaged(file, f"{name} does not match its checksum")
+            checksum = 0
+            for chunk in _chunks(raw):
+                checksum = zlib.crc32(chunk, checksum)
+            if checksum != expected:
+                raise CollectionError(f"{file} is damaged: {name} does not match its checksum", _RESTORE)
             checksums.pop(name, None)  # another thread may have been quicker
 
     return facts, arrays, check
 
 
-def _damaged(file: Path, why: str) -> CollectionError:
-    return CollectionError(f"{file} is damaged: {why}", "restore it from a copy or build it again")
-
-
-def _check_magic(file: Path, start: bytes) -> None:
+def _contents(file: Path, content: npt.NDArray[np.uint8]) -> tuple[dict[str, Any], int]:
+    """Return the table of contents, and where it begins: the end of all arrays."""
+    start = bytes(content[:64])
     if not start.startswith(_MAGIC):
         raise CollectionError(f"{file} is not an index of nphash", HINT)
     version = start[len(_MAGIC) :].split(b"\n")[0]
@@ -168,22 +130,9 @@ def _check_magic(file: Path, start: bytes) -> None:
             f"but this nphash {__version__} reads up to {FORMAT}",
             "install a newer nphash",
         )
-
-
-def _contents(file: Path, content: npt.NDArray[np.uint8]) -> tuple[dict[str, Any], int]:
-    damaged = CollectionError(f"{file} is truncated or damaged", "restore it from a copy or build it again")
-    if len(content) < 32:
-        raise damaged
-    place, checksum = (int(number) for number in np.frombuffer(bytes(content[-16:]), "<u8"))
+    place, checksum = np.frombuffer(bytes(content[-16:]), "<u8").tolist() if len(content) >= 32 else (0, 0)
     raw = bytes(content[min(place, len(content)) : -16])
     if zlib.crc32(raw) != checksum or not raw:
-        raise damaged
+        raise CollectionError(f"{file} is truncated or damaged", _RESTORE)
     facts: dict[str, Any] = json.loads(raw)
     return facts, place
-
-
-def _checksum(raw: npt.NDArray[np.uint8]) -> int:
-    checksum = 0
-    for start in range(0, len(raw), _CHUNK):
-        checksum = zlib.crc32(raw[start : start + _CHUNK].tobytes(), checksum)
-    return checksum

@@ -173,7 +173,8 @@ class HammingIndex:
         if verify or not mmap:
             later = []
         check(arrays.keys() - set(later))
-        arrays = arrays if mmap else files.in_memory(arrays)
+        if not mmap:  # copies, in this machine's byte order
+            arrays = {name: array.astype(array.dtype.newbyteorder("=")) for name, array in arrays.items()}
         index = cls(facts["n_bits"], threads, strategy)
         try:
             index._restore(facts, arrays)

@@ -83,7 +83,7 @@ def _grade(student: Student, question: Question, wrong: Sequence[str], seed: int
     """Grade one function; say if it calls one of those found wrong before: that has to be mended first."""
     name = question.name
     if name in student.blanks:
-        return Grade(name, "not done", evidence=f"line {student.blanks[name]} is still blank")
+        return Grade(name, "not done", evidence=f"{student.blanks[name]} is still blank")
     if name not in student.functions:
         advice = "keep the names of the functions as they were"
         return Grade(name, "not done", "the function is missing", advice=advice)

@@ -1,16 +1,18 @@
 """Grades for one function of an exercise: its value against a reference, its gradients against differences.
 
 What is compared first names the mistake best: does it run, does it give the same twice, is it of the right
-form, is the value right; and only then the gradients, which `nphash.gradcheck` judges. Known mistakes stand
-beside the reference: a student's function that returns what one of them returns has made it.
+form, is the value right; and only then the gradients, which `nphash.gradcheck` judges. The reference is the
+model solution, and known mistakes are pieces of its text replaced: a student's function that returns what one
+of them returns has made it.
 
 A value is a number, an array (lists of numbers count as one), or a tuple, list or dictionary of such.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -19,12 +21,13 @@ import numpy as np
 
 from nphash.core.typing import Array, Rng
 from nphash.gradcheck import Model, Report, Settings, check, check_model
-from nphash.gradcheck.problem import Cause
+from nphash.gradcheck.problem import Cause, argument_names
+from nphash.teaching.lessons import solution_text
 from nphash.teaching.student import own_output, where
 
 Function = Callable[..., Any]
 DrawArguments = Callable[[Rng], tuple[Any, ...]]
-Mistake = tuple[str, Function]  # what to call it, and a function that makes it
+Changes = tuple[str, ...]
 
 CLOSE, CLOSE_IN_FLOAT32 = 1e-9, 1e-5  # largest relative differences of values that count as the same
 
@@ -35,13 +38,49 @@ class Question:
 
     name: str
     reference: Function  # does it right
-    draws: tuple[DrawArguments, ...]  # each is tried
-    mistakes: tuple[Mistake, ...] = ()
-    gradient: bool = False  # they return (out, back), or (out, None) a mistake that the value alone shows
+    draws: tuple[DrawArguments, ...]  # of arguments: each is tried
+    mistakes: tuple[tuple[str, Function], ...] = ()  # what to call it, and a function that makes it
+    gradient: bool = False  # they return (out, back)
     constants: tuple[str, ...] = ()  # floating-point arrays without gradient
     relaxed: Function | None = None  # of a straight-through sample: the function whose gradient it borrows
     model: Callable[[Function, tuple[Any, ...]], Model] | None = None  # where gradients are a dictionary
     advice: Mapping[str, str] = field(default_factory=dict)  # what to look at, by cause
+
+
+def question(
+    number: int, name: str, draws: tuple[DrawArguments, ...], mistakes: Iterable[Changes], **more: Any
+) -> Question:
+    """Return the question for a function of exercise ``number``: its solution is the reference.
+
+    A mistake is what to call it and the pieces of the solution (old, new, old, new ...) that make it.
+    """
+
+    def mistaken(*changes: str) -> Function:
+        return lambda *args: solved(number, name, changes)(*args)
+
+    known = tuple((cause, mistaken(*changes)) for cause, *changes in mistakes)
+    return Question(name, solved(number, name), draws, known, **more)
+
+
+@cache
+def solved(number: int, name: str, changes: Changes = ()) -> Function:
+    """Return a function of the model solution of an exercise, with pieces replaced."""
+    module: dict[str, Any] = {}
+    code = compile(changed_solution(number, name, changes), f"solution of exercise {number}", "exec")
+    exec(code, module)
+    function: Function = module[name]
+    return function
+
+
+def changed_solution(number: int, name: str, changes: Changes) -> str:
+    """Return the model solution with pieces (old, new, old, new ...) of one function replaced."""
+    text = solution_text(number)
+    begin = text.index('"""\n', text.index(f"def {name}("))  # behind the docstring, which is no code
+    head, body = text[:begin], text[begin:]
+    for old, new in zip(changes[::2], changes[1::2], strict=True):
+        assert old in body, f"the solution of exercise {number} has changed: {old}"
+        body = body.replace(old, new, 1)
+    return head + body
 
 
 @dataclass(frozen=True)
@@ -159,10 +198,7 @@ def _known_gradient(question: Question, function: Function, args: tuple[Any, ...
         return ""
     for cause, mistaken in question.mistakes:
         value, wrong_back = mistaken(*copy_of(args))
-        if wrong_back is None or not same(value, out):
-            continue
-        wrong = wrong_back(upstream)
-        if same(result, wrong) and not same(wrong, right):
+        if same(value, out) and same(result, wrong := wrong_back(upstream)) and not same(wrong, right):
             return cause
     # Of what is no model, the checker tries every upstream gradient itself.
     if question.model is not None and same(function(*copy_of(args))[1](1.0), back(1.0)):
@@ -174,8 +210,11 @@ def _gradients(question: Question, function: Function, args: tuple[Any, ...]) ->
     settings = Settings(sweep=False)  # a grade shows no curve
     if question.model is not None:
         return check_model(question.model(function, args), settings)
-    constants, relaxed = question.constants, question.relaxed
-    return check(function, *args, constants=constants, relaxed=relaxed, name=question.name, settings=settings)
+    names = argument_names(function, len(args))  # a student may have other ones
+    named = zip(signature(question.reference).parameters, names, strict=True)
+    constants = [name for wanted, name in named if wanted in question.constants]
+    relaxed, name = question.relaxed, question.name
+    return check(function, *args, constants=constants, relaxed=relaxed, name=name, settings=settings)
 
 
 # ---------------------------------------------------------------------- comparing values
@@ -208,24 +247,18 @@ def form(result: object, wanted: object) -> Cause | None:
     return None
 
 
-def flat(value: object) -> list[Array]:
-    """Return all arrays and numbers in a value, as arrays; of a dictionary in the order of its names."""
-    if isinstance(value, Mapping):
-        value = [value[name] for name in sorted(value)]
-    if isinstance(value, (tuple, list)):
-        return [array for item in value for array in flat(item)]
+def flat(value: Any, like: Any = None) -> list[Array]:
+    """Return all arrays and numbers in a value, as arrays; of a dictionary in the order of its names.
+
+    A list counts as one array, unless a value that it should be like has several there.
+    """
+    like = value if like is None else like
+    if isinstance(like, Mapping):
+        names = sorted(like)
+        value, like = [value[name] for name in names], [like[name] for name in names]
+    if isinstance(like, (tuple, list)):
+        return [array for pair in zip(value, like, strict=True) for array in flat(*pair)]
     return [np.asarray(value)]
-
-
-def _pairs(result: Any, wanted: object) -> Iterator[tuple[Array, Array]]:
-    """Yield each array or number that is wanted with what was returned for it; both have one form."""
-    if isinstance(wanted, Mapping):
-        result, wanted = [result[name] for name in wanted], list(wanted.values())
-    if isinstance(wanted, (tuple, list)):
-        for got, right in zip(result, wanted, strict=True):
-            yield from _pairs(got, right)
-    else:
-        yield np.asarray(result), np.asarray(wanted)
 
 
 def copy_of(value: Any) -> Any:
@@ -250,7 +283,7 @@ def equal(a: object, b: object) -> bool:
 
 def same(result: object, wanted: object) -> bool:
     """Return whether a value is as wanted but for rounding; whole numbers and booleans exactly."""
-    return form(result, wanted) is None and all(_close(x, y) for x, y in _pairs(result, wanted))
+    return form(result, wanted) is None and all(map(_close, flat(result, wanted), flat(wanted)))
 
 
 def _close(x: Array, y: Array) -> bool:
@@ -264,7 +297,7 @@ def _close(x: Array, y: Array) -> bool:
 def first_difference(result: object, wanted: object) -> str:
     """Return where and by how much a value is wrong, in words; both have one form."""
     several = isinstance(wanted, (tuple, list, Mapping))
-    for number, (x, y) in enumerate(_pairs(result, wanted), start=1):
+    for number, (x, y) in enumerate(zip(flat(result, wanted), flat(wanted), strict=True), start=1):
         if _close(x, y):
             continue
         name = f"value {number}" if several else "the value"
@@ -280,8 +313,10 @@ def first_difference(result: object, wanted: object) -> str:
 
 def ratio_of(result: object, wanted: object) -> float:
     """Return c if every number is c times the right one; NaN if there is none."""
-    pairs = [(x.ravel().astype(float), y.ravel().astype(float)) for x, y in _pairs(result, wanted)]
-    a, b = (np.concatenate(arrays) for arrays in zip(*pairs, strict=True))
+    a, b = (
+        np.concatenate([array.ravel().astype(float) for array in flat(value, wanted)])
+        for value in (result, wanted)
+    )
     square = float(b @ b)
     c = float(a @ b) / square if square else float("nan")
     return c if c and np.allclose(a, c * b, rtol=CLOSE, atol=CLOSE * np.abs(b).max()) else float("nan")

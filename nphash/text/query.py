@@ -200,7 +200,7 @@ class _Reader:
     def phrase(self, text: str, may_be_prefix: bool = True) -> Phrase:
         """Return the terms of a piece; a ``*`` behind its last letter makes the last one a prefix."""
         is_prefix = may_be_prefix and len(text) > 1 and text.endswith("*") and text[-2].isalnum()
-        words = self.tokenize(text[:-1] if is_prefix else text)
+        words = list(self.tokenize(text[:-1] if is_prefix else text))
         last = len(words) - 1
         return Phrase(tuple(Term(word, is_prefix and i == last) for i, word in enumerate(words)))
 

@@ -206,7 +206,8 @@ def test_something_must_be_asked_for(tmp_path):
     fails(2, "remove", fresh(tmp_path), says="Give IDS")
 
 
-def test_compacting(path):
+def test_the_command_compact(tmp_path):
+    path = fresh(tmp_path)
     run("remove", path, "d1", "d2")
     result = run("compact", path)
     assert (result.code, result.out, result.err) == (0, "", f"compacted: 28 documents in {path}\n")

@@ -5,9 +5,8 @@ import sys
 import pytest
 
 from helpers.collecting import fails, jsonl, run
-from helpers.paths import SOLUTIONS
 from nphash.teaching import study
-from nphash.teaching.lessons import LESSONS
+from nphash.teaching.lessons import LESSONS, solution_text
 from nphash.teaching.study import StudySettings
 
 
@@ -36,6 +35,36 @@ def test_a_solution_is_not_overwritten(tmp_path):
     assert "EXERCISE = 2" in exercise.read_text(encoding="utf-8")
 
 
+def test_all_lessons_as_notebooks_with_solutions(tmp_path):
+    result = run("lesson", "all", "--format", "ipynb", "--solution", "-o", tmp_path)
+    assert result.code == 0 and "jupyter lab" in result.err
+    assert sorted(result.out.split()) == sorted(map(str, tmp_path.iterdir()))
+    kinds = [path.name.partition("_")[0] for path in tmp_path.glob("*.ipynb")]
+    assert sorted(kinds) == ["exercise"] * 9 + ["lesson"] * 9 + ["solution"] * 9
+    graded = run("gradcheck", "--exercise", tmp_path / "exercise_3_gumbel.ipynb", "--format", "table")
+    assert graded.code == 3 and "cell 3, line 3 is still blank" in graded.out
+    assert run("gradcheck", "--exercise", tmp_path / "solution_3_gumbel.ipynb").code == 0
+
+
+def test_solutions_are_for_those_who_ask(tmp_path):
+    run("lesson", 3, "-o", tmp_path)
+    assert len(list(tmp_path.iterdir())) == 2
+    run("lesson", 3, "-o", tmp_path / "key", "--solution")
+    graded = run("gradcheck", "--exercise", tmp_path / "key" / "solution_3_gumbel.py", "--format", "table")
+    assert graded.code == 0 and "3 of 3 right" in graded.out
+
+
+def test_nothing_is_copied_unless_all_can_be(tmp_path):
+    (tmp_path / "exercise_9_measuring.ipynb").write_text("mine", encoding="utf-8")
+    fails(1, "lesson", "all", "--format", "ipynb", "-o", tmp_path, says=["exercise_9", "exists already"])
+    assert [path.read_text(encoding="utf-8") for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_neither_a_number_nor_all(tmp_path):
+    result = run("lesson", "seven", "-o", tmp_path)
+    assert result.code == 2 and "'seven' is neither the number of a lesson nor 'all'" in result.err
+
+
 def test_here_is_the_default(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert run("lesson", 3).code == 0
@@ -57,8 +86,10 @@ def test_a_file_in_the_place_of_the_folder(tmp_path):
 
 
 @pytest.fixture
-def solution():
-    return SOLUTIONS / "solution_3.py"
+def solution(tmp_path):
+    path = tmp_path / "solution_3.py"
+    path.write_text(solution_text(3), encoding="utf-8")
+    return path
 
 
 def test_right_is_0(solution):

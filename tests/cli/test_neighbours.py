@@ -1,15 +1,18 @@
 """All documents compared with each other: nphash duplicates, nphash neighbours."""
 
 import csv
+import errno
 import io
+from itertools import pairwise
 
 import numpy as np
 import pytest
 
-from helpers.collecting import documents, fails, fresh, jsonl, naive_cosine, opened, run
+from helpers.collecting import SignHash, documents, fails, fresh, jsonl, naive_cosine, opened, run
+from nphash.cli.neighbours import LEAST
 from nphash.cli.output import many
 from nphash.codes import hamming_distances
-from nphash.collection import Collection
+from nphash.collection import Collection, grouping
 from nphash.corpus import Document
 
 
@@ -102,7 +105,7 @@ def test_same_texts_are_told_from_shared_codes(copied, monkeypatch):
     assert {id_: record["similarity"] for id_, record in records.items()} == pytest.approx(cosines, abs=1e-6)
     table = run("duplicates", copied, "--radius", 16, "--format", "table").out
     assert table.startswith("group 1: 33 documents, 4 with the same text as another\n")
-    assert " with the same code; " in run("duplicates", copied).err
+    assert " with the same code; " in run("duplicates", copied, "--radius", 0).err
 
 
 def test_groups_of_like_texts_alone(copied):
@@ -115,6 +118,113 @@ def test_groups_of_like_texts_alone(copied):
     assert groups == {1: ["d3", "c3"], 2: ["d4", "t4"], 3: ["d5", "c5"]}
     assert "3 groups with codes within 16 bits and texts of similarity 1 or more; 4 doc" in result.err
     fails(2, "duplicates", copied, "--min-similarity", "0", says="--min-similarity")
+
+
+def groups_in(result):
+    groups = {}
+    for record in jsonl(result.out):
+        groups.setdefault(record["group"], []).append(record["id"])
+    return list(groups.values())
+
+
+def test_texts_decide_unless_a_radius_is_given(copied):
+    result = run("duplicates", copied)
+    assert result.out == run("duplicates", copied, "--min-similarity", grouping.LEAST).out
+    assert groups_in(result) == [["d3", "c3"], ["d4", "t4"], ["d5", "c5"]]
+    assert result.err.startswith("3 groups with texts of similarity 0.95 or more; 4 documents have")
+    assert LEAST == grouping.LEAST and f"[default: {LEAST}" in run("duplicates", "--help").out
+    both = run("duplicates", copied, "--radius", 0, "--min-similarity", 0.3)
+    assert " with the same code and texts of similarity 0.3 or more; " in both.err
+    texts = groups_in(run("duplicates", copied, "--min-similarity", 0.3))
+    assert len(texts) < len(groups_in(both)) and sum(map(len, texts)) > sum(map(len, groups_in(both)))
+
+
+def test_a_preview_counts_what_each_threshold_gives(copied):
+    records = jsonl(run("duplicates", copied, "--preview").out)
+    assert [record.pop("min_similarity") for record in records] == list(grouping.THRESHOLDS)
+    for record, least in zip(records, grouping.THRESHOLDS, strict=True):
+        sizes = [len(group) for group in groups_in(run("duplicates", copied, "--min-similarity", least))]
+        assert record == {"groups": len(sizes), "documents": sum(sizes), "largest": max(sizes)}
+    by_codes = jsonl(run("duplicates", copied, "--preview", "--radius", 2).out)
+    assert [record.pop("radius") for record in by_codes] == [0, 1, 2]
+    for radius, record in enumerate(by_codes):
+        sizes = [len(group) for group in groups_in(run("duplicates", copied, "--radius", radius))]
+        assert record == {"groups": len(sizes), "documents": sum(sizes), "largest": max(sizes)}
+    table = run("duplicates", copied, "--preview", tty=True).out.splitlines()
+    assert "min_similarity  groups  documents  largest" in table[0] and len(table) == 8
+
+
+def test_what_is_not_kept_can_be_removed(copied):
+    result = run("duplicates", copied, "--keep", "first")
+    assert result.out.split() == ["c3", "t4", "c5"]
+    assert result.err == "3 documents to drop: 2 with the same text as one that stays\n"
+    assert run("duplicates", copied, "--keep", "newest", "-q").out.split() == ["d3", "d4", "d5"]
+    records = jsonl(run("duplicates", copied, "--keep", "longest", "--format", "jsonl").out)
+    assert records[1] == {"id": "t4", "kept": "d4", "similarity": 1.0, "same_text": False}
+    assert [record["kept"] for record in records] == ["d3", "d4", "d5"]
+    table = run("duplicates", copied, "--keep", "first", "--format", "table").out.splitlines()
+    assert table[1].split() == ["c3", "d3", "1.0", "True"] and len(table) == 4
+    assert run("remove", copied, "-", stdin=result.out).code == 0
+    assert run("duplicates", copied).out == run("duplicates", copied, "--keep", "first").out == ""
+
+
+def test_the_longest_is_kept(tmp_path):
+    with opened(tmp_path) as collection:
+        text = next(iter(collection.documents)).text
+        collection.add(
+            [Document("long", f"{text} {'unheard ' * 9}"), Document("longer", f"{text} {'un ' * 99}")]
+        )
+    assert run("duplicates", tmp_path / "c", "--keep", "longest", "-q").out.split() == ["long", "d0"]
+
+
+def test_codes_alone_decide_what_is_dropped(path):
+    with Collection.open(path) as collection:
+        codes = {
+            document.id: code for document, code in zip(collection.documents, collection.codes, strict=True)
+        }
+    records = jsonl(run("duplicates", path, "--radius", 2, "--keep", "first", "--format", "jsonl").out)
+    dropped = {record["id"] for record in records}
+    for record in records:
+        assert record["kept"] not in dropped
+        assert hamming_distances(codes[record["id"]][None], codes[record["kept"]][None])[0, 0] <= 2
+    stay = np.array([code for id_, code in codes.items() if id_ not in dropped])
+    assert (hamming_distances(stay, stay) <= 2).sum() == len(stay) < len(codes)
+
+
+def test_ids_reach_a_pipe_as_they_are_and_a_terminal_as_escapes(tmp_path):
+    with opened(tmp_path) as collection:
+        collection.add([Document("\x1b]0;x", next(iter(collection.documents)).text)])
+    assert run("duplicates", tmp_path / "c", "--keep", "first").out == "\x1b]0;x\n"
+    assert run("duplicates", tmp_path / "c", "--keep", "first", tty=True).out == "\\x1b]0;x\n"
+
+
+def test_against_another_collection(copied, tmp_path):
+    other = fresh(tmp_path, n=4, n_bits=64, name="other")
+    with Collection.open(other) as collection:
+        collection.add([Document("again", next(iter(collection.documents)).text)])
+    result = run("duplicates", copied, "--against", other)
+    records = {record["id"]: record for record in jsonl(result.out)}
+    assert {id_: record["match"] for id_, record in records.items()} == {
+        "d0": "d0", "d1": "d1", "d2": "d2", "d3": "d3", "c3": "d3"
+    }  # fmt: skip
+    assert all(record["same_text"] and record["similarity"] == 1 for record in records.values())
+    assert list(records["c3"]) == ["id", "match", "similarity", "same_text", "labels", "snippet"]
+    assert (
+        result.err == f"5 of 33 documents are in {other}, of similarity 0.95 or more: 5 with the same text\n"
+    )
+    ids = run("duplicates", copied, "--against", other, "--keep", "first", "-q").out.split()
+    assert ids == ["d0", "d1", "d2", "d3", "c3"]
+    lines = run("duplicates", copied, "--against", other, tty=True).out.splitlines()
+    assert all(name in lines[0] for name in records["c3"]) and len(lines) == 6
+    assert run("duplicates", other, "--against", copied, "--min-similarity", 1, "-q").out.count("\n") == 5
+
+
+def test_options_that_contradict_each_other(copied, tmp_path):
+    fails(2, "duplicates", copied, "--preview", "--keep", "first", says="--preview")
+    fails(2, "duplicates", copied, "--against", copied, says="is the collection itself")
+    fails(1, "duplicates", copied, "--against", tmp_path / "none", says="there is no collection")
+    fails(2, "duplicates", copied, "--against", copied, "--radius", "1", says="--against")
+    fails(2, "duplicates", copied, "--against", copied, "--keep", "newest", says="--keep")
 
 
 def expected(path, k):
@@ -186,3 +296,22 @@ def test_bad_use_neighbours(path, tmp_path):
     fails(2, "neighbours", path, "-k", "0", says="-k")
     fails(2, "neighbours", path, "-o", tmp_path / "graph.csv", says=".npz")
     fails(1, "neighbours", path, "-o", tmp_path / "no" / "graph.npz", says="No such file")
+
+
+def test_one_long_id_does_not_widen_all_of_them(tmp_path):
+    path, docs = tmp_path / "c", documents(9)
+    docs[3] = Document("\u00e9" * 50_000, docs[3].text)
+    Collection.create(path, SignHash(16), docs).close()
+    assert run("neighbours", path, "-k", 2, "-o", tmp_path / "n.npz").code == 0
+    assert (tmp_path / "n.npz").stat().st_size < 150_000
+    with np.load(tmp_path / "n.npz") as file:
+        text, ends = file["ids_utf8"].tobytes(), [0, *file["ids_end"].tolist()]
+    assert [text[a:b].decode() for a, b in pairwise(ends)] == [doc.id for doc in docs]
+
+
+def test_what_cannot_be_written_is_named(path, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(np, "savez", full)
+    fails(1, "neighbours", path, "-o", tmp_path / "n.npz", says=["n.npz: the disk is full", "make room"])

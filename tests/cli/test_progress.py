@@ -33,8 +33,8 @@ def shown(tty, quiet=False, verbose=False):
 
 
 def test_figures_in_words():
-    assert progress.describe(state()) == "loss 12.35, KL 0.346"
-    assert progress.describe(state(validation=0.81234, best=3)).endswith("P@100 0.8123 (best epoch 3)")
+    assert progress._figures(state()) == ["loss 12.35", "KL 0.346"]
+    assert progress._figures(state(validation=0.81234, best=3))[-1] == "P@100 0.8123 (best epoch 3)"
 
 
 def test_a_bar_on_a_terminal(monkeypatch):

@@ -139,6 +139,7 @@ def test_search_orders_by_score_and_by_codes_alone_by_distance(tmp_path):
         assert {hit.document.labels for hit in hits[:3]} == {("metal",)}
         [plain] = collection.search(["gold silver mine"], settings=SearchSettings(30, by="codes"))
         code = collection.encode(["gold silver mine"])
+        assert collection.encode([]).shape == (0, 8) and collection.encode([]).dtype == np.uint8
         distances = hamming_distances(code, collection.codes)[0]
         expected = np.lexsort((np.arange(30), distances))
         assert [hit.id for hit in plain] == [f"d{position}" for position in expected]

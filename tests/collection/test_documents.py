@@ -259,3 +259,25 @@ def test_files_whose_checksums_are_of_the_contents_alone_are_read(tmp_path):
     file = DocumentFile(path)
     assert [document for _, document in file] == documents(4)
     file.close()
+
+
+_REST = "row INTEGER PRIMARY KEY, id TEXT, labels TEXT, split TEXT, crc INTEGER"
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        "CREATE VIEW documents AS WITH RECURSIVE c(row) AS (SELECT 0 UNION ALL SELECT row + 1 FROM c) "
+        "SELECT row, 'a' AS id, '[]' AS labels, '' AS split, 0 AS crc, 'x' AS text FROM c",
+        f"CREATE TABLE documents ({_REST}, text TEXT AS (hex(zeroblob(1e9))))",
+        f"CREATE TABLE documents ({_REST}, text TEXT); CREATE TRIGGER t AFTER DELETE ON documents "
+        "BEGIN SELECT 1; END",
+        "CREATE TABLE other (x)",
+    ],
+)
+def test_of_a_foreign_schema_nothing_is_run(tmp_path, schema):
+    db = sqlite3.connect(tmp_path / "d.sqlite")
+    db.executescript(f"{schema}; PRAGMA user_version = 1")
+    db.close()
+    with pytest.raises(DamagedError, match="its tables are not those that nphash makes"):
+        DocumentFile(tmp_path / "d.sqlite")

@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers.collecting import fresh
+from helpers.collecting import fresh, methods_of_tests
 from helpers.corpora import failure, folder, texts, words, write
 from nphash.collection.manifest import FORMAT
 from nphash.corpus import Document, ReadOptions
 from nphash.corpus.folder import is_collection, read
 
+__all__ = ["methods_of_tests"]  # collections of quick hashers
 OPTIONS = ReadOptions()
 names = words.map(lambda word: word.encode("ascii", "ignore").decode().lower()).filter(bool)
 
@@ -183,8 +184,6 @@ def test_no_folder(tmp_path):
 
 
 def test_collections_inside_are_skipped_and_one_itself_is_refused(tmp_path):
-    from helpers.collecting import fresh
-
     write(tmp_path / "train.txt", "wheat")
     path = fresh(tmp_path)
     reported = []

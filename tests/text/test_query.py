@@ -77,7 +77,11 @@ def test_how_often_words_stand_in_a_query():
         ("f(xx) AND gold", "xx gold", All((word("xx"), word("gold")))),
         ("NEAR(gold silver)", "gold silver", Near((word("gold"), word("silver")), 10)),
         ('NEAR("open pit" gold, 3)', "open pit gold", Near((phrase("open", "pit"), word("gold")), 3)),
-        ("\u91d1\u9271 OR gold", "\u91d1\u9271 gold", Any((word("\u91d1\u9271"), word("gold")))),
+        (
+            "\u91d1\u9271 OR gold",
+            "\u91d1 \u91d1\u9271 \u9271 gold",
+            Any((phrase("\u91d1", "\u91d1\u9271", "\u9271"), word("gold"))),
+        ),
         ("GOLD AND silver", "gold silver", All((word("gold"), word("silver")))),
     ],
 )
@@ -158,3 +162,11 @@ def test_near_is_what_a_search_of_all_places_finds(words, distance, parts):
     expected = any(gaps(places) <= distance for places in itertools.product(*starts))
     node = Near(tuple(phrase(*one) for one in phrases), distance)
     assert matches(node, words) == expected
+
+
+def test_a_word_of_a_script_without_spaces_is_found_in_a_longer_run():
+    condition = parse('"\u91d1\u9271" gold').condition
+    assert condition is not None
+    assert matches(condition, tokenize("\u6771\u91d1\u9271\u5c71")) and not matches(
+        condition, tokenize("\u91d1\u5c71\u9271")
+    )

@@ -56,10 +56,7 @@ class Array:
 
 @dataclass(frozen=True)
 class Emitter:
-    """Loads, stores and moves of vectors of `number`, an LLVM type of `width` bytes; addresses are integers.
-
-    Arrays begin at multiples of `width`, not at multiples of `BYTES`.
-    """
+    """Loads, stores and moves of vectors of `number`, an LLVM type of `width` bytes, aligned to these."""
 
     builder: Any
 
@@ -100,13 +97,10 @@ class Emitter:
         return self._shuffle(first, nothing, [0] * (BYTES // self.width))
 
     def transposed(self, rows: list[Any]) -> list[Any]:
-        """Return the columns of a square block as vectors, given its rows.
-
-        With distance s = n / 2, ..., 2, 1, rows i and i + s exchange the s by s squares off the diagonal.
-        """
+        """Return the columns of a square block as vectors, given its rows."""
         rows, n = list(rows), len(rows)
         distance = n // 2
-        while distance > 0:
+        while distance > 0:  # rows i and i + distance exchange the squares of this size off the diagonal
             upper = [lane if not lane & distance else n + lane - distance for lane in range(n)]
             lower = [lane + distance if not lane & distance else n + lane for lane in range(n)]
             for i in (i for i in range(n) if not i & distance):

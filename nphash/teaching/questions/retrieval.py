@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from nphash.core.typing import Array, Rng
-from nphash.metrics.ranking import ranking_figures, tie_groups
-from nphash.teaching.grading import Question
-
-
-def _ones(codes: Array) -> Array:
-    """Return the number of ones in each row of bytes."""
-    return np.asarray(np.bitwise_count(codes).sum(axis=1, dtype=np.int64))
-
-
-def _hamming(query: Array, codes: Array) -> Array:
-    return _ones(codes ^ query)
+from nphash.core.typing import Rng
+from nphash.teaching.grading import Question, question
 
 
 def _some_codes(rng: Rng, n_bytes: int = 8) -> tuple[Any, ...]:
@@ -26,36 +15,25 @@ def _some_codes(rng: Rng, n_bytes: int = 8) -> tuple[Any, ...]:
     return codes[7] ^ np.uint8(1), codes
 
 
-def _order(distances: Array, n_bits: int) -> Array:
-    return np.argsort(distances, kind="stable")
-
-
-def _places_stay(distances: Array, n_bits: int) -> Array:
-    """Put every code of a group at the group's first place."""
-    order = np.full(len(distances), -1)
-    for position, distance in enumerate(distances):
-        order[int((distances < distance).sum())] = position
-    return order
-
+_COUNTED = "np.bitwise_count(codes ^ query).sum(axis=1, dtype=np.int64)"
 
 _EXERCISE_8 = (
-    Question(
+    question(
+        8,
         "hamming",
-        _hamming,
         (
             _some_codes,
             lambda rng: _some_codes(rng, 3),
             lambda rng: (np.zeros(40, np.uint8), np.full((3, 40), 255, np.uint8)),  # beyond 255, so no byte
         ),
         (
-            ("bytes that differ, not bits", lambda query, codes: (codes != query).sum(axis=1)),
-            ("AND in place of XOR", lambda query, codes: _ones(codes & query)),
-            ("OR in place of XOR", lambda query, codes: _ones(codes | query)),
-            ("codes subtracted as numbers", lambda q, codes: np.abs(codes.astype(int) - q).sum(axis=1)),
-            ("codes subtracted as numbers", lambda query, codes: _ones(codes - query)),
-            ("bits that agree", lambda query, codes: 8 * len(query) - _hamming(query, codes)),
-            ("not added up over the bytes", lambda query, codes: np.bitwise_count(codes ^ query)),
-            ("sum overflows a byte", lambda query, codes: _hamming(query, codes) % 256),
+            ("bytes that differ, not bits", _COUNTED, "(codes != query).sum(axis=1)"),
+            ("AND in place of XOR", "^", "&"),
+            ("OR in place of XOR", "^", "|"),
+            ("codes subtracted as numbers", _COUNTED, "np.abs(codes.astype(int) - query).sum(axis=1)"),
+            ("codes subtracted as numbers", "^", "-"),
+            ("bits that agree", _COUNTED, f"8 * len(query) - {_COUNTED}"),
+            ("sum overflows a byte", "int64", "uint8"),
         ),
         advice={
             "wrong shape": "one distance for each code: add up the bits of all its bytes (axis=1)",
@@ -63,16 +41,20 @@ _EXERCISE_8 = (
             "AND in place of XOR": "a bit counts where the two differ: 1 ^ 0",
         },
     ),
-    Question(
+    question(
+        8,
         "counting_sort",
-        _order,
         (lambda rng: (rng.integers(0, 9, 60), 8), lambda rng: (np.array([8, 0, 8, 0, 8]), 8)),
         (
-            ("ties in reverse order", lambda d, n_bits: np.lexsort((-np.arange(len(d)), d))),
-            ("ranks, not positions", lambda d, n_bits: np.argsort(_order(d, n_bits))),
-            ("distances, not positions", lambda d, n_bits: np.sort(d)),
-            ("largest first", lambda d, n_bits: np.argsort(-d, kind="stable")),
-            ("next free place not moved on", _places_stay),
+            ("ties in reverse order", "enumerate(distances)", "reversed(list(enumerate(distances)))"),
+            (
+                "ranks, not positions",
+                "order[begin[distance]] = position",
+                "order[position] = begin[distance]",
+            ),
+            ("distances, not positions", "] = position", "] = distance"),
+            ("largest first", "np.cumsum(counts) - counts", "len(distances) - np.cumsum(counts)"),
+            ("next free place not moved on", "\n        begin[distance] += 1", ""),
         ),
         advice={
             "ties in reverse order": "go through the codes from first to last, so that ties keep their order",
@@ -82,31 +64,6 @@ _EXERCISE_8 = (
         },
     ),
 )
-
-
-def _figures(distances: Array, relevant: Array, k: int) -> dict[str, float]:
-    ranking = tie_groups(distances[None, :], relevant[None, :], int(distances.max()) + 1)
-    return {name: float(value[0]) for name, value in ranking_figures(ranking, k).items()}
-
-
-def _expected(distances: Array, relevant: Array, k: int) -> float:
-    return _figures(distances, relevant, k)["precision"]
-
-
-def _last(distances: Array, k: int) -> int:
-    """Return the distance of the group that straddles place k."""
-    return int(np.sort(distances)[min(k, len(distances)) - 1])
-
-
-def _places_given(places: Callable[[int, int], int]) -> Callable[[Array, Array, int], float]:
-    """Return the precision with ``places(k, size of a group)`` for every group."""
-
-    def precision(distances: Array, relevant: Array, k: int) -> float:
-        k = min(k, len(distances))
-        groups = [relevant[distances == distance] for distance in np.unique(distances)]
-        return float(sum(places(k, len(group)) * group.mean() for group in groups)) / k
-
-    return precision
 
 
 def _ranking(rng: Rng) -> tuple[Any, ...]:
@@ -130,24 +87,28 @@ def _separate(rng: Rng) -> tuple[Any, ...]:
     return validation, test
 
 
+def _first(order: str) -> tuple[str, str]:
+    """Count the first k of an order."""
+    return "found / k", f"relevant[{order}[:k]].mean()"
+
+
+_LAST = "np.sort(distances)[k - 1]"  # distance of the group that straddles place k
+
 _EXERCISE_9 = (
-    Question(
+    question(
+        9,
         "expected_precision",
-        _expected,
         (_ranking, lambda rng: (rng.integers(0, 3, 8), np.arange(8) % 3 == 0, 20)),
         (
-            ("ties in the order of storage", lambda d, r, k: _figures(d, r, k)["precision_by_order"]),
-            ("worst order of ties", lambda d, r, k: _figures(d, r, k)["precision_worst"]),
-            ("best order of ties", lambda d, r, k: _figures(d, r, k)["precision_best"]),
-            ("whole tie group counted", lambda d, r, k: float(r[d <= _last(d, k)].mean())),
-            ("last tie group left out", lambda d, r, k: float(r[d < _last(d, k)].sum()) / k),
-            ("places are not used up", _places_given(min)),
-            ("share of a group not multiplied by its places", _places_given(lambda k, size: 1)),
-            ("recall, not precision", lambda d, r, k: _expected(d, r, k) * k / max(1, int(r.sum()))),
-            (
-                "divided by k where fewer documents exist",
-                lambda d, r, k: _expected(d, r, k) * min(k, len(d)) / k,
-            ),
+            ("ties in the order of storage", *_first("np.argsort(distances, kind='stable')")),
+            ("worst order of ties", *_first("np.lexsort((relevant, distances))")),
+            ("best order of ties", *_first("np.lexsort((~relevant, distances))")),
+            ("whole tie group counted", "found / k", f"relevant[distances <= {_LAST}].mean()"),
+            ("last tie group left out", "found / k", f"relevant[distances < {_LAST}].sum() / k"),
+            ("places are not used up", "\n        left -= taken", ""),
+            ("share of a group not multiplied by its places", "taken * relevant", "relevant"),
+            ("recall, not precision", "found / k", "found / max(1, relevant.sum())"),
+            ("divided by k where fewer documents exist", "    k = min(k, len(distances))\n", ""),
         ),
         advice={
             "ties in the order of storage": "within a group of t documents, r relevant, each place holds a "
@@ -157,17 +118,17 @@ _EXERCISE_9 = (
             "divided by k where fewer documents exist": "divide by the number of documents counted",
         },
     ),
-    Question(
+    question(
+        9,
         "reported",
-        lambda validation, test: float(test[np.argmax(validation)]),
         (_separate, _curves),
         (
-            ("best epoch chosen on the test set", lambda validation, test: float(test.max())),
-            ("validation figure reported", lambda validation, test: float(validation.max())),
-            ("last epoch, not the chosen one", lambda validation, test: float(test[-1])),
-            ("mean over the epochs", lambda validation, test: float(test.mean())),
-            ("worst epoch chosen", lambda validation, test: float(test[np.argmin(validation)])),
-            ("epoch, not figure", lambda validation, test: int(np.argmax(validation))),
+            ("best epoch chosen on the test set", "test[np.argmax(validation)]", "test.max()"),
+            ("validation figure reported", "test[np.argmax(validation)]", "validation.max()"),
+            ("last epoch, not the chosen one", "np.argmax(validation)", "-1"),
+            ("mean over the epochs", "test[np.argmax(validation)]", "test.mean()"),
+            ("worst epoch chosen", "argmax", "argmin"),
+            ("epoch, not figure", "test[np.argmax(validation)]", "np.argmax(validation)"),
         ),
         advice={
             "best epoch chosen on the test set": "a maximum of noisy figures is too high: choose on others",

@@ -1,10 +1,6 @@
 """Exercise 9: a precision that does not depend on luck, and a figure that may be reported.
 
-Fill in the blanks (`...` and `raise NotImplementedError`), keep the names, then
-
-    nphash gradcheck --exercise exercise_9_measuring.py
-
-which runs this file and compares with a reference on random rankings. Lesson 9 has the ideas.
+Lesson 9 has the ideas.
 """
 
 import numpy as np
@@ -23,7 +19,10 @@ def expected_precision(distances, relevant, k):
     left, found = k, 0.0
     for distance in np.unique(distances):  # from the nearest on
         group = distances == distance
-        raise NotImplementedError
+        #: raise NotImplementedError
+        taken = min(left, group.sum())  #:
+        found += taken * relevant[group].mean()  #:
+        left -= taken  #:
     return found / k
 
 
@@ -33,4 +32,5 @@ def reported(validation, test):
     validation and test (epochs,) are the precisions after each epoch of one training run, on two
     sets of queries that have no document in common.
     """
-    return ...
+    #: return ...
+    return test[np.argmax(validation)]  #:

@@ -1,12 +1,8 @@
 """Exercise 7: the loss of Doc2hash and its gradients by every parameter.
 
-Fill in the blanks (`...` and `raise NotImplementedError`), keep the names, then
-
-    nphash gradcheck --exercise exercise_7_doc2hash.py
-
-which runs this file and checks each parameter. Lesson 7 has the model; here the bits are the relaxed
-ones, so that the whole loss can be differentiated. The operations are those of the lessons:
-`out, back = op(...)`. Shapes: B documents, V words, H hidden units, L bits.
+Lesson 7 has the model; here the bits are the relaxed ones, so that the whole loss can be differentiated.
+The operations are those of the lessons: `out, back = op(...)`. Shapes: B documents, V words, H hidden
+units, L bits.
 """
 
 import numpy as np
@@ -34,18 +30,28 @@ def loss(params, x, noise, temperature, kl_weight):
     """
     h, back_hidden = dense(x, params["W_1"], params["b_1"])
     h, back_relu = relu(h)
-    a, back_a = ...
-    z, back_z = ...
-    scores, back_s = ...
+    #: a, back_a = ...
+    a, back_a = dense(h, params["W_a"], params["b_a"])  #:
+    #: z, back_z = ...
+    z, back_z = relaxed_bits(a, noise, temperature)  #:
+    #: scores, back_s = ...
+    scores, back_s = dense(2 * z - 1, params["W_s"], params["b_s"])  #:
     words, back_words = word_loss(scores, x)
     kl, back_kl = bernoulli_kl(a)
 
     def back(dloss):
-        raise NotImplementedError
+        #: raise NotImplementedError
+        dsigns, dW_s, db_s = back_s(back_words(dloss))  #:
+        da = back_z(2 * dsigns) + back_kl(kl_weight * dloss)  #:
+        dh, dW_a, db_a = back_a(da)  #:
+        _, dW_1, db_1 = back_hidden(back_relu(dh))  #:
+        return {"W_1": dW_1, "b_1": db_1, "W_a": dW_a, "b_a": db_a, "W_s": dW_s, "b_s": db_s}  #:
 
     return words + kl_weight * kl, back
 
 
 def encode(params, x):
     """Return the bits that are stored, (B, L) of booleans: no noise, no temperature."""
-    return ...
+    #: return ...
+    h = np.maximum(x @ params["W_1"] + params["b_1"], 0)  #:
+    return h @ params["W_a"] + params["b_a"] > 0  #:
