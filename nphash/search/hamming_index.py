@@ -174,12 +174,19 @@ class HammingIndex:
             later = []
         check(arrays.keys() - set(later))
         arrays = arrays if mmap else files.in_memory(arrays)
+        if not later:
+            files.check_sense(path, facts, arrays)
         index = cls(facts["n_bits"], threads, strategy)
         try:
             index._restore(facts, arrays)
-        except (InputError, KeyError) as error:
+        except (KeyError, ValueError, IndexError, TypeError) as error:  # InputError is a ValueError
             raise CollectionError(f"{os.fspath(path)} is damaged ({error})", "build it again") from error
-        index._check = partial(check, later) if later else None
+
+        def check_all() -> None:
+            check(later)
+            files.check_sense(path, facts, arrays)
+
+        index._check = check_all if later else None
         return index
 
     @property
