@@ -11,7 +11,7 @@ import time
 from helpers.collecting import LeanSignHash, SignHash, registered
 from torture.common import Job
 
-SUITES = ["kills", "faults", "disks", "damage", "hostile"]
+SUITES = ["kills", "faults", "disks", "damage", "hostile", "inputs", "power"]
 
 
 def run_suite(name, folder, **options):
