@@ -36,6 +36,7 @@ class Job:
     """
 
     folder: Path
+    unit: str = ""
     seconds: float = 8.0
     seed: int = 0
     first: int = 0
