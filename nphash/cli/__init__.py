@@ -35,7 +35,8 @@ COMMANDS = {
     "evaluate": "Measure how well codes find documents with the same labels.",
     "gradcheck": "Check every hand-written gradient against finite differences.",
     "lessons": "List the lessons that come with nphash.",
-    "lesson": "Copy lesson NUMBER and its exercise into a folder.",
+    "lesson": "Copy lesson NUMBER, or all of them, with the exercise into a folder.",
+    "grade": "Grade the exercises of a class.",
     "study": "Measure what the paper claims of gradient estimators.",
     "info": "Show what is in a collection, or what nphash runs on.",
     "methods": "List the hashing methods and their parameters.",
@@ -47,6 +48,7 @@ _HOMES = {
     "add": "changing:add",
     "remove": "changing:remove",
     "lesson": "lessons:lesson",
+    "grade": "lessons:grade",
     "study": "lessons:study",
 }
 

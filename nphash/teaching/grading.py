@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from inspect import signature
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -32,6 +32,14 @@ Changes = tuple[str, ...]
 CLOSE, CLOSE_IN_FLOAT32 = 1e-9, 1e-5  # largest relative differences of values that count as the same
 
 
+class Mistake(NamedTuple):
+    """What to call a mistake, a function that makes it, and what makes the function of the solution."""
+
+    cause: str
+    function: Function
+    changes: Changes = ()  # pieces of its text: old, new, old, new ...
+
+
 @dataclass(frozen=True)
 class Question:
     """One function that a student writes, with reference and known mistakes."""
@@ -39,7 +47,7 @@ class Question:
     name: str
     reference: Function  # does it right
     draws: tuple[DrawArguments, ...]  # of arguments: each is tried
-    mistakes: tuple[tuple[str, Function], ...] = ()  # what to call it, and a function that makes it
+    mistakes: tuple[Mistake, ...] = ()
     gradient: bool = False  # they return (out, back)
     constants: tuple[str, ...] = ()  # floating-point arrays without gradient
     relaxed: Function | None = None  # of a straight-through sample: the function whose gradient it borrows
@@ -52,13 +60,13 @@ def question(
 ) -> Question:
     """Return the question for a function of exercise ``number``: its solution is the reference.
 
-    A mistake is what to call it and the pieces of the solution (old, new, old, new ...) that make it.
+    Each of ``mistakes`` is what to call it, and the changes that make it.
     """
 
     def mistaken(*changes: str) -> Function:
         return lambda *args: solved(number, name, changes)(*args)
 
-    known = tuple((cause, mistaken(*changes)) for cause, *changes in mistakes)
+    known = tuple(Mistake(cause, mistaken(*changes), tuple(changes)) for cause, *changes in mistakes)
     return Question(name, solved(number, name), draws, known, **more)
 
 
@@ -93,6 +101,8 @@ class Grade:
     evidence: str = ""  # what was seen of it
     advice: str = ""  # what to look at
     reports: tuple[Report, ...] = ()  # of the gradient checker, where it came to that
+    place: str = ""  # of the function in the file, such as "line 7"
+    seconds: float = field(default=0.0, compare=False)  # that grading took
 
     @property
     def passed(self) -> bool:
@@ -160,7 +170,7 @@ def _wrong_value(question: Question, function: Function, args: tuple[Any, ...], 
 
 def _difference(question: Question, result: object, wanted: object, args: tuple[Any, ...]) -> Cause:
     seen = first_difference(result, wanted)
-    for cause, mistaken in question.mistakes:
+    for cause, mistaken, *_ in question.mistakes:
         value = mistaken(*copy_of(args))
         value = value[0] if question.gradient else value
         if same(result, value) and not same(value, wanted):
@@ -196,7 +206,7 @@ def _known_gradient(question: Question, function: Function, args: tuple[Any, ...
         return ""
     if same(result, right):
         return ""
-    for cause, mistaken in question.mistakes:
+    for cause, mistaken, *_ in question.mistakes:
         value, wrong_back = mistaken(*copy_of(args))
         if same(value, out) and same(result, wrong := wrong_back(upstream)) and not same(wrong, right):
             return cause
