@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -20,15 +21,16 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import numpy as np
 
 from nphash.gradcheck import Report, format_text
 from nphash.teaching.grading import ADVICE, Grade, Question, grade_question
-from nphash.teaching.lessons import LESSONS
+from nphash.teaching.lessons import LESSONS, exercise_text
 from nphash.teaching.questions import model, practice
-from nphash.teaching.student import ExerciseError, Student, read_student
+from nphash.teaching.student import ExerciseError, Student, is_of, own_output, read_student
 
 SECONDS = 30.0  # for each function: the checker calls it some hundred times
 
@@ -90,7 +92,33 @@ def _grade(student: Student, question: Question, wrong: Sequence[str], seed: int
     grade = grade_question(question, student.functions[name], student.path, seed)
     hint = _mend_first(student, question, wrong) if grade.verdict == "wrong" else ""
     seconds = round(time.monotonic() - start, 3)
+    if grade.passed and (borrowed := _borrowed(student, question)):
+        grade = replace(grade, evidence=f"it calls {borrowed}, the library's own")
     return replace(grade, advice=hint or grade.advice, place=student.places.get(name, ""), seconds=seconds)
+
+
+def _borrowed(student: Student, question: Question) -> str:
+    """Return which function of this package an answer calls that is not given with the exercise."""
+    given = re.findall(r"^from nphash.* import (.*)", exercise_text(student.number), re.M)
+    allowed = {name for names in given for name in names.split(", ")}
+    found: dict[str, None] = {}
+
+    def watch(frame: FrameType, event: str, _: object) -> None:
+        caller = frame.f_back.f_code.co_filename if frame.f_back is not None else ""
+        module = str(frame.f_globals.get("__name__"))
+        if event == "call" and module.startswith("nphash.") and is_of(student.path, caller):
+            name = frame.f_code.co_qualname.partition(".")[0]
+            found.update({} if name in allowed else {f"{module}.{name}": None})
+
+    args = question.draws[0](np.random.default_rng(0))
+    before = sys.getprofile()
+    with np.errstate(all="ignore"), own_output():
+        sys.setprofile(watch)
+        try:
+            student.functions[question.name](*args)
+        finally:
+            sys.setprofile(before)
+    return next(iter(found), "")
 
 
 def _mend_first(student: Student, question: Question, wrong: Sequence[str]) -> str:

@@ -48,6 +48,7 @@ class Question:
     reference: Function  # does it right
     draws: tuple[DrawArguments, ...]  # of arguments: each is tried
     mistakes: tuple[Mistake, ...] = ()
+    also: tuple[Function, ...] = ()  # values that are right, too
     gradient: bool = False  # they return (out, back)
     constants: tuple[str, ...] = ()  # floating-point arrays without gradient
     relaxed: Function | None = None  # of a straight-through sample: the function whose gradient it borrows
@@ -56,18 +57,25 @@ class Question:
 
 
 def question(
-    number: int, name: str, draws: tuple[DrawArguments, ...], mistakes: Iterable[Changes], **more: Any
+    number: int,
+    name: str,
+    draws: tuple[DrawArguments, ...],
+    mistakes: Iterable[Changes],
+    also: Iterable[Changes] = (),
+    **more: Any,
 ) -> Question:
     """Return the question for a function of exercise ``number``: its solution is the reference.
 
-    Each of ``mistakes`` is what to call it, and the changes that make it.
+    Each of ``mistakes`` is what to call it, and the changes that make it; each of ``also``, changes that are
+    right.
     """
 
-    def mistaken(*changes: str) -> Function:
+    def changed(*changes: str) -> Function:
         return lambda *args: solved(number, name, changes)(*args)
 
-    known = tuple(Mistake(cause, mistaken(*changes), tuple(changes)) for cause, *changes in mistakes)
-    return Question(name, solved(number, name), draws, known, **more)
+    known = tuple(Mistake(cause, changed(*changes), tuple(changes)) for cause, *changes in mistakes)
+    others = tuple(changed(*changes) for changes in also)
+    return Question(name, solved(number, name), draws, known, others, **more)
 
 
 @cache
@@ -156,16 +164,18 @@ def _wrong_value(question: Question, function: Function, args: tuple[Any, ...], 
             return "an argument is changed in place", f"{name} is not the same after the call"
     wanted = question.reference(*args)
     if question.gradient:
-        if not (isinstance(result, tuple) and len(result) == 2 and callable(result[1])):
+        if not (isinstance(result, (tuple, list)) and len(result) == 2 and callable(result[1])):
             needed = "(out, back) with a function back is needed"
             return "wrong form", f"it returns {kind_of(result)}, but {needed}"
-        again = again[0] if isinstance(again, tuple) and again else None
+        again = again[0] if isinstance(again, (tuple, list)) and again else None
         result, wanted = result[0], wanted[0]
     if found := form(result, wanted):
         return found
     if not equal(result, again):
         return "noise redrawn", "two calls with the same arguments differ: noise has to be an argument"
-    return None if same(result, wanted) else _difference(question, result, wanted, args)
+    if any(same(result, value) for value in (wanted, *(also(*copy_of(args)) for also in question.also))):
+        return None
+    return _difference(question, result, wanted, args)
 
 
 def _difference(question: Question, result: object, wanted: object, args: tuple[Any, ...]) -> Cause:
@@ -311,12 +321,12 @@ def first_difference(result: object, wanted: object) -> str:
         if _close(x, y):
             continue
         name = f"value {number}" if several else "the value"
-        gap = np.abs(x.astype(float) - y.astype(float))
+        with np.errstate(invalid="ignore"):  # infinite on both sides
+            gap = np.where(x == y, 0.0, np.abs(x.astype(float) - y.astype(float)))
         index = np.unravel_index(int(np.argmax(np.where(np.isnan(gap), np.inf, gap))), x.shape)
         at = f" at {tuple(map(int, index))}" if x.ndim else ""
-        got, right = f"{x[index]:.6g}", f"{y[index]:.6g}"
-        if got == right:
-            got, right = f"{x[index]:.15g}", f"{y[index]:.15g}"
+        shown = ((f"{x[index]:.{digits}g}", f"{y[index]:.{digits}g}") for digits in (6, 9, 12, 17))
+        got, right = next(pair for pair in shown if pair[0] != pair[1])
         return f"{name}{at} is {got}, {right} is right"
     return ""
 

@@ -109,13 +109,18 @@ def own_output() -> Iterator[None]:
         yield
 
 
+def is_of(path: Path, filename: str) -> bool:
+    """Return whether code of this file name is that of a student's file, or of a cell of it."""
+    return filename.partition(", cell ")[0] == str(path)
+
+
 def where(error: BaseException, path: Path) -> str:
     """Return ``", line 7"``, the last line of the student's file that an exception came through.
 
     Of a notebook it is ``", cell 3, line 7"``.
     """
     frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if frame.filename.partition(", cell ")[0] == str(path)]
+    own = [frame for frame in frames if is_of(path, frame.filename)]
     return f"{own[-1].filename.removeprefix(str(path))}, line {own[-1].lineno}" if own else ""
 
 

@@ -36,6 +36,11 @@ def _for_both(new: str) -> tuple[str, ...]:
 
 
 _CORRECTION = "m and v start at zero: after t steps they hold the share 1 - beta^t of a full average"
+# As in section 2 of Kingma & Ba (2015): the corrections in the step size, epsilon beside the root of v.
+_UNSCALED = (
+    "learning_rate * mhat / (np.sqrt(vhat) + EPSILON)",
+    "learning_rate * np.sqrt(1 - BETA2**t) / (1 - BETA1**t) * m / (np.sqrt(v) + EPSILON)",
+)
 _DENOMINATOR = "(np.sqrt(vhat) + EPSILON)"
 _NORM = "np.sqrt(sum((g * g).sum() for g in gradients))"
 _FACTOR = "min(1, max_norm / norm)"
@@ -65,6 +70,7 @@ _EXERCISE_6 = (
             ("1 - beta missing", "(1 - BETA2) * g", "g"),
             ("uphill", "w - learning", "w + learning"),
         ),
+        also=[_UNSCALED],
         advice={
             "bias not corrected": _CORRECTION,
             "bias corrected by beta, not beta^t": _CORRECTION,
