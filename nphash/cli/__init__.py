@@ -36,7 +36,8 @@ COMMANDS = {
     "evaluate": "Measure how well codes find documents with the same labels.",
     "gradcheck": "Check every hand-written gradient against finite differences.",
     "lessons": "List the lessons that come with nphash.",
-    "lesson": "Copy lesson NUMBER, or all lessons, with the exercise into a folder.",
+    "lesson": "Copy lesson NUMBER, or all of them, with the exercise into a folder.",
+    "grade": "Grade the exercises of a class.",
     "study": "Measure what the paper claims of gradient estimators.",
     "info": "Show what is in a collection, or what nphash runs on.",
     "methods": "List the hashing methods and their parameters.",
@@ -49,6 +50,7 @@ _HOMES = {
     "remove": "changing:remove",
     "compact": "changing:compact",
     "lesson": "lessons:lesson",
+    "grade": "lessons:grade",
     "study": "lessons:study",
 }
 
