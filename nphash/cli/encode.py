@@ -89,17 +89,17 @@ def command(
 def _encode_files(
     directory: Path, corpus: tuple[str, ...], folder: Path, reading: ReadOptions, options: dict[str, Any]
 ) -> None:
-    stages, quiet = nphash.collection.stages, options["quiet"]
+    encoding, quiet = nphash.collection.encoding, options["quiet"]
     if options["form"] or options["as_bits"] or options["raw"]:
         raise click.UsageError(
             "Parquet files become Parquet files: --format, --bits and --raw are for others."
         )
     if not isinstance(reading.text_field, str):
         raise click.UsageError("Of Parquet files, one --text-field is encoded.")
-    files = stages.part_of([Path(name) for name in corpus], options["part"] or "1/1")
+    files = encoding.part_of([Path(name) for name in corpus], options["part"] or "1/1")
     encode = nphash.encoder(directory, text=reading.text_field, id=reading.id_field, threads=None)
     done = 0
-    for target, rows in stages.encode_files(encode, files, folder, options["force"]):
+    for target, rows in encoding.encode_files(encode, files, folder, options["force"]):
         done += rows is not None
         note(f"{target}: " + ("done before" if rows is None else many(rows, "document")), quiet)
     note(f"{many(done, 'file')} encoded, {len(files) - done:,} done before", quiet)

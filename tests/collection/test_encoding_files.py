@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import nphash
 from helpers.collecting import documents, fails, fresh, run
 from nphash import errors
-from nphash.collection import Collection, stages
+from nphash.collection import Collection, encoding
 
 arrow = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
 parquet = pytest.importorskip("pyarrow.parquet")
@@ -41,7 +41,7 @@ def files(tmp_path):
 
 
 def encode(path, files, folder, force=False):
-    return list(stages.encode_files(nphash.encoder(path), files, folder, force))
+    return list(encoding.encode_files(nphash.encoder(path), files, folder, force))
 
 
 def contents(folder):
@@ -49,7 +49,7 @@ def contents(folder):
 
 
 def test_each_input_becomes_an_output(path, files, tmp_path, monkeypatch):
-    monkeypatch.setattr(stages, "ROWS", 9)
+    monkeypatch.setattr(encoding, "ROWS", 9)
     done = encode(path, files, tmp_path / "out")
     assert [(one.name, rows) for one, rows in done] == [(f"{i}.parquet", 10 * i) for i in range(5)]
     with Collection.open(path) as collection:
@@ -85,7 +85,7 @@ def test_what_is_done_is_not_done_again(path, files, tmp_path):
 def test_a_run_stopped_anywhere_goes_on(path, files, tmp_path, monkeypatch, name, call):
     whole, out = tmp_path / "whole", tmp_path / "out"
     encode(path, files, whole)
-    real, calls = getattr(stages, name), []
+    real, calls = getattr(encoding, name), []
 
     def stopped(*arguments):
         calls.append(1)
@@ -94,7 +94,7 @@ def test_a_run_stopped_anywhere_goes_on(path, files, tmp_path, monkeypatch, name
         return real(*arguments)
 
     with monkeypatch.context() as patched:
-        patched.setattr(stages, name, stopped)
+        patched.setattr(encoding, name, stopped)
         with pytest.raises(KeyboardInterrupt):
             encode(path, files, out)
     encode(path, files, out)
@@ -105,7 +105,7 @@ def test_a_run_stopped_anywhere_goes_on(path, files, tmp_path, monkeypatch, name
 @given(st.lists(st.text("abc", min_size=1, max_size=3), unique=True), st.integers(1, 6))
 def test_parts_are_all_the_files_once(names, n):
     files = [Path(name) for name in names]
-    parts = [stages.part_of(files, f"{i}/{n}") for i in range(1, n + 1)]
+    parts = [encoding.part_of(files, f"{i}/{n}") for i in range(1, n + 1)]
     assert sorted(one for part in parts for one in part) == sorted(files)
     assert max(map(len, parts)) - min(map(len, parts)) <= 1
 
@@ -113,7 +113,7 @@ def test_parts_are_all_the_files_once(names, n):
 @pytest.mark.parametrize("part", ["0/2", "3/2", "1", "/", "1/0", "-1/2", "a/b", "1/2/3", ""])
 def test_parts_that_are_none(part):
     with pytest.raises(errors.InputError, match="part is"):
-        stages.part_of([], part)
+        encoding.part_of([], part)
 
 
 def test_any_parts_give_the_same_outputs(path, files, tmp_path):
