@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 FILE, FORMAT = "shards.json", "nphash shards"
 QUERIES_AT_ONCE = 10_000  # of those sent to all shards together
+LARGE = 100_000  # codes of a shard that is scanned by compiled kernels
 
 Part = tuple[Array, ...]
 
@@ -311,11 +313,26 @@ def _same(value: Any) -> Any:
 def _shard(codes: Codes, n_bits: int) -> HammingIndex:
     index = HammingIndex(n_bits, threads=1)
     index.add(codes)
-    return index
+    return _ready(index)
 
 
 def _load(path: Path) -> HammingIndex:
-    return HammingIndex.load(path, threads=1)
+    return _ready(HammingIndex.load(path, threads=1))
+
+
+def _ready(index: HammingIndex) -> HammingIndex:
+    if len(index) >= LARGE:
+        _load_kernels(index.n_bits)
+    return index
+
+
+@cache
+def _load_kernels(n_bits: int) -> None:
+    """Load the fast scans once in a process: the plan of a search of one shard never finds that worth it."""
+    for strategy in ("popcount", "bit-sliced"):
+        index = HammingIndex(n_bits, threads=1, strategy=strategy)
+        index.add(np.zeros((1, n_bytes(n_bits)), np.uint8))
+        index.search(np.zeros((1, n_bytes(n_bits)), np.uint8), 1)
 
 
 def _save(shard: HammingIndex, path: Path) -> None:
