@@ -136,6 +136,23 @@ def _terminable() -> Iterator[None]:
 
 
 @contextmanager
+def _compiling(hasher: Hasher) -> Iterator[None]:
+    """Let other processes compile the slowest kernels of the fit's steps, where none is kept yet."""
+    settings = hasher.get_params()
+    if settings.get("training__engine") in ("auto", "numba") and settings["training__dtype"] == "float32":
+        from nphash.core import jit
+
+        if jit.COMPILED:
+            from nphash.core.jit.cache import compiling_beside
+            from nphash.engine.compiled import PROGRAMS
+
+            with compiling_beside(PROGRAMS):
+                yield
+            return
+    yield
+
+
+@contextmanager
 def _profiled(progress: FitProgress, options: dict[str, Any]) -> Iterator[None]:
     """Show the profile, if asked for, of the fit inside the block, also when that is interrupted."""
     stopped: BaseException | None = None
@@ -215,7 +232,7 @@ def fit_collection(
     documents = counted_documents(shared.read(corpus, reading), quiet)
     settings = replace(settings, checkpoint=checkpoint, source=corpus, reading=reading)
     try:
-        with progress:
+        with progress, _compiling(hasher):
             collection = nphash.Collection.create(output, hasher, documents, settings, progress)
     except Interrupted as error:
         hint = f"{error.hint}; the same command with --resume goes on" if checkpoint.exists() else error.hint
