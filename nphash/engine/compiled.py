@@ -160,12 +160,15 @@ def compile_forward() -> None:
 def compile_back() -> None:
     """Compile the decoder's backward pass and update, with zeros in place of what the forward pass leaves."""
     step = _small_step()
-    n, shape = step.n_tiles, (1, *step.z.shape)
-    step.E, step.inverse = np.zeros(step.z.shape[0] * step.b.size, np.float32), np.ones((n, len(step.z)))
+    n, shape = step.n_tiles, (1, *step.code.shape)
+    step.E, step.inverse = (
+        np.zeros(step.code.shape[0] * step.b.size, np.float32),
+        np.ones((n, len(step.code))),
+    )
     expected, target_sum = np.zeros((2, *shape), np.float32)
     kernels.combine(
-        np.zeros((n, len(step.z)), np.float32),
-        np.ones((1, len(step.z))),
+        np.zeros((n, len(step.code)), np.float32),
+        np.ones((1, len(step.code))),
         expected,
         target_sum,
         n,
