@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.collecting import documents
-from nphash.collection.documents import DocumentFile, DocumentWriter, _crc, checked, writing
+from nphash.collection.documents import DocumentFile, DocumentWriter, _crc, checked, spellings, writing
 from nphash.core.checksums import record
 from nphash.corpus import Document
 from nphash.errors import CollectionError, DamagedError, InputError
@@ -259,3 +259,11 @@ def test_files_whose_checksums_are_of_the_contents_alone_are_read(tmp_path):
     file = DocumentFile(path)
     assert [document for _, document in file] == documents(4)
     file.close()
+
+
+def test_ids_that_utf_8_cannot_hold_get_a_spelling_at_the_door():
+    ids = ["caf\udce9", "caf\udce8", "half \ud83d", "plain"]
+    found = [document.id for document in checked([Document(id_, "x") for id_ in ids])]
+    assert found == ["caf\\xe9", "caf\\xe8", "half \\ud83d", "plain"]
+    assert spellings("caf\udce9") == {"caf\\xe9"} and spellings("plain") == set()
+    assert spellings("caf\u00e9") == {"cafe\u0301"} and spellings("cafe\u0301") == {"caf\u00e9"}
