@@ -15,9 +15,11 @@ import json
 import os
 import re
 import sqlite3
+import unicodedata
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 from typing import Any, TypeVar
@@ -26,6 +28,7 @@ from nphash.core import disk
 from nphash.core.checksums import Blocks, FileRecord, record
 from nphash.core.disk import cannot_read
 from nphash.corpus import Document
+from nphash.corpus.records import readable
 from nphash.errors import CollectionError, DamagedError, InputError
 
 T = TypeVar("T")
@@ -91,7 +94,15 @@ def checked(documents: Iterable[Document]) -> Iterator[Document]:
                 "a tuple of them",
                 WRITE,
             )
-        yield document
+        id_ = readable(document.id)
+        yield document if id_ == document.id else replace(document, id=id_)
+
+
+def spellings(id_: str) -> set[str]:
+    """Return how else an id may have been written: composed or not, bytes that are no UTF-8 as escapes."""
+    if id_.isascii():
+        return set()
+    return {readable(id_), *(unicodedata.normalize(form, id_) for form in ("NFC", "NFD"))} - {id_}
 
 
 def shortened(value: object) -> str:

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nphash.codes import Codes, n_bytes
-from nphash.collection.documents import DocumentFile
+from nphash.collection.documents import DocumentFile, spellings
 from nphash.collection.manifest import DAMAGED_HINT, Manifest, SegmentFiles
 from nphash.collection.ranking import Words
 from nphash.collection.searching import Searcher
@@ -262,7 +262,17 @@ class Segments:
             yield offset, segment.documents
 
     def positions_of(self, ids: Sequence[str]) -> dict[str, int]:
-        """Return the position of each of `ids` that is in the collection and was not removed."""
+        """Return the position of each of `ids` that is in the collection and was not removed.
+
+        One that is not may be there in another spelling, such as that of another system's file names.
+        """
+        found = self._positions_of(ids)
+        others = {spelling: id_ for id_ in ids if id_ not in found for spelling in spellings(id_)}
+        if others:
+            found |= {others[spelling]: at for spelling, at in self._positions_of(list(others)).items()}
+        return found
+
+    def _positions_of(self, ids: Sequence[str]) -> dict[str, int]:
         found: dict[str, int] = {}
         for offset, documents in self._numbered():
             rows = documents.rows_of(ids)

@@ -161,6 +161,8 @@ def _further(fields: Mapping[str, object], options: ReadOptions) -> dict[str, st
     names: Iterable[str] = options.fields
     if options.fields == "all":
         used = {options.id_field, options.label_field, options.split_field, *text_fields(options)}
+        if options.label_field == _DEFAULTS.label_field and options.label_field not in fields:
+            used.add("label")
         names = [name for name in fields if name not in used and name]
     return {name: _as_text(fields[name]) for name in names if fields.get(name) not in (None, "", [])}
 

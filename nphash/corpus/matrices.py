@@ -95,7 +95,7 @@ def check_claims(source: str, rows: int, columns: int, entries: int, content_byt
         problem = f"promises {columns} columns, but at most {MAX_WORDS} are possible"
         raise CorpusError(f"the header of {show(source)} {problem}", "check that rows are documents")
     empty = {"entries": (entries, 0), "rows": (rows, EMPTY_ROWS)}
-    empty["columns"] = (columns, EMPTY_COLUMNS + 16 * content_bytes)
+    empty["columns"] = (columns, EMPTY_COLUMNS + 4 * content_bytes)
     for what, (promised, possible) in empty.items():
         if promised > content_bytes + possible:
             problem = f"promises {promised} {what}, more than its {content_bytes} bytes can hold"
@@ -193,7 +193,7 @@ def _check_npz(source: str, file: IO[bytes]) -> None:
         _check_needed(needed, packed, source)
         with archive.open(members["shape"]) as stream:
             rows, columns = (int(size) for size in np.lib.format.read_array(stream, allow_pickle=False))
-    check_claims(source, rows, columns, 0, unpacked)
+    check_claims(source, rows, columns, 0, min(unpacked, MAX_RATIO * packed))
 
 
 def _array_header(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:

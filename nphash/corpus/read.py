@@ -264,7 +264,7 @@ def _kind(source: str) -> str:
 def _sound(kept: Mapping[str, Any]) -> dict[str, Any]:
     """Return what is of the right kind: a manifest may be a stranger's."""
     kinds: dict[str, Any] = {"quote": bool, "format_given": bool, "columns": tuple, "n_columns": int}
-    kinds["text_field"] = (str, tuple)
+    kinds["text_field"] = kinds["fields"] = (str, tuple)
     sound: dict[str, Any] = {}
     for name, value in kept.items():
         if isinstance(value, list) and value and all(isinstance(item, str) for item in value):

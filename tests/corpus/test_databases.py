@@ -88,7 +88,6 @@ def test_parquet_and_arrow(tmp_path):
         assert list(read_documents(str(tmp_path / name), COLUMNS)) == EXPECTED
         every = ReadOptions(text_field="body", fields="all")
         assert next(iter(read_documents(str(tmp_path / name), every))).fields == {
-            "label": "sea",
             "year": "1851",
         }
         assert "has no field 'text'" in failure(lambda name=name: list(read_documents(str(tmp_path / name))))
