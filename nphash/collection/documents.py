@@ -19,12 +19,12 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from threading import Lock
 from typing import Any, TypeVar
 
 from nphash.core import disk
 from nphash.core.checksums import Blocks, FileRecord, record
 from nphash.core.disk import cannot_read
+from nphash.core.locks import thread_lock
 from nphash.corpus import Document
 from nphash.errors import CollectionError, DamagedError, InputError
 
@@ -176,7 +176,7 @@ class DocumentFile:
     def __init__(self, path: Path, known: FileRecord | None = None) -> None:
         self.path = path
         self.closed = False
-        self._lock = Lock()
+        self._lock = thread_lock(inner=True)
         try:
             self._blocks = Blocks(path, known) if known else None
             if not known:

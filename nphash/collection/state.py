@@ -10,7 +10,6 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from threading import Lock
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -22,6 +21,7 @@ from nphash.collection.manifest import DAMAGED_HINT, Manifest, SegmentFiles
 from nphash.collection.searching import Reranker, Searcher
 from nphash.core.checksums import FileRecord
 from nphash.core.disk import read_bytes
+from nphash.core.locks import thread_lock
 from nphash.core.store import MODEL, StoredArray, read
 from nphash.core.typing import Ints
 from nphash.corpus import Document
@@ -44,7 +44,7 @@ class State:
         self.segments: Segments = Segments(folder, manifest, before.segments if before else None)
         same_model = before is not None and before.manifest.model == manifest.model
         self.learned: Learned = before.learned if before and same_model else Learned(folder, manifest)
-        self._lock = Lock()
+        self._lock = thread_lock()
         self._index: HammingIndex | None = None
         self._searcher: Searcher | None = None
 
@@ -81,7 +81,7 @@ class Learned:
     """Model and vectorizer, read or mapped when a collection is opened; objects are made when asked for."""
 
     def __init__(self, folder: Path, manifest: Manifest) -> None:
-        self._folder, self._lock = folder / manifest.model, Lock()
+        self._folder, self._lock = folder / manifest.model, thread_lock()
         self._path, self._known = folder / manifest.vectorizer, manifest.files[manifest.vectorizer]
         self._hasher: Hasher | None = None
         self._vectorizer: Vectorizer | None = None
