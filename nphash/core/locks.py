@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from threading import Lock
+from threading import Lock, RLock
 from weakref import WeakSet
 
 from nphash.errors import CollectionError
@@ -39,16 +39,17 @@ def _let_go_in_child() -> None:
     _held.clear()
 
 
-_outer: WeakSet[Lock] = WeakSet()
-_inner: WeakSet[Lock] = WeakSet()  # taken by threads that may hold an outer one
+_outer: WeakSet[RLock] = WeakSet()
+_inner: WeakSet[RLock] = WeakSet()  # taken by threads that may hold an outer one
 _forking = Lock()
-_taken: list[Lock] = []
+_taken: list[RLock] = []
 
 
-def thread_lock(inner: bool = False) -> Lock:
+def thread_lock(inner: bool = False) -> RLock:
     """Return a lock that no other thread holds while the process forks: its child would wait for ever."""
-    lock = Lock()
-    (_inner if inner else _outer).add(lock)
+    lock = RLock()
+    with _forking:
+        (_inner if inner else _outer).add(lock)
     return lock
 
 
