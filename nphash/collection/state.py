@@ -11,7 +11,6 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from threading import Lock
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -25,6 +24,7 @@ from nphash.collection.searching import Searcher
 from nphash.collection.word_index import WordIndex
 from nphash.core.checksums import FileRecord
 from nphash.core.disk import read_bytes
+from nphash.core.locks import thread_lock
 from nphash.core.store import MODEL, StoredArray, read
 from nphash.core.typing import Ints
 from nphash.corpus import Document
@@ -47,7 +47,7 @@ class State:
         self.segments: Segments = Segments(folder, manifest, before.segments if before else None)
         same_model = before is not None and before.manifest.model == manifest.model
         self.learned: Learned = before.learned if before and same_model else Learned(folder, manifest)
-        self._lock = Lock()
+        self._lock = thread_lock()
         self._index: HammingIndex | None = None
         self._words: Words | None = None
         self._searcher: Searcher | None = None
@@ -95,7 +95,7 @@ class Learned:
     """Model and vectorizer, read or mapped when a collection is opened; objects are made when asked for."""
 
     def __init__(self, folder: Path, manifest: Manifest) -> None:
-        self._folder, self._lock = folder / manifest.model, Lock()
+        self._folder, self._lock = folder / manifest.model, thread_lock()
         self._path, self._known = folder / manifest.vectorizer, manifest.files[manifest.vectorizer]
         self._hasher: Hasher | None = None
         self._vectorizer: Vectorizer | None = None

@@ -11,7 +11,7 @@ import time
 from helpers.collecting import LeanSignHash, SignHash, registered
 from torture.common import Job
 
-SUITES = ["kills", "faults", "disks", "damage", "hostile", "inputs", "power"]
+SUITES = ["kills", "faults", "disks", "damage", "hostile", "inputs", "power", "readers", "soak", "resume"]
 
 
 def run_suite(name, folder, **options):

@@ -1,8 +1,8 @@
 """Readers are given altered files of every format, and must answer or say clearly what is wrong.
 
-With Atheris half of the time goes to alterations that follow the branches they reach; the others are those of
-a plain mutation fuzzer: seeds of each format, changed in bytes, lines and numbers, and crossed. Some go through
-the command line.
+With Atheris half of the time goes to alterations that follow the branches they reach; the others are those
+of a plain mutation fuzzer: seeds of each format, changed in bytes, lines and numbers, and crossed. Some go
+through the command line.
 """
 
 import contextlib

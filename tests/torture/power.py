@@ -2,8 +2,9 @@
 
 A change is made once while its calls to the system are recorded. At each instant the disk holds what was
 flushed, and of the rest any part: names that were given or taken since their folder was flushed, in any
-selection; contents since their file was flushed, old, new, cut or zeros. The collection is opened from each such
-disk: before the change returned it is the old or the new state, afterwards the new one; the next change works.
+selection; contents since their file was flushed, old, new, cut or zeros. The collection is opened from each
+such disk: before the change returned it is the old or the new state, afterwards the new one, and the next
+change works.
 """
 
 import contextlib
