@@ -100,8 +100,8 @@ def describe_collection(collection: Collection) -> dict[str, Any]:
     if fit.get("epochs"):
         # first versions kept the epoch among the figures
         chosen = fit.get("best_epoch") and "epoch" not in fit["figures"]
-        epochs = {"best epoch": f"{fit['best_epoch']} of {fit['epochs']}"}
-        described |= epochs if chosen else {"epochs": fit["epochs"]}
+        best, epochs = fit.get("best_epoch"), fit["epochs"]
+        described |= {"best epoch": f"{best} of {epochs}"} if chosen else {"epochs": epochs}
         figures = {name: value for name, value in fit["figures"].items() if name != "epoch"}
         described |= {f"fit {name}": round(value, 4) for name, value in figures.items()}
     return described
