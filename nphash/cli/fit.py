@@ -222,10 +222,7 @@ def fit_collection(
     progress: FitProgress,
     resume: bool = False,
 ) -> Collection:
-    """Fit, say what came of it on standard error, and return the collection.
-
-    Source and checkpoint in ``settings`` are chosen here.
-    """
+    """Fit with a source and a checkpoint, say what came of it on standard error, return the collection."""
     quiet = progress.quiet
     nphash.collection.changes.check_target(output, settings.force or resume)
     checkpoint = _checkpoint(output, settings.force, resume, quiet)

@@ -273,10 +273,7 @@ def _clock(seconds: float) -> str:
 def show_profile(
     first: Progress | None, last: Progress | None, method: str, form: str | None, quiet: bool = False
 ) -> None:
-    """Write the profile of a fit on standard output: the parts of a step, between its first report and last.
-
-    The first step, in which kernels are compiled, is left out, unless there was no other.
-    """
+    """Write the parts of a fit's steps on standard output, without the first, which may compile kernels."""
     if first is None or last is None:
         note(f"no profile: {method} does not learn by steps, or was stopped before the first", quiet)
         return

@@ -1,7 +1,7 @@
 """Codes under a collection's model of batches, for any engine that maps a function, and of Parquet files.
 
-Each file becomes another. Beside it lies a marker, ``NAME.done``: written before the output as begun, after it
-with its SHA-256. So a run that is repeated does only what is not done, or is no longer as it was written, and
+Each file becomes another. Beside it lies a marker, ``NAME.done``: written before the output as begun, after
+it with its SHA-256. So a run that is repeated does only what is not done, or is no longer as it was, and
 replaces nothing else. An output depends on its input and the model alone, not on the parts of the run.
 """
 
