@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import chain
@@ -35,6 +35,9 @@ class Document:
     generated_id
         Whether the reader made the id from file name and line: another file may give the same one to another
         text. It is not stored, and two documents may differ in it and be equal.
+    fields
+        What else is known of it, by name, as text: ``title`` of files that have one, and the columns that
+        `ReadOptions.fields` asks for. Names that a document lacks are left out.
 
     Examples
     --------
@@ -47,6 +50,7 @@ class Document:
     labels: tuple[str, ...] = ()
     split: str = ""
     generated_id: bool = field(default=False, compare=False, repr=False)
+    fields: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass
