@@ -18,7 +18,7 @@ from nphash.cli import output as out
 if TYPE_CHECKING:
     from nphash.collection import Collection, Explanation, Hit, SearchSettings
 
-FIELDS = ("query", "rank", "id", "score", "bm25", "distance", "labels", "unknown_words", "snippet")
+FIELDS = ("query", "rank", "id", "score", "bm25", "distance", "labels", "fields", "unknown_words", "snippet")
 BY = ("both", "words", "codes")
 SNIPPET = 200  # columns, where there is no terminal to fill
 AT_ONCE = 64
@@ -55,6 +55,12 @@ words are not guessed. Before a query that begins with a dash put --.
 @click.option("--like", metavar="ID", multiple=True, help="Find documents like this one of the collection.")
 @shared.k_option(None, "Results a query.  [default: 10, or all with --radius]")
 @click.option("--radius", type=shared.Whole(min=0), help="Only codes that differ in at most so many bits.")
+@click.option(
+    "--where",
+    metavar="FILTER",
+    multiple=True,
+    help="Only documents such as label=sport or 'date>=2020-01-01'; all of several.",
+)
 @click.option("--by", type=click.Choice(BY), default="both", help="What decides the order.  [default: both]")
 @click.option("--explain", is_flag=True, help="Show shared words, differing bits, and what they count.")
 @click.option("--full-text", is_flag=True, help="Whole texts instead of snippets.")
@@ -81,7 +87,7 @@ def command(directory: Path, queries: tuple[str, ...], like: tuple[str, ...], **
                 f"every search now; 'nphash compact {directory}' keeps one",
                 options["quiet"],
             )
-        answers = _answers(collection, queries, like, settings)
+        answers = _answers(collection, queries, like, settings, options["where"] or None)
         show(collection, _noted(answers, form, options["quiet"] or not len(collection)), form, options)
 
 
@@ -128,18 +134,24 @@ def query_words(collection: Collection, text: str, is_plain: bool = False) -> Qu
 
 
 def _answers(
-    collection: Collection, queries: tuple[str, ...], like: tuple[str, ...], settings: SearchSettings
+    collection: Collection,
+    queries: tuple[str, ...],
+    like: tuple[str, ...],
+    settings: SearchSettings,
+    where: tuple[str, ...] | None,
 ) -> Iterator[_Answer]:
     for id_ in like:
         words = query_words(collection, collection.documents[id_].text, is_plain=True)
-        yield _Answer(f"like {id_}", words, collection.search_like(id_, settings=settings), id_)
+        hits = collection.search_like(id_, settings=settings, where=where)
+        yield _Answer(f"like {id_}", words, hits, id_)
     if like:
         return
     texts = shared.read_from_arguments(queries)
     # Lines of a pipe are answered as they come: its writer may be waiting for the answer.
     at_once = AT_ONCE if queries and queries != ("-",) else 1
     while block := list(islice(texts, at_once)):
-        for text, hits in zip(block, collection.search(block, settings=settings), strict=True):
+        found = collection.search(block, settings=settings, where=where)
+        for text, hits in zip(block, found, strict=True):
             yield _Answer(text, query_words(collection, text), hits)
 
 
@@ -175,6 +187,7 @@ def _show_records(
                 "bm25": round(hit.bm25, 4),
                 "distance": hit.distance,
                 "labels": list(hit.document.labels),
+                "fields": dict(hit.document.fields),
                 "unknown_words": answer.words.unknown,
                 "text" if options["full_text"] else "snippet": shown,
             }
@@ -244,8 +257,10 @@ class HitTable:
             shown = (
                 out.clean(text) if self.full_text else out.snippet(text, self.words, columns)
             ) or "(no text)"
-            shown = out.highlight(shown, self.words) if out.use_color() else shown
-            yield f"{out.fit_width(line, self.columns)}\n{' ' * NUMBERS}{shown}"
+            title = out.fit_width(out.clean(hit.document.fields.get("title", "")), columns)
+            below = [part for part in (title, shown) if part]
+            below = [out.highlight(part, self.words) for part in below] if out.use_color() else below
+            yield "\n".join([out.fit_width(line, self.columns), *(" " * NUMBERS + part for part in below)])
 
     def _labels(self, hit: Hit) -> str:
         return out.fit_width(out.clean(", ".join(hit.document.labels)), (self.columns - NUMBERS) // 3)

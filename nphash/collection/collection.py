@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nphash.codes import Codes, as_words, n_bytes
+from nphash.collection.filters import Where
 from nphash.collection.manifest import Manifest, read_manifest
 from nphash.collection.searching import Explanation, Hit, SearchSettings, as_queries, chosen
 from nphash.collection.state import Documents, Segments, State
@@ -241,6 +242,7 @@ class Collection:
         k: int | EllipsisType | None = ...,
         *,
         settings: SearchSettings | None = None,
+        where: Where | None = None,
     ) -> list[list[Hit]]:
         """Return for each text the documents that fit it, best first.
 
@@ -257,6 +259,10 @@ class Collection:
             of `settings`, 10 without any; given, it takes the place of that.
         settings
             Radius, and what decides the order.
+        where
+            Which documents may be found: ``"label=sport"``, several such filters, all of which must be met
+            (see `nphash.collection.filters`), or a bool for each document in the order of `documents`. The
+            `k` best of these are taken.
 
         Returns
         -------
@@ -266,18 +272,23 @@ class Collection:
         Raises
         ------
         InputError
-            For one string in place of a list, settings that ask for nothing, such as `k` below 1, or a query
-            that cannot be read.
+            For one string in place of a list, settings that ask for nothing, such as `k` below 1, a query
+            that cannot be read, or a filter that is none or on a field that no document has.
         CollectionError
             If a file is damaged, or the collection is closed.
         """
         state = self.state  # one for all queries, whatever other threads change
         settings = chosen(settings, k)
         queries = as_queries(texts)
-        return state.searcher.search(queries, settings)
+        return state.searcher.search(queries, settings, where)
 
     def search_like(
-        self, id_: str, k: int | EllipsisType | None = ..., *, settings: SearchSettings | None = None
+        self,
+        id_: str,
+        k: int | EllipsisType | None = ...,
+        *,
+        settings: SearchSettings | None = None,
+        where: Where | None = None,
     ) -> list[Hit]:
         """Return the documents most like a document of the collection, without itself.
 
@@ -285,7 +296,7 @@ class Collection:
         ----------
         id_
             The document's id.
-        k, settings
+        k, settings, where
             As for `search`.
 
         Returns
@@ -302,7 +313,7 @@ class Collection:
         """
         settings = chosen(settings, k)
         state = self.state
-        return state.searcher.search_like(state.documents.position(id_), settings)
+        return state.searcher.search_like(state.documents.position(id_), settings, where)
 
     def explain(self, query: str, id_: str) -> Explanation:
         """Return what the words and the codes say for a document that `search` finds for a query.
@@ -333,6 +344,16 @@ class Collection:
         """Return what `explain` does for a document that `search_like` finds for the document `like`."""
         state = self.state
         return state.searcher.explain_like(state.documents.position(like), state.documents.position(id_))
+
+    def facets(self, name: str) -> dict[str, int]:
+        """Return how many documents have each label, split, or value of a field, the most frequent first.
+
+        Raises
+        ------
+        InputError
+            If `name` is neither ``"label"``, ``"split"`` nor ``"id"``, and no document has such a field.
+        """
+        return self.state.searcher.facets.count(name)
 
     def distinct_codes(self) -> int:
         """Return how many different codes the documents have."""

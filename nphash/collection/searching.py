@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nphash.codes import Codes, unpack
+from nphash.collection.filters import Facets, Where
 from nphash.collection.ranking import (
     Found,
     Mask,
@@ -150,22 +151,30 @@ class Searcher:
         self.segments, self.words, self.learned, self.n_bits = segments, words, learned, n_bits
         self.pattern = learned.vectorizer.settings.pattern
 
-    def search(self, texts: Sequence[str], settings: SearchSettings) -> list[list[Hit]]:
+    @cached_property
+    def facets(self) -> Facets:
+        """What is known of all documents beside their text."""
+        return self.segments.facets()
+
+    def search(
+        self, texts: Sequence[str], settings: SearchSettings, where: Where | None = None
+    ) -> list[list[Hit]]:
         """Return the hits of each text, read as a query."""
+        among = self._among(where)
         queries = [parse(text, self.pattern) for text in texts]
         hits: list[list[Hit]] = []
         for start in range(0, len(queries), QUERIES_AT_ONCE):
             block = queries[start : start + QUERIES_AT_ONCE]
             codes = self._encode(block)
             hits += [
-                self._hits(QueryScores(self, query, codes[i : i + 1]), settings)
+                self._hits(QueryScores(self, query, codes[i : i + 1]), settings, among)
                 for i, query in enumerate(block)
             ]
         return hits
 
-    def search_like(self, position: int, settings: SearchSettings) -> list[Hit]:
+    def search_like(self, position: int, settings: SearchSettings, where: Where | None = None) -> list[Hit]:
         """Return the hits of the document at `position`, without itself."""
-        others = np.ones(self.words.n_rows, dtype=bool)
+        others = self._among(where)
         others[position] = False
         return self._hits(self._asked_like(position), settings, others)
 
@@ -176,6 +185,11 @@ class Searcher:
     def explain_like(self, like: int, position: int) -> Explanation:
         """Return why the document at `position` was found like another."""
         return self._explanation(self._asked_like(like), position)
+
+    def _among(self, where: Where | None) -> Mask:
+        """Return which positions may be found."""
+        live = self.words.live
+        return live.copy() if where is None else live & self.facets.mask(where, len(live))
 
     def terms(self, text: str, is_plain: bool = False) -> tuple[list[Term], list[Term]]:
         """Return the terms of a query, or of a plain text, that some document holds, and the others."""
@@ -196,10 +210,8 @@ class Searcher:
         text = self.segments.texts_at([position])[0]
         return QueryScores(self, plain(text, self.pattern), self.segments.codes_at([position]))
 
-    def _hits(self, asked: QueryScores, settings: SearchSettings, among: Mask | None = None) -> list[Hit]:
-        scores, allowed = asked.scores(settings.by), self.words.live & asked.may_be_found(settings.by)
-        if among is not None:
-            allowed &= among
+    def _hits(self, asked: QueryScores, settings: SearchSettings, among: Mask) -> list[Hit]:
+        scores, allowed = asked.scores(settings.by), among & asked.may_be_found(settings.by)
         if settings.radius is not None:
             allowed &= asked.distances <= settings.radius
         positions = self._best(scores, allowed, settings.k, asked.query.condition)

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from nphash.codes import Codes, n_bytes
 from nphash.collection.documents import DocumentFile, spellings
+from nphash.collection.filters import Facets
 from nphash.collection.manifest import DAMAGED_HINT, Manifest, SegmentFiles
 from nphash.collection.ranking import Words
 from nphash.collection.searching import Searcher
@@ -293,15 +294,20 @@ class Segments:
                 if row + offset not in removed:
                     yield row + offset, document
 
-    def labels(self) -> list[tuple[str, ...]]:
-        """Return the labels of all documents that were not removed, in order."""
+    def facets(self) -> Facets:
+        """Return what is known of all documents that were not removed, without their text."""
         removed = set(self.removed.tolist())
-        return [
-            labels
+        found = [
+            (document, row + offset)
             for offset, documents in self._numbered()
-            for row, labels in documents.labels()
+            for row, document in documents.without_text()
             if row + offset not in removed
         ]
+        return Facets([document for document, _ in found], [position for _, position in found])
+
+    def labels(self) -> list[tuple[str, ...]]:
+        """Return the labels of all documents that were not removed, in order."""
+        return [document.labels for document in self.facets().documents]
 
 
 class Documents:

@@ -40,6 +40,7 @@ def test_json_lines_in_a_pipe(path):
         "bm25",
         "distance",
         "labels",
+        "fields",
         "unknown_words",
         "snippet",
         "marks",
@@ -263,3 +264,34 @@ def test_whole_texts_on_a_terminal(tmp_path, monkeypatch):
     command = ["search", tmp_path / "c", "gold ore", "-k", "40", "--format", "table"]
     assert text in run(*command, "--full-text").out
     assert "the very end" not in run(*command).out
+
+
+def test_filters(tmp_path):
+    collection = opened(tmp_path)
+    collection.add(
+        [Document("x", "gold ore", ("metal",), fields={"title": "All that\x1b glitters", "year": "1999"})]
+    )
+    path = tmp_path / "c"
+    for filters, expected in (
+        (["label=metal", "year<2000"], {"x"}),
+        (["id=d4"], {"d4"}),
+        (["label=none"], set()),
+    ):
+        options = [part for one in filters for part in ("--where", one)]
+        records = jsonl(run("search", path, "gold", *options).out)
+        assert {record["id"] for record in records} == expected
+    [record] = jsonl(run("search", path, "--like", "d4", "--where", "year>1998").out)
+    assert record["fields"] == {"title": "All that\x1b glitters", "year": "1999"}
+    table = run("search", path, "gold", "--where", "year=1999", "--format", "table").out
+    assert "All that glitters" in table and "\x1b" not in table
+    fails(1, "search", path, "gold", "--where", "yeer=1", says=["no document has the field 'yeer'", "year"])
+    fails(1, "search", path, "gold", "--where", "1999", says=["is no filter", "label=sport"])
+
+
+def test_facets(path):
+    records = jsonl(run("info", path, "--facets", "label").out)
+    assert records == [{"label": name, "documents": 10} for name in ("grain", "metal", "money")]
+    table = run("info", path, "--facets", "label", "--format", "table").out.splitlines()
+    assert [line.split() for line in table][:2] == [["label", "documents"], ["grain", "10"]]
+    fails(1, "info", path, "--facets", "date", says="no document has the field 'date'")
+    fails(2, "info", "--facets", "date", says="--facets needs a collection")
