@@ -58,8 +58,8 @@ def command(output_format: str | None) -> None:
         {"lesson": lesson.number, **{name: getattr(lesson, name) for name in names}}
         for lesson in lessons.LESSONS
     ]
-    fields = ["lesson", *names][: 4 if form == "table" else None]
-    out.write_records(records, form, fields, [True, False, True, False])
+    fields = ["lesson", *names][: 3 if form == "table" else None]  # 80 columns
+    out.write_records(records, form, fields, [True, False, True])
     if form == "table":
         out.note("nphash lesson 1 -o FOLDER copies the first one out, with its exercise")
 

@@ -215,7 +215,8 @@ def test_all_lessons_are_listed():
     assert set(records[0]) == {"lesson", "title", "minutes", "file", "exercise"}
     result = run("lessons", "--format", "table")
     assert result.code == 0
-    assert "lesson  title" in result.out and LESSONS[6].file in result.out
+    assert "lesson  title" in result.out and LESSONS[6].title in result.out
+    assert max(map(len, result.out.splitlines())) <= 80
     assert len(result.out.splitlines()) == 10
     assert "nphash lesson 1" in result.err
     assert run("lessons", "--format", "csv").out.startswith("lesson,title,minutes,file,exercise\n")
