@@ -37,6 +37,7 @@ COMMANDS = {
     "lessons": "List the lessons that come with nphash.",
     "lesson": "Copy lesson NUMBER and its exercise into a folder.",
     "study": "Measure what the paper claims of gradient estimators.",
+    "report": "Write a page about a collection: one HTML file that needs no network.",
     "info": "Show what is in a collection, or what nphash runs on.",
     "methods": "List the hashing methods and their parameters.",
 }
