@@ -39,6 +39,7 @@ COMMANDS = {
     "lesson": "Copy lesson NUMBER, or all of them, with the exercise into a folder.",
     "grade": "Grade the exercises of a class.",
     "study": "Measure what the paper claims of gradient estimators.",
+    "report": "Write a page about a collection: one HTML file that needs no network.",
     "info": "Show what is in a collection, or what nphash runs on.",
     "methods": "List the hashing methods and their parameters.",
 }

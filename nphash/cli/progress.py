@@ -123,11 +123,11 @@ class _Stages(logging.Handler):
         self._over = threading.Event()
 
     def begin(self) -> None:
-        """Show the seconds of stages until `end`."""
+        """Show the seconds of stages until `stop`."""
         if self.in_place:
             threading.Thread(target=self._tick, daemon=True).start()
 
-    def end(self) -> None:
+    def stop(self) -> None:
         """Show none any more."""
         self._over.set()
 
@@ -196,7 +196,7 @@ class FitProgress:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stages.end()
+        self._stages.stop()
         self._end_bar()
         log = logging.getLogger("nphash")
         if self._stages in log.handlers:

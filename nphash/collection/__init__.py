@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from nphash.collection import evaluation as evaluation
     from nphash.collection import grouping as grouping
     from nphash.collection import manifest as manifest
+    from nphash.collection import overview as overview
     from nphash.collection.creating import CreateSettings
 
 __all__ = ["Collection", "CreateSettings", "Documents", "Explanation", "Hit", "SearchSettings"]
@@ -39,7 +40,7 @@ __all__ = ["Collection", "CreateSettings", "Documents", "Explanation", "Hit", "S
 __getattr__ = on_first_use(
     "nphash.collection",
     {"CreateSettings": "nphash.collection.creating"},
-    modules=("changes", "creating", "encoding", "evaluation", "grouping", "manifest"),
+    modules=("changes", "creating", "encoding", "evaluation", "grouping", "manifest", "overview"),
 )
 
 

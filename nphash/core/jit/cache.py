@@ -144,7 +144,8 @@ def compiling_beside(programs: Mapping[str, Sequence[Any]]) -> Iterator[None]:
     if (os.cpu_count() or 1) > 1 and sys.executable and not any(_is_kept(of[0]) for of in programs.values()):
         for code, kernels in programs.items():
             with suppress(OSError):  # they are a help
-                command = [sys.executable, "-c", code]
+                # Modules come from where this process has them: -c would look into the current folder first
+                command = [sys.executable, "-c", f"import sys; sys.path[:] = {sys.path!r}\n{code}"]
                 program = subprocess.Popen(command, stdin=_NOWHERE, stdout=_NOWHERE, stderr=_NOWHERE)
                 started |= {_name(kernel): program for kernel in kernels}
     _beside.update(started)

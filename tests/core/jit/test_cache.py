@@ -3,6 +3,7 @@
 import errno
 import logging
 import os
+import sys
 import time
 import types
 
@@ -192,3 +193,13 @@ def test_nothing_is_run_where_kernels_are_kept_or_one_processor_does_all(files, 
     with compiling_beside(programs):
         assert list(cache._beside) == ["mod.kernel"]
         assert files().load(("float32",)) is None
+
+
+def test_programs_beside_import_nothing_from_the_current_folder(files, tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(sys, "path", [folder for folder in sys.path if folder])
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "csv.py").write_text("open('foreign', 'w').close()")
+    with compiling_beside({"import csv": [kernel_in(tmp_path / "cache")]}):
+        cache._beside["mod.kernel"].wait()
+    assert not (tmp_path / "foreign").exists()
