@@ -251,7 +251,7 @@ def save(path: Path, kind: Kind, about: dict[str, Any], arrays: dict[str, Array]
             before = read_bytes(path)
             old = read_about(path, kind) or {}
             former = _leftovers_deleted(path, old)
-            if old.pop("unfinished", None) is not None:  # a note that is settled is not put back
+            if old.pop("unfinished", None) is not None:  # a note that was followed is not put back
                 before = _encode(old) if "arrays" in old else None
             header = {"kind": kind.name, "format": kind.version}
             files = _free_names(path, arrays)
