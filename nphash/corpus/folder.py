@@ -204,7 +204,7 @@ def _content(raw: bytes, name: str, where: str, options: ReadOptions, decoder: D
         text, fields = reader(raw, where, options.max_document_bytes)
         return storable(text), {name: storable(value) for name, value in fields.items()}
     is_html = _OF_TEXT.get(suffix) == "markup.read_html" or (suffix not in _OF_TEXT and _html(raw[:200]))
-    text = _declared(raw) if is_html else None
+    text = _page(raw, options) if is_html else None
     if text is None:
         text = _text(raw, where, options, decoder)
     if text is None or not (is_html or suffix in _OF_TEXT):
@@ -214,11 +214,18 @@ def _content(raw: bytes, name: str, where: str, options: ReadOptions, decoder: D
     return made
 
 
-def _declared(raw: bytes) -> str | None:
-    """Return HTML in the encoding that it names, if it is in that."""
-    with suppress(LookupError, UnicodeError):
+def _page(raw: bytes, options: ReadOptions) -> str | None:
+    """Return HTML in the encoding that it names, else, as a browser, in that of Windows if it is no UTF-8."""
+    if not is_text(raw) or raw[:2] in {b"\xff\xfe", b"\xfe\xff"}:
+        return None
+    with suppress(LookupError):
         if encoding := html_encoding(raw):
-            return raw.decode(encoding)
+            return raw.decode(encoding, "replace")
+    if options.encoding == ReadOptions().encoding and "encoding" not in options.given:
+        try:
+            return raw.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            return raw.decode("cp1252", "replace")
     return None
 
 
