@@ -14,6 +14,7 @@ from urllib.parse import parse_qs, unquote
 from nphash.corpus.files import translate_errors
 from nphash.corpus.lines import documents_of, wanted_columns
 from nphash.corpus.matrices import check_file
+from nphash.corpus.packed import check_ratio
 from nphash.corpus.records import Document, ReadOptions, show
 from nphash.errors import CorpusError
 
@@ -32,7 +33,9 @@ def read_sqlite(source: str, options: ReadOptions) -> Iterator[Document]:
         if not file.read(16).startswith(b"SQLite format 3\0"):
             raise CorpusError(f"{path} is no SQLite database", "check that this is the right file")
     try:
-        with closing(sqlite3.connect(f"{Path(path).resolve().as_uri()}?mode=ro", uri=True)) as database:
+        # immutable: nothing is written beside it, unless a writer's log is there already and must be read
+        mode = "mode=ro" if Path(f"{path}-wal").exists() else "mode=ro&immutable=1"
+        with closing(sqlite3.connect(f"{Path(path).resolve().as_uri()}?{mode}", uri=True)) as database:
             database.execute("PRAGMA trusted_schema = OFF")
             with suppress(AttributeError):  # Python 3.10 has no limits
                 database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, options.max_document_bytes)
@@ -88,9 +91,16 @@ def read_arrow(source: str, options: ReadOptions) -> Iterator[Document]:
         raise CorpusError(problem, "the file is damaged or not of this format") from error
 
 
+def _unpacked_bytes(metadata: Any) -> int:
+    """Return how many bytes a Parquet file says that it unpacks to; a row takes one at least."""
+    groups = map(metadata.row_group, range(metadata.num_row_groups))
+    return max(int(metadata.num_rows), sum(int(group.total_byte_size) for group in groups))
+
+
 def _arrow_rows(source: str, is_parquet: bool, options: ReadOptions) -> Iterator[Mapping[str, Any]]:
     if is_parquet:
         with import_module("pyarrow.parquet").ParquetFile(source) as table:
+            check_ratio(_unpacked_bytes(table.metadata), Path(source).stat().st_size, show(source))
             columns = wanted_columns(list(table.schema_arrow.names), show(source), options)
             for batch in table.iter_batches(batch_size=AT_ONCE, columns=columns):
                 yield from batch.to_pylist()

@@ -17,7 +17,16 @@ from pathlib import Path, PurePosixPath
 from nphash.corpus.files import Decoder, decode, has_controls, is_text, kind_of, open_bytes, translate_errors
 from nphash.corpus.markup import Content, html_encoding
 from nphash.corpus.packed import check_ratio, open_archive, open_member
-from nphash.corpus.records import Document, ReadOptions, Skipped, readable, show, stem, unpacked_name
+from nphash.corpus.records import (
+    Document,
+    ReadOptions,
+    Skipped,
+    readable,
+    show,
+    stem,
+    storable,
+    unpacked_name,
+)
 from nphash.errors import CorpusError
 
 _SPLIT = re.compile(r"(?:.*[-_.])?(train|test|valid|validation|cv)", re.IGNORECASE)
@@ -191,12 +200,11 @@ def _content(raw: bytes, name: str, where: str, options: ReadOptions, decoder: D
         raise CorpusError(f"{where} is longer than {options.max_document_bytes} bytes", "leave it out")
     if suffix in _OF_BYTES:
         module, _, function = _OF_BYTES[suffix].partition(".")
-        found: Content = getattr(import_module(f"nphash.corpus.{module}"), function)(
-            raw, where, options.max_document_bytes
-        )
-        return found
+        reader = getattr(import_module(f"nphash.corpus.{module}"), function)
+        text, fields = reader(raw, where, options.max_document_bytes)
+        return storable(text), {name: storable(value) for name, value in fields.items()}
     is_html = _OF_TEXT.get(suffix) == "markup.read_html" or (suffix not in _OF_TEXT and _html(raw[:200]))
-    text = _declared(raw) if is_html else None
+    text = _page(raw, options) if is_html else None
     if text is None:
         text = _text(raw, where, options, decoder)
     if text is None or not (is_html or suffix in _OF_TEXT):
@@ -206,11 +214,18 @@ def _content(raw: bytes, name: str, where: str, options: ReadOptions, decoder: D
     return made
 
 
-def _declared(raw: bytes) -> str | None:
-    """Return HTML in the encoding that it names, if it is in that."""
-    with suppress(LookupError, UnicodeError):
+def _page(raw: bytes, options: ReadOptions) -> str | None:
+    """Return HTML in the encoding that it names, else, as a browser, in that of Windows if it is no UTF-8."""
+    if not is_text(raw) or raw[:2] in {b"\xff\xfe", b"\xfe\xff"}:
+        return None
+    with suppress(LookupError):
         if encoding := html_encoding(raw):
-            return raw.decode(encoding)
+            return raw.decode(encoding, "replace")
+    if options.encoding == ReadOptions().encoding and "encoding" not in options.given:
+        try:
+            return raw.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            return raw.decode("cp1252", "replace")
     return None
 
 

@@ -213,5 +213,6 @@ def _labels(fields: Mapping[str, object], where: str, options: ReadOptions) -> t
 
 def _wrong_type(where: str, name: str, value: object, wanted: str) -> CorpusError:
     kinds = {dict: "an object", list: "a list", type(None): "null", bool: "true or false", str: "a string"}
+    kinds[bytes] = "bytes"
     problem = f"{where}: the field {name!r} is {kinds.get(type(value), 'a number')}, not {wanted}"
     return CorpusError(problem, "correct the line, or name another field")

@@ -10,7 +10,7 @@ from typing import cast
 
 from nphash.corpus.files import open_bytes
 from nphash.corpus.markup import Content, read_html
-from nphash.corpus.records import Document, ReadOptions, Skipped, show, stem
+from nphash.corpus.records import Document, ReadOptions, Skipped, show, stem, storable
 from nphash.errors import CorpusError
 
 _FIELDS = {"subject": "title", "from": "from", "to": "to", "date": "date"}
@@ -28,12 +28,12 @@ def read_message(raw: bytes, where: str, most: int) -> Content:
     fields = {name: value for name, value in fields.items() if value}
     if not text.strip() and "title" not in fields:
         raise CorpusError(f"{where} is a mail without subject and text", "leave it out")
-    return "\n\n".join(filter(None, (fields.get("title", ""), text.strip()))), fields
+    return storable("\n\n".join(filter(None, (fields.get("title", ""), text.strip())))), fields
 
 
 def _header(message: EmailMessage, name: str) -> str:
     value = " ".join(str(message.get(name, "")).split())
-    return value.encode("utf-8", "replace").decode("utf-8")
+    return storable(value)
 
 
 def _text(body: EmailMessage) -> str:

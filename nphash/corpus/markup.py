@@ -32,6 +32,7 @@ _title_end = re.compile(r"</title[\s/>]", re.IGNORECASE).search
 _charset = re.compile(rb"<meta[^>]{0,200}charset\s*=\s*[\"']?\s*([\w.:-]{2,40})", re.IGNORECASE).search
 _xml_charset = re.compile(rb"\s*<\?xml[^>]{0,200}encoding\s*=\s*[\"']([\w.:-]{2,40})").match
 _blanks = re.compile(r"[^\S\n]+").sub
+_long_number = re.compile(r"&#[xX]?[0-9a-fA-F]{10,};?").sub
 _lines = re.compile(r"\s*\n\s*").sub
 
 _heading = re.compile(r"^ {0,3}#{1,6}[ \t]+(.+?)[ \t]*#*[ \t]*$", re.MULTILINE).search
@@ -76,7 +77,7 @@ def _html_pieces(text: str) -> Iterator[tuple[str, bool]]:
         start = text.find("<", at)
         start = len(text) if start < 0 else start
         if start > at:
-            yield html.unescape(text[at:start]), False
+            yield _unescaped(text[at:start]), False
         if start == len(text):
             return
         at, name = _behind(text, start)
@@ -87,10 +88,15 @@ def _html_pieces(text: str) -> Iterator[tuple[str, bool]]:
             at = end.start() if end else len(text)
         elif name == "title":
             end = _title_end(text, at)
-            yield html.unescape(text[at : end.start() if end else len(text)]), True
+            yield _unescaped(text[at : end.start() if end else len(text)]), True
             at = end.start() if end else len(text)
         elif name.removeprefix("/") in _BLOCKS:
             yield "\n", False
+
+
+def _unescaped(text: str) -> str:
+    """Return text without references; numbers too long for a character are none, and would take long."""
+    return html.unescape(_long_number("\ufffd", text))
 
 
 def _behind(text: str, start: int) -> tuple[int, str]:

@@ -110,7 +110,7 @@ def _paragraphs(content: bytes, where: str, marks: dict[str, str], only: str = "
         if tag in marks:
             pieces.append(marks[tag])
 
-    def finish(tag: str) -> None:
+    def close(tag: str) -> None:
         depth[0] -= tag == only
         if tag in ends.split(","):
             pieces.append("\n")
@@ -119,7 +119,7 @@ def _paragraphs(content: bytes, where: str, marks: dict[str, str], only: str = "
         if depth[0] or not only:
             pieces.append(piece)
 
-    _parse(content, where, start, finish, text)
+    _parse(content, where, start, close, text)
     return "".join(pieces).strip()
 
 

@@ -258,6 +258,8 @@ def _is_free(options: ReadOptions, name: str) -> bool:
 
 def _kind(source: str) -> str:
     """Return what shows the format of a source: its suffix, or ``-``."""
+    if source.startswith("sqlite:"):
+        return ".db"
     return "-" if source == "-" else Path(unpacked_name(Path(source).name.lower())).suffix
 
 

@@ -217,6 +217,11 @@ def readable(name: str) -> str:
     return _undecoded_all(_escape, name.replace("\\", "\\\\"))
 
 
+def storable(text: str) -> str:
+    """Return a text without lone surrogates, which UTF-8 cannot hold."""
+    return text if _undecoded(text) is None else text.encode("utf-8", "replace").decode("utf-8")
+
+
 def _escape(found: re.Match[str]) -> str:
     number = ord(found[0])
     return f"\\x{number - 0xDC00:02x}" if 0xDC80 <= number <= 0xDCFF else f"\\u{number:04x}"

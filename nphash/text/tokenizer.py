@@ -166,11 +166,11 @@ def _in_pieces(cut: Callable[[str], list[str]]) -> Callable[[str], Iterable[str]
 
 
 def _pieces(text: str) -> Iterator[str]:
-    """Yield a text in pieces that end before a blank, or after a million characters without one."""
+    """Yield a text in pieces that end before a blank, or after very many characters without one."""
     start = 0
     while start < len(text):
-        blank = _blank(text, start + PIECE, start + 16 * PIECE)
-        end = blank.start() if blank else start + 16 * PIECE
+        blank = _blank(text, start + PIECE, start + 4 * PIECE)
+        end = blank.start() if blank else start + 4 * PIECE
         yield text[start:end]
         start = end
 

@@ -43,6 +43,11 @@ def test_the_only_table_and_a_named_one(tmp_path):
         (["CREATE TABLE more (text TEXT)"], "", "has several tables (it has docs, more): give sqlite:"),
         ([], "?table=none", "has no table 'none' (it has docs)"),
         (["CREATE VIEW v AS SELECT * FROM docs"], "?table=v", "has no table 'v'"),
+        (
+            ["CREATE TABLE t (text BLOB)", "INSERT INTO t VALUES (x'00')"],
+            "?table=t",
+            "is bytes, not a string",
+        ),
         ([], "?tabel=docs", "does not end in ?table=NAME"),
         ([], "?table=docs", "has no field 'text' (it has id, body, label, year)"),
         (["CREATE TABLE none (text TEXT)"], "?table=none", "holds no document"),
@@ -94,6 +99,24 @@ def test_parquet_and_arrow(tmp_path):
         raw = (tmp_path / name).read_bytes()
         cut = write(tmp_path / f"cut-{name}", raw[:-9] if name != "s.arrow" else raw[: len(raw) // 2])
         assert "cannot be read as" in failure(lambda cut=cut: list(read_documents(cut, COLUMNS)))
+
+
+def test_a_parquet_file_of_one_value_without_end(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow", reason="Parquet and Arrow are read by pyarrow")
+    from pyarrow import parquet
+
+    rows = pyarrow.table({"text": pyarrow.repeat("whale", 20_000_000).dictionary_encode()})
+    parquet.write_table(rows, tmp_path / "x.parquet")
+    assert "times its size" in failure(lambda: list(read_documents(str(tmp_path / "x.parquet"))))
+
+
+def test_a_database_that_is_being_written(tmp_path):
+    path = database(tmp_path / "x.db", "PRAGMA journal_mode = WAL")
+    writer = sqlite3.connect(path)
+    writer.execute("INSERT INTO docs VALUES ('c', 'ship', '', 1)")
+    writer.commit()
+    assert [document.id for document in read_documents(path, COLUMNS)] == ["a", "b", "c"]
+    writer.close()
 
 
 def test_parquet_without_pyarrow(tmp_path, monkeypatch):

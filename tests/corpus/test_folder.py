@@ -283,7 +283,10 @@ def test_pages_in_the_encoding_that_they_name(tmp_path):
     page = '<meta charset="windows-1251"><p>кит</p>'
     write(tmp_path / "a.html", page.encode("windows-1251"))
     write(tmp_path / "b.html", page.replace("windows-1251", "klingon"))
-    assert [document.text for document in read(str(tmp_path), OPTIONS)] == ["кит", "кит"]
+    write(tmp_path / "c.html", "<p>caf\u00e9 \u201cx\u201d".encode("cp1252"))
+    write(tmp_path / "d.html", "<p>caf\u00e9".encode("utf-16"))
+    found = [document.text for document in read(str(tmp_path), OPTIONS)]
+    assert found == ["кит", "кит", "caf\u00e9 \u201cx\u201d", "caf\u00e9"]
 
 
 def test_an_archive_in_the_place_of_a_folder(tmp_path):

@@ -28,6 +28,13 @@ def test_what_a_browser_shows(page, text):
     assert read_html(page) == (text, {})
 
 
+def test_references_to_characters():
+    assert (
+        read_html("&eacute;&#233;&#xe9;&#0;&#xD800;&nosuch;")[0] == "\u00e9\u00e9\u00e9\ufffd\ufffd&nosuch;"
+    )
+    assert read_html(f"a&#{'9' * 1_000_000};b")[0] == "a\ufffdb"
+
+
 def test_the_title_leads_the_text():
     page = "<html><head><title>On\n Whales &amp; Ships</title></head><body><h1>Sea</h1>They sing.</body>"
     assert read_html(page) == ("On Whales & Ships\n\nSea\nThey sing.", {"title": "On Whales & Ships"})
