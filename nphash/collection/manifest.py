@@ -175,7 +175,7 @@ def read_manifest(folder: Path) -> Manifest:
     Where it is damaged, and a change was interrupted, the manifest from before that change is taken.
     """
     try:
-        return parse_manifest(_text(folder), folder)
+        return parse_manifest(_content(folder), folder)
     except DamagedError:
         kept = read_kept(folder)
         if kept is None:
@@ -188,20 +188,20 @@ def read_kept(folder: Path) -> bytes | None:
     """Return the manifest from before an unfinished change, None where there is none."""
     for name in read_journal(folder) or []:
         if name.startswith("manifest-") and name.endswith(".json"):
-            text = read_bytes(folder / name, MAX_MANIFEST_BYTES)
+            content = read_bytes(folder / name, MAX_MANIFEST_BYTES)
             with suppress(DamagedError):  # it was being written
-                if text is not None:
-                    parse_manifest(text, folder)
-                    return text
+                if content is not None:
+                    parse_manifest(content, folder)
+                    return content
     return None
 
 
-def parse_manifest(text: bytes, folder: Path) -> Manifest:
-    """Return the manifest that `text` is; errors as `read_manifest`."""
+def parse_manifest(content: bytes, folder: Path) -> Manifest:
+    """Return the manifest that `content` is; errors as `read_manifest`."""
     try:
-        if len(text) > MAX_MANIFEST_BYTES:
+        if len(content) > MAX_MANIFEST_BYTES:
             raise _damaged(folder, f"it is larger than {MAX_MANIFEST_BYTES:,} bytes")
-        body = json.loads(text.decode("utf-8"))
+        body = json.loads(content.decode("utf-8"))
     except (ValueError, RecursionError):  # broken JSON or broken UTF-8
         raise _damaged(folder, "it is not JSON") from None
     if not isinstance(body, dict) or body.get("format") != FORMAT:
@@ -229,10 +229,10 @@ def parse_manifest(text: bytes, folder: Path) -> Manifest:
         raise _damaged(folder, str(error) if plain else f"{type(error).__name__}: {error}") from None
 
 
-def _text(folder: Path) -> bytes:
-    text = read_bytes(folder / MANIFEST, MAX_MANIFEST_BYTES)
-    if text is not None:
-        return text
+def _content(folder: Path) -> bytes:
+    content = read_bytes(folder / MANIFEST, MAX_MANIFEST_BYTES)
+    if content is not None:
+        return content
     if (kept := read_kept(folder)) is not None:
         return kept
     try:
@@ -311,10 +311,10 @@ class Journal:
         self.names = names
 
 
-def _names_in(text: bytes) -> list[str]:
+def _names_in(content: bytes) -> list[str]:
     """Return the names in a journal: none in one that was not written in full, for nothing was made then."""
     try:
-        body = unseal(json.loads(text.decode("utf-8")))
+        body = unseal(json.loads(content.decode("utf-8")))
         found = [(name, _NUMBERED.fullmatch(name)) for name in body["names"]]
     except (ValueError, KeyError, TypeError, AttributeError):
         return []
@@ -324,10 +324,12 @@ def _names_in(text: bytes) -> list[str]:
 
 def read_journal(folder: Path) -> list[str] | None:
     """Return the names that the lock file of `folder` notes, None where there is no such file of ours."""
-    text = read_bytes(folder / LOCK, MAX_JOURNAL_BYTES)
-    if text is None or not (_BEGIN.startswith(text[: len(_BEGIN)]) or text.count(b"\0") == len(text)):
+    content = read_bytes(folder / LOCK, MAX_JOURNAL_BYTES)
+    if content is None or not (
+        _BEGIN.startswith(content[: len(_BEGIN)]) or content.count(b"\0") == len(content)
+    ):
         return None
-    return _names_in(text)  # none in one that a power cut has left cut, or as zeros
+    return _names_in(content)  # none in one that a power cut has left cut, or as zeros
 
 
 @contextmanager

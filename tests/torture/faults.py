@@ -8,6 +8,7 @@ the disk neither confirms a change nor lets it be taken back, the message says t
 import ctypes
 import errno
 import json
+import logging
 import os
 import random
 import shutil
@@ -46,6 +47,7 @@ def work():
     """Do the rounds in a process that has the library, and print what was found."""
     from helpers.collecting import SignHash, registered
 
+    logging.getLogger("nphash").setLevel(logging.ERROR)
     job = Job(Path(sys.argv[1]), **json.loads(sys.argv[2]))
     with registered(sign=SignHash):
         _work(job)

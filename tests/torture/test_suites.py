@@ -17,7 +17,7 @@ pytestmark = [
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SUITES)
 def test_a_sample(name, tmp_path):
-    result = run_suite(name, tmp_path, seconds=8, seed=1)
+    result = run_suite(name, tmp_path, seconds=6, seed=1)
     if "skipped" in result:
         pytest.skip(result["skipped"])
     assert result["failures"] == []
