@@ -204,7 +204,8 @@ def test_compiling_is_announced_before_the_first_step():
         "import numpy as np\n"
         "sys.stderr.isatty = lambda: True\n"
         "X = np.random.default_rng(0).poisson(0.5, (60, 40))\n"
-        "hasher = create('doc2hash', n_bits=8, hidden=(8,), training=Training(epochs=1, engine='numba'))\n"
+        "training = Training(epochs=1, engine='numba')\n"  # of a method with few kernels
+        "hasher = create('ammi', n_bits=8, start='random', training=training)\n"
         "with progress.FitProgress(quiet=False) as callback: hasher.fit(X, callback=callback)\n"
     )
     environment = {**os.environ, "NPHASH_CACHE": "0"}
