@@ -2,7 +2,7 @@
 
 With K the BM25 score of a document, and K* the one that a document equal to the query would get::
 
-    score = (K / K*)^2 + w v (1 - d / n_bits),   w = 1/4
+    score = (K / K*)^2 + w v (1 - d / n_bits),   w = 1/5
 
 where d is the Hamming distance of the codes, and v how much of the query the codes know: the share of its
 words in the vocabulary, each weighed with its IDF. Words that no document holds and the codes do not know
@@ -29,7 +29,7 @@ from nphash.core.typing import Array, Ints
 from nphash.text.query import All, Any, Node, Not, Phrase, Query, Term
 
 K1, B = 1.2, 0.75
-WEIGHT = 0.25  # of the codes
+WEIGHT = 0.2  # of the codes
 AT_ONCE = 32  # documents whose text is compared with a condition, twice as many each time
 Mask = npt.NDArray[np.bool_]
 

@@ -104,8 +104,8 @@ class Hit:
     document
         The document with its whole text.
     score
-        What the order is by: of words and codes together from 0 to 1.25, where 1 is a document with the very
-        words of the query; of words alone up to 1, of codes alone the share of equal bits.
+        What the order is by. Of words a document with the very words of the query has 1, and one that has
+        them more often more; the codes add up to 0.2. Of codes alone it is the share of equal bits.
     bm25
         BM25 score of the words.
     distance
