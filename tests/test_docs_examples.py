@@ -89,7 +89,10 @@ def test_the_collection_of_the_tutorial_opens_in_python(
         ["search", "articles.hash", "how do whales sleep", "-k", "1", "--full-text", "--format", "jsonl"],
         ["search", "articles.hash", "--like", "articles.jsonl:17"],
         ["neighbours", "articles.hash", "-k", "10", "-o", "graph.npz"],
-        ["duplicates", "articles.hash", "--min-similarity", "0.9"],
+        ["duplicates", "articles.hash"],
+        ["duplicates", "articles.hash", "--preview"],
+        ["duplicates", "articles.hash", "--keep", "longest"],
+        ["report", "articles.hash", "-o", "report.html"],
         ["encode", "articles.hash", "articles.jsonl", "-o", "codes.npy"],
     ):
         done = CliRunner().invoke(cli, command, catch_exceptions=False)

@@ -36,8 +36,10 @@ COMMANDS = {
     "evaluate": "Measure how well codes find documents with the same labels.",
     "gradcheck": "Check every hand-written gradient against finite differences.",
     "lessons": "List the lessons that come with nphash.",
-    "lesson": "Copy lesson NUMBER, or all lessons, with the exercise into a folder.",
+    "lesson": "Copy lesson NUMBER, or all of them, with the exercise into a folder.",
+    "grade": "Grade the exercises of a class.",
     "study": "Measure what the paper claims of gradient estimators.",
+    "report": "Write a page about a collection: one HTML file that needs no network.",
     "info": "Show what is in a collection, or what nphash runs on.",
     "methods": "List the hashing methods and their parameters.",
 }
@@ -49,6 +51,7 @@ _HOMES = {
     "remove": "changing:remove",
     "compact": "changing:compact",
     "lesson": "lessons:lesson",
+    "grade": "lessons:grade",
     "study": "lessons:study",
 }
 

@@ -28,8 +28,9 @@ needs --id-prefix; --if-exists skips or replaces by such an id only what has the
 
 REMOVE = """Remove documents from a collection by id.
 
-With - each line of standard input is an id. Removed documents are no longer found, but their
-text stays in its file until --compact (which also works without IDS) rewrites it.
+With - each line of standard input is an id, with the blanks it has; so an id that is - itself can be
+given. Removed documents are no longer found, but their text stays in its file until --compact (which
+also works without IDS) rewrites it.
 """
 
 COMPACT = """Rewrite the files of a collection as one run, without removed documents.
@@ -97,7 +98,7 @@ def remove(
         raise click.UsageError("Give IDS, - to read them from standard input, or --compact.")
     with nphash.Collection.open(directory) as collection:
         if ids:
-            gone = list(shared.read_from_arguments(ids))
+            gone = list(shared.read_from_arguments(ids, ids=True))
             count = collection.remove(gone, ignore_missing=ignore_missing, wait=wait)
             note(f"{count:,} removed; {many(len(collection), 'document')} in {directory}", quiet)
         if compact:

@@ -136,6 +136,23 @@ def _terminable() -> Iterator[None]:
 
 
 @contextmanager
+def _compiling(hasher: Hasher) -> Iterator[None]:
+    """Let other processes compile the slowest kernels of the fit's steps, where none is kept yet."""
+    settings = hasher.get_params()
+    if settings.get("training__engine") in ("auto", "numba") and settings["training__dtype"] == "float32":
+        from nphash.core import jit
+
+        if jit.COMPILED:
+            from nphash.core.jit.cache import compiling_beside
+            from nphash.engine.compiled import PROGRAMS
+
+            with compiling_beside(PROGRAMS):
+                yield
+            return
+    yield
+
+
+@contextmanager
 def _profiled(progress: FitProgress, options: dict[str, Any]) -> Iterator[None]:
     """Show the profile, if asked for, of the fit inside the block, also when that is interrupted."""
     stopped: BaseException | None = None
@@ -205,17 +222,14 @@ def fit_collection(
     progress: FitProgress,
     resume: bool = False,
 ) -> Collection:
-    """Fit, say what came of it on standard error, and return the collection.
-
-    Source and checkpoint in ``settings`` are chosen here.
-    """
+    """Fit with a source and a checkpoint, say what came of it on standard error, return the collection."""
     quiet = progress.quiet
     nphash.collection.changes.check_target(output, settings.force or resume)
     checkpoint = _checkpoint(output, settings.force, resume, quiet)
     documents = counted_documents(shared.read(corpus, reading), quiet)
     settings = replace(settings, checkpoint=checkpoint, source=corpus, reading=reading)
     try:
-        with progress:
+        with progress, _compiling(hasher):
             collection = nphash.Collection.create(output, hasher, documents, settings, progress)
     except Interrupted as error:
         hint = f"{error.hint}; the same command with --resume goes on" if checkpoint.exists() else error.hint

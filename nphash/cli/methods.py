@@ -93,10 +93,7 @@ def described_parameters(docstring: str) -> dict[str, str]:
 
 
 def parse(method: str, pairs: Sequence[str]) -> dict[str, Any]:
-    """Return constructor arguments from ``NAME=VALUE`` texts, grouped settings as ``group__name``.
-
-    `UsageError` for an unknown name or a value of the wrong type.
-    """
+    """Return constructor arguments from ``NAME=VALUE`` texts, grouped settings as ``group__name``."""
     known = parameter_types(method)
     values = {}
     for pair in pairs:

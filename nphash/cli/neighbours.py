@@ -77,7 +77,7 @@ arrays ids (n), neighbours (n, k: rows of ids) and distances (n, k). Where an id
 @click.option(
     "--keep",
     type=click.Choice(["first", "longest", "newest"]),
-    help="Write the ids of all but these of what is alike, one a line.",
+    help="Write the ids of all but these of what is similar, one a line.",
 )
 @click.option(
     "--against",
@@ -125,7 +125,7 @@ def duplicates(
 
 
 class Found(NamedTuple):
-    """Groups of alike documents."""
+    """Groups of similar documents."""
 
     groups: list[Ints]  # positions
     texts: Texts

@@ -6,8 +6,10 @@ import logging
 import math
 import shutil
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -22,10 +24,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 SECONDS_BETWEEN_UPDATES = 0.1
+SILENCE = 1.0  # seconds after which a stage shows how long it takes
 
-# Part of a fit's steps, and the least number, after which the time left is estimated: the first step may
-# compile kernels.
-ENOUGH, LEAST = 0.01, 3
+# Part of a fit's steps, the least number and seconds, after which the time left is estimated: the first step
+# may compile kernels, and others wait for something once.
+ENOUGH, LEAST, LEAST_SECONDS = 0.01, 3, 2.0
 
 # Of the bar, in characters: on a terminal of so many columns all figures fit beside the longer one.
 WIDTHS = (10, 24)
@@ -105,30 +108,57 @@ def _columns() -> int:
 
 
 class _Stages(logging.Handler):
-    """Shows what a fit logs: stages before its first step in one line of a terminal, all else a line each."""
+    """Shows what a fit logs: stages before its first step in one line of a terminal, all else a line each.
+
+    Of a stage in place, the seconds it takes are shown too: a terminal is never silent for long.
+    """
 
     def __init__(self, in_place: bool, quiet: bool) -> None:
         super().__init__(logging.INFO)
         self.in_place = in_place
         self.quiet = quiet
         self.width = 0  # of the line that stands on the terminal, unfinished
+        self.below_bar = False  # a bar shows that something is going on
+        self._stage, self._since, self._shown = "", 0.0, 0.0
+        self._over = threading.Event()
+
+    def begin(self) -> None:
+        """Show the seconds of stages until `stop`."""
+        if self.in_place:
+            threading.Thread(target=self._tick, daemon=True).start()
+
+    def stop(self) -> None:
+        """Show none any more."""
+        self._over.set()
+
+    def _tick(self) -> None:
+        while not self._over.wait(SILENCE / 2):
+            with self.lock or nullcontext():
+                now = time.monotonic()
+                if self.width and now - self._shown > SILENCE and not self._over.is_set():
+                    self._show(f"{self._stage}: {now - self._since:.0f} s")
 
     def emit(self, record: logging.LogRecord) -> None:
         text = printable(record.getMessage())
-        if self.quiet:
+        if self.quiet or (self.below_bar and record.name == "nphash.core.jit"):
             return
         if not self.in_place or record.levelno > logging.INFO:
             begin_line()
             note(text)
             return
+        self._stage, self._since = text, time.monotonic()
+        self._show(text)
+
+    def _show(self, text: str) -> None:
         text = text[: _columns()]
         click.echo(f"\r{text.ljust(self.width)}", err=True, nl=False)
-        self.width = max(self.width, len(text))
+        self.width, self._shown = max(self.width, len(text)), time.monotonic()
 
     def end_line(self) -> None:
-        if self.width:
-            click.echo(err=True)
-        self.width = 0
+        with self.lock or nullcontext():
+            if self.width:
+                click.echo(err=True)
+            self.width = 0
 
 
 class FitProgress:
@@ -150,6 +180,7 @@ class FitProgress:
         self.first: Progress | None = None
         self.last: Progress | None = None
         self._bar: Any = None
+        self._marks: list[tuple[int, float]] = []  # steps done and seconds, at doubling numbers of steps
         self._done = 0
         self._drawn = 0.0
         self._stages = _Stages(self.draw, quiet)
@@ -161,9 +192,11 @@ class FitProgress:
         if self.draw or self.verbose:
             log.setLevel(logging.INFO)
         log.addHandler(self._stages)
+        self._stages.begin()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._stages.stop()
         self._end_bar()
         log = logging.getLogger("nphash")
         if self._stages in log.handlers:
@@ -185,12 +218,16 @@ class FitProgress:
         if self.verbose and progress.step == progress.steps:
             said = ", ".join([*_figures(progress), f"{progress.seconds:.1f} s"])
             click.echo(f"epoch {progress.epoch}/{progress.epochs}: {said}", err=True)
+        done = _steps(progress) - _steps(self.first)
+        if not self._marks or done >= 2 * self._marks[-1][0]:
+            self._marks.append((done, progress.seconds))
         if self.draw:
             self._draw(progress)
 
     def _draw(self, progress: Progress) -> None:
         if self._bar is None:
             self._stages.end_line()
+            self._stages.below_bar = True
             self._bar = click.progressbar(
                 length=progress.epochs * progress.steps,
                 label="fit",
@@ -210,12 +247,14 @@ class FitProgress:
             self._bar.render_progress()
 
     def _seconds_left(self, progress: Progress) -> float:
-        """Return an estimate from the steps after the first one, NaN as long as they are too few."""
+        """Return an estimate from the later half of the steps, NaN as long as they are too few."""
         assert self.first is not None
-        total, done, before = progress.epochs * progress.steps, _steps(progress), _steps(self.first)
-        if done - before < max(LEAST, ENOUGH * (total - before)):
+        total, before = progress.epochs * progress.steps, _steps(self.first)
+        done, seconds = _steps(progress) - before, progress.seconds - self.first.seconds
+        if done < max(LEAST, ENOUGH * (total - before)) or seconds < LEAST_SECONDS:
             return math.nan
-        return (progress.seconds - self.first.seconds) / (done - before) * (total - done)
+        half, then = next(mark for mark in reversed(self._marks) if 2 * mark[0] <= done)
+        return (progress.seconds - then) / (done - half) * (total - before - done)
 
 
 def _steps(progress: Progress) -> int:
@@ -234,10 +273,7 @@ def _clock(seconds: float) -> str:
 def show_profile(
     first: Progress | None, last: Progress | None, method: str, form: str | None, quiet: bool = False
 ) -> None:
-    """Write the profile of a fit on standard output: the parts of a step, between its first report and last.
-
-    The first step, in which kernels are compiled, is left out, unless there was no other.
-    """
+    """Write the parts of a fit's steps on standard output, without the first, which may compile kernels."""
     if first is None or last is None:
         note(f"no profile: {method} does not learn by steps, or was stopped before the first", quiet)
         return

@@ -28,9 +28,11 @@ from nphash.core.lazy_imports import on_first_use
 if TYPE_CHECKING:
     from nphash.collection import changes as changes
     from nphash.collection import creating as creating
+    from nphash.collection import encoding as encoding
     from nphash.collection import evaluation as evaluation
     from nphash.collection import grouping as grouping
     from nphash.collection import manifest as manifest
+    from nphash.collection import overview as overview
     from nphash.collection.creating import CreateSettings
 
 __all__ = ["Collection", "CreateSettings", "Documents", "Explanation", "Hit", "SearchSettings"]
@@ -38,7 +40,7 @@ __all__ = ["Collection", "CreateSettings", "Documents", "Explanation", "Hit", "S
 __getattr__ = on_first_use(
     "nphash.collection",
     {"CreateSettings": "nphash.collection.creating"},
-    modules=("changes", "creating", "evaluation", "grouping", "manifest"),
+    modules=("changes", "creating", "encoding", "evaluation", "grouping", "manifest", "overview"),
 )
 
 

@@ -263,6 +263,7 @@ def _begun(folder: Path, generation: int, journal: on_disk.Journal) -> Iterator[
         while any(mode_of(folder / name) is not None for name in on_disk.names_of_change(generation)):
             generation += 1
         journal.write([*journal.names, *on_disk.names_of_change(generation)])
+        flush_folder(folder)  # the name of the lock reaches the disk before those that it notes
         change = Change(folder, generation, journal)
     try:
         yield change

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from threading import RLock
@@ -59,7 +60,14 @@ class Collection:
         self.path = path
         self._state = state
         self._closed = False
-        self._writing = RLock()  # of this object's threads: they change one after the other
+        self._change_lock = os.getpid(), RLock()
+
+    @property
+    def _writing(self) -> RLock:
+        """The lock of this object's threads, which change one after the other; a forked child has its own."""
+        if self._change_lock[0] != os.getpid():
+            self._change_lock = os.getpid(), RLock()
+        return self._change_lock[1]
 
     # ------------------------------------------------------------------ open and create
 

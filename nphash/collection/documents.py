@@ -17,17 +17,20 @@ import json
 import os
 import re
 import sqlite3
+import unicodedata
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
-from threading import Lock
 from typing import Any, TypeVar
 
 from nphash.core import disk
 from nphash.core.checksums import Blocks, FileRecord, record
 from nphash.core.disk import cannot_read
+from nphash.core.locks import thread_lock
 from nphash.corpus import Document
+from nphash.corpus.records import readable
 from nphash.errors import CollectionError, DamagedError, InputError
 
 T = TypeVar("T")
@@ -94,7 +97,15 @@ def checked(documents: Iterable[Document]) -> Iterator[Document]:
                 "a tuple of them, and fields a dict of them",
                 WRITE,
             )
-        yield document
+        id_ = readable(document.id)
+        yield document if id_ == document.id else replace(document, id=id_)
+
+
+def spellings(id_: str) -> set[str]:
+    """Return how else an id may have been written: composed or not, bytes that are no UTF-8 as escapes."""
+    if id_.isascii():
+        return set()
+    return {readable(id_), *(unicodedata.normalize(form, id_) for form in ("NFC", "NFD"))} - {id_}
 
 
 def shortened(value: object) -> str:
@@ -109,7 +120,8 @@ class DocumentWriter:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.n_documents = 0
-        with writing(path.parent):
+        self._lock = thread_lock(inner=True)  # while SQLite is at work
+        with writing(path.parent), self._lock:
             # Made by us, so that no link is followed, and open from the first write to the last flush, which
             # reports what has failed since a descriptor was opened.
             self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
@@ -147,7 +159,7 @@ class DocumentWriter:
     @contextmanager
     def _writing(self) -> Iterator[None]:
         """Do `writing`; where SQLite says only that it failed, ask the system for its reason."""
-        with writing(self.path.parent):
+        with writing(self.path.parent), self._lock:
             try:
                 yield
             except sqlite3.OperationalError as error:
@@ -157,7 +169,7 @@ class DocumentWriter:
                 raise
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        with writing(self.path.parent):
+        with writing(self.path.parent), self._lock:
             try:
                 if kind is None:
                     with self._writing():
@@ -182,15 +194,15 @@ class DocumentFile:
     def __init__(self, path: Path, known: FileRecord | None = None) -> None:
         self.path = path
         self.closed = False
-        self._lock = Lock()
+        self._lock = thread_lock(inner=True)
         try:
             self._blocks = Blocks(path, known) if known else None
             if not known:
                 os.close(os.open(path, os.O_RDONLY))  # SQLite does not say why it cannot
             # immutable: the file never changes, so SQLite needs neither locks nor a journal beside it
-            self._db = sqlite3.connect(
-                f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True, check_same_thread=False
-            )
+            uri = f"{path.resolve().as_uri()}?mode=ro&immutable=1"
+            with self._lock:
+                self._db = sqlite3.connect(uri, uri=True, check_same_thread=False)
         except OSError as error:
             raise cannot_read(path, error) from None
         except sqlite3.Error as error:
@@ -206,7 +218,7 @@ class DocumentFile:
             raise self._damaged("its tables are not those that nphash makes")  # views, computed columns
 
     def __del__(self) -> None:
-        with suppress(AttributeError, sqlite3.Error):  # one that was never opened
+        with suppress(AttributeError, sqlite3.Error), self._lock:  # one that was never opened
             self._db.close()
 
     def check(self) -> None:

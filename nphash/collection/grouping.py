@@ -216,13 +216,13 @@ def matches(
         equal = np.array([texts.known.get((0, _digest(text)), -1) for text in read], dtype=np.int64)
         known = np.flatnonzero(equal >= 0)
         for second, first in chain([(known, equal[known])], _sharing(_prefixes(theirs, least), mine)):
-            alike = np.where(equal[second] == first, SAME, _cosines(rows, first, theirs, second))
-            better = (alike >= least - ROUNDING) & (alike > score[first])
+            similar = np.where(equal[second] == first, SAME, _cosines(rows, first, theirs, second))
+            better = (similar >= least - ROUNDING) & (similar > score[first])
             order = np.lexsort(
-                (-second[better], alike[better])
+                (-second[better], similar[better])
             )  # the best is written last; of equals the first
             at = first[better][order]
-            score[at], found[at] = alike[better][order], block[second[better][order]]
+            score[at], found[at] = similar[better][order], block[second[better][order]]
     for position, row in zip(texts.positions.tolist(), texts.number.tolist(), strict=True):
         if found[row] >= 0:
             yield Match(position, int(found[row]), min(1.0, float(score[row])), bool(score[row] == SAME))
@@ -287,12 +287,12 @@ def _connected(rows: csr_matrix, group: Ints, least: float, label: Ints) -> Ints
     prefixes = csr_matrix((prefixes.data, columns, prefixes.indptr), (rows.shape[0], max(1, len(different))))
 
     def merge(label: Ints, first: Ints, second: Ints) -> Ints:
-        apart = label[first] != label[second]
-        first, second = first[apart], second[apart]
-        alike = _cosines(rows, first, rows, second) >= least - ROUNDING
-        return _merged(label, first[alike], second[alike])
+        different = label[first] != label[second]
+        first, second = first[different], second[different]
+        similar = _cosines(rows, first, rows, second) >= least - ROUNDING
+        return _merged(label, first[similar], second[similar])
 
-    # With the first row that has the word: what is alike in masses is one after that, in linear time.
+    # With the first row that has the word: what is similar in masses is one after that, in linear time.
     row = np.repeat(np.arange(rows.shape[0]), np.diff(prefixes.indptr))
     label = merge(label, row[first][columns], row)
     for one, other in _sharing(prefixes, prefixes):

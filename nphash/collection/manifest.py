@@ -32,6 +32,7 @@ FORMAT = "nphash collection"
 FORMAT_VERSION = 3
 LOCK = "lock"
 JOURNAL = "nphash journal"
+_BEGIN = f'{{\n "format": "{JOURNAL}"'.encode()
 
 MAX_MANIFEST_BYTES = 1 << 26  # an altered file must not make us read it all into memory
 MAX_JOURNAL_BYTES = 1 << 20
@@ -324,9 +325,9 @@ def _names_in(text: bytes) -> list[str]:
 def read_journal(folder: Path) -> list[str] | None:
     """Return the names that the lock file of `folder` notes, None where there is no such file of ours."""
     text = read_bytes(folder / LOCK, MAX_JOURNAL_BYTES)
-    if text is None or (text and JOURNAL.encode() not in text):
+    if text is None or not (_BEGIN.startswith(text[: len(_BEGIN)]) or text.count(b"\0") == len(text)):
         return None
-    return _names_in(text)
+    return _names_in(text)  # none in one that a power cut has left cut, or as zeros
 
 
 @contextmanager

@@ -11,14 +11,13 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from threading import Lock
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from nphash.codes import Codes, n_bytes
-from nphash.collection.documents import DocumentFile
+from nphash.collection.documents import DocumentFile, spellings
 from nphash.collection.filters import Facets
 from nphash.collection.manifest import DAMAGED_HINT, Manifest, SegmentFiles
 from nphash.collection.ranking import Words
@@ -26,6 +25,7 @@ from nphash.collection.searching import Searcher
 from nphash.collection.word_index import WordIndex
 from nphash.core.checksums import FileRecord
 from nphash.core.disk import read_bytes
+from nphash.core.locks import thread_lock
 from nphash.core.store import MODEL, StoredArray, read
 from nphash.core.typing import Ints
 from nphash.corpus import Document
@@ -48,7 +48,7 @@ class State:
         self.segments: Segments = Segments(folder, manifest, before.segments if before else None)
         same_model = before is not None and before.manifest.model == manifest.model
         self.learned: Learned = before.learned if before and same_model else Learned(folder, manifest)
-        self._lock = Lock()
+        self._lock = thread_lock()
         self._index: HammingIndex | None = None
         self._words: Words | None = None
         self._searcher: Searcher | None = None
@@ -96,7 +96,7 @@ class Learned:
     """Model and vectorizer, read or mapped when a collection is opened; objects are made when asked for."""
 
     def __init__(self, folder: Path, manifest: Manifest) -> None:
-        self._folder, self._lock = folder / manifest.model, Lock()
+        self._folder, self._lock = folder / manifest.model, thread_lock()
         self._path, self._known = folder / manifest.vectorizer, manifest.files[manifest.vectorizer]
         self._hasher: Hasher | None = None
         self._vectorizer: Vectorizer | None = None
@@ -263,7 +263,17 @@ class Segments:
             yield offset, segment.documents
 
     def positions_of(self, ids: Sequence[str]) -> dict[str, int]:
-        """Return the position of each of `ids` that is in the collection and was not removed."""
+        """Return the position of each of `ids` that is in the collection and was not removed.
+
+        One that is not may be there in another spelling, such as that of another system's file names.
+        """
+        found = self._positions_of(ids)
+        others = {spelling: id_ for id_ in ids if id_ not in found for spelling in spellings(id_)}
+        if others:
+            found |= {others[spelling]: at for spelling, at in self._positions_of(list(others)).items()}
+        return found
+
+    def _positions_of(self, ids: Sequence[str]) -> dict[str, int]:
         found: dict[str, int] = {}
         for offset, documents in self._numbered():
             rows = documents.rows_of(ids)

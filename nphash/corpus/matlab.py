@@ -14,6 +14,7 @@ import math
 import struct
 import zlib
 from collections.abc import Collection
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from scipy.sparse import csc_matrix, csr_matrix, vstack
 
 from nphash.core.typing import CSR, Array
 from nphash.corpus.files import open_bytes
-from nphash.corpus.matrices import MAX_RATIO, SMALL_BYTES, check_claims, checked_csr, finish, foreign_parser
+from nphash.corpus.matrices import check_claims, checked_csr, finish, foreign_parser, most_bytes
 from nphash.corpus.records import Matrix, ReadOptions, show
 from nphash.errors import CorpusError
 
@@ -80,14 +81,20 @@ def _labels(truth: Array | CSR, n: int, where: str) -> list[tuple[str, ...]]:
 def read_variables(source: str, wanted: Collection[str]) -> tuple[dict[str, Array | CSR], list[str]]:
     """Return the wanted variables of a file, ndarray or CSR of two dimensions, and the names of all."""
     with open_bytes(source) as file:
-        content = memoryview(file.read())
-    order = _byte_order(bytes(content[:640]), source)
+        head = file.read(640)
+        order = _byte_order(head, source)
+        most = most_bytes(Path(source).stat().st_size)
+        content = memoryview(head + file.read(most))
+    if len(content) > most:
+        raise CorpusError(f"{show(source)} would unpack to more than {most} bytes", "the file is damaged")
     found: dict[str, Array | CSR] = {}
     names = []
     with foreign_parser(source, "a MATLAB file"):
         elements = _Elements(content[128:], order)
         while elements:
             kind, payload = elements.next()
+            if not len(payload):
+                raise ValueError("it holds an empty element")
             if kind == _COMPRESSED:
                 kind, payload = _Elements(_unpack(payload, source), order).next()
             if kind != _MATRIX:
@@ -146,7 +153,7 @@ def _byte_order(head: bytes, source: str) -> str:
 
 
 def _unpack(payload: memoryview, source: str) -> memoryview:
-    limit = max(SMALL_BYTES, MAX_RATIO * len(payload))
+    limit = most_bytes(len(payload))
     unpacker = zlib.decompressobj()
     try:
         data = unpacker.decompress(payload, limit)

@@ -38,6 +38,8 @@ from nphash.errors import CorpusError
 _MAX_COMMENT_LINES = 100_000
 
 # Of svmlight lines.
+_AT_ONCE = 2**16  # characters
+_blank = re.compile(r"\s").search
 _pairs = re.compile(r"(?:[0-9]{1,18}:[^\s:]+(?:\s+|$))*").fullmatch
 _qid = re.compile(r"qid:\S*\s*").match
 
@@ -188,28 +190,46 @@ def read_svmlight(source: str, options: ReadOptions) -> Matrix:
     columns, values, lengths = array("q"), array("d"), array("q")
     labels: list[tuple[str, ...]] = []
     ids: list[str] = []
+    n_bytes = 0
     for number, line in numbered_lines(source, options):
         content = line.partition("#")[0]
         if not content.strip():
             continue
+        n_bytes += len(line)
         names, pairs = _split_line(content)
-        pieces = pairs.replace(":", " ").split() if _pairs(pairs) else [pairs, ""]
-        try:
-            values.extend(map(float, pieces[1::2]))
-        except ValueError as error:
-            raise _wrong_pair(pairs, f"{show(source)}, line {number}") from error
-        columns.extend(map(int, pieces[0::2]))
-        lengths.append(len(pieces) // 2)
+        before = len(columns)
+        for piece in _some_pairs(pairs):
+            numbers = piece.replace(":", " ").split() if _pairs(piece) else [piece, ""]
+            try:
+                values.extend(map(float, numbers[1::2]))
+            except ValueError as error:
+                raise _wrong_pair(piece, f"{show(source)}, line {number}") from error
+            columns.extend(map(int, numbers[0::2]))
+        lengths.append(len(columns) - before)
         labels.append(names)
         ids.append(f"{stem(source)}:{number}")
-    matrix = finish(_svmlight_matrix(columns, values, lengths, source, options), source, options)
+    X = _svmlight_matrix(columns, values, lengths, source, options)
+    if options.vocabulary is None and options.n_columns is None:
+        check_claims(source, X.shape[0], X.shape[1], 0, n_bytes)
+    matrix = finish(X, source, options)
     matrix.labels, matrix.ids = labels, ids
     return matrix
+
+
+def _some_pairs(pairs: str) -> Iterator[str]:
+    """Yield the pairs of a line some at a time: as strings they take twenty times the line."""
+    start = 0
+    while len(pairs) - start > _AT_ONCE and (blank := _blank(pairs, start + _AT_ONCE)):
+        yield pairs[start : blank.end()]
+        start = blank.end()
+    yield pairs[start:]
 
 
 def _split_line(content: str) -> tuple[tuple[str, ...], str]:
     """Separate the labels from the pairs; a line may begin with its first pair."""
     head, _, rest = content.strip().partition("\t" if "\t" in content else " ")
+    if ":" in head and " " in head:  # a tab may stand between pairs only
+        head, _, rest = content.strip().partition(" ")
     if ":" in head:
         head, rest = "", content.strip()
     query = _qid(rest.lstrip())

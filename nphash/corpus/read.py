@@ -11,7 +11,8 @@ from typing import Any
 
 from nphash.corpus.files import kind_of, open_bytes, peek_standard_input, translate_errors
 from nphash.corpus.lines import looks_like_json
-from nphash.corpus.records import Document, Matrix, ReadOptions, show
+from nphash.corpus.packed import open_archive
+from nphash.corpus.records import Document, Matrix, ReadOptions, show, unpacked_name
 from nphash.corpus.tables import table_format
 from nphash.errors import CorpusError
 
@@ -21,7 +22,12 @@ FORMATS: dict[str, str] = {
     "csv": "comma-separated values with a header line",
     "tsv": "tab-separated values with a header line",
     "lines": "one document a line, with fastText's __label__x if there",
-    "folder": "a folder of text files; the class is the subfolder",
+    "folder": "a folder of files, one document each (as in document); the class is the subfolder",
+    "zip": "a zip archive of files, one document each (as in document)",
+    "document": "one document: .html, .md, .rst, .docx, .odt, .epub, .pdf, .eml or .ipynb",
+    "mbox": "a mailbox, one document a message",
+    "sqlite": "sqlite:FILE?table=NAME, a row a document",
+    "parquet": "Parquet or Arrow file, a row a document (with pyarrow)",
     "docstrings": "docstrings: or docstrings:numpy,scipy - documentation of installed packages",
     "svmlight": "svmlight / libsvm: labels, then index:value pairs",
     "npz": "SciPy sparse matrix (scipy.sparse.save_npz)",
@@ -29,6 +35,8 @@ FORMATS: dict[str, str] = {
     "uci": "UCI bag of words: docword.*.txt with vocab.*.txt beside it",
     "mat": "MATLAB file of the VDSH paper: train, test, cv and gnd_*",
 }
+
+_DOCUMENTS = ".html .htm .xhtml .md .markdown .rst .docx .odt .epub .pdf .eml .ipynb"
 
 # Module and function, and the suffixes that show the format. A reader is imported when it is used: those of
 # matrices need SciPy, and search has no time for it.
@@ -38,6 +46,11 @@ _TEXT_READERS = {
     "tsv": ("tables.read", ".tsv .tab"),
     "lines": ("lines.read_lines", ".txt .text .ft"),
     "folder": ("folder.read", ""),
+    "zip": ("folder.read_zip", ""),
+    "document": ("folder.read_document", _DOCUMENTS),
+    "mbox": ("mail.read_mbox", ".mbox"),
+    "sqlite": ("databases.read_sqlite", ".sqlite .sqlite3 .db"),
+    "parquet": ("databases.read_arrow", ".parquet .arrow .feather"),
     "docstrings": ("docstrings.read", ""),
 }
 _MATRIX_READERS = {
@@ -48,10 +61,11 @@ _MATRIX_READERS = {
     "mat": ("matlab.read", ".mat"),
 }
 _FILES_OF_TEXT = tuple(name for name in _TEXT_READERS if name != "docstrings")
+_TABLES = ("jsonl", "csv", "tsv", "sqlite", "parquet")
 
 #: Options that not all formats have, and those that do.
 OPTION_FORMATS: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys(("text_field", "id_field", "label_field", "split_field"), ("jsonl", "csv", "tsv")),
+    **dict.fromkeys(("text_field", "id_field", "label_field", "split_field", "fields"), _TABLES),
     **dict.fromkeys(("columns", "delimiter", "quote"), ("csv", "tsv")),
     "on_bad_record": _FILES_OF_TEXT,
     "vocabulary": tuple(_MATRIX_READERS),
@@ -78,8 +92,9 @@ def detect_format(source: str, options: ReadOptions | None = None) -> str:
         if given not in FORMATS:
             raise CorpusError(f"{given!r} is no input format", f"choose one of {', '.join(FORMATS)}")
         return given
-    if source.startswith("docstrings:"):
-        return "docstrings"
+    for prefix in ("docstrings", "sqlite"):
+        if source.startswith(f"{prefix}:"):
+            return prefix
     if source == "-":
         head = _decoded(peek_standard_input(), options.encoding)
         return "jsonl" if looks_like_json(head) else table_format(head, options) or "lines"
@@ -91,9 +106,10 @@ def detect_format(source: str, options: ReadOptions | None = None) -> str:
         return "folder"
     if Path(source).name.lower().startswith("docword."):
         return "uci"
-    for name, (_, suffixes) in (_TEXT_READERS | _MATRIX_READERS).items():
-        if _kind(source) in suffixes.split():
-            return name
+    if found := _format_of(_kind(source)):
+        return found
+    if Path(source).suffix.lower() == ".zip":
+        return _format_of_archive(source)
     if Path(source).is_file():
         with open_bytes(source) as stream:
             kind = kind_of(stream.read(512))
@@ -101,6 +117,20 @@ def detect_format(source: str, options: ReadOptions | None = None) -> str:
             raise CorpusError(f"{source} {kind[0]}", kind[1])
     problem = f"the name of {source} does not show its format"
     raise CorpusError(problem, f"give --input-format: {', '.join(FORMATS)}")
+
+
+def _format_of(suffix: str) -> str:
+    """Return the format that a suffix shows, or nothing."""
+    readers = (_TEXT_READERS | _MATRIX_READERS).items()
+    return next((name for name, (_, suffixes) in readers if suffix in suffixes.split()), "")
+
+
+def _format_of_archive(source: str) -> str:
+    """Return the format of the only file of a zip archive, else that of the archive itself."""
+    with open_bytes(source, archives=False) as stream:
+        names = [name for name in open_archive(stream, source).namelist() if not name.endswith("/")]
+    found = _format_of(_kind(names[0])) if len(names) == 1 else ""
+    return "zip" if found in {"", "document"} else found
 
 
 def _decoded(head: bytes, encoding: str) -> str:
@@ -228,13 +258,13 @@ def _is_free(options: ReadOptions, name: str) -> bool:
 
 def _kind(source: str) -> str:
     """Return what shows the format of a source: its suffix, or ``-``."""
-    return "-" if source == "-" else Path(Path(source).name.lower().removesuffix(".gz")).suffix
+    return "-" if source == "-" else Path(unpacked_name(Path(source).name.lower())).suffix
 
 
 def _sound(kept: Mapping[str, Any]) -> dict[str, Any]:
     """Return what is of the right kind: a manifest may be a stranger's."""
     kinds: dict[str, Any] = {"quote": bool, "format_given": bool, "columns": tuple, "n_columns": int}
-    kinds["text_field"] = (str, tuple)
+    kinds["text_field"] = kinds["fields"] = (str, tuple)
     sound: dict[str, Any] = {}
     for name, value in kept.items():
         if isinstance(value, list) and value and all(isinstance(item, str) for item in value):

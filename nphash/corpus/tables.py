@@ -17,7 +17,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 
 from nphash.corpus.files import numbered_lines
-from nphash.corpus.lines import make_document
+from nphash.corpus.lines import make_document, text_fields
 from nphash.corpus.records import Document, ReadOptions, Skipped, UniqueIds, show, stem
 from nphash.errors import CorpusError
 
@@ -87,11 +87,7 @@ def table_format(head: str, options: ReadOptions) -> str:
 def _is_header(line: str, delimiter: str, options: ReadOptions) -> bool:
     """Return whether the text's column is among several cells of a line."""
     cells = {cell.strip() for cell in _cells(line, delimiter)}
-    return len(cells) > 1 and _text_fields(options) <= cells
-
-
-def _text_fields(options: ReadOptions) -> set[str]:
-    return {options.text_field} if isinstance(options.text_field, str) else set(options.text_field)
+    return len(cells) > 1 and set(text_fields(options)) <= cells
 
 
 def _fields(columns: list[str], cells: list[str], options: ReadOptions) -> dict[str, object]:
@@ -112,7 +108,7 @@ def _usable(cells: list[str] | CorpusError) -> list[str]:
 def _check_header(columns: list[str], where: str, options: ReadOptions) -> None:
     """Refuse a name that is asked for and that two columns have; others may be without a name."""
     counts = Counter(columns)
-    for name in (*_text_fields(options), options.id_field, options.label_field, "label", options.split_field):
+    for name in (*text_fields(options), options.id_field, options.label_field, "label", options.split_field):
         if counts[name] > 1:
             raise CorpusError(f"{where}: two columns are named {name!r}", "give each column its own name")
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import numpy as np
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
 FILE, FORMAT = "shards.json", "nphash shards"
 QUERIES_AT_ONCE = 10_000  # of those sent to all shards together
+LARGE = 100_000  # codes of a shard that is scanned by compiled kernels
 
 Part = tuple[Array, ...]
 
@@ -88,24 +91,12 @@ class ShardedIndex:
         return cls(n_bits, _tasks(client, _shard, "partition {}", parts, n_bits), client)
 
     def search(self, codes: Codes, k: int = 10) -> tuple[Array, Ints]:
-        """Return the ``k`` nearest codes of each query; see `nphash.HammingIndex.search`.
-
-        Parameters
-        ----------
-        codes
-            Queries, uint8 of shape (Q, bytes).
-        k
-            How many; all of them if there are fewer.
+        """Return the ``k`` nearest codes of each query; arguments and errors as `nphash.HammingIndex.search`.
 
         Returns
         -------
         distances, positions
             int32 and int64, both of shape (Q, min(k, n)).
-
-        Raises
-        ------
-        InputError
-            For queries of another width or type, or ``k`` below 1.
         """
         queries, k = check_codes(codes, self.n_bits), check_count(k, "k", hint="10 is usual")
         blocks = [queries[i : i + QUERIES_AT_ONCE] for i in range(0, max(1, len(queries)), QUERIES_AT_ONCE)]
@@ -114,17 +105,12 @@ class ShardedIndex:
         return tuple(np.concatenate([part[side] for part in merged]) for side in (0, 1))  # type: ignore[return-value]
 
     def within(self, codes: Codes, radius: int) -> tuple[Ints, Array, Ints]:
-        """Return all codes at most ``radius`` bits from each query; see `nphash.HammingIndex.within`.
+        """Return all codes at most ``radius`` bits from each query, as `nphash.HammingIndex.within` does.
 
         Returns
         -------
         offsets, distances, positions
             The results of query i stand at ``offsets[i]:offsets[i + 1]``, by distance, then position.
-
-        Raises
-        ------
-        InputError
-            For queries of another width or type, or a negative radius.
         """
         queries = check_codes(codes, self.n_bits)
         radius = check_count(radius, "radius", 0, "2 is usual")
@@ -135,88 +121,68 @@ class ShardedIndex:
         return offsets, distances[order], positions[order]
 
     def search_self(self, k: int = 10) -> tuple[Array, Ints]:
-        """Return the ``k`` nearest *other* codes of every code; see `nphash.HammingIndex.search_self`.
+        """Return the ``k`` nearest *other* codes of every code, as `nphash.HammingIndex.search_self` does.
 
         Returns
         -------
         distances, positions
             int32 and int64, both of shape (n, min(k, n - 1)), rows in the order of the shards.
-
-        Raises
-        ------
-        InputError
-            For ``k`` below 1.
         """
         k = min(check_count(k, "k", hint="10 is usual"), len(self) - 1)
         rows = []
         for shard, start in zip(self._shards, self._starts, strict=False):
-            own = self.client.submit(_codes, shard)
+            own = self.client.submit(_codes_of, shard)
             parts = self._to_all(_nearest, own, k + 1)
             rows.append(self.client.submit(_others, self.client.submit(_merge, parts, k + 1), start, k))
         found = self.client.gather(rows)
         return tuple(np.concatenate([part[side] for part in found]) for side in (0, 1))  # type: ignore[return-value]
 
     def self_join(self, radius: int, *, distinct: bool = False) -> tuple[Ints, Ints, Array]:
-        """Return all pairs of codes at most ``radius`` bits apart; see `nphash.HammingIndex.self_join`.
+        """Return all pairs of codes at most ``radius`` bits apart, as `nphash.HammingIndex.self_join` does.
 
-        Parameters
-        ----------
-        radius
-            Largest distance, 0 or more.
-        distinct
-            Pair only the first of equal codes with others, and each of the rest with that first one.
+        With ``distinct`` only the first of equal codes is paired with others, and each of the rest with it.
 
         Returns
         -------
         first, second, distances
             Positions of each pair, the earlier one first; ordered by first, distance, second.
-
-        Raises
-        ------
-        InputError
-            For a negative radius.
         """
         radius = check_count(radius, "radius", 0, "2 is usual")
-        rows: list[Any] = [None] * len(self._shards)
-        copies = np.zeros((3, 0), np.int64)
+        submit, found = self.client.submit, [np.zeros((3, 0), np.int64)]
+        rows: list[Ints | None] = [None] * len(self._shards)
         if distinct:
-            different = self.client.gather([self.client.submit(_different, shard) for shard in self._shards])
+            different = self.client.gather([submit(_different, shard) for shard in self._shards])
             firsts, copies = _first_of_equal(different)
-            rows = [row - start for row, start in zip(_cut(firsts, self._starts), self._starts, strict=False)]
-        kept = [
-            self.client.submit(_kept, *of_one)
-            for of_one in zip(self._shards, rows, self._starts[:-1], strict=True)
-        ]
-        pairs = [
-            self.client.submit(_pairs, a, None if a is b else b, radius)
-            for i, a in enumerate(kept)
-            for b in kept[i:]
-        ]
-        first, second, distances = np.concatenate([copies, *self.client.gather(pairs)], axis=1)
+            rows, found = [*np.split(firsts, np.searchsorted(firsts, self._starts[1:-1]))], [copies]
+        if radius > 0 or not distinct:  # else the copies are all there are
+            kept = [submit(_kept, *one) for one in zip(self._shards, rows, self._starts, strict=False)]
+            others = [(a, None if a is b else b) for i, a in enumerate(kept) for b in kept[i:]]
+            found += self.client.gather([submit(_pairs, *two, radius) for two in others])
+        first, second, distances = np.concatenate(found, axis=1)
         order = np.lexsort((second, distances, first))
         return first[order], second[order], distances[order].astype(np.int32)
 
     def save(self, path: Path | str) -> None:
         """Write each shard, from the worker that has it, into a folder that all workers see.
 
-        The description is written last: an index that was there is no longer one until then.
+        The description is written last, and names the files: until then an index that was there is one.
 
         Raises
         ------
         CollectionError
             If a file cannot be written.
         """
-        folder = Path(path).absolute()
+        folder, token = Path(path).absolute(), uuid4().hex[:8]
+        names = [f"shard-{i:05d}-{token}.nphash" for i in range(len(self._shards))]
         with writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
-        names = [f"shard-{i:05d}-of-{len(self._shards):05d}.nphash" for i in range(len(self._shards))]
-        written = zip(self._shards, names, strict=True)
-        self.client.gather(
-            [self.client.submit(_save, shard, folder / name, pure=False) for shard, name in written]
-        )
-        body = {"format": FORMAT, "n_bits": self.n_bits, "shards": names, "lengths": self.lengths}
-        with writing(folder):
+            before = _read(folder)[1] if (folder / FILE).exists() else []
+            save = partial(self.client.submit, HammingIndex.save, pure=False)
+            self.client.gather(list(map(save, self._shards, [folder / name for name in names])))
+            body = {"format": FORMAT, "n_bits": self.n_bits, "shards": names, "lengths": self.lengths}
             replace_text(folder / FILE, seal(body))
+            for name in before:
+                (folder / name).unlink(missing_ok=True)
 
     @classmethod
     def load(cls, path: Path | str, client: Any = None) -> Self:
@@ -230,17 +196,7 @@ class ShardedIndex:
             If there is no client.
         """
         client, folder = _client(client), Path(path).absolute()
-        text = read_bytes(folder / FILE)
-        if text is None:
-            raise CollectionError(
-                f"{folder} holds no shards: it has no {FILE}", "give a folder that save() wrote"
-            )
-        try:
-            body = unseal(json.loads(text.decode("utf-8")))
-            n_bits, names = check_n_bits(body["n_bits"]), [Path(name).name for name in body["shards"]]
-            lengths = list(body["lengths"])
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise DamagedError(f"{folder / FILE} is damaged: {error}", "restore it from a copy") from None
+        n_bits, names, lengths = _read(folder)
         index = cls(n_bits, _tasks(client, _load, "{}", [folder / name for name in names]), client)
         if index.lengths != lengths:
             raise DamagedError(f"{folder} has shards of another index", "restore them from a copy")
@@ -250,13 +206,13 @@ class ShardedIndex:
         """Return one index of all codes in this process."""
         index = HammingIndex(self.n_bits)
         for shard in self._shards:
-            index.add(self.client.submit(_codes, shard).result())
+            index.add(self.client.submit(_codes_of, shard).result())
         return index
 
     def _to_all(self, function: Any, queries: Any, number: int) -> list[Any]:
         """Return a task for each shard: an answer whose positions count through all of them."""
         if isinstance(queries, np.ndarray):  # a task, and not scattered, so that they cannot be lost
-            queries = self.client.submit(_same, queries)
+            queries = self.client.submit(np.asarray, queries)
         shards = zip(self._shards, self._starts, strict=False)
         return [self.client.submit(function, shard, queries, number, start) for shard, start in shards]
 
@@ -264,16 +220,12 @@ class ShardedIndex:
 def duplicates(index: ShardedIndex, radius: int = 0) -> list[Ints]:
     """Return groups of codes that differ in at most `radius` bits, as ``nphash duplicates`` finds them.
 
+    A code belongs to a group if it is that near to any other of it.
+
     Returns
     -------
     list of ndarray of int64
-        Positions of each group, ascending; a code belongs to a group if it is that near to any other of it.
-        Groups are ordered by their first.
-
-    Raises
-    ------
-    InputError
-        For a negative radius.
+        Positions of each group, ascending. Groups are ordered by their first.
     """
     first, second, _ = index.self_join(radius, distinct=True)
     return groups_of(first, second)
@@ -304,25 +256,47 @@ def _tasks(client: Any, function: Any, where: str, parts: Sequence[Any], *argume
     ]
 
 
-def _same(value: Any) -> Any:
-    return value
+def _read(folder: Path) -> tuple[int, list[str], list[int]]:
+    """Return the bits of the codes saved in a folder, the names of the shards and their lengths."""
+    text = read_bytes(folder / FILE)
+    if text is None:
+        raise CollectionError(
+            f"{folder} holds no shards: it has no {FILE}", "give a folder that save() wrote"
+        )
+    try:
+        body = unseal(json.loads(text.decode("utf-8")))
+        names = [Path(name).name for name in body["shards"]]
+        return check_n_bits(body["n_bits"]), names, list(body["lengths"])
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DamagedError(f"{folder / FILE} is damaged: {error}", "restore it from a copy") from None
 
 
 def _shard(codes: Codes, n_bits: int) -> HammingIndex:
     index = HammingIndex(n_bits, threads=1)
     index.add(codes)
-    return index
+    return _ready(index)
 
 
 def _load(path: Path) -> HammingIndex:
-    return HammingIndex.load(path, threads=1)
+    return _ready(HammingIndex.load(path, threads=1))
 
 
-def _save(shard: HammingIndex, path: Path) -> None:
-    shard.save(path)
+def _ready(index: HammingIndex) -> HammingIndex:
+    if len(index) >= LARGE:
+        _load_kernels(index.n_bits)
+    return index
 
 
-def _codes(shard: HammingIndex) -> Codes:
+@cache
+def _load_kernels(n_bits: int) -> None:
+    """Load the fast scans once in a process: the plan of a search of one shard never finds that worth it."""
+    for strategy in ("popcount", "bit-sliced"):
+        index = HammingIndex(n_bits, threads=1, strategy=strategy)
+        index.add(np.zeros((1, n_bytes(n_bits)), np.uint8))
+        index.search(np.zeros((1, n_bytes(n_bits)), np.uint8), 1)
+
+
+def _codes_of(shard: HammingIndex) -> Codes:
     return shard.codes
 
 
@@ -374,17 +348,13 @@ def _first_of_equal(parts: Sequence[Part]) -> tuple[Ints, Array]:
     return np.sort(firsts), np.stack([first[rest], rest, np.zeros_like(rest)]).astype(np.int64)
 
 
-def _cut(positions: Ints, starts: list[int]) -> list[Ints]:
-    return np.split(positions, np.searchsorted(positions, starts[1:-1]))
-
-
 def _kept(shard: HammingIndex, rows: Ints | None, start: int) -> tuple[HammingIndex, Ints]:
-    """Return an index of some rows of a shard, and their positions."""
+    """Return an index of the codes of a shard at some positions, or all, and these."""
     if rows is None:
         return shard, np.arange(start, start + len(shard))
     index = HammingIndex(shard.n_bits, threads=1)
-    index.add(shard.codes[rows])
-    return index, rows + start
+    index.add(shard.codes[rows - start])
+    return index, rows
 
 
 def _pairs(a: tuple[HammingIndex, Ints], b: tuple[HammingIndex, Ints] | None, radius: int) -> Array:

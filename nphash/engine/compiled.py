@@ -22,6 +22,7 @@ from nphash.core.jit import uses
 from nphash.core.threads import Background, run_blocks, run_tasks, split_range
 from nphash.core.typing import Array, Backs
 from nphash.engine.decoder import Decoding
+from nphash.engine.kernels import decoder as kernels
 from nphash.engine.kernels.decoder import Entries
 from nphash.engine.kernels.rows import csr_times_dense
 from nphash.engine.lazy_rows import update_rows
@@ -138,3 +139,48 @@ class FirstLayerGradient(RowGradient):
     def update_rows(self, *state: Any) -> None:
         """Do Adam's step on some rows; see `nphash.engine.lazy_rows.update_rows`."""
         update_rows(self.entries, self.dh, *state)
+
+
+# ---------------------------------------------------------------------- compiled beside
+
+# The slowest kernels of a step, for `nphash.core.jit.cache.compiling_beside`: about as much in each program.
+PROGRAMS: dict[str, list[Any]] = {
+    "from nphash.engine import compiled; compiled.compile_forward()": [kernels.forward],
+    "from nphash.engine import compiled; compiled.compile_back()": [
+        kernels.update_tiles, kernels.fill_bias, kernels.combine
+    ],
+}  # fmt: skip
+
+
+def compile_forward() -> None:
+    """Compile the decoder's forward pass by calling it."""
+    _small_step().forward()
+
+
+def compile_back() -> None:
+    """Compile the decoder's backward pass and update, with zeros in place of what the forward pass leaves."""
+    step = _small_step()
+    n, shape = step.n_tiles, (1, *step.code.shape)
+    step.E, step.inverse = (
+        np.zeros(step.code.shape[0] * step.b.size, np.float32),
+        np.ones((n, len(step.code))),
+    )
+    expected, target_sum = np.zeros((2, *shape), np.float32)
+    kernels.combine(
+        np.zeros((n, len(step.code)), np.float32),
+        np.ones((1, len(step.code))),
+        expected,
+        target_sum,
+        n,
+        step.inverse,
+    )
+    step.expected, step.target_sum = expected[0], target_sum[0]
+    _, dW, db = step.back()
+    CompiledAdam().step({"W": step.W, "b": step.b}, {"W": dW, "b": db})
+
+
+def _small_step() -> Decoding:
+    X = csr_array(np.eye(4, 32, dtype=np.float32))
+    entries = CompiledEngine()._entries(X)
+    z, W, b = np.ones((4, 8), np.float32), np.zeros((8, 32), np.float32), np.zeros(32, np.float32)
+    return Decoding(z, W, b, entries, Background(1))

@@ -144,10 +144,7 @@ def fill_ahead(plan: Array, table: Array) -> None:
 
 @jit()
 def fill_table(history: Array, now: int, table: Array) -> None:
-    """Sum up the steps from each s of the ``history`` (steps, 9) float64 to ``now`` for a gradient of zero.
-
-    Row s of ``table`` becomes (C, E, b1^k, b2^k).
-    """
+    """Sum up steps without gradient from each s of a ``history`` (steps, 9) to ``now``, into row s."""
     C = weighted = np.float64(0)
     shrink1 = shrink2 = np.float64(1)
     table[now] = 0

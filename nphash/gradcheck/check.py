@@ -51,6 +51,8 @@ def try_out(problem: Problem, seed: int) -> Trial | Report:
     try:
         raw, back = problem.evaluate(params)
         out = np.array(raw, copy=True)
+        if problem.relaxed is not None and out.dtype.kind in "iu":  # a sample written in whole numbers
+            out = out.astype(np.float64)
         complaint = _check_output(out)
         if complaint:
             return replace(invalid, cause=complaint[0], evidence=complaint[1])

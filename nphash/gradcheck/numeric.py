@@ -85,7 +85,8 @@ def line_of(
     def line(t: float) -> Array:
         values = {key: value.copy() for key, value in params.items()}
         values[name] = params[name] + t * direction
-        return np.array(evaluate(values)[0], copy=True)
+        out = np.array(evaluate(values)[0], copy=True)
+        return out if out.dtype.kind == "f" else out.astype(np.float64)  # a sample in whole numbers
 
     return line
 

@@ -268,10 +268,10 @@ def argument_names(function: Callable[..., Any], n: int) -> list[str]:
 
 
 def _pair(result: object) -> tuple[Any, Any]:
-    if not isinstance(result, tuple) or len(result) != 2 or not callable(result[1]):
+    if not isinstance(result, (tuple, list)) or len(result) != 2 or not callable(result[1]):
         needed = "(out, back) with a callable back is needed"
         raise TypeError(f"the function returned {_kind(result)}, but {needed}")
-    return result
+    return result[0], result[1]
 
 
 def _by_name(grads: object, params: Params) -> dict[str, Any]:

@@ -175,8 +175,9 @@ def format_jsonl(reports: Iterable[Report]) -> str:
 def format_curve(report: Report, width: int = 40) -> str:
     """Return the error of central differences against their step as a bar chart in text.
 
-    A right gradient shows a V: the error falls with the square of the step until rounding takes
-    over. A wrong one shows a flat line.
+    A right gradient shows a V: the error falls with the square of the step until rounding takes over; where
+    the output is linear or quadratic along the direction, rounding alone is seen, which rises as the step
+    shrinks. A wrong one shows a flat line.
 
     Examples
     --------

@@ -24,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nphash._version import __version__
+from nphash.codes import check_n_bits, n_bytes
 from nphash.core.disk import replacing
 from nphash.core.typing import Array
 from nphash.errors import CollectionError
@@ -118,8 +119,70 @@ def map_file(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Ar
     return facts, arrays, check
 
 
+def check_sense(path: Path, facts: dict[str, Any], arrays: dict[str, Array]) -> None:
+    """Raise CollectionError unless the arrays are those of an index: the kernels do not look where one ends.
+
+    Checksums that are right do not say that: a stranger may have made them.
+    """
+    try:
+        n_bits, n = check_n_bits(facts["n_bits"]), len(arrays["codes"])
+        if arrays["codes"].shape != (n, n_bytes(n_bits)):
+            raise ValueError(f"codes of shape {arrays['codes'].shape} are not {n_bits} bits wide")
+        _require(arrays, "codes", "u1", (n, n_bytes(n_bits)))
+        _require(arrays, "removed", "i8", (None,), 0, n)
+        if "id_bytes" in arrays:
+            _require(arrays, "id_bytes", "u1", (None,))
+            _require(arrays, "id_ends", "i8", (n,), 0, len(arrays["id_bytes"]) + 1, ascending=True)
+        elif "ids" in arrays:
+            _require(arrays, "ids", "i8", (n,))
+        if not isinstance(facts["next_number"], int) or isinstance(facts["next_number"], bool):
+            raise ValueError("next_number is no number")
+        first, n_words = 0, n_bytes(n_bits) // 8
+        for _ in [name for name in arrays if name.startswith("bucket_starts_")]:
+            first += _check_buckets(arrays, first, n_words)
+        if first > n:
+            raise ValueError("it has buckets of more codes than there are")
+    except (KeyError, TypeError, ValueError) as error:  # InputError is one
+        raise CollectionError(f"{path} is damaged: {type(error).__name__}: {error}", _RESTORE) from None
+
+
+def _check_buckets(arrays: dict[str, Array], first: int, n_words: int) -> int:
+    """Check the buckets of the segment from row `first` on, and return its number of codes."""
+    m, n = arrays[f"bucket_rows_{first}"].shape
+    _require(arrays, f"bucket_lengths_{first}", "i8", (m,), 1, 33)
+    lengths = arrays[f"bucket_lengths_{first}"]
+    _require(arrays, f"bucket_starts_{first}", "i8", (m,), 0, 64 * n_words)
+    if (arrays[f"bucket_starts_{first}"] + lengths > 64 * n_words).any():
+        raise ValueError("its buckets are of more bits than a code has")
+    shape = m, 2 ** int(lengths.max()) + 1
+    _require(arrays, f"bucket_offsets_{first}", "u4", shape, 0, n + 1, ascending=True)
+    _require(arrays, f"bucket_rows_{first}", "u4", (m, n), 0, n)
+    _require(arrays, f"bucket_words_{first}", "u8", (m, n * n_words))
+    return int(n)
+
+
+def _require(
+    arrays: dict[str, Array],
+    name: str,
+    dtype: str,
+    shape: tuple[int | None, ...],
+    least: int | None = None,
+    below: int = 0,
+    ascending: bool = False,
+) -> None:
+    array = arrays[name]
+    same = [wanted in {size, None} for size, wanted in zip(array.shape, shape, strict=False)]
+    right = array.dtype.str[1:] == dtype and len(array.shape) == len(shape) and all(same)
+    if right and least is not None and array.size:
+        right = bool(array.min() >= least and array.max() < below)
+        right = right and not (ascending and (array[..., 1:] < array[..., :-1]).any())
+    if not right:
+        raise ValueError(f"{name}, {array.dtype} of shape {array.shape}, is not what an index has there")
+
+
 def _contents(file: Path, content: npt.NDArray[np.uint8]) -> tuple[dict[str, Any], int]:
     """Return the table of contents, and where it begins: the end of all arrays."""
+    damaged = CollectionError(f"{file} is truncated or damaged", _RESTORE)
     start = bytes(content[:64])
     if not start.startswith(_MAGIC):
         raise CollectionError(f"{file} is not an index of nphash", HINT)
@@ -133,6 +196,11 @@ def _contents(file: Path, content: npt.NDArray[np.uint8]) -> tuple[dict[str, Any
     place, checksum = np.frombuffer(bytes(content[-16:]), "<u8").tolist() if len(content) >= 32 else (0, 0)
     raw = bytes(content[min(place, len(content)) : -16])
     if zlib.crc32(raw) != checksum or not raw:
-        raise CollectionError(f"{file} is truncated or damaged", _RESTORE)
-    facts: dict[str, Any] = json.loads(raw)
+        raise damaged
+    try:
+        facts = json.loads(raw)
+    except (ValueError, RecursionError):
+        raise damaged from None
+    if not isinstance(facts, dict) or not isinstance(facts.get("arrays"), dict):
+        raise damaged
     return facts, place

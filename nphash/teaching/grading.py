@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from inspect import signature
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -32,6 +32,14 @@ Changes = tuple[str, ...]
 CLOSE, CLOSE_IN_FLOAT32 = 1e-9, 1e-5  # largest relative differences of values that count as the same
 
 
+class Mistake(NamedTuple):
+    """What to call a mistake, a function that makes it, and what makes the function of the solution."""
+
+    cause: str
+    function: Function
+    changes: Changes = ()  # pieces of its text: old, new, old, new ...
+
+
 @dataclass(frozen=True)
 class Question:
     """One function that a student writes, with reference and known mistakes."""
@@ -39,7 +47,8 @@ class Question:
     name: str
     reference: Function  # does it right
     draws: tuple[DrawArguments, ...]  # of arguments: each is tried
-    mistakes: tuple[tuple[str, Function], ...] = ()  # what to call it, and a function that makes it
+    mistakes: tuple[Mistake, ...] = ()
+    also: tuple[Function, ...] = ()  # values that are right, too
     gradient: bool = False  # they return (out, back)
     constants: tuple[str, ...] = ()  # floating-point arrays without gradient
     relaxed: Function | None = None  # of a straight-through sample: the function whose gradient it borrows
@@ -48,18 +57,25 @@ class Question:
 
 
 def question(
-    number: int, name: str, draws: tuple[DrawArguments, ...], mistakes: Iterable[Changes], **more: Any
+    number: int,
+    name: str,
+    draws: tuple[DrawArguments, ...],
+    mistakes: Iterable[Changes],
+    also: Iterable[Changes] = (),
+    **more: Any,
 ) -> Question:
     """Return the question for a function of exercise ``number``: its solution is the reference.
 
-    A mistake is what to call it and the pieces of the solution (old, new, old, new ...) that make it.
+    Each of ``mistakes`` is what to call it, and the changes that make it; each of ``also``, changes that are
+    right.
     """
 
-    def mistaken(*changes: str) -> Function:
+    def changed(*changes: str) -> Function:
         return lambda *args: solved(number, name, changes)(*args)
 
-    known = tuple((cause, mistaken(*changes)) for cause, *changes in mistakes)
-    return Question(name, solved(number, name), draws, known, **more)
+    known = tuple(Mistake(cause, changed(*changes), tuple(changes)) for cause, *changes in mistakes)
+    others = tuple(changed(*changes) for changes in also)
+    return Question(name, solved(number, name), draws, known, others, **more)
 
 
 @cache
@@ -93,6 +109,8 @@ class Grade:
     evidence: str = ""  # what was seen of it
     advice: str = ""  # what to look at
     reports: tuple[Report, ...] = ()  # of the gradient checker, where it came to that
+    place: str = ""  # of the function in the file, such as "line 7"
+    seconds: float = field(default=0.0, compare=False)  # that grading took
 
     @property
     def passed(self) -> bool:
@@ -146,21 +164,23 @@ def _wrong_value(question: Question, function: Function, args: tuple[Any, ...], 
             return "an argument is changed in place", f"{name} is not the same after the call"
     wanted = question.reference(*args)
     if question.gradient:
-        if not (isinstance(result, tuple) and len(result) == 2 and callable(result[1])):
+        if not (isinstance(result, (tuple, list)) and len(result) == 2 and callable(result[1])):
             needed = "(out, back) with a function back is needed"
             return "wrong form", f"it returns {kind_of(result)}, but {needed}"
-        again = again[0] if isinstance(again, tuple) and again else None
+        again = again[0] if isinstance(again, (tuple, list)) and again else None
         result, wanted = result[0], wanted[0]
     if found := form(result, wanted):
         return found
     if not equal(result, again):
         return "noise redrawn", "two calls with the same arguments differ: noise has to be an argument"
-    return None if same(result, wanted) else _difference(question, result, wanted, args)
+    if any(same(result, value) for value in (wanted, *(also(*copy_of(args)) for also in question.also))):
+        return None
+    return _difference(question, result, wanted, args)
 
 
 def _difference(question: Question, result: object, wanted: object, args: tuple[Any, ...]) -> Cause:
     seen = first_difference(result, wanted)
-    for cause, mistaken in question.mistakes:
+    for cause, mistaken, *_ in question.mistakes:
         value = mistaken(*copy_of(args))
         value = value[0] if question.gradient else value
         if same(result, value) and not same(value, wanted):
@@ -196,7 +216,7 @@ def _known_gradient(question: Question, function: Function, args: tuple[Any, ...
         return ""
     if same(result, right):
         return ""
-    for cause, mistaken in question.mistakes:
+    for cause, mistaken, *_ in question.mistakes:
         value, wrong_back = mistaken(*copy_of(args))
         if same(value, out) and same(result, wrong := wrong_back(upstream)) and not same(wrong, right):
             return cause
@@ -301,12 +321,12 @@ def first_difference(result: object, wanted: object) -> str:
         if _close(x, y):
             continue
         name = f"value {number}" if several else "the value"
-        gap = np.abs(x.astype(float) - y.astype(float))
+        with np.errstate(invalid="ignore"):  # infinite on both sides
+            gap = np.where(x == y, 0.0, np.abs(x.astype(float) - y.astype(float)))
         index = np.unravel_index(int(np.argmax(np.where(np.isnan(gap), np.inf, gap))), x.shape)
         at = f" at {tuple(map(int, index))}" if x.ndim else ""
-        got, right = f"{x[index]:.6g}", f"{y[index]:.6g}"
-        if got == right:
-            got, right = f"{x[index]:.15g}", f"{y[index]:.15g}"
+        shown = ((f"{x[index]:.{digits}g}", f"{y[index]:.{digits}g}") for digits in (6, 9, 12, 17))
+        got, right = next(pair for pair in shown if pair[0] != pair[1])
         return f"{name}{at} is {got}, {right} is right"
     return ""
 

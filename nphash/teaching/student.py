@@ -35,6 +35,7 @@ class Student:
     path: Path
     number: int  # of the exercise: the value of EXERCISE in the file
     functions: dict[str, Callable[..., Any]]  # everything the file defines, by name
+    places: dict[str, str]  # where each function begins, such as "line 7" or "cell 3, line 1"
     blanks: dict[str, str]  # place of the first blank of each function that has one, such as "line 7"
 
 
@@ -71,8 +72,7 @@ def read_student(path: Path | str) -> Student:
             exit_code=2,
         )
     functions = {name: value for name, value in names.items() if callable(value)}
-    blanks = {key: place for name, tree in trees for key, place in _blanks(tree, name, path).items()}
-    return Student(path, number, functions, blanks)
+    return Student(path, number, functions, *_places(trees, path))
 
 
 def _is_notebook(path: Path) -> bool:
@@ -109,25 +109,36 @@ def own_output() -> Iterator[None]:
         yield
 
 
+def is_of(path: Path, filename: str) -> bool:
+    """Return whether code of this file name is that of a student's file, or of a cell of it."""
+    return filename.partition(", cell ")[0] == str(path)
+
+
 def where(error: BaseException, path: Path) -> str:
     """Return ``", line 7"``, the last line of the student's file that an exception came through.
 
     Of a notebook it is ``", cell 3, line 7"``.
     """
     frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if frame.filename.partition(", cell ")[0] == str(path)]
+    own = [frame for frame in frames if is_of(path, frame.filename)]
     return f"{own[-1].filename.removeprefix(str(path))}, line {own[-1].lineno}" if own else ""
 
 
-def _blanks(tree: ast.Module, name: str, path: Path) -> dict[str, str]:
-    found: dict[str, str] = {}
-    cell = name.removeprefix(str(path)).removeprefix(", ")
-    for function in tree.body:
-        if isinstance(function, ast.FunctionDef):
+def _places(trees: list[tuple[str, ast.Module]], path: Path) -> tuple[dict[str, str], dict[str, str]]:
+    """Return where each function begins, and where the first blank is of those that have one."""
+    begins: dict[str, str] = {}
+    blanks: dict[str, str] = {}
+    for name, tree in trees:
+        cell = name.removeprefix(str(path)).removeprefix(", ")
+        for function in tree.body:
+            if not isinstance(function, ast.FunctionDef):
+                continue
             lines = [node.lineno for node in _walk(function) if _is_blank(node)]
-            place = ", ".join(filter(None, [cell, f"line {min(lines, default=0)}"]))
-            found |= {function.name: place} if lines else {}
-    return found
+            begins[function.name] = ", ".join(filter(None, [cell, f"line {function.lineno}"]))
+            blanks.pop(function.name, None)  # of one that is defined again
+            if lines:
+                blanks[function.name] = ", ".join(filter(None, [cell, f"line {min(lines)}"]))
+    return begins, blanks
 
 
 def _walk(node: ast.AST) -> Iterator[ast.expr | ast.stmt]:

@@ -1,5 +1,7 @@
 """From an empty folder to a graded exercise, as a student does it."""
 
+import csv
+import json
 import sys
 
 import pytest
@@ -213,7 +215,8 @@ def test_all_lessons_are_listed():
     assert set(records[0]) == {"lesson", "title", "minutes", "file", "exercise"}
     result = run("lessons", "--format", "table")
     assert result.code == 0
-    assert "lesson  title" in result.out and LESSONS[6].file in result.out
+    assert "lesson  title" in result.out and LESSONS[6].title in result.out
+    assert max(map(len, result.out.splitlines())) <= 80
     assert len(result.out.splitlines()) == 10
     assert "nphash lesson 1" in result.err
     assert run("lessons", "--format", "csv").out.startswith("lesson,title,minutes,file,exercise\n")
@@ -274,3 +277,46 @@ def test_too_many_bits(small):
 
 def test_the_group_lists_its_studies(small):
     assert "estimators" in run("study", "--help").out
+
+
+# --- a class
+
+
+@pytest.fixture
+def handed_in(tmp_path):
+    folder = tmp_path / "class"
+    for student, text in (
+        ("=ada", solution_text(6)),
+        ("bob", solution_text(6).replace("w - learn", "w + learn")),
+    ):
+        (folder / student).mkdir(parents=True)
+        (folder / student / "exercise_6_adam.py").write_text(text, encoding="utf-8")
+    return folder
+
+
+def test_a_class(tmp_path, handed_in):
+    table, records = tmp_path / "grades.csv", tmp_path / "grades.json"
+    result = run("grade", handed_in, "-o", table)
+    assert result.code == 0 and result.out == ""
+    assert "limits: 10 s for each function" in result.err and "2/2" in result.err
+    rows = list(csv.DictReader(table.read_text(encoding="utf-8").splitlines()))
+    assert [(row["student"], row["part"], row["points"], row["mistake"]) for row in rows] == [
+        ("'=ada", "adam_step", "1", ""),  # no formula
+        ("'=ada", "clip", "1", ""),
+        ("bob", "adam_step", "0", "uphill"),
+        ("bob", "clip", "1", ""),
+    ]
+    assert len(list((tmp_path / "grades").glob("*.html"))) == 3
+    fails(1, "grade", handed_in, "-o", table, says=["exists already", "--force"])
+    again = run("grade", handed_in, "-o", records)  # into the same folder: nothing is graded again
+    assert "uphill" in records.read_text(encoding="utf-8") and "2/2" not in again.err
+    assert run("grade", handed_in, "-o", tmp_path / "gradescope.json", "-q").err == ""
+    found = json.loads((tmp_path / "gradescope.json").read_text(encoding="utf-8"))
+    assert found["=ada"]["score"] == 2 and found["bob"]["score"] == 1
+
+
+def test_what_grade_refuses(tmp_path, handed_in):
+    fails(1, "grade", handed_in, "-o", tmp_path / "grades.xlsx", says=["neither a table nor records", ".csv"])
+    (tmp_path / "empty").mkdir()
+    fails(1, "grade", tmp_path / "empty", "-o", tmp_path / "grades.csv", says=["holds no exercise"])
+    assert run("grade", tmp_path / "none", "-o", tmp_path / "grades.csv").code == 2

@@ -4,6 +4,8 @@ import os
 import re
 import subprocess
 import sys
+import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -160,6 +162,37 @@ def test_a_resumed_fit_is_estimated_from_its_own_steps(monkeypatch):
     fit = [state(2, step, first=0.0) for step in range(1, 5)]
     assert " left" not in bar(fit[:3], monkeypatch)
     assert "0:15 left" in bar(fit, monkeypatch)
+
+
+def test_what_happens_once_does_not_spoil_the_estimate(monkeypatch):
+    """A wait of 300 s in the third of 400 steps of a second each."""
+    fit = [
+        replace(state(1, 1, first=0.0), epochs=1, step=step, steps=400, seconds=step + 300.0 * (step > 2))
+        for step in range(1, 101)
+    ]
+    monkeypatch.setattr(progress, "ENOUGH", 0.02)
+    assert " left" not in bar(fit[:8], monkeypatch)
+    assert "6:25 left" in bar(fit[:15], monkeypatch)
+    assert "5:00 left" in bar(fit, monkeypatch)
+    quick = [replace(one, seconds=one.step / 1000) for one in fit]
+    assert " left" not in bar(quick, monkeypatch)  # a tenth of a second says little
+
+
+def test_a_stage_shows_the_seconds_it_takes(monkeypatch):
+    monkeypatch.setattr(progress, "SILENCE", 0.02)
+    err = Stream(tty=True)
+    with streams(Stream(), Stream(), err), progress.FitProgress(quiet=False) as callback:
+        logging.getLogger("nphash.x").info("first stage")
+        for _ in range(500):
+            if err.text().count("\r") > 1:
+                break
+            time.sleep(0.01)
+        assert err.text().startswith("\rfirst stage\rfirst stage: 0 s")
+        callback(state(1, 1))
+        shown = err.text()
+        logging.getLogger("nphash.core.jit").info("compiling")
+        time.sleep(0.1)
+        assert err.text() == shown  # the bar stands there
 
 
 @pytest.mark.compiled

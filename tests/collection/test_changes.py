@@ -12,6 +12,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import nphash
@@ -593,3 +594,29 @@ def test_an_error_while_looking_for_the_manifest_is_not_taken_for_none(tmp_path,
             Collection.create(path, SignHash(16), NEW).close()
     assert instant > 3 or len(calls) >= instant
     assert not path.exists() or len(contents(path)[0]) == 5
+
+
+@pytest.mark.parametrize("left", [b"", b"{", b'{\n "format": "nph', bytes(345)])
+def test_a_lock_that_a_power_cut_has_left_is_not_in_the_way(tmp_path, left):
+    (tmp_path / "lock").write_bytes(left)
+    Collection.create(tmp_path, SignHash(16), NEW).close()
+    assert len(contents(tmp_path)[0]) == 5
+
+
+@pytest.mark.parametrize("foreign", [b"1234", b"{}", b'{\n "format": "mine"}'])
+def test_a_lock_of_another_program_is(tmp_path, foreign):
+    (tmp_path / "lock").write_bytes(foreign)
+    with pytest.raises(CollectionError, match="is not a collection"):
+        Collection.create(tmp_path, SignHash(16), NEW)
+    assert (tmp_path / "lock").read_bytes() == foreign
+
+
+def test_the_name_of_the_lock_is_on_the_disk_before_those_that_it_notes(tmp_path, monkeypatch):
+    done = []
+    for name in ("flush_folder", "write_array"):
+        original = getattr(changes, name)
+        monkeypatch.setattr(changes, name, lambda *a, f=original, n=name: (done.append((n, a[0])), f(*a))[1])
+    path = tmp_path / "c"
+    with creating(path, force=False) as change:
+        change.write_array("codes", np.zeros((1, 8), np.uint8))
+    assert done[-2:] == [("flush_folder", path), ("write_array", path / "codes-000001.npy")]

@@ -16,6 +16,7 @@ from nphash.collection.documents import (
     DocumentWriter,
     _crc,
     checked,
+    spellings,
     writing,
 )
 from nphash.core.checksums import record
@@ -299,3 +300,11 @@ def test_of_a_foreign_schema_nothing_is_run(tmp_path, schema):
     db.close()
     with pytest.raises(DamagedError, match="its tables are not those that nphash makes"):
         DocumentFile(tmp_path / "d.sqlite")
+
+
+def test_ids_that_utf_8_cannot_hold_get_a_spelling_at_the_door():
+    ids = ["caf\udce9", "caf\udce8", "half \ud83d", "plain"]
+    found = [document.id for document in checked([Document(id_, "x") for id_ in ids])]
+    assert found == ["caf\\xe9", "caf\\xe8", "half \\ud83d", "plain"]
+    assert spellings("caf\udce9") == {"caf\\xe9"} and spellings("plain") == set()
+    assert spellings("caf\u00e9") == {"cafe\u0301"} and spellings("cafe\u0301") == {"caf\u00e9"}

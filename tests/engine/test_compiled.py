@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from helpers.decoding import close, targets
 from helpers.paths import TESTS
 from helpers.small import FixedNoise, documents, unit_rows
+from nphash.engine import compiled
 from nphash.engine.compiled import CompiledEngine, sort_by_word
 from nphash.engine.select import Engine
 from nphash.errors import InputError
@@ -221,3 +222,30 @@ print(hashlib.sha256(b"".join(hasher.params_[name].tobytes() for name in sorted(
     compiled, cached, never_kept = digest(), digest(), digest(NPHASH_CACHE="0")
     assert len(compiled) > 60
     assert compiled == cached == never_kept
+
+
+@pytest.mark.slow
+@pytest.mark.compiled
+def test_programs_beside_compile_what_a_fit_needs(tmp_path):
+    """The first of them on a machine: no kernel of theirs is left to the process that trains."""
+    program = (
+        "import logging, numpy as np\n"
+        "from numba.core import event\n"
+        "from nphash.core.jit.cache import compiling_beside\n"
+        "from nphash.engine.compiled import PROGRAMS\n"
+        "from nphash.hashers import create\n"
+        "class Names(event.Listener):\n"
+        "    def on_start(self, event): print(event.data['dispatcher'].__name__)\n"
+        "    def on_end(self, event): pass\n"
+        "event.register('numba:compile', Names())\n"
+        "X = np.random.default_rng(0).poisson(0.2, (300, 80))\n"
+        "with compiling_beside(PROGRAMS): create('nphash', n_bits=16, random_state=0).fit(X)\n"
+    )
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, env=environment, check=True
+    )
+    compiled_here = set(done.stdout.split())
+    assert "_times_dense" in compiled_here  # the cache was empty
+    theirs = {kernel.__name__ for kernels in compiled.PROGRAMS.values() for kernel in kernels}
+    assert theirs == {"forward", "combine", "update_tiles", "fill_bias"} and not theirs & compiled_here

@@ -61,4 +61,4 @@ def test_a_mistake_is_wrong_whatever_the_seed(question, mistake, seed):
 
 def test_advice_belongs_to_causes(question):
     general = {"not finite", "wrong form", "wrong shape", "sign", "the function raises", *ADVICE}
-    assert set(question.advice) <= general | {cause for cause, _ in question.mistakes}
+    assert set(question.advice) <= general | {cause for cause, *_ in question.mistakes}

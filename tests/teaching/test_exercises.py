@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from helpers.answers import ALTERNATIVES, MISTAKES
+from helpers.styles import STYLES
 from nphash.teaching.exercises import (
     all_right,
     format_grades,
@@ -76,6 +77,49 @@ def test_other_right_solutions_pass(tmp_path, number, function, old, new):
     assert grades[function].passed, grades[function]
 
 
+def in_style(folder, number, style):
+    names = [question.name for question in questions_of(number)]
+    lines = [f"{name} = STYLES[{style!r}]({name})" for name in names]
+    return write(folder, "\n".join([solution_text(number), "from helpers.styles import STYLES", *lines, ""]))
+
+
+STYLED = [(number, style) for number in NUMBERS for style in STYLES]
+
+
+@pytest.mark.parametrize(
+    ("number", "style"),
+    # Each style once, each exercise twice or more; the others are slow together.
+    [pytest.param(*pair, marks=[pytest.mark.slow] * (n % 10 != 0)) for n, pair in enumerate(STYLED)],
+)
+def test_right_answers_in_other_styles(tmp_path, number, style):
+    grades = grade_exercise(in_style(tmp_path, number, style))
+    assert all_right(grades), format_grades(grades)
+
+
+def test_there_are_twenty_styles_for_each_lesson():
+    assert len(STYLES) >= 20
+
+
+def test_epsilon_beside_the_root_of_v_is_right(tmp_path):
+    """As in section 2 of Kingma & Ba (2015): the corrections in the step size."""
+    old = "learning_rate * mhat / (np.sqrt(vhat) + EPSILON)"
+    new = "(learning_rate * np.sqrt(1 - BETA2**t) / (1 - BETA1**t)) * m / (np.sqrt(v) + EPSILON)"
+    path = write(tmp_path, changed_solution(6, "adam_step", (old, new)))
+    assert all_right(grade_exercise(path))
+
+
+def test_an_answer_that_calls_the_library_is_seen(tmp_path):
+    text = solution_text(1).replace("import numpy as np", "import numpy as np\nfrom nphash.nn import ops")
+    path = write(
+        tmp_path, text.replace("return e / e.sum(axis=1, keepdims=True)", "return ops.softmax(scores)[0]")
+    )
+    softmax, word_loss = grade_exercise(path)
+    assert softmax.passed and softmax.evidence == "it calls nphash.nn.ops.softmax, the library's own"
+    assert "it calls nphash.nn.ops.softmax" in format_grades([softmax])
+    assert word_loss.passed and word_loss.evidence == ""
+    assert all(grade.evidence == "" for grade in grade_exercise(write(tmp_path, solution_text(7))))
+
+
 def test_grades_as_text():
     grades = [Grade("softmax", "right"), Grade("loss", "wrong", "sign", "-2, 2 is right")]
     wanted = (
@@ -84,7 +128,7 @@ def test_grades_as_text():
     assert format_grades(grades) == wanted
     assert not all_right(grades) and all_right(grades[:1])
     wanted = {"function": "softmax", "verdict": "right", "cause": "", "evidence": "", "advice": ""}
-    assert json.loads(format_grades_jsonl(grades[:1])) == wanted | {"gradients": {}}
+    assert json.loads(format_grades_jsonl(grades[:1])) == wanted | {"place": "", "gradients": {}}
 
 
 def test_half_done(tmp_path):

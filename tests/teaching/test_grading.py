@@ -217,6 +217,15 @@ def test_the_worst_place_is_told():
     assert "is 1, 0 is right" in first_difference(np.array([True]), np.array([False]))
 
 
+@pytest.mark.parametrize(
+    ("result", "wanted"),
+    [(16.18690005, 16.1869), (1.0 + 3e-9, 1.0), (np.float32(0.1), 0.3), ([np.inf, 1.0], [np.inf, 2.0])],
+)
+def test_evidence_does_not_contradict_itself(result, wanted):
+    got, right = first_difference(np.asarray(result), np.asarray(wanted)).split(" is ")[1].split(", ")
+    assert got != right.removesuffix(" is right")
+
+
 def test_ratio():
     x = np.array([1.0, -2.0, 0.0])
     assert ratio_of(-3 * x, x) == pytest.approx(-3)

@@ -11,13 +11,13 @@ import time
 from helpers.collecting import LeanSignHash, SignHash, registered
 from torture.common import Job
 
-SUITES = ["kills", "faults", "disks", "damage"]
+SUITES = ["kills", "faults", "disks", "damage", "hostile", "inputs", "power", "readers", "soak", "resume"]
 
 
 def run_suite(name, folder, **options):
     """Run one suite and return its figures."""
     suite = importlib.import_module(f"torture.{name}")
-    job = Job(folder, **options)
+    job = Job(folder, unit=suite.UNIT, **options)
     result = {"what": suite.UNIT, "asked": suite.ASKED, "reached": 0, "failures": [], "counts": job.counts}
     if reason := getattr(suite, "SKIPPED", ""):
         return {**result, "skipped": reason}

@@ -1,6 +1,7 @@
 """The parts that all suites share: rounds until time is up, children that may die, what is counted."""
 
 import contextlib
+import faulthandler
 import functools
 import importlib
 import json
@@ -36,6 +37,7 @@ class Job:
     """
 
     folder: Path
+    unit: str = ""
     seconds: float = 8.0
     seed: int = 0
     first: int = 0
@@ -97,6 +99,7 @@ def forked(action, *, seconds=HANG, bytes_more=0):
         os.close(reader)
         end = {"error": "no end"}
         try:
+            faulthandler.dump_traceback_later(0.9 * seconds)  # to see where it hangs
             if bytes_more:
                 used = int(Path("/proc/self/statm").read_bytes().split()[0]) * os.sysconf("SC_PAGE_SIZE")
                 resource.setrlimit(resource.RLIMIT_AS, (used + bytes_more,) * 2)

@@ -116,7 +116,7 @@ def in_children(job, one, n=AT_ONCE, **options):
         problems = [found[0] for found in end.value if isinstance(found, list)]
         for what in end.value:
             job.count(what if isinstance(what, str) else "failures")
-        job.count(UNIT, n)
+        job.count(job.unit, n)
         require(not problems, "; ".join(problems))
 
     job.repeat(one_round)

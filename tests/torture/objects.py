@@ -76,9 +76,9 @@ def changed(path):
     return everything(path)
 
 
-def of_index(verify):
+def of_index(verify, strategy="auto"):
     def read(path):
-        index = nphash.HammingIndex.load(path, verify=verify)
+        index = nphash.HammingIndex.load(path, verify=verify, strategy=strategy)
         rows = np.random.default_rng(0).integers(0, 256, (3, 8), np.uint8)
         return [part.tolist() for part in index.search(rows, 5)], len(index)
 
@@ -152,6 +152,11 @@ def make(folder):
     index.add(np.random.default_rng(1).integers(0, 256, (60, 8), np.uint8), ids=[f"i{n}" for n in range(60)])
     index.remove(["i3"])
     index.save(folder / "index")
+    index = nphash.HammingIndex(64, strategy="multi-index")
+    rows = np.random.default_rng(2).integers(0, 256, (300, 8), np.uint8)
+    index.add(rows)
+    index.search(rows[:3], 5)  # which builds the buckets
+    index.save(folder / "buckets")
     fit = Checkpointed()
     fit.make(folder / "checkpoint")
     Shards.write(folder / "shards", [X[:30], X[30:]], X.shape[1], entries=200)
@@ -160,6 +165,7 @@ def make(folder):
         "model": [of_model(X, True), of_model(X, False)],
         "vectorizer.json": [of_vectorizer],
         "index": [of_index(True), of_index(False)],
+        "buckets": [of_index(True, "multi-index"), of_index(False, "multi-index")],
         "checkpoint": [fit.resume],
         "shards": [of_shards],
     }

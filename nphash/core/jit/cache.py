@@ -8,6 +8,9 @@ process that reads the index between the two takes what an older kernel has left
 that compile different versions at the same time may write the same one: what is then run has another
 signature. Here a file has the name of what is in it, and is written before the index.
 
+Numba compiles one kernel at a time, whatever the threads. On a machine without a cache, programs beside this
+one compile the slowest kernels (`compiling_beside`); when one of these is needed, its file is waited for.
+
 A cache is a help, no condition: Numba believes what it reads, but a power cut leaves empty and cut files.
 Here each ends with its SHA-256; what is not whole is compiled again, and what cannot be kept is not kept.
 """
@@ -18,17 +21,29 @@ import glob
 import hashlib
 import logging
 import os
+import subprocess
+import sys
+import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from io import BytesIO
 from pathlib import Path
+from threading import Event, Lock, Thread
 from typing import Any
 
 import numba
 from numba.core import event
 from numba.core.caching import IndexDataCacheFile
+
+LOG = "nphash.core.jit"
+LOOK_EVERY = 0.02  # seconds
+TELL_AFTER = 1.0
+_NOWHERE = subprocess.DEVNULL
+
+
+_beside: dict[str, subprocess.Popen[bytes]] = {}  # kernel -> the program that compiles it
 
 
 class KernelFiles(IndexDataCacheFile):  # type: ignore[misc]  # Numba has no types
@@ -39,7 +54,19 @@ class KernelFiles(IndexDataCacheFile):  # type: ignore[misc]  # Numba has no typ
         try:
             self._keep(key, data)
         except OSError as error:
-            logging.getLogger("nphash.core.jit").info("compiled kernels are not kept: %s", error)
+            logging.getLogger(LOG).info("compiled kernels are not kept: %s", error)
+
+    def load(self, key: Any) -> Any:
+        """Return a compiled version, None where it is not kept and nobody compiles it."""
+        data, program = super().load(key), _beside.get(self._index_name.rpartition("-")[0])
+        if data is None and program is not None:
+            with _watch.waiting():
+                ended = False
+                while data is None and not ended:
+                    ended = program.poll() is not None  # before the look: it may have written and gone
+                    data = super().load(key)
+                    time.sleep(0 if data or ended else LOOK_EVERY)
+        return data
 
     def _keep(self, key: Any, data: Any) -> None:
         """Write a version and then the index; old ones, of kernels that have changed since, are removed."""
@@ -106,21 +133,85 @@ def _ages_in(folder: Path) -> tuple[tuple[str, int, int], ...]:
     return tuple(sorted((name, about.st_mtime_ns, about.st_size) for name, about in files))
 
 
-class _FirstCompilation(event.Listener):  # type: ignore[misc]
-    """Listens until something is compiled; what comes from the cache is no such event."""
+@contextmanager
+def compiling_beside(programs: Mapping[str, Sequence[Any]]) -> Iterator[None]:
+    """Run programs beside the block, and end them with it; each compiles kernels, which are waited for.
+
+    Programs are Python code, with the kernels. Where the first of these is kept already, whatever its
+    signature, nothing is run, nor where one processor would do all the work.
+    """
+    started: dict[str, subprocess.Popen[bytes]] = {}
+    if (os.cpu_count() or 1) > 1 and sys.executable and not any(_is_kept(of[0]) for of in programs.values()):
+        for code, kernels in programs.items():
+            with suppress(OSError):  # they are a help
+                # Modules come from where this process has them: -c would look into the current folder first
+                command = [sys.executable, "-c", f"import sys; sys.path[:] = {sys.path!r}\n{code}"]
+                program = subprocess.Popen(command, stdin=_NOWHERE, stdout=_NOWHERE, stderr=_NOWHERE)
+                started |= {_name(kernel): program for kernel in kernels}
+    _beside.update(started)
+    try:
+        yield
+    finally:
+        for name, program in started.items():
+            _beside.pop(name, None)
+            program.kill()
+            program.wait()
+
+
+def _name(kernel: Any) -> str:
+    """Return what the files of a kernel are called by."""
+    return str(kernel._cache._cache_file._index_name).rpartition("-")[0]
+
+
+def _is_kept(kernel: Any) -> bool:
+    files = getattr(getattr(kernel, "_cache", None), "_cache_file", None)
+    return not isinstance(files, KernelFiles) or bool(files._load_index())
+
+
+class _Watch(event.Listener):  # type: ignore[misc]
+    """Logs the first compilation, and later ones that take long; what is kept is none."""
 
     def __init__(self, message: str) -> None:
-        self.message = message
+        self.message, self.first = message, True
+        self._lock, self._depth, self._over = Lock(), 0, Event()
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Take the block for a compilation."""
+        self.on_start(None)
+        try:
+            yield
+        finally:
+            self.on_end(None)
 
     def on_start(self, event: object) -> None:
-        if self.message:
-            logging.getLogger("nphash.core.jit").info(self.message)
-        self.message = ""
+        with self._lock:
+            self._depth += 1
+            if self._depth > 1:
+                return
+            self._over = Event()
+            if self.first:
+                logging.getLogger(LOG).info(self.message)
+            else:
+                Thread(target=self._tell, args=(self._over,), daemon=True).start()
+            self.first = False
 
     def on_end(self, event: object) -> None:
-        pass
+        with self._lock:
+            self._depth -= 1
+            if not self._depth:
+                self._over.set()
+
+    def _tell(self, over: Event) -> None:
+        if not over.wait(TELL_AFTER):
+            logging.getLogger(LOG).info(self.message)
+
+
+_watch = _Watch("")
 
 
 def announce(cached: bool) -> None:
-    """Log the first compilation of this process, as it takes seconds; where it is cached, it is the last."""
-    event.register("numba:compile", _FirstCompilation("compiling kernels" + ", once" * cached))
+    """Log compilations of this process, as they take seconds; where they are cached, these are the last."""
+    global _watch
+    _watch = _Watch("compiling kernels" + ", once" * cached)
+    event.register("numba:compile", _watch)

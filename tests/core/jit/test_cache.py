@@ -3,6 +3,8 @@
 import errno
 import logging
 import os
+import sys
+import time
 import types
 
 import pytest
@@ -14,7 +16,8 @@ if not COMPILED:
 
 from numba.core.caching import IndexDataCacheFile
 
-from nphash.core.jit.cache import KernelFiles, announce, keep_by_content
+from nphash.core.jit import cache
+from nphash.core.jit.cache import KernelFiles, announce, compiling_beside, keep_by_content
 
 
 @pytest.fixture
@@ -126,3 +129,77 @@ def test_the_first_compilation_is_logged(caplog, monkeypatch, cached, says):
         jit()(lambda a: a + 2)(2)
         jit()(lambda a: a + 3)(2)
     assert caplog.messages == [says]
+
+
+def test_later_compilations_are_logged_when_they_take_long(caplog, monkeypatch):
+    monkeypatch.setattr(cache, "TELL_AFTER", 0.0)
+    watch = cache._Watch("compiling")
+    with caplog.at_level(logging.INFO, "nphash.core.jit"):
+        with watch.waiting():
+            assert caplog.messages == ["compiling"]
+            with watch.waiting():  # inside another: the same one
+                pass
+        with watch.waiting():
+            for _ in range(500):
+                if len(caplog.messages) > 1:
+                    break
+                time.sleep(0.01)
+        assert caplog.messages == ["compiling", "compiling"]
+        monkeypatch.setattr(cache, "TELL_AFTER", 60.0)
+        with watch.waiting():
+            pass
+        assert caplog.messages == ["compiling", "compiling"]
+
+
+def kernel_in(tmp_path):
+    """A stand-in for a kernel with files of its own."""
+    return types.SimpleNamespace(
+        _cache=types.SimpleNamespace(_cache_file=KernelFiles(str(tmp_path), "mod.kernel-7.py311", "now"))
+    )
+
+
+WRITE = """
+import time
+from nphash.core.jit.cache import KernelFiles
+files = KernelFiles({folder!r}, "mod.kernel-7.py311", "now")
+time.sleep(0.2)
+files.save(("float32",), "code of another process")
+time.sleep({then})
+"""
+
+
+@pytest.mark.parametrize("then", [0, 60])
+def test_what_another_process_compiles_is_waited_for(files, tmp_path, monkeypatch, then):
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    with compiling_beside({WRITE.format(folder=str(tmp_path), then=then): [kernel_in(tmp_path)]}):
+        assert files().load(("float32",)) == "code of another process"
+        if not then:  # it ends without this one
+            assert files().load(("float64",)) is None
+    assert cache._beside == {}
+
+
+def test_nothing_is_run_where_kernels_are_kept_or_one_processor_does_all(files, tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    programs = {"raise SystemExit(1)": [kernel_in(tmp_path)]}
+    with compiling_beside(programs):
+        assert cache._beside == {}
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    files().save(("float32",), "code")
+    with compiling_beside(programs):
+        assert cache._beside == {}
+    with compiling_beside({"": [types.SimpleNamespace()]}):  # no cache at all
+        assert cache._beside == {}
+    next(tmp_path.glob("*.nbi")).unlink()
+    with compiling_beside(programs):
+        assert list(cache._beside) == ["mod.kernel"]
+        assert files().load(("float32",)) is None
+
+
+def test_programs_beside_import_nothing_from_the_current_folder(files, tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(sys, "path", [folder for folder in sys.path if folder])
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "csv.py").write_text("open('foreign', 'w').close()")
+    with compiling_beside({"import csv": [kernel_in(tmp_path / "cache")]}):
+        cache._beside["mod.kernel"].wait()
+    assert not (tmp_path / "foreign").exists()
