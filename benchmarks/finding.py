@@ -27,6 +27,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from statistics import median
@@ -169,24 +170,27 @@ def by_cosine(rows: Any, of_query: Callable[[str], Any]) -> Rank:
     return rank
 
 
-def contestants(texts: list[str], collection: Collection) -> Iterator[tuple[str, Rank]]:
-    """Yield name and ranking of all, one after the other."""
-    for by in BY:
-        yield f"nphash, {by}", of_collection(collection, by)
-    yield "FTS5", by_fts5(texts)
-    try:
-        yield "bm25s", by_bm25s(texts)
-    except ImportError:
-        click.echo("bm25s is not installed", err=True)
+def contestants(texts: list[str], collection: Collection, who: tuple[str, ...]) -> Iterator[tuple[str, Rank]]:
+    """Yield name and ranking of all, or those of `who`, one after the other."""
     everything = VectorizerSettings(stop_words="none", min_documents=1, max_share=1.0, max_words=None)
-    vectorizer = Vectorizer(everything)
-    X = vectorizer.fit_transform(texts)
-    yield "TF-IDF cosine", by_cosine(X, lambda query: vectorizer.transform([query]))
-    yield "LSI cosine, 256", by_cosine(*_lsi(texts))
-    try:
-        yield "WordLlama, 256", by_cosine(*_wordllama(texts))
-    except ImportError:
-        click.echo("WordLlama is not installed", err=True)
+    makers: dict[str, Callable[[], Rank]] = {
+        **{f"nphash, {by}": partial(of_collection, collection, by) for by in BY},
+        "FTS5": lambda: by_fts5(texts),
+        "bm25s": lambda: by_bm25s(texts),
+        "TF-IDF cosine": lambda: by_cosine(*_tfidf(texts, everything)),
+        "LSI cosine, 256": lambda: by_cosine(*_lsi(texts)),
+        "WordLlama, 256": lambda: by_cosine(*_wordllama(texts)),
+    }
+    for name in who or makers:
+        try:
+            yield name, makers[name]()
+        except ImportError as error:
+            click.echo(f"{name} is left out: {error}", err=True)
+
+
+def _tfidf(texts: list[str], settings: VectorizerSettings) -> tuple[Any, Callable[[str], Any]]:
+    vectorizer = Vectorizer(settings)
+    return vectorizer.fit_transform(texts), lambda query: vectorizer.transform([query])
 
 
 def _unit(rows: Array) -> Array:
@@ -241,12 +245,12 @@ RULES: dict[str, Rule] = {
         1 / (60 + _ranks(asked.bm25)) + 1 / (60 + _ranks(_near(asked)))
     ),
     "K / max K + (1 - d) / 2": _by_maximum(0.5),
-    "K / K* + v (1 - d) / 4": _by_own(1, 0.25),
+    "K / K* + v (1 - d) / 5": _by_own(1, 0.2),
     "K / K* + v (1 - d) / 2": _by_own(1, 0.5),
-    "(K / K*)^2 + v (1 - d) / 8": _by_own(2, 0.125),
-    "(K / K*)^2 + v (1 - d) / 4": _by_own(2, 0.25),
-    "(K / K*)^2 + v (1 - d) / 2": _by_own(2, 0.5),
-    "(K / K*)^3 + v (1 - d) / 4": _by_own(3, 0.25),
+    "(K / K*)^2 + v (1 - d) / 10": _by_own(2, 0.1),
+    "(K / K*)^2 + v (1 - d) / 5": _by_own(2, 0.2),
+    "(K / K*)^2 + v (1 - d) / 2.5": _by_own(2, 0.4),
+    "(K / K*)^3 + v (1 - d) / 5": _by_own(3, 0.2),
 }
 
 
@@ -337,9 +341,25 @@ def measure_collection(folder: Path, texts: list[str], query: str) -> dict[str, 
     }
 
 
-def run(corpus: str, n_documents: int | None, count: int, bits: int) -> dict[str, Any]:
-    """Fit a collection and measure all contestants on it."""
-    documents = list(islice(read_documents(str(DATA / f"{corpus}.jsonl.gz")), n_documents))
+def fitted(folder: Path, documents: list[Document], bits: int) -> float:
+    """Fit a collection in ``folder/collection`` and return the processor's seconds; or those of last time."""
+    path, taken = folder / "collection", folder / "fit_seconds.json"
+    if not taken.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        source = folder / "corpus.jsonl"
+        with source.open("w", encoding="utf-8") as file:
+            for document in documents:
+                record = {"id": document.id, "text": document.text, "labels": list(document.labels)}
+                file.write(json.dumps(record) + "\n")
+        fit = ["fit", str(source), "-o", str(path), "--force", "--bits", str(bits), "--threads", "1", "-q"]
+        taken.write_text(json.dumps(command(*fit)), encoding="utf-8")
+    return float(json.loads(taken.read_text(encoding="utf-8")))
+
+
+def run(
+    documents: list[Document], folder: Path, count: int, bits: int, who: tuple[str, ...]
+) -> dict[str, Any]:
+    """Fit a collection and measure contestants on it, those of `who` alone if any are given."""
     texts, asked = [document.text for document in documents], queries(documents, count)
     y = label_matrix([document.labels for document in documents])[0].astype(np.float32)
     y_transposed = y.T.tocsc()
@@ -347,24 +367,17 @@ def run(corpus: str, n_documents: int | None, count: int, bits: int) -> dict[str
     def shared(row: int) -> Array:
         return np.asarray((y[[row]] @ y_transposed).toarray().ravel() > 0)
 
-    with tempfile.TemporaryDirectory() as folder:
-        source, path = Path(folder) / "corpus.jsonl", Path(folder) / "c"
-        with source.open("w", encoding="utf-8") as file:
-            for document in documents:
-                record = {"id": document.id, "text": document.text, "labels": list(document.labels)}
-                file.write(json.dumps(record) + "\n")
-        result: dict[str, Any] = {"documents": len(documents), "bits": bits, "queries": count}
-        fit = ["fit", str(source), "-o", str(path), "--bits", str(bits), "--threads", "1", "-q"]
-        result["fit seconds"] = command(*fit)
-        result |= measure_collection(path, texts, asked["three words"][0].text)
-        result["figures"], result["milliseconds"] = {}, {}
-        with Collection.open(path) as collection:
-            for name, rank in contestants(texts, collection):
-                result["figures"][name] = {kind: figures(asked[kind], rank, shared) for kind in KINDS}
-                short, whole = asked["title"], asked["whole document"]
-                result["milliseconds"][name] = [milliseconds(short, rank), milliseconds(whole, rank)]
-                click.echo(f"{name}: {result['figures'][name]} {result['milliseconds'][name]}", err=True)
-            result["rules"] = measure_rules(collection, asked, shared)
+    result: dict[str, Any] = {"documents": len(documents), "bits": bits, "queries": count}
+    result["fit seconds"] = fitted(folder, documents, bits)
+    result |= measure_collection(folder / "collection", texts, asked["three words"][0].text)
+    result["figures"], result["milliseconds"] = {}, {}
+    with Collection.open(folder / "collection") as collection:
+        for name, rank in contestants(texts, collection, who):
+            result["figures"][name] = {kind: figures(asked[kind], rank, shared) for kind in KINDS}
+            short, whole = asked["title"], asked["whole document"]
+            result["milliseconds"][name] = [milliseconds(short, rank), milliseconds(whole, rank)]
+            click.echo(f"{name}: {result['figures'][name]} {result['milliseconds'][name]}", err=True)
+        result["rules"] = measure_rules(collection, asked, shared)
     return result
 
 
@@ -426,17 +439,27 @@ def _sizes(one: dict[str, Any]) -> str:
 
 @click.command(help=__doc__)
 @click.argument("corpora", nargs=-1, required=True)
-@click.option("--documents", type=int, help="Only so many of them.")
+@click.option("--documents", "most", type=int, help="Only so many of them.")
 @click.option("--queries", "count", default=300, show_default=True)
 @click.option("--bits", default=32, show_default=True)
-def main(corpora: tuple[str, ...], documents: int | None, count: int, bits: int) -> None:
+@click.option("--keep", type=click.Path(path_type=Path), help="Keep collections there, and take them.")
+@click.option("--who", multiple=True, help="Measure this contestant anew; the others' figures stay.")
+def main(
+    corpora: tuple[str, ...], most: int | None, count: int, bits: int, keep: Path | None, who: tuple[str, ...]
+) -> None:
     """Measure corpora and keep the results."""
-    kept = read(RESULT)
     for corpus in corpora:
-        result = run(corpus, documents, count, bits)
-        kept.setdefault("corpora", {})[f"{corpus}, {result['documents']:,} documents"] = result
-        kept["environment"] = environment()
-        kept["command"] = f"python -m benchmarks.finding {' '.join(corpora)}"
+        documents = list(islice(read_documents(str(DATA / f"{corpus}.jsonl.gz")), most))
+        name = f"{corpus}, {len(documents):,} documents"
+        with tempfile.TemporaryDirectory() as temporary:
+            folder = (keep or Path(temporary)) / f"{corpus}-{len(documents)}-{bits}"
+            result = run(documents, folder, count, bits, who)
+        kept = read(RESULT)
+        before = kept.setdefault("corpora", {}).get(name, {}) if who else {}
+        for part in ("figures", "milliseconds"):
+            result[part] = before.get(part, {}) | result[part]
+        kept["corpora"][name] = result
+        kept |= {"environment": environment(), "command": "python -m benchmarks.finding CORPUS"}
         write(RESULT, kept)
 
 

@@ -2,11 +2,12 @@
 
 With K the BM25 score of a document, and K* the one that a document equal to the query would get::
 
-    score = (K / K*)^2 + w v (1 - d / n_bits),   w = 1/4
+    score = (K / K*)^2 + w v (1 - d / n_bits),   w = 1/5
 
 where d is the Hamming distance of the codes, and v how much of the query the codes know: the share of its
-words in the vocabulary, each weighed with its IDF. Each document is given its score, there are no candidates;
-equal ones keep the order of the documents. Why this rule: docs/finding.rst.
+words in the vocabulary, each weighed with its IDF. Words that no document holds and the codes do not know
+count nowhere. Each document is given its score, there are no candidates; equal ones keep the order of the
+documents. Why this rule: docs/finding.rst.
 
 All of it is sums over documents and so the same however they are spread over segments. Documents that were
 removed are counted nowhere.
@@ -28,7 +29,7 @@ from nphash.core.typing import Array, Ints
 from nphash.text.query import All, Any, Node, Not, Phrase, Query, Term
 
 K1, B = 1.2, 0.75
-WEIGHT = 0.25  # of the codes
+WEIGHT = 0.2  # of the codes
 AT_ONCE = 32  # documents whose text is compared with a condition, twice as many each time
 Mask = npt.NDArray[np.bool_]
 
@@ -121,9 +122,10 @@ class Words:
         return scores
 
     def own_score(self, query: Query, found: dict[Term, Found]) -> float:
-        """Return the BM25 score K* that a document equal to the query would get."""
-        brake = float(self._brake(sum(query.counts.values())))
-        return sum(found[term].idf * n * (K1 + 1.0) / (n + brake) for term, n in query.counts.items())
+        """Return the BM25 score K* of a document that is the terms `found` as often as the query has them."""
+        counts = {term: query.counts[term] for term in found}
+        brake = float(self._brake(sum(counts.values())))
+        return sum(found[term].idf * n * (K1 + 1.0) / (n + brake) for term, n in counts.items())
 
     def bounds(self, node: Node) -> tuple[Mask, Mask]:
         """Return which documents meet a condition for certain, and which may.

@@ -104,8 +104,8 @@ class Hit:
     document
         The document with its whole text.
     score
-        What the order is by: of words and codes together from 0 to 1.25, where 1 is a document with the very
-        words of the query; of words alone up to 1, of codes alone the share of equal bits.
+        What the order is by. Of words a document with the very words of the query has 1, and one that has
+        them more often more; the codes add up to 0.2. Of codes alone it is the share of equal bits.
     bm25
         BM25 score of the words.
     distance
@@ -252,18 +252,21 @@ class Searcher:
 class QueryScores:
     """A query with its code, and what each document has of both: arrays of shape (n_rows,).
 
-    ``bm25`` is K, ``own`` K*, ``share_known`` v of `nphash.collection.ranking`.
+    ``bm25`` is K, ``own`` K*, ``share_known`` v of `nphash.collection.ranking`; ``found`` the terms that some
+    document holds or the codes know.
     """
 
     def __init__(self, searcher: Searcher, query: Query, code: Codes) -> None:
         self.query, self.code, self.n_bits, words = query, code, searcher.n_bits, searcher.words
-        self.found = {term: words.find(term) for term in query.counts}
+        every = {term: words.find(term) for term in query.counts}
+        known = {t for t in every if t.word in searcher.learned.known_words and not t.is_prefix}
+        # Misspelt words count nowhere.
+        self.found = {term: one for term, one in every.items() if term in known or one.positions.size}
         self.bm25 = words.score(self.found.values())
         self.own = words.own_score(query, self.found)
         self.distances = distances_to(code, searcher.segments.codes)
-        mass = {term.word: found.idf for term, found in self.found.items() if not term.is_prefix}
-        known = sum(idf for word, idf in mass.items() if word in searcher.learned.known_words)
-        self.share_known = known / sum(found.idf for found in self.found.values()) if known else 0.0
+        total = sum(one.idf for one in self.found.values())
+        self.share_known = sum(self.found[term].idf for term in known) / total if known else 0.0
 
     @cached_property
     def from_words(self) -> Array:

@@ -9,7 +9,7 @@ after the other, each padded to eight bytes::
     lengths    uint32  (n_documents,)    words of each document, repetitions included
     documents  uint16  (n_postings,)     numbers within the part, ascending for each word
     counts     uint8   (n_postings,)     how often it holds the word; 255 stands for a count in `large`
-    large      uint32  (n_large, 2)      posting and count, where that is 255 or more; postings ascend
+    large      uint32  (n_large, 2)      posting and count, where that is 255 or more
     words      uint8   (n_bytes,)        all words in UTF-8, in ascending order
 
 Three bytes a posting need no decoding: a query reads its words' postings where they lie. The size of a part
@@ -175,7 +175,7 @@ class Part:
     def word(self, number: int) -> bytes:
         """Return a word in UTF-8; they ascend with their numbers."""
         start, stop = self._arrays["ends"][number : number + 2].tolist()
-        return self._arrays["words"][start:stop].tobytes()
+        return self._index.buffer[self._first["words"] + start : self._first["words"] + stop]
 
     def numbers(self, word: str, is_prefix: bool = False) -> range:
         """Return the number of a word, or those of all words that begin with it."""
@@ -191,11 +191,11 @@ class Part:
         start, stop = self._arrays["starts"][number : number + 2].tolist()
         documents = self._items("documents", start, stop).astype(np.int64)
         counts = self._items("counts", start, stop).astype(np.float32)
-        if documents.size and int(documents[-1]) >= self.n_documents:  # they ascend
+        if documents.size and int(documents.max()) >= self.n_documents:
             raise self._index.damaged("a word has a document that is none")
         if (counts == LARGE).any():
             large = self._items("large", 0, len(self._arrays["large"])).reshape(-1, 2)
-            mine = large[slice(*np.searchsorted(large[:, 0], [start, stop]))]
+            mine = large[(large[:, 0] >= start) & (large[:, 0] < stop)]
             counts[mine[:, 0].astype(np.int64) - start] = mine[:, 1]
         return Postings(documents, counts)
 

@@ -63,6 +63,14 @@ def test_codes_count_as_much_as_they_know_of_the_query(tmp_path):
         assert parts[0] == 0 < parts[1] < parts[2] < WEIGHT
 
 
+@pytest.mark.parametrize("by", BY)
+def test_words_that_no_document_holds_count_nowhere(tmp_path, by):
+    with opened(tmp_path) as collection:
+        settings = SearchSettings(None, by=by)
+        plain, misspelt = collection.search(["gold wheat", "gold wheet wheat"], settings=settings)
+        assert [(hit.id, hit.score) for hit in plain] == [(hit.id, hit.score) for hit in misspelt]
+
+
 @pytest.mark.parametrize(
     "query, expected",
     [

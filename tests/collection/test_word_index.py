@@ -199,3 +199,22 @@ def test_adding_gives_older_segments_their_index(tmp_path):
         assert old.segments.are_indexed and len(old) == 31 and old.verify() == []
     with Collection.open(path) as again:
         assert again.segments.are_indexed and again.search(["gold"], k=3)[0]
+
+
+@pytest.mark.parametrize("array", ["documents", "large"])
+def test_numbers_that_point_nowhere_are_no_traceback(tmp_path, array):
+    """A file whose checksums are right and whose numbers are not: written by something else."""
+    path = tmp_path / "words.bin"
+    with path.open("wb") as file:
+        IndexWriter(file).add_texts(["gold " * LARGE], "unicode")
+    part = WordIndex.open(path).parts[0]
+    data = bytearray(path.read_bytes())
+    first = part._first[array]
+    data[first : first + 2] = b"\xff\xff"
+    path.write_bytes(data)
+    changed = WordIndex.open(path).parts[0]
+    if array == "documents":
+        with pytest.raises(DamagedError, match="a document that is none"):
+            changed.postings(0)
+    else:  # a count of another posting
+        assert changed.postings(0).counts.tolist() == [LARGE]
