@@ -222,7 +222,8 @@ def _tests(result: Result) -> Iterator[dict[str, Any]]:
 
 _STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem; padding: 0 1rem; }
-table { border-collapse: collapse; } th, td { padding: .15rem .7rem; border-bottom: 1px solid #ddd; text-align: left; }
+table { border-collapse: collapse; }
+th, td { padding: .15rem .7rem; border-bottom: 1px solid #ddd; text-align: left; }
 td + td, th + th { text-align: right; } pre { background: #f6f6f6; padding: .7rem; white-space: pre-wrap; }
 .all { color: #0072b2; } .some { color: #d55e00; }
 """
