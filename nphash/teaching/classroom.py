@@ -24,7 +24,7 @@ from typing import Any
 from nphash._version import __version__
 from nphash.core.disk import replace_text
 from nphash.errors import InputError
-from nphash.teaching.exercises import format_grades, grade_from, grade_in_subprocess, questions_of
+from nphash.teaching.exercises import MEND_FIRST, format_grades, grade_from, grade_in_subprocess, questions_of
 from nphash.teaching.grading import Grade
 from nphash.teaching.lessons import LESSONS, find_lesson
 from nphash.teaching.student import ExerciseError
@@ -222,8 +222,9 @@ def _tests(result: Result) -> Iterator[dict[str, Any]]:
 
 _STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem; padding: 0 1rem; }
-table { border-collapse: collapse; } th, td { padding: .15rem .7rem; border-bottom: 1px solid #ddd; }
-td + td, th + th { text-align: right; } pre { background: #f6f6f6; padding: .7rem; overflow-x: auto; }
+table { border-collapse: collapse; }
+th, td { padding: .15rem .7rem; border-bottom: 1px solid #ddd; text-align: left; }
+td + td, th + th { text-align: right; } pre { background: #f6f6f6; padding: .7rem; white-space: pre-wrap; }
 .all { color: #0072b2; } .some { color: #d55e00; }
 """
 _PAGE = """<!DOCTYPE html>
@@ -279,7 +280,7 @@ def class_page(students: dict[str, list[Result]], names: dict[str, str]) -> str:
         for own in students.values()
         for result in own
         for grade in result.grades
-        if grade.cause
+        if grade.cause and MEND_FIRST not in grade.advice  # of its own
     )
     seen = [
         [escape(f"{number}, {function}: {cause}"), str(count)]

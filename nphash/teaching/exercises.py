@@ -40,6 +40,7 @@ _PROGRAM = (
     "from nphash.teaching.exercises import main; main(**job)"
 )
 _MEMORY = 2 << 30  # bytes a student's program may take, where the system can be asked to limit it
+MEND_FIRST = "mend that first"
 LIMITS_MEMORY = sys.platform == "linux"
 _LOOK_AGAIN = 0.02
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # arrays are small, and so are machines
@@ -125,7 +126,7 @@ def _mend_first(student: Student, question: Question, wrong: Sequence[str]) -> s
     """Return what to say of a function that calls one of those found wrong before; empty if it does not."""
     code = getattr(student.functions.get(question.name), "__code__", None)
     called = [name for name in wrong if code is not None and name in code.co_names]
-    return f"it calls {called[0]}: mend that first" if called else ""
+    return f"it calls {called[0]}: {MEND_FIRST}" if called else ""
 
 
 # ---------------------------------------------------------------------- in a process of its own

@@ -197,7 +197,7 @@ def _difference(question: Question, result: object, wanted: object, args: tuple[
             if abs(ratio * len(array) - 1) < CLOSE:
                 return "divided twice", f"{seen}: 1 / {len(array)} of the right value"
     if np.isnan(ratio) or sum(array.size for array in flat(wanted)) == 1:  # one number always has a ratio
-        return "only located", seen
+        return "not recognised", seen
     return "constant factor", f"{seen}: {ratio:.6g} times the right value everywhere"
 
 

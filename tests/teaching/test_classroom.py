@@ -182,10 +182,10 @@ def test_the_page_of_a_student_says_what_the_command_says(tmp_path):
 
 
 def test_mistakes_of_a_class_are_counted(tmp_path):
-    students = {name: [Result(name, 1, "x", (WRONG,))] for name in "abc"}
-    assert "<td>1, word_loss: sign</td><td>3</td>" in classroom.class_page(
-        students, dict.fromkeys("abc", "x")
-    )
+    caller = Grade("caller", "wrong", "not recognised", advice="it calls word_loss: mend that first")
+    students = {name: [Result(name, 1, "x", (WRONG, caller))] for name in "abc"}
+    page = classroom.class_page(students, dict.fromkeys("abc", "x.html"))
+    assert "<td>1, word_loss: sign</td><td>3</td>" in page and "caller" not in page
 
 
 def test_submissions_are_those_of_files(tmp_path):

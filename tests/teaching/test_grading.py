@@ -51,7 +51,7 @@ def test_right():
         (lambda x, c: (-reference(x, c)[0], abs), "sign"),
         (lambda x, c: (4 * reference(x, c)[0], abs), "sum instead of mean"),
         (lambda x, c: (reference(x, c)[0] / 4, abs), "divided twice"),
-        (lambda x, c: (reference(x, c)[0] / 2, abs), "only located"),  # one number always has a ratio
+        (lambda x, c: (reference(x, c)[0] / 2, abs), "not recognised"),  # one number always has a ratio
         (lambda x, c: (np.nan, abs), "not finite"),
         (lambda x, c: (c * x, abs), "wrong shape"),
         (lambda x, c: reference(x, c)[0], "wrong form"),
@@ -72,8 +72,8 @@ def test_causes(function, cause):
 
 def test_values_alone():
     assert grade(lambda x: 3 * x, VALUES).cause == "constant factor"
-    assert grade(lambda x: 2 * x + 1, VALUES).cause == "only located"
-    assert grade(lambda x: 2 * np.abs(x), VALUES).cause == "only located"
+    assert grade(lambda x: 2 * x + 1, VALUES).cause == "not recognised"
+    assert grade(lambda x: 2 * np.abs(x), VALUES).cause == "not recognised"
     assert grade(lambda x: 2 * x + np.random.default_rng().random(), VALUES).cause == "noise redrawn"
 
 

@@ -52,6 +52,8 @@ _EXERCISE_6 = (
         (_later_step, _first_step),
         (
             ("bias not corrected", " / (1 - BETA1**t)", "", " / (1 - BETA2**t)", ""),
+            ("bias of one moment corrected only", " / (1 - BETA1**t)", ""),
+            ("bias of one moment corrected only", " / (1 - BETA2**t)", ""),
             ("bias corrected by beta, not beta^t", *_for_both("beta")),
             ("steps counted from 0 or from 2", *_for_both("beta ** (t + 1)")),
             ("steps counted from 0 or from 2", *_for_both("beta ** (t - 1)")),
