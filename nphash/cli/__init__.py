@@ -38,6 +38,7 @@ COMMANDS = {
     "lesson": "Copy lesson NUMBER and its exercise into a folder.",
     "study": "Measure what the paper claims of gradient estimators.",
     "report": "Write a page about a collection: one HTML file that needs no network.",
+    "serve": "Serve a search page and a JSON API for a collection, for reading only.",
     "info": "Show what is in a collection, or what nphash runs on.",
     "methods": "List the hashing methods and their parameters.",
 }
