@@ -31,7 +31,17 @@ ROOMS = [
     {"cli"},
     {"__init__", "__main__"},
 ]
-OPTIONAL = {"sklearn", "matplotlib", "dask", "pyarrow", "threadpoolctl", "autograd", "faiss", "torch"}
+OPTIONAL = {
+    "sklearn",
+    "matplotlib",
+    "waitress",
+    "dask",
+    "pyarrow",
+    "threadpoolctl",
+    "autograd",
+    "faiss",
+    "torch",
+}
 RUNTIME = {"numpy", "numba", "llvmlite", "scipy", "click", "nphash"}
 
 

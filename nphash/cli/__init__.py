@@ -40,6 +40,7 @@ COMMANDS = {
     "grade": "Grade the exercises of a class.",
     "study": "Measure what the paper claims of gradient estimators.",
     "report": "Write a page about a collection: one HTML file that needs no network.",
+    "serve": "Serve a search page and a JSON API for a collection, for reading only.",
     "info": "Show what is in a collection, or what nphash runs on.",
     "methods": "List the hashing methods and their parameters.",
 }

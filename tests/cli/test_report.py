@@ -1,14 +1,11 @@
 """nphash report: one page, complete, escaped, and the same in a browser."""
 
-import json
-import os
 import re
-import shutil
-import subprocess
 from html.parser import HTMLParser
 
 import pytest
 
+from helpers.browser import Browser, needs_chromium
 from helpers.collecting import documents, fails, fresh, opened, run
 from nphash.collection import Collection
 from nphash.corpus import Document
@@ -117,100 +114,24 @@ def test_an_empty_collection_and_one_document(tmp_path):
 
 # ---------------------------------------------------------------------- in a browser
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-
-
-class Browser:
-    """Headless Chromium, driven by its DevTools protocol through a pipe."""
-
-    def __init__(self, folder):
-        (read_commands, self.commands), (self.answers, write_answers) = os.pipe(), os.pipe()
-
-        def descriptors():
-            given = os.dup(read_commands), os.dup(write_answers)
-            os.dup2(given[0], 3)
-            os.dup2(given[1], 4)
-
-        arguments = ["--headless", "--no-sandbox", "--disable-gpu", "--remote-debugging-pipe"]
-        self.process = subprocess.Popen(
-            [CHROMIUM, *arguments, f"--user-data-dir={folder}"],
-            close_fds=False,
-            preexec_fn=descriptors,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        os.close(read_commands)
-        os.close(write_answers)
-        self.number, self.session, self.events = 0, None, []
-        target = self.call("Target.createTarget", url="about:blank")["targetId"]
-        self.session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
-
-    def call(self, method, **parameters):
-        self.number += 1
-        message = {"id": self.number, "method": method, "params": parameters}
-        if self.session:
-            message["sessionId"] = self.session
-        os.write(self.commands, json.dumps(message).encode() + b"\0")
-        while (answer := self.read()).get("id") != self.number:
-            self.events.append(answer)
-        return answer["result"]
-
-    def read(self):
-        data = b""
-        while not data.endswith(b"\0"):
-            byte = os.read(self.answers, 1)
-            assert byte, "Chromium went away"
-            data += byte
-        return json.loads(data[:-1])
-
-    def wait(self, method):
-        while not any(event.get("method") == method for event in self.events):
-            self.events.append(self.read())
-
-    def value(self, expression):
-        return self.call("Runtime.evaluate", expression=expression, returnByValue=True)["result"]["value"]
-
-    def close(self):
-        self.process.kill()
-        self.process.wait()
-        os.close(self.commands)
-        os.close(self.answers)
-
 
 @pytest.mark.slow
-@pytest.mark.skipif(CHROMIUM is None or os.name == "nt", reason="needs Chromium, from its Debian package")
+@needs_chromium
 @pytest.mark.parametrize("width", [360, 1280])
 def test_in_a_browser(written, tmp_path, width):
     browser = Browser(tmp_path / "profile")
     try:
-        for domain in ("Page", "Network", "Log", "Runtime"):
-            browser.call(f"{domain}.enable")
-        browser.call(
-            "Emulation.setDeviceMetricsOverride",
-            width=width,
-            height=800,
-            deviceScaleFactor=1,
-            mobile=width < 600,
-        )
-        browser.call("Page.navigate", url=written.as_uri())
-        browser.wait("Page.loadEventFired")
+        browser.open(written.as_uri(), width)
         assert browser.value("document.title") == "c"
         assert browser.value("document.documentElement.scrollWidth") <= width
-        colour = "getComputedStyle(document.querySelector('circle.l0')).fill"
-        before = browser.value(colour)
         key = "getComputedStyle(document.querySelector('.key.{}')).display"
         assert [browser.value(key.format(kind)) for kind in ("topics", "labels")] == ["flex", "none"]
-        browser.value("document.getElementById('by-label').click()  || 1")
-        assert browser.value(colour) == "rgb(0, 114, 178)" or before == "rgb(0, 114, 178)"
+        fills = "[...document.querySelectorAll('circle')].map(circle => getComputedStyle(circle).fill).join()"
+        by_topic = browser.value(fills)
+        browser.value("document.getElementById('by-label').click() || 1")
+        assert browser.value(fills) != by_topic
+        assert browser.value("getComputedStyle(document.querySelector('.l0')).fill") == "rgb(0, 114, 178)"
         assert [browser.value(key.format(kind)) for kind in ("topics", "labels")] == ["none", "flex"]
-        asked = [
-            e["params"]["request"]["url"]
-            for e in browser.events
-            if e.get("method") == "Network.requestWillBeSent"
-        ]
-        assert asked == [written.as_uri()]
-        assert not [
-            e for e in browser.events if e.get("method") in {"Log.entryAdded", "Runtime.exceptionThrown"}
-        ]
+        assert browser.asked() == [written.as_uri()] and browser.complaints() == []
     finally:
         browser.close()
