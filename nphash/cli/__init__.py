@@ -30,6 +30,7 @@ COMMANDS = {
     "duplicates": "Find groups of documents with the same or nearly the same text.",
     "neighbours": "Write the neighbour graph: the nearest other documents of each document.",
     "add": "Add documents to a collection.",
+    "update": "Make a collection hold what a corpus holds now.",
     "remove": "Remove documents from a collection by id.",
     "compact": "Rewrite the files of a collection as one run, without removed documents.",
     "encode": "Write the codes of a corpus under a collection's model.",
@@ -49,6 +50,7 @@ COMMANDS = {
 _HOMES = {
     "duplicates": "neighbours:duplicates",
     "add": "changing:add",
+    "update": "changing:update",
     "remove": "changing:remove",
     "compact": "changing:compact",
     "lesson": "lessons:lesson",

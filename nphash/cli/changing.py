@@ -1,4 +1,4 @@
-"""``nphash add``, ``nphash remove`` and ``nphash compact``: changes of what is in a collection."""
+"""``nphash add``, ``update``, ``remove`` and ``compact``: changes of what is in a collection."""
 
 from __future__ import annotations
 
@@ -24,6 +24,16 @@ nothing is learned from them. All of them are added or, on any error, none.
 
 Documents without ids get them from file name and line (stdin:1 in a pipe). Another file of that name
 needs --id-prefix; --if-exists skips or replaces by such an id only what has the same text.
+"""
+
+UPDATE = """Make a collection hold what a corpus holds now.
+
+Documents that are new are added, those that have changed (text, labels, split or fields) are
+replaced, and those that are no longer in CORPUS are removed, all in one step or, on any error, not
+at all. CORPUS must be the whole of it, named as before: ids are compared. Nothing is learned.
+
+Where nothing has changed nothing is written, so it can be run as often as you like; --wait lets it
+wait for another writer.
 """
 
 REMOVE = """Remove documents from a collection by id.
@@ -73,6 +83,24 @@ def add(
         said += [f"{report.replaced:,} of them replaced older ones"] if report.replaced else []
         said += [f"{report.skipped:,} skipped"] if report.skipped else []
         note(f"{', '.join(said)}; {many(len(collection), 'document')} in {directory}", quiet)
+        note_wordless(report.without_words, quiet, of_them=True)
+
+
+@click.command(cls=shared.Sectioned, help=UPDATE)
+@shared.collection_argument
+@click.argument("corpus")
+@shared.wait_option
+@shared.threads_option
+@shared.reader_options
+@shared.quiet_option
+def update(directory: Path, corpus: str, wait: float, reading: ReadOptions, quiet: bool) -> None:
+    """Run ``nphash update``."""
+    with nphash.Collection.open(directory) as collection:
+        documents = counted_documents(shared.read(corpus, reading, collection.manifest.corpus), quiet)
+        report = collection.update(documents, wait=wait)
+        new = report.added - report.replaced
+        said = f"{new:,} added, {report.replaced:,} changed, {report.removed:,} removed"
+        note(f"{said}; {many(len(collection), 'document')} in {directory}", quiet)
         note_wordless(report.without_words, quiet, of_them=True)
 
 

@@ -43,6 +43,9 @@ _READER_OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("--label-field", {"metavar": "NAME", "help": "Field or column of labels.  [default: labels]"}),
     ("--split-field", {"metavar": "NAME", "help":
         "Field that says train, valid (also validation, val, dev, cv) or test.  [default: split]"}),
+    ("--field", {"metavar": "NAME", "multiple": True, "help":
+        "Keep this field or column with the document, to filter by; may be given several times."}),
+    ("--fields", {"type": click.Choice(["all"]), "help": "Keep all further fields or columns."}),
     ("--encoding", {"metavar": "NAME", "help":
         "Encoding of text files; of NAME,NAME the first that fits.  [default: utf-8]"}),
     ("--on-bad-record", {"type": click.Choice(["error", "skip"]), "help":
@@ -109,6 +112,10 @@ def reader_options(function: Command) -> Command:
         given = {name: values.pop(name) for name in _READER_NAMES}
         fields = given["text_field"]
         given["text_field"] = fields if len(fields) > 1 else next(iter(fields), None)
+        kept = given.pop("field")
+        if kept and given["fields"]:
+            raise click.UsageError("Give --field or --fields all, not both.")
+        given["fields"] = kept or given["fields"]
         given["delimiter"] = _one_character(given["delimiter"])
         if given["columns"] is not None:
             names = tuple(name.strip() for name in given["columns"].split(","))

@@ -31,6 +31,7 @@ import nphash
 from nphash._version import __version__
 from nphash.cli import options as shared
 from nphash.cli import output as out
+from nphash.cli.search import query_words
 from nphash.errors import CollectionError, InputError, NphashError, UsageError
 
 if TYPE_CHECKING:
@@ -332,8 +333,7 @@ def _found(collection: Collection, asked: Asked) -> tuple[list[Hit], list[str]]:
     """Return the results and the known words of the query."""
     if asked.like:
         return collection.search_like(asked.like, asked.k), []
-    vectorizer = collection.vectorizer
-    words = [vectorizer.vocabulary_[i] for i in vectorizer.encode_text(asked.query)[0].tolist()]
+    words = query_words(collection, asked.query).known
     return (collection.search([asked.query], asked.k)[0] if words else []), words
 
 
@@ -348,7 +348,7 @@ def _search_json(collection: Collection, asked: Asked) -> Response:
             "rank": hit.rank,
             "id": hit.id,
             "distance": hit.distance,
-            "similarity": round(hit.similarity, 6),
+            "score": round(hit.score, 6),
             "labels": list(hit.document.labels),
             "snippet": out.snippet(hit.document.text, words, SNIPPET),
         }
@@ -379,16 +379,14 @@ def _article(hit: Hit, words: Sequence[str]) -> str:
     """Return a result as HTML, the words of the query marked."""
     document = hit.document
     snippet = out.snippet(document.text, words, SNIPPET) or "(no text)"
-    shown = escape(snippet)
-    if words:
-        pattern = "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
-        pieces = re.split(rf"(?i)(?<!\w)({pattern})(?!\w)", snippet)  # every second one is a word
-        shown = "".join(f"<mark>{escape(s)}</mark>" if i % 2 else escape(s) for i, s in enumerate(pieces))
+    shown, start = "", 0
+    for first, last in out.marks(snippet, words):
+        shown += f"{escape(snippet[start:first])}<mark>{escape(snippet[first:last])}</mark>"
+        start = last
+    shown += escape(snippet[start:])
     link = f'<a href="document?id={quote(document.id, safe="")}">{_text(document.id)}</a>'
     labels = "".join(f" · {_text(label)}" for label in document.labels[:5])
-    about = (
-        f'<span class="soft">{labels} · similarity {hit.similarity:.2f} · {_like_link(document.id)}</span>'
-    )
+    about = f'<span class="soft">{labels} · score {hit.score:.2f} · {_like_link(document.id)}</span>'
     return f"<article><p>{link}{about}</p><p>{shown}</p></article>"
 
 

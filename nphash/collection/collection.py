@@ -394,6 +394,36 @@ class Collection:
             report, self._state = add(self, documents, on_duplicate, wait)
         return report
 
+    def update(self, documents: Iterable[Document] | Matrix, *, wait: float = 0.0) -> AddReport:
+        """Make the collection hold these documents and no others, in one step or, on any error, not at all.
+
+        Parameters
+        ----------
+        documents
+            All of them, as for `add`. Of those whose id is taken, the ones that differ from what is stored,
+            in text, labels, split or fields, are replaced; documents that are not among them are removed.
+        wait
+            Seconds to wait while another process is writing.
+
+        Returns
+        -------
+        AddReport
+            How many were added, replaced (counted as added too), removed, and skipped because nothing of
+            them has changed.
+
+        Raises
+        ------
+        InputError
+            As `add`, for weights without texts or counts, and if there is no document at all.
+        CollectionError
+            If another process is writing, or writing fails.
+        """
+        from nphash.collection.updating import update
+
+        with self._writing:
+            report, self._state = update(self, documents, wait)
+        return report
+
     def remove(self, ids: Iterable[str], *, ignore_missing: bool = False, wait: float = 0.0) -> int:
         """Remove documents by id and return how many; the text stays in its file until `compact`.
 

@@ -1,11 +1,11 @@
-"""Changes to a collection: add, remove, compact. Each ends with `Change.commit`."""
+"""Changes to a collection: add, update, remove, compact. Each ends with `Change.commit`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,10 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from nphash.collection.changes import Change, changing
-from nphash.collection.creating import weighed
+from nphash.collection.creating import holds_counts, weighed
 from nphash.collection.documents import DocumentWriter, storable, writing
 from nphash.collection.manifest import Manifest, SegmentFiles
 from nphash.collection.state import Segments, State
+from nphash.core.typing import Ints
 from nphash.corpus import Document, Matrix
 from nphash.errors import CollectionError, DamagedError, InputError
 
@@ -26,15 +27,17 @@ if TYPE_CHECKING:
 AT_ONCE = 2_000
 SEGMENTS = 8  # above this many, the last ones are merged; every query opens every segment
 ON_DUPLICATE = ("error", "skip", "replace")
+UPDATE = "update"  # replace what has changed, and remove what is not there any more
 
 
 @dataclass
 class AddReport:
-    """What `Collection.add` did, in numbers of documents."""
+    """What `Collection.add` or `Collection.update` did, in numbers of documents."""
 
     added: int = 0
-    skipped: int = 0
+    skipped: int = 0  # by an update: as they were
     replaced: int = 0  # also counted as added
+    removed: int = 0  # by an update, because they are not in the corpus any more
     without_words: int = 0  # added ones that hold no word of the vocabulary: their code says nothing of them
 
 
@@ -45,6 +48,7 @@ class _Added:
     report: AddReport = field(default_factory=AddReport)
     ids: set[str] = field(default_factory=set)
     codes: list[npt.NDArray[np.uint8]] = field(default_factory=list)
+    met: list[int] = field(default_factory=list)  # positions of documents that are in the corpus still
     replaced: list[int] = field(default_factory=list)
 
 
@@ -54,6 +58,24 @@ def add(
     """Do the work of `Collection.add`, and return the new state too."""
     if on_duplicate not in ON_DUPLICATE:
         raise InputError(f"on_duplicate is {on_duplicate!r}", f"choose one of {', '.join(ON_DUPLICATE)}")
+    return _change(collection, documents, on_duplicate, wait)
+
+
+def update(
+    collection: Collection, documents: Iterable[Document] | Matrix, wait: float
+) -> tuple[AddReport, State]:
+    """Do the work of `Collection.update`, and return the new state too."""
+    if isinstance(documents, Matrix) and not holds_counts(documents):
+        raise InputError(
+            "the documents are weights, so what has changed cannot be seen",
+            "give counts of words or texts, or replace all with add(on_duplicate='replace')",
+        )
+    return _change(collection, documents, UPDATE, wait)
+
+
+def _change(
+    collection: Collection, documents: Iterable[Document] | Matrix, on_duplicate: str, wait: float
+) -> tuple[AddReport, State]:
     with _changing(collection, wait) as (change, manifest, state):
         added, segments, n_columns = _Added(), state.segments, manifest.corpus.get("n_columns")
         with DocumentWriter(change.path("documents", ".sqlite")) as writer:
@@ -64,15 +86,18 @@ def add(
                     added.report.without_words += int((np.diff(X[keep].indptr) == 0).sum())
                 for row in keep:
                     writer.write(block[row])
-        if not added.report.added:
+        gone = _gone(added, segments) if on_duplicate == UPDATE else np.zeros(0, np.int64)
+        added.report.removed = len(gone)
+        if not added.report.added and not len(gone):
             return added.report, state
         with writing(collection.path):
-            change.take(writer.path)
-            codes = change.write_array("codes", np.concatenate(added.codes))
-            words = change.write_words(writer.path, state.learned.vectorizer.settings.pattern)
-            new = SegmentFiles(codes, writer.path.name, writer.n_documents, words)
-            manifest.segments = [*manifest.segments, new]
-            removed = np.union1d(segments.removed, np.array(added.replaced, dtype=np.int64))
+            if added.report.added:
+                change.take(writer.path)
+                codes = change.write_array("codes", np.concatenate(added.codes))
+                words = change.write_words(writer.path, state.learned.vectorizer.settings.pattern)
+                new = SegmentFiles(codes, writer.path.name, writer.n_documents, words)
+                manifest.segments = [*manifest.segments, new]
+            removed = np.union1d(segments.removed, [*gone.tolist(), *added.replaced]).astype(np.int64)
             _set_removed(change, manifest, removed, segments.removed)
             change.commit(manifest, state)
     with suppress(OSError):  # the documents are in; merging can wait until there is room
@@ -83,7 +108,12 @@ def add(
 def _new_rows(block: list[Document], segments: Segments, added: _Added, on_duplicate: str) -> list[int]:
     """Return which documents of `block` are to be added, and count what happens to the others."""
     taken = segments.positions_of([document.id for document in block])
-    _refuse_chance(block, taken, segments)
+    same = set[int]()
+    if on_duplicate == UPDATE:
+        same = _unchanged(block, taken, segments)
+        added.met += taken.values()
+    else:
+        _refuse_chance(block, taken, segments)
     keep = []
     for row, document in enumerate(block):
         again = document.id in added.ids
@@ -91,8 +121,9 @@ def _new_rows(block: list[Document], segments: Segments, added: _Added, on_dupli
             raise InputError(
                 f"two new documents have the id {document.id!r}", "give every document its own id"
             )
-        if again or (document.id in taken and on_duplicate == "skip"):
+        if again or row in same or (document.id in taken and on_duplicate == "skip"):
             added.report.skipped += 1
+            added.ids.add(document.id)
             continue
         if document.id in taken:
             if on_duplicate == "error":
@@ -108,6 +139,28 @@ def _new_rows(block: list[Document], segments: Segments, added: _Added, on_dupli
         keep.append(row)
     added.report.added += len(keep)
     return keep
+
+
+def _unchanged(block: list[Document], taken: dict[str, int], segments: Segments) -> set[int]:
+    """Return which documents of `block` are in the collection as they are."""
+    found = segments.documents_at(list(taken.values()))
+    same = set()
+    for row, document in enumerate(block):
+        old = found.get(taken.get(document.id, -1))
+        if old and old == replace(document, id=old.id, text=storable(document.text)):
+            same.add(row)
+    return same
+
+
+def _gone(added: _Added, segments: Segments) -> Ints:
+    """Return the positions of documents that an update has not met; `InputError` if it has met nothing."""
+    live = segments.live_positions()
+    if len(live) and not added.ids:
+        raise InputError(
+            f"the corpus holds no document, and to update by it would remove all {len(live):,}",
+            "nothing was changed; check the corpus, or remove them by their ids",
+        )
+    return np.setdiff1d(live, np.array(added.met, dtype=np.int64))
 
 
 def _refuse_chance(block: list[Document], taken: dict[str, int], segments: Segments) -> None:

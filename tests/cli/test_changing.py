@@ -1,7 +1,9 @@
-"""Documents that come and go: nphash add, nphash remove."""
+"""Documents that come and go: nphash add, update, remove, compact."""
 
+import json
 import os
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -246,3 +248,40 @@ def test_names_of_files_meet_however_they_are_spelled(tmp_path):
     assert "0 added, 3 skipped" in again.err
     removed = run("remove", tmp_path / "c", "-", stdin=b"caf\xe8.txt\n" + "na\u00efve.txt\n".encode())
     assert "2 removed" in removed.err
+
+
+def test_update_says_what_it_did(tmp_path):
+    path = fresh(tmp_path)
+    corpus = [replace(documents(1)[0], text="gold"), *documents(28, start=1), *documents(2, start=40)]
+    source = write_jsonl(tmp_path / "now.jsonl", corpus)
+    said = run("update", path, source).err
+    assert said.endswith(f"2 added, 1 changed, 1 removed; 31 documents in {path}\n")
+    assert {document.id: document for document in contents(path)[0]} == {d.id: d for d in corpus}
+    before = files(path)
+    assert "0 added, 0 changed, 0 removed" in run("update", path, source).err
+    assert files(path) == before
+    (tmp_path / "none.jsonl").write_text("\n", encoding="utf-8")
+    fails(1, "update", path, tmp_path / "none.jsonl", says="holds no document")
+    assert files(path) == before
+
+
+def test_fields_are_kept_where_they_are_asked_for(tmp_path):
+    source = tmp_path / "a.jsonl"
+    rows = [{"id": str(i), "text": "gold ore", "year": str(2000 + i), "author": "x"} for i in range(9)]
+    source.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    for name, options, kept in [
+        ("one", ["--field", "year"], {"year"}),
+        ("all", ["--fields", "all"], {"year", "author"}),
+        ("none", [], set()),
+    ]:
+        run("fit", source, "--method", "sign", "-o", tmp_path / name, "-q", *options)
+        with Collection.open(tmp_path / name) as collection:
+            assert all(set(document.fields) == kept for document in collection.documents)
+    found = jsonl(run("search", tmp_path / "one", "gold", "--where", "year>=2006", "--format", "jsonl").out)
+    assert sorted(record["id"] for record in found) == ["6", "7", "8"]
+    # what fit was asked to keep, add keeps
+    source.write_text(json.dumps({**rows[0], "id": "new"}) + "\n", encoding="utf-8")
+    run("add", tmp_path / "one", source)
+    with Collection.open(tmp_path / "one") as collection:
+        assert collection.documents["new"].fields == {"year": "2000"}
+    fails(2, "fit", source, "-o", tmp_path / "x", "--field", "a", "--fields", "all", says="not both")

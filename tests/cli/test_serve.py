@@ -69,7 +69,7 @@ def test_the_api_answers_what_a_search_does(application, path):
     hits = json.loads(body)["hits"]
     assert [hit["id"] for hit in hits] == [hit.id for hit in expected]
     assert [hit["distance"] for hit in hits] == [hit.distance for hit in expected]
-    assert list(hits[0]) == ["rank", "id", "distance", "similarity", "labels", "snippet"]
+    assert list(hits[0]) == ["rank", "id", "distance", "score", "labels", "snippet"]
     hits = json.loads(ask(application, "/api/search", "like=d1&k=3")[2])["hits"]
     assert [hit["id"] for hit in hits] == [hit.id for hit in like]
     document = documents(3)[2]

@@ -1,5 +1,8 @@
 import errno
 import os
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -281,3 +284,52 @@ def test_a_text_that_is_stored_otherwise_is_the_same_text(tmp_path):
     lone = [Document("a.txt:1", "gold \ud800", generated_id=True)]
     collection.add(lone)
     assert collection.add(lone, on_duplicate="skip") == AddReport(skipped=1)
+
+
+def test_update_adds_replaces_and_removes(tmp_path):
+    collection = opened(tmp_path)
+    old = documents(30)
+    changed = [replace(old[0], text="gold gold"), replace(old[1], labels=("new",)), *old[2:25]]
+    report = collection.update([*changed, Document("n", "zzz")])
+    assert report == AddReport(added=3, skipped=23, replaced=2, removed=5, without_words=1)
+    assert {d.id: d for d in collection.documents} == {d.id: d for d in [*changed, Document("n", "zzz")]}
+    assert collection.verify() == []
+
+
+@pytest.mark.parametrize("kept", [30, 7])
+def test_update_by_what_is_there_adds_nothing(tmp_path, kept):
+    collection = opened(tmp_path)
+    before = files(collection.path)
+    report = collection.update(documents(kept))
+    assert report == AddReport(skipped=kept, removed=30 - kept)
+    assert [d.id for d in collection.documents] == [d.id for d in documents(kept)]
+    named = {name for name in files(collection.path) if "documents-" in str(name)}
+    assert named == {name for name in before if "documents-" in str(name)}
+    assert (files(collection.path) == before) is (kept == 30)
+
+
+def test_an_update_that_fails_changes_nothing(tmp_path):
+    collection = opened(tmp_path)
+    before = files(collection.path)
+    for wrong, why in [([], "would remove all 30"), ([*documents(3), *documents(1)], "two new documents")]:
+        with pytest.raises(InputError, match=why):
+            collection.update(wrong)
+    weights = Matrix(
+        scipy.sparse.csr_matrix(np.full((1, 2), 0.5, np.float32)), ["a"], [()], [""], ["gold", "ore"]
+    )
+    with pytest.raises(InputError, match="what has changed cannot be seen"):
+        collection.update(weights)
+    assert files(collection.path) == before
+
+
+@settings(deadline=None, max_examples=20)
+@given(
+    st.lists(
+        st.dictionaries(st.integers(0, 8), st.sampled_from(["gold", "ore mine", ""]), min_size=1), max_size=4
+    )
+)
+def test_after_updates_a_collection_holds_the_last_corpus(states):
+    with TemporaryDirectory() as folder, opened(Path(folder)) as collection:
+        for state in states:
+            collection.update([Document(str(i), text) for i, text in state.items()])
+            assert {d.id: d.text for d in collection.documents} == {str(i): t for i, t in state.items()}
