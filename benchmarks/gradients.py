@@ -4,20 +4,24 @@
     python -m benchmarks.gradients table    # prints what was measured
 
 Every planted mistake is a real operation of the package with one piece of its source replaced
-(`benchmarks.planted`). It is found if the check fails, and named if the likely cause is the one that was
-planted, and no other. A false alarm is a failing check of an operation as it is, on random arguments.
+(`benchmarks.planted`); others are planted in operations that are not the package's
+(`benchmarks.foreign_planted`). It is found if the check fails, and named if the likely cause is the one that
+was planted, and no other. A false alarm is a failing check of an operation as it is, on random arguments.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
-import time
 from typing import Any
 
 import click
+import numpy as np
 
+from benchmarks.foreign import OPERATIONS
+from benchmarks.foreign_planted import FOREIGN, find_foreign, named
 from benchmarks.planted import APPLIED, PLANTED, find
 from benchmarks.records import RESULTS, environment, read, write
 from nphash import gradcheck
@@ -53,15 +57,45 @@ def false_alarms(dtype: Any) -> list[int]:
     return [cases, alarms]
 
 
+def others() -> dict[str, Any]:
+    """Return what is found and named of mistakes in others' operations, and false alarms there."""
+    found = [(find_foreign(name, text, mistake), cause) for name, text, mistake, cause in FOREIGN]
+    return {
+        "operations": len(OPERATIONS),
+        "planted": len(found),
+        "found": sum(not gradcheck.passed(reports) for reports, _ in found),
+        "named": sum(named(reports, cause) for reports, cause in found),
+        "false alarms": {dtype: _alarms_of_others(dtype) for dtype in ("float64", "float32")},
+    }
+
+
+def _alarms_of_others(dtype: Any) -> list[int]:
+    alarms = 0
+    for seed in range(SEEDS):
+        for operation in OPERATIONS:
+            args = [_cast(value, dtype) for value in operation.draw(np.random.default_rng(seed))]
+            settings = Settings(seed=seed, sweep=False)
+            function, constants = operation.function(), operation.constants
+            alarms += not gradcheck.passed(
+                gradcheck.check(function, *args, constants=constants, settings=settings)
+            )
+    return [SEEDS * len(OPERATIONS), alarms]
+
+
+def _cast(value: Any, dtype: Any) -> Any:
+    return value.astype(dtype) if value.dtype == np.float64 else value
+
+
 def full_check() -> dict[str, Any]:
-    """Time ``nphash gradcheck``, a process of its own, and count what it checks."""
-    start = time.perf_counter()
+    """Return the processor time of ``nphash gradcheck``, a process of its own, and count what it checks."""
+    before = os.times()
     command = [sys.executable, "-m", "nphash", "gradcheck", "--format", "jsonl"]
     done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=True)
-    seconds = time.perf_counter() - start
+    after = os.times()
+    used = (after.children_user + after.children_system) - (before.children_user + before.children_system)
     records = [json.loads(line) for line in done.stdout.splitlines()]
     return {
-        "seconds": round(seconds, 1),
+        "seconds": round(used, 1),
         "gradients": len(records),
         "entries": sum(record["entries"] for record in records),
         "operations": len({record["operation"] for record in records if "." in record["operation"]}),
@@ -86,6 +120,7 @@ def run() -> None:
     results = {
         "about": {"command": "python -m benchmarks.gradients run", **environment()},
         "planted": planted(),
+        "others": others(),
         "false alarms": {name: false_alarms(name) for name in ("float64", "float32")},
         "full check": full_check(),
     }
@@ -109,11 +144,17 @@ def rows(results: dict[str, Any]) -> list[list[str]]:
 def sentence(results: dict[str, Any]) -> str:
     """Return the other figures in words."""
     (wide, wide_alarms), (single, single_alarms) = results["false alarms"].values()
-    full = results["full check"]
+    full, foreign = results["full check"], results["others"]
+    cases = sum(cases for cases, _ in foreign["false alarms"].values())
+    alarms = sum(alarms for _, alarms in foreign["false alarms"].values())
     return (
+        f"In {foreign['operations']} operations as others write them (normalisations, recurrent cells, "
+        f"convolutions, attention, pooling, losses; ``benchmarks/foreign.py``) {foreign['planted']} mistakes "
+        f"were planted, {foreign['found']} found and {foreign['named']} named; false alarms: {alarms} in "
+        f"{cases:,} random cases.\n\n"
         f"False alarms: {wide_alarms} in {wide:,} random cases in float64, {single_alarms} in {single:,} in "
         f"float32. A full ``nphash gradcheck`` ({full['operations']} operations, {full['methods']} methods, "
-        f"{full['entries']:,} entries) takes {full['seconds']:.0f} s on two cores."
+        f"{full['entries']:,} entries) takes {full['seconds']:.0f} s of processor time."
     )
 
 

@@ -71,8 +71,8 @@ PLANTED = [
         "noise redrawn",
     ),
     ("ops.gaussian_sample", "(dy, dy * spread / 2)", "(dy * spread / 2, dy)", "gradients swapped"),
-    ("ops.dense (square)", "return dy @ W.T, x.T @ dy,", "return x.T @ dy, dy @ W.T,", None),
-    ("ops.sparse_dense", "+ b, back", "+ b, real.sparse_dense(X * 2, W, b)[1]", None),
+    ("ops.dense (square)", "return dy @ W.T, x.T @ dy,", "return x.T @ dy, dy @ W.T,", "gradients swapped"),
+    ("ops.sparse_dense", "+ b, back", "+ b, real.sparse_dense(X * 2, W, b)[1]", "constant factor"),
     (
         "ops.sparse_dense",
         "+ b, back",
@@ -114,7 +114,7 @@ PLANTED = [
     ("gumbel.straight_through_bits", "logits + noise > 0", "logits + noise < 0", "sample turned round"),
     ("gumbel.straight_through_bits", "logits + noise > 0", "logits > 0", "noise" + APPLIED),
     ("gumbel.straight_through_bernoulli", "p > uniform", "p < uniform", "sample turned round"),
-    ("gumbel.straight_through_bernoulli", "p > uniform", "p > 0.5", None),
+    ("gumbel.straight_through_bernoulli", "p > uniform", "p > 0.5", "uniform" + APPLIED),
     (
         "gumbel.straight_through_gumbel",
         "max_one_hot(logits, noise)",
@@ -125,7 +125,7 @@ PLANTED = [
         "gumbel.straight_through_gumbel",
         "max_one_hot(logits, noise)",
         "max_one_hot(-logits, -noise)",
-        None,
+        "sample turned round",
     ),
     # losses
     ("losses.reconstruction", "scale = dloss / len(scores)", "scale = dloss", "sum instead of mean"),

@@ -20,6 +20,7 @@ PICTURE = ROOT / "docs" / "develop" / "rooms.svg"
 CONTENTS = {
     "cli": "the commands",
     "teaching": "lessons, exercises, studies",
+    "dask": "codes and search on a cluster",
     "collection": "a searchable directory",
     "gradcheck": "gradients against differences",
     "hashers": "a file for each method",

@@ -18,8 +18,11 @@ import platform
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
+from importlib.metadata import version
+from importlib.util import find_spec
+from itertools import cycle
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,6 +34,7 @@ from benchmarks.records import RESULTS, read, write
 from benchmarks.search_common import ARXIV, make_codes, race, reading, timed
 from benchmarks.search_scale import PEERS, approximate, billion, growth
 from nphash.codes import Codes
+from nphash.core.threads import run_tasks
 from nphash.search import HammingIndex
 
 RESULT = RESULTS / "search.json"
@@ -46,20 +50,33 @@ class Cell:
     n_queries: int
     k: int
     target: float = 0.0
+    after_pause: bool = False  # one query at a time, each after the caches and threads have gone cold
+
+    def key(self) -> dict[str, Any]:
+        """Return what names the cell's records: without the target, and a pause only where there is one."""
+        pause = {"after_pause": True} if self.after_pause else {}
+        names = ("kind", "n_bits", "n", "n_queries", "k")
+        return {**{name: getattr(self, name) for name in names}, **pause}
 
 
 CELLS = [
-    Cell("random", 64, 10**6, 1000, 10, 20),
-    Cell("random", 64, 10**6, 1000, 100, 16),
+    Cell("random", 64, 10**6, 1000, 10, 25),
+    Cell("random", 64, 10**6, 1000, 100, 22),
     Cell("random", 64, 10**5, 1000, 10),
-    Cell("random", 64, 10**5, 1000, 100, 8),
+    Cell("random", 64, 10**5, 1000, 100, 10),
     Cell("random", 64, 10**7, 1000, 10),
     Cell("random", 128, 10**6, 1000, 10, 10),
     Cell("random", 128, 10**6, 1000, 100, 9),
     Cell("random", 32, 10**6, 1000, 10, 25),
     Cell("random", 32, 10**6, 1000, 100, 20),
-    Cell("random", 256, 10**6, 1000, 10, 5),
-    Cell("random", 64, 10**6, 1, 10, 6),
+    Cell("random", 256, 10**6, 1000, 10, 8),
+    Cell("random", 512, 10**6, 1000, 10, 3),
+    Cell("random", 768, 10**6, 1000, 10, 3),
+    Cell("random", 1024, 10**6, 1000, 10, 3),
+    Cell("random", 4096, 10**6, 1000, 10, 2.5),
+    Cell("clustered", 1024, 10**6, 1000, 10),
+    Cell("random", 64, 10**6, 1, 10, 8),
+    Cell("random", 64, 10**6, 1, 10, 6, after_pause=True),
     Cell("random", 64, 10**7, 1, 10),
     Cell("clustered", 64, 10**6, 1000, 10, 50),
     Cell("clustered", 64, 10**6, 1000, 100),
@@ -72,6 +89,8 @@ CELLS = [
 QUICK = [
     Cell("random", 64, 10**5, 300, 10),
     Cell("random", 64, 10**5, 1, 10),
+    Cell("random", 64, 10**5, 1, 10, after_pause=True),
+    Cell("random", 1024, 10**5, 300, 10),
     Cell("clustered", 64, 2 * 10**5, 300, 10),
 ]
 
@@ -95,12 +114,12 @@ def run_cell(cell: Cell, threads: int, rounds: int) -> list[dict[str, Any]]:
     codes, queries = make_codes(cell.kind, cell.n, cell.n_bits, max(50, cell.n_queries))
     index = HammingIndex(cell.n_bits, threads=threads)
     seconds = timed(partial(index.add, codes))[0] / 1e6
-    record: dict[str, Any] = {**asdict(cell), "threads": threads, "add_seconds": seconds}
-    if cell.kind != "random":
+    record: dict[str, Any] = {**cell.key(), "target": cell.target, "threads": threads, "add_seconds": seconds}
+    if has_buckets(cell):
         start = time.perf_counter()
         record["bucket_bytes"] = index.build() / cell.n
         record["build_seconds"] = time.perf_counter() - start
-    few = max(1, min(len(queries), int(3e8 / cell.n)))  # FAISS needs a second for these
+    few = max(1, min(len(queries), int(3e8 / cell.n * min(1, 512 / cell.n_bits))))  # FAISS needs a second
     short = np.ascontiguousarray(queries[:few, : cell.n_bits // 8])
     flats = flat_indexes(codes, cell.n_bits, threads)
     indexes = {"nphash": index} | {name: sharing(index, name) for name in strategies(cell)}
@@ -113,27 +132,69 @@ def run_cell(cell: Cell, threads: int, rounds: int) -> list[dict[str, Any]]:
         name: (partial(ask, one, queries, cell), len(queries)) for name, one in indexes.items()
     }
     contestants |= {name: (partial(ask, flat, short, cell), few) for name, flat in flats.items()}
-    if cell.n_queries == 1:
+    if cell.after_pause:  # `race` pauses before every call
+        rounds *= 5
+        contestants = {name: (one_after_another(run[0].args), 1) for name, run in contestants.items()}
+    elif cell.n_queries == 1:
         contestants["reading"] = (reading(codes, threads), 1)
+    if cell.kind == "random" and cell.n_bits == 1024 and find_spec("numkong"):
+        contestants["numkong"] = (numkong_nearest(codes, short, cell.k, threads, expected), few)
     record["plan"] = str(index.explain(cell.n_queries, cell.k))
     record["times"] = times = race(contestants, rounds)
     for clock in ("wall", "cpu"):
         ours = times["nphash"][clock]
         record[f"ratio_{clock}"] = min(times["faiss heap"][clock], times["faiss counts"][clock]) / ours
         record[f"best_single_{clock}"] = min(times[name][clock] for name in strategies(cell)) / ours
-    if cell.n_queries == 1:
+    if "numkong" in times:
+        record["ratio_numkong"] = times["numkong"]["wall"] / times["nphash"]["wall"]
+    if "reading" in times:
         record["share_of_reading"] = times["reading"]["wall"] / times["nphash"]["wall"]
     return [record]
 
 
 def strategies(cell: Cell) -> list[str]:
     """Return the strategies that run on their own as well; the planner is compared with the best of them."""
-    names = ["bit-sliced"]
+    names = ["bit-sliced"] if cell.n_bits <= 512 else []
     if cell.n_queries == 1 or cell.n <= 10**6:  # else out of the question, and slow
         names.append("popcount")
-    if cell.kind != "random":
+    if has_buckets(cell):
         names.append("multi-index")
     return names
+
+
+def has_buckets(cell: Cell) -> bool:
+    """Whether look-ups can pay: not for random codes, nor for wide ones, cut into too many parts."""
+    return cell.kind != "random" and cell.n_bits <= 128
+
+
+def one_after_another(asked: tuple[Any, Codes, Cell]) -> Callable[[], Any]:
+    """Return a function that asks an index for the next of the queries at every call."""
+    index, queries, cell = asked
+    starts = cycle(range(len(queries)))
+
+    def ask_next() -> Any:
+        start = next(starts)
+        return index.search(queries[start : start + 1], cell.k)
+
+    return ask_next
+
+
+def numkong_nearest(codes: Codes, queries: Codes, k: int, threads: int, expected: Any) -> Callable[[], Any]:
+    """Return a search by NumKong's packed distances and NumPy's partition, which says how far, not who."""
+    import numkong
+
+    blocks = [numkong.hammings_pack(codes[i : i + 2**16], dtype="uint1") for i in range(0, len(codes), 2**16)]
+
+    def best_of(block: Any) -> Any:
+        distances = np.asarray(numkong.hammings_packed(queries, block))
+        return np.partition(distances, k - 1, axis=1)[:, :k]
+
+    def nearest() -> Any:
+        found = run_tasks([partial(best_of, block) for block in blocks], threads)
+        return np.sort(np.concatenate(found, axis=1), axis=1)[:, :k]
+
+    assert np.array_equal(nearest(), expected), "numkong"
+    return nearest
 
 
 def ask(index: Any, queries: Codes, cell: Cell) -> None:
@@ -174,6 +235,7 @@ def circumstances() -> dict[str, Any]:
             "numpy": np.__version__,
             "numba": numba.__version__,
             "faiss": faiss.__version__,
+            **({"numkong": version("numkong")} if find_spec("numkong") else {}),
         },
     }
 
@@ -193,9 +255,8 @@ def jobs(quick: bool, threads: list[int], rounds: int) -> Iterator[Job]:
         if cell.kind == "learned" and not ARXIV.exists():
             continue
         for count in threads if cell.n < 10**8 else threads[-1:]:
-            key = {**asdict(cell), "threads": count}
-            del key["target"]
-            yield Job("cells", key, partial(run_cell, cell, count, rounds), cell.n / 1e7)
+            key = {**cell.key(), "threads": count}
+            yield Job("cells", key, partial(run_cell, cell, count, rounds), cell.n * cell.n_bits / 6.4e8)
     n = 10**5 if quick else 10**6
     for name in PEERS:
         yield Job("approximate", {"name": name, "n": n}, partial(approximate, name, n, rounds))
@@ -204,6 +265,10 @@ def jobs(quick: bool, threads: list[int], rounds: int) -> Iterator[Job]:
             yield Job("growth", {"kind": kind, "n": n}, partial(growth, kind, n, rounds), n / 1e7)
     n = 2 * 10**7 if quick else 10**9
     yield Job("billion", {"n": n}, partial(billion, n), n / 1e8)
+
+
+def _same(record: dict[str, Any], job: Job) -> bool:
+    return {"after_pause": False, **record}.items() >= {"after_pause": False, **job.key}.items()
 
 
 class Kept:
@@ -215,12 +280,12 @@ class Kept:
 
     def has(self, job: Job) -> bool:
         """Tell whether there are records of this job."""
-        return any(one.items() >= job.key.items() for one in self._results.get(job.section, []))
+        return any(_same(one, job) for one in self._results.get(job.section, []))
 
     def put(self, job: Job, records: list[dict[str, Any]]) -> None:
         """Write the job's records, and under which circumstances they came about, to the file."""
         old = self._results.get(job.section, [])
-        same = [i for i, one in enumerate(old) if one.items() >= job.key.items()]
+        same = [i for i, one in enumerate(old) if _same(one, job)]
         place = same[0] if same else len(old)
         after = [one for i, one in enumerate(old) if i >= place and i not in same]
         self._results["circumstances"] = circumstances()

@@ -32,7 +32,7 @@ def races(results: Path = RESULT) -> str:
             [
                 f"{cell['kind']} {_power(cell['n'])}",
                 str(cell["n_bits"]),
-                "one by one" if cell["n_queries"] == 1 else f"{cell['n_queries']:,}",
+                _asked(cell),
                 str(cell["k"]),
                 str(cell["threads"]),
                 cell["plan"].partition(":")[0],
@@ -42,7 +42,27 @@ def races(results: Path = RESULT) -> str:
                 f"{cell['target']:g}" if cell["target"] else "",
             ]
         )
-    return f"{simple_table(rows)}\n\n{_reading(found['cells'])}{_how(found)}"
+    return f"{simple_table(rows)}\n\n{_reading(found['cells'])}{_numkong(found['cells'])}{_how(found)}"
+
+
+def _asked(cell: dict[str, Any]) -> str:
+    if cell["n_queries"] > 1:
+        return f"{cell['n_queries']:,}"
+    return "one after a pause" if cell.get("after_pause") else "one by one"
+
+
+def _numkong(cells: list[dict[str, Any]]) -> str:
+    ratios = [
+        f"{_figure(cell['ratio_numkong'])} times with {cell['threads']} thread{'s' * (cell['threads'] > 1)}"
+        for cell in cells
+        if "ratio_numkong" in cell
+    ]
+    if not ratios:
+        return ""
+    return (
+        "At 1,024 bits, in the same race, NumKong's packed Hamming distances of blocks of 65,536 codes, with "
+        f"NumPy's partition for the k smallest, take longer than nphash: {', '.join(ratios)}.\n\n"
+    )
 
 
 def peers(results: Path = RESULT) -> str:

@@ -37,6 +37,7 @@ __all__ = [
     "lessons",
     "main",
     "methods",
+    "mistakes",
     "public_names",
     "public_summary",
     "sample_comparison",
@@ -147,6 +148,7 @@ PUBLIC = [
     "nphash.codes",
     "nphash.search",
     "nphash.collection",
+    "nphash.dask",
     "nphash.metrics",
     "nphash.gradcheck",
     "nphash.errors",
@@ -244,6 +246,30 @@ def lessons() -> str:
         numbers = ", ".join(map(str, lesson.equations))
         rows.append([str(lesson.number), lesson.title, str(lesson.minutes), numbers])
     return simple_table(rows)
+
+
+def mistakes(number: int) -> str:
+    """Return the typical mistakes of an exercise, each with what is said of it when it is graded."""
+    from nphash.teaching.exercises import questions_of
+    from nphash.teaching.grading import grade_question, solved
+
+    lines = []
+    for question in questions_of(number):
+        lines += ["", f"``{question.name}``", ""]
+        for cause, _, changes in question.mistakes:
+            mistaken = solved(number, question.name, changes)
+            grade = grade_question(question, mistaken, Path("exercise.py"))
+            assert grade.cause == cause, f"{question.name}: {grade.cause}, not {cause}"
+            pieces = [" ".join(piece.split()) for piece in changes]
+            written = ", ".join(
+                f"``{new}`` for ``{old}``" if new else f"``{old}`` left out"
+                for old, new in zip(pieces[::2], pieces[1::2], strict=True)
+            )
+            advice = f" *{grade.advice.replace('*', '')}*" if grade.advice else ""
+            evidence = re.sub(r"([*_`|])", r"\\\1", grade.evidence)
+            said = f"* {written}: **{cause}** ({evidence}).{advice}"
+            lines += textwrap.wrap(said, 110, subsequent_indent="  ", break_on_hyphens=False)
+    return "\n".join(lines)
 
 
 def gradient_checks() -> str:

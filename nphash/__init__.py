@@ -11,8 +11,9 @@ from nphash._version import __version__
 from nphash.core.lazy_imports import on_first_use
 
 if TYPE_CHECKING:
-    from nphash import codes, collection, corpus, gradcheck, hashers, metrics, nn, search, text
+    from nphash import codes, collection, corpus, dask, gradcheck, hashers, metrics, nn, search, text
     from nphash.collection import Collection
+    from nphash.collection.encoding import encoder
     from nphash.hashers.doc2hash import Doc2Hash
     from nphash.hashers.nphash import NpHash
     from nphash.hashers.training.settings import Training
@@ -20,24 +21,10 @@ if TYPE_CHECKING:
     from nphash.text.vectorizer import Vectorizer, VectorizerSettings
 
 __all__ = [
-    "Collection",
-    "Doc2Hash",
-    "HammingIndex",
-    "NpHash",
-    "Training",
-    "Vectorizer",
-    "VectorizerSettings",
-    "__version__",
-    "codes",
-    "collection",
-    "corpus",
-    "gradcheck",
-    "hashers",
-    "metrics",
-    "nn",
-    "search",
-    "text",
-]
+    "Collection", "Doc2Hash", "HammingIndex", "NpHash", "Training", "Vectorizer",
+    "VectorizerSettings", "__version__", "codes", "collection", "corpus", "dask", "encoder", "gradcheck",
+    "hashers", "metrics", "nn", "search", "text",
+]  # fmt: skip
 
 __getattr__ = on_first_use(
     "nphash",
@@ -49,8 +36,9 @@ __getattr__ = on_first_use(
         "Training": "nphash.hashers.training.settings",
         "Vectorizer": "nphash.text.vectorizer",
         "VectorizerSettings": "nphash.text.settings",
+        "encoder": "nphash.collection.encoding",
     },
-    modules=("codes", "collection", "corpus", "gradcheck", "hashers", "metrics", "nn", "search", "text"),
+    modules=__all__,
 )
 
 

@@ -168,7 +168,9 @@ def hamming_distances(queries: Codes, database: Codes) -> npt.NDArray[np.int64]:
     >>> hamming_distances(pack([[1, 1, 0]]), pack([[1, 1, 0], [0, 0, 1]]))
     array([[0, 3]])
     """
-    n_bits = 64 * -(-np.shape(database)[-1] // 8) if np.ndim(database) else 0  # of whole words
+    width = np.shape(database)[-1] if np.ndim(database) else 0
+    same = np.ndim(queries) and np.shape(queries)[-1] == width
+    n_bits = 8 * width if same else 64 * -(-width // 8)  # rows of the fewest bytes are as wide on both sides
     queries, database = check_codes(queries, n_bits), check_codes(database, n_bits)
     difference = queries[:, None, :] ^ database[None, :, :]  # (n_queries, n_database, n_bytes)
     return np.asarray(np.bitwise_count(difference).sum(axis=2, dtype=np.int64))

@@ -12,17 +12,9 @@ from functools import cache
 from typing import Any
 
 __all__ = [
-    "CollectionError",
-    "CorpusError",
-    "DamagedError",
-    "InputError",
-    "InputTypeError",
-    "Interrupted",
-    "NotFittedError",
-    "NphashError",
-    "UnsupportedError",
-    "UsageError",
-]
+    "CollectionError", "CorpusError", "DamagedError", "InputError", "InputTypeError", "Interrupted",
+    "NewerFormatError", "NotFittedError", "NphashError", "UnsupportedError", "UsageError",
+]  # fmt: skip
 
 
 #: Characters of a problem or a hint; both and a long path are still a screen of 24 lines.
@@ -108,6 +100,10 @@ class CollectionError(NphashError, OSError):
 
 class DamagedError(CollectionError):
     """Files whose bytes are not those that were written, or that are gone: nothing but a copy helps."""
+
+
+class NewerFormatError(CollectionError):
+    """Files in a format that only a newer version reads."""
 
 
 class NotFittedError(NphashError, ValueError, AttributeError):

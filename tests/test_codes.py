@@ -142,6 +142,10 @@ def test_rows_of_the_fewest_bytes_are_padded(rng, n_bits):
     assert narrow.shape[1] == -(-n_bits // 8)
     assert np.array_equal(codes.check_codes(narrow, n_bits), codes.pack(bits))
     assert np.array_equal(codes.unpack(narrow, n_bits), bits)
+    assert np.array_equal(
+        codes.hamming_distances(narrow[:2], narrow),
+        codes.hamming_distances(codes.pack(bits[:2]), codes.pack(bits)),
+    )
 
 
 def test_narrow_rows_keep_their_padding_check():

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "nphash"
 # Lessons and exercises are scripts for students, not modules; tests/test_lessons.py runs them.
 SCRIPTS = tuple(PACKAGE.glob("teaching/lessons/lesson_*.py")) + tuple(
-    PACKAGE.glob("teaching/lessons/exercise_*.py")
+    PACKAGE.glob("teaching/questions/solution_*.py")
 )
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path not in SCRIPTS)
 
@@ -27,7 +27,7 @@ ROOMS = [
     {"search", "engine", "corpus"},
     {"hashers"},
     {"gradcheck", "collection"},
-    {"teaching"},
+    {"teaching", "dask"},
     {"cli"},
     {"__init__", "__main__"},
 ]

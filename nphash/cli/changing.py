@@ -1,4 +1,4 @@
-"""``nphash add`` and ``nphash remove``: changes of what is in a collection."""
+"""``nphash add``, ``nphash remove`` and ``nphash compact``: changes of what is in a collection."""
 
 from __future__ import annotations
 
@@ -28,8 +28,14 @@ needs --id-prefix; --if-exists skips or replaces by such an id only what has the
 
 REMOVE = """Remove documents from a collection by id.
 
-With - each line of standard input is an id. Removed documents are no longer found, but their
-text stays in its file until --compact (which also works without IDS) rewrites it.
+With - each line of standard input is an id, with the blanks it has; so an id that is - itself can be
+given. Removed documents are no longer found, but their text stays in its file until --compact (which
+also works without IDS) rewrites it.
+"""
+
+COMPACT = """Rewrite the files of a collection as one run, without removed documents.
+
+A collection that an older version made gets its index of words by it.
 """
 
 
@@ -92,9 +98,20 @@ def remove(
         raise click.UsageError("Give IDS, - to read them from standard input, or --compact.")
     with nphash.Collection.open(directory) as collection:
         if ids:
-            gone = list(shared.read_from_arguments(ids))
+            gone = list(shared.read_from_arguments(ids, ids=True))
             count = collection.remove(gone, ignore_missing=ignore_missing, wait=wait)
             note(f"{count:,} removed; {many(len(collection), 'document')} in {directory}", quiet)
         if compact:
             collection.compact(wait=wait)
             note(f"compacted: {many(len(collection), 'document')} in {directory}", quiet)
+
+
+@click.command(help=COMPACT)
+@shared.collection_argument
+@shared.wait_option
+@shared.quiet_option
+def compact(directory: Path, wait: float, quiet: bool) -> None:
+    """Run ``nphash compact``."""
+    with nphash.Collection.open(directory) as collection:
+        collection.compact(wait=wait)
+        note(f"compacted: {many(len(collection), 'document')} in {directory}", quiet)

@@ -131,12 +131,9 @@ def _show(record: dict[str, Any], form: str) -> None:
     if form != "table":
         Writer(form, list(record)).write(record)
         return
-    rows = []
-    for name, title in ROWS.items():
-        if name in record:
-            value = record[name]
-            shown = (
-                f"{value:,}" if isinstance(value, int) else f"{value:.4f}" if math.isfinite(value) else "-"
-            )
-            rows.append((title.format(k=record["k"]), shown))
+    rows = [(ROWS[name].format(k=record["k"]), _shown(record[name])) for name in ROWS if name in record]
     echo_table(rows, [False, True], header=False)
+
+
+def _shown(value: float) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4f}" if math.isfinite(value) else "-"

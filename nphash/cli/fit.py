@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import shlex
 import signal
 import threading
@@ -221,10 +222,7 @@ def fit_collection(
     progress: FitProgress,
     resume: bool = False,
 ) -> Collection:
-    """Fit, say what came of it on standard error, and return the collection.
-
-    Source and checkpoint in ``settings`` are chosen here.
-    """
+    """Fit with a source and a checkpoint, say what came of it on standard error, return the collection."""
     quiet = progress.quiet
     nphash.collection.changes.check_target(output, settings.force or resume)
     checkpoint = _checkpoint(output, settings.force, resume, quiet)
@@ -245,7 +243,7 @@ def fit_collection(
 
 def _checkpoint(output: Path, force: bool, resume: bool, quiet: bool) -> Path:
     """Return the folder of the fit's checkpoint, beside its output; use or drop an old one as asked."""
-    folder = output.with_name(output.name + ".checkpoint")
+    folder = Path(f"{os.path.abspath(output)}.checkpoint")  # noqa: PTH100  "." has a name then, links stay
     if folder.exists():
         if not (folder.is_dir() and {path.name for path in folder.iterdir()} <= CHECKPOINT_FILES):
             raise CollectionError(f"{folder} is in the way of the fit's checkpoint", "move it, or change -o")

@@ -14,7 +14,7 @@ import click
 
 import nphash
 from nphash._version import __version__
-from nphash.cli.output import Writer, chosen_format, echo_table, format_option, note
+from nphash.cli.output import Writer, chosen_format, echo_table, format_option, note, write_records
 from nphash.errors import CollectionError
 
 if TYPE_CHECKING:
@@ -23,19 +23,23 @@ if TYPE_CHECKING:
 HELP = """Show what is in a collection, or what nphash runs on.
 
 Without DIR: versions, processor, threads and linear algebra library, for bug reports. With
---verify the exit code is 1 if anything in the collection is damaged.
+--verify the exit code is 1 if anything in the collection is damaged. Of an older collection without
+an index the words in it are 0; 'nphash compact DIR' makes one.
 """
 
 
 @click.command(help=HELP)
 @click.argument("directory", metavar="[DIR]", required=False, type=click.Path(path_type=Path))
 @click.option("--verify", is_flag=True, help="Check every file and every document of the collection in full.")
+@click.option(
+    "--facets", metavar="NAME", help="Count the documents with each label, split, or value of a field."
+)
 @format_option
-def command(directory: Path | None, verify: bool, output_format: str | None) -> None:
+def command(directory: Path | None, verify: bool, facets: str | None, output_format: str | None) -> None:
     """Run ``nphash info``."""
     if directory is None:
-        if verify:
-            raise click.UsageError("--verify needs a collection.")
+        if verify or facets:
+            raise click.UsageError(f"{'--verify' if verify else '--facets'} needs a collection.")
         _show(describe_system(), chosen_format(output_format))
         return
     if verify:
@@ -48,6 +52,11 @@ def command(directory: Path | None, verify: bool, output_format: str | None) -> 
             )
         note(f"every file and document of {directory} is as it was written")
     with nphash.Collection.open(directory) as collection:
+        if facets:
+            counts = collection.facets(facets).items()
+            records = ({facets: value, "documents": count} for value, count in counts)
+            write_records(records, chosen_format(output_format), [facets, "documents"], [False, True])
+            return
         _show(describe_collection(collection), chosen_format(output_format))
 
 
@@ -69,10 +78,11 @@ def describe_collection(collection: Collection) -> dict[str, Any]:
     sizes = {name: manifest.files[name].size for name in manifest.named_files()}
     code_bytes = sum(sizes[segment.codes] for segment in manifest.segments)
     text_bytes = sum(sizes[segment.documents] for segment in manifest.segments)
-    model_bytes = sum(sizes.values()) - code_bytes - text_bytes
+    word_bytes = sum(sizes[segment.words] for segment in manifest.segments if segment.words)
+    model_bytes = sum(sizes.values()) - code_bytes - text_bytes - word_bytes
     rows = max(manifest.n_rows, 1)
     parameters = {name: value for name, value in manifest.parameters.items() if value is not None}
-    parts = f"(code {code_bytes / rows:.1f}, text {text_bytes / rows:.1f})"
+    parts = f"(code {code_bytes / rows:.1f}, text {text_bytes / rows:.1f}, words {word_bytes / rows:.1f})"
     described: dict[str, Any] = {
         "collection": str(collection.path),
         "documents": count,
@@ -80,6 +90,7 @@ def describe_collection(collection: Collection) -> dict[str, Any]:
         "different codes": collection.distinct_codes(),
         "bits": manifest.n_bits,
         "words": len(vectorizer.vocabulary_),
+        "words in the index": collection.state.words.n_words() if collection.segments.are_indexed else 0,
         "words cut off": vectorizer.n_candidates_ - len(vectorizer.vocabulary_),
         "method": manifest.method,
         "parameters": " ".join(f"{name}={value}" for name, value in parameters.items()),
@@ -88,7 +99,7 @@ def describe_collection(collection: Collection) -> dict[str, Any]:
         "without a known word": manifest.corpus.get("n_without_words", 0),
         "bytes": sum(sizes.values()),
         "bytes of model and words": model_bytes,
-        "bytes a document": f"{(code_bytes + text_bytes) / rows:.1f} {parts}",
+        "bytes a document": f"{(code_bytes + text_bytes + word_bytes) / rows:.1f} {parts}",
         "segments": len(manifest.segments),
         "generation": manifest.generation,
         "changed": manifest.changed,
@@ -98,11 +109,9 @@ def describe_collection(collection: Collection) -> dict[str, Any]:
     if fit:
         described["fit seconds"] = fit.get("seconds", 0)
     if fit.get("epochs"):
-        chosen = (
-            fit.get("best_epoch") and "epoch" not in fit["figures"]
-        )  # first versions kept the epoch there
-        described |= {"best epoch": f"{fit['best_epoch']} of {fit['epochs']}"} if chosen else {}
-        described |= {} if chosen else {"epochs": fit["epochs"]}
+        # first versions kept the epoch among the figures
+        best = fit.get("best_epoch") if "epoch" not in fit["figures"] else None
+        described |= {"best epoch": f"{best} of {fit['epochs']}"} if best else {"epochs": fit["epochs"]}
         figures = {name: value for name, value in fit["figures"].items() if name != "epoch"}
         described |= {f"fit {name}": round(value, 4) for name, value in figures.items()}
     return described
@@ -154,10 +163,10 @@ def _cache_folder() -> str:
 
 def _show(record: dict[str, Any], form: str) -> None:
     if form == "table":
-        shown = [
-            (name, f"{value:,}" if isinstance(value, int) else str(value)) for name, value in record.items()
-        ]
-        echo_table(shown, [False, False], header=False)
+        shown = {
+            name: f"{value:,}" if isinstance(value, int) else str(value) for name, value in record.items()
+        }
+        echo_table(shown.items(), [False, False], header=False)
         return
     plain = {re.sub(r"\W+", "_", name).strip("_"): value for name, value in record.items()}
     Writer(form, list(plain)).write(plain)

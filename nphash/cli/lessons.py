@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import io
+import json
 import time
 from pathlib import Path
+from typing import Literal
 
 import click
 
 import nphash
 from nphash.cli import output as out
 from nphash.cli.options import Whole, force_option, quiet_option, seed_option
+from nphash.core.disk import replace_text
 from nphash.errors import InputError
 from nphash.teaching import lessons
 
@@ -19,10 +23,20 @@ Nine scripts lead from counting words to a searchable code, each with the deriva
 an exercise. 'nphash lesson N -o FOLDER' copies one out.
 """
 
-LESSON = """Copy lesson NUMBER and its exercise into a folder.
+LESSON = """Copy lesson NUMBER, or all of them, with the exercise into a folder.
 
-Run the lesson with 'python FILE', or cell by cell in an editor that knows '# %%'. Fill in the exercise
-and grade it with 'nphash gradcheck --exercise FILE'.
+Run a script with 'python FILE', or cell by cell in an editor that knows '# %%'; open a notebook in Jupyter.
+Fill in the exercise and grade it with 'nphash gradcheck --exercise FILE'.
+"""
+
+GRADE = """Grade the exercises of a class.
+
+FOLDER holds a folder for each student, or files with the student's name in front of 'exercise'; scripts and
+notebooks. Each is run as a Python program in a process of its own: grade only what you would run. The output
+is a table (.csv), records (.json), or what Gradescope's autograder reads (a name that ends in
+gradescope.json). Beside it, in a folder of the same name, are a page for each student and index.html for the
+class. What is graded is kept there: after an interruption the same command goes on, and with --force only
+files that are new or changed are graded.
 """
 
 ESTIMATORS = """Compare gradient estimators with the exact gradient.
@@ -44,14 +58,24 @@ def command(output_format: str | None) -> None:
         {"lesson": lesson.number, **{name: getattr(lesson, name) for name in names}}
         for lesson in lessons.LESSONS
     ]
-    fields = ["lesson", *names][: 4 if form == "table" else None]
-    out.write_records(records, form, fields, [True, False, True, False])
+    fields = ["lesson", *names][: 3 if form == "table" else None]  # 80 columns
+    out.write_records(records, form, fields, [True, False, True])
     if form == "table":
         out.note("nphash lesson 1 -o FOLDER copies the first one out, with its exercise")
 
 
+def _numbers(context: click.Context, parameter: click.Parameter, value: str) -> list[int]:
+    """Return the numbers of the lessons that are meant."""
+    if value == "all":
+        return [lesson.number for lesson in lessons.LESSONS]
+    try:
+        return [int(value)]
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is neither the number of a lesson nor 'all'.") from None
+
+
 @click.command(help=LESSON)
-@click.argument("number", type=int)
+@click.argument("numbers", metavar="NUMBER|all", callback=_numbers)
 @click.option(
     "-o",
     "--output",
@@ -60,12 +84,78 @@ def command(output_format: str | None) -> None:
     type=click.Path(file_okay=False, path_type=Path),
     help="Copy into this folder; it is made if need be.  [default: where you are]",
 )
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["py", "ipynb"]),
+    default="py",
+    help="Scripts (py), the default, or notebooks (ipynb).",
+)
+@click.option("--solution", is_flag=True, help="Also write the model solution, for teachers.")
 @click.option("--force", is_flag=True, help="Replace files that are there, also a solved exercise.")
-def lesson(number: int, output: Path, force: bool) -> None:
+def lesson(
+    numbers: list[int], output: Path, form: Literal["py", "ipynb"], solution: bool, force: bool
+) -> None:
     """Run ``nphash lesson``."""
-    copied, exercise = lessons.copy_lesson(number, output, force=force)
-    out.write_line(f"{copied}\n{exercise}")
-    out.note(f"run:   python {copied}\ngrade: nphash gradcheck --exercise {exercise}")
+    files = lessons.copy_lessons(numbers, output, force, form, solution)
+    out.write_line("\n".join(map(str, files)))
+    copied, exercise = files[:2]
+    run = "python" if form == "py" else "jupyter lab"
+    out.note(f"run:   {run} {copied}\ngrade: nphash gradcheck --exercise {exercise}")
+
+
+@click.command(help=GRADE)
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write grades into this file (.csv, .json or ...gradescope.json).",
+)
+@seed_option("Draws the arguments that functions are tried on.")
+@click.option(
+    "--time-limit",
+    metavar="SECONDS",
+    type=click.FloatRange(min=0, min_open=True),
+    default=10.0,
+    show_default=True,
+    help="For each function.",
+)
+@click.option(
+    "--jobs", type=Whole(min=1), help="Files to grade at a time.  [default: one for each processor]"
+)
+@force_option
+@quiet_option
+def grade(
+    folder: Path, output: Path, seed: int, time_limit: float, jobs: int | None, force: bool, quiet: bool
+) -> None:
+    """Run ``nphash grade``."""
+    from nphash.teaching import classroom, exercises
+
+    if output.suffix.lower() not in (".csv", ".json"):
+        raise InputError(f"{output} is neither a table nor records", "name a file .csv or .json")
+    out.refuse_existing(output, force)
+    pages = output.with_suffix("")
+    out.note(f"limits: {exercises.limits(time_limit)}", quiet)
+
+    def done(result: classroom.Result, number: int, most: int) -> None:
+        what = result.problem or f"{result.points} of {result.most} right"
+        out.note(f"{number}/{most}  {result.student}  exercise {result.exercise}: {what}", quiet)
+
+    results = classroom.grade_class(folder, pages / classroom.JOURNAL, seed, time_limit, jobs, done)
+    if output.suffix.lower() == ".csv":
+        with io.StringIO() as text:
+            writer = out.Writer("csv", classroom.FIELDS, text)
+            for record in classroom.records(results):
+                writer.write(record)
+            replace_text(output, text.getvalue())
+    else:
+        for_gradescope = output.name.lower().endswith("gradescope.json")
+        found = classroom.gradescope(results) if for_gradescope else list(classroom.records(results))
+        replace_text(output, json.dumps(found, ensure_ascii=False, indent=1) + "\n")
+    index = classroom.write_pages(results, pages)
+    out.note(f"written: {output}, {index}", quiet)
 
 
 @click.group(help="Measure what the paper claims of gradient estimators.")

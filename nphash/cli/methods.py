@@ -32,7 +32,11 @@ With NAME: the parameters of one method with their types, defaults and meaning, 
 def command(name: str | None, output_format: str | None) -> None:
     """Run ``nphash methods``."""
     form = chosen_format(output_format)
-    records = _methods() if name is None else _parameters(name)
+    if name is None:
+        hashers = nphash.hashers
+        records = [{"method": one, "description": hashers.describe(one)} for one in hashers.METHODS]
+    else:
+        records = _parameters(name)
     if form == "table" and name is not None:
         for record in records:
             click.echo(f"{bold(record['parameter'])}  {record['type']}  [default: {record['default']}]")
@@ -40,10 +44,6 @@ def command(name: str | None, output_format: str | None) -> None:
             click.echo(meaning or "    (not documented)")
     else:
         write_records(records, form, list(records[0]), [False] * len(records[0]))
-
-
-def _methods() -> list[dict[str, str]]:
-    return [{"method": name, "description": nphash.hashers.describe(name)} for name in nphash.hashers.METHODS]
 
 
 def _parameters(method: str) -> list[dict[str, str]]:
@@ -93,10 +93,7 @@ def described_parameters(docstring: str) -> dict[str, str]:
 
 
 def parse(method: str, pairs: Sequence[str]) -> dict[str, Any]:
-    """Return constructor arguments from ``NAME=VALUE`` texts, grouped settings as ``group__name``.
-
-    `UsageError` for an unknown name or a value of the wrong type.
-    """
+    """Return constructor arguments from ``NAME=VALUE`` texts, grouped settings as ``group__name``."""
     known = parameter_types(method)
     values = {}
     for pair in pairs:
@@ -128,10 +125,8 @@ def parameter_types(method: str) -> dict[str, Any]:
     found = {}
     for name in defaults.get_params():
         group, _, field = name.partition("__")
-        if not field:
-            found[name] = hints.get(name, Any)
-        else:
-            found[name] = typing.get_type_hints(_settings_class(hints[group])).get(field, Any)
+        of = typing.get_type_hints(_settings_class(hints[group])) if field else hints
+        found[name] = of.get(field or name, Any)
     if defaults.get_params().get(EPOCHS) is not None:  # None is only for a method that finds a number itself
         found[EPOCHS] = int
     groups = {name.partition("__")[0] for name in found if "__" in name}

@@ -31,6 +31,7 @@ MATCH_FIELDS = ("id", "match", "similarity", "same_text", "labels", "snippet")
 DROP_FIELDS = ("id", "kept", "similarity", "same_text")
 PREVIEW_FIELDS = ("groups", "documents", "largest")
 PAIR_FIELDS = ("id", "rank", "neighbour", "distance")
+WIDEST_ID = 255  # characters; an array of strings has as many for each
 SNIPPET = 200  # columns, where there is no terminal to fill
 AT_ONCE = 1000  # documents of a group whose ids are aligned
 READ = "texts read: {:,} of {:,} documents"
@@ -54,7 +55,8 @@ codes: quick for millions, but short ones bring together what is merely about th
 NEIGHBOURS = """Write the neighbour graph: the nearest other documents of each document.
 
 On standard output one record a pair: id, rank, neighbour, distance. A .npz file holds the
-arrays ids (n), neighbours (n, k: rows of ids) and distances (n, k).
+arrays ids (n), neighbours (n, k: rows of ids) and distances (n, k). Where an id has more than
+255 characters, the ids are one text in UTF-8, ids_utf8, and the places where each ends, ids_end (n).
 """
 
 
@@ -321,9 +323,20 @@ def command(
                 records, out.chosen_format(output_format), PAIR_FIELDS, [False, True, False, True]
             )
         else:
-            with writing(output.parent), replacing(output) as file:
-                np.savez(file, ids=np.array(ids), neighbours=rows, distances=distances)
+            with writing(output), replacing(output) as file:
+                np.savez(file, **_id_arrays(ids), neighbours=rows, distances=distances)  # type: ignore[arg-type]
             out.note(f"{output}: {len(ids):,} documents, {rows.shape[1]} neighbours each", quiet)
+
+
+def _id_arrays(ids: list[str]) -> dict[str, Array]:
+    """Return ids as arrays for a file without pickle: strings of one width, unless one of them is long."""
+    import numpy as np
+
+    if max(map(len, ids)) <= WIDEST_ID:
+        return {"ids": np.array(ids)}
+    encoded = [id_.encode("utf-8", "surrogatepass") for id_ in ids]
+    ends = np.cumsum([len(id_) for id_ in encoded])
+    return {"ids_utf8": np.frombuffer(b"".join(encoded), np.uint8), "ids_end": ends}
 
 
 def _pairs(ids: list[str], rows: Ints, distances: Array) -> Iterator[dict[str, str | int]]:

@@ -25,7 +25,8 @@ AnyCommand = TypeVar("AnyCommand", bound=Callable[..., Any])
 # Spelled out here, and not taken from nphash.corpus, so that --help does not import the readers; a
 # test compares the two.
 INPUT_FORMATS = (
-    "jsonl", "csv", "tsv", "lines", "folder", "docstrings", "svmlight", "npz", "mtx", "uci", "mat"
+    "jsonl", "csv", "tsv", "lines", "folder", "zip", "document", "mbox", "sqlite", "parquet", "docstrings",
+    "svmlight", "npz", "mtx", "uci", "mat",
 )  # fmt: skip
 
 # The options of `fit` that say what the words are.
@@ -224,8 +225,11 @@ def _check_options(name: str, reading: ReadOptions) -> None:
             raise UsageError(f"--{shown} is not for {name}", f"it is for {', '.join(formats)}")
 
 
-def read_from_arguments(given: tuple[str, ...]) -> Iterator[str]:
-    """Yield arguments; for a lone ``-`` or none at all the lines of standard input that are not blank."""
+def read_from_arguments(given: tuple[str, ...], ids: bool = False) -> Iterator[str]:
+    """Yield arguments; for a lone ``-`` or none at all the lines of standard input that are not blank.
+
+    Blanks around a line belong to ids, and bytes that are no UTF-8 may: so names of files have them.
+    """
     if given and given != ("-",):
         yield from given
         return
@@ -233,10 +237,12 @@ def read_from_arguments(given: tuple[str, ...]) -> Iterator[str]:
         return
     for number, line in enumerate(iter(sys.stdin.buffer.readline, b""), start=1):
         try:
-            text = line.decode("utf-8-sig" if number == 1 else "utf-8").strip()
+            errors = "surrogateescape" if ids else "strict"
+            text = line.decode("utf-8-sig" if number == 1 else "utf-8", errors)
         except UnicodeDecodeError:
             raise CorpusError(
                 f"standard input, line {number} is not UTF-8", "convert it: iconv -f latin1 -t utf-8"
             ) from None
+        text = text.rstrip("\r\n") if ids else text.strip()
         if text:
             yield text

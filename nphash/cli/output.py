@@ -29,6 +29,7 @@ from nphash.errors import InputError, UsageError
 FORMATS = ("table", "jsonl", "csv")
 RAW_CSV = "raw csv"
 ELLIPSIS = "\u2026"
+UNSPACED = "\u3005"  # what begins with this character or a later one is written without spaces
 LONGEST = 100_000  # characters of a document that are looked at for a snippet
 
 # C0 but for line end and tab, DEL, C1, marks of direction, invisible ones, surrogates
@@ -160,6 +161,12 @@ def snippet(text: str, words: Iterable[str], columns: int) -> str:
     return fit_width(ELLIPSIS + text[start:], columns)
 
 
+def marks(text: str, words: Iterable[str]) -> list[tuple[int, int]]:
+    """Return where `words` stand in `text`, as (start, stop); ``gold*`` stands for all that begin so."""
+    pattern = _pattern(words)
+    return [found.span() for found in pattern.finditer(text)] if pattern else []
+
+
 def highlight(text: str, words: Iterable[str]) -> str:
     """Return `text` with `words` in bold."""
     pattern = _pattern(words)
@@ -167,11 +174,16 @@ def highlight(text: str, words: Iterable[str]) -> str:
 
 
 def _pattern(words: Iterable[str]) -> re.Pattern[str] | None:
-    # Longest first: in an alternation the first match wins. Word borders would be wrong for scripts
-    # without spaces, and code names hide words between underscores.
-    alternatives = sorted(map(re.escape, words), key=lambda word: (-len(word), word))
-    pattern = rf"(?<![^\W_])(?:{'|'.join(alternatives)})(?![^\W_])"
-    return re.compile(pattern, re.IGNORECASE) if alternatives else None
+    # Longest first: in an alternation the first match wins. The underscore is a border, as in the tokenizer.
+    ordered = sorted(words, key=lambda word: (-len(word), word))
+    return re.compile("|".join(map(_marked, ordered)), re.IGNORECASE) if ordered else None
+
+
+def _marked(word: str) -> str:
+    letters = re.escape(word.removesuffix("*"))
+    if word >= UNSPACED:  # pairs of characters have no borders
+        return letters
+    return rf"(?<![^\W_]){letters}" + (r"[^\W_]*" if word.endswith("*") else r"(?![^\W_])")
 
 
 def table(rows: Sequence[Sequence[str]], right: Sequence[bool]) -> list[str]:

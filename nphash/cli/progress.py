@@ -78,12 +78,8 @@ def compared(
     return show
 
 
-def describe(progress: Progress) -> str:
-    """Return losses and validation figure of a fit in a few words."""
-    return ", ".join(_figures(progress))
-
-
 def _figures(progress: Progress) -> list[str]:
+    """Return losses and validation figure of a fit, each in a few words."""
     parts = [f"loss {progress.terms['loss']:.4g}"]
     parts += [
         f"{name} {value:.3g}" for name, value in progress.terms.items() if name.lower() in {"kl", "label"}
@@ -220,10 +216,8 @@ class FitProgress:
             self.first = progress
         self.last = progress
         if self.verbose and progress.step == progress.steps:
-            click.echo(
-                f"epoch {progress.epoch}/{progress.epochs}: {describe(progress)}, {progress.seconds:.1f} s",
-                err=True,
-            )
+            said = ", ".join([*_figures(progress), f"{progress.seconds:.1f} s"])
+            click.echo(f"epoch {progress.epoch}/{progress.epochs}: {said}", err=True)
         done = _steps(progress) - _steps(self.first)
         if not self._marks or done >= 2 * self._marks[-1][0]:
             self._marks.append((done, progress.seconds))
@@ -279,10 +273,7 @@ def _clock(seconds: float) -> str:
 def show_profile(
     first: Progress | None, last: Progress | None, method: str, form: str | None, quiet: bool = False
 ) -> None:
-    """Write the profile of a fit on standard output: the parts of a step, between its first report and last.
-
-    The first step, in which kernels are compiled, is left out, unless there was no other.
-    """
+    """Write the parts of a fit's steps on standard output, without the first, which may compile kernels."""
     if first is None or last is None:
         note(f"no profile: {method} does not learn by steps, or was stopped before the first", quiet)
         return

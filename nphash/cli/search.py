@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -15,31 +14,38 @@ import click
 import nphash
 from nphash.cli import options as shared
 from nphash.cli import output as out
-from nphash.errors import CorpusError
 
 if TYPE_CHECKING:
-    from nphash.collection import Collection, Hit, SearchSettings
-    from nphash.core.typing import Array
+    from nphash.collection import Collection, Explanation, Hit, SearchSettings
 
-FIELDS = ("query", "rank", "id", "distance", "similarity", "labels", "unknown_words", "snippet")
+FIELDS = ("query", "rank", "id", "score", "bm25", "distance", "labels", "fields", "unknown_words", "snippet")
+BY = ("both", "words", "codes")
 SNIPPET = 200  # columns, where there is no terminal to fill
 AT_ONCE = 64
-NUMBERS = 18  # columns of rank, distance and similarity
+NUMBERS = 19  # columns of rank, score and distance
 SHOWN = 5  # words that are not known
 MOST = 50  # words of a query
 
-HELP = """Find the documents of a collection nearest to queries.
+HELP = """Find the documents of a collection that fit queries.
 
 QUERIES are words or whole texts, one an argument. With - or in a pipe, each line of standard
 input is a query.
 
-The documents with the nearest codes are candidates; they are ordered by TF-IDF cosine of their
-text with the query's (column sim), because a short query makes a poor code. --no-rerank shows
-the order of the codes (column dist: differing bits). Similar documents with far codes are found
-by more --candidates, which take longer.
+Words and codes together decide the order (column score): the BM25 score of all words that a
+document shares with the query, and how near its code is (column dist: differing bits), which also
+finds documents about the same in other words. --by takes one of the two alone; --explain shows
+what each says.
 
-Words that are not in the collection's vocabulary are reported. A query of such words and stop
-words alone finds nothing. Before words that begin with a dash put --.
+\b
+"open pit"            these words in a row are needed
+min*                  any word that begins so
+gold -silver          without documents that hold silver
+gold AND (tin OR ore) what is needed; in capitals
+NEAR(gold mine, 5)    with at most 5 words between them
+
+Anything else is plain words: C++, a lone ", a dash or ( needs no quoting. A text of several lines
+or more than 32 words is plain throughout. Words that no document holds are reported; misspelt
+words are not guessed. Before a query that begins with a dash put --.
 """
 
 
@@ -49,13 +55,14 @@ words alone finds nothing. Before words that begin with a dash put --.
 @click.option("--like", metavar="ID", multiple=True, help="Find documents like this one of the collection.")
 @shared.k_option(None, "Results a query.  [default: 10, or all with --radius]")
 @click.option("--radius", type=shared.Whole(min=0), help="Only codes that differ in at most so many bits.")
-@click.option("--no-rerank", is_flag=True, help="Order by Hamming distance alone.")
 @click.option(
-    "--candidates",
-    type=shared.Whole(min=1),
-    help="Nearest codes to rerank.  [default: a tenth, 2000 to 5000, >= 10 k]",
+    "--where",
+    metavar="FILTER",
+    multiple=True,
+    help="Only documents such as label=sport or 'date>=2020-01-01'; all of several.",
 )
-@click.option("--explain", is_flag=True, help="Show shared words and differing bits.")
+@click.option("--by", type=click.Choice(BY), default="both", help="What decides the order.  [default: both]")
+@click.option("--explain", is_flag=True, help="Show shared words, differing bits, and what they count.")
 @click.option("--full-text", is_flag=True, help="Whole texts instead of snippets.")
 @out.format_option
 @shared.threads_option
@@ -74,48 +81,45 @@ def command(directory: Path, queries: tuple[str, ...], like: tuple[str, ...], **
         show = _show_table if form == "table" else _show_records
         if not len(collection):
             out.note(f"note: the collection {directory} is empty", options["quiet"])
-        answers = _answers(collection, queries, like, settings)
-        show(collection, _noted(answers, form, options["quiet"]), form, options)
+        elif not collection.segments.are_indexed:
+            out.note(
+                f"note: the collection {directory} was made without an index of its words, which is made for "
+                f"every search now; 'nphash compact {directory}' keeps one",
+                options["quiet"],
+            )
+        answers = _answers(collection, queries, like, settings, options["where"] or None)
+        show(collection, _noted(answers, form, options["quiet"] or not len(collection)), form, options)
 
 
 def _settings(options: dict[str, Any]) -> SearchSettings:
     k = options["k"]
     if k is None and options["radius"] is None:
         k = 10
-    settings = nphash.collection.SearchSettings(
-        k, options["radius"], not options["no_rerank"], options["candidates"]
-    )
-    if options["candidates"] is not None and options["candidates"] < (k or 1):
-        raise click.UsageError(f"--candidates {options['candidates']} are fewer than -k {k}.")
-    return settings
+    return nphash.collection.SearchSettings(k, options["radius"], options["by"])
 
 
 class _Answer(NamedTuple):
     """What a query found."""
 
     asked: str
-    text: str
     words: QueryWords
     hits: list[Hit]
-    code: Array | None = None  # where it is not the text's
+    like: str | None = None  # the id of the document that is asked for
 
 
 @dataclass(frozen=True)
 class QueryWords:
-    """The words of a query, each once and in order: at most 50 in the vocabulary, others, and stop words."""
+    """The words of a query, each once and in order: at most 50 that some document holds, and the others."""
 
     known: list[str]
     unknown: list[str]
-    stopped: list[str]
 
     def note(self, query: str) -> str:
-        """Return what is to be said of `query`, ``""`` if all its words are known or stop words."""
+        """Return what is to be said of `query`, ``""`` if all its words are known."""
         if not self.known:
             asked = out.fit_width(out.clean(query), 40)
-            kind = "is a stop word" if len(self.stopped) == 1 else "are stop words"
-            why = f" ({_listed(self.stopped)} {kind})" if self.stopped else ""
-            return f"note: no word of {asked!r} is known{why}, so nothing is found"
-        return f"note: not known: {_listed(self.unknown)}" if self.unknown else ""
+            return f"note: no document holds a word of {asked!r}, so nothing is found"
+        return f"note: in no document: {_listed(self.unknown)}" if self.unknown else ""
 
 
 def _listed(words: list[str]) -> str:
@@ -123,48 +127,32 @@ def _listed(words: list[str]) -> str:
     return shown + (f" and {len(words) - SHOWN} more" if len(words) > SHOWN else "")
 
 
-def query_words(collection: Collection, text: str) -> QueryWords:
-    """Return the words of a query."""
-    from nphash.text import settings, tokenizer
-
-    vectorizer = collection.vectorizer
-    columns = vectorizer.encode_text(text)[0].tolist()
-    vocabulary = {vectorizer.vocabulary_[column] for column in columns}
-    words = list(dict.fromkeys(tokenizer.tokenize(text, vectorizer.settings.pattern)))
-    others = [word for word in words if word not in vocabulary]
-    stopping: frozenset[str] = frozenset()
-    with suppress(CorpusError):  # the file of the list may be gone
-        stopping = (
-            settings.stop_words(settings.as_source(vectorizer.settings.stop_words)) if others else stopping
-        )
-    return QueryWords(
-        [word for word in words if word in vocabulary][:MOST],
-        [word for word in others if word not in stopping],
-        [word for word in others if word in stopping],
-    )
+def query_words(collection: Collection, text: str, is_plain: bool = False) -> QueryWords:
+    """Return the words of a query, or of a plain text."""
+    known, unknown = collection.state.searcher.terms(text, is_plain)
+    return QueryWords(list(map(str, known[:MOST])), list(map(str, unknown)))
 
 
 def _answers(
-    collection: Collection, queries: tuple[str, ...], like: tuple[str, ...], settings: SearchSettings
+    collection: Collection,
+    queries: tuple[str, ...],
+    like: tuple[str, ...],
+    settings: SearchSettings,
+    where: tuple[str, ...] | None,
 ) -> Iterator[_Answer]:
-    """Yield the answers; a query without a known word has the code of an empty document, and so no hits."""
     for id_ in like:
-        code = collection.segments.codes_at([collection.documents.position(id_)])
-        text = collection.documents[id_].text
-        words = query_words(collection, text)
-        hits = collection.search_like(id_, settings=settings) if words.known else []
-        yield _Answer(f"like {id_}", text, words, hits, code)
+        words = query_words(collection, collection.documents[id_].text, is_plain=True)
+        hits = collection.search_like(id_, settings=settings, where=where)
+        yield _Answer(f"like {id_}", words, hits, id_)
     if like:
         return
     texts = shared.read_from_arguments(queries)
     # Lines of a pipe are answered as they come: its writer may be waiting for the answer.
     at_once = AT_ONCE if queries and queries != ("-",) else 1
     while block := list(islice(texts, at_once)):
-        words_of = [query_words(collection, text) for text in block]
-        known = [text for text, words in zip(block, words_of, strict=True) if words.known]
-        found = iter(collection.search(known, settings=settings))
-        for text, words in zip(block, words_of, strict=True):
-            yield _Answer(text, text, words, next(found) if words.known else [])
+        found = collection.search(block, settings=settings, where=where)
+        for text, hits in zip(block, found, strict=True):
+            yield _Answer(text, query_words(collection, text), hits)
 
 
 def _noted(answers: Iterator[_Answer], form: str, quiet: bool) -> Iterator[_Answer]:
@@ -185,52 +173,68 @@ def _show_records(
 ) -> None:
     fields = [*FIELDS[:-1], "text"] if options["full_text"] else list(FIELDS)
     if options["explain"]:
-        fields += ["shared_words", "differing_bits"]
+        fields += ["shared_words", "differing_bits", "from_words", "from_codes"]
     writer = out.Writer(form, fields)
-    for asked, text, words, hits, code in answers:
-        for hit in hits:
+    for answer in answers:
+        for hit in answer.hits:
+            words, text = answer.words.known, hit.document.text
+            shown = text if options["full_text"] else out.snippet(text, words, SNIPPET)
             record: dict[str, Any] = {
-                "query": asked,
+                "query": answer.asked,
                 "rank": hit.rank,
                 "id": hit.id,
+                "score": round(hit.score, 6),
+                "bm25": round(hit.bm25, 4),
                 "distance": hit.distance,
-                "similarity": round(hit.similarity, 6),
                 "labels": list(hit.document.labels),
-                "unknown_words": words.unknown,
+                "fields": dict(hit.document.fields),
+                "unknown_words": answer.words.unknown,
+                "text" if options["full_text"] else "snippet": shown,
             }
-            if options["full_text"]:
-                record["text"] = hit.document.text
-            else:
-                record["snippet"] = out.snippet(hit.document.text, words.known, SNIPPET)
+            if form == "jsonl":  # a cell of a table has no room for them
+                record["marks"] = out.marks(shown, words)
             if options["explain"]:
-                why = collection.explain(text, hit.id, code)
+                why = _why(collection, answer, hit)
                 record["shared_words"] = {word: round(part, 4) for word, part in why.shared_words}
                 record["differing_bits"] = why.differing_bits
+                record["from_words"], record["from_codes"] = (
+                    round(why.from_words, 6),
+                    round(why.from_codes, 6),
+                )
             writer.write(record)
+
+
+def _why(collection: Collection, answer: _Answer, hit: Hit) -> Explanation:
+    if answer.like is None:
+        return collection.explain(answer.asked, hit.id)
+    return collection.explain_like(answer.like, hit.id)
 
 
 def _show_table(
     collection: Collection, answers: Iterator[_Answer], form: str, options: dict[str, Any]
 ) -> None:
     columns = out.terminal_width()
-    for number, (asked, text, words, hits, code) in enumerate(answers):
+    for number, answer in enumerate(answers):
         if number:
             click.echo()
-        click.echo(out.bold(out.fit_width(out.clean(asked), columns)))
-        if not hits:
-            radius = options["radius"] if words.known and len(collection) else None
+        click.echo(out.bold(out.fit_width(out.clean(answer.asked), columns)))
+        if not answer.hits:
+            radius = options["radius"] if answer.words.known and len(collection) else None
             click.echo("  no document" + (f" within {radius} bits" if radius is not None else ""))
             continue
-        lines = HitTable(hits, words.known, columns, options["full_text"]).lines()
+        lines = HitTable(answer.hits, answer.words.known, columns, options["full_text"]).lines()
         click.echo(next(lines))
-        for hit, line in zip(hits, lines, strict=True):
+        for hit, line in zip(answer.hits, lines, strict=True):
             click.echo(line)
             if options["explain"]:
-                why = collection.explain(text, hit.id, code)
+                why = _why(collection, answer, hit)
                 shared = ", ".join(f"{word} {part:.2f}" for word, part in why.shared_words[:8]) or "none"
                 bits = " ".join(map(str, why.differing_bits)) or "none"
-                for what, shown in (("shared words", shared), ("differing bits", bits)):
-                    click.echo(out.fit_width(f"      {what}: {out.clean(shown)}", columns))
+                for what, part, shown in (
+                    ("shared words", why.from_words, shared),
+                    ("differing bits", why.from_codes, bits),
+                ):
+                    click.echo(out.fit_width(f"      {part:.2f} {what}: {out.clean(shown)}", columns))
 
 
 class HitTable:
@@ -242,10 +246,10 @@ class HitTable:
     def lines(self) -> Iterator[str]:
         """Yield the heading, then for each hit its line with the text below it."""
         columns = self.columns - NUMBERS
-        rows = [("rank", "dist", "sim", "id", "labels")]
+        rows = [("rank", "score", "dist", "id", "labels")]
         for hit in self.hits:
             id_ = out.fit_width(out.clean(hit.id), columns * 2 // 3, keep_end=True)
-            rows.append((str(hit.rank), str(hit.distance), f"{hit.similarity:.2f}", id_, self._labels(hit)))
+            rows.append((str(hit.rank), f"{hit.score:.3f}", str(hit.distance), id_, self._labels(hit)))
         heading, *lines = out.table(rows, [True, True, True, False, False])
         yield out.bold(heading, 2)
         for hit, line in zip(self.hits, lines, strict=True):
@@ -253,8 +257,10 @@ class HitTable:
             shown = (
                 out.clean(text) if self.full_text else out.snippet(text, self.words, columns)
             ) or "(no text)"
-            shown = out.highlight(shown, self.words) if out.use_color() else shown
-            yield f"{out.fit_width(line, self.columns)}\n{' ' * NUMBERS}{shown}"
+            title = out.fit_width(out.clean(hit.document.fields.get("title", "")), columns)
+            below = [part for part in (title, shown) if part]
+            below = [out.highlight(part, self.words) for part in below] if out.use_color() else below
+            yield "\n".join([out.fit_width(line, self.columns), *(" " * NUMBERS + part for part in below)])
 
     def _labels(self, hit: Hit) -> str:
         return out.fit_width(out.clean(", ".join(hit.document.labels)), (self.columns - NUMBERS) // 3)

@@ -7,6 +7,7 @@ A collection is a directory::
     vectorizer-000001.json   vocabulary, document frequencies, settings
     codes-000001.npy         codes of a run of documents, uint8 (n, 8 * ceil(n_bits / 64)), memory-mapped
     documents-000001.sqlite  ids, labels and text of the same documents
+    words-000001.bin         which of them hold each word, and how often, memory-mapped
     removed-000002.npy       positions of removed documents, when there are any
     lock                     held by the one process that may change the collection, whose journal it is
 
@@ -27,6 +28,7 @@ from nphash.core.lazy_imports import on_first_use
 if TYPE_CHECKING:
     from nphash.collection import changes as changes
     from nphash.collection import creating as creating
+    from nphash.collection import encoding as encoding
     from nphash.collection import evaluation as evaluation
     from nphash.collection import grouping as grouping
     from nphash.collection import manifest as manifest
@@ -38,7 +40,7 @@ __all__ = ["Collection", "CreateSettings", "Documents", "Explanation", "Hit", "S
 __getattr__ = on_first_use(
     "nphash.collection",
     {"CreateSettings": "nphash.collection.creating"},
-    modules=("changes", "creating", "evaluation", "grouping", "manifest", "overview"),
+    modules=("changes", "creating", "encoding", "evaluation", "grouping", "manifest", "overview"),
 )
 
 

@@ -9,20 +9,30 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from pathlib import Path
 
 from nphash.collection import manifest as on_disk
-from nphash.collection.documents import writing
+from nphash.collection.documents import DocumentFile, writing
 from nphash.collection.state import State
+from nphash.collection.word_index import IndexWriter
 from nphash.core.checksums import FileRecord, record
-from nphash.core.disk import flush_folder, new_file, read_bytes, replace_text
+from nphash.core.disk import (
+    flush_folder,
+    mode_of,
+    neither_confirmed_nor_undone,
+    new_file,
+    read_bytes,
+    replace_text,
+    take_after,
+)
 from nphash.core.locks import HELD
 from nphash.core.store import write_array
 from nphash.core.typing import Array
-from nphash.errors import CollectionError, DamagedError
+from nphash.errors import CollectionError, DamagedError, NewerFormatError
 
 _log = logging.getLogger(__name__)
 CHECK_DISK = "nothing was changed; check the disk"
@@ -36,7 +46,7 @@ class Change:
         self.state: State | None = None  # the one that `commit` has made, open
         self.new: list[str] = []
         self._records: dict[str, FileRecord] = {}
-        self._text: bytes | None = None  # of the new manifest, from when it may be in place
+        self._content: bytes | None = None  # of the new manifest, from when it may be in place
         self._owner = os.getpid()
 
     def path(self, kind: str, suffix: str) -> Path:
@@ -55,6 +65,17 @@ class Change:
         path = self.path(kind, ".json")
         with new_file(path) as file:
             file.write(text.encode("utf-8"))
+        self.take(path)
+        return path.name
+
+    def write_words(self, documents: Path, pattern: str) -> str:
+        """Write the index of the words of a complete document file, and return its name.
+
+        The texts are read back, each checked: so that fits, additions and merges have one way.
+        """
+        path = self.path("words", ".bin")
+        with new_file(path) as file:
+            IndexWriter(file).add_texts(DocumentFile(documents).texts(), pattern)
         self.take(path)
         return path.name
 
@@ -77,12 +98,12 @@ class Change:
     def commit(self, manifest: on_disk.Manifest, before: State | None = None) -> None:
         """Make `manifest` the collection's state; what it no longer needs is deleted.
 
-        An error says that the old state is still the state; what fails later is logged and no error. Only
-        where the disk neither confirms the new manifest nor lets it be taken back, either may be, whole.
+        An error says that the old state is still the state; what fails later is logged and no error. Where
+        the disk neither confirms the new manifest nor lets it be taken back, the error says that instead.
         """
         # So far nothing of the old state was touched: what was written is new, flushed, and in the journal.
         # 1. The manifest gets the names and checksums of all files of the new state.
-        text = self._complete(manifest)
+        content = self._complete(manifest)
         # 2. The new state is opened as a reader opens it, and what is new is compared with what was written.
         state = self._read_back(manifest, before)
         # 3. A copy of the old manifest stays until the new one has been read back: readers fall back on it.
@@ -90,11 +111,12 @@ class Change:
         # 4. The names of the new files reach the disk before the manifest that needs them.
         flush_folder(self.folder)
         # 5. The one step: whoever opens the collection before it finds the old state, after it the new one.
-        self._text = text
+        self._content = content
         try:
-            replace_text(self.folder / on_disk.MANIFEST, text, beside)
-        except OSError:  # the disk has not confirmed it
-            self._take_back(old, beside)
+            replace_text(self.folder / on_disk.MANIFEST, content, beside)
+        except OSError as error:  # the disk has not confirmed it
+            if not self._take_back(old, beside):
+                raise neither_confirmed_nor_undone(self.folder, error) from error
             raise
         # 6. The change is made. Files of the old state go; those that cannot be deleted are named by the copy
         #    of the old manifest, which the journal names, so that the next change finds them.
@@ -102,15 +124,25 @@ class Change:
         self._delete_old(old)
 
     def _complete(self, manifest: on_disk.Manifest) -> bytes:
-        """Fill in what is known now, and return the manifest's text."""
+        """Fill in what is known now, and return the bytes of the manifest."""
+        self._share()
         manifest.generation = self.generation
         manifest.changed = datetime.now(timezone.utc).isoformat(timespec="seconds")
         known = manifest.files | self._records
         manifest.files = known
         manifest.files = {name: known[name] for name in manifest.named_files()}
-        text = on_disk.format_manifest(manifest).encode("utf-8", "surrogatepass")
-        on_disk.parse_manifest(text, self.folder)
-        return text
+        content = on_disk.format_manifest(manifest).encode("utf-8", "surrogatepass")
+        on_disk.parse_manifest(content, self.folder)
+        return content
+
+    def _share(self) -> None:
+        """Give what is new the owner and mode of the collection that is there: its manifest, its folder."""
+        manifest = self.folder / on_disk.MANIFEST
+        if mode_of(manifest) is not None:
+            for path in {self.folder / name for name in self._records}:
+                take_after(manifest, path)
+                if path.parent != self.folder:
+                    take_after(self.folder, path.parent)
 
     def _read_back(self, manifest: on_disk.Manifest, before: State | None) -> State:
         """Open the new state as a reader does, and look into what is new."""
@@ -128,22 +160,25 @@ class Change:
 
     def _keep_old(self) -> bytes | None:
         """Keep a copy of the old manifest, if there is one, under the number of this change; return it."""
-        text = read_bytes(self.folder / on_disk.MANIFEST)
-        if text is not None:
+        old = read_bytes(self.folder / on_disk.MANIFEST)
+        if old is not None:
             with new_file(self.path("manifest", ".json")) as file:
-                file.write(text)
-        return text
+                file.write(old)
+        return old
 
     def _is_in_place(self) -> bool:
-        return read_bytes(self.folder / on_disk.MANIFEST) == self._text
+        return read_bytes(self.folder / on_disk.MANIFEST) == self._content
 
-    def _take_back(self, old: bytes | None, beside: Path) -> None:
-        """Undo a replacement that the disk has not confirmed, where it has happened and can be undone."""
+    def _take_back(self, old: bytes | None, beside: Path) -> bool:
+        """Undo a replacement that the disk has not confirmed; return whether the old state is there."""
         with suppress(OSError):
             if self._is_in_place() and old is None:
                 (self.folder / on_disk.MANIFEST).unlink()
             elif self._is_in_place() and old is not None:
                 replace_text(self.folder / on_disk.MANIFEST, old, beside)
+        with suppress(OSError):
+            return not self._is_in_place()
+        return False
 
     def _delete_old(self, old: bytes | None) -> None:
         """Delete the old state once the new manifest has been read back; else the next writer does."""
@@ -167,7 +202,7 @@ class Change:
         if os.getpid() != self._owner:  # a forked child: they are its parent's
             return
         with suppress(OSError):
-            if self._text is None or not self._is_in_place():
+            if self._content is None or not self._is_in_place():
                 _sweep(self.folder, set(self.new), self.journal)
 
 
@@ -186,12 +221,12 @@ def changing(
     with on_disk.write_lock(folder, wait) as journal:
         manifest = on_disk.read_manifest(folder)
         if id_ is not None and manifest.id != id_:
-            raise replaced(folder)
+            raise replaced_error(folder)
         with _begun(folder, manifest.generation, journal) as change:
             yield change, manifest
 
 
-def replaced(path: Path) -> CollectionError:
+def replaced_error(path: Path) -> CollectionError:
     """Return the error that says that there is another collection at `path` now."""
     return CollectionError(f"the collection {path} was replaced by another one meanwhile", "open it again")
 
@@ -199,9 +234,9 @@ def replaced(path: Path) -> CollectionError:
 @contextmanager
 def creating(folder: Path, force: bool) -> Iterator[Change]:
     """Yield the change that makes a new collection, or with `force` replaces the one that is there."""
-    check_target(folder, force)
     made = False
     with writing(folder):
+        check_target(folder, force)
         folder.parent.mkdir(parents=True, exist_ok=True)
         with suppress(FileExistsError):
             folder.mkdir()
@@ -209,7 +244,9 @@ def creating(folder: Path, force: bool) -> Iterator[Change]:
             flush_folder(folder.parent)
     with on_disk.write_lock(folder) as journal:
         try:
-            with _begun(folder, check_target(folder, force), journal) as change:
+            with writing(folder):
+                generation = check_target(folder, force)
+            with _begun(folder, generation, journal) as change:
                 yield change
         except BaseException:
             if made and journal.names == []:
@@ -223,9 +260,10 @@ def _begun(folder: Path, generation: int, journal: on_disk.Journal) -> Iterator[
     with writing(folder):
         _recover(folder, journal)
         generation += 1
-        while any(os.path.lexists(folder / name) for name in on_disk.names_of_change(generation)):
+        while any(mode_of(folder / name) is not None for name in on_disk.names_of_change(generation)):
             generation += 1
         journal.write([*journal.names, *on_disk.names_of_change(generation)])
+        flush_folder(folder)  # the name of the lock reaches the disk before those that it notes
         change = Change(folder, generation, journal)
     try:
         yield change
@@ -241,6 +279,8 @@ def _recover(folder: Path, journal: on_disk.Journal) -> None:
     if kept is not None:
         try:
             on_disk.parse_manifest(read_bytes(folder / on_disk.MANIFEST) or b"", folder)
+        except NewerFormatError:
+            pass
         except DamagedError:
             replace_text(folder / on_disk.MANIFEST, kept)
         old = set(on_disk.parse_manifest(kept, folder).named_files())
@@ -257,11 +297,11 @@ def _unmake(folder: Path) -> None:
 
 def check_target(folder: Path, force: bool) -> int:
     """Raise CollectionError unless a new collection may be written there; return the old one's generation."""
-    if not folder.is_dir():
-        if folder.exists() or folder.is_symlink():
+    if not stat.S_ISDIR(mode_of(folder, follow=True) or 0):
+        if mode_of(folder) is not None:
             raise CollectionError(f"{folder} is a file", "choose a new directory")
         return 0
-    if not os.path.lexists(folder / on_disk.MANIFEST):
+    if mode_of(folder / on_disk.MANIFEST) is None:
         if not is_leftover(folder):
             raise CollectionError(
                 f"{folder} exists and is not a collection",
@@ -280,10 +320,8 @@ def check_target(folder: Path, force: bool) -> int:
         if on_disk.read_journal(folder) is None:
             raise
         return 0
-    except CollectionError as error:
-        if "upgrade" in error.hint:  # of a newer version, and so ours
-            return 0
-        raise
+    except NewerFormatError:  # ours, of a newer version
+        return 0
 
 
 def is_leftover(folder: Path) -> bool:
@@ -299,14 +337,18 @@ def is_leftover(folder: Path) -> bool:
 
 
 def _sweep(folder: Path, names: set[str], journal: on_disk.Journal | None) -> None:
-    """Delete what the state does not use of `names` and the journal; what cannot be stays in the journal."""
+    """Delete what the state uses no longer: of `names`, which an old manifest names, and of the journal.
+
+    What cannot be deleted is found by the next change: the journal goes on naming what it named, and the copy
+    of the old manifest, which it names too, what `names` are.
+    """
     noted = set(journal.names) if journal else set()
     used, doomed = set[str](), names | noted
     try:
-        if os.path.lexists(folder / on_disk.MANIFEST):
+        if mode_of(folder / on_disk.MANIFEST) is not None:
             manifest = on_disk.read_manifest(folder)
             used = {*manifest.named_files(), manifest.model}
-    except DamagedError:  # it may use any file, but none that is being made now
+    except (DamagedError, NewerFormatError):  # it may use any file, but none that is being made now
         doomed = names
     copies = {name for name in doomed if name.startswith("manifest-")}
     left = [name for name in sorted(doomed - copies - used) if not _deleted(folder, name)]
@@ -314,18 +356,25 @@ def _sweep(folder: Path, names: set[str], journal: on_disk.Journal | None) -> No
         for name in copies:
             _deleted(folder, name)
     if journal:
-        journal.write(sorted(name for name in noted - used if os.path.lexists(folder / name)))
+        journal.write(sorted(name for name in noted - used if _may_be_there(folder / name)))
 
 
 def _deleted(folder: Path, name: str) -> bool:
     """Delete a file or folder of ours and return whether it is gone; one in use elsewhere may stay."""
     path = folder / name
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        with suppress(OSError):
+    with suppress(OSError):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
             path.unlink(missing_ok=True)
     if "/" in name:
         with suppress(OSError):  # it goes with the last of its files
             path.parent.rmdir()
-    return not os.path.lexists(path)
+    return not _may_be_there(path)
+
+
+def _may_be_there(path: Path) -> bool:
+    try:
+        return mode_of(path) is not None
+    except OSError:
+        return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from threading import RLock
@@ -10,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nphash.codes import Codes, as_words
+from nphash.codes import Codes, as_words, n_bytes
+from nphash.collection.filters import Where
 from nphash.collection.manifest import Manifest, read_manifest
 from nphash.collection.searching import Explanation, Hit, SearchSettings, as_queries, chosen
 from nphash.collection.state import Documents, Segments, State
@@ -29,7 +31,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Collection"]
 
-QUERIES_AT_ONCE = 64
 TRIES = 5  # a writer may replace the state between the manifest's reading and the files' opening
 
 
@@ -59,7 +60,14 @@ class Collection:
         self.path = path
         self._state = state
         self._closed = False
-        self._writing = RLock()  # of this object's threads: they change one after the other
+        self._change_lock = os.getpid(), RLock()
+
+    @property
+    def _writing(self) -> RLock:
+        """The lock of this object's threads, which change one after the other; a forked child has its own."""
+        if self._change_lock[0] != os.getpid():
+            self._change_lock = os.getpid(), RLock()
+        return self._change_lock[1]
 
     # ------------------------------------------------------------------ open and create
 
@@ -225,7 +233,8 @@ class Collection:
             For one string in place of a list, or an item that is not a string.
         """
         learned = self.state.learned
-        return learned.hasher.transform(learned.vectorizer.transform(texts))
+        X = learned.vectorizer.transform(texts)
+        return learned.hasher.transform(X) if X.shape[0] else np.zeros((0, n_bytes(self.n_bits)), np.uint8)
 
     def search(
         self,
@@ -233,23 +242,27 @@ class Collection:
         k: int | EllipsisType | None = ...,
         *,
         settings: SearchSettings | None = None,
+        where: Where | None = None,
     ) -> list[list[Hit]]:
-        """Return for each text the documents nearest to it, best first.
+        """Return for each text the documents that fit it, best first.
 
-        The nearest codes are the candidates; their stored text is compared with the query by
-        TF-IDF cosine, which decides the order. ``SearchSettings(rerank=False)`` leaves them in
-        the order of Hamming distance. A query without a known word finds what is nearest to an empty
-        document, with similarity 0.
+        Every document has a score of the query's words that it holds and the distance of its code from the
+        query's, see `nphash.collection.ranking`; ``SearchSettings(by=...)`` takes one of the two alone. A
+        query of which no document holds a word, and the codes know none, finds nothing.
 
         Parameters
         ----------
         texts
-            Queries.
+            Queries: plain words, with signs for phrases and more as `nphash.text.query` describes them.
         k
             Results a query; all documents if there are fewer, or if it is None. Left out, it is that
             of `settings`, 10 without any; given, it takes the place of that.
         settings
-            Radius, reranking, number of candidates.
+            Radius, and what decides the order.
+        where
+            Which documents may be found: ``"label=sport"``, several such filters, all of which must be met
+            (see `nphash.collection.filters`), or a bool for each document in the order of `documents`. The
+            `k` best of these are taken.
 
         Returns
         -------
@@ -259,29 +272,31 @@ class Collection:
         Raises
         ------
         InputError
-            For one string in place of a list, or settings that ask for nothing, such as `k` below 1.
+            For one string in place of a list, settings that ask for nothing, such as `k` below 1, a query
+            that cannot be read, or a filter that is none or on a field that no document has.
         CollectionError
             If a file is damaged, or the collection is closed.
         """
         state = self.state  # one for all queries, whatever other threads change
         settings = chosen(settings, k)
         queries = as_queries(texts)
-        hits: list[list[Hit]] = []
-        for start in range(0, len(queries), QUERIES_AT_ONCE):
-            block = queries[start : start + QUERIES_AT_ONCE]
-            hits += state.searcher.search(block, self.encode(block), settings)
-        return hits
+        return state.searcher.search(queries, settings, where)
 
     def search_like(
-        self, id_: str, k: int | EllipsisType | None = ..., *, settings: SearchSettings | None = None
+        self,
+        id_: str,
+        k: int | EllipsisType | None = ...,
+        *,
+        settings: SearchSettings | None = None,
+        where: Where | None = None,
     ) -> list[Hit]:
-        """Return the documents nearest to a document of the collection, without itself.
+        """Return the documents most like a document of the collection, without itself.
 
         Parameters
         ----------
         id_
             The document's id.
-        k, settings
+        k, settings, where
             As for `search`.
 
         Returns
@@ -298,10 +313,10 @@ class Collection:
         """
         settings = chosen(settings, k)
         state = self.state
-        return state.searcher.search_like(state.documents.position(id_), settings)
+        return state.searcher.search_like(state.documents.position(id_), settings, where)
 
-    def explain(self, query: str, id_: str, code: Codes | None = None) -> Explanation:
-        """Return which words a document shares with a query, and in which bits their codes differ.
+    def explain(self, query: str, id_: str) -> Explanation:
+        """Return what the words and the codes say for a document that `search` finds for a query.
 
         Parameters
         ----------
@@ -309,13 +324,11 @@ class Collection:
             The query's text.
         id_
             The document's id.
-        code
-            The query's code, shape (1, n_bytes); None encodes the query.
 
         Returns
         -------
         Explanation
-            Words with their parts of the similarity, numbers of bits.
+            Shared words with their parts of the BM25 score, numbers of differing bits, parts of the score.
 
         Raises
         ------
@@ -324,10 +337,23 @@ class Collection:
         CollectionError
             As for `search`.
         """
+        [query], state = as_queries([query]), self.state
+        return state.searcher.explain(query, state.documents.position(id_))
+
+    def explain_like(self, like: str, id_: str) -> Explanation:
+        """Return what `explain` does for a document that `search_like` finds for the document `like`."""
         state = self.state
-        position = state.documents.position(id_)
-        code = self.encode([query]) if code is None else code
-        return state.searcher.explain(query, code, position)
+        return state.searcher.explain_like(state.documents.position(like), state.documents.position(id_))
+
+    def facets(self, name: str) -> dict[str, int]:
+        """Return how many documents have each label, split, or value of a field, the most frequent first.
+
+        Raises
+        ------
+        InputError
+            If `name` is neither ``"label"``, ``"split"`` nor ``"id"``, and no document has such a field.
+        """
+        return self.state.searcher.facets.count(name)
 
     def distinct_codes(self) -> int:
         """Return how many different codes the documents have."""

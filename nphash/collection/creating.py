@@ -277,6 +277,7 @@ def _fit(
 def _store(change: Change, hasher: Hasher, vectorizer: Vectorizer, codes: Codes, text_path: Path) -> Manifest:
     model = change.path("model", "")
     change.take(text_path, *save(hasher, model))
+    words = change.write_words(text_path, vectorizer.settings.pattern)
     written = change.write_array("codes", codes)
     vectorizer_name = change.write_text("vectorizer", json.dumps(vectorizer.to_json(), ensure_ascii=False))
     parameters = {
@@ -293,7 +294,7 @@ def _store(change: Change, hasher: Hasher, vectorizer: Vectorizer, codes: Codes,
         fit={},
         model=model.name,
         vectorizer=vectorizer_name,
-        segments=[SegmentFiles(written, text_path.name, len(codes))],
+        segments=[SegmentFiles(written, text_path.name, len(codes), words)],
         id=secrets.token_hex(16),
     )
 

@@ -21,17 +21,18 @@ from typing import Any
 
 from nphash._version import __version__
 from nphash.core.checksums import LARGE, FileRecord, record, seal, unseal
-from nphash.core.disk import cannot_read, read_bytes, replace_text, writing
+from nphash.core.disk import cannot_read, mode_of, read_bytes, replace_text, writing
 from nphash.core.locks import locked
-from nphash.errors import CollectionError, DamagedError
+from nphash.errors import CollectionError, DamagedError, NewerFormatError
 
 _log = logging.getLogger(__name__)
 
 MANIFEST = "manifest.json"
 FORMAT = "nphash collection"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 LOCK = "lock"
 JOURNAL = "nphash journal"
+_BEGIN = f'{{\n "format": "{JOURNAL}"'.encode()
 
 MAX_MANIFEST_BYTES = 1 << 26  # an altered file must not make us read it all into memory
 MAX_JOURNAL_BYTES = 1 << 20
@@ -41,17 +42,22 @@ DAMAGED_HINT = "restore the directory from a copy"
 
 # All that a change may make; a journal that names anything else is not followed.
 MADE = ["codes.npy", "removed.npy", "documents.sqlite", "vectorizer.json", "manifest.json", "manifest.new"]
-MADE += ["model", "shards", "shards.counts"]
+MADE += ["model", "shards", "shards.counts", "words.bin"]
 _NUMBERED = re.compile(r"([a-z]+)-\d{6,}((?:\.[a-z]+)?)")
 
 
 @dataclass(frozen=True)
 class SegmentFiles:
-    """A run of documents: its two files and how many documents they hold, removed ones included."""
+    """A run of documents: its files and how many documents they hold, removed ones included."""
 
     codes: str
     documents: str
     n_documents: int
+    words: str = ""  # the index of all words; formats 1 and 2 had none
+
+    def names(self) -> list[str]:
+        """Return the names of the files."""
+        return [self.codes, self.documents, *([self.words] if self.words else [])]
 
 
 @dataclass
@@ -89,7 +95,7 @@ class Manifest:
         names = [name for name in self.files if name.startswith(self.model + "/")]
         names += [self.vectorizer, *([self.removed] if self.removed else [])]
         for segment in self.segments:
-            names += [segment.codes, segment.documents]
+            names += segment.names()
         return names
 
     def check(self, folder: Path, everything: bool = False, names: Iterable[str] | None = None) -> list[str]:
@@ -98,9 +104,7 @@ class Manifest:
         With `everything`, also files above 32 MB are hashed. `CollectionError` if one cannot be opened: then
         nothing is known of it.
         """
-        problems = []
-        if (folder / self.model).is_symlink():
-            problems.append(f"{self.model} is a link, and links are not followed")
+        problems = [f"{self.model} is a link, and links are not followed"] if self._is_link(folder) else []
         for name in self.named_files() if names is None else names:
             try:
                 problem = self._problem(folder / name, self.files[name], everything)
@@ -110,6 +114,12 @@ class Manifest:
                 raise cannot_read(folder / name, error) from None
             problems += [f"{name} {problem}"] if problem else []
         return problems
+
+    def _is_link(self, folder: Path) -> bool:
+        try:
+            return stat.S_ISLNK(mode_of(folder / self.model) or 0)
+        except OSError as error:
+            raise cannot_read(folder / self.model, error) from None
 
     @staticmethod
     def _problem(path: Path, known: FileRecord, everything: bool) -> str:
@@ -165,7 +175,7 @@ def read_manifest(folder: Path) -> Manifest:
     Where it is damaged, and a change was interrupted, the manifest from before that change is taken.
     """
     try:
-        return parse_manifest(_text(folder), folder)
+        return parse_manifest(_content(folder), folder)
     except DamagedError:
         kept = read_kept(folder)
         if kept is None:
@@ -178,20 +188,20 @@ def read_kept(folder: Path) -> bytes | None:
     """Return the manifest from before an unfinished change, None where there is none."""
     for name in read_journal(folder) or []:
         if name.startswith("manifest-") and name.endswith(".json"):
-            text = read_bytes(folder / name, MAX_MANIFEST_BYTES)
+            content = read_bytes(folder / name, MAX_MANIFEST_BYTES)
             with suppress(DamagedError):  # it was being written
-                if text is not None:
-                    parse_manifest(text, folder)
-                    return text
+                if content is not None:
+                    parse_manifest(content, folder)
+                    return content
     return None
 
 
-def parse_manifest(text: bytes, folder: Path) -> Manifest:
-    """Return the manifest that `text` is; errors as `read_manifest`."""
+def parse_manifest(content: bytes, folder: Path) -> Manifest:
+    """Return the manifest that `content` is; errors as `read_manifest`."""
     try:
-        if len(text) > MAX_MANIFEST_BYTES:
+        if len(content) > MAX_MANIFEST_BYTES:
             raise _damaged(folder, f"it is larger than {MAX_MANIFEST_BYTES:,} bytes")
-        body = json.loads(text.decode("utf-8"))
+        body = json.loads(content.decode("utf-8"))
     except (ValueError, RecursionError):  # broken JSON or broken UTF-8
         raise _damaged(folder, "it is not JSON") from None
     if not isinstance(body, dict) or body.get("format") != FORMAT:
@@ -203,7 +213,7 @@ def parse_manifest(text: bytes, folder: Path) -> Manifest:
     if not isinstance(version, int) or version < 1:
         raise _damaged(folder, "it states no format version")
     if version > FORMAT_VERSION:
-        raise CollectionError(
+        raise NewerFormatError(
             f"{folder} was written by nphash {body.get('nphash_version')} in format {version}, "
             f"and this is nphash {__version__}, which reads formats up to {FORMAT_VERSION}",
             "upgrade: pip install -U nphash",
@@ -212,24 +222,27 @@ def parse_manifest(text: bytes, folder: Path) -> Manifest:
         body = unseal(body)
         del body["format"], body["format_version"]
         manifest = _parse(body)
-        manifest.id = manifest.id if version > 1 else _identity(manifest)
+        manifest.id = manifest.id if version > 1 else model_identity(manifest)
         return manifest
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         plain = str(error) == "its checksum is wrong"
         raise _damaged(folder, str(error) if plain else f"{type(error).__name__}: {error}") from None
 
 
-def _text(folder: Path) -> bytes:
-    text = read_bytes(folder / MANIFEST, MAX_MANIFEST_BYTES)
-    if text is not None:
-        return text
+def _content(folder: Path) -> bytes:
+    content = read_bytes(folder / MANIFEST, MAX_MANIFEST_BYTES)
+    if content is not None:
+        return content
     if (kept := read_kept(folder)) is not None:
         return kept
-    if not folder.exists():
+    try:
+        what = "is a file" if stat.S_ISREG(folder.stat().st_mode) else f"has no {MANIFEST}"
+    except FileNotFoundError:
         raise CollectionError(
             f"there is no collection {folder}", f"make one: nphash fit CORPUS -o {folder}, or check the path"
-        )
-    what = "is a file" if folder.is_file() else f"has no {MANIFEST}"
+        ) from None
+    except OSError as error:
+        raise cannot_read(folder, error) from None
     raise CollectionError(
         f"{folder} is not a collection: it {what}", "give the directory that 'nphash fit CORPUS -o DIR' made"
     )
@@ -252,8 +265,8 @@ def _parse(body: dict[str, Any]) -> Manifest:
     return manifest
 
 
-def _identity(manifest: Manifest) -> str:
-    """Return what stands for the identity of a collection of the first format, which had none."""
+def model_identity(manifest: Manifest) -> str:
+    """Return what stands for model and words, and for the identity of a collection of the first format."""
     names = sorted(name for name in manifest.named_files() if name.startswith(manifest.model + "/"))
     parts = [manifest.files[name].sha256 for name in [*names, manifest.vectorizer]]
     return hashlib.sha256("".join(parts).encode()).hexdigest()[:32]
@@ -298,10 +311,10 @@ class Journal:
         self.names = names
 
 
-def _names_in(text: bytes) -> list[str]:
+def _names_in(content: bytes) -> list[str]:
     """Return the names in a journal: none in one that was not written in full, for nothing was made then."""
     try:
-        body = unseal(json.loads(text.decode("utf-8")))
+        body = unseal(json.loads(content.decode("utf-8")))
         found = [(name, _NUMBERED.fullmatch(name)) for name in body["names"]]
     except (ValueError, KeyError, TypeError, AttributeError):
         return []
@@ -311,10 +324,12 @@ def _names_in(text: bytes) -> list[str]:
 
 def read_journal(folder: Path) -> list[str] | None:
     """Return the names that the lock file of `folder` notes, None where there is no such file of ours."""
-    text = read_bytes(folder / LOCK, MAX_JOURNAL_BYTES)
-    if text is None or (text and JOURNAL.encode() not in text):
+    content = read_bytes(folder / LOCK, MAX_JOURNAL_BYTES)
+    if content is None or not (
+        _BEGIN.startswith(content[: len(_BEGIN)]) or content.count(b"\0") == len(content)
+    ):
         return None
-    return _names_in(text)
+    return _names_in(content)  # none in one that a power cut has left cut, or as zeros
 
 
 @contextmanager

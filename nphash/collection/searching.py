@@ -1,38 +1,40 @@
-"""Search results: candidates by Hamming distance, then their order by TF-IDF cosine with the stored text.
-
-A query of three words makes a poor code, but the documents near it can be compared word by word. Only the
-candidates' text is read, so the cost does not grow with the collection.
-"""
+"""Search results: what is asked, what was found, and why; `nphash.collection.ranking` has the rule."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from types import EllipsisType
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from nphash.codes import Codes, unpack
+from nphash.collection.filters import Facets, Where
+from nphash.collection.ranking import (
+    Found,
+    Mask,
+    Words,
+    best,
+    best_that_match,
+    distances_to,
+    from_codes,
+    from_words,
+)
 from nphash.core.arguments import check_count
 from nphash.core.frames import one_column
 from nphash.core.typing import Array, Ints
 from nphash.corpus import Document
 from nphash.errors import InputError, InputTypeError
-from nphash.text.vectorizer import Vectorizer
-from nphash.text.weighting import Counts, Statistics, tfidf
+from nphash.text.query import Node, Query, Term, matches, parse, plain
+from nphash.text.tokenizer import make_tokenizer
 
 if TYPE_CHECKING:
-    from nphash.collection.state import Segments
-    from nphash.search import HammingIndex
+    from nphash.collection.state import Learned, Segments
 
-# Reading and weighing 5,000 abstracts takes 0.1 to 0.4 s, with the length of the query. Of 50,000 abstracts
-# it finds 0.74 of the ten most similar to a title; 2,000 find 0.6, and 10,000 in nearly twice the time 0.82.
-MIN_CANDIDATES, MAX_CANDIDATES = 2_000, 5_000
-SHARE = 10  # one of so many documents is a candidate, between these bounds
-CANDIDATES_PER_HIT = 10
-TIES_BOUND = 2  # at most so many times the candidates, when the last of them are tied
+BY = ("both", "words", "codes")
+QUERIES_AT_ONCE = 64
 
 
 @dataclass(frozen=True)
@@ -42,21 +44,17 @@ class SearchSettings:
     Parameters
     ----------
     k
-        Results a query; None for all of them, every document where no `radius` is given.
+        Results a query; None for all of them.
     radius
         Only documents whose code differs in at most so many bits.
-    rerank
-        Order candidates by TF-IDF cosine of their text; without it by Hamming distance alone.
-    candidates
-        How many nearest codes are looked at again; None for a tenth of the documents, at least 2,000 and at
-        most 5,000, but never fewer than ten times `k`. Documents tied with the last one are taken in, up to
-        twice the number.
+    by
+        What decides the order: ``"both"`` words and codes, ``"words"`` alone (BM25; documents that hold none
+        are left out), or ``"codes"`` alone (Hamming distance).
     """
 
     k: int | None = 10
     radius: int | None = None
-    rerank: bool = True
-    candidates: int | None = None
+    by: str = "both"
 
     def check(self) -> None:
         """Raise `InputError` for settings that ask for nothing."""
@@ -64,21 +62,8 @@ class SearchSettings:
             check_count(self.k, "k", hint="ask for one result or more, or None for all")
         if self.radius is not None:
             check_count(self.radius, "radius", least=0, hint="give 0 or more differing bits")
-        if self.candidates is not None:
-            check_count(self.candidates, "candidates", hint="give k or more")
-            if self.candidates < (self.k or 1):
-                raise InputError(
-                    f"candidates is {self.candidates}, fewer than the k={self.k} results", "give k or more"
-                )
-
-    def n_candidates(self, n_documents: int) -> int | None:
-        """Nearest codes of `n_documents` to fetch; None for all."""
-        if self.k is None:
-            return None
-        if not self.rerank:
-            return self.k
-        share = min(max(n_documents // SHARE, MIN_CANDIDATES), MAX_CANDIDATES)
-        return self.candidates or max(CANDIDATES_PER_HIT * self.k, share)
+        if self.by not in BY:
+            raise InputError(f"by is {self.by!r}", f"choose one of {', '.join(BY)}", parameter="by")
 
 
 def chosen(settings: SearchSettings | None, k: int | EllipsisType | None) -> SearchSettings:
@@ -97,15 +82,20 @@ def as_queries(texts: Iterable[str]) -> list[str]:
     what = "one string"
     if not isinstance(texts, (str, bytes)):
         try:
-            return list(one_column(texts, "queries"))
+            queries = list(one_column(texts, "queries"))
         except InputTypeError:
             what = repr(texts)
+        else:
+            for at, query in enumerate(queries):
+                if not isinstance(query, str):
+                    raise InputError(f"query {at} is of type {type(query).__name__}", "queries are strings")
+            return queries
     raise InputError(f"texts is {what}, but a list of queries is needed", "write search([text])")
 
 
 @dataclass(frozen=True)
 class Hit:
-    """One result: a document and how near it is.
+    """One result: a document and how well it fits.
 
     Attributes
     ----------
@@ -113,16 +103,20 @@ class Hit:
         From 1.
     document
         The document with its whole text.
+    score
+        What the order is by. Of words a document with the very words of the query has 1, and one that has
+        them more often more; the codes add up to 0.2. Of codes alone it is the share of equal bits.
+    bm25
+        BM25 score of the words.
     distance
         Differing bits.
-    similarity
-        TF-IDF cosine with the query, from 0 to 1.
     """
 
     rank: int
     document: Document
+    score: float
+    bm25: float
     distance: int
-    similarity: float
 
     @property
     def id(self) -> str:
@@ -137,135 +131,161 @@ class Explanation:
     Attributes
     ----------
     shared_words
-        Words of both texts with their parts of the similarity, largest first.
+        Words of both texts with their parts of the BM25 score, largest first.
     differing_bits
         Numbers of the bits in which the codes differ, from 0.
+    from_words, from_codes
+        The two parts of the score of words and codes together.
     """
 
     shared_words: list[tuple[str, float]]
     differing_bits: list[int]
+    from_words: float
+    from_codes: float
 
 
 class Searcher:
-    """Searches of one state of a collection; ids of the index are positions in the segments."""
+    """Searches of one state of a collection, by position in its segments."""
 
-    def __init__(self, index: HammingIndex, segments: Segments, reranker: Reranker, n_bits: int) -> None:
-        self.index, self.segments, self.reranker, self.n_bits = index, segments, reranker, n_bits
+    def __init__(self, segments: Segments, words: Words, learned: Learned, n_bits: int) -> None:
+        self.segments, self.words, self.learned, self.n_bits = segments, words, learned, n_bits
+        self.pattern = learned.vectorizer.settings.pattern
 
-    def search(self, texts: Sequence[str], codes: Codes, settings: SearchSettings) -> list[list[Hit]]:
-        """Return the hits of each text; `codes` are the texts' codes."""
-        found = candidates(self.index, codes, settings)
-        return [self._hits(text, *near, settings) for text, near in zip(texts, found, strict=True)]
+    @cached_property
+    def facets(self) -> Facets:
+        """What is known of all documents beside their text."""
+        return self.segments.facets()
 
-    def search_like(self, position: int, settings: SearchSettings) -> list[Hit]:
+    def search(
+        self, texts: Sequence[str], settings: SearchSettings, where: Where | None = None
+    ) -> list[list[Hit]]:
+        """Return the hits of each text, read as a query."""
+        among = self._among(where)
+        queries = [parse(text, self.pattern) for text in texts]
+        hits: list[list[Hit]] = []
+        for start in range(0, len(queries), QUERIES_AT_ONCE):
+            block = queries[start : start + QUERIES_AT_ONCE]
+            codes = self._encode(block)
+            hits += [
+                self._hits(QueryScores(self, query, codes[i : i + 1]), settings, among)
+                for i, query in enumerate(block)
+            ]
+        return hits
+
+    def search_like(self, position: int, settings: SearchSettings, where: Where | None = None) -> list[Hit]:
         """Return the hits of the document at `position`, without itself."""
-        text = self.segments.documents_at([position])[position].text
-        one_more = replace(
-            settings,
-            k=None if settings.k is None else settings.k + 1,
-            candidates=None if settings.candidates is None else settings.candidates + 1,
-        )
-        [(distances, positions)] = candidates(self.index, self.segments.codes_at([position]), one_more)
-        others = positions != position  # it may be missing itself, behind many equal codes
-        return self._hits(text, distances[others], positions[others], settings)
+        others = self._among(where)
+        others[position] = False
+        return self._hits(self._asked_like(position), settings, others)
 
-    def explain(self, query: str, code: Codes, position: int) -> Explanation:
-        """Return why the document at `position` was found."""
-        text = self.segments.documents_at([position])[position].text
-        bits = unpack(code ^ self.segments.codes_at([position]), self.n_bits)[0]
-        return Explanation(self.reranker.shared_words(query, text), np.flatnonzero(bits).tolist())
+    def explain(self, query: str, position: int) -> Explanation:
+        """Return why the document at `position` was found for a query."""
+        return self._explanation(self.scores_of(parse(query, self.pattern)), position)
 
-    def _hits(self, text: str, distances: Array, positions: Ints, settings: SearchSettings) -> list[Hit]:
-        if not settings.rerank:
-            distances, positions = distances[: settings.k], positions[: settings.k]
-        similarities = self.reranker.similarities(text, self.segments.texts_at(positions.tolist()))
-        best = order(distances, positions, similarities) if settings.rerank else np.arange(len(positions))
-        best = best[: settings.k]
-        documents = self.segments.documents_at(positions[best].tolist())
+    def explain_like(self, like: int, position: int) -> Explanation:
+        """Return why the document at `position` was found like another."""
+        return self._explanation(self._asked_like(like), position)
+
+    def _among(self, where: Where | None) -> Mask:
+        """Return which positions may be found."""
+        live = self.words.live
+        return live.copy() if where is None else live & self.facets.mask(where, len(live))
+
+    def terms(self, text: str, is_plain: bool = False) -> tuple[list[Term], list[Term]]:
+        """Return the terms of a query, or of a plain text, that some document holds, and the others."""
+        terms = list((plain if is_plain else parse)(text, self.pattern).counts)
+        there = [bool(self.words.find(term).positions.size) for term in terms]
+        known = [term for term, is_there in zip(terms, there, strict=True) if is_there]
+        return known, [term for term in terms if term not in known]
+
+    def scores_of(self, query: Query) -> QueryScores:
+        """Return what all documents have of a query."""
+        return QueryScores(self, query, self._encode([query]))
+
+    def _encode(self, queries: Sequence[Query]) -> Codes:
+        X = self.learned.vectorizer.transform([query.text for query in queries])
+        return self.learned.hasher.transform(X)
+
+    def _asked_like(self, position: int) -> QueryScores:
+        text = self.segments.texts_at([position])[0]
+        return QueryScores(self, plain(text, self.pattern), self.segments.codes_at([position]))
+
+    def _hits(self, asked: QueryScores, settings: SearchSettings, among: Mask) -> list[Hit]:
+        scores, allowed = asked.scores(settings.by), among & asked.may_be_found(settings.by)
+        if settings.radius is not None:
+            allowed &= asked.distances <= settings.radius
+        positions = self._best(scores, allowed, settings.k, asked.query.condition)
+        documents = self.segments.documents_at(positions.tolist())
         return [
-            Hit(rank, documents[int(positions[i])], int(distances[i]), float(similarities[i]))
-            for rank, i in enumerate(best.tolist(), start=1)
+            Hit(rank, documents[at], float(scores[at]), float(asked.bm25[at]), int(asked.distances[at]))
+            for rank, at in enumerate(positions.tolist(), start=1)
         ]
 
+    def _best(self, scores: Array, allowed: Mask, k: int | None, condition: Node | None) -> Ints:
+        if condition is None:
+            return best(scores, allowed, k)
+        certain, possible = self.words.bounds(condition)
+        words = make_tokenizer(self.pattern)
 
-class Reranker:
-    """TF-IDF rows of unit length, whatever weighting the hasher was trained with, by a fitted vectorizer."""
+        def hold(positions: Ints) -> Mask:
+            texts = self.segments.texts_at(positions.tolist())
+            return np.array([matches(condition, list(words(text))) for text in texts], np.bool_)
 
-    def __init__(self, vectorizer: Vectorizer) -> None:
-        self.vectorizer = vectorizer
-        self._statistics = Statistics(vectorizer.document_frequency_, vectorizer.n_documents_, 1.0)
+        return best_that_match(scores, allowed & certain, allowed & possible, k, hold)
 
-    def rows(self, texts: Sequence[str]) -> Counts:
-        """Return TF-IDF weights of `texts` in CSR form, rows of unit L2 norm or zero."""
-        counts = self.vectorizer.counts(texts)
-        weights = tfidf(counts, self._statistics)
-        return Counts(weights, counts.indices, counts.indptr)
-
-    def similarities(self, query: str, texts: Sequence[str]) -> npt.NDArray[np.float64]:
-        """Return the cosine between `query` and each text, float64, shape (n_texts,), from 0 to 1."""
-        similarities = np.zeros(len(texts))
-        mine = self.rows([query])
-        words = [self.vectorizer.vocabulary_[column] for column in mine.indices.tolist()]
-        some = [number for number, text in enumerate(texts) if _may_hold(text, words)]
-        if words and some:
-            weights, rows = self._dense(mine), self.rows([texts[number] for number in some])
-            owners = np.repeat(np.arange(len(some)), np.diff(rows.indptr))
-            sums = np.bincount(owners, weights=rows.data * weights[rows.indices], minlength=len(some))
-            similarities[some] = np.clip(sums, 0.0, 1.0)  # rounding may leave 1.0000001
-        return similarities
-
-    def shared_words(self, query: str, text: str) -> list[tuple[str, float]]:
-        """Return the words that query and text share with their part of the cosine, largest first."""
-        mine, other = self.rows([query]), self.rows([text])
-        parts = other.data * self._dense(mine)[other.indices]
-        order = np.lexsort((other.indices, -parts))
-        words = self.vectorizer.vocabulary_
-        return [(words[other.indices[i]], float(parts[i])) for i in order if parts[i] > 0]
-
-    def _dense(self, row: Counts) -> Array:
-        weights = np.zeros(len(self.vectorizer.vocabulary_))
-        weights[row.indices] = row.data
-        return weights
+    def _explanation(self, asked: QueryScores, position: int) -> Explanation:
+        shared = []
+        for term, found in asked.found.items():
+            at = int(np.searchsorted(found.positions, position))
+            if at < len(found.positions) and found.positions[at] == position:
+                one = Found(found.positions[at : at + 1], found.counts[at : at + 1], found.idf)
+                shared.append((str(term), float(self.words.parts_of_score(one)[0])))
+        bits = unpack(asked.code ^ self.segments.codes_at([position]), self.n_bits)[0]
+        return Explanation(
+            sorted(shared, key=lambda word: -word[1]),
+            np.flatnonzero(bits).tolist(),
+            float(asked.from_words[position]),
+            float(asked.from_codes[position]),
+        )
 
 
-def _may_hold(text: str, words: Sequence[str]) -> bool:
-    """Return whether a text may hold one of `words`: most candidates do not, and need no counting.
+class QueryScores:
+    """A query with its code, and what each document has of both: arrays of shape (n_rows,).
 
-    Words of an ASCII text are parts of its lower-case form; others may be normalised first, so it may.
+    ``bm25`` is K, ``own`` K*, ``share_known`` v of `nphash.collection.ranking`; ``found`` the terms that some
+    document holds or the codes know.
     """
-    if not text.isascii():
-        return True
-    text = text.lower()
-    return any(word in text for word in words)
 
+    def __init__(self, searcher: Searcher, query: Query, code: Codes) -> None:
+        self.query, self.code, self.n_bits, words = query, code, searcher.n_bits, searcher.words
+        every = {term: words.find(term) for term in query.counts}
+        known = {t for t in every if t.word in searcher.learned.known_words and not t.is_prefix}
+        # Misspelt words count nowhere.
+        self.found = {term: one for term, one in every.items() if term in known or one.positions.size}
+        self.bm25 = words.score(self.found.values())
+        self.own = words.own_score(query, self.found)
+        self.distances = distances_to(code, searcher.segments.codes)
+        total = sum(one.idf for one in self.found.values())
+        self.share_known = sum(self.found[term].idf for term in known) / total if known else 0.0
 
-def candidates(index: HammingIndex, codes: Codes, settings: SearchSettings) -> list[tuple[Array, Ints]]:
-    """Return for each code, shape (q, n_bytes), distances and positions of its candidates, in that order."""
-    wanted = settings.n_candidates(len(index))
-    if not len(index):  # all documents were removed
-        return [(np.zeros(0, np.int64), np.zeros(0, np.int64))] * len(codes)
-    if settings.radius is not None:
-        offsets, distances, positions = index.within(codes, settings.radius)
-        found = [
-            (distances[start:stop], positions[start:stop])
-            for start, stop in zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True)
-        ]
-    else:
-        most = len(index) if wanted is None else wanted * (TIES_BOUND if settings.rerank else 1)
-        distances, positions = index.search(codes, min(most, len(index)))
-        found = list(zip(distances, positions, strict=True))
-    return [(d[:last], p[:last]) for d, p in found for last in [_with_ties(d, wanted, settings.rerank)]]
+    @cached_property
+    def from_words(self) -> Array:
+        """What the words add to the score of each document, float32."""
+        return from_words(self.bm25, self.own)
 
+    @cached_property
+    def from_codes(self) -> Array:
+        """What the codes add to the score of each document, float32."""
+        return from_codes(self.distances, self.n_bits, self.share_known)
 
-def _with_ties(distances: Array, wanted: int | None, ties: bool) -> int:
-    """Return how many of the ascending distances to keep: `wanted` and, up to a bound, ties with the last."""
-    if wanted is None or wanted >= len(distances):
-        return len(distances)
-    if not ties:
-        return wanted
-    return min(int(np.searchsorted(distances, distances[wanted - 1], side="right")), TIES_BOUND * wanted)
+    def scores(self, by: str) -> Array:
+        """Return what documents are ordered by, float32."""
+        if by == "codes":
+            return np.float32(1.0) - self.distances.astype(np.float32) / np.float32(self.n_bits)
+        return self.from_words if by == "words" else self.from_words + self.from_codes
 
-
-def order(distances: Array, positions: Ints, similarities: npt.NDArray[np.float64]) -> Ints:
-    """Return the order of results: most similar first, then by distance and position."""
-    return np.lexsort((positions, distances, -similarities))
+    def may_be_found(self, by: str) -> Mask:
+        """Return which documents have to do with the query: all, where the codes know a word of it."""
+        if by == "codes" or (by == "both" and self.share_known):
+            return np.full(len(self.bm25), self.share_known > 0)
+        return self.bm25 > 0

@@ -9,19 +9,23 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
-from threading import Lock
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from nphash.codes import Codes, n_bytes
-from nphash.collection.documents import DocumentFile
+from nphash.collection.documents import DocumentFile, spellings
+from nphash.collection.filters import Facets
 from nphash.collection.manifest import DAMAGED_HINT, Manifest, SegmentFiles
-from nphash.collection.searching import Reranker, Searcher
+from nphash.collection.ranking import Words
+from nphash.collection.searching import Searcher
+from nphash.collection.word_index import WordIndex
 from nphash.core.checksums import FileRecord
 from nphash.core.disk import read_bytes
+from nphash.core.locks import thread_lock
 from nphash.core.store import MODEL, StoredArray, read
 from nphash.core.typing import Ints
 from nphash.corpus import Document
@@ -44,8 +48,9 @@ class State:
         self.segments: Segments = Segments(folder, manifest, before.segments if before else None)
         same_model = before is not None and before.manifest.model == manifest.model
         self.learned: Learned = before.learned if before and same_model else Learned(folder, manifest)
-        self._lock = Lock()
+        self._lock = thread_lock()
         self._index: HammingIndex | None = None
+        self._words: Words | None = None
         self._searcher: Searcher | None = None
 
     @property
@@ -69,11 +74,21 @@ class State:
         return Documents(self.segments, self.manifest.n_documents)
 
     @property
+    def words(self) -> Words:
+        """The words of all documents; of segments without an index one is made in memory."""
+        with self._lock:
+            if self._words is None:
+                self._words = Words(
+                    self.segments.word_indexes(self.learned.vectorizer.settings.pattern),
+                    self.segments.removed,
+                )
+            return self._words
+
+    @property
     def searcher(self) -> Searcher:
-        """Search by codes, then by similarity of texts, in this state."""
+        """Search by words and codes in this state."""
         if self._searcher is None:
-            reranker = Reranker(self.learned.vectorizer)
-            self._searcher = Searcher(self.index, self.segments, reranker, self.manifest.n_bits)
+            self._searcher = Searcher(self.segments, self.words, self.learned, self.manifest.n_bits)
         return self._searcher
 
 
@@ -81,7 +96,7 @@ class Learned:
     """Model and vectorizer, read or mapped when a collection is opened; objects are made when asked for."""
 
     def __init__(self, folder: Path, manifest: Manifest) -> None:
-        self._folder, self._lock = folder / manifest.model, Lock()
+        self._folder, self._lock = folder / manifest.model, thread_lock()
         self._path, self._known = folder / manifest.vectorizer, manifest.files[manifest.vectorizer]
         self._hasher: Hasher | None = None
         self._vectorizer: Vectorizer | None = None
@@ -106,6 +121,11 @@ class Learned:
                 self._hasher = build(self._model, self._folder)
             return self._hasher
 
+    @cached_property
+    def known_words(self) -> frozenset[str]:
+        """The words that codes are made of."""
+        return frozenset(self.vectorizer.vocabulary_)
+
     @property
     def vectorizer(self) -> Vectorizer:
         """The fitted vectorizer."""
@@ -121,7 +141,7 @@ class Learned:
 
 
 class Segment:
-    """A run of documents: their codes, mapped, and their document file."""
+    """A run of documents: their codes and the index of their words, mapped, and their document file."""
 
     def __init__(self, folder: Path, manifest: Manifest, files: SegmentFiles) -> None:
         self.known = _records(manifest, files)
@@ -129,10 +149,16 @@ class Segment:
         shape = files.n_documents, n_bytes(manifest.n_bits)
         self.codes = StoredArray(folder / files.codes, np.uint8, shape, unchecked.get(files.codes))
         self.documents = DocumentFile(folder / files.documents, unchecked.get(files.documents))
+        self.has_index = bool(files.words)
+        self.words: WordIndex | None = None
+        if files.words:
+            self.words = WordIndex.open(folder / files.words, unchecked.get(files.words))
+            if self.words.n_documents != files.n_documents:
+                raise self.words.damaged("it is of other documents")
 
 
 def _records(manifest: Manifest, files: SegmentFiles) -> dict[str, FileRecord]:
-    return {name: manifest.files[name] for name in (files.codes, files.documents)}
+    return {name: manifest.files[name] for name in files.names()}
 
 
 class Segments:
@@ -164,6 +190,18 @@ class Segments:
     def codes(self) -> list[Codes]:
         """One memory-mapped, checked array a segment, uint8, of shape (n_documents, n_bytes)."""
         return [segment.codes.whole() for segment in self.segments]
+
+    @property
+    def are_indexed(self) -> bool:
+        """Whether each segment has an index of its words in a file; collections of old formats have none."""
+        return all(segment.has_index for segment in self.segments)
+
+    def word_indexes(self, pattern: str) -> list[WordIndex]:
+        """Return the index of the words of each segment, those that have none from their texts."""
+        for segment in self.segments:
+            if segment.words is None:
+                segment.words = WordIndex.of_texts(segment.documents.texts(), pattern)
+        return [segment.words for segment in self.segments if segment.words]
 
     def close(self) -> None:
         """Close the document files."""
@@ -225,7 +263,17 @@ class Segments:
             yield offset, segment.documents
 
     def positions_of(self, ids: Sequence[str]) -> dict[str, int]:
-        """Return the position of each of `ids` that is in the collection and was not removed."""
+        """Return the position of each of `ids` that is in the collection and was not removed.
+
+        One that is not may be there in another spelling, such as that of another system's file names.
+        """
+        found = self._positions_of(ids)
+        others = {spelling: id_ for id_ in ids if id_ not in found for spelling in spellings(id_)}
+        if others:
+            found |= {others[spelling]: at for spelling, at in self._positions_of(list(others)).items()}
+        return found
+
+    def _positions_of(self, ids: Sequence[str]) -> dict[str, int]:
         found: dict[str, int] = {}
         for offset, documents in self._numbered():
             rows = documents.rows_of(ids)
@@ -246,15 +294,20 @@ class Segments:
                 if row + offset not in removed:
                     yield row + offset, document
 
-    def labels(self) -> list[tuple[str, ...]]:
-        """Return the labels of all documents that were not removed, in order."""
+    def facets(self) -> Facets:
+        """Return what is known of all documents that were not removed, without their text."""
         removed = set(self.removed.tolist())
-        return [
-            labels
+        found = [
+            (document, row + offset)
             for offset, documents in self._numbered()
-            for row, labels in documents.labels()
+            for row, document in documents.without_text()
             if row + offset not in removed
         ]
+        return Facets([document for document, _ in found], [position for _, position in found])
+
+    def labels(self) -> list[tuple[str, ...]]:
+        """Return the labels of all documents that were not removed, in order."""
+        return [document.labels for document in self.facets().documents]
 
 
 class Documents:

@@ -69,7 +69,8 @@ def add(
         with writing(collection.path):
             change.take(writer.path)
             codes = change.write_array("codes", np.concatenate(added.codes))
-            new = SegmentFiles(codes, writer.path.name, writer.n_documents)
+            words = change.write_words(writer.path, state.learned.vectorizer.settings.pattern)
+            new = SegmentFiles(codes, writer.path.name, writer.n_documents, words)
             manifest.segments = [*manifest.segments, new]
             removed = np.union1d(segments.removed, np.array(added.replaced, dtype=np.int64))
             _set_removed(change, manifest, removed, segments.removed)
@@ -159,11 +160,17 @@ def compact(collection: Collection, wait: float) -> State:
 
 
 def _merge_small(collection: Collection, state: State) -> State:
-    """Merge the last segments when there are many: their number grows as the logarithm of the documents'."""
-    if len(state.manifest.segments) <= SEGMENTS:
+    """Merge the last segments when there are many: their number grows as the logarithm of the documents'.
+
+    All from the first without an index of words on are merged, so that they get one.
+    """
+    if len(state.manifest.segments) <= SEGMENTS and state.segments.are_indexed:
         return state
     with _changing(collection, newest=state) as (change, manifest, state):
         sizes = [files.n_documents for files in manifest.segments]
+        if not state.segments.are_indexed:
+            _merge(change, manifest, state, [bool(files.words) for files in manifest.segments].index(False))
+            return change.state or state
         if len(sizes) <= SEGMENTS:
             return state
         first = len(sizes) - 1
@@ -178,7 +185,7 @@ def _merge_small(collection: Collection, state: State) -> State:
 def _merge(change: Change, manifest: Manifest, state: State, first: int) -> None:
     """Rewrite the segments from `first` on as one, without their removed documents."""
     segments = state.segments
-    merged = [name for files in manifest.segments[first:] for name in (files.codes, files.documents)]
+    merged = [name for files in manifest.segments[first:] for name in files.names()]
     # Every byte that is copied is compared with its checksum first: damage must not get a right one.
     _refuse(change.folder, manifest.check(change.folder, everything=True, names=merged))
     start = int(segments.offsets[first]) if first < len(segments.segments) else 0
@@ -197,7 +204,9 @@ def _merge(change: Change, manifest: Manifest, state: State, first: int) -> None
                     "see 'nphash info --verify'",
                 )
             change.take(writer.path)
-            manifest.segments.append(SegmentFiles(codes, writer.path.name, writer.n_documents))
+            words = change.write_words(writer.path, state.learned.vectorizer.settings.pattern)
+            new = SegmentFiles(codes, writer.path.name, writer.n_documents, words)
+            manifest.segments.append(new)
         _set_removed(change, manifest, segments.removed[segments.removed < start], segments.removed)
         change.commit(manifest, state)
 

@@ -24,11 +24,19 @@ def is_count(value: object, least: int = 1) -> TypeGuard[int]:
     return isinstance(value, numbers.Integral) and not isinstance(value, bool) and int(value) >= least
 
 
-def check_count(value: object, name: str, least: int = 1, hint: str = "") -> int:
-    """Return a whole number from `least` on as an int.
+def check_that(good: bool, name: str, value: object, hint: str) -> None:
+    """Raise `InputError` for a parameter's value that is not good."""
+    if not good:
+        raise InputError(f"{name} is {value!r}", hint, parameter=name)
 
-    `InputError`, with `name` and `hint`, for anything else.
-    """
+
+def check_choice(value: object, name: str, choices: tuple[str, ...]) -> None:
+    """Raise `InputError` unless a parameter is one of some words; anything may be given."""
+    check_that(value in choices, name, value, f"give one of {', '.join(choices)}")
+
+
+def check_count(value: object, name: str, least: int = 1, hint: str = "") -> int:
+    """Return a whole number from `least` on as an int; `InputError`, with `name` and `hint`, for others."""
     if not is_count(value, least):
         whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
         needed = f"at least {least}" if whole else f"a whole number of at least {least}"
@@ -46,20 +54,14 @@ def check_csr(X: object, name: str) -> None:
 
 
 def check_positive(value: object, name: str, hint: str = "give a positive number") -> float:
-    """Return a positive number as a Python float, in whose products float32 arrays stay float32.
-
-    `InputError` for anything else; says what ``name`` is.
-    """
+    """Return a positive number as a Python float, in whose products float32 arrays stay float32."""
     if not is_number(value) or not value > 0:
         raise InputError(f"{name} is {value!r}", hint, parameter=name)
     return float(value)
 
 
 def ones_of(values: Array, name: str, hint: str) -> Array:
-    """Return where an array of zeros and ones is one, as an array of bool; one of bool as it is.
-
-    `InputError` if anything else is in it: signs, shares, NaN, None, words; says what, and in what.
-    """
+    """Return where an array of zeros and ones is one, as bool; `InputError` for any other value in it."""
     if values.dtype == bool:
         return values
     ones: Array = values == 1

@@ -71,10 +71,12 @@ def _finish(file: IO[bytes], flush: bool = True) -> None:
 def replacing(path: Path, beside: Path | None = None) -> Iterator[IO[bytes]]:
     """Yield a file that takes the place of `path`, in one step, when the block ends without an error.
 
-    The mode of a file that is replaced is kept. `beside` is the name that the file has at most until then:
-    one that the caller has noted, else one that is drawn, and deleted by the next call for the same `path`
-    where a process was killed. After an OSError, what was there is still there.
+    Mode and owner of a file that is replaced are kept. `beside` is the name that the file has at most until
+    then: one that the caller has noted, else one that is drawn, and deleted by the next call for the same
+    `path` where a process was killed. After an OSError, what was there is still there.
     """
+    if path.is_dir():  # "." and "/" have no name to be written beside
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     if beside is None:
         _delete_leftovers(path)
         beside = path.with_name(_drawn_name(path, secrets.token_hex(4)))
@@ -87,7 +89,7 @@ def replacing(path: Path, beside: Path | None = None) -> Iterator[IO[bytes]]:
             with suppress(OSError):  # locked, it is not taken for a leftover
                 try_lock(descriptor)
             yield file
-            _keep_mode(path, file)
+            take_after(path, descriptor)
             _finish(file)
             if not is_named:  # the directory is given only so that the link is followed
                 os.link(f"/proc/self/fd/{descriptor}", beside, src_dir_fd=descriptor)
@@ -139,11 +141,23 @@ def _unnamed(folder: Path) -> int | None:
         raise
 
 
-def _keep_mode(path: Path, file: IO[bytes]) -> None:
-    with suppress(FileNotFoundError, PermissionError):
-        mode = stat.S_IMODE(path.lstat().st_mode)
-        if hasattr(os, "fchmod") and stat.S_ISREG(path.lstat().st_mode):
-            os.fchmod(file.fileno(), mode)
+def take_after(model: Path, target: Path | int) -> None:
+    """Give a file, or a descriptor, the owner and mode of another file or folder, as far as that is allowed.
+
+    Who shares a folder with a group, or keeps it private, has it so after each change.
+    """
+    if os.name == "nt":
+        return
+    with suppress(FileNotFoundError):
+        wanted, found = model.lstat(), os.stat(target)  # noqa: PTH116
+        if stat.S_ISLNK(wanted.st_mode) or stat.S_IFMT(wanted.st_mode) != stat.S_IFMT(found.st_mode):
+            return
+        for owner, group in ((wanted.st_uid, -1), (-1, wanted.st_gid)):
+            with suppress(PermissionError):
+                if (owner, group) not in {(found.st_uid, -1), (-1, found.st_gid)}:
+                    os.chown(target, owner, group)
+        with suppress(PermissionError):
+            os.chmod(target, stat.S_IMODE(wanted.st_mode))  # noqa: PTH101
 
 
 def replace_text(path: Path, text: str | bytes, beside: Path | None = None) -> None:
@@ -168,6 +182,17 @@ def flush_folder(path: Path) -> None:
 
 
 # ---------------------------------------------------------------------- reading
+
+
+def mode_of(path: Path, follow: bool = False) -> int | None:
+    """Return the mode of what is at `path`, of a link itself unless `follow`; None where nothing is.
+
+    OSError where that cannot be found out, which `exists`, `is_dir` and their like take for nothing.
+    """
+    try:
+        return (path.stat() if follow else path.lstat()).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return None
 
 
 def open_file(path: Path) -> IO[bytes]:
@@ -213,6 +238,14 @@ def writing(folder: Path) -> Iterator[None]:
         raise cannot_write(folder, FULL if is_full(error) else reason, advice(error)) from error
 
 
+def neither_confirmed_nor_undone(path: Path, error: BaseException) -> CollectionError:
+    """Return the error of a change that is in place, but that the disk may have lost after a power cut."""
+    return CollectionError(
+        f"the disk has not confirmed the change of {path} ({error}), and does not let it be taken back",
+        "what is there is whole, old or new: check the disk, and open it to see which",
+    )
+
+
 def cannot_write(folder: Path, problem: str, hint: str = "") -> CollectionError:
     """Return the error that says why `folder` cannot be written."""
     hint = {FULL: "make room and try again", NOT_ALLOWED: "check the folder's owner"}.get(problem, hint)
@@ -226,6 +259,7 @@ _HINTS = {
     "limit (ulimit -n)",
     errno.ENFILE: "the system has too many files open: try again later",
     errno.ENOMEM: "free memory and try again",
+    errno.EFBIG: "this file system, or a limit of this process (ulimit -f), takes no files so large",
     errno.EIO: "the disk or the network drive failed: try again, and check it if that goes on",
     errno.ESTALE: "the network drive has lost it: open it again",
     errno.EACCES: "check its permissions",

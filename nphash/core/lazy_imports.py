@@ -8,13 +8,13 @@ from typing import Any
 
 
 def on_first_use(package: str, homes: dict[str, str], modules: Collection[str] = ()) -> Callable[[str], Any]:
-    """Return a package's ``__getattr__`` for its ``modules``, and names with the ``homes`` they come from."""
+    """Return a package's ``__getattr__`` for names with the ``homes`` they are from, else its ``modules``."""
 
     def find(name: str) -> Any:
+        if name in homes:
+            return getattr(import_module(homes[name]), name)
         if name in modules:
             return import_module(f"{package}.{name}")
-        if name not in homes:
-            raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        return getattr(import_module(homes[name]), name)
+        raise AttributeError(f"module {package!r} has no attribute {name!r}")
 
     return find

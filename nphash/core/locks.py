@@ -15,6 +15,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Lock, RLock
+from weakref import WeakSet
 
 from nphash.errors import CollectionError
 
@@ -37,7 +39,39 @@ def _let_go_in_child() -> None:
     _held.clear()
 
 
+_outer: WeakSet[RLock] = WeakSet()
+_inner: WeakSet[RLock] = WeakSet()  # taken by threads that may hold an outer one
+_forking = Lock()
+_taken: list[RLock] = []
+
+
+def thread_lock(inner: bool = False) -> RLock:
+    """Return a lock that no other thread holds while the process forks: its child would wait for ever."""
+    lock = RLock()
+    with _forking:
+        (_inner if inner else _outer).add(lock)
+    return lock
+
+
+def _take_before_fork() -> None:
+    _forking.acquire()
+    for lock in (*_outer, *_inner):
+        lock.acquire()
+        _taken.append(lock)
+
+
+def _give_back_after_fork() -> None:
+    while _taken:
+        _taken.pop().release()
+    _forking.release()
+
+
 if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_take_before_fork,
+        after_in_parent=_give_back_after_fork,
+        after_in_child=_give_back_after_fork,
+    )
     os.register_at_fork(after_in_child=_let_go_in_child)
 
 

@@ -18,7 +18,17 @@ import numpy as np
 import numpy.typing as npt
 
 from nphash.core.checksums import Blocks, FileRecord, Recorder, record, seal, unseal
-from nphash.core.disk import cannot_read, flush_folder, new_file, read_bytes, replace_text, writing
+from nphash.core.disk import (
+    cannot_read,
+    flush_folder,
+    mode_of,
+    neither_confirmed_nor_undone,
+    new_file,
+    open_file,
+    read_bytes,
+    replace_text,
+    writing,
+)
 from nphash.core.locks import folder_lock
 from nphash.core.typing import Array, Ints
 from nphash.errors import CollectionError, DamagedError
@@ -66,18 +76,27 @@ def load_array(path: Path, dtype: npt.DTypeLike, shape: tuple[int, ...], mmap: b
     `CollectionError` if the system cannot open it.
     """
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-        if array.dtype != dtype or array.shape != tuple(shape):
-            raise ValueError(
-                f"it holds {array.dtype} of shape {array.shape}, not {np.dtype(dtype)} of {tuple(shape)}"
-            )
+        with open_file(path) as file:  # no pipe or device of a stranger is waited for, and no link followed
+            array = _mapped(file, np.dtype(dtype), tuple(shape))
         return array if mmap else np.array(array, order="K")
     except MemoryError:
         raise
     except Exception as error:  # NumPy raises half a dozen kinds for a damaged header
-        if isinstance(error, OSError) and error.errno is not None:
+        if isinstance(error, OSError):
             raise cannot_read(path, error) from None
         raise DamagedError(f"{path} is damaged: {error}", RESTORE) from None
+
+
+def _mapped(file: IO[bytes], dtype: np.dtype[Any], shape: tuple[int, ...]) -> Array:
+    version = np.lib.format.read_magic(file)
+    read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    if version not in read_header:
+        raise ValueError(f"it is in version {version} of NumPy's format")
+    found, in_fortran_order, of_type = read_header[version](file)
+    if of_type != dtype or found != shape or dtype.hasobject:
+        raise ValueError(f"it holds {of_type} of shape {found}, not {dtype} of {shape}")
+    order: Any = "F" if in_fortran_order else "C"
+    return np.memmap(file, dtype, "r", file.tell(), shape, order)
 
 
 class StoredArray:
@@ -231,27 +250,59 @@ def save(path: Path, kind: Kind, about: dict[str, Any], arrays: dict[str, Array]
         with folder_lock(folder, f"the {kind.name} in {folder}", WAIT):
             before = read_bytes(path)
             old = read_about(path, kind) or {}
-            _delete(path, old.get("unfinished", []))  # of a save that was killed
+            former = _leftovers_deleted(path, old)
+            if old.pop("unfinished", None) is not None:  # a note that was followed is not put back
+                before = _encode(old) if "arrays" in old else None
             header = {"kind": kind.name, "format": kind.version}
             files = _free_names(path, arrays)
-            text = b""
+            noted = _encode({**header, **old, "unfinished": list(files.values())})
+            new = b""
             try:
                 # Noted as ours before the first of them is made, in the JSON file that is there.
-                replace_text(path, seal({**header, **old, "unfinished": list(files.values())}))
+                replace_text(path, noted)
                 body = _write_arrays({**header, **about}, path, arrays, files)
                 _read_back(path, body)
-                text = seal(body).encode("utf-8", "surrogatepass")
-                if len(text) > MOST_BYTES:
+                new = _encode({**body, "former": former})
+                if len(new) > MOST_BYTES:
                     raise CollectionError(f"{path} would have over {MOST_BYTES:,} bytes", "keep less in it")
-                replace_text(path, text)  # from here on the new arrays count
+                replace_text(path, new)  # from here on the new arrays count
             except BaseException as error:
-                if _is_saved(path, text, error):
-                    _delete(path, _files_of(old))
-                else:
-                    _undo(path, before, list(files.values()))
+                if _is_saved(path, new, error):
+                    _delete(path, list(former))
+                elif not _undo(path, before, noted, list(files.values())) and isinstance(error, OSError):
+                    raise neither_confirmed_nor_undone(path, error) from error
                 raise
-            _delete(path, _files_of(old))
+            _delete(path, list(former))
     return [path, *(path.with_name(file) for file in files.values())]
+
+
+def _encode(body: dict[str, Any]) -> bytes:
+    return seal({name: value for name, value in body.items() if name != "former" or value}).encode(
+        "utf-8", "surrogatepass"
+    )
+
+
+def _leftovers_deleted(path: Path, old: dict[str, Any]) -> dict[str, Any]:
+    """Delete what a killed save has left; return the files that are to be deleted after this one.
+
+    These are the arrays of the old JSON file, each with its record: where this save is killed too, the next
+    deletes those of them that nobody has altered.
+    """
+    try:
+        _delete(path, old.get("unfinished", []))
+        for file, entry in old.get("former", {}).items():
+            if entry and _is_unaltered(path.with_name(file), FileRecord.from_json(entry)):
+                _delete(path, [file])
+        return {_file_of(old, name): entry.get("record") for name, entry in old.get("arrays", {}).items()}
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise DamagedError(f"{path} is damaged: {type(error).__name__}: {error}", RESTORE) from None
+
+
+def _is_unaltered(path: Path, known: FileRecord) -> bool:
+    try:
+        return path.lstat().st_size == known.size and record(path) == known
+    except OSError:
+        return False
 
 
 def _free_names(path: Path, arrays: dict[str, Array]) -> dict[str, str]:
@@ -292,26 +343,33 @@ def _read_back(path: Path, body: dict[str, Any]) -> None:
             )
 
 
-def _is_saved(path: Path, text: bytes, error: BaseException) -> bool:
+def _is_saved(path: Path, new: bytes, error: BaseException) -> bool:
     """Return whether a save that was stopped is complete: by Ctrl-C just after the JSON file was replaced."""
     try:
-        return bool(text) and not isinstance(error, OSError) and read_bytes(path) == text
+        return bool(new) and not isinstance(error, OSError) and read_bytes(path) == new
     except CollectionError:
         return False
 
 
-def _undo(path: Path, before: bytes | None, files: list[str]) -> None:
-    """Put back what was there, and then delete the new files; where that fails, they stay, and are noted."""
+def _undo(path: Path, before: bytes | None, noted: bytes, files: list[str]) -> bool:
+    """Delete the new files, and then put back what was there; return whether the old state counts again.
+
+    As long as one of the new files is there, the JSON file notes them.
+    """
+    try:
+        if read_bytes(path) not in {before, noted}:
+            replace_text(path, noted)
+    except OSError:
+        return False
     with suppress(OSError):
+        _delete(path, files)
+        if any(mode_of(path.with_name(file)) is not None for file in files):
+            return True
         if before is None:
             path.unlink(missing_ok=True)
         elif read_bytes(path) != before:
             replace_text(path, before)
-        _delete(path, files)
-
-
-def _files_of(about: dict[str, Any]) -> list[str]:
-    return [_file_of(about, name) for name in about.get("arrays", {})]
+    return True
 
 
 def _delete(path: Path, files: list[str]) -> None:

@@ -32,10 +32,7 @@ _CALLER, _WORKER = "caller", "worker"
 
 
 def count_threads(threads: int | None = None) -> int:
-    """Return how many threads to use: a whole number from 1 on.
-
-    For None, ``NPHASH_THREADS`` or every processor. `InputError` for anything else.
-    """
+    """Return how many threads to use: for None, ``NPHASH_THREADS`` or every processor."""
     if threads is None:
         setting = os.environ.get("NPHASH_THREADS", "").strip()
         if not setting:
@@ -63,18 +60,16 @@ def split_range(n: int, size: int) -> list[tuple[int, int]]:
 def run_blocks(function: Callable[[int, int], T], blocks: list[tuple[int, int]], threads: int) -> list[T]:
     """Call ``function(start, stop)`` for every block and return the results in block order.
 
-    The blocks do not depend on ``threads``: that makes results identical for any number of threads. The first
-    exception is raised here, after the blocks under way have ended, and no other is begun, so that Ctrl-C
-    ends a long run at the next block.
+    Blocks do not depend on ``threads``, and so neither do results. After the first exception, which may be
+    Ctrl-C, none is begun, and it is raised when those under way have ended.
     """
     return run_tasks([partial(function, start, stop) for start, stop in blocks], threads)
 
 
 def run_tasks(tasks: Sequence[Callable[[], T]], threads: int) -> list[T]:
-    """Call every task and return the results in their order; for the rest see `run_blocks`.
+    """Call every task, those with much work first, and return the results in their order; see `run_blocks`.
 
-    The calling thread works too: it begins at once while the others wake up, and whichever is free takes the
-    next task. Tasks with much work should come first.
+    The calling thread begins at once, while the others wake up; whichever is free takes the next task.
     """
     if threads == 1 or len(tasks) <= 1:
         return [task() for task in tasks]
@@ -115,14 +110,11 @@ def _take(waiting: deque[T]) -> T | None:
 
 
 class Call:
-    """What a worker is asked to do: ``work`` is called once, by whoever comes first.
-
-    ``error`` is what it raised. A future without what a few microseconds do not allow.
-    """
+    """A call of ``work``, once, by whoever comes first: a future without what microseconds do not allow."""
 
     def __init__(self, work: Callable[[], None]) -> None:
         self.work = work
-        self.error: BaseException | None = None
+        self.error: BaseException | None = None  # what it raised
         self._claims: deque[str] = deque()  # whose claim is the first has the say; append is atomic
         self._done = False
         self._ended = threading.Lock()
@@ -142,10 +134,7 @@ class Call:
             self._ended.release()
 
     def cancel(self) -> None:
-        """Take the call back or, if a worker has begun with it, wait for its end.
-
-        Ctrl-C may come at any point in here: the next `cancel` still finds everything as it should be.
-        """
+        """Take the call back, or wait for the worker that has it; Ctrl-C at any point lets it be repeated."""
         if self._claimed_by(_CALLER) or self._forks != _forks:  # a child has no such worker
             return
         if not self._done:
@@ -206,10 +195,9 @@ def pool_of(threads: int) -> Pool:
 
 
 class Background:
-    """Tasks for threads that would otherwise be idle, until somebody needs what they do.
+    """Tasks needed only later, for threads that are idle while others do parts too small for all.
 
-    With one, done at once. A step of training has parts too small for several threads: meanwhile these do
-    what is needed only later. Calls of `run_tasks` come first: a worker checks for them after every task.
+    Calls of `run_tasks` come first: a worker checks for them after every task. One thread does all at once.
     """
 
     def __init__(self, threads: int) -> None:
@@ -272,10 +260,9 @@ class Background:
 
 @contextmanager
 def single_threaded_blas() -> Iterator[None]:
-    """Let BLAS use one thread inside the block, then as many as before.
+    """Let BLAS, if it is the OpenBLAS of the NumPy and SciPy wheels, use one thread inside the block.
 
-    Threaded BLAS under our own threads is many times slower than either, and its rounding may depend on the
-    number of threads. Only the OpenBLAS of the NumPy and SciPy wheels is known; any other is left as it is.
+    Under our own threads it is many times slower, and its rounding may depend on their number.
     """
     global _blas_threads
     with _blas_lock:  # guards may overlap in several Python threads: the first saves, the last restores

@@ -9,21 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 __all__ = [
-    "CSR",
-    "Array",
-    "Back",
-    "Backs",
-    "Ints",
-    "LabelsLike",
-    "MatrixLike",
-    "OnDisk",
-    "Params",
-    "Progress",
-    "RandomState",
-    "Rng",
-    "Task",
-    "Words",
-]
+    "CSR", "Array", "Back", "Backs", "Ints", "LabelsLike", "MatrixLike", "OnDisk", "Params",
+    "Progress", "RandomState", "Rng", "Task", "Words",
+]  # fmt: skip
 
 Array: TypeAlias = npt.NDArray[Any]
 Ints: TypeAlias = npt.NDArray[np.int64]

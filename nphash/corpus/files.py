@@ -3,38 +3,36 @@
 from __future__ import annotations
 
 import codecs
-import gzip
 import io
 import re
 import sys
-import zlib
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import IO, cast
 
+from nphash.corpus.packed import unpack_head, unpacked
 from nphash.corpus.records import ReadOptions, Skipped, show
 from nphash.errors import CorpusError
 
-_GZIP = b"\x1f\x8b"
 _PDF = b"%PDF-"  # the one kind of file that may be ASCII throughout and yet no text
 _UTF_16 = {b"\xff\xfe", b"\xfe\xff"}
 
 _UNPACK = "unpack it first, or pipe it: {} FILE | nphash ... -"
 _CONVERT = "write it as CSV or JSON lines with the program it is from"
+_BY_PYARROW = f"give --input-format parquet, or {_CONVERT}"
 _EXTRACT = "unpack it and give the file or folder that was in it"
 _KINDS: tuple[tuple[bytes, str, str], ...] = (
-    (rb"BZh[1-9]1AY&SY", "is packed with bzip2", _UNPACK.format("bzip2 -dc")),
-    (rb"\xfd7zXZ\0", "is packed with xz", _UNPACK.format("xz -dc")),
     (rb"\x28\xb5\x2f\xfd", "is packed with zstd", _UNPACK.format("zstd -dc")),
     (rb"\x04\x22\x4d\x18", "is packed with lz4", _UNPACK.format("lz4 -dc")),
     (rb"PK\x03\x04", "is a zip archive", _EXTRACT),
     (rb"7z\xbc\xaf\x27\x1c", "is a 7z archive", _EXTRACT),
     (rb"(?s).{257}ustar", "is a tar archive", _EXTRACT),
-    (rb"PAR1[\x00-\x1f]", "is a Parquet file", _CONVERT),
-    (rb"ARROW1\0\0", "is an Arrow file", _CONVERT),
-    (rb"SQLite format 3\0", "is an SQLite database", _CONVERT),
+    (rb"PAR1[\x00-\x1f]", "is a Parquet file", _BY_PYARROW),
+    (rb"ARROW1\0\0", "is an Arrow file", _BY_PYARROW),
+    (rb"SQLite format 3\0", "is an SQLite database", "give sqlite:FILE?table=NAME"),
     (rb"\x89HDF\r\n\x1a\n", "is an HDF5 file", _CONVERT),
     (rb"\x93NUMPY", "is a NumPy array", "give a sparse matrix of scipy.sparse.save_npz"),
 )
@@ -44,23 +42,24 @@ _CONTROLS = bytes(set(range(32)) - set(b"\b\t\n\v\f\r\x1a\x1b"))
 _DELETE_CONTROLS = dict.fromkeys(_CONTROLS)
 FEWEST = 1024  # a shorter text may be odd
 HEAD = 2**16
+MANY_BLANK = 2**12
 
 # ---------------------------------------------------------------------- bytes
 
 
 @contextmanager
-def open_bytes(source: str | Path) -> Iterator[IO[bytes]]:
-    """Open a file, or standard input for ``"-"``, and unpack gzip, whatever the file is called.
+def open_bytes(source: str | Path, archives: bool = True) -> Iterator[IO[bytes]]:
+    """Open a file, or standard input for ``"-"``, and unpack it; CorpusError for whatever can go wrong.
 
-    CorpusError for whatever can go wrong with a file, also while it is being read inside the block.
+    Zip archives of one file are unpacked unless the format is itself one.
     """
     with translate_errors(source):
         if str(source) == "-":
             with _standard_input() as stream:
-                yield _unpacked(stream)
+                yield unpacked(stream, show(source), archives)
             return
-        with Path(source).open("rb") as file, _unpacked(file) as stream:
-            yield stream
+        with Path(source).open("rb") as file, unpacked(file, show(source), archives) as opened:
+            yield opened
 
 
 @contextmanager
@@ -73,9 +72,6 @@ def translate_errors(source: str | Path) -> Iterator[None]:
     except IsADirectoryError as error:
         hint = "give --input-format folder, or the path of a file in it"
         raise CorpusError(f"{show(source)} is a folder, but a file is needed", hint) from error
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        problem = f"{show(source)} is a damaged gzip file ({error})"
-        raise CorpusError(problem, "fetch or pack it again") from error
     except OSError as error:
         problem = f"{show(source)} cannot be read ({error.strerror or error})"
         raise CorpusError(problem, "check that it is a file and that you may read it") from error
@@ -97,12 +93,6 @@ def _standard_input() -> Iterator[io.BufferedReader]:
         reader.detach()  # or it would close what is not its own
 
 
-def _unpacked(stream: io.BufferedReader) -> IO[bytes]:
-    if stream.peek(2)[:2] == _GZIP:
-        return cast(IO[bytes], gzip.GzipFile(fileobj=stream))
-    return stream
-
-
 def peek_standard_input(size: int = 2**13) -> bytes:
     """Return some first bytes of standard input, unpacked, without taking them away."""
     stream = getattr(sys.stdin, "buffer", None) or io.BytesIO()
@@ -114,22 +104,14 @@ def peek_standard_input(size: int = 2**13) -> bytes:
         stream.seek(at)
     else:
         return b""
-    if head[:2] == _GZIP:
-        try:
-            return zlib.decompressobj(31).decompress(head, size)
-        except zlib.error:
-            return b""
-    return head
+    return unpack_head(head, size)
 
 
 # ---------------------------------------------------------------------- what is no text
 
 
 def kind_of(head: bytes) -> tuple[str, str] | None:
-    """Return what a file is, by its first bytes, and what to do about it; None for what may be text.
-
-    A decoding error does not show it: latin-1 decodes whatever there is.
-    """
+    """Return what a file is, by its first bytes, and what to do about it; None for what may be text."""
     return next(((what, hint) for pattern, what, hint in _KINDS if re.match(pattern, head)), None)
 
 
@@ -149,16 +131,13 @@ def is_text(raw: bytes) -> bool:
 
 
 def check_text(head: bytes, source: str, encoding: str) -> None:
-    """Raise CorpusError for the first bytes of a file that are UTF-16 or no text, read in its encoding.
-
-    Bytes that do not fit the encoding are another matter: they have a line.
-    """
+    """Raise CorpusError for first bytes of a file that are UTF-16 or no text, if they fit the encoding."""
     if (kind := kind_of(head)) is not None:
         raise CorpusError(f"{show(source)} {kind[0]}", kind[1])
     try:
         text = codecs.getincrementaldecoder(encoding)().decode(head)
     except UnicodeError:
-        return
+        return  # the reader will say so, with the line
     wide = _looks_wide(head)
     if wide and "\0" in text:
         problem = f"{show(source)} has a zero in every second byte, and is read as {encoding}"
@@ -230,24 +209,28 @@ class Decoder:
 def numbered_lines(
     source: str | Path, options: ReadOptions, skipped: Skipped | None = None
 ) -> Generator[tuple[int, str], None, None]:
-    r"""Yield (line number from 1, line without its end) of a text file.
+    r"""Yield (line number from 1, line without its end, ``\n`` or ``\r\n``) of a text file, without its mark.
 
-    Lines end with ``\n`` or ``\r\n``. A byte order mark is dropped. A caller that may stop before
-    the end closes the generator, and with it the file. A line that does not fit the encoding goes to
-    ``skipped`` where that takes it.
-
-    CorpusError when the file cannot be read or is no text, a line is too long, or bytes do not fit.
+    A caller that may stop before the end closes the generator, and with it the file. A line that does not fit
+    the encoding goes to ``skipped`` where that takes it; otherwise, and if one is too long, CorpusError.
     """
     decoder = Decoder(options, f"line of {show(source)}", f"lines of {show(source)}", together=True)
     with open_bytes(source) as stream:
-        check_text(cast(io.BufferedReader, stream).peek(HEAD)[:HEAD], str(source), decoder.codec)
+        head = cast(io.BufferedReader, stream).peek(HEAD)[:HEAD]
+        if marked := _marked(head, options):
+            decoder = Decoder(replace(options, encoding=marked), "line", "lines")
+        check_text(head, str(source), decoder.codec)
         if b"\n".decode(decoder.codec, "replace") != "\n":  # UTF-16 and -32, EBCDIC
             others = _other_lines(stream, source, decoder.codec, options.max_document_bytes)
             for number, line in enumerate(others, start=1):
                 yield number, line.removeprefix("\ufeff") if number == 1 else line
             return
-        offset, limit = 0, options.max_document_bytes
-        for number, raw in enumerate(iter(lambda: stream.readline(limit + 1), b""), start=1):
+        number, offset, limit = 0, 0, options.max_document_bytes
+        while raw := stream.readline(limit + 1):
+            number += 1
+            if raw == b"\n":
+                n_more = _skip_blank_lines(cast(io.BufferedReader, stream))
+                number, offset = number + n_more, offset + n_more
             if len(raw) > limit:
                 raise _too_long(f"{show(source)}, line {number}", limit)
             offset += len(raw)
@@ -264,32 +247,39 @@ def numbered_lines(
     decoder.report()
 
 
+def _skip_blank_lines(stream: io.BufferedReader) -> int:
+    """Skip blank lines as long as there are thousands of them, and return how many."""
+    skipped = 0
+    while len(head := stream.peek(1)) >= MANY_BLANK and not head.strip(b"\n"):
+        skipped += len(stream.read(len(head)))
+    return skipped
+
+
 def _other_lines(stream: IO[bytes], source: str | Path, encoding: str, limit: int) -> Iterator[str]:
     """Yield lines where the byte 10 does not end them; in EBCDIC it is NEL that does."""
     decoder = codecs.getincrementaldecoder(encoding)()
     nel = "\n" if not encoding.startswith("utf") else "\x85"
-    waiting: list[str] = []
-    number, length = 1, 0
+    number, waiting = 1, io.StringIO()
     try:
         for raw in chain(iter(lambda: stream.read(2**13), b""), [b""]):
             for at, piece in enumerate(decoder.decode(raw, not raw).replace("\x85", nel).split("\n")):
                 if at:
-                    yield "".join(waiting).rstrip("\r")
-                    number, waiting, length = number + 1, [], 0
-                waiting.append(piece)
-                length += len(piece)
-                if length > limit:
+                    yield waiting.getvalue().rstrip("\r")
+                    number, waiting = number + 1, io.StringIO()
+                if waiting.tell() + waiting.write(piece) > limit:
                     raise _too_long(f"{show(source)}, line {number}", limit)
     except UnicodeError as error:
         problem = f"{show(source)} is not {encoding} ({error}), near line {number}"
         raise CorpusError(problem, "give its encoding with --encoding") from error
-    if length:
-        yield "".join(waiting).rstrip("\r")
+    if waiting.tell():
+        yield waiting.getvalue().rstrip("\r")
 
 
 def decode(raw: bytes, source: str | Path, options: ReadOptions, decoder: Decoder | None = None) -> str:
     """Decode a whole file's bytes; CorpusError when they are too many or do not fit the encoding."""
     decoder = decoder or Decoder(options, "file", "files")
+    if marked := _marked(raw, options):
+        decoder = Decoder(replace(options, encoding=marked), "file", "files")
     if len(raw) > options.max_document_bytes:
         raise _too_long(show(source), options.max_document_bytes)
     try:
@@ -297,6 +287,15 @@ def decode(raw: bytes, source: str | Path, options: ReadOptions, decoder: Decode
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         raise _not_decodable(f"{show(source)}, line {line}", raw, error.start, options) from error
+
+
+def _marked(head: bytes, options: ReadOptions) -> str:
+    """Return the encoding that first bytes are the mark of, where none was given."""
+    if options.encoding != "utf-8" or "encoding" in options.given:
+        return ""
+    if head.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
+        return "utf-32"
+    return "utf-16" if head[:2] in _UTF_16 else ""
 
 
 def _codec(encoding: str) -> str:
@@ -322,6 +321,7 @@ def _not_decodable(
     if raw[:2] in _UTF_16 and offset == 0:
         hint = "it begins like UTF-16: try --encoding utf-16"
     elif is_text(raw + more):
-        hint = "give its encoding, for example --encoding latin-1"
+        guess = "cp1252" if re.search(rb"[\x80-\x9f]", raw + more) else "latin-1"
+        hint = f"give its encoding, for example --encoding {guess}"
     byte = f"byte 0x{raw[start]:02x} at offset {offset + start}"
     return CorpusError(f"{where}: {byte} is not {options.encoding}", hint)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from nphash.corpus.files import numbered_lines
 from nphash.corpus.records import Document, ReadOptions, Skipped, UniqueIds, clean_labels, show, stem
@@ -23,8 +23,7 @@ LOOKED_AT = 100  # lines
 def read_lines(source: str, options: ReadOptions) -> Iterator[Document]:
     """Yield one document a line; blank lines are skipped, but counted in the generated ids.
 
-    CorpusError for a file that cannot be decoded, or begins like JSON while the format is not given. Lines
-    that all have as many cells are reported: the file may be a table.
+    Unless the format is given, lines that begin like JSON are refused, those of a table reported.
     """
     name, skipped = stem(source), Skipped(options)
     is_guessed, seen = options.input_format is None, list[str]()
@@ -59,19 +58,13 @@ def _report_table(lines: list[str], source: str, options: ReadOptions) -> None:
             return
 
 
-# ---------------------------------------------------------------------- JSON
-
-
 def looks_like_json(head: str) -> bool:
     """Return whether the beginning of a source looks like JSON."""
     return _json(head) is not None
 
 
 def read_jsonl(source: str, options: ReadOptions) -> Iterator[Document]:
-    """Yield the documents of a JSON lines file; blank lines are skipped.
-
-    CorpusError, naming file and line, for broken JSON, a missing or unusable field, or a repeated id.
-    """
+    """Yield the documents of a JSON lines file; blank lines are skipped."""
     ids, name, skipped, first = UniqueIds(source), stem(source), Skipped(options), True
     for number, line in numbered_lines(source, options, skipped):
         if not line.strip():
@@ -117,14 +110,12 @@ def _whole(value: object) -> object:
 def make_document(
     fields: Mapping[str, object], where: str, generated_id: str, options: ReadOptions
 ) -> Document:
-    """Build a document from the named values of a JSON object or a row of a table.
+    """Build a document from the values of a JSON object or a row of a table, whose names ``options`` give.
 
-    ``where`` is file and line, ``generated_id`` the id when the input has none; ``options`` name the fields.
-    CorpusError when one is missing or of an unusable type.
+    ``generated_id`` is for input that has none; CorpusError when a field is missing or of an unusable type.
     """
-    names = (options.text_field,) if isinstance(options.text_field, str) else options.text_field
     texts = []
-    for name in names:
+    for name in text_fields(options):
         text = _find(fields, name, "--text-field", where)
         if not isinstance(text, str):
             raise _wrong_type(where, name, text, "a string")
@@ -133,7 +124,55 @@ def make_document(
     labels = _labels(fields, where, options)
     split = _string(fields, "split_field", (str,), where, options).strip()
     text = "\n\n".join(filter(None, texts))
-    return Document(id or generated_id, text, labels, split, generated_id=not id)
+    further = _further(fields, options) if options.fields else {}
+    return Document(id or generated_id, text, labels, split, generated_id=not id, fields=further)
+
+
+def documents_of(
+    rows: Iterable[Mapping[str, object]], source: str, options: ReadOptions
+) -> Iterator[Document]:
+    """Yield a document of each row of a table, counted from 1."""
+    ids, name, skipped = UniqueIds(source, "row"), stem(source), Skipped(options)
+    for number, row in enumerate(rows, start=1):
+        with skipped.unusable():
+            document = make_document(row, f"{show(source)}, row {number}", f"{name}:{number}", options)
+            if len(document.text) > options.max_document_bytes:
+                raise CorpusError(f"{show(source)}, row {number} has a text that is too long", "split it")
+            ids.add(document.id, number)
+            yield document
+    skipped.report()
+
+
+def wanted_columns(there: list[str], where: str, options: ReadOptions) -> list[str]:
+    """Return the columns that documents are made of; CorpusError where that of the text is not there."""
+    for name in text_fields(options):
+        _find(dict.fromkeys(there), name, "--text-field", where)
+    wanted = {options.id_field, options.label_field, options.split_field, "label", *text_fields(options)}
+    return [name for name in there if options.fields == "all" or name in wanted | set(options.fields)]
+
+
+def text_fields(options: ReadOptions) -> tuple[str, ...]:
+    """Return the names of the fields that hold the text."""
+    return (options.text_field,) if isinstance(options.text_field, str) else options.text_field
+
+
+def _further(fields: Mapping[str, object], options: ReadOptions) -> dict[str, str]:
+    """Return the further fields of a document, as text."""
+    names: Iterable[str] = options.fields
+    if options.fields == "all":
+        used = {options.id_field, options.label_field, options.split_field, *text_fields(options)}
+        if options.label_field == _DEFAULTS.label_field and options.label_field not in fields:
+            used.add("label")
+        names = [name for name in fields if name not in used and name]
+    return {name: _as_text(fields[name]) for name in names if fields.get(name) not in (None, "", [])}
+
+
+def _as_text(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list) and all(isinstance(item, (str, int, float)) for item in value):
+        return "; ".join(map(_as_text, value))
+    return json.dumps(value, ensure_ascii=False, default=str).strip('"')
 
 
 def _find(fields: Mapping[str, object], name: str, option: str, where: str, default: str = "") -> object:
@@ -174,5 +213,6 @@ def _labels(fields: Mapping[str, object], where: str, options: ReadOptions) -> t
 
 def _wrong_type(where: str, name: str, value: object, wanted: str) -> CorpusError:
     kinds = {dict: "an object", list: "a list", type(None): "null", bool: "true or false", str: "a string"}
+    kinds[bytes] = "bytes"
     problem = f"{where}: the field {name!r} is {kinds.get(type(value), 'a number')}, not {wanted}"
     return CorpusError(problem, "correct the line, or name another field")

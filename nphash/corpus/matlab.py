@@ -14,6 +14,7 @@ import math
 import struct
 import zlib
 from collections.abc import Collection
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from scipy.sparse import csc_matrix, csr_matrix, vstack
 
 from nphash.core.typing import CSR, Array
 from nphash.corpus.files import open_bytes
-from nphash.corpus.matrices import MAX_RATIO, SMALL_BYTES, check_claims, checked_csr, finish, foreign_parser
+from nphash.corpus.matrices import check_claims, checked_csr, finish, foreign_parser, most_bytes
 from nphash.corpus.records import Matrix, ReadOptions, show
 from nphash.errors import CorpusError
 
@@ -50,12 +51,12 @@ def read(source: str, options: ReadOptions) -> Matrix:
         problem = f"the parts of {source} differ in their number of words ({shapes})"
         raise CorpusError(problem, "write it again")
     matrix = finish(vstack(list(parts.values()), format="csr"), source, options)
-    matrix.ids, matrix.labels, matrix.splits = [], [], []
+    rows = [(name, row) for name, part in parts.items() for row in range(1, part.shape[0] + 1)]
+    matrix.ids = [f"{name}:{row}" for name, row in rows]
+    matrix.splits = [_SPLITS[name] for name, _ in rows]
+    matrix.labels = []
     for name, part in parts.items():
-        n = part.shape[0]
-        matrix.ids += [f"{name}:{row}" for row in range(1, n + 1)]
-        matrix.splits += [_SPLITS[name]] * n
-        truth = found.get(f"gnd_{name}")
+        truth, n = found.get(f"gnd_{name}"), part.shape[0]
         matrix.labels += [()] * n if truth is None else _labels(truth, n, f"{source}: gnd_{name}")
     return matrix
 
@@ -78,20 +79,22 @@ def _labels(truth: Array | CSR, n: int, where: str) -> list[tuple[str, ...]]:
 
 
 def read_variables(source: str, wanted: Collection[str]) -> tuple[dict[str, Array | CSR], list[str]]:
-    """Return the wanted variables of a file, ndarray or CSR of two dimensions, and the names of all.
-
-    CorpusError for a file of another kind or version, a damaged one, or a wanted variable that is not a
-    matrix of real numbers.
-    """
+    """Return the wanted variables of a file, ndarray or CSR of two dimensions, and the names of all."""
     with open_bytes(source) as file:
-        content = memoryview(file.read())
-    order = _byte_order(bytes(content[:640]), source)
+        head = file.read(640)
+        order = _byte_order(head, source)
+        most = most_bytes(Path(source).stat().st_size)
+        content = memoryview(head + file.read(most))
+    if len(content) > most:
+        raise CorpusError(f"{show(source)} would unpack to more than {most} bytes", "the file is damaged")
     found: dict[str, Array | CSR] = {}
     names = []
     with foreign_parser(source, "a MATLAB file"):
         elements = _Elements(content[128:], order)
         while elements:
             kind, payload = elements.next()
+            if not len(payload):
+                raise ValueError("it holds an empty element")
             if kind == _COMPRESSED:
                 kind, payload = _Elements(_unpack(payload, source), order).next()
             if kind != _MATRIX:
@@ -108,8 +111,7 @@ class _Elements:
     """The elements in some bytes, one after the other."""
 
     def __init__(self, data: memoryview, order: str) -> None:
-        self.data = data
-        self.order = order
+        self.data, self.order = data, order
 
     def __bool__(self) -> bool:
         return len(self.data) >= 8
@@ -151,7 +153,7 @@ def _byte_order(head: bytes, source: str) -> str:
 
 
 def _unpack(payload: memoryview, source: str) -> memoryview:
-    limit = max(SMALL_BYTES, MAX_RATIO * len(payload))
+    limit = most_bytes(len(payload))
     unpacker = zlib.decompressobj()
     try:
         data = unpacker.decompress(payload, limit)

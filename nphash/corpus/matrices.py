@@ -23,20 +23,19 @@ from nphash.errors import CorpusError, InputError
 #: More columns are no vocabulary; models have a row of weights for each.
 MAX_WORDS = 2**24
 
-#: What is packed must not unpack to more than so many times its size, unless it is small.
+#: What is packed must not take more than so many times its size in memory, unless it is small.
 MAX_RATIO = 100
-SMALL_BYTES = 2**28
+SMALL_BYTES = 2**27
 
-#: Rows that may be empty in a small file, before a header that promises more is disbelieved.
-_EMPTY_ROWS = 2**20
+#: Rows and columns that may be empty in a small file, before a header that promises more is disbelieved.
+EMPTY_ROWS, EMPTY_COLUMNS = 2**16, 2**17
+_ENTRY_BYTES = 16  # a float64 and an index of 64 bits
 
 
 def finish(X: CSR | Array, source: str, options: ReadOptions, vocabulary: list[str] | None = None) -> Matrix:
     """Return a matrix as float32 CSR with sorted, distinct indices, no stored zeros and ids ``name:row``.
 
     ``vocabulary`` are words that the format itself provides; the file of ``options`` goes before them.
-    CorpusError for an empty matrix, broken index arrays, entries that are not finite numbers of at least 0,
-    or a vocabulary of another length.
     """
     _check_shape(X, source)
     if options.vocabulary is not None:
@@ -92,14 +91,16 @@ def check_claims(source: str, rows: int, columns: int, entries: int, content_byt
     """Raise CorpusError for a header that promises more than the file can hold: memory is asked for later."""
     if min(rows, columns, entries) < 0:
         raise CorpusError(f"the header of {show(source)} has a negative size", "write the file again")
-    for promised, what, possible in ((rows, "rows", _EMPTY_ROWS), (entries, "entries", 0)):
+    if columns > MAX_WORDS:
+        problem = f"promises {columns} columns, but at most {MAX_WORDS} are possible"
+        raise CorpusError(f"the header of {show(source)} {problem}", "check that rows are documents")
+    empty = {"entries": (entries, 0), "rows": (rows, EMPTY_ROWS)}
+    empty["columns"] = (columns, EMPTY_COLUMNS + 4 * content_bytes)
+    for what, (promised, possible) in empty.items():
         if promised > content_bytes + possible:
             problem = f"promises {promised} {what}, more than its {content_bytes} bytes can hold"
             hint = "the file is damaged or not of this format"
             raise CorpusError(f"the header of {show(source)} {problem}", hint)
-    if columns > MAX_WORDS:
-        problem = f"promises {columns} columns, but at most {MAX_WORDS} are possible"
-        raise CorpusError(f"the header of {show(source)} {problem}", "check that rows are documents")
 
 
 def check_file(source: str, what: str) -> None:
@@ -121,15 +122,11 @@ def unpacked_bytes(source: str) -> int:
 
 @contextmanager
 def foreign_parser(source: str, what: str) -> Iterator[None]:
-    """Turn whatever a parser of SciPy or NumPy raises on a damaged file into a CorpusError.
-
-    Such parsers meet arbitrary bytes and raise nearly anything (KeyError, struct.error,
-    zipfile.BadZipFile, ...), so this catches every Exception but our own.
-    """
+    """Turn whatever a parser raises on arbitrary bytes into a CorpusError: KeyError, struct.error, ..."""
     with translate_errors(source):
         try:
             yield
-        except (CorpusError, OSError, EOFError):
+        except (CorpusError, OSError):
             raise
         except MemoryError as error:
             raise CorpusError(f"{show(source)} does not fit into memory", "give fewer documents") from error
@@ -154,42 +151,49 @@ def read_vocabulary(path: str | Path, options: ReadOptions) -> list[str]:
 
 
 def read_npz(source: str, options: ReadOptions) -> Matrix:
-    """Read a sparse matrix of SciPy's ``save_npz``, checked before it is unpacked; rows are documents.
-
-    CorpusError for a damaged file, an archive without a sparse matrix, Python objects inside (never
-    unpickled), or sizes that do not fit.
-    """
+    """Read a sparse matrix of SciPy's ``save_npz``, checked before it is unpacked; objects are refused."""
     check_file(source, "npz")
-    with open_bytes(source) as file, foreign_parser(source, "a SciPy .npz matrix"):
+    with open_bytes(source, archives=False) as file, foreign_parser(source, "a SciPy .npz matrix"):
         _check_npz(source, file)
         file.seek(0)
         return finish(load_npz(file), source, options)
+
+
+def most_bytes(packed: int) -> int:
+    """Return how much memory the content of a packed file may take."""
+    return max(SMALL_BYTES, MAX_RATIO * packed)
+
+
+def _check_needed(needed: int, packed: int, source: str) -> None:
+    if needed > most_bytes(packed):
+        problem = f"{show(source)} has {packed} bytes and would unpack to {needed} in memory"
+        raise CorpusError(problem, "the file is damaged, or else save it uncompressed")
 
 
 def _check_npz(source: str, file: IO[bytes]) -> None:
     packed = file.seek(0, 2)
     with zipfile.ZipFile(file) as archive:
         members = {member.filename.removesuffix(".npy"): member for member in archive.infolist()}
-        unpacked = sum(member.file_size for member in members.values())
-        if unpacked > max(SMALL_BYTES, MAX_RATIO * packed):
-            problem = f"{show(source)} has {packed} bytes and would unpack to {unpacked}"
-            raise CorpusError(problem, "the file is damaged")
+        unpacked = needed = sum(member.file_size for member in members.values())
+        _check_needed(needed, packed, source)
         if not {"format", "shape"} <= members.keys():
             there = ", ".join(sorted(members)) or "nothing"
             problem = f"{show(source)} holds no sparse matrix (it has {there[:200]})"
             raise CorpusError(problem, "write it with scipy.sparse.save_npz")
-        for name, member in members.items():
+        for name, member in members.items():  # what it names is not unpacked yet
             with archive.open(member) as stream:
                 shape, dtype = _array_header(stream)
             if dtype.hasobject:
                 raise CorpusError(f"{show(source)}: {name} holds Python objects", "write plain numbers")
+            needed += math.prod(shape) * _ENTRY_BYTES
             if math.prod(shape) * dtype.itemsize > member.file_size:
                 room = f"its {member.file_size} bytes can hold"
                 problem = f"{show(source)}: {name} promises {math.prod(shape)} numbers, more than {room}"
                 raise CorpusError(problem, "the file is damaged")
+        _check_needed(needed, packed, source)
         with archive.open(members["shape"]) as stream:
             rows, columns = (int(size) for size in np.lib.format.read_array(stream, allow_pickle=False))
-    check_claims(source, rows, columns, 0, unpacked)
+    check_claims(source, rows, columns, 0, min(unpacked, MAX_RATIO * packed))
 
 
 def _array_header(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:

@@ -14,7 +14,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import accumulate, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -38,9 +38,13 @@ from nphash.errors import CorpusError
 _MAX_COMMENT_LINES = 100_000
 
 # Of svmlight lines.
+_AT_ONCE = 2**16  # characters
+_blank = re.compile(r"\s").search
 _pairs = re.compile(r"(?:[0-9]{1,18}:[^\s:]+(?:\s+|$))*").fullmatch
 _qid = re.compile(r"qid:\S*\s*").match
 
+
+_Sizes: TypeAlias = tuple[int, int, int]  # rows, columns, entries: what a header promises
 
 # ---------------------------------------------------------------------- lines of numbers
 
@@ -48,10 +52,7 @@ _qid = re.compile(r"qid:\S*\s*").match
 def read_numbers(
     lines: Iterator[tuple[int, str]], source: str, rows: int, columns: int, dtype: DTypeLike = np.float64
 ) -> Array:
-    """Read the numbers, shape (rows, columns), that the header promises; blank lines are skipped.
-
-    CorpusError when there are more or fewer, or something is no number.
-    """
+    """Read exactly the numbers, shape (rows, columns), that the header promises; blank lines are skipped."""
     with foreign_parser(source, "rows of numbers"), warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # that there are none
         texts = (line for _, line in lines)
@@ -66,6 +67,24 @@ def read_numbers(
         problem = f"the header of {show(source)} promises {rows} lines of entries, and there are {have}"
         raise CorpusError(problem, "the file is not complete")
     return found
+
+
+def _entries(
+    lines: Iterator[tuple[int, str]], source: str, sizes: _Sizes, width: int, dtype: DTypeLike = np.float64
+) -> Array:
+    """Read the entries that a header promises, so many numbers each, if the file can hold them."""
+    check_claims(source, *sizes, unpacked_bytes(source))
+    return read_numbers(lines, source, sizes[2], width, dtype)
+
+
+def _coordinates(
+    numbers: Array, sizes: _Sizes, source: str, rows: str = "row", columns: str = "column"
+) -> Any:
+    """Return entries as a matrix: row, column from 1 and value, which is 1 where there is none."""
+    row = check_range(numbers[:, 0], sizes[0], rows, source)
+    column = check_range(numbers[:, 1], sizes[1], columns, source)
+    values = np.ones(len(numbers)) if numbers.shape[1] == 2 else numbers[:, 2]
+    return coo_matrix((values, (row, column)), shape=sizes[:2])
 
 
 def check_range(numbers: Array, size: int, what: str, source: str) -> Array:
@@ -85,22 +104,24 @@ class _Header:
     dense: bool  # "array" form: every entry, column after column
     pattern: bool  # no values, each entry is 1
     symmetric: bool  # only the lower half is written
-    rows: int
-    columns: int
-    entries: int
+    sizes: _Sizes
 
 
 def read_matrix_market(source: str, options: ReadOptions) -> Matrix:
-    """Read a matrix in coordinate or array form; values are real, whole or missing (pattern).
-
-    CorpusError for a file that is not Matrix Market, is damaged, or whose header cannot be true.
-    """
+    """Read a matrix in coordinate or array form; values are real, whole or missing (pattern)."""
     check_file(source, "Matrix Market")
     plain = replace(options, encoding="latin-1", max_document_bytes=2**20)
     with closing(numbered_lines(source, plain)) as lines:
         header = _matrix_market_header(lines, source)
-        check_claims(source, header.rows, header.columns, header.entries, unpacked_bytes(source))
-        X = _matrix_market_body(lines, header, source)
+        numbers = _entries(lines, source, header.sizes, 1 if header.dense else 2 if header.pattern else 3)
+    if header.dense:
+        return finish(numbers.reshape(header.sizes[:2], order="F"), source, options)
+    X = _coordinates(numbers, header.sizes, source)
+    if header.symmetric:
+        if X.shape[0] != X.shape[1]:
+            raise CorpusError(f"{show(source)} is symmetric and not square", "write it as general")
+        below = X.row != X.col
+        X += coo_matrix((X.data[below], (X.col[below], X.row[below])), shape=X.shape)
     return finish(X, source, options)
 
 
@@ -127,44 +148,16 @@ def _matrix_market_header(lines: Iterator[tuple[int, str]], source: str) -> _Hea
         hint = "rows, columns and, in coordinate form, the number of entries are expected"
         raise CorpusError(f"{show(source)}, line {number}: {line[:50]!r} is not the sizes of a matrix", hint)
     rows, columns = int(sizes[0]), int(sizes[1])
-    return _Header(dense, pattern, symmetric, rows, columns, rows * columns if dense else int(sizes[2]))
-
-
-def _matrix_market_body(lines: Iterator[tuple[int, str]], header: _Header, source: str) -> Any:
-    shape = (header.rows, header.columns)
-    width = 1 if header.dense else 2 if header.pattern else 3
-    numbers = read_numbers(lines, source, header.entries, width)
-    if header.dense:
-        return csr_matrix(numbers.reshape(shape, order="F"))
-    row = check_range(numbers[:, 0], header.rows, "row", source)
-    column = check_range(numbers[:, 1], header.columns, "column", source)
-    values = np.ones(len(numbers)) if header.pattern else numbers[:, 2]
-    X = coo_matrix((values, (row, column)), shape=shape)
-    if not header.symmetric:
-        return X
-    if header.rows != header.columns:
-        raise CorpusError(f"{show(source)} is symmetric and not square", "write it as general")
-    below = row != column
-    return X + coo_matrix((values[below], (column[below], row[below])), shape=shape)
-
-
-# ---------------------------------------------------------------------- UCI
+    return _Header(dense, pattern, symmetric, (rows, columns, rows * columns if dense else int(sizes[2])))
 
 
 def read_uci(source: str, options: ReadOptions) -> Matrix:
-    """Read a docword file, and the vocabulary beside it if there is one.
-
-    CorpusError for sizes that are not true, triplets that are no whole numbers or out of range, or a
-    vocabulary of another length.
-    """
+    """Read a docword file, and the vocabulary beside it if there is one."""
     check_file(source, "UCI")
     with closing(numbered_lines(source, options)) as lines:
         rows, columns, entries = (_uci_size(next(lines, (at, ""))[1], at, source) for at in (1, 2, 3))
-        check_claims(source, rows, columns, entries, unpacked_bytes(source))
-        triplets = read_numbers(lines, source, entries, 3, np.int64)
-    row = check_range(triplets[:, 0], rows, "document", source)
-    column = check_range(triplets[:, 1], columns, "word", source)
-    X = coo_matrix((triplets[:, 2], (row, column)), shape=(rows, columns))
+        sizes = (rows, columns, entries)
+        X = _coordinates(_entries(lines, source, sizes, 3, np.int64), sizes, source, "document", "word")
     vocabulary = None if options.vocabulary is not None else _uci_vocabulary(source, options)
     return finish(X, source, options, vocabulary)
 
@@ -190,36 +183,53 @@ def _uci_vocabulary(source: str, options: ReadOptions) -> list[str] | None:
 def read_svmlight(source: str, options: ReadOptions) -> Matrix:
     """Read a whole file; several labels are separated by commas, ``qid:`` and comments are skipped.
 
-    The first column is number 1 unless a 0 occurs or ``options.index_base`` says otherwise. CorpusError,
-    naming file and line, for anything that is no ``index:value`` pair.
+    The first column is number 1 unless a 0 occurs or ``options.index_base`` says otherwise.
     """
     if options.index_base not in {"auto", "0", "1"}:
         raise CorpusError(f"{options.index_base!r} is no index base", 'choose "auto", "0" or "1"')
     columns, values, lengths = array("q"), array("d"), array("q")
     labels: list[tuple[str, ...]] = []
     ids: list[str] = []
+    n_bytes = 0
     for number, line in numbered_lines(source, options):
         content = line.partition("#")[0]
         if not content.strip():
             continue
+        n_bytes += len(line)
         names, pairs = _split_line(content)
-        pieces = pairs.replace(":", " ").split() if _pairs(pairs) else [pairs, ""]
-        try:
-            values.extend(map(float, pieces[1::2]))
-        except ValueError as error:
-            raise _wrong_pair(pairs, f"{show(source)}, line {number}") from error
-        columns.extend(map(int, pieces[0::2]))
-        lengths.append(len(pieces) // 2)
+        before = len(columns)
+        for piece in _some_pairs(pairs):
+            numbers = piece.replace(":", " ").split() if _pairs(piece) else [piece, ""]
+            try:
+                values.extend(map(float, numbers[1::2]))
+            except ValueError as error:
+                raise _wrong_pair(piece, f"{show(source)}, line {number}") from error
+            columns.extend(map(int, numbers[0::2]))
+        lengths.append(len(columns) - before)
         labels.append(names)
         ids.append(f"{stem(source)}:{number}")
-    matrix = finish(_svmlight_matrix(columns, values, lengths, source, options), source, options)
+    X = _svmlight_matrix(columns, values, lengths, source, options)
+    if options.vocabulary is None and options.n_columns is None:
+        check_claims(source, X.shape[0], X.shape[1], 0, n_bytes)
+    matrix = finish(X, source, options)
     matrix.labels, matrix.ids = labels, ids
     return matrix
+
+
+def _some_pairs(pairs: str) -> Iterator[str]:
+    """Yield the pairs of a line some at a time: as strings they take twenty times the line."""
+    start = 0
+    while len(pairs) - start > _AT_ONCE and (blank := _blank(pairs, start + _AT_ONCE)):
+        yield pairs[start : blank.end()]
+        start = blank.end()
+    yield pairs[start:]
 
 
 def _split_line(content: str) -> tuple[tuple[str, ...], str]:
     """Separate the labels from the pairs; a line may begin with its first pair."""
     head, _, rest = content.strip().partition("\t" if "\t" in content else " ")
+    if ":" in head and " " in head:  # a tab may stand between pairs only
+        head, _, rest = content.strip().partition(" ")
     if ":" in head:
         head, rest = "", content.strip()
     query = _qid(rest.lstrip())
@@ -259,13 +269,10 @@ def _svmlight_matrix(
 
 
 def _wrong_pair(pairs: str, where: str) -> CorpusError:
-    wrong = next((pair for pair in pairs.split() if not _is_pair(pair)), pairs)
+    wrong = pairs
+    for pair in reversed(pairs.split()):  # the first wrong one is named
+        try:
+            float(pair.partition(":")[2] if _pairs(pair) else "")
+        except ValueError:
+            wrong = pair
     return CorpusError(f"{where}: {wrong[:50]!r} is no index:value pair", "correct the line")
-
-
-def _is_pair(pair: str) -> bool:
-    try:
-        float(pair.partition(":")[2])
-    except ValueError:
-        return False
-    return _pairs(pair) is not None

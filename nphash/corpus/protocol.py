@@ -55,31 +55,17 @@ RECIPES: dict[str, Recipe] = {
 
 @dataclass
 class Prepared:
-    """A corpus ready for training and evaluation.
+    """A corpus ready for training and evaluation, in three parts."""
 
-    Parameters
-    ----------
-    X_train, X_valid, X_test
-        scipy.sparse.csr_matrix, float32 of shape (n_documents, n_words).
-    y_train, y_valid, y_test
-        scipy.sparse.csr_matrix, bool of shape (n_documents, n_labels).
-    vectorizer
-        Fitted; its statistics are those of the remaining training part.
-    label_names
-        The label of each column of y.
-    ids_train, ids_valid, ids_test
-        Document ids, one a row.
-    """
-
-    X_train: Any  # SciPy's CSR matrices
-    y_train: Any
+    X_train: Any  # scipy.sparse.csr_matrix, float32 of shape (n_documents, n_words)
+    y_train: Any  # scipy.sparse.csr_matrix, bool of shape (n_documents, n_labels)
     X_valid: Any
     y_valid: Any
     X_test: Any
     y_test: Any
-    vectorizer: Vectorizer
-    label_names: list[str]
-    ids_train: list[str]
+    vectorizer: Vectorizer  # its statistics are those of the remaining training part
+    label_names: list[str]  # of the columns of y
+    ids_train: list[str]  # of the rows
     ids_valid: list[str]
     ids_test: list[str]
 
@@ -89,19 +75,8 @@ def prepare(
 ) -> Prepared:
     """Read a corpus with ``train`` and ``test`` parts and prepare it as the papers do.
 
-    Parameters
-    ----------
-    path
-        Any text source of `nphash.corpus`.
-    recipe
-        A name in `RECIPES` or one of your own. None: by the file's name, otherwise ``"vdsh"``.
-    options
-        For the reader.
-
-    Raises
-    ------
-    CorpusError
-        When the source cannot be read, has no training or test part, or the recipe is unknown.
+    ``path`` is any text source of `nphash.corpus`, ``recipe`` a name in `RECIPES` or one of your own (None:
+    by the file's name, otherwise ``"vdsh"``). CorpusError where the source cannot be read or lacks a part.
     """
     chosen = _recipe(path, recipe)
     parts: dict[str, list[Document]] = {"train": [], "test": []}
@@ -125,8 +100,7 @@ def _recipe(path: str | Path, recipe: str | Recipe | None) -> Recipe:
     if isinstance(recipe, Recipe):
         return recipe
     if recipe is None:
-        recipe = Path(path).name.split(".")[0]
-        return RECIPES.get(recipe, RECIPES["vdsh"])
+        return RECIPES.get(Path(path).name.split(".")[0], RECIPES["vdsh"])
     if recipe not in RECIPES:
         raise CorpusError(f"{recipe!r} is no recipe", f"choose one of {', '.join(RECIPES)}")
     return RECIPES[recipe]

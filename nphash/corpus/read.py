@@ -11,7 +11,8 @@ from typing import Any
 
 from nphash.corpus.files import kind_of, open_bytes, peek_standard_input, translate_errors
 from nphash.corpus.lines import looks_like_json
-from nphash.corpus.records import Document, Matrix, ReadOptions, show
+from nphash.corpus.packed import open_archive
+from nphash.corpus.records import Document, Matrix, ReadOptions, show, unpacked_name
 from nphash.corpus.tables import table_format
 from nphash.errors import CorpusError
 
@@ -21,7 +22,12 @@ FORMATS: dict[str, str] = {
     "csv": "comma-separated values with a header line",
     "tsv": "tab-separated values with a header line",
     "lines": "one document a line, with fastText's __label__x if there",
-    "folder": "a folder of text files; the class is the subfolder",
+    "folder": "a folder of files, one document each (as in document); the class is the subfolder",
+    "zip": "a zip archive of files, one document each (as in document)",
+    "document": "one document: .html, .md, .rst, .docx, .odt, .epub, .pdf, .eml or .ipynb",
+    "mbox": "a mailbox, one document a message",
+    "sqlite": "sqlite:FILE?table=NAME, a row a document",
+    "parquet": "Parquet or Arrow file, a row a document (with pyarrow)",
     "docstrings": "docstrings: or docstrings:numpy,scipy - documentation of installed packages",
     "svmlight": "svmlight / libsvm: labels, then index:value pairs",
     "npz": "SciPy sparse matrix (scipy.sparse.save_npz)",
@@ -30,66 +36,55 @@ FORMATS: dict[str, str] = {
     "mat": "MATLAB file of the VDSH paper: train, test, cv and gnd_*",
 }
 
-# Module and function. A reader is imported when it is used: those of matrices need SciPy, and search has no
-# time for it.
+_DOCUMENTS = ".html .htm .xhtml .md .markdown .rst .docx .odt .epub .pdf .eml .ipynb"
+
+# Module and function, and the suffixes that show the format. A reader is imported when it is used: those of
+# matrices need SciPy, and search has no time for it.
 _TEXT_READERS = {
-    "jsonl": "lines.read_jsonl",
-    "csv": "tables.read",
-    "tsv": "tables.read",
-    "lines": "lines.read_lines",
-    "folder": "folder.read",
-    "docstrings": "docstrings.read",
+    "jsonl": ("lines.read_jsonl", ".jsonl .ndjson .json"),
+    "csv": ("tables.read", ".csv"),
+    "tsv": ("tables.read", ".tsv .tab"),
+    "lines": ("lines.read_lines", ".txt .text .ft"),
+    "folder": ("folder.read", ""),
+    "zip": ("folder.read_zip", ""),
+    "document": ("folder.read_document", _DOCUMENTS),
+    "mbox": ("mail.read_mbox", ".mbox"),
+    "sqlite": ("databases.read_sqlite", ".sqlite .sqlite3 .db"),
+    "parquet": ("databases.read_arrow", ".parquet .arrow .feather"),
+    "docstrings": ("docstrings.read", ""),
 }
 _MATRIX_READERS = {
-    "svmlight": "matrix_text.read_svmlight",
-    "npz": "matrices.read_npz",
-    "mtx": "matrix_text.read_matrix_market",
-    "uci": "matrix_text.read_uci",
-    "mat": "matlab.read",
+    "svmlight": ("matrix_text.read_svmlight", ".svm .svmlight .libsvm"),
+    "npz": ("matrices.read_npz", ".npz"),
+    "mtx": ("matrix_text.read_matrix_market", ".mtx"),
+    "uci": ("matrix_text.read_uci", ""),
+    "mat": ("matlab.read", ".mat"),
 }
 _FILES_OF_TEXT = tuple(name for name in _TEXT_READERS if name != "docstrings")
+_TABLES = ("jsonl", "csv", "tsv", "sqlite", "parquet")
 
 #: Options that not all formats have, and those that do.
 OPTION_FORMATS: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys(("text_field", "id_field", "label_field", "split_field"), ("jsonl", "csv", "tsv")),
+    **dict.fromkeys(("text_field", "id_field", "label_field", "split_field", "fields"), _TABLES),
     **dict.fromkeys(("columns", "delimiter", "quote"), ("csv", "tsv")),
     "on_bad_record": _FILES_OF_TEXT,
     "vocabulary": tuple(_MATRIX_READERS),
     "index_base": ("svmlight",),
-}
-_SUFFIXES = {
-    **dict.fromkeys((".jsonl", ".ndjson", ".json"), "jsonl"),
-    **{f".{name}": name for name in ("csv", "npz", "mtx", "mat")},
-    **dict.fromkeys((".tsv", ".tab"), "tsv"),
-    **dict.fromkeys((".txt", ".text", ".ft"), "lines"),
-    **dict.fromkeys((".svm", ".svmlight", ".libsvm"), "svmlight"),
 }
 
 
 def detect_format(source: str, options: ReadOptions | None = None) -> str:
     """Return the name of the format of ``source``, a key of `FORMATS`.
 
-    Parameters
-    ----------
-    source
-        A path, ``"-"`` for standard input, or ``"docstrings:..."``.
-    options
-        Its ``input_format`` decides if given; otherwise prefix, folder or suffix do. Standard
-        input is JSON when it begins like an object or an array of objects or strings; CSV or TSV when its
-        first line is a header with the text's column, or an option of tables is given; otherwise one
-        document a line.
-
-    Raises
-    ------
-    CorpusError
-        When the file does not exist or its suffix says nothing.
+    The options' ``input_format`` decides if given; otherwise prefix, folder or suffix do. Standard input is
+    JSON when it begins like an object or an array of objects or strings; CSV or TSV when its first line is a
+    header with the text's column, or an option of tables is given; otherwise one document a line.
+    CorpusError when the file does not exist or its suffix says nothing.
 
     Examples
     --------
     >>> detect_format("docstrings:numpy")
     'docstrings'
-    >>> detect_format("any", ReadOptions(input_format="csv"))
-    'csv'
     """
     options = options or ReadOptions()
     given = options.input_format
@@ -97,8 +92,9 @@ def detect_format(source: str, options: ReadOptions | None = None) -> str:
         if given not in FORMATS:
             raise CorpusError(f"{given!r} is no input format", f"choose one of {', '.join(FORMATS)}")
         return given
-    if source.startswith("docstrings:"):
-        return "docstrings"
+    for prefix in ("docstrings", "sqlite"):
+        if source.startswith(f"{prefix}:"):
+            return prefix
     if source == "-":
         head = _decoded(peek_standard_input(), options.encoding)
         return "jsonl" if looks_like_json(head) else table_format(head, options) or "lines"
@@ -110,11 +106,31 @@ def detect_format(source: str, options: ReadOptions | None = None) -> str:
         return "folder"
     if Path(source).name.lower().startswith("docword."):
         return "uci"
-    if _kind(source) not in _SUFFIXES:
-        _refuse_packed(source)
-        problem = f"the name of {source} does not show its format"
-        raise CorpusError(problem, f"give --input-format: {', '.join(FORMATS)}")
-    return _SUFFIXES[_kind(source)]
+    if found := _format_of(_kind(source)):
+        return found
+    if Path(source).suffix.lower() == ".zip":
+        return _format_of_archive(source)
+    if Path(source).is_file():
+        with open_bytes(source) as stream:
+            kind = kind_of(stream.read(512))
+        if kind is not None:
+            raise CorpusError(f"{source} {kind[0]}", kind[1])
+    problem = f"the name of {source} does not show its format"
+    raise CorpusError(problem, f"give --input-format: {', '.join(FORMATS)}")
+
+
+def _format_of(suffix: str) -> str:
+    """Return the format that a suffix shows, or nothing."""
+    readers = (_TEXT_READERS | _MATRIX_READERS).items()
+    return next((name for name, (_, suffixes) in readers if suffix in suffixes.split()), "")
+
+
+def _format_of_archive(source: str) -> str:
+    """Return the format of the only file of a zip archive, else that of the archive itself."""
+    with open_bytes(source, archives=False) as stream:
+        names = [name for name in open_archive(stream, source).namelist() if not name.endswith("/")]
+    found = _format_of(_kind(names[0])) if len(names) == 1 else ""
+    return "zip" if found in {"", "document"} else found
 
 
 def _decoded(head: bytes, encoding: str) -> str:
@@ -124,23 +140,8 @@ def _decoded(head: bytes, encoding: str) -> str:
         return head.decode("latin-1")
 
 
-def _refuse_packed(source: str) -> None:
-    """Say of a packed file that it is to be unpacked; its name shows no format then."""
-    if Path(source).is_file():
-        with open_bytes(source) as stream:
-            kind = kind_of(stream.read(512))
-        if kind is not None:
-            raise CorpusError(f"{source} {kind[0]}", kind[1])
-
-
 def is_matrix(name: str) -> bool:
-    """Return whether a format holds a matrix (`read_matrix`) and not texts (`read_documents`).
-
-    Examples
-    --------
-    >>> is_matrix("npz"), is_matrix("jsonl")
-    (True, False)
-    """
+    """Return whether a format holds a matrix (`read_matrix`) and not texts (`read_documents`)."""
     return name in _MATRIX_READERS
 
 
@@ -157,13 +158,8 @@ def read_documents(source: str, options: ReadOptions | None = None) -> Iterator[
     Yields
     ------
     Document
-        In the order of the source; ids are unique.
-
-    Raises
-    ------
-    CorpusError
-        Naming the file and, where there is one, the line. The format is checked at the call,
-        everything else while reading.
+        In the order of the source; ids are unique. CorpusError names the file and, where there is one, the
+        line. The format is checked at the call, everything else while reading.
 
     Examples
     --------
@@ -176,36 +172,26 @@ def read_documents(source: str, options: ReadOptions | None = None) -> Iterator[
     if name not in _TEXT_READERS:
         problem = f"{show(source)} is a matrix ({name}), but texts are needed"
         raise CorpusError(problem, "give texts, for example JSON lines")
-    documents: Iterator[Document] = _reader(_TEXT_READERS[name])(source, options)
+    documents: Iterator[Document] = _reader(name)(source, options)
     return _not_empty(documents, source)
 
 
 def read_matrix(source: str, options: ReadOptions | None = None) -> Matrix:
-    """Read a matrix of word counts or weights.
+    """Read a matrix of word counts or weights: of a path, or for svmlight also ``"-"``.
 
-    Parameters
-    ----------
-    source
-        A path, or ``"-"`` for svmlight on standard input.
-    options
-        None stands for ``ReadOptions()``.
-
-    Raises
-    ------
-    CorpusError
-        Naming the file and, where there is one, the line or entry.
+    CorpusError names the file and, where there is one, the line or entry.
     """
     options = options or ReadOptions()
     name = options.found["input_format"] = detect_format(source, options)
     if name not in _MATRIX_READERS:
         problem = f"{show(source)} holds texts ({name}), but a matrix is needed"
         raise CorpusError(problem, "read it with read_documents")
-    matrix: Matrix = _reader(_MATRIX_READERS[name])(source, options)
+    matrix: Matrix = _reader(name)(source, options)
     return matrix
 
 
-def _reader(path: str) -> Callable[[str, ReadOptions], Any]:
-    module, _, function = path.partition(".")
+def _reader(name: str) -> Callable[[str, ReadOptions], Any]:
+    module, _, function = (_TEXT_READERS | _MATRIX_READERS)[name][0].partition(".")
     reader: Callable[[str, ReadOptions], Any] = getattr(import_module(f"nphash.corpus.{module}"), function)
     return reader
 
@@ -247,7 +233,6 @@ def with_kept_options(source: str, options: ReadOptions, corpus: Mapping[str, An
     """Return the options for a source, with those that were kept where they leave it open.
 
     ``corpus`` is what a collection's manifest says of its corpus: ``reading``, and ``n_columns`` of a matrix.
-    Errors are those of `detect_format`.
     """
     reading = corpus.get("reading")
     kept = _sound({**(reading if isinstance(reading, dict) else {}), "n_columns": corpus.get("n_columns")})
@@ -273,13 +258,15 @@ def _is_free(options: ReadOptions, name: str) -> bool:
 
 def _kind(source: str) -> str:
     """Return what shows the format of a source: its suffix, or ``-``."""
-    return "-" if source == "-" else Path(Path(source).name.lower().removesuffix(".gz")).suffix
+    if source.startswith("sqlite:"):
+        return ".db"
+    return "-" if source == "-" else Path(unpacked_name(Path(source).name.lower())).suffix
 
 
 def _sound(kept: Mapping[str, Any]) -> dict[str, Any]:
     """Return what is of the right kind: a manifest may be a stranger's."""
     kinds: dict[str, Any] = {"quote": bool, "format_given": bool, "columns": tuple, "n_columns": int}
-    kinds["text_field"] = (str, tuple)
+    kinds["text_field"] = kinds["fields"] = (str, tuple)
     sound: dict[str, Any] = {}
     for name, value in kept.items():
         if isinstance(value, list) and value and all(isinstance(item, str) for item in value):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -15,6 +17,9 @@ from nphash.core.typing import CSR
 from nphash.errors import CorpusError
 
 NAMED = 3  # of what was skipped
+_undecoded = re.compile("[\ud800-\udfff]").search
+_undecoded_all = re.compile("[\ud800-\udfff]").sub
+_packed = re.compile(r"(?<=.)(\.(gz|bz2|xz|zst|zip))+$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +39,9 @@ class Document:
     generated_id
         Whether the reader made the id from file name and line: another file may give the same one to another
         text. It is not stored, and two documents may differ in it and be equal.
+    fields
+        What else is known of it, by name, as text: ``title`` of files that have one, and the columns that
+        `ReadOptions.fields` asks for. Names that a document lacks are left out.
 
     Examples
     --------
@@ -46,6 +54,7 @@ class Document:
     labels: tuple[str, ...] = ()
     split: str = ""
     generated_id: bool = field(default=False, compare=False, repr=False)
+    fields: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass
@@ -85,9 +94,12 @@ class ReadOptions:
         Names of JSON fields or CSV columns. The text must be there; several names, as a tuple, give their
         texts with a blank line between. The others may be missing as long as they have their default
         name; ``"labels"`` then also finds ``"label"``.
+    fields
+        Names of further JSON fields or columns to keep with each document, or ``"all"`` of them.
     encoding
-        Of text files. Several, separated by commas: each file of a folder, each line of any other file, is
-        read in the first that fits it, and which files were read in a later one is reported.
+        Of text files; UTF-16 that begins with its mark is known by that, unless an encoding is given.
+        Several, separated by commas: each file of a folder, each line of any other file, is read in the first
+        that fits it, and which files were read in a later one is reported.
     vocabulary
         File with one word a line for a matrix; UCI files find ``vocab.*`` beside them by themselves.
     columns
@@ -126,6 +138,7 @@ class ReadOptions:
     id_field: str = "id"
     label_field: str = "labels"
     split_field: str = "split"
+    fields: tuple[str, ...] | Literal["all"] = ()
     encoding: str = "utf-8"
     vocabulary: str | Path | None = None
     columns: tuple[str, ...] = ()
@@ -145,15 +158,15 @@ class ReadOptions:
 class UniqueIds:
     """Refuses an id that was seen before, and says where."""
 
-    def __init__(self, source: str) -> None:
-        self._source = source
-        self._lines: dict[str, int] = {}
+    def __init__(self, source: str, unit: str = "line") -> None:
+        self._source, self._unit, self._lines = source, unit, dict[str, int]()
 
     def add(self, id: str, line: int) -> None:
         """Add ``id``; CorpusError when it is not new."""
         first = self._lines.setdefault(id, line)
         if first != line:
-            problem = f"{show(self._source)}, line {line}: the id {id!r} was already used on line {first}"
+            where, unit = show(self._source), self._unit
+            problem = f"{where}, {unit} {line}: the id {id!r} was already used on {unit} {first}"
             hint = "ids must be unique; choose another id field, or remove the repeated document"
             raise CorpusError(problem, hint)
 
@@ -171,8 +184,7 @@ class Skipped:
         several: str = "skipped {} documents that cannot be used",
     ) -> None:
         self._options, self._one, self._several = options, one, several
-        self._names: list[str] = []
-        self._count = 0
+        self._names, self._count = list[str](), 0
 
     def add(self, name: str) -> None:
         """Count one."""
@@ -198,6 +210,23 @@ class Skipped:
             self._options.report(f"{what}: {'; '.join(self._names)}{more}")
 
 
+def readable(name: str) -> str:
+    r"""Return a name with each byte that is no UTF-8 as ``\xe9``: it can be written, and stays distinct."""
+    if _undecoded(name) is None:
+        return name
+    return _undecoded_all(_escape, name.replace("\\", "\\\\"))
+
+
+def storable(text: str) -> str:
+    """Return a text without lone surrogates, which UTF-8 cannot hold."""
+    return text if _undecoded(text) is None else text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _escape(found: re.Match[str]) -> str:
+    number = ord(found[0])
+    return f"\\x{number - 0xDC00:02x}" if 0xDC80 <= number <= 0xDCFF else f"\\u{number:04x}"
+
+
 def show(source: str | Path) -> str:
     """Return how messages name a source."""
     return "standard input" if str(source) == "-" else str(source)
@@ -205,7 +234,12 @@ def show(source: str | Path) -> str:
 
 def stem(source: str | Path) -> str:
     """Return the name that generated ids begin with."""
-    return "stdin" if str(source) == "-" else Path(source).name.removesuffix(".gz")
+    return "stdin" if str(source) == "-" else readable(unpacked_name(Path(source).name))
+
+
+def unpacked_name(name: str) -> str:
+    """Return the name of a file without the suffixes of packing."""
+    return _packed.sub("", name)
 
 
 def clean_labels(labels: Iterable[str]) -> tuple[str, ...]:
@@ -214,21 +248,9 @@ def clean_labels(labels: Iterable[str]) -> tuple[str, ...]:
 
 
 def label_matrix(labels: Sequence[tuple[str, ...]], names: list[str] | None = None) -> tuple[CSR, list[str]]:
-    """Return which document has which label.
+    """Return which document has which label, bool CSR of shape (n_documents, n_labels), and their names.
 
-    Parameters
-    ----------
-    labels
-        The labels of each document.
-    names
-        Labels to distinguish, in column order; others are ignored. None: all, sorted.
-
-    Returns
-    -------
-    y : scipy.sparse.csr_matrix
-        bool of shape (n_documents, n_labels).
-    names : list of str
-        The label of each column.
+    The names are in the order of the columns: those given, where other labels are ignored, or all, sorted.
 
     Examples
     --------
@@ -241,11 +263,8 @@ def label_matrix(labels: Sequence[tuple[str, ...]], names: list[str] | None = No
     if names is None:
         names = sorted({label for row in labels for label in row})
     column = {name: at for at, name in enumerate(names)}
-    indices: list[int] = []
-    indptr = [0]
-    for row in labels:
-        indices += sorted({column[label] for label in row if label in column})
-        indptr.append(len(indices))
-    ones = np.ones(len(indices), dtype=bool)
+    rows = [sorted({column[label] for label in row if label in column}) for row in labels]
+    indices = np.fromiter(chain.from_iterable(rows), np.int32)
+    indptr = np.cumsum([0, *map(len, rows)], dtype=np.int32)
     shape = (len(labels), len(names))
-    return csr_matrix((ones, np.array(indices, np.int32), np.array(indptr, np.int32)), shape=shape), names
+    return csr_matrix((np.ones(len(indices), dtype=bool), indices, indptr), shape=shape), names

@@ -66,9 +66,6 @@ def _path(folder: Path, number: int, kind: str) -> Path:
     return folder / f"shard-{number:06d}.{kind}.npy"
 
 
-# ---------------------------------------------------------------------- writing
-
-
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
     """Raise CorpusError, one sentence about `folder`, in place of an OSError such as that of a full disk."""
@@ -83,10 +80,7 @@ def writing(folder: Path) -> Iterator[None]:
 
 
 def write_shards(folder: Path, blocks: Iterable[MatrixLike], n_words: int, entries: int = ENTRIES) -> None:
-    """Write blocks of rows as shards of so many entries; memory: twice a shard, and a block.
-
-    Errors are those of `Shards.write`; a folder whose writing was interrupted holds no shards.
-    """
+    """Write blocks of rows as shards of so many entries; memory: twice a shard, and a block."""
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
@@ -141,24 +135,16 @@ def _write_shard(folder: Path, number: int, parts: list[CSR]) -> ShardRecord:
         "indices": np.concatenate([part.indices for part in parts]),
         "data": np.concatenate([part.data for part in parts]),
     }
+    record = ShardRecord(len(lengths), len(arrays["data"]), {}, {})
     with writing(folder):
-        written = {
-            kind: write_array(_path(folder, number, kind), arrays[kind].astype(dtype, copy=False))
-            for kind, dtype in KINDS.items()
-        }
-    sizes = {kind: file.size for kind, file in written.items()}
-    sha256 = {kind: file.sha256 for kind, file in written.items()}
-    return ShardRecord(len(lengths), len(arrays["data"]), sizes, sha256)
-
-
-# ---------------------------------------------------------------------- reading
+        for kind, dtype in KINDS.items():
+            file = write_array(_path(folder, number, kind), arrays[kind].astype(dtype, copy=False))
+            record.sizes[kind], record.sha256[kind] = file.size, file.sha256
+    return record
 
 
 def read_manifest(folder: Path) -> tuple[int, list[ShardRecord]]:
-    """Return the number of words and what is known of each shard.
-
-    CorpusError if there are no shards, of a newer format, or some are missing or truncated.
-    """
+    """Return the number of words and what is known of each shard, all of whose files are there."""
     path = folder / MANIFEST
     try:
         about = json.loads(path.read_text(encoding="utf-8"))
@@ -190,10 +176,10 @@ def read_manifest(folder: Path) -> tuple[int, list[ShardRecord]]:
 def _check_size(path: Path, size: int) -> os.stat_result:
     try:
         found = path.stat()
-    except FileNotFoundError as error:
-        raise CorpusError(f"the shard file {path} is missing ({error.strerror})", AGAIN) from None
     except OSError as error:
-        raise CorpusError(f"the shard file {path} cannot be read ({error.strerror})", "try again") from None
+        is_missing = isinstance(error, FileNotFoundError)
+        state, hint = ("is missing", AGAIN) if is_missing else ("cannot be read", "try again")
+        raise CorpusError(f"the shard file {path} {state} ({error.strerror})", hint) from None
     if found.st_size != size:
         raise CorpusError(f"the shard file {path} has {found.st_size:,} bytes instead of {size:,}", AGAIN)
     return found

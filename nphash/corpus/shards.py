@@ -85,13 +85,7 @@ class Shards:
 
     @classmethod
     def open(cls, folder: Path | str) -> Shards:
-        """Open a folder of shards.
-
-        Raises
-        ------
-        CorpusError
-            If it holds none, or some are missing or truncated. What is inside is checked on reading.
-        """
+        """Open a folder of shards; CorpusError if it holds none, or some are missing or truncated."""
         return cls(Path(folder), *shard_files.read_manifest(Path(folder)))
 
     @classmethod
@@ -105,16 +99,14 @@ class Shards:
         folder
             Does not exist yet, or is empty.
         blocks
-            SciPy sparse or dense, each of shape (rows, n_words).
+            SciPy sparse or dense, each of shape (rows, n_words): finite, none negative.
         n_words, entries
             Number of columns; word weights of a shard.
 
         Raises
         ------
-        CorpusError
-            If the folder has something in it, or cannot be written.
-        InputError
-            For blocks of another width, or weights that are negative or no finite numbers.
+        CorpusError, InputError
+            For a folder that is not empty or cannot be written; for other blocks.
         """
         shard_files.write_shards(Path(folder), blocks, n_words, entries)
         return cls.open(folder)
@@ -122,15 +114,10 @@ class Shards:
     def __repr__(self) -> str:
         return f"<Shards {self.folder} of shape {self.shape}>"
 
-    # ------------------------------------------------------------------ selecting
-
     def where(self, mask: Array) -> Shards:
         """Return the rows where `mask`, bool of shape (n,), holds; nothing is read.
 
-        Raises
-        ------
-        IndexError
-            For what is no such mask, such as integers 0 and 1: as an index they would be row numbers.
+        IndexError for what is no such mask, such as integers 0 and 1: as an index they would be row numbers.
         """
         if not isinstance(mask, np.ndarray) or mask.dtype.kind != "b":
             raise IndexError("a mask is an array of bool: give mask.astype(bool)")
@@ -161,18 +148,8 @@ class Shards:
             raise IndexError(f"rows are to be whole numbers below {n}")
         return np.asarray(np.where(rows < 0, rows + n, rows), np.int64)
 
-    # ------------------------------------------------------------------ reading
-
     def __getitem__(self, rows: Rows) -> Any:
-        """Read rows as a CSR matrix in the order given.
-
-        Raises
-        ------
-        IndexError
-            For rows that there are not.
-        CorpusError
-            If a shard is damaged.
-        """
+        """Read rows in the order given, as CSR; IndexError for what is no row, CorpusError for damage."""
         from scipy.sparse import csr_matrix
 
         numbers = self._numbers(rows)
@@ -206,26 +183,18 @@ class Shards:
         for start in range(0, self.shape[0], at_once):
             yield self[start : start + at_once]
 
-    def _count_empty(self) -> int:
-        empty = 0
-        for number, (start, stop) in enumerate(pairwise(self._offsets)):
-            lengths = np.diff(self._mapped[number].indptr)
-            if self._rows is not None:
-                first, last = np.searchsorted(self._rows, [start, stop])
-                lengths = lengths[self._rows[first:last] - start]
-            empty += int((lengths == 0).sum())
-        return empty
-
-    # ------------------------------------------------------------------ learning
+    def _lengths(self) -> Array:
+        """Return how many words each row has, int64 of shape (n,); their weights are not read."""
+        numbers = range(len(self._mapped.records))
+        lengths = np.concatenate([np.empty(0, np.int64), *(np.diff(self._mapped[i].indptr) for i in numbers)])
+        return lengths if self._rows is None else np.asarray(lengths[self._rows])
 
     def shuffled(self, rng: np.random.Generator) -> Array:
         """Return the order in which an epoch goes over the rows, int64 of shape (n,).
 
         Shards are put in random order and taken ``WINDOW`` at a time; the rows of these are shuffled
-        together. So a batch comes from at most two windows, and the disk is read shard by shard. Two
-        documents far from each other in the corpus meet in a batch only if their shards fall into the same
-        window; from epoch to epoch that changes. Up to ``WINDOW`` shards it is ``rng.permutation(n)``,
-        the order of a matrix in memory.
+        together. So a batch comes from at most two windows, which change from epoch to epoch, and the disk
+        is read shard by shard. Up to ``WINDOW`` shards it is ``rng.permutation(n)``, as in memory.
         """
         bounds = self._offsets if self._rows is None else np.searchsorted(self._rows, self._offsets)
         n_shards = len(bounds) - 1
@@ -292,7 +261,8 @@ def blocks_of(X: MatrixLike | Shards) -> Iterator[Any]:
 
 def count_empty(X: CSR | Shards) -> int:
     """Return how many rows of a CSR matrix, or of shards, have no word."""
-    return X._count_empty() if isinstance(X, Shards) else int((np.diff(X.indptr) == 0).sum())
+    lengths = X._lengths() if isinstance(X, Shards) else np.diff(X.indptr)
+    return int((lengths == 0).sum())
 
 
 # ---------------------------------------------------------------------- from texts
@@ -317,30 +287,17 @@ def vectorize(
 
     Parameters
     ----------
-    texts
-        One a document.
-    vectorizer
-        Is fitted.
-    folder
-        Where shards go, if there are any; does not exist yet, or is empty.
-    limit
-        Word counts are kept in memory up to so many bytes.
-    entries
-        Word weights of a shard.
-    beyond
-        Raised when the limit is passed, where nothing may go to the disk.
+    texts, vectorizer
+        One a document, to fit the vectorizer on.
+    folder, entries
+        Where shards go, if there are any, as of `Shards.write`.
+    limit, beyond
+        Word counts are kept in memory up to so many bytes; the error, if any, to raise where there are more.
 
     Returns
     -------
     scipy.sparse.csr_matrix or Shards
         The same weights either way.
-
-    Raises
-    ------
-    InputError
-        As `Vectorizer.fit`.
-    CorpusError
-        If the folder has something in it, or the disk is full.
 
     Examples
     --------

@@ -17,7 +17,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 
 from nphash.corpus.files import numbered_lines
-from nphash.corpus.lines import make_document
+from nphash.corpus.lines import make_document, text_fields
 from nphash.corpus.records import Document, ReadOptions, Skipped, UniqueIds, show, stem
 from nphash.errors import CorpusError
 
@@ -50,7 +50,11 @@ def read(source: str, options: ReadOptions) -> Iterator[Document]:
         _check_header(columns, show(source), options)
     with closing(numbered_lines(source, options, skipped)) as numbered:
         lines = Lines(numbered)
-        dialect = _dialect(lines, source, options)
+        is_tsv = (options.input_format or stem(source)).lower().endswith(("tsv", "tab"))
+        dialect = find_dialect(lines, "\t" if is_tsv else ",", options)
+        options.found["delimiter"] = dialect.delimiter
+        if options.quote is not None or dialect.quote != (dialect.delimiter != "\t"):
+            options.found["quote"] = dialect.quote
         for number, cells in records(lines, dialect, source):
             where = f"{show(source)}, line {number}"
             if first and (not columns or cells == columns):  # a header, if perhaps beside --columns
@@ -67,10 +71,7 @@ def read(source: str, options: ReadOptions) -> Iterator[Document]:
 
 
 def table_format(head: str, options: ReadOptions) -> str:
-    """Return ``"csv"`` or ``"tsv"`` where the first characters of a source are a table's, else nothing.
-
-    They are with options that only tables have, or with a header that has the text's column.
-    """
+    """Return ``"csv"`` or ``"tsv"`` where options, or a header with the text's column, show a table."""
     first, *following = [line.strip("\r") for line in head.removeprefix("\ufeff").split("\n")][:3]
     if options.delimiter or options.columns or options.quote is not None:
         return "tsv" if "\t" in (options.delimiter or first) else "csv"
@@ -86,22 +87,7 @@ def table_format(head: str, options: ReadOptions) -> str:
 def _is_header(line: str, delimiter: str, options: ReadOptions) -> bool:
     """Return whether the text's column is among several cells of a line."""
     cells = {cell.strip() for cell in _cells(line, delimiter)}
-    return len(cells) > 1 and _text_fields(options) <= cells
-
-
-def _text_fields(options: ReadOptions) -> set[str]:
-    return {options.text_field} if isinstance(options.text_field, str) else set(options.text_field)
-
-
-def _dialect(lines: Lines, source: str, options: ReadOptions) -> Dialect:
-    """Return how the table is written, and note it for reading others of its kind."""
-    name = (options.input_format or stem(source)).lower()
-    usual = "\t" if name.endswith(("tsv", "tab")) else ","
-    dialect = find_dialect(lines, usual, options)
-    options.found["delimiter"] = dialect.delimiter
-    if options.quote is not None or dialect.quote != (dialect.delimiter != "\t"):
-        options.found["quote"] = dialect.quote
-    return dialect
+    return len(cells) > 1 and set(text_fields(options)) <= cells
 
 
 def _fields(columns: list[str], cells: list[str], options: ReadOptions) -> dict[str, object]:
@@ -122,7 +108,7 @@ def _usable(cells: list[str] | CorpusError) -> list[str]:
 def _check_header(columns: list[str], where: str, options: ReadOptions) -> None:
     """Refuse a name that is asked for and that two columns have; others may be without a name."""
     counts = Counter(columns)
-    for name in (*_text_fields(options), options.id_field, options.label_field, "label", options.split_field):
+    for name in (*text_fields(options), options.id_field, options.label_field, "label", options.split_field):
         if counts[name] > 1:
             raise CorpusError(f"{where}: two columns are named {name!r}", "give each column its own name")
 
@@ -249,19 +235,19 @@ def records(lines: Lines, dialect: Dialect, source: str) -> Iterator[tuple[int, 
     are a blank row only where it is sure that quotes enclose cells: else they may be two characters of text.
     """
     for number, line in lines:
-        cells: list[str] | CorpusError
-        if dialect.quote and '"' in line:
-            cells = _quoted(number, line, lines, dialect, source)
-        else:
-            cells = line.split(dialect.delimiter)
-        kept = isinstance(cells, CorpusError) or any(cells) or (not dialect.sure and '"' in line)
-        if kept:
-            if not dialect.n_columns and not isinstance(cells, CorpusError):
-                dialect = replace(dialect, n_columns=len(cells))
-            yield number, _checked(cells, number, line, dialect, source)
+        where, quoted = f"{show(source)}, line {number}", dialect.quote and '"' in line
+        try:
+            cells = _quoted(number, line, lines, dialect, where) if quoted else line.split(dialect.delimiter)
+            if any(cells) or (not dialect.sure and '"' in line):
+                if not dialect.n_columns:
+                    dialect = replace(dialect, n_columns=len(cells))
+                _check_cells(cells, line, dialect, where)
+                yield number, cells
+        except CorpusError as error:
+            yield number, error
 
 
-def _quoted(number: int, line: str, lines: Lines, dialect: Dialect, source: str) -> list[str] | CorpusError:
+def _quoted(number: int, line: str, lines: Lines, dialect: Dialect, where: str) -> list[str]:
     """Read a row with quoted cells, and as many more lines as these hold."""
     taken: list[Numbered] = []
 
@@ -279,23 +265,17 @@ def _quoted(number: int, line: str, lines: Lines, dialect: Dialect, source: str)
     except csv.Error as error:
         last = f", up to line {number + len(taken)}" if taken else ""
         lines.give_back(taken)
-        problem = f"{show(source)}, line {number}: the row cannot be read ({error}){last}"
-        return CorpusError(problem, _NO_QUOTES)
+        raise CorpusError(f"{where}: the row cannot be read ({error}){last}", _NO_QUOTES) from error
 
 
-def _checked(
-    cells: list[str] | CorpusError, number: int, line: str, dialect: Dialect, source: str
-) -> list[str] | CorpusError:
-    """Return the cells of a row of the right length, or what is wrong with it."""
-    if isinstance(cells, CorpusError):
-        return cells
-    where, others = f"{show(source)}, line {number}", dialect.n_columns - 1
+def _check_cells(cells: list[str], line: str, dialect: Dialect, where: str) -> None:
+    """Refuse a row of another length, or with what looks like rows in a cell."""
+    others = dialect.n_columns - 1
     if len(cells) != dialect.n_columns:
         quoted = not dialect.quote and (line.startswith('"') or f'{dialect.delimiter}"' in line)
         hint = _QUOTE if quoted else "quote cells that hold the separator"
-        return CorpusError(f"{where} has {len(cells)} cells for {dialect.n_columns} columns", hint)
+        raise CorpusError(f"{where} has {len(cells)} cells for {dialect.n_columns} columns", hint)
     if not dialect.sure and dialect.quote and others:
-        for cell in cells:
-            if any(piece.count(dialect.delimiter) == others for piece in cell.split("\n")[1:]):
-                return CorpusError(f"{where}: a quoted cell holds what looks like rows of their own", _EITHER)
-    return cells
+        inner = (piece for cell in cells for piece in cell.split("\n")[1:])
+        if any(piece.count(dialect.delimiter) == others for piece in inner):
+            raise CorpusError(f"{where}: a quoted cell holds what looks like rows of their own", _EITHER)

@@ -90,16 +90,16 @@ class CompiledEngine:
         return out
 
     def reconstruct(
-        self, z: Array, W: Array, b: Array, target: Any
+        self, code: Array, W: Array, b: Array, target: Any
     ) -> tuple[float, Callable[..., tuple[Any, ...]]]:
         """Compute scores and likelihood in tiles of words; see `nphash.nn.losses.reconstruct`."""
-        if W.shape != (z.shape[1], b.size) or target.shape != (len(z), b.size):
+        if W.shape != (code.shape[1], b.size) or target.shape != (len(code), b.size):
             raise InputError(
-                f"z has the shape {z.shape}, W {W.shape}, b {b.shape}, the target {target.shape}",
+                f"code has the shape {code.shape}, W {W.shape}, b {b.shape}, the target {target.shape}",
                 "they are (B, L), (L, V), (V,) and (B, V)",
             )
         self.background.finish()  # the last step's update of W
-        step = Decoding(z, W, b, self._entries(target), self.background)
+        step = Decoding(code, W, b, self._entries(target), self.background)
         self.looks_up = step.looks_up
         return step.forward(), step.back
 
@@ -113,9 +113,9 @@ class CompiledEngine:
 
 
 def sort_by_word(X: Any) -> tuple[Array, Array, Array]:
-    """Return the entries of a CSR batch (B, V) by word, those of a word by document; repetitions stay.
+    """Sort the entries of a CSR batch (B, V) by word, then document; repetitions stay.
 
-    Three arrays: where each word begins (V + 1,); each entry's document, and its place in the batch (nnz,).
+    Returns where each word begins (V + 1,), each entry's document and its place in the batch (nnz,).
     """
     numbered = copy(X)
     numbered.data = np.arange(X.indices.size, dtype=np.int32)
@@ -160,12 +160,15 @@ def compile_forward() -> None:
 def compile_back() -> None:
     """Compile the decoder's backward pass and update, with zeros in place of what the forward pass leaves."""
     step = _small_step()
-    n, shape = step.n_tiles, (1, *step.z.shape)
-    step.E, step.inverse = np.zeros(step.z.shape[0] * step.b.size, np.float32), np.ones((n, len(step.z)))
+    n, shape = step.n_tiles, (1, *step.code.shape)
+    step.E, step.inverse = (
+        np.zeros(step.code.shape[0] * step.b.size, np.float32),
+        np.ones((n, len(step.code))),
+    )
     expected, target_sum = np.zeros((2, *shape), np.float32)
     kernels.combine(
-        np.zeros((n, len(step.z)), np.float32),
-        np.ones((1, len(step.z))),
+        np.zeros((n, len(step.code)), np.float32),
+        np.ones((1, len(step.code))),
         expected,
         target_sum,
         n,

@@ -16,7 +16,7 @@ from nphash.core.jit import uses
 from nphash.core.threads import Background, run_blocks, split_range
 from nphash.core.typing import Array
 from nphash.engine.kernels import decoder as kernels
-from nphash.engine.kernels.decoder import Codes, Entries, ScoreGradient
+from nphash.engine.kernels.decoder import Entries, Latent, ScoreGradient
 from nphash.engine.kernels.rows import update
 from nphash.engine.optim import LazyGradient
 from nphash.errors import InputError
@@ -30,38 +30,38 @@ _SIGN_TABLES = uses("sign-tables")
 
 
 class Decoding:
-    """One batch's way through the decoder and back: codes z (B, L), W (L, V), b (V,), the target by word.
+    """One batch's way through the decoder and back; W and b are updated while the next step begins.
 
-    float32 arrays, W C-contiguous; W and b are updated in ``background`` while the next step begins.
+    code (B, L), W (L, V) C-contiguous and b (V,) are float32; the target comes by word.
     """
 
-    def __init__(self, z: Array, W: Array, b: Array, entries: Entries, background: Background) -> None:
-        _check(z, W, b)
-        self.z, self.W, self.b = np.ascontiguousarray(z), W, np.ascontiguousarray(b)
+    def __init__(self, code: Array, W: Array, b: Array, entries: Entries, background: Background) -> None:
+        _check(code, W, b)
+        self.code, self.W, self.b = np.ascontiguousarray(code), W, np.ascontiguousarray(b)
         self.background = background
-        self.codes = kernels.codes_of(self.z, _SIGN_TABLES)
-        self.looks_up = bool(self.codes.offsets.size)  # sums, in place of products: the codes are +-1
+        self.latent = kernels.latent_of(self.code, _SIGN_TABLES)
+        self.looks_up = bool(self.latent.offsets.size)  # sums, in place of products: the codes are +-1
         self.entries = entries
-        self.mass = np.bincount(entries.documents, entries.weights, len(z))  # (B,) T, in float64
-        self.width = kernels.tile_width(z.shape[1])
+        self.mass = np.bincount(entries.documents, entries.weights, len(code))  # (B,) T, in float64
+        self.width = kernels.tile_width(code.shape[1])
         self.n_tiles = -(-len(b) // self.width)
         self.shares = _shares(self.n_tiles, _SHARES)
 
     def forward(self) -> float:
         """Compute the exponentials and return the loss."""
-        z, shares, n = self.z, self.shares, len(self.z)
-        E = np.empty(n * len(self.b), z.dtype)
-        shifts = np.empty((self.n_tiles, n), z.dtype)
+        code, shares, n = self.code, self.shares, len(self.code)
+        E = np.empty(n * len(self.b), code.dtype)
+        shifts = np.empty((self.n_tiles, n), code.dtype)
         totals = np.empty((len(shares), n))
-        expected, target_sum = np.empty((2, len(shares), *z.shape), z.dtype)  # (shares, B, L) each
+        expected, target_sum = np.empty((2, len(shares), *code.shape), code.dtype)  # (shares, B, L) each
         tiles, length = np.array([first for first, _ in shares]), shares[0][1]
         words = tiles * self.width
-        shifts[tiles] = (z @ self.W[:, words] + self.b[words]).T  # scores of each share's first word
+        shifts[tiles] = (code @ self.W[:, words] + self.b[words]).T  # scores of each share's first word
 
         def one_share(i: int, j: int) -> float:
             k = i // length
             out, vectors = (E, shifts, totals[k]), (expected[k], target_sum[k])
-            arrays = (self.codes, self.W, self.b, self.entries)
+            arrays = (self.latent, self.W, self.b, self.entries)
             return kernels.forward(*arrays, out, vectors, self.width, i, j)
 
         hits = sum(run_blocks(one_share, shares, self.background.threads))
@@ -71,20 +71,20 @@ class Decoding:
         return float(np.dot(self.mass, logs) - hits) / n
 
     def back(self, dloss: float = 1.0) -> tuple[Any, ...]:
-        """Return (dz, dW, db): with ds = T softmax(s) - t, dz = ds W', dW = z' ds, db = sum ds."""
-        scale = dloss / len(self.z)
-        dtype = self.z.dtype
-        dz = (scale * self.mass[:, None] * self.expected - scale * self.target_sum).astype(dtype)  # (B, L)
+        """Return (dcode, dW, db): with ds = T softmax(s) - t, dcode = ds W', dW = code' ds, db = sum ds."""
+        scale = dloss / len(self.code)
+        dtype = self.code.dtype
+        dcode = (scale * self.mass[:, None] * self.expected - scale * self.target_sum).astype(dtype)  # (B, L)
         factors = (self.inverse * (scale * self.mass)).astype(dtype)  # (N, B)
         ds = ScoreGradient(self.E, factors, dtype.type(scale), self.entries)
-        dW = _WeightGradient(self.codes, ds, self.W.shape, self.width, self.background)
-        return dz, dW, _BiasGradient(self.codes, ds, self.b.shape, self.width, self.background)
+        dW = _WeightGradient(self.latent, ds, self.W.shape, self.width, self.background)
+        return dcode, dW, _BiasGradient(self.latent, ds, self.b.shape, self.width, self.background)
 
 
-def _check(z: Array, W: Array, b: Array) -> None:
+def _check(code: Array, W: Array, b: Array) -> None:
     # Kernels read memory as it lies there: another kind of number would be taken for float32. Shapes are
     # checked by `CompiledEngine.reconstruct`.
-    kinds, order = {array.dtype.name for array in (z, W, b)}, "" if W.flags.c_contiguous else "not "
+    kinds, order = {array.dtype.name for array in (code, W, b)}, "" if W.flags.c_contiguous else "not "
     if kinds != {"float32"} or order:
         raise InputError(
             f"the kernels were given {', '.join(sorted(kinds))}, W {order}in C order",
@@ -93,24 +93,24 @@ def _check(z: Array, W: Array, b: Array) -> None:
 
 
 class _WeightGradient(LazyGradient):
-    """The gradient z' ds of W_s (L, V), in blocks of tiles of words."""
+    """The gradient code' ds of W_s (L, V), in blocks of tiles of words."""
 
     n_shares = _SHARES
 
     def __init__(
-        self, codes: Codes, ds: ScoreGradient, shape: tuple[int, ...], width: int, background: Background
+        self, latent: Latent, ds: ScoreGradient, shape: tuple[int, ...], width: int, background: Background
     ) -> None:
-        self.codes, self.ds, self.width, self.background = codes, ds, width, background
-        self.shape, self.dtype = shape, codes.z.dtype
+        self.latent, self.ds, self.width, self.background = latent, ds, width, background
+        self.shape, self.dtype = shape, latent.z.dtype
 
     def blocks(self) -> list[tuple[int, int]]:
         return _shares(-(-self.shape[-1] // self.width), self.n_shares)
 
     def fill(self, out: Array, start: int, stop: int) -> None:
-        kernels.fill_tiles(self.codes, self.ds, out, start * self.width, self.width, start, stop)
+        kernels.fill_tiles(self.latent, self.ds, out, start * self.width, self.width, start, stop)
 
     def update(self, w: Array, m: Array, v: Array, settings: Array, start: int, stop: int) -> None:
-        kernels.update_tiles(self.codes, self.ds, w, m, v, settings, self.width, start, stop)
+        kernels.update_tiles(self.latent, self.ds, w, m, v, settings, self.width, start, stop)
 
 
 class _BiasGradient(_WeightGradient):

@@ -64,11 +64,10 @@ def update_rows(
 ) -> None:
     """Do Adam's step on rows of W (V, H) for the gradient X' dh, and the steps until the next use.
 
-    A word's gradient, the sum over its documents d of X[d, w] dh[d], is summed in a buffer and used at once.
     ``steps_to_next_use`` (V,) is 0 if nobody knows; ``table`` is by `fill_ahead`.
     """
     starts, documents, weights = entries
-    gradient = np.empty(dh.shape[1], dh.dtype)  # (H,)
+    gradient = np.empty(dh.shape[1], dh.dtype)  # (H,) of a word: the sum of X[d, w] dh[d] over its documents
     for i in range(rows.size):
         word = rows[i]
         if i + _EARLY < rows.size:
@@ -121,11 +120,10 @@ def _unbiased(settings: Array) -> tuple[float, float]:
 
 @jit()
 def fill_ahead(plan: Array, table: Array) -> None:
-    """Sum up a step with gradient and the steps without one that follow it.
+    """Sum up a step with gradient and those without behind it, with the settings ``plan``, (n, 9) float64.
 
-    ``plan`` (n, 9) has the settings of this step and of those to come, float64. Row k of ``table`` (n + 1, 4)
-    becomes (C, E, b1^k, b2^k) for a row needed in k steps, all but one without gradient; the row of 0 is that
-    of 1. The moments of the equation are those after the gradient has come to them: the first step has j = 0.
+    Row k of ``table`` (n + 1, 4) becomes (C, E, b1^k, b2^k) for a row needed in k steps; that of 0 is that of
+    1. The moments are those after the gradient has come to them: the first step has j = 0.
     """
     C = weighted = np.float64(0)
     shrink1 = shrink2 = np.float64(1)
@@ -146,10 +144,7 @@ def fill_ahead(plan: Array, table: Array) -> None:
 
 @jit()
 def fill_table(history: Array, now: int, table: Array) -> None:
-    """Sum up the steps from each step s of the history to ``now`` for a gradient of zero.
-
-    ``history`` has each step's nine settings, float64; row s of ``table`` becomes (C, E, b1^k, b2^k).
-    """
+    """Sum up steps without gradient from each s of a ``history`` (steps, 9) to ``now``, into row s."""
     C = weighted = np.float64(0)
     shrink1 = shrink2 = np.float64(1)
     table[now] = 0
@@ -177,8 +172,8 @@ def record_step(rows: Array, steps_to_next_use: Array, now: int, done: Array) ->
 def collect_stale_rows(rows: Array, done: Array, now: int, stale: Array, since: Array) -> int:
     """Collect the rows that have steps to catch up with, each once, and take them for done; return how many.
 
-    ``done`` (V,) has the steps done of every row, or `NEVER`. Rows that have done fewer than ``now``, and
-    what they have done, are written into ``stale`` and ``since``, as long as ``rows``.
+    Rows that have ``done`` (V,) fewer steps than ``now``, not `NEVER`, are written into ``stale``, these
+    steps into ``since``.
     """
     n = 0
     for row in rows:
@@ -222,10 +217,7 @@ class LookAhead:
         self._rates.append(learning_rate)
 
     def begin(self) -> tuple[Array, list[float]]:
-        """Begin the next step: return in how many its rows are needed next, and the rates from it on.
-
-        The numbers of steps, (n_rows,), are 0 where that is not known, and anything for rows of other steps.
-        """
+        """Begin the next step: return in how many its rows are needed next, 0 if unknown, and the rates."""
         known, rates = self._steps_to_next_use[self._begun % (STEPS + 1)], list(self._rates)
         self._rates.popleft()
         self._begun += 1
@@ -235,10 +227,7 @@ class LookAhead:
 def looked_ahead(
     batches: Iterable[T], announce: Callable[[T], None], pause: Callable[[int], bool]
 ) -> Iterator[T]:
-    """Yield batches in their order, each when `STEPS` that follow it have been drawn and announced.
-
-    ``pause(n)`` says whether, after n batches, something is done that must not find any other announced.
-    """
+    """Yield batches, each when the `STEPS` that follow it, none beyond a pause after n, are announced."""
     waiting: deque[T] = deque()
     for number, batch in enumerate(batches, start=1):
         announce(batch)
@@ -249,10 +238,7 @@ def looked_ahead(
 
 
 class LazyRows:
-    """Which steps the rows of one parameter still have to do, or have done already.
-
-    The parameter w and its moments (V, H) are changed in place; ``fresh`` moments are zero everywhere.
-    """
+    """Steps that the rows of one parameter w (V, H) have to do or have done; ``fresh`` moments are zero."""
 
     def __init__(self, w: Array, m: Array, v: Array, fresh: bool) -> None:
         self.w, self.m, self.v = w, m, v
@@ -265,8 +251,7 @@ class LazyRows:
     def tasks(self, g: Any, plan: Array, steps_to_next_use: Array | None = None) -> list[Task]:
         """Return the tasks of a step: rows of the `RowGradient` g, up to date, are moved, the others wait.
 
-        ``plan`` (n, 9) has Adam's settings of this step and of those to come, as far as they are known;
-        ``steps_to_next_use`` is at most n for each row.
+        ``plan`` (n, 9) has the settings from this step on; ``steps_to_next_use`` is at most n for each row.
         """
         if self.now == len(self.history):
             self.history = np.concatenate([self.history, np.empty_like(self.history)])
@@ -296,10 +281,7 @@ class LazyRows:
         return [partial(catch_up, *arrays, stale[block], since[block], self.table) for block in _blocks(n)]
 
     def flush(self) -> list[Task]:
-        """Return the tasks after which all rows are up to date, and `forget` is due.
-
-        `InputError` if any are ahead.
-        """
+        """Return the tasks after which all rows are up to date, and `forget` is due."""
         if self.done.max() > self.now:
             raise InputError(
                 "steps that were announced are still to come", "do them before all parameters are looked at"

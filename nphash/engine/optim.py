@@ -38,15 +38,11 @@ _LOOK_AHEAD, _BACKGROUND = uses("look-ahead"), uses("background") and _FUSED
 
 
 class LazyGradient(NDArrayOperatorsMixin):
-    """A gradient of given shape and dtype in blocks, which are fixed by the shape.
-
-    To everything but `CompiledAdam` it is an array: ``np.asarray(g)`` and arithmetic give the whole gradient.
-    In ``background`` the update may go on while the next step begins; it is given by whoever waits for it.
-    """
+    """A gradient in blocks, which are fixed by its shape; an array to everything but `CompiledAdam`."""
 
     shape: tuple[int, ...]
     dtype: Any
-    background: Background | None = None
+    background: Background | None = None  # in which the update may go on while the next step begins
 
     def blocks(self) -> list[tuple[int, int]]:
         """Return the blocks, as (start, stop)."""
@@ -131,8 +127,7 @@ def average_tasks(average: Array, w: Array, kept: float) -> list[Task]:
 class CompiledAdam:
     """`nphash.nn.optim.Adam` by kernels, with the hooks of `nphash.engine.select.Optimiser`.
 
-    Its settings are Adam's, and ``threads``, None for all: results are the same for any number. A checkpoint
-    has to keep ``m``, ``v`` and ``t``, after `flush`.
+    Any number of ``threads`` gives the same. A checkpoint has to keep ``m``, ``v`` and ``t``, after `flush`.
     """
 
     learning_rate: float = 1e-3
@@ -150,10 +145,9 @@ class CompiledAdam:
     _flush_every: int = field(default=0, repr=False)
 
     def prepare(self, batches: Iterable[B], flush_every: int) -> Iterator[B]:
-        """Yield an epoch's batches in order, each with its rows up to date, and look at those that follow.
+        """Yield an epoch's batches, each with its rows up to date, and look at the ``x`` of those to come.
 
-        Each has documents ``x`` and its step's ``learning_rate``; every ``flush_every`` steps `step` ends
-        with `flush`.
+        Each has its step's ``learning_rate``; every ``flush_every`` steps `step` ends with `flush`.
         """
         self._flush_every, before = flush_every, self.t
 
@@ -173,12 +167,11 @@ class CompiledAdam:
         return (self._flush_every > 0 and t % self._flush_every == 0) or not _DEFERRED
 
     def step(self, params: Params, grads: Params, learning_rate: float | None = None) -> None:
-        """Update every parameter that has a gradient, in place; parameters are C-contiguous.
+        """Update every parameter that has a gradient, in place, or in its `background` until `flush`.
 
-        Gradients with a `background` may still be under way afterwards; `flush` waits for them. For batches
-        of `prepare`, rows with row gradients do their steps until their next use at once: from here on they
-        have the values of that time. `InputError` for a rate that was announced otherwise, and as for
-        `check_gradients`.
+        For batches of `prepare`, rows with row gradients do their steps until their next use at once: from
+        here on they have the values of that time. Errors are those of `check_gradients` and of another rate
+        than was announced.
         """
         check_gradients(params, grads)
         if self._background is not None:
@@ -223,10 +216,7 @@ class CompiledAdam:
         self._run(lazy.catch_up(rows) for lazy in self._lazy.values())
 
     def flush(self) -> None:
-        """Do all deferred steps and wait for the background, before parameters are read as a whole.
-
-        `InputError` if steps announced are still to come; or what the background raised.
-        """
+        """Do all deferred steps and wait for the background, before parameters are read as a whole."""
         if self._background is not None:
             self._background.finish()
         self._run(lazy.flush() for lazy in self._lazy.values())

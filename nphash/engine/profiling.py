@@ -36,10 +36,9 @@ PARTS = {"sparse_dense": "first layer", "dense": "hidden layers", "reconstruct":
 
 
 class Profile:
-    """Add up the seconds spent in named parts of a program: ``seconds``, in the order of their first use.
+    """Add up the seconds that one thread spends in named parts of a program, in the order of their first use.
 
-    Parts may be nested: the seconds of an inner part are taken off the outer one, so that the parts add up to
-    the whole. One profile belongs to one thread.
+    Seconds of an inner part are taken off the outer one, so that the parts add up to the whole.
     """
 
     def __init__(self) -> None:
@@ -125,19 +124,13 @@ class Limits:
     threads: int
 
     def seconds(self, work: Work) -> float:
-        """Return max(bytes / bandwidth, flops / rate + exponentials / rate), the least time for some work.
-
-        Memory and arithmetic run side by side; products and exponentials share the arithmetic units.
-        """
+        """Return the least time for some work: memory and arithmetic, of two kinds, run side by side."""
         arithmetic = work.flops / self.flops + work.exponentials / self.exponentials
         return max(work.bytes / self.bandwidth, arithmetic)
 
 
 def measure_limits(memory: int, threads: int) -> Limits:
-    """Measure this machine, for about half a second.
-
-    A step goes over so many bytes of ``memory``: what fits into a cache moves faster.
-    """
+    """Measure this machine, for half a second; what fits into a cache, of ``memory`` bytes, moves faster."""
     size = min(max(memory, SMALLEST), LARGEST) // threads
     with single_threaded_blas():
         return Limits(
@@ -207,10 +200,10 @@ def model_bytes(params: Params) -> int:
 
 
 def lower_bounds(params: Params, size: StepSize) -> dict[str, Work]:
-    """Return lower bounds of the work of a variational system's step by part, without small parts.
+    """Return lower bounds of the work of a step by part, without small parts; {} if it is not variational.
 
     The compiled engine makes the gradients of weight matrices while Adam uses them: there their products
-    count for the optimiser. As written, they belong to the backward parts. Other systems give nothing.
+    count for the optimiser. As written, they belong to the backward parts.
     """
     if not {"W_1", "W_s"} <= params.keys():
         return {}
@@ -219,7 +212,8 @@ def lower_bounds(params: Params, size: StepSize) -> dict[str, Work]:
 
 def _lower_bounds(params: Params, size: StepSize) -> dict[str, Work]:
     first, frozen = (params["V_u"], True) if "V_u" in params else (params["W_1"], False)
-    dense = [params[name] for name in _hidden(params, 1 if frozen else 2)]
+    hidden = takewhile(params.__contains__, (f"W_{i}" for i in count(1 if frozen else 2)))
+    dense = [params[name] for name in hidden]
     B, e, u = size.documents, size.weights, size.words
     (V, H), (L, _), s = first.shape, params["W_s"].shape, first.itemsize
     gather = 2 * e * H  # every word weight times a row of W_1
@@ -250,7 +244,3 @@ def _lower_bounds(params: Params, size: StepSize) -> dict[str, Work]:
         "decoder, backward": Work(bytes=2 * L * V * s, flops=2 * decoder),  # dz, dW
         "optimiser": Work(bytes=7 * s * trained),  # gradient, weight and moments
     }
-
-
-def _hidden(params: Params, start: int) -> list[str]:
-    return list(takewhile(params.__contains__, (f"W_{i}" for i in count(start))))

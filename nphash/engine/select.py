@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from nphash.core.arguments import check_choice
 from nphash.core.threads import count_threads
 from nphash.core.typing import Array
 from nphash.errors import InputError
@@ -60,12 +61,8 @@ class Engine:
 
 
 def create_engine(name: str = "auto", dtype: str = "float32", threads: int | None = 1) -> Any:
-    """Return an `Engine` or `CompiledEngine` by name; ``"auto"`` is Numba for float32 where it is to be had.
-
-    `InputError` for an unknown name; for Numba where nothing is compiled, or with float64.
-    """
-    if name not in ENGINES:
-        raise InputError(f"engine is {name!r}", f"give one of {', '.join(ENGINES)}")
+    """Return an engine by name; ``"auto"`` is the compiled one for float32 where Numba is to be had."""
+    check_choice(name, "engine", ENGINES)
     if name == "numba" and dtype != "float32":
         raise InputError(f"the numba engine computes in float32, not {dtype}", 'give engine="numpy"')
     threads = count_threads(threads)

@@ -10,17 +10,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import permutations
+from functools import partial
+from itertools import combinations, permutations
+from math import isqrt
 
 import numpy as np
 
 from nphash.core.typing import Array, Params
-from nphash.gradcheck.numeric import entry_derivative
-from nphash.gradcheck.problem import Cause, Evaluate, Problem, variants
-
-Axes = tuple[int, ...]
-
-EXACT = 1e-5  # largest relative residual of a relation that counts as exact
+from nphash.gradcheck.numeric import (
+    EXACT,
+    axes_of,
+    constant_along,
+    entry_derivative,
+    multiple,
+    same,
+    vanishes,
+)
+from nphash.gradcheck.problem import Cause, Evaluate, Problem, factors, numbers, sizes, softmax, variants
 
 
 @dataclass(frozen=True)
@@ -69,67 +75,7 @@ class Evidence:
         return np.array([entry_derivative(path, *where, entry, self.dout).value for entry in entries])
 
 
-def same(a: Array, b: Array) -> bool:
-    """Return whether two arrays agree but for numeric error, and are not both zero."""
-    size = max(float(np.linalg.norm(a)), float(np.linalg.norm(b)))
-    return bool(np.linalg.norm(a - b) <= EXACT * size)
-
-
-def multiple(a: Array, b: Array) -> float:
-    """Return c with a = c b, or NaN if there is none."""
-    square = float(b @ b)
-    c = float(a @ b) / square if square else float("nan")
-    return c if np.isfinite(c) and c and same(a, c * b) else float("nan")
-
-
-def sizes(problem: Problem, out: Array) -> Iterator[tuple[int, str]]:
-    """Yield the sizes over which a mean may be taken: the batch first."""
-    arrays = {**problem.params, "out": out, **problem.constants}
-    shapes = {name: value.shape for name, value in arrays.items() if hasattr(value, "shape")}
-    found: dict[int, str] = {}
-    for axis, word in enumerate(("rows", "columns", "categories")):
-        for name, shape in shapes.items():
-            if axis < len(shape):
-                found.setdefault(shape[axis], f"the number of {word} of {name}")
-    for name, value in problem.params.items():
-        found.setdefault(value.size, f"the number of entries of {name}")
-    yield from ((size, what) for size, what in found.items() if size != 1)
-
-
-def numbers(problem: Problem, dout: Array) -> Iterator[tuple[float, str]]:
-    """Yield the constants by name, and the upstream gradient where it is a number."""
-    for name, value in problem.constants.items():
-        if isinstance(value, float) and value not in (0, 1, -1):
-            yield value, name
-    if dout.ndim == 0:
-        yield float(dout), "the upstream gradient"
-
-
-def _softmax(x: Array, axes: Axes) -> Array:
-    e = np.exp(x - x.max(axis=axes, keepdims=True))
-    result: Array = e / e.sum(axis=axes, keepdims=True)
-    return result
-
-
-def factors(problem: Problem, out: Array, name: str) -> Iterator[tuple[str, Array, bool]]:
-    """Yield (name, array, whether it is the whole derivative of an activation), of the parameter's shape."""
-    x, y = np.asarray(problem.params[name], dtype=np.float64), out
-    for other, value in {**problem.constants, **problem.params}.items():
-        if other != name and isinstance(value, np.ndarray) and value.shape == x.shape:
-            yield other, value.astype(np.float64), False
-    e = np.exp(-np.abs(x))
-    sigmoid = np.where(x >= 0, 1 / (1 + e), e / (1 + e))
-    yield f"[{name} > 0]", (x > 0).astype(float), True
-    yield f"sigmoid'({name})", e / (1 + e) ** 2, True
-    yield f"tanh'({name})", 1 - np.tanh(x) ** 2, True
-    if x.ndim:
-        yield f"softmax({name})", _softmax(x, (-1,)), True
-    if y.shape == x.shape:
-        yield from (("y (1 - y)", y * (1 - y), True), ("1 - y^2", 1 - y * y, True))
-        yield from (("y", y, False), ("(1 - y)", 1 - y, False), ("(1 + y)", 1 + y, False))
-    yield from ((f"sigmoid({name})", sigmoid, False), (f"(1 - sigmoid({name}))", 1 - sigmoid, False))
-    yield from ((f"exp({name})", np.exp(x), False), (f"exp({name} / 2)", np.exp(x / 2), False))
-    yield name, x, False
+NOT_RECOGNISED = "not recognised"
 
 
 def diagnose(evidence: Evidence) -> Cause:
@@ -138,10 +84,10 @@ def diagnose(evidence: Evidence) -> Cause:
         if found := suspicion(evidence):
             return found
     wrong = evidence.wrong[evidence.kept]
-    a, n = evidence.a[wrong], evidence.n[wrong]
-    ratios = a[n != 0] / n[n != 0]
-    spread = f", analytic / numeric from {ratios.min():.4g} to {ratios.max():.4g}" if len(ratios) else ""
-    return "only located", f"{len(a)} of {len(evidence.n)} entries are wrong{spread}"
+    a, n, first = evidence.a[wrong], evidence.n[wrong], int(evidence.chosen[evidence.wrong][0])
+    place = ", ".join(map(str, np.unravel_index(first, evidence.analytic.shape)))
+    seen = f"first wrong entry ({place}): {a[0]:.6g} where {n[0]:.6g} is right"
+    return NOT_RECOGNISED, f"{seen}; {len(a)} of {len(evidence.n)} entries are wrong"
 
 
 # ---------------------------------------------------------------------- an exact relation between all entries
@@ -176,6 +122,10 @@ def _constant_ratio(f: Evidence) -> Cause | None:
             return "sum instead of mean", f"{seen}: {what}"
         if abs(ratio * size - 1) < EXACT:
             return "divided twice", f"{seen}: 1 / {what}"
+    for size, what in known:
+        root = abs(ratio**2 / size - 1) < EXACT or abs(ratio**2 * size - 1) < EXACT
+        if root and isqrt(size) ** 2 != size:  # 2 is the root of 4, and most often a 2
+            return "square root of a size", f"{seen}: the root of {size}, {what}"
     for (up, over), (down, under) in permutations(known, 2):
         if abs(ratio * down / up - 1) < EXACT:
             return "mean over the wrong axis", f"{seen}: {over} by {under}, {up} / {down}"
@@ -208,15 +158,31 @@ def _terms_of_the_loss(f: Evidence) -> Cause | None:
 
 
 def _transposed(f: Evidence) -> Cause | None:
-    """Suspect a missing or surplus transposition, of the gradient or of a square weight."""
+    """Suspect a square weight that is transposed, or should be."""
     shape, dout = f.analytic.shape, f.dout
-    if len(shape) == 2 and shape[0] == shape[1] and same(f.at(f.analytic.T), f.n):
-        return "transposed", "the transpose of the gradient is right"
-    for name, M in f.problem.params.items():
-        if M.ndim != 2 or M.shape[0] != M.shape[1] or dout.ndim != 2 or dout.shape != shape:
-            continue
-        if dout.shape[1] == M.shape[0] and same(f.at(dout @ M), f.a) and same(f.at(dout @ M.T), f.n):
+    for name, M in f.problem.params.items() if dout.ndim == 2 and dout.shape == shape else ():
+        square = M.ndim == 2 and M.shape[0] == M.shape[1] == dout.shape[1]
+        if square and same(f.at(dout @ M), f.a) and same(f.at(dout @ M.T), f.n):
             return "transposed", f"the gradient is dout @ {name} where dout @ {name}.T is right"
+    return None
+
+
+def _moved(f: Evidence) -> Cause | None:
+    """Suspect the order of entries: axes exchanged, flipped, or all entries shifted by one."""
+    if f.full is None:
+        return None
+    given, right, axes = f.analytic, f.full, [axis for axis, size in enumerate(f.full.shape) if size > 1]
+    for i, j in combinations(axes, 2):
+        if given.shape[i] == given.shape[j] and same(given, right.swapaxes(i, j)):
+            which = f", axes {i} and {j}," if given.ndim > 2 else ""
+            return "transposed", f"the transpose of the gradient{which} is right"
+    for flipped in (flip for count in range(1, len(axes) + 1) for flip in combinations(axes, count)):
+        if same(given, np.flip(right, flipped)):
+            return "flipped", f"the gradient is right but flipped along axis {', '.join(map(str, flipped))}"
+    for axis, step in ((axis, step) for axis in axes for step in (1, -1) if right.shape[axis] > 2):
+        one, other = (np.delete(given, min(step, 0), axis), np.delete(right, -max(step, 0), axis))
+        if one.any() and same(one, other):
+            return "shifted", f"the gradient is right but shifted by {step} along axis {axis}"
     return None
 
 
@@ -229,27 +195,28 @@ def _swapped(f: Evidence) -> Cause | None:
     return None
 
 
-def _weight_decay(f: Evidence) -> Cause | None:
-    """Suspect weight decay: what is missing is a multiple of the parameter itself."""
-    c = multiple(f.n - f.a, f.at(f.value)) if len(f.a) > 1 else np.nan
-    if np.isnan(c):
-        return None
-    cause = "weight decay missing" if c > 0 else "weight decay not in the loss"
-    return cause, f"numeric - analytic = {c:.6g} * {f.name}"
-
-
 def _surplus_array(f: Evidence) -> Cause | None:
-    """Suspect a constant array: what is missing or surplus is a multiple of it, or of ones."""
-    for what, array in (*_arrays(f), ("1", np.ones(f.analytic.shape))) if len(f.a) > 1 else ():
+    """Suspect weight decay or a constant: what is missing or surplus is a multiple of one array."""
+    for what, array in _arrays(f) if len(f.a) > 1 else ():
         c = multiple(f.a - f.n, f.at(array))
-        if not np.isnan(c):
-            cause = "constant term wrong" if what == "1" else f"{what} not applied the same way"
-            return cause, f"analytic - numeric = {c:.6g} * {what}"
+        if np.isnan(c):
+            continue
+        if what == f.name:
+            cause = "weight decay missing" if c < 0 else "weight decay not in the loss"
+            return cause, f"numeric - analytic = {-c:.6g} * {f.name}"
+        if what == "dout":
+            cause = "branch counted twice" if c > 0 else "branch not propagated"
+            return cause, f"analytic - numeric = {c:.6g} * dout: the branch that passes {f.name} on as it is"
+        cause = "constant term wrong" if what == "1" else f"{what} not applied the same way"
+        return cause, f"analytic - numeric = {c:.6g} * {what}"
     return None
 
 
 def _arrays(f: Evidence) -> Iterator[tuple[str, Array]]:
     shape = f.analytic.shape
+    yield f.name, f.value
+    if f.dout.shape == shape and f.dout.ndim:
+        yield "dout", f.dout
     for name, value in f.problem.constants.items():
         if hasattr(value, "toarray"):
             value = value.toarray()
@@ -259,6 +226,7 @@ def _arrays(f: Evidence) -> Iterator[tuple[str, Array]]:
             yield name, value.astype(np.float64)
         elif len(shape) == 2 and value.shape == shape[:1] and np.issubdtype(value.dtype, np.integer):
             yield name, (value[:, None] == np.arange(shape[1])).astype(np.float64)  # class labels, one-hot
+    yield "1", np.ones(shape)
 
 
 def _factor_of_entries(f: Evidence) -> Cause | None:
@@ -273,6 +241,8 @@ def _factor_of_entries(f: Evidence) -> Cause | None:
         seen = f"numeric = analytic * {what}" if missing else f"analytic = numeric * {what}"
         if what in f.problem.constants:
             return f"{what} not applied the same way", seen
+        if what.startswith("exp(") and "var" in f.name:
+            return "log-variance taken for variance", seen
         if missing and untouched:
             return "activation derivative missing", f"{seen}: back returns dout"
         word = ("missing" if missing else "twice") if whole else "wrong"
@@ -283,6 +253,12 @@ def _factor_of_entries(f: Evidence) -> Cause | None:
 def _linear_layer(f: Evidence) -> Cause | None:
     """Suspect a forgotten activation: the gradient is that of the layer below alone."""
     dout, shape = f.dout, f.analytic.shape
+    straight = f.problem.relaxed is not None and f.problem.vary is not None and dout.shape == shape
+    if straight and not np.isnan(multiple(f.a, f.at(dout))):
+        return (
+            "activation derivative missing",
+            "back returns dout: the identity in place of the relaxed sample",
+        )
     if dout.ndim != 2 or len(shape) > 2:
         return None
     guesses = {"the sum of dout": dout.sum(axis=0)}
@@ -298,40 +274,89 @@ def _linear_layer(f: Evidence) -> Cause | None:
 
 
 def _another_constant(f: Evidence) -> Cause | None:
-    """Suspect a constant: the gradient is right for another value of it (no noise, a uniform prior ...)."""
-    for name, what, _, path in variants(f.problem) if len(f.a) > 1 else ():
+    """Suspect a constant or another argument: the gradient is right for another value of it."""
+    for name, what, _, path in (*variants(f.problem), *_other_arguments(f)) if len(f.a) > 1 else ():
         with suppress(Exception):  # a value the function cannot take cannot be the cause
             found = f.numeric_of(path)
             if np.isfinite(found).all() and same(found, f.a):
-                return f"{name} not applied the same way", f"the gradient is right for {name} = {what}"
+                cause = "flipped" if what == "itself flipped" else f"{name} not applied the same way"
+                return cause, f"the gradient is right for {name} = {what}"
     return None
 
 
-def _another_function(f: Evidence) -> Cause | None:
-    """Suspect the identity where a straight-through sample borrows another gradient."""
-    straight = f.problem.relaxed is not None and f.problem.vary is not None
-    if not straight or f.dout.shape != f.analytic.shape or np.isnan(multiple(f.a, f.at(f.dout))):
-        return None
-    return "activation derivative missing", "back returns dout: the identity in place of the relaxed sample"
+def _other_arguments(f: Evidence) -> Iterator[tuple[str, str, Array, Evaluate]]:
+    """Yield the function with another argument at another value: no scale, or a kernel flipped."""
+    path = f.problem.relaxed or f.problem.evaluate
+
+    def at(name: str, other: Array, values: Params) -> tuple[object, object]:
+        return path({**values, name: other})
+
+    for name, value in f.problem.params.items():
+        if name != f.name and value.ndim > 0 and value.size <= 512:
+            others = {"1": np.ones(value.shape)} if value.ndim == 1 else {}
+            if value.ndim != 2:
+                others["itself flipped"] = np.flip(value, tuple(range(value.ndim))[-2:])
+            for what, other in others.items():
+                yield name, what, other, partial(at, name, other)
 
 
 # ---------------------------------------------------------------------- where and how entries differ
 
 
 def _one_slice(f: Evidence) -> Cause | None:
-    """Suspect one row, column or other slice: all wrong entries lie in it, and the rest is right."""
-    wrong = np.array(np.unravel_index(f.chosen[f.wrong], f.analytic.shape))  # (ndim, n_wrong)
-    right = f.chosen[f.kept & ~f.wrong]
-    right = np.array(np.unravel_index(right[f.numeric[f.kept & ~f.wrong] != 0], f.analytic.shape))
+    """Suspect one row, column or other slice, or a block of them: all wrong entries lie there, alone."""
+    shape, kept = f.analytic.shape, f.kept & ~f.wrong
+    wrong = np.array(np.unravel_index(f.chosen[f.wrong], shape))  # (ndim, n_wrong)
+    right = np.array(np.unravel_index(f.chosen[kept][f.numeric[kept] != 0], shape))
     if not wrong.size or not right.size:
         return None
-    for axis, size in enumerate(f.analytic.shape):
-        first = wrong[axis][0]
-        if size > 1 and (wrong[axis] == first).all() and (right[axis] != first).any():
+    for axis, size in enumerate(shape):
+        lines, others = np.unique(wrong[axis]), np.unique(right[axis])
+        first, last = int(lines[0]), int(lines[-1])
+        if len(lines) != last - first + 1 or (len(lines) > 1 and np.isin(lines, others).any()):
+            continue
+        if first == last and size > 1 and (others != first).any():
             word = "entry" if f.analytic.ndim == 1 else ("row", "column", "slice of axis 2")[min(axis, 2)]
-            seen = f"all wrong entries lie in {word} {int(first)}, the rest is right"
-            return "one row or column wrong", seen
+            return "one row or column wrong", f"all wrong entries lie in {word} {first}, the rest is right"
+        if first < last and f.analytic.ndim > 2 and axis == 0 and list(others) == [size - 1]:
+            return "way back through the steps wrong", f"of {size} steps only the last one is right"
+        if first < last and len(others) > 1:
+            seen = f"all wrong entries lie in {first} to {last} of axis {axis}, the rest is right"
+            return "one block of rows or columns wrong", seen
     return None
+
+
+def _repeated_rows(f: Evidence) -> Cause | None:
+    """Suspect indices: wrong are the rows that are named more than once, or the entries that are named."""
+    shape, wrong = f.analytic.shape, np.array(np.unravel_index(f.chosen[f.wrong], f.analytic.shape))
+    for name, value in f.problem.constants.items():
+        if not isinstance(value, np.ndarray) or value.dtype.kind not in "iu" or not wrong.size:
+            continue
+        rows, counts = np.unique(value, return_counts=True)
+        several = rows[counts > 1]
+        if len(several) < len(rows) and np.array_equal(np.unique(wrong[0]), several):
+            seen = f"wrong are rows {', '.join(map(str, several))} alone, those more than once in {name}"
+            return "rows overwritten, not added", seen
+        labels = len(shape) == 2 and value.shape == shape[:1] and len(np.unique(wrong[0])) > 1
+        if labels and (wrong[1] == value[wrong[0]]).all():
+            return f"{name} not applied the same way", f"only the entries that {name} names are wrong"
+    return None
+
+
+def _mask(f: Evidence) -> Cause | None:
+    """Suspect a mask: given and right gradient are zero at different entries, and agree elsewhere."""
+    given, right = f.a != 0, f.n != 0
+    both = given & right
+    if f.full is not None and f.full.ndim > 1 and f.full.shape[-1] == f.full.shape[-2]:
+        above = np.triu(np.ones(f.full.shape[-2:], dtype=bool), 1)
+        if not f.full[..., above].any() and f.analytic[..., above].all():
+            seen = "entries above the diagonal have a gradient; it is zero there"
+            return "causal mask missing in back", seen
+    if not (given & ~right).any() or not both.any() or np.isnan(c := multiple(f.a[both], f.n[both])):
+        return None
+    seen = f"{(given != right).sum()} entries are zero in one of the two alone; the others agree"
+    seen += "" if abs(c - 1) < EXACT else f" but for a factor, {c:.6g}"
+    return ("another mask in back" if (right & ~given).any() else "mask missing in back"), seen
 
 
 def _right_size_wrong_sign(f: Evidence) -> Cause | None:
@@ -342,27 +367,75 @@ def _right_size_wrong_sign(f: Evidence) -> Cause | None:
     return "sign", f"{int(wrong.sum())} of {len(wrong)} entries have the right size and the wrong sign"
 
 
+def _normalisation(f: Evidence) -> Cause | None:
+    """Suspect a statistic of a normalisation: what is missing is a number for each row, times 1 or x."""
+    if f.full is None or f.full.ndim < 2:
+        return None
+    gap, x = f.analytic - f.full, f.value
+    for axes in axes_of(gap.shape):
+        if np.prod([gap.shape[axis] for axis in axes]) < 3:
+            continue
+        centred = x - x.mean(axis=axes, keepdims=True)
+        mean, share = gap.mean(axis=axes, keepdims=True), (gap * centred).sum(axis=axes, keepdims=True)
+        share /= (centred**2).sum(axis=axes, keepdims=True)
+        along = (gap * x).sum(axis=axes, keepdims=True) / (x * x).sum(axis=axes, keepdims=True)
+        guesses = {"mean": 0 * x + mean, "norm": along * x, "variance": share * centred}
+        guesses["mean and variance"] = mean + guesses["variance"]
+        times = {"mean": "a number", "variance": f"a multiple of {f.name} less its mean"}
+        for what, guess in guesses.items():
+            if same(gap, guess):
+                seen = times.get(what, f"a multiple of {f.name}" + ", and a number" * (what != "norm"))
+                where = f"in every slice along axis {', '.join(map(str, axes))}"
+                return f"{what} path of a normalisation wrong", f"analytic - numeric is {seen} {where}"
+    return None
+
+
+def _factor_of_slices(f: Evidence) -> Cause | None:
+    """Suspect a vector or lengths: the ratio is the same throughout each row, or each column."""
+    if f.full is None or f.full.ndim < 2:
+        return None
+    for axis, size in enumerate(f.full.shape):
+        others = tuple(other for other in range(f.full.ndim) if other != axis)
+        square = (f.full**2).sum(axis=others)
+        if size < 2 or not square.all():
+            continue
+        ratio = (f.analytic * f.full).sum(axis=others) / square  # (size,)
+        if not same(f.analytic, np.expand_dims(ratio, others) * f.full):
+            continue
+        seen = f"analytic / numeric is one number for each index of axis {axis}"
+        for name, value in {**f.problem.params, **f.problem.constants}.items():
+            if getattr(value, "shape", None) != ratio.shape:
+                continue
+            products = multiple(ratio, 1.0 * value), multiple(ratio * value, np.ones(size))
+            if not np.isnan(products).all():
+                lengths = np.issubdtype(value.dtype, np.integer)
+                cause = "mean over the padded length" if lengths else f"{name} not applied the same way"
+                return cause, f"{seen}, that of {name}"
+        return "one factor for each row or column", f"{seen}, from {ratio.min():.4g} to {ratio.max():.4g}"
+    return None
+
+
 def _softmax_axis(f: Evidence) -> Cause | None:
     """Suspect the axis of a softmax: gradients through it add up to zero along its axis."""
     numeric, x, out = f.full, f.value, f.out
-    if numeric is None or numeric.ndim < 2 or not _vanishes(numeric, (-1,)) or _vanishes(f.analytic, (-1,)):
+    if numeric is None or numeric.ndim < 2 or not vanishes(numeric, (-1,)) or vanishes(f.analytic, (-1,)):
         return None
     last = numeric.ndim - 1
-    for axes in _axes(numeric.shape):
-        if _vanishes(f.analytic, axes) and axes != (last,):
+    for axes in axes_of(numeric.shape):
+        if vanishes(f.analytic, axes) and axes != (last,):
             where = ", ".join(map(str, axes))
             seen = f"the gradient adds up to zero along axis {where}, the numeric one along axis {last}"
             return "softmax over the wrong axis", seen
-    right = _softmax(x, (last,))
+    right = softmax(x, (last,))
     for axis in range(last):
         seen = f"softmax over axis {axis} stands in the gradient, over axis {last} in the function"
         with np.errstate(all="ignore"):
-            shares = (f.analytic - numeric) / (_softmax(x, (axis,)) - right)
+            shares = (f.analytic - numeric) / (softmax(x, (axis,)) - right)
             if out.shape == x.shape:
                 found = [f.dout - f.analytic / out, (f.dout - f.analytic) / right]
-                if any(_constant_along(share, axis) and not _constant_along(share, last) for share in found):
+                if any(constant_along(share, axis) and not constant_along(share, last) for share in found):
                     return "softmax over the wrong axis", seen
-        if _constant_along(shares, last):
+        if constant_along(shares, last):
             return "softmax over the wrong axis", seen
     return None
 
@@ -372,11 +445,11 @@ def _softmax_sum(f: Evidence) -> Cause | None:
     numeric = f.full
     if numeric is None or numeric.ndim < 2:
         return None
-    for axes in _axes(numeric.shape):
-        if not _vanishes(numeric, axes) or _vanishes(f.analytic, axes):
+    for axes in axes_of(numeric.shape):
+        if not vanishes(numeric, axes) or vanishes(f.analytic, axes):
             continue
-        share = (f.analytic - numeric) / _softmax(f.value, axes)
-        if not all(_constant_along(share, axis) for axis in axes):
+        share = (f.analytic - numeric) / softmax(f.value, axes)
+        if not all(constant_along(share, axis) for axis in axes):
             continue
         per_row = share.mean(axis=axes)
         for what, value in f.problem.constants.items():
@@ -406,23 +479,9 @@ def _elementwise(f: Evidence) -> Cause | None:
     return "activation derivative wrong", seen
 
 
-def _axes(shape: tuple[int, ...]) -> Iterator[Axes]:
-    ndim = len(shape)
-    yield from ((axis,) for axis in range(ndim - 1, -1, -1) if shape[axis] > 1)
-    yield from ((axis, axis + 1) for axis in range(ndim - 2, -1, -1))
-
-
-def _vanishes(grad: Array, axes: Axes) -> bool:
-    return bool(np.abs(grad.sum(axis=axes)).max() <= EXACT * np.abs(grad).sum(axis=axes).max())
-
-
-def _constant_along(values: Array, axis: int) -> bool:
-    if values.shape[axis] < 2 or not np.isfinite(values).all() or np.abs(values).max() < EXACT:
-        return False
-    return same(values, np.broadcast_to(values.mean(axis=axis, keepdims=True), values.shape))
-
-
-_RELATIONS = (_nothing_arrives, _constant_ratio, _terms_of_the_loss, _transposed, _swapped, _weight_decay)
-_PLACES = (_right_size_wrong_sign, _one_slice)
-_FACTORS = (_factor_of_entries, _surplus_array, _linear_layer, _softmax_axis, _softmax_sum)
-_SUSPICIONS = (*_RELATIONS, *_PLACES, *_FACTORS, _another_constant, _another_function, _elementwise)
+_SUSPICIONS = (
+    *(_nothing_arrives, _constant_ratio, _terms_of_the_loss, _transposed, _moved, _swapped, _surplus_array),
+    *(_right_size_wrong_sign, _repeated_rows, _one_slice),
+    *(_factor_of_entries, _linear_layer, _softmax_axis, _softmax_sum, _mask, _normalisation),
+    *(_another_constant, _factor_of_slices, _elementwise),
+)

@@ -6,13 +6,15 @@ large enough for rounding not to matter.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from nphash.core.typing import Array, Params
 
+Axes = tuple[int, ...]
+EXACT = 1e-5  # largest relative residual of a relation that counts as exact
 _SMALLEST = 1e-9  # numbers nearer to zero are not moved in proportion to their size
 
 
@@ -77,6 +79,20 @@ def derivative(
     return best
 
 
+def line_of(
+    evaluate: Callable[[Params], tuple[Array, object]], params: Params, name: str, direction: Array
+) -> Callable[[float], Array]:
+    """Return the output as a function of how far one parameter is moved along a direction."""
+
+    def line(t: float) -> Array:
+        values = {key: value.copy() for key, value in params.items()}
+        values[name] = params[name] + t * direction
+        out = np.array(evaluate(values)[0], copy=True)
+        return out if out.dtype.kind == "f" else out.astype(np.float64)  # a sample in whole numbers
+
+    return line
+
+
 def entry_derivative(
     evaluate: Callable[[Params], tuple[Array, object]],
     params: Params,
@@ -87,14 +103,10 @@ def entry_derivative(
     first_step: float | None = None,
 ) -> Derivative:
     """Differentiate ``sum(weights * evaluate(params)[0])`` by one entry, a flat number, of a parameter."""
-
-    def line(t: float) -> Array:
-        moved = {key: value.copy() for key, value in params.items()}
-        moved[name].flat[entry] += t
-        return np.array(evaluate(moved)[0], copy=True)
-
+    direction = np.zeros(params[name].shape)
+    direction.flat[entry] = 1.0
     size = abs(float(params[name].flat[entry])) if first_step is None else 1.0
-    return derivative(line, weights, scale, first_step, size)
+    return derivative(line_of(evaluate, params, name, direction), weights, scale, first_step, size)
 
 
 def central_difference(line: Callable[[float], Array], weights: Array, step: float) -> float:
@@ -104,3 +116,38 @@ def central_difference(line: Callable[[float], Array], weights: Array, step: flo
 
 def _sum(weights: Array, values: Array) -> float:
     return float(np.sum(weights * values, dtype=np.float64))
+
+
+# ---------------------------------------------------------------------- relations between arrays
+
+
+def same(a: Array, b: Array) -> bool:
+    """Return whether two arrays agree but for numeric error, and are not both zero."""
+    size = max(float(np.linalg.norm(a)), float(np.linalg.norm(b)))
+    return bool(np.linalg.norm(a - b) <= EXACT * size)
+
+
+def multiple(a: Array, b: Array) -> float:
+    """Return c with a = c b, or NaN if there is none."""
+    square = float(b @ b)
+    c = float(a @ b) / square if square else float("nan")
+    return c if np.isfinite(c) and c and same(a, c * b) else float("nan")
+
+
+def axes_of(shape: tuple[int, ...]) -> Iterator[Axes]:
+    """Yield axes along which something may be summed: each alone, then two that follow each other."""
+    ndim = len(shape)
+    yield from ((axis,) for axis in range(ndim - 1, -1, -1) if shape[axis] > 1)
+    yield from ((axis, axis + 1) for axis in range(ndim - 2, -1, -1))
+
+
+def vanishes(grad: Array, axes: Axes) -> bool:
+    """Return whether all sums along axes are zero but for numeric error."""
+    return bool(np.abs(grad.sum(axis=axes)).max() <= EXACT * np.abs(grad).sum(axis=axes).max())
+
+
+def constant_along(values: Array, axis: int) -> bool:
+    """Return whether values that are not all zero do not change along an axis."""
+    if values.shape[axis] < 2 or not np.isfinite(values).all() or np.abs(values).max() < EXACT:
+        return False
+    return same(values, np.broadcast_to(values.mean(axis=axis, keepdims=True), values.shape))

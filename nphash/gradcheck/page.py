@@ -90,8 +90,10 @@ def format_html(reports: Sequence[Report]) -> str:
 <style>{_STYLE}{colours}</style></head><body>
 <h1>Gradient check</h1><p><b>{escape(summary(list(reports)))}</b> (nphash {__version__})</p>
 <p>Every hand-written gradient against central differences, in backward order: operations first, then whole
-losses. A right gradient draws a V, the error falling with the square of the step until rounding takes over;
-the curve of a wrong one is flat.</p>
+losses. The curves show the error against the step. Of a right gradient it falls with the square of the step
+until rounding takes over, which draws a V; where the output is linear or quadratic along the direction, there
+is no error to fall, and rounding alone rises as the step shrinks. The curve of a wrong gradient levels off at
+its error.</p>
 {f"<p>{escape(STRAIGHT_THROUGH)}.</p>" if through else ""}"""
     image = _image(svg(overview(reports)), "relative errors, and errors against step, of all operations")
     return "\n".join([head, image, *sections, "</body></html>\n"])

@@ -149,7 +149,7 @@ def from_function(
     relaxed: Operation | None = None,
 ) -> Problem:
     """Return the problem of ``(out, back) = function(*args)``, whose floating-point arrays are parameters."""
-    names = _argument_names(function, len(args))
+    names = argument_names(function, len(args))
     given = dict(zip(names, args, strict=True))
     params = _parameters(given, constants)
 
@@ -254,7 +254,8 @@ def _scaled(grads: object, dout: float, params: Params) -> Params:
     return {key: dout * np.asarray(grads.get(key, np.zeros_like(params[key]))) for key in params}
 
 
-def _argument_names(function: Callable[..., Any], n: int) -> list[str]:
+def argument_names(function: Callable[..., Any], n: int) -> list[str]:
+    """Return what a function calls its first n arguments."""
     names = []
     with suppress(TypeError, ValueError):  # a built-in without signature
         parameters = inspect.signature(function).parameters.values()
@@ -267,14 +268,16 @@ def _argument_names(function: Callable[..., Any], n: int) -> list[str]:
 
 
 def _pair(result: object) -> tuple[Any, Any]:
-    if not isinstance(result, tuple) or len(result) != 2 or not callable(result[1]):
+    if not isinstance(result, (tuple, list)) or len(result) != 2 or not callable(result[1]):
         needed = "(out, back) with a callable back is needed"
         raise TypeError(f"the function returned {_kind(result)}, but {needed}")
-    return result
+    return result[0], result[1]
 
 
 def _by_name(grads: object, params: Params) -> dict[str, Any]:
-    """Return the gradients that ``back`` gave, by name of their parameters."""
+    """Return the gradients that ``back`` gave, by name of their parameters, as a dictionary may."""
+    if isinstance(grads, Mapping) and set(grads) == set(params):
+        return {name: grads[name] for name in params}
     several: list[Any] = list(grads) if isinstance(grads, (tuple, list)) else [grads]
     first = next(iter(params.values()))
     if isinstance(grads, list) and len(params) == 1 and 0 < np.ndim(grads[:1]) <= first.ndim:
@@ -316,7 +319,7 @@ def wrong_sample(problem: Problem, z: Array) -> Cause | None:
         return None
     index = tuple(int(i) for i in np.argwhere(z != wanted)[0])
     seen = f"at {index} it is {z[index]:g}, where the relaxed one is {y[index]:.3g}"
-    if np.array_equal(z, 1 - wanted):
+    if np.array_equal(z, 1 - wanted) or np.array_equal(z, problem.hard(-y, problem.constants)):
         return "sample turned round", f"{seen}; so everywhere"
     for name, what, other, path in variants(problem):
         with suppress(Exception):  # a value the function cannot take cannot be the cause
@@ -340,6 +343,7 @@ def other_values(value: object) -> Iterator[tuple[str, Any]]:
         yield "0", np.zeros_like(value)
         yield "-itself", -value
         yield "its mean", np.full_like(value, value.mean())
+        yield "1/2", np.full_like(value, 0.5)
     elif sparse.issparse(value):
         binary: Any = deepcopy(value)
         binary.data = np.ones_like(binary.data)
@@ -347,6 +351,59 @@ def other_values(value: object) -> Iterator[tuple[str, Any]]:
     elif isinstance(value, float):
         yield from ((f"{other:g}", other) for other in (0.5, 1.0, 0.0, 2.0) if other != value)
         yield "its reciprocal", 1 / value if value else 1.0
+
+
+def sizes(problem: Problem, out: Array) -> Iterator[tuple[int, str]]:
+    """Yield the sizes over which a mean may be taken: the batch first."""
+    arrays = {**problem.params, "out": out, **problem.constants}
+    shapes = {name: value.shape for name, value in arrays.items() if hasattr(value, "shape")}
+    found: dict[int, str] = {}
+    for axis, word in enumerate(("rows", "columns", "categories", "places along axis 3")):
+        for name, shape in shapes.items():
+            if axis < len(shape):
+                found.setdefault(shape[axis], f"the number of {word} of {name}")
+    for name, value in problem.params.items():
+        found.setdefault(value.size, f"the number of entries of {name}")
+    for size in [size for size in found if out.ndim > 2 and size and out.size % size == 0]:
+        found.setdefault(out.size // size, f"{out.size // size} entries of out")
+    yield from ((size, what) for size, what in found.items() if size != 1)
+
+
+def numbers(problem: Problem, dout: Array) -> Iterator[tuple[float, str]]:
+    """Yield the constants by name, and the upstream gradient where it is a number."""
+    for name, value in problem.constants.items():
+        if isinstance(value, float) and value not in (0, 1, -1):
+            yield value, name
+    if dout.ndim == 0:
+        yield float(dout), "the upstream gradient"
+
+
+def softmax(x: Array, axes: tuple[int, ...]) -> Array:
+    """Return the softmax over several axes."""
+    e = np.exp(x - x.max(axis=axes, keepdims=True))
+    result: Array = e / e.sum(axis=axes, keepdims=True)
+    return result
+
+
+def factors(problem: Problem, out: Array, name: str) -> Iterator[tuple[str, Array, bool]]:
+    """Yield (name, array, whether it is the whole derivative of an activation), of the parameter's shape."""
+    x, y = np.asarray(problem.params[name], dtype=np.float64), out
+    for other, value in {**problem.constants, **problem.params}.items():
+        if other != name and isinstance(value, np.ndarray) and value.shape == x.shape:
+            yield other, value.astype(np.float64), False
+    e = np.exp(-np.abs(x))
+    sigmoid = np.where(x >= 0, 1 / (1 + e), e / (1 + e))
+    yield f"[{name} > 0]", (x > 0).astype(float), True
+    yield f"sigmoid'({name})", e / (1 + e) ** 2, True
+    yield f"tanh'({name})", 1 - np.tanh(x) ** 2, True
+    if x.ndim:
+        yield f"softmax({name})", softmax(x, (-1,)), True
+    if y.shape == x.shape:
+        yield from (("y (1 - y)", y * (1 - y), True), ("1 - y^2", 1 - y * y, True))
+        yield from (("y", y, False), ("(1 - y)", 1 - y, False), ("(1 + y)", 1 + y, False))
+    yield from ((f"sigmoid({name})", sigmoid, False), (f"(1 - sigmoid({name}))", 1 - sigmoid, False))
+    yield from ((f"exp({name})", np.exp(x), False), (f"exp({name} / 2)", np.exp(x / 2), False))
+    yield name, x, False
 
 
 def straight_through_surrogate(hard: Operation, relaxed: Operation) -> Operation:

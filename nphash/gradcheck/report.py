@@ -115,13 +115,13 @@ def fold(reports: Iterable[Report]) -> list[Report]:
             found += members
             continue
         worst = max(members, key=lambda report: report.relative_error)
-        entries, skipped = (sum(getattr(each, name) for each in members) for name in ("entries", "skipped"))
-        one = replace(worst, parameter=f"{len(members)} parameters", shape=(), worst=(), note="")
-        one = replace(one, entries=entries, skipped=skipped)
         through = next((report for report in members if report.verdict == "straight-through"), None)
-        if through:
-            one = replace(one, verdict=through.verdict, note=f"{through.parameter}: {through.note}")
-        found.append(one)
+        totals = {name: sum(getattr(each, name) for each in members) for name in ("entries", "skipped")}
+        verdict, note = (through.verdict, f"{through.parameter}: {through.note}") if through else ("ok", "")
+        named = f"{len(members)} parameters"
+        found.append(
+            replace(worst, verdict=verdict, note=note, parameter=named, shape=(), worst=(), **totals)
+        )
     return found
 
 
@@ -175,8 +175,9 @@ def format_jsonl(reports: Iterable[Report]) -> str:
 def format_curve(report: Report, width: int = 40) -> str:
     """Return the error of central differences against their step as a bar chart in text.
 
-    A right gradient shows a V: the error falls with the square of the step until rounding takes
-    over. A wrong one shows a flat line.
+    A right gradient shows a V: the error falls with the square of the step until rounding takes over; where
+    the output is linear or quadratic along the direction, rounding alone is seen, which rises as the step
+    shrinks. A wrong one shows a flat line.
 
     Examples
     --------
@@ -197,10 +198,14 @@ def cells(report: Report, digits: int = 6) -> tuple[str, ...]:
     verdict = report.verdict.upper() if not report.passed else report.verdict
     shape = " x ".join(map(str, report.shape)) or ("scalar" if report.entries == 1 else "")
     worst = ",".join(map(str, report.worst)) or "-"
-    numbers = (_number(value, f"{{:.{digits}g}}") for value in (report.analytic, report.numeric))
-    error = _number(report.relative_error, "{:.1e}")
+    figures = (
+        (report.analytic, f".{digits}g"),
+        (report.numeric, f".{digits}g"),
+        (report.relative_error, ".1e"),
+    )
+    numbers = (format(value, form) if math.isfinite(value) else "-" for value, form in figures)
     entries = f"{report.entries}" + (f"-{report.skipped}" if report.skipped else "")
-    return (verdict, _title(report), report.parameter, shape, entries, worst, *numbers, error)
+    return (verdict, _title(report), report.parameter, shape, entries, worst, *numbers)
 
 
 def _title(report: Report) -> str:
@@ -247,10 +252,6 @@ def _line(row: Sequence[str], widths: Sequence[int]) -> str:
     left = [cell.ljust(width) for cell, width in zip(row[:-5], widths, strict=False)]
     right = [cell.rjust(width) for cell, width in zip(row[-5:], widths[-5:], strict=True)]  # numbers
     return "  ".join([*left, *right]).rstrip()
-
-
-def _number(value: float, pattern: str) -> str:
-    return pattern.format(value) if math.isfinite(value) else "-"
 
 
 def _plain(value: object) -> object:

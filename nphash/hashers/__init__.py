@@ -26,37 +26,11 @@ if TYPE_CHECKING:
     from nphash.hashers.vdsh import Vdsh, VdshS, VdshSP
 
 __all__ = [
-    "AMMI",
-    "ITQ",
-    "KSH",
-    "LSH",
-    "METHODS",
-    "SHTTM",
-    "ClassifierSettings",
-    "Doc2Hash",
-    "Doc2HashS",
-    "Hasher",
-    "Nash",
-    "NashDN",
-    "NashDNS",
-    "NashN",
-    "NeighbourSettings",
-    "NpHash",
-    "Progress",
-    "SelfTaughtHashing",
-    "SpectralHashing",
-    "StackedRBM",
-    "Training",
-    "Vdsh",
-    "VdshS",
-    "VdshSP",
-    "create",
-    "describe",
-    "find",
-    "load",
-    "method_of",
-    "save",
-]
+    "AMMI", "ITQ", "KSH", "LSH", "METHODS", "SHTTM", "ClassifierSettings", "Doc2Hash", "Doc2HashS",
+    "Hasher", "Nash", "NashDN", "NashDNS", "NashN", "NeighbourSettings", "NpHash", "Progress",
+    "SelfTaughtHashing", "SpectralHashing", "StackedRBM", "Training", "Vdsh", "VdshS", "VdshSP",
+    "create", "describe", "find", "load", "method_of", "save",
+]  # fmt: skip
 
 __getattr__ = on_first_use(
     "nphash.hashers", {name: module for module, name in (home.split(":") for home in METHODS.values())}

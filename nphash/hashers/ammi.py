@@ -34,11 +34,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from nphash.codes import pack
-from nphash.core.arguments import is_number
+from nphash.core.arguments import check_choice, check_that, is_number
 from nphash.core.threads import count_threads
 from nphash.core.typing import CSR, Array, Params
 from nphash.engine.select import sparse_product
-from nphash.errors import InputError
 from nphash.hashers.inputs import seed_from
 from nphash.hashers.itq import ITQ
 from nphash.hashers.linear import LinearHasher, project
@@ -52,10 +51,7 @@ TINY = 1e-6
 
 
 def bit_entropy(a: Array) -> tuple[float, Callable[..., Array]]:
-    """Mean over documents of H(Z|Y) = sum_j [softplus(a_j) - a_j p_j],  dH/da = -a p (1 - p).
-
-    Of logits (B, L): entropy in nats a document; ``back()`` returns da.
-    """
+    """Mean over documents, in nats, of H(Z|Y) = sum_j [softplus(a_j) - a_j p_j],  dH/da = -a p (1 - p)."""
     p, sigmoid_back = sigmoid(a)  # (B, L)
     entropy = float((softplus(a)[0] - a * p).sum(dtype=np.float64)) / len(a)
 
@@ -66,10 +62,7 @@ def bit_entropy(a: Array) -> tuple[float, Callable[..., Array]]:
 
 
 def markov_entropy(p: Array) -> tuple[float, Callable[..., Array]]:
-    """H+ = min over Markov chains q of order 3 of the cross entropy of a batch's codes to q.
-
-    Of probabilities of ones, (B, L): a bound on the entropy of codes, in nats; ``back()`` returns dp.
-    """
+    """H+ = min over Markov chains q of order 3 of the cross entropy, in nats, of a batch's codes to q."""
     n, n_bits = p.shape
     # Before the first bit stand three that are always one.
     ones = np.concatenate([np.ones((n, 3), p.dtype), p], axis=1)  # (B, L + 3)
@@ -204,10 +197,9 @@ class AMMI(LinearHasher):
 
     def _check_params(self) -> None:
         self._check_training()
-        if not is_number(self.entropy_weight) or self.entropy_weight < 0:
-            raise InputError(f"entropy_weight is {self.entropy_weight!r}", "give 0 or more; 3 is usual")
-        if self.start not in ("itq", "random"):
-            raise InputError(f"start is {self.start!r}", 'give "itq" or "random"')
+        weight = self.entropy_weight
+        check_that(is_number(weight) and weight >= 0, "entropy_weight", weight, "give 0 or more; 3 is usual")
+        check_choice(self.start, "start", ("itq", "random"))
 
     def encode(self, params: Params, X: CSR) -> Any:
         """Return the packed codes of documents under given weights."""

@@ -16,7 +16,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from nphash.codes import Codes, check_n_bits, pack
-from nphash.core.arguments import is_number
+from nphash.core.arguments import check_choice, check_that, is_number
 from nphash.core.threads import count_threads, run_blocks, single_threaded_blas, split_range
 from nphash.core.typing import CSR, Array, LabelsLike, MatrixLike, Params, Rng
 from nphash.corpus.shards import Shards
@@ -53,10 +53,7 @@ BETWEEN_CALLS = ("optimiser_", "seed_", "classes_")
 
 
 def decaying_training() -> Training:
-    """Return the training of these systems where none is given: the learning rate decays to a tenth.
-
-    The last epochs at an even rate wander by 0.01 of precision, and which of them is kept is chance.
-    """
+    """Return a training whose rate decays: at an even one the last epochs wander by 0.01 of precision."""
     return Training(learning_rate=(1e-3, 1e-4))
 
 
@@ -65,24 +62,11 @@ SUPERVISED: dict[str, Callable[[], Any]] = {"training": decaying_training, "labe
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class VariationalHasher(Hasher):
-    """A hasher that learns an encoder by reconstructing documents from their codes.
+    """A hasher that learns an encoder by reconstructing documents from codes; settings as in `Doc2Hash`.
 
     A system gives `loss` (its model, with the noise drawn), constructor's arguments of its own and, where it
     has more parameters than ``W_a, b_a`` (code) and ``W_s, b_s`` (decoder), `_initial_code`. A supervised one
     also takes ``labels`` and sets `supervised`.
-
-    Parameters
-    ----------
-    hidden
-        Widths of the encoder's ReLU layers.
-    dropout
-        Share of the last hidden layer's units left out of a training step.
-    kl_weight
-        Weight of the KL divergence of each bit: number, pair or schedule.
-    target
-        What is reconstructed: ``"input"``, the word weights as given, or ``"binary"``, presence.
-    training
-        Epochs, batch size, learning rate, ... With None, the learning rate decays from 0.001 to 0.0001.
     """
 
     _groups: ClassVar[dict[str, Callable[[], Any]]] = {"training": decaying_training}
@@ -104,8 +88,7 @@ class VariationalHasher(Hasher):
     def loss(self, params: Params, batch: Batch) -> tuple[dict[str, float], Callable[[], Params]]:
         """Return the terms of the model's loss on a batch and a function for its gradients by name.
 
-        Noise comes from ``batch.rng``: the same batch gives the same loss; without one there is none, and
-        codes are as they are stored. Without labels in the batch the loss is the negative ELBO alone.
+        Noise comes from ``batch.rng``; without one there is none, and codes are as they are stored.
         """
         raise NotImplementedError
 
@@ -145,23 +128,17 @@ class VariationalHasher(Hasher):
     def _check_params(self) -> None:
         self._check_training()
         check_widths(self.hidden)
-        if not is_number(self.dropout) or not 0 <= self.dropout < 1:
-            raise InputError(
-                f"dropout is {self.dropout!r}", "give the share of units left out, from 0 to below 1"
-            )
-        if self.target not in TARGETS:
-            raise InputError(f"target is {self.target!r}", f"give one of {', '.join(TARGETS)}")
+        share = is_number(self.dropout) and 0 <= self.dropout < 1
+        check_that(share, "dropout", self.dropout, "give the share of units left out, from 0 to below 1")
+        check_choice(self.target, "target", TARGETS)
         self._check_weight(self.kl_weight, "kl_weight")
-        if not isinstance(self._labels, ClassifierSettings):
-            raise InputError(
-                f"labels is {self._labels!r}", "give a nphash.hashers.ClassifierSettings or None"
-            )
+        settings = isinstance(self._labels, ClassifierSettings)
+        check_that(settings, "labels", self._labels, "give a nphash.hashers.ClassifierSettings or None")
         self._labels.check()
         self._check_weight(self._labels.weight, "labels.weight")
 
     def _check_weight(self, value: ScheduleLike, name: str) -> None:
-        if self._lowest(value, name) < 0:
-            raise InputError(f"{name} is {value!r}", "it must be 0 or more from first to last")
+        check_that(self._lowest(value, name) >= 0, name, value, "it must be 0 or more from first to last")
 
     # ------------------------------------------------------------------ fit
 
@@ -211,12 +188,8 @@ class VariationalHasher(Hasher):
         seed = seed_from(self.random_state) if seed is None else seed
         target = self._target(x)
         if begun:
-            state = State(
-                epoch=self.n_iter_,
-                params=_copies(self.params_),
-                optimiser=_copies(getattr(self, "optimiser_", {})),
-                history=list(self.history_),
-            )
+            moments = getattr(self, "optimiser_", {})
+            state = State(self.n_iter_, _copies(self.params_), _copies(moments), history=list(self.history_))
         else:
             vars(self).update(learned)  # a head has as many outputs as there are labels
             state = State(params=self.initial_params(x, target, seed))
@@ -321,8 +294,11 @@ class VariationalHasher(Hasher):
 
     def _logits(self, params: Params, X: CSR) -> Array:
         n = X.shape[0]
-        numpy_only = self._training.engine == "numpy"
-        operations = NUMPY if numpy_only else NUMPY._replace(sparse_dense=_first_layer)
+        operations = NUMPY
+        if self._training.engine != "numpy":  # codes have no gradient
+            operations = NUMPY._replace(
+                sparse_dense=lambda X, W, b: (sparse_product(X, W) + b, lambda dh: ())
+            )
         logits = np.empty((n, self.n_bits), dtype=params["W_1"].dtype)
 
         def block(start: int, stop: int) -> None:
@@ -336,10 +312,6 @@ class VariationalHasher(Hasher):
 
     def _decision(self, X: CSR) -> Array:
         return self._logits(self.params_, X)
-
-
-def _first_layer(X: CSR, W: Array, b: Array) -> tuple[Array, Any]:
-    return sparse_product(X, W) + b, None  # codes have no gradient
 
 
 def _copies(arrays: Params) -> Params:

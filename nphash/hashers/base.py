@@ -18,6 +18,7 @@ import numpy.typing as npt
 from scipy.sparse import csr_matrix
 
 from nphash.codes import Codes, check_n_bits, n_bytes, pack
+from nphash.core.arguments import check_that
 from nphash.core.typing import CSR, Array, LabelsLike, MatrixLike, Params, RandomState
 from nphash.corpus.shards import Shards, blocks_of
 from nphash.errors import InputError, not_fitted
@@ -32,9 +33,8 @@ if TYPE_CHECKING:
 
 @contextmanager
 def unchanged_on_error(hasher: Hasher) -> Iterator[None]:
-    """Give a hasher its attributes back if the block ends with an error or Ctrl-C.
+    """Give a hasher its attributes back if the block ends with an error or Ctrl-C: half a fit looks fitted.
 
-    Half of a fit would look fitted, or combine the weights of one with the number of words of another.
     Learned arrays are replaced, never changed in place, so that the old ones need no copies.
     """
     before = dict(vars(hasher))
@@ -232,13 +232,9 @@ class Hasher:
 
     # ------------------------------------------------------------------ scikit-learn's conventions
 
-    @classmethod
-    def _parameter_names(cls) -> list[str]:
-        return [name for name in inspect.signature(cls.__init__).parameters if name != "self"]
-
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the constructor's arguments; with `deep`, also grouped settings as ``group__name``."""
-        params = {name: getattr(self, name) for name in self._parameter_names()}
+        params = {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
         if deep:
             for group in self._groups:
                 settings = self._settings(group)
@@ -257,8 +253,8 @@ class Hasher:
         return training
 
     def _check_training(self) -> None:
-        if not isinstance(self._training, Training):
-            raise InputError(f"training is {self._training!r}", "give a nphash.hashers.Training or None")
+        settings = isinstance(self._training, Training)
+        check_that(settings, "training", self._training, "give a nphash.hashers.Training or None")
         self._training.check()
 
     def set_params(self, **params: object) -> Self:
@@ -323,7 +319,7 @@ class Hasher:
         )
 
     def __repr__(self) -> str:
-        defaults, params = inspect.signature(type(self).__init__).parameters, self.get_params(deep=False)
+        defaults, params = inspect.signature(type(self)).parameters, self.get_params(deep=False)
         changed = [name for name, value in params.items() if not _same(value, defaults[name].default)]
         return f"{type(self).__name__}({', '.join(f'{name}={params[name]!r}' for name in changed)})"
 

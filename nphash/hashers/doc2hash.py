@@ -27,8 +27,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from nphash.core.arguments import check_choice, check_that
 from nphash.core.typing import Array, Back, Params
-from nphash.errors import InputError
 from nphash.hashers.autoencoder import SUPERVISED, VariationalHasher
 from nphash.hashers.networks import classify, encoder
 from nphash.hashers.training.settings import ClassifierSettings
@@ -144,10 +144,9 @@ class Doc2Hash(VariationalHasher):
 
     def _check_params(self) -> None:
         super()._check_params()
-        if self.sampling not in tuple(SAMPLING):  # what cannot be hashed is compared as well
-            raise InputError(f"sampling is {self.sampling!r}", f"give one of {', '.join(SAMPLING)}")
-        if self._lowest(self.temperature, "temperature") <= 0:
-            raise InputError(f"temperature is {self.temperature!r}", "it must be above 0 from first to last")
+        check_choice(self.sampling, "sampling", tuple(SAMPLING))
+        lowest = self._lowest(self.temperature, "temperature")
+        check_that(lowest > 0, "temperature", self.temperature, "it must be above 0 from first to last")
 
     def schedules(self) -> dict[str, Schedule]:
         """Return the schedules of both weights, and of the temperature."""

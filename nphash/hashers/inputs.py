@@ -27,11 +27,10 @@ def check_documents(
     minimum_rows: int = 1,
     name: str = "X",
 ) -> Any:
-    """Return documents as a float CSR matrix with sorted, unique indices and no stored zeros.
+    """Return documents as a float CSR matrix with sorted, unique indices and no stored zeros; shards as such.
 
-    X is sparse or dense, shape (n_documents, n_words), finite and non-negative, else an `InputError` says
-    what is wrong, in scikit-learn's words where it has some. Shards are returned as they are. ``name`` is
-    what the argument is called in messages, ``n_features`` the number of words expected, if known.
+    What is not finite or negative, or has not ``n_features`` words, is an `InputError`, in scikit-learn's
+    words where it has some.
     """
     checked: Any = X if isinstance(X, Shards) else _as_csr(X, name)  # shards are checked as they are read
     n, words = checked.shape
@@ -112,11 +111,7 @@ def _check_weights(X: CSR, name: str, who: str) -> None:
 
 
 def check_labels(y: LabelsLike, n: int, hasher: object = None, *, required: bool, name: str = "y") -> Any:
-    """Return labels of ``n`` documents as a vector of classes (n,) or an indicator CSR matrix (n, n_labels).
-
-    y is given as `nphash.metrics.relevance.read_labels` takes it; None stays None. `InputError` if labels are
-    missing where they are required, cannot be read, or are not as many as the documents.
-    """
+    """Return labels of ``n`` documents as `read_labels` reads them; None where none are required."""
     if y is None:
         if required:
             who = type(hasher).__name__ if hasher is not None else "the hasher"

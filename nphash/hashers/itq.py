@@ -31,8 +31,7 @@ from nphash.nn.ops import normalise_rows
 def rotation(V: Array, n_bits: int, iterations: int, seed: int) -> Array:
     """Return R (d, L) with orthonormal rows such that V R is near the corners of the cube.
 
-    V are centred rows, (n, d) with d at most L = ``n_bits``. With fewer dimensions than bits the further bits
-    are further directions in the same space. The rotation to start from is drawn from the seed.
+    V are centred rows (n, d). With d < L the further bits are further directions in the same space.
     """
     rng = np.random.default_rng([seed])
     V = np.asarray(V, dtype=np.float64)

@@ -69,7 +69,7 @@ def _products_with(
 def largest(scores: Array, k: int, first: int | None = None) -> tuple[Array, Array]:
     """Return columns and values of each row's k largest scores, by falling score, then rising column.
 
-    Row i leaves out column ``first + i``. At least k columns must be left.
+    Row i leaves out column ``first + i``; k must be left.
     """
     if COMPILED:
         columns, values = np.empty((len(scores), k), np.int32), np.empty((len(scores), k), np.float32)
@@ -120,14 +120,11 @@ def squared_hinge(
 ) -> int:
     """Minimise |w|^2 / 2 + C sum_i max(0, 1 - y_i w x_i)^2 and return how many passes that took.
 
-    Coordinate descent (Hsieh et al. 2008) on the dual, min over alpha >= 0 of
-    sum_ij alpha_i alpha_j y_i y_j x_i x_j / 2 + sum_i alpha_i^2 / (4 C) - sum_i alpha_i, with
-    w = sum_i alpha_i y_i x_i. One alpha is made optimal at a time. `nphash.hashers.sth` solves the same
-    problem in NumPy.
+    Coordinate descent (Hsieh et al. 2008) makes one alpha optimal at a time in the dual, min over alpha >= 0
+    of sum_ij alpha_i alpha_j y_i y_j x_i x_j / 2 + sum_i alpha_i^2 / (4 C) - sum_i alpha_i, with
+    w = sum_i alpha_i y_i x_i, until the projected gradients of a pass differ by less than ``tolerance``.
 
-    ``signs`` holds y; ``w`` (V + 1,) zeros at the start, the last the weight of a one that each document has
-    besides its words; ``order`` a permutation of the documents, shuffled in place. Iteration ends when the
-    projected gradients of a pass differ by less than ``tolerance``.
+    ``signs`` holds y; ``w`` (V + 1,) is zero at the start, the last entry the bias; ``order`` is shuffled.
     """
     n = indptr.size - 1
     last = w.size - 1

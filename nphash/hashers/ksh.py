@@ -60,10 +60,7 @@ class Residual:
 
 
 def smooth_objective(a: Array, K: Array, times: Times) -> tuple[float, Callable[..., Array]]:
-    """Return -y^T R y with y = tanh(K a / 2), and its backward pass: da = -K^T [(R y) * (1 - y^2)].
-
-    ``a`` (m,) are the weights of the anchors, ``K`` (l, m) similarities, ``times`` is the product with R.
-    """
+    """Return -y^T R y with y = tanh(K a / 2), K (l, m), a (m,): da = -K^T [(R y) * (1 - y^2)]."""
     y, tanh_back = tanh(K @ a / 2)  # (l,)
     pulled = times(y)  # (l,)
 

@@ -20,10 +20,7 @@ ROWS = 4
 
 
 def project(X: CSR, components: Array, threads: int | None = 1) -> Array:
-    """Return ``X @ components``, shape (n, d), in the dtype of the components.
-
-    A document's row does not depend on the other documents, nor on the number of threads.
-    """
+    """Return ``X @ components`` (n, d); a row depends neither on the other documents nor on the threads."""
     return sparse_product(X, components, threads)
 
 
@@ -49,10 +46,9 @@ def ridge(
 ) -> Array:
     """Return the W that minimises sum_ij weights_ij (X W - Y)_ij^2 + penalty |W|^2, by conjugate gradients.
 
-    For each column of Y (n, d), about centred as there is no constant term: (X^T X + penalty I) W = X^T Y,
-    solved without a V x V matrix (Hestenes & Stiefel 1952). For rows of length one, the penalty is about the
-    number of documents that have to agree before a word's weight is believed. Iteration ends when every
-    residual is ``tolerance`` beside the first one; codes do not notice ten times less or more.
+    Y (n, d) should be centred: there is no constant term. For rows of length one, about ``penalty`` documents
+    have to agree before a word's weight is believed. Iteration ends when every residual is ``tolerance``
+    beside the first one; codes do not notice ten times less or more (Hestenes & Stiefel 1952).
     """
     Y = Y.astype(X.dtype, copy=False)
     X_T = X.T.tocsr()  # (V, n)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from nphash.errors import InputError
+from nphash.core.arguments import check_choice
 from nphash.hashers.inputs import seed_from
 from nphash.hashers.linear import LinearHasher
 
@@ -55,8 +55,7 @@ class LSH(LinearHasher):
     spread: str = "weights"
 
     def _fit(self, X: csr_matrix, y: object, **options: object) -> None:
-        if self.spread not in ("weights", "equal"):
-            raise InputError(f"spread is {self.spread!r}", 'give "weights" or "equal"')
+        check_choice(self.spread, "spread", ("weights", "equal"))
         rng = np.random.default_rng([seed_from(self.random_state)])
         self.components_ = rng.standard_normal((X.shape[1], self.n_bits), dtype=np.float32)
         self.thresholds_ = np.zeros(self.n_bits, np.float32)

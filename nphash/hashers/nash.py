@@ -21,8 +21,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from nphash.core.arguments import check_choice
 from nphash.core.typing import CSR, Array, Back, Params, Rng
-from nphash.errors import InputError
 from nphash.hashers.autoencoder import SUPERVISED, VariationalHasher
 from nphash.hashers.networks import classify, encoder, glorot
 from nphash.hashers.training.settings import ClassifierSettings
@@ -118,8 +118,7 @@ class Nash(VariationalHasher):
 
     def _check_params(self) -> None:
         super()._check_params()
-        if self.sampling not in SAMPLING:
-            raise InputError(f"sampling is {self.sampling!r}", f"give one of {', '.join(SAMPLING)}")
+        check_choice(self.sampling, "sampling", SAMPLING)
 
     def sample(self, a: Array, uniform: Array) -> tuple[Array, Back]:
         """Draw bits (B, L) of logits; a method, so that a gradient check can put another in its place."""

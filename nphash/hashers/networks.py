@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from nphash.core.arguments import is_count
+from nphash.core.arguments import check_that, is_count
 from nphash.core.typing import CSR, Array, Params, Rng
 from nphash.corpus.shards import AT_ONCE
 from nphash.errors import InputError
@@ -29,8 +29,8 @@ INPUT_LENGTH = 10.0
 
 def check_widths(hidden: object) -> None:
     """Raise `InputError` unless these are the widths of one or more layers."""
-    if not isinstance(hidden, (tuple, list)) or not hidden or not all(map(is_count, hidden)):
-        raise InputError(f"hidden is {hidden!r}", "give the widths of one or more layers, such as (500, 500)")
+    good = isinstance(hidden, (tuple, list)) and bool(hidden) and all(map(is_count, hidden))
+    check_that(good, "hidden", hidden, "give the widths of one or more layers, such as (500, 500)")
 
 
 def glorot(rng: Rng, rows: int, columns: int) -> Array:
@@ -65,10 +65,9 @@ def log_unigram(target: CSR) -> Array:
 def encoder(
     w: Params, x: CSR, mask: Array | None, ops: Operations, name: str = ""
 ) -> tuple[Array, Callable[[Array], Params]]:
-    """Hidden layers h = ReLU(... ReLU(x W_1 + b_1) ... W_d + b_d), with dropout on the last.
+    """Hidden layers h = ReLU(... ReLU(x W_1 + b_1) ... W_d + b_d), with the dropout mask (B, H) on the last.
 
-    Documents x, CSR (B, V), are scaled to `INPUT_LENGTH`; without a mask (B, H) no unit is left out.
-    ``name`` stands in the weights' names, for a second encoder; ``back(dh)`` returns gradients by name.
+    Documents x (B, V) are scaled to `INPUT_LENGTH`; ``name`` stands in the names of a second one's weights.
     """
     W, b = f"W_{name}", f"b_{name}"
     h, back_first = ops.sparse_dense(scale_rows(x, INPUT_LENGTH), w[W + "1"], w[b + "1"])  # (B, H)
@@ -94,10 +93,9 @@ def encoder(
 
 
 def targets(y: csr_matrix | Array) -> tuple[Any, int]:
-    """Return labels as a classifier's loss needs them, and their number C.
+    """Return labels as a classifier's loss needs them, and their number C; `InputError` for a single class.
 
-    Classes become whole numbers from 0 in their sorted order; an indicator matrix stays. `InputError` if
-    there is nothing to distinguish: a single class, or no document with a label.
+    Classes become whole numbers from 0 in their sorted order; an indicator matrix stays.
     """
     if not isinstance(y, np.ndarray):
         if y.nnz == 0:
@@ -114,9 +112,8 @@ def classify(
 ) -> tuple[float, Callable[[float], tuple[Array, Params]]]:
     """Classify codes: scores = ReLU(z W_y1 + b_y1) W_y2 + b_y2, or z W_y1 + b_y1 for a linear head.
 
-    Several labels a document (CSR y, (B, C)) take the logistic loss of Eq. (10), a class (vector y, (B,)) the
-    softmax loss. Returns the mean loss a document, and ``back(dloss)``, which returns dcode (B, L) and the
-    gradients by name.
+    Several labels a document, CSR y (B, C), take the logistic loss of Eq. (10), a class each, y (B,), the
+    softmax loss; ``back(dloss)`` returns dcode (B, L) and the gradients by name.
     """
     scores, back_first = dense(code, w["W_y1"], w["b_y1"])  # (B, H_y), or (B, C)
     if "W_y2" in w:

@@ -40,8 +40,7 @@ from nphash.nn.ops import normalise_rows
 def tag_step(T: csr_matrix, U: Array, anchor: Array, absent: float, pull: float) -> Array:
     """Return the rows y_i that minimise sum_j c_ij (T_ij - y_i u_j)^2 + pull |y_i - anchor_i|^2.
 
-    ``T`` are tags, boolean CSR (rows, C), ``U`` (C, L) and ``anchor`` (rows, L); ``absent`` is the weight of
-    a tag that a row has not. The step for U takes the transpose of T.
+    T is (rows, C), U (C, L), ``anchor`` (rows, L). The step for U takes the transpose of T.
     """
     common = absent * (U.T @ U) + pull * np.eye(U.shape[1])  # (L, L) what all rows share
     rows = np.empty_like(anchor)

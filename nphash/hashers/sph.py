@@ -24,10 +24,9 @@ from nphash.hashers.neighbours.spectral import fit_lsi
 
 
 def modes(ranges: Array, n_bits: int) -> tuple[Array, Array]:
-    """Return directions (L,) and numbers of half waves (L,) of the smoothest functions on a box.
+    """Return directions (L,) and numbers k of half waves (L,) of the smoothest functions on a box.
 
-    ``ranges`` are the lengths r of the box's edges, (d,), all positive. Functions come by rising k / r, then
-    rising direction.
+    Its edges r (d,) are positive. Functions come by rising k / r, then rising direction.
     """
     waves = np.arange(1, n_bits + 1)
     frequencies = waves[:, None] / ranges  # (L, d)

@@ -32,11 +32,10 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from nphash.codes import pack
-from nphash.core.arguments import check_positive, is_count
+from nphash.core.arguments import check_count, check_positive, check_that
 from nphash.core.threads import single_threaded_blas
 from nphash.core.typing import CSR, Array, Params
 from nphash.engine.select import sparse_product
-from nphash.errors import InputError
 from nphash.hashers.base import Hasher
 from nphash.hashers.inputs import seed_from
 from nphash.hashers.linear import product_in_blocks
@@ -67,14 +66,13 @@ def contrastive_divergence(
 ) -> tuple[tuple[Array, Array, Array], Array]:
     """Return the directions (dW, db, dc) in which CD-1 moves a machine, and p(h|v), (B, H).
 
-    Data v (B, V) are CSR, words, whose layer is constrained Poisson; or dense, probabilities of binary units.
-    A hidden unit is one where its probability is larger than ``uniform`` (B, H), draws from [0, 1).
+    Data v (B, V) are CSR, words, whose layer is constrained Poisson, or dense, probabilities of binary units.
     """
     n = v.shape[0]
     words = hasattr(v, "indptr")
     a, back = sparse_dense(v, W, b) if words else dense(v, W, b)
     p, _ = sigmoid(a)  # (B, H)
-    sampled = (uniform < p).astype(p.dtype)  # (B, H)
+    sampled = (uniform < p).astype(p.dtype)  # (B, H), for uniform draws from [0, 1)
     scores = sampled @ W.T + c  # (B, V)
     if words:
         length = np.asarray(v.sum(axis=1), dtype=p.dtype).reshape(-1, 1)  # (B, 1)
@@ -227,14 +225,11 @@ class StackedRBM(Hasher):
     def _check_params(self) -> None:
         self._check_training()
         check_widths(self.hidden)
-        if not is_count(self.words):
-            raise InputError(f"words is {self.words!r}", "give 1 or more; 2000 are usual")
-        if not is_count(self.pretraining_epochs, 0):
-            epochs = self.pretraining_epochs
-            raise InputError(f"pretraining_epochs is {epochs!r}", "give 0 or more; 5 is usual")
+        check_count(self.words, "words", hint="2000 are usual")
+        check_count(self.pretraining_epochs, "pretraining_epochs", 0, "5 are usual")
         check_positive(self.pretraining_rate, "pretraining_rate", "give a positive number; 0.02 is usual")
-        if min(schedule_ends(self.noise, self._training.n_epochs, "noise")) < 0:
-            raise InputError(f"noise is {self.noise!r}", "it must be 0 or more from first to last")
+        lowest = min(schedule_ends(self.noise, self._training.n_epochs, "noise"))
+        check_that(lowest >= 0, "noise", self.noise, "it must be 0 or more from first to last")
 
     def _with_medians(self, params: Params, X: CSR) -> Params:
         return {**params, "t": np.median(self._inputs(params, X), axis=0).astype(params["b_1"].dtype)}

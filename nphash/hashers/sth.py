@@ -90,10 +90,7 @@ class SelfTaughtHashing(LinearHasher):
 
 
 def linear_classifiers(X: csr_matrix, bits: Array, C: float, seed: int, threads: int | None = None) -> Array:
-    """Return the weights (V + 1, L) of one support vector machine a bit, words first, then the bias.
-
-    ``bits`` (n, L) are what to predict. The compiled solver visits documents in an order drawn from the seed.
-    """
+    """Return the weights (V + 1, L), bias last, of a support vector machine for each of ``bits`` (n, L)."""
     from nphash.hashers import kernels
 
     if not kernels.COMPILED:
@@ -117,8 +114,8 @@ def linear_classifiers(X: csr_matrix, bits: Array, C: float, seed: int, threads:
 def squared_hinge_newton(X: csr_matrix, bits: Array, C: float, threads: int | None = None) -> Array:
     """Return what `linear_classifiers` does, for all bits at once: Newton's method (Keerthi & DeCoste 2005).
 
-    Where y x w < 1 the squared hinge max(0, 1 - y x w)^2 is (x w - y)^2: the minimum is a ridge regression on
-    these documents alone. They are found anew after each step, which is halved until the objective falls.
+    Where y x w < 1 the squared hinge max(0, 1 - y x w)^2 is (x w - y)^2: a ridge regression on these
+    documents alone, which are found anew after each step.
     """
     X = csr_matrix(hstack([X, np.ones((X.shape[0], 1))]), dtype=np.float64)  # (n, V + 1)
     Y = np.where(bits, 1.0, -1.0)  # (n, L)

@@ -19,8 +19,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from nphash.core.arguments import check_choice
 from nphash.core.typing import CSR, Array, Params, Rng
-from nphash.errors import InputError
 from nphash.hashers.autoencoder import SUPERVISED, VariationalHasher
 from nphash.hashers.networks import classify, encoder, glorot, initial_layers
 from nphash.hashers.training.settings import ClassifierSettings
@@ -134,8 +134,7 @@ class Vdsh(VariationalHasher):
 
     def _check_params(self) -> None:
         super()._check_params()
-        if self.variance not in VARIANCES:
-            raise InputError(f"variance is {self.variance!r}", f"give one of {', '.join(VARIANCES)}")
+        check_choice(self.variance, "variance", VARIANCES)
 
     def _initial_code(self, rng: Rng, n_hidden: int, target: CSR) -> Params:
         shared = super()._initial_code(rng, n_hidden, target)

@@ -24,8 +24,7 @@ RelevantBlock: TypeAlias = Callable[[int, int | None], npt.NDArray[np.bool_]]  #
 def read_labels(y: YLike, name: str = "y") -> Any:
     """Return labels as a vector of classes (n,) or as an indicator, a bool `scipy.sparse.csr_matrix` (n, C).
 
-    A dense column (n, 1) is a vector of classes, a sparse one an indicator of one label. `InputError` if a
-    class is missing (None, NaN) or infinite, or an indicator holds anything but 0 and 1.
+    A dense column (n, 1) is a vector of classes, a sparse one an indicator of one label.
     """
     labels: Any = y
     if not hasattr(y, "tocsr"):

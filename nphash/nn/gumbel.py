@@ -35,18 +35,10 @@ from nphash.core.typing import Array, Back, Rng
 from nphash.nn.ops import sigmoid, softmax
 
 __all__ = [
-    "gumbel_max",
-    "gumbel_max_one_hot",
-    "gumbel_noise",
-    "gumbel_softmax",
-    "gumbel_softmax_jacobian",
-    "logistic_noise",
-    "logit_difference",
-    "relaxed_bits",
-    "straight_through_bernoulli",
-    "straight_through_bits",
-    "straight_through_gumbel",
-]
+    "gumbel_max", "gumbel_max_one_hot", "gumbel_noise", "gumbel_softmax", "gumbel_softmax_jacobian",
+    "logistic_noise", "logit_difference", "relaxed_bits", "straight_through_bernoulli",
+    "straight_through_bits", "straight_through_gumbel",
+]  # fmt: skip
 
 
 def gumbel_noise(rng: Rng, shape: tuple[int, ...], dtype: npt.DTypeLike = np.float64) -> Array:
@@ -111,7 +103,22 @@ def gumbel_softmax(logits: Array, noise: Array, temperature: float) -> tuple[Arr
     The tempered softmax that approaches the one-hot sample as tau goes to 0. Its Jacobian
     (`gumbel_softmax_jacobian`) is dy_k/dlogits_j = y_k ([k = j] - y_j) / tau.
 
-    Logits and noise have the shape (B, L, K). `InputError` unless the temperature tau is a positive number.
+    Parameters
+    ----------
+    logits, noise
+        Shape (B, L, K); the noise is `gumbel_noise`.
+    temperature
+        tau, positive.
+
+    Returns
+    -------
+    tuple
+        y of shape (B, L, K); ``back(dy)`` returns dlogits of that shape.
+
+    Raises
+    ------
+    InputError
+        If the temperature is no positive number.
 
     Examples
     --------
@@ -176,8 +183,24 @@ def logit_difference(logits: Array) -> tuple[Array, Back]:
 def relaxed_bits(logits: Array, noise: Array, temperature: float) -> tuple[Array, Back]:
     """Eq. (8), two categories: z = sigmoid((a + noise) / tau) of one logit a bit, dz/da = z (1 - z) / tau.
 
-    a and `logistic_noise` have the shape (B, L). `InputError` unless the temperature tau is a positive
-    number. The binary case of Maddison, Mnih & Teh (2017), appendix B.
+    The binary case of Maddison, Mnih & Teh (2017), appendix B.
+
+    Parameters
+    ----------
+    logits, noise
+        Shape (B, L); the noise is `logistic_noise`.
+    temperature
+        tau, positive.
+
+    Returns
+    -------
+    tuple
+        z of shape (B, L); ``back(dz)`` returns da of that shape.
+
+    Raises
+    ------
+    InputError
+        If the temperature is no positive number.
 
     Examples
     --------

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nphash.core.arguments import check_csr, check_positive, is_number
+from nphash.core.arguments import check_csr, check_positive, check_that, is_number
 from nphash.core.typing import Array
 from nphash.errors import InputError
 from nphash.nn.ops import BackScalar, Operations, dense, log_softmax, relu, sigmoid, softplus, sparse_dense
@@ -36,21 +36,10 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 __all__ = [
-    "NUMPY",
-    "bernoulli_kl",
-    "bound_loss",
-    "categorical_kl",
-    "cross_entropy",
-    "gaussian_kl",
-    "l2_penalty",
-    "logistic_loss",
-    "lower_bound",
-    "pooled_categorical_kl",
-    "reconstruct",
-    "reconstruction",
-    "similarity_distillation",
-    "supervised_loss",
-]
+    "NUMPY", "bernoulli_kl", "bound_loss", "categorical_kl", "cross_entropy", "gaussian_kl",
+    "l2_penalty", "logistic_loss", "lower_bound", "pooled_categorical_kl", "reconstruct",
+    "reconstruction", "similarity_distillation", "supervised_loss",
+]  # fmt: skip
 
 SLACK = 1e-5  # by which the probabilities of a prior, perhaps of float32, may miss the sum of 1
 
@@ -61,8 +50,24 @@ def reconstruction(scores: Array, target: csr_matrix) -> tuple[float, BackScalar
     """Eq. (1)  -log p(x|z) = -sum_i t_i log p(w_i|z),  p(w_i|z) = exp(s_i) / sum_j exp(s_j).
 
     With T = sum_i t_i the gradient is ds = (T softmax(s) - t) / B: dense but for a subtraction at the words
-    of the documents. Scores s have the shape (B, V); the target t, word weights (binary, counts or TF-IDF),
-    is CSR of that shape, else an `InputError` is raised.
+    of the documents.
+
+    Parameters
+    ----------
+    scores
+        s, shape (B, V).
+    target
+        t, word weights (binary, counts or TF-IDF), CSR (B, V).
+
+    Returns
+    -------
+    tuple
+        The mean loss in nats a document; ``back()`` returns ds of shape (B, V).
+
+    Raises
+    ------
+    InputError
+        If the target is not CSR, or of another shape.
 
     Examples
     --------
@@ -97,9 +102,25 @@ def reconstruction(scores: Array, target: csr_matrix) -> tuple[float, BackScalar
 def reconstruct(code: Array, W: Array, b: Array, target: csr_matrix) -> tuple[float, BackScalars]:
     """Compute the decoder's scores s = code W + b and their `reconstruction`, Eq. (1).
 
-    The code (B, L) is what the decoder reads: signs 2z - 1 of the bits z, with or without noise, or the
-    normal z of VDSH. W and b have the shapes (L, V) and (V,), the target is CSR
-    (B, V). The loss is the mean in nats a document; ``back()`` returns (dcode, dW, db).
+    Parameters
+    ----------
+    code
+        What the decoder reads, shape (B, L): signs 2z - 1 of the bits z, with or without noise, or the
+        normal z of VDSH.
+    W, b
+        Shapes (L, V) and (V,).
+    target
+        CSR (B, V).
+
+    Returns
+    -------
+    tuple
+        The mean loss in nats a document; ``back()`` returns (dcode, dW, db).
+
+    Raises
+    ------
+    InputError
+        As `reconstruction`.
 
     Examples
     --------
@@ -170,8 +191,12 @@ def logistic_loss(scores: Array, labels: Array) -> tuple[float, BackScalar]:
     """Eq. (10)  L_dis = -sum_j [y_j log sigmoid(s_j) + (1 - y_j) log(1 - sigmoid(s_j))],  s_j = eta_j^T z.
 
     For documents with several labels; `cross_entropy` is the form for one label. Scores and labels, zeros and
-    ones (or probabilities), have the shape (B, C). `InputError` if the shapes differ, labels are sparse, or
-    some are outside 0 to 1.
+    ones (or probabilities), have the shape (B, C).
+
+    Raises
+    ------
+    InputError
+        If the shapes differ, labels are sparse, or some are outside 0 to 1.
 
     Examples
     --------
@@ -200,7 +225,12 @@ def logistic_loss(scores: Array, labels: Array) -> tuple[float, BackScalar]:
 def cross_entropy(scores: Array, classes: Array) -> tuple[float, BackScalar]:
     """Softmax loss for documents with one label each: -log softmax(s)_y.
 
-    Scores have the shape (B, C), classes (B,): integers from 0 to C - 1, else an `InputError` is raised.
+    Scores have the shape (B, C), classes (B,).
+
+    Raises
+    ------
+    InputError
+        If classes are not integers from 0 to C - 1, one for each document.
 
     Examples
     --------
@@ -245,8 +275,12 @@ def categorical_kl(logits: Array, prior: Array | None = None) -> tuple[float, Ba
 
     With D the divergence of one bit, its gradient is dlogits_k = q_k (log(q_k / p_k) - D).
 
-    Logits have the shape (B, L, K); the prior p broadcasts to it, is positive and sums to 1 over the
-    categories, else an `InputError` is raised; None is uniform, 1 / K.
+    Logits have the shape (B, L, K); the prior p broadcasts to it; None is uniform, 1 / K.
+
+    Raises
+    ------
+    InputError
+        If the prior is of another shape, not positive, or does not sum to 1 over the categories.
 
     Examples
     --------
@@ -313,7 +347,11 @@ def bernoulli_kl(logits: Array, prior: float = 0.5) -> tuple[float, BackScalar]:
     """Eq. (4), two categories: KL(q || r) = sum over bits of p log(p/r) + (1 - p) log((1 - p) / (1 - r)).
 
     Bits have one logit a each, (B, L), and p = sigmoid(a). The gradient is da = p (1 - p) (a - logit(r)).
-    `InputError` unless the prior r, the probability of a one, is above 0 and below 1.
+
+    Raises
+    ------
+    InputError
+        If the prior r, the probability of a one, is not above 0 and below 1.
 
     Examples
     --------
@@ -321,8 +359,8 @@ def bernoulli_kl(logits: Array, prior: float = 0.5) -> tuple[float, BackScalar]:
     >>> round(loss, 4)  # no cost for a fair bit, log 2 for a certain one
     0.6931
     """
-    if not (is_number(prior) and 0 < prior < 1):
-        raise InputError(f"prior is {prior!r}", "give the probability of a one, above 0 and below 1")
+    probability = is_number(prior) and 0 < prior < 1
+    check_that(probability, "prior", prior, "give the probability of a one, above 0 and below 1")
     p, sigmoid_back = sigmoid(logits)  # (B, L)
     prior_logit = logits.dtype.type(np.log(prior) - np.log1p(-prior))
     # KL = p (a - logit r) - log(1 + e^a) - log(1 - r), which needs no log of a small p
@@ -338,8 +376,12 @@ def bernoulli_kl(logits: Array, prior: float = 0.5) -> tuple[float, BackScalar]:
 def gaussian_kl(mu: Array, log_variance: Array) -> tuple[float, Callable[..., tuple[Array, Array]]]:
     """Divergence of N(mu, exp(log_variance)) from N(0, 1): sum (mu^2 + e^lv - 1 - lv) / 2.
 
-    Both have the shape (B, L), else an `InputError` is raised; ``back()`` returns (dmu, dlog_variance)
-    (Kingma & Welling 2014, appendix B).
+    Both have the shape (B, L); ``back()`` returns (dmu, dlog_variance) (Kingma & Welling 2014, appendix B).
+
+    Raises
+    ------
+    InputError
+        If the shapes differ.
 
     Examples
     --------
@@ -367,8 +409,19 @@ def similarity_distillation(z: Array, P: Array, temperature: float) -> tuple[flo
     The stochastic-neighbour form: for each document a distribution over the others of its batch.
     With G = (Q - P) / (B L tau) the gradient is dz = (G + G^T) z.
 
-    Here z are signs, of bits or relaxed ones, (B, L); P the teacher's distributions, (B, B): rows sum to 1,
-    the diagonal is 0. `InputError` for a P of another shape, or a temperature tau that is no positive number.
+    Parameters
+    ----------
+    z
+        Signs, of bits or relaxed ones, shape (B, L).
+    P
+        The teacher's distributions, shape (B, B): rows sum to 1, the diagonal is 0.
+    temperature
+        tau, positive.
+
+    Raises
+    ------
+    InputError
+        For a P of another shape, or a temperature that is no positive number.
 
     References
     ----------

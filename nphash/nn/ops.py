@@ -28,22 +28,10 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 __all__ = [
-    "Operations",
-    "dense",
-    "dropout",
-    "dropout_mask",
-    "gaussian_sample",
-    "log_softmax",
-    "normal_noise",
-    "normalise_rows",
-    "relu",
-    "scale_rows",
-    "sigmoid",
-    "softmax",
-    "softplus",
-    "sparse_dense",
-    "tanh",
-]
+    "Operations", "dense", "dropout", "dropout_mask", "gaussian_sample", "log_softmax",
+    "normal_noise", "normalise_rows", "relu", "scale_rows", "sigmoid", "softmax", "softplus",
+    "sparse_dense", "tanh",
+]  # fmt: skip
 
 BackScalar = Callable[..., Array]  # of a loss: its gradient by it is 1 unless given
 
@@ -82,8 +70,22 @@ def dense(x: Array, W: Array, b: Array) -> tuple[Array, Backs]:
 def sparse_dense(X: csr_matrix, W: Array, b: Array) -> tuple[Array, Backs]:
     """First layer, on sparse documents: h = X W + b. The documents are data and have no gradient.
 
-    X is CSR (B, V), W and b have the shapes (V, H) and (H,); h (B, H), and ``back(dh)`` returns (dW, db).
-    `InputError` if X is no CSR matrix, or has not as many columns as W has rows.
+    Parameters
+    ----------
+    X
+        SciPy CSR matrix or array (B, V).
+    W, b
+        Shapes (V, H) and (H,).
+
+    Returns
+    -------
+    tuple
+        h of shape (B, H); ``back(dh)`` returns (dW, db).
+
+    Raises
+    ------
+    InputError
+        If X is no CSR matrix, or has not as many columns as W has rows.
 
     Examples
     --------
@@ -197,8 +199,12 @@ def dropout_mask(
 ) -> Array | None:
     """Draw a dropout mask: 0 with probability ``rate``, else 1 / (1 - rate), so that the mean is 1.
 
-    None, for no dropout, at a rate of 0 or without a source of noise. `InputError` for a rate outside 0 to
-    below 1.
+    None, for no dropout, at a rate of 0 or without a source of noise.
+
+    Raises
+    ------
+    InputError
+        For a rate outside 0 to below 1.
 
     Examples
     --------
@@ -206,7 +212,9 @@ def dropout_mask(
     array([0.  , 1.25])
     """
     if not (is_number(rate) and 0 <= rate < 1):
-        raise InputError(f"rate is {rate!r}", "give the share of units left out, from 0 to below 1")
+        raise InputError(
+            f"rate is {rate!r}", "give the share of units left out, from 0 to below 1", parameter="rate"
+        )
     if rng is None or rate == 0:
         return None
     mask: Array = (rng.random(shape, dtype=np.float32) >= rate).astype(dtype)

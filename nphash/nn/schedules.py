@@ -13,15 +13,9 @@ from nphash.core.arguments import is_number
 from nphash.errors import InputError
 
 __all__ = [
-    "Constant",
-    "Exponential",
-    "Linear",
-    "Schedule",
-    "ScheduleLike",
-    "as_schedule",
-    "schedule_ends",
+    "Constant", "Exponential", "Linear", "Schedule", "ScheduleLike", "as_schedule", "schedule_ends",
     "values_at",
-]
+]  # fmt: skip
 
 Schedule = Callable[[float], float]
 ScheduleLike = float | tuple[float, float] | Schedule
@@ -89,7 +83,10 @@ class Exponential:
 def as_schedule(value: ScheduleLike, epochs: float, name: str = "the schedule") -> Schedule:
     """Return a schedule: a number stays the same, a pair (start, stop) is annealed linearly.
 
-    `InputError` if ``value``, called ``name`` in the message, is neither finite number, pair nor schedule.
+    Raises
+    ------
+    InputError
+        If ``value``, called ``name`` in the message, is neither finite number, pair nor schedule.
 
     Examples
     --------
@@ -121,8 +118,10 @@ def values_at(schedules: dict[str, Schedule], epoch: float) -> dict[str, Any]:
 def schedule_ends(value: ScheduleLike, epochs: float, name: str) -> tuple[float, float]:
     """Return the first and last value of a schedule over ``epochs`` epochs: what can be checked of it.
 
-    `InputError` if ``value``, called ``name`` in the message, is no schedule, or gives what is no finite
-    number.
+    Raises
+    ------
+    InputError
+        If ``value``, called ``name`` in the message, is no schedule, or gives what is no finite number.
 
     Examples
     --------

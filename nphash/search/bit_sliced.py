@@ -12,6 +12,7 @@ same computation on NumPy arrays, with the same adder tree.
 
 from __future__ import annotations
 
+import math
 import operator
 import sys
 from collections.abc import Callable
@@ -21,11 +22,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 import numpy as np
 
 from nphash.core.jit import emitted, jit
-from nphash.core.jit.words import LANES, exchange, fill_triple, lowest_one, popcount
+from nphash.core.jit.words import LANES, exchange, fill_triple
 from nphash.core.typing import Ints, Words
-from nphash.search.keys import SHIFT
-from nphash.search.table import Allowed
-from nphash.search.top_k import TopK, take
 
 if TYPE_CHECKING:
     from nphash.core.jit.emission import Array, WordEmitter
@@ -36,7 +34,6 @@ PER_SINGLE = 2  # for a bit left over: the plane and its complement
 
 _ALL = np.uint64(2**64 - 1)
 
-Found: TypeAlias = tuple[Ints, Words]  # the query of each result, and its key
 Word: TypeAlias = Any  # bits of many codes: a NumPy array, or an LLVM value while instructions are emitted
 
 
@@ -139,17 +136,24 @@ class AdderTree:
     def add(self, level: int, word: Word) -> None:
         """Add a word of weight ``2 ** level``."""
         # Three are reduced at once, so that few intermediate words are alive: they have to fit 32 registers.
+        # The lowest columns, which get the most words, are summed in two halves in turn: then an instruction
+        # rarely has to wait for the one before.
         column = self._columns[level]
         column.append(word)
-        if len(column) == 3 and level < len(self._columns) - 1:
-            a, b, c = column
-            self._columns[level] = [self._gates.xor3(a, b, c)]
-            self.add(level + 1, self._gates.majority(a, b, c))
+        if len(column) == (4 if level < 2 else 3) and level < len(self._columns) - 1:
+            self._reduce(level)
+
+    def _reduce(self, level: int) -> None:
+        a, *others, b, c = self._columns[level]
+        self._columns[level] = [*others, self._gates.xor3(a, b, c)]
+        self.add(level + 1, self._gates.majority(a, b, c))
 
     def overflow(self) -> Word:
         """Return ones where the sum reaches the highest weight."""
         for level in range(len(self._columns) - 1):
-            if len(self._columns[level]) == 2:  # `add` leaves at most two; their own digit is not needed
+            if len(self._columns[level]) == 3:
+                self._reduce(level)
+            if len(self._columns[level]) == 2:  # their own digit is not needed
                 self.add(level + 1, self._gates.and_(*self._columns[level]))
         return reduce(self._gates.or_, self._columns[-1])
 
@@ -203,7 +207,7 @@ def scan_block(
     """Write to ``hits[h]`` which of the block's codes are nearer to query ``q`` than its limit.
 
     Bit i of word w of the mask stands for code 8 * i + w. Returns the words of it that are not zero, as
-    bits: 0 if there is no hit. All but ``q`` and ``h`` are fields of `Workspace`.
+    bits: 0 if there is no hit. All but ``q`` and ``h`` are of the queries or of `Planes`.
     """
     n_bits = 8 * len(width)
     plan = layout(n_bits)
@@ -222,16 +226,15 @@ def scan_block(
     return sum(1 << lane for lane in range(LANES) if hits[h, lane])
 
 
-# -- all codes against all queries --------------------------------------------------------------
+# -- one block -----------------------------------------------------------------------------------
 
 
-class Workspace(NamedTuple):
-    """Queries and memory of one thread: tables of the current block, and masks of the queries with hits."""
+class Planes(NamedTuple):
+    """Memory of one thread: the current block's planes and tables, and what queries look up in them."""
 
     # One number for each byte of a code. Numba compiles and caches one version for each type of argument, and
     # the length of a tuple is part of its type: so the number of bits reaches the compiler.
     width: tuple[int, ...]
-    queries: Words  # (Q, words)
     parities: Words  # (Q, words) bit i is the parity of bits i, i + 1, i + 2 of the query's word
     triples: Ints
     singles: Ints
@@ -239,50 +242,39 @@ class Workspace(NamedTuple):
     planes: Words  # (64 * words, 8)
     tables: Words
     bias: Words  # (Q, levels) the digits of 2^levels - limit, each spread over a whole word
-    hits: Words  # (Q + 1, 8)
-    hit_queries: Ints  # (Q + 1,)
-    hit_lanes: Ints  # (Q + 1,) which words of the mask are not zero, as bits
-    limits: Ints  # (Q,) what ``bias`` stands for
-    found_queries: Ints  # (more than 512,) codes in the masks: which query,
-    found_keys: Words  # and distance and position
+    limits: Ints  # (Q,) what ``bias`` stands for; at first nothing
 
 
-def workspace(n_bits: int, queries: Words) -> Workspace:
+def planes_for(n_bits: int, queries: Words) -> Planes:
     """Return memory for ``queries`` of ``n_bits`` bits, shape (Q, words)."""
     n_bits = -(-n_bits // 8) * 8  # padding bits are zero on both sides: they add nothing
     plan, n_queries = layout(n_bits), len(queries)
     one, two = np.uint64(1), np.uint64(2)
-    return Workspace(
+    return Planes(
         (0,) * (n_bits // 8),
-        queries,
         np.ascontiguousarray(queries ^ (queries >> one) ^ (queries >> two)),
         np.array([64 * word + shift for word, shift in plan.triples], dtype=np.int64),
         np.array([64 * word + shift for word, shift in plan.singles], dtype=np.int64),
-        _aligned((BLOCK,)),
-        _aligned((64 * plan.n_words, LANES)),
-        _aligned(table_shape(n_bits)),
-        _aligned((n_queries, n_levels(n_bits))),
-        _aligned((n_queries + 1, LANES)),
-        np.empty(n_queries + 1, np.int64),
-        np.empty(n_queries + 1, np.int64),
-        np.empty(n_queries, np.int64),
-        np.empty(2 * BLOCK + n_queries, np.int64),
-        np.empty(2 * BLOCK + n_queries, np.uint64),
+        aligned((BLOCK,)),
+        aligned((64 * plan.n_words, LANES)),
+        aligned(table_shape(n_bits)),
+        aligned((n_queries, n_levels(n_bits))),
+        np.full(n_queries, -1),
     )
 
 
-def _aligned(shape: tuple[int, ...]) -> Words:
+def aligned(shape: tuple[int, ...]) -> Words:
     """Return an array that starts at a multiple of 64 bytes: no vector of it crosses a cache line."""
-    size = int(np.prod(shape))
+    size = math.prod(shape)
     memory = np.empty(size + 8, np.uint64)
-    skip = -memory.ctypes.data // 8 % 8
+    skip = -memory.__array_interface__["data"][0] // 8 % 8
     return memory[skip : skip + size].reshape(shape)
 
 
 @jit()
-def _set_limits(limits: Ints, queries: Ints, space: Workspace) -> None:
+def set_limits(limits: Ints, queries: Ints, planes: Planes) -> None:
     """For queries whose limit has changed write the digits of 2^levels - limit, each spread over a word."""
-    bias, known = space.bias, space.limits
+    bias, known = planes.bias, planes.limits
     levels = bias.shape[1]
     for q in queries:
         if limits[q] == known[q]:
@@ -294,7 +286,7 @@ def _set_limits(limits: Ints, queries: Ints, space: Workspace) -> None:
 
 
 @jit()
-def _load(flat: Words, n_words: int, start: int, space: Workspace) -> None:
+def load(flat: Words, n_words: int, start: int, space: Planes) -> None:
     """Prepare the tables for the codes from ``start`` on; a short last block is filled up with zeros."""
     stop = min(start + BLOCK, flat.size // n_words)
     for word in range(n_words):
@@ -307,112 +299,3 @@ def _load(flat: Words, n_words: int, start: int, space: Workspace) -> None:
         space.block[stop - start :] = np.uint64(0)
         transpose(space.block, planes)
     fill(space.planes, space.triples, space.singles, space.tables)
-
-
-@jit()
-def _scan(space: Workspace) -> int:
-    """Run all queries against the block; return how many have hits (``hits`` and ``hit_queries``)."""
-    queries, parities = space.queries, space.parities
-    hit_queries, hit_lanes = space.hit_queries, space.hit_lanes
-    found = 0
-    for q in range(queries.shape[0]):
-        lanes = scan_block(space.width, space.tables, queries, parities, space.bias, space.hits, q, found)
-        hit_queries[found], hit_lanes[found] = q, lanes  # the next query writes over it if there is none
-        found += lanes != 0
-    return found
-
-
-@jit()
-def nearest(flat: Words, first: int, k: int, allowed: Allowed, top: TopK, space: Workspace) -> None:
-    """Pass all codes of ``flat`` by the queries of ``space``, as `popcount_scan.nearest`."""
-    n_words = space.queries.shape[1]
-    n = flat.size // n_words
-    space.limits[:] = -1
-    _set_limits(top.limit, np.arange(space.queries.shape[0]), space)
-    out = space.found_queries, space.found_keys
-    for start in range(0, n, BLOCK):
-        _load(flat, n_words, start, space)
-        n_hit, h = _scan(space), 0
-        while h < n_hit:
-            h, found = _measure(flat, start, first, allowed, 64 * n_words, space, h, n_hit, out, 0)
-            take(top, k, out[0], out[1], found)
-            _set_limits(top.limit, out[0][:found], space)
-
-
-@jit()
-def _measure(
-    flat: Words,
-    start: int,
-    first: int,
-    allowed: Allowed,
-    furthest: int,
-    space: Workspace,
-    h: int,
-    stop: int,
-    out: Found,
-    found: int,
-) -> tuple[int, int]:
-    """Append (query, key) of the codes in hit masks ``h`` to ``stop`` to ``out``, while it has space.
-
-    Masks of a large limit hold more: only codes at most ``furthest`` away are wanted. Returns the first
-    mask that is left, and the number of codes in ``out``, which had ``found``.
-    """
-    # Arrays leave their tuples here: see `top_k.take`.
-    queries, hits, hit_queries, hit_lanes = space.queries, space.hits, space.hit_queries, space.hit_lanes
-    found_queries, found_keys = out
-    n_words = queries.shape[1]
-    n, most = flat.size // n_words, found_keys.size - BLOCK
-    while h < stop and found <= most:
-        q, lanes = hit_queries[h], hit_lanes[h]
-        some = hits[h, lowest_one(np.uint64(lanes))]  # bits set in any word; mostly there is only one word
-        if lanes & (lanes - 1):
-            for lane in range(LANES):
-                some |= hits[h, lane]
-        while some != 0:  # in insertion order: bit by bit, and for each bit word by word
-            bit = lowest_one(some)
-            some &= some - np.uint64(1)
-            left = lanes
-            while left != 0:
-                lane = lowest_one(np.uint64(left))
-                left &= left - 1
-                i = start + LANES * bit + lane
-                if (hits[h, lane] >> np.uint64(bit)) & np.uint64(1) and i < n:
-                    distance = 0
-                    for w in range(n_words):
-                        distance += popcount(flat[i * n_words + w] ^ queries[q, w])
-                    if distance <= furthest and (allowed.size == 0 or allowed[first + i] != 0):
-                        found_queries[found] = q
-                        found_keys[found] = (np.uint64(distance) << SHIFT) | np.uint64(first + i)
-                        found += 1
-        h += 1
-    return h, found
-
-
-@jit()
-def within(
-    flat: Words, first: int, start: int, radius: int, allowed: Allowed, space: Workspace, out: Found
-) -> tuple[int, int]:
-    """Write (query, key) pairs of codes at most ``radius`` away, block by block, until ``out`` is full.
-
-    Returns how many were written and the code to go on with (n at the end). ``out`` needs space
-    for all hits of one block, at most 512 for each query, and 512 more.
-    """
-    n_queries, n_words = space.queries.shape
-    n, used = flat.size // n_words, 0
-    space.limits[:] = -1
-    _set_limits(np.full(n_queries, radius + 1), np.arange(n_queries), space)
-    for block in range(start, n, BLOCK):
-        _load(flat, n_words, block, space)
-        n_hit = _scan(space)
-        if used + _ones(space.hits[:n_hit]) > out[0].size - BLOCK:
-            return used, block
-        _, used = _measure(flat, block, first, allowed, radius, space, 0, n_hit, out, used)
-    return used, n
-
-
-@jit()
-def _ones(words: Words) -> int:
-    total = 0
-    for word in words.flat:
-        total += popcount(word)
-    return total

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from nphash.core.frames import one_column
 from nphash.core.typing import Array, Ints
-from nphash.errors import InputError
+from nphash.errors import CollectionError, InputError
 
 _CHUNK = 1 << 26  # bytes
 
@@ -224,7 +224,10 @@ class _Texts:
         if row >= len(self._ends):
             return self.later[row - len(self._ends)]
         start = int(self._ends[row - 1]) if row else 0
-        return bytes(self._characters[start : int(self._ends[row])]).decode("utf-8")
+        try:
+            return bytes(self._characters[start : int(self._ends[row])]).decode("utf-8")
+        except UnicodeDecodeError:
+            raise CollectionError(f"the id of code {row:,} is no UTF-8", "build the index again") from None
 
     def arrays(self) -> dict[str, Array]:
         later = [name.encode("utf-8") for name in self.later]

@@ -24,12 +24,14 @@ import numpy as np
 import numpy.typing as npt
 
 from nphash._version import __version__
+from nphash.codes import check_n_bits, n_bytes
 from nphash.core.disk import replacing
 from nphash.core.typing import Array
 from nphash.errors import CollectionError
 
 FORMAT = 1
 HINT = "give a file written by HammingIndex.save()"
+_RESTORE = "restore it from a copy or build it again"
 _MAGIC = b"nphash index "
 _ALIGN = 64
 _CHUNK = 1 << 22
@@ -39,13 +41,7 @@ Check = Callable[[Iterable[str]], None]  # compares arrays with their checksums,
 
 
 def write(path: str | os.PathLike[str], facts: dict[str, Any], arrays: dict[str, Parts]) -> None:
-    """Write ``facts`` and ``arrays`` to ``path``: completely, or not at all.
-
-    Raises
-    ------
-    CollectionError
-        If the file cannot be written; what was there before is still there.
-    """
+    """Write ``facts`` and ``arrays`` to ``path``: completely or, with a `CollectionError`, not at all."""
     target = Path(path)
     try:
         with replacing(target) as file:
@@ -63,10 +59,9 @@ def _write_all(file: IO[bytes], facts: dict[str, Any], arrays: dict[str, Parts])
     for name, parts in arrays.items():
         file.write(b"\0" * (-file.tell() % _ALIGN))
         place, checksum = file.tell(), 0
-        for part in parts:
-            for chunk in _chunks(part):
-                checksum = zlib.crc32(chunk, checksum)
-                file.write(chunk)
+        for chunk in (chunk for part in parts for chunk in _chunks(part)):
+            checksum = zlib.crc32(chunk, checksum)
+            file.write(chunk)
         shape = (sum(len(part) for part in parts), *parts[0].shape[1:])
         dtype = parts[0].dtype.newbyteorder("<").str
         table[name] = {"dtype": dtype, "shape": shape, "place": place, "crc32": checksum}
@@ -84,44 +79,12 @@ def _chunks(array: Array) -> Iterator[bytes]:
         yield np.ascontiguousarray(piece, dtype=piece.dtype.newbyteorder("<")).tobytes()
 
 
-def read(
-    path: str | os.PathLike[str], mmap: bool = True, verify: bool = True
-) -> tuple[dict[str, Any], dict[str, Array]]:
-    """Return the facts and arrays of a file written by `write`.
-
-    Parameters
-    ----------
-    path
-        The file.
-    mmap
-        Map arrays into memory instead of reading them. The mapping is private: writing to an
-        array does not change the file. (Read-only arrays would have every kernel compiled twice.)
-    verify
-        Compare every array with its checksum (reads the whole file once).
-
-    Raises
-    ------
-    CollectionError
-        If the file is missing, unreadable, no index, of a newer format, truncated or altered.
-    """
-    facts, arrays, check = map_file(path)
-    if verify:
-        check(arrays)
-    return facts, arrays if mmap else in_memory(arrays)
-
-
-def in_memory(arrays: dict[str, Array]) -> dict[str, Array]:
-    """Return copies in this machine's byte order."""
-    return {name: array.astype(array.dtype.newbyteorder("=")) for name, array in arrays.items()}
-
-
 def map_file(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Array], Check]:
     """Return facts and mapped arrays of a file, and a function that compares arrays with their checksums.
 
-    Raises
-    ------
-    CollectionError
-        As `read`; for altered arrays the function returned does.
+    The mapping is private: writing to an array does not change the file. (Read-only arrays would have every
+    kernel compiled twice.) `CollectionError` if the file is missing, unreadable, no index, of a newer format,
+    or truncated; the function raises it for altered arrays.
     """
     file = Path(path)
     try:
@@ -130,7 +93,6 @@ def map_file(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Ar
         raise CollectionError(f"{file} cannot be read ({error.strerror or error})", HINT) from error
     except ValueError as error:  # a folder or a device
         raise CollectionError(f"{file} is not a file", HINT) from error
-    _check_magic(file, bytes(content[:64]))
     facts, end = _contents(file, content)
     arrays, checksums = {}, {}
     try:
@@ -142,23 +104,86 @@ def map_file(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Ar
             checksums[name] = content[start:stop], entry["crc32"]
             arrays[name] = np.asarray(content[start:stop]).view(dtype).reshape(shape)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise _damaged(file, str(error)) from None
+        raise CollectionError(f"{file} is damaged: {error}", _RESTORE) from None
 
     def check(names: Iterable[str]) -> None:
         for name in checksums.keys() & set(names):
             raw, expected = checksums[name]
-            if _checksum(raw) != expected:
-                raise _damaged(file, f"{name} does not match its checksum")
+            checksum = 0
+            for chunk in _chunks(raw):
+                checksum = zlib.crc32(chunk, checksum)
+            if checksum != expected:
+                raise CollectionError(f"{file} is damaged: {name} does not match its checksum", _RESTORE)
             checksums.pop(name, None)  # another thread may have been quicker
 
     return facts, arrays, check
 
 
-def _damaged(file: Path, why: str) -> CollectionError:
-    return CollectionError(f"{file} is damaged: {why}", "restore it from a copy or build it again")
+def check_sense(path: Path, facts: dict[str, Any], arrays: dict[str, Array]) -> None:
+    """Raise CollectionError unless the arrays are those of an index: the kernels do not look where one ends.
+
+    Checksums that are right do not say that: a stranger may have made them.
+    """
+    try:
+        n_bits, n = check_n_bits(facts["n_bits"]), len(arrays["codes"])
+        if arrays["codes"].shape != (n, n_bytes(n_bits)):
+            raise ValueError(f"codes of shape {arrays['codes'].shape} are not {n_bits} bits wide")
+        _require(arrays, "codes", "u1", (n, n_bytes(n_bits)))
+        _require(arrays, "removed", "i8", (None,), 0, n)
+        if "id_bytes" in arrays:
+            _require(arrays, "id_bytes", "u1", (None,))
+            _require(arrays, "id_ends", "i8", (n,), 0, len(arrays["id_bytes"]) + 1, ascending=True)
+        elif "ids" in arrays:
+            _require(arrays, "ids", "i8", (n,))
+        if not isinstance(facts["next_number"], int) or isinstance(facts["next_number"], bool):
+            raise ValueError("next_number is no number")
+        first, n_words = 0, n_bytes(n_bits) // 8
+        for _ in [name for name in arrays if name.startswith("bucket_starts_")]:
+            first += _check_buckets(arrays, first, n_words)
+        if first > n:
+            raise ValueError("it has buckets of more codes than there are")
+    except (KeyError, TypeError, ValueError) as error:  # InputError is one
+        raise CollectionError(f"{path} is damaged: {type(error).__name__}: {error}", _RESTORE) from None
 
 
-def _check_magic(file: Path, start: bytes) -> None:
+def _check_buckets(arrays: dict[str, Array], first: int, n_words: int) -> int:
+    """Check the buckets of the segment from row `first` on, and return its number of codes."""
+    m, n = arrays[f"bucket_rows_{first}"].shape
+    _require(arrays, f"bucket_lengths_{first}", "i8", (m,), 1, 33)
+    lengths = arrays[f"bucket_lengths_{first}"]
+    _require(arrays, f"bucket_starts_{first}", "i8", (m,), 0, 64 * n_words)
+    if (arrays[f"bucket_starts_{first}"] + lengths > 64 * n_words).any():
+        raise ValueError("its buckets are of more bits than a code has")
+    shape = m, 2 ** int(lengths.max()) + 1
+    _require(arrays, f"bucket_offsets_{first}", "u4", shape, 0, n + 1, ascending=True)
+    _require(arrays, f"bucket_rows_{first}", "u4", (m, n), 0, n)
+    _require(arrays, f"bucket_words_{first}", "u8", (m, n * n_words))
+    return int(n)
+
+
+def _require(
+    arrays: dict[str, Array],
+    name: str,
+    dtype: str,
+    shape: tuple[int | None, ...],
+    least: int | None = None,
+    below: int = 0,
+    ascending: bool = False,
+) -> None:
+    array = arrays[name]
+    same = [wanted in {size, None} for size, wanted in zip(array.shape, shape, strict=False)]
+    right = array.dtype.str[1:] == dtype and len(array.shape) == len(shape) and all(same)
+    if right and least is not None and array.size:
+        right = bool(array.min() >= least and array.max() < below)
+        right = right and not (ascending and (array[..., 1:] < array[..., :-1]).any())
+    if not right:
+        raise ValueError(f"{name}, {array.dtype} of shape {array.shape}, is not what an index has there")
+
+
+def _contents(file: Path, content: npt.NDArray[np.uint8]) -> tuple[dict[str, Any], int]:
+    """Return the table of contents, and where it begins: the end of all arrays."""
+    damaged = CollectionError(f"{file} is truncated or damaged", _RESTORE)
+    start = bytes(content[:64])
     if not start.startswith(_MAGIC):
         raise CollectionError(f"{file} is not an index of nphash", HINT)
     version = start[len(_MAGIC) :].split(b"\n")[0]
@@ -168,22 +193,14 @@ def _check_magic(file: Path, start: bytes) -> None:
             f"but this nphash {__version__} reads up to {FORMAT}",
             "install a newer nphash",
         )
-
-
-def _contents(file: Path, content: npt.NDArray[np.uint8]) -> tuple[dict[str, Any], int]:
-    damaged = CollectionError(f"{file} is truncated or damaged", "restore it from a copy or build it again")
-    if len(content) < 32:
-        raise damaged
-    place, checksum = (int(number) for number in np.frombuffer(bytes(content[-16:]), "<u8"))
+    place, checksum = np.frombuffer(bytes(content[-16:]), "<u8").tolist() if len(content) >= 32 else (0, 0)
     raw = bytes(content[min(place, len(content)) : -16])
     if zlib.crc32(raw) != checksum or not raw:
         raise damaged
-    facts: dict[str, Any] = json.loads(raw)
+    try:
+        facts = json.loads(raw)
+    except (ValueError, RecursionError):
+        raise damaged from None
+    if not isinstance(facts, dict) or not isinstance(facts.get("arrays"), dict):
+        raise damaged
     return facts, place
-
-
-def _checksum(raw: npt.NDArray[np.uint8]) -> int:
-    checksum = 0
-    for start in range(0, len(raw), _CHUNK):
-        checksum = zlib.crc32(raw[start : start + _CHUNK].tobytes(), checksum)
-    return checksum

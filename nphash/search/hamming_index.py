@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -173,13 +174,21 @@ class HammingIndex:
         if verify or not mmap:
             later = []
         check(arrays.keys() - set(later))
-        arrays = arrays if mmap else files.in_memory(arrays)
+        if not mmap:  # copies, in this machine's byte order
+            arrays = {name: array.astype(array.dtype.newbyteorder("=")) for name, array in arrays.items()}
+        if not later:
+            files.check_sense(Path(path), facts, arrays)
         index = cls(facts["n_bits"], threads, strategy)
         try:
             index._restore(facts, arrays)
-        except (InputError, KeyError) as error:
+        except (KeyError, ValueError, IndexError, TypeError) as error:  # InputError is a ValueError
             raise CollectionError(f"{os.fspath(path)} is damaged ({error})", "build it again") from error
-        index._check = partial(check, later) if later else None
+
+        def check_all() -> None:
+            check(later)
+            files.check_sense(Path(path), facts, arrays)
+
+        index._check = check_all if later else None
         return index
 
     @property

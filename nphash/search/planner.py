@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from functools import cache, lru_cache
+from importlib import import_module
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -22,11 +23,19 @@ FEWEST_BUCKETED = 50_000  # rows: below, a scan costs no more than a few look-up
 
 _LONGEST = 26  # bits of a substring: 2^26 buckets are 256 MB
 
+
+def _counts_vectors() -> bool:
+    """Return whether an instruction counts the ones in vectors of words; asked without loading Numba."""
+    features = getattr(import_module("numpy._core._multiarray_umath"), "__cpu_features__", {})
+    return bool(features.get("AVX512VPOPCNTDQ", False))
+
+
 # Microseconds on one core.
 _NUMPY_QUERY, _NUMPY_WORD = 15.0, 2.6e-3
-_POPCOUNT_QUERY, _POPCOUNT_WORD, _POPCOUNT_NEIGHBOUR = 1.0, 1.1e-4, 0.25
-_SLICED_CALL, _SLICED_BLOCK_WORD = 50.0, 0.7
-_SLICED_QUERY, _SLICED_WORD, _SLICED_NEIGHBOUR = 1.0, 3.6e-5, 0.06
+_READ_WORD = 0.9e-4  # of a code, from memory or the third-level cache, once for all queries
+_POPCOUNT_CODE, _POPCOUNT_WORD = (5e-6, 2.6e-5) if _counts_vectors() else (0.0, 1.1e-4)
+_SLICED_CALL, _SLICED_BLOCK_WORD, _SLICED_WORD = 50.0, 0.45, 2.4e-5
+_SCAN_QUERY, _SCAN_NEIGHBOUR = 1.0, 0.06
 _BUCKET_QUERY, _BUCKET_CANDIDATE = 2.0, 9e-3
 _BUCKET_BUILD = 0.05  # for a row and substring
 
@@ -78,14 +87,14 @@ def cost(work: Workload, candidates: float | None = None) -> dict[str, float]:
     queries included; without it, that strategy is not offered.
     """
     n, q, words = work.n, work.n_queries, -(-work.n_bits // 64)
-    k = min(work.k, n)
+    each = _SCAN_QUERY + min(work.k, n) * _SCAN_NEIGHBOUR
     costs = {
         "numpy": q * (_NUMPY_QUERY + n * words * _NUMPY_WORD),
-        "popcount": q * (_POPCOUNT_QUERY + n * words * _POPCOUNT_WORD + k * _POPCOUNT_NEIGHBOUR),
+        "popcount": n * words * _READ_WORD + q * (n * (_POPCOUNT_CODE + words * _POPCOUNT_WORD) + each),
     }
     if work.n_bits <= _MOST_SLICED:
-        each = _SLICED_QUERY + n * (work.n_bits / 64) * _SLICED_WORD + k * _SLICED_NEIGHBOUR
-        costs["bit-sliced"] = _SLICED_CALL + n / 512 * words * _SLICED_BLOCK_WORD + q * each
+        blocks = n / 512 * words * _SLICED_BLOCK_WORD
+        costs["bit-sliced"] = _SLICED_CALL + blocks + q * (n * (work.n_bits / 64) * _SLICED_WORD + each)
     if candidates is not None and n >= FEWEST_BUCKETED:
         costs["multi-index"] = q * (_BUCKET_QUERY + candidates * _BUCKET_CANDIDATE)
     return costs

@@ -30,7 +30,7 @@ def empty(limits: Ints, k: int, n_bits: int) -> TopK:
     """Return the state before the first code, with a first limit for each query: n_bits + 1 admits all."""
     n_queries = len(limits)
     return TopK(
-        limits.astype(np.int64),  # a copy
+        limits,  # which come down
         np.zeros(n_queries, np.int64),
         np.zeros(n_queries, np.int64),
         np.zeros((n_queries, n_bits + 2), np.int32),

@@ -12,28 +12,27 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
-from importlib import import_module
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import numpy as np
 
 from nphash.gradcheck import Report, format_text
 from nphash.teaching.grading import ADVICE, Grade, Question, grade_question
-from nphash.teaching.lessons import LESSONS
-from nphash.teaching.student import ExerciseError, Student, read_student
+from nphash.teaching.lessons import LESSONS, exercise_text
+from nphash.teaching.questions import model, practice
+from nphash.teaching.student import ExerciseError, Student, is_of, own_output, read_student
 
 SECONDS = 30.0  # for each function: the checker calls it some hundred times
-
-# Modules with the questions of each exercise: one needs only its own references.
-_HOMES = {1: "words", 2: "words", 3: "bits", 4: "bits", 5: "bits"}
-_HOMES |= {6: "training", 7: "training", 8: "retrieval", 9: "retrieval"}
 
 # Isolated, so that no file in the student's folder stands in for a module before it has to.
 _PROGRAM = (
@@ -41,14 +40,16 @@ _PROGRAM = (
     "from nphash.teaching.exercises import main; main(**job)"
 )
 _MEMORY = 2 << 30  # bytes a student's program may take, where the system can be asked to limit it
+MEND_FIRST = "mend that first"
+LIMITS_MEMORY = sys.platform == "linux"
 _LOOK_AGAIN = 0.02
+_ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # arrays are small, and so are machines
 
 
 def questions_of(number: int) -> tuple[Question, ...]:
     """Return the functions that exercise ``number`` asks for."""
-    home = import_module(f"nphash.teaching.questions.{_HOMES[number]}")
-    questions: tuple[Question, ...] = home.QUESTIONS[number]
-    return questions
+    found: tuple[Question, ...] = {**model.QUESTIONS, **practice.QUESTIONS}[number]
+    return found
 
 
 def grade_exercise(path: Path | str, seed: int = 0) -> list[Grade]:
@@ -70,7 +71,7 @@ def _not_right(grades: Iterable[Grade]) -> list[str]:
 def _student(path: Path | str) -> Student:
     """Read and run a student's file, and see that it is one of the exercises."""
     student = read_student(path)
-    if student.number not in _HOMES:
+    if not 1 <= student.number <= len(LESSONS):
         raise ExerciseError(
             f"{student.path} says it is exercise {student.number}",
             f"there are 1 to {len(LESSONS)}: {LESSONS[0].exercise} to {LESSONS[-1].exercise}",
@@ -83,30 +84,61 @@ def _grade(student: Student, question: Question, wrong: Sequence[str], seed: int
     """Grade one function; say if it calls one of those found wrong before: that has to be mended first."""
     name = question.name
     if name in student.blanks:
-        return Grade(name, "not done", evidence=f"line {student.blanks[name]} is still blank")
+        blank = student.blanks[name]
+        return Grade(name, "not done", evidence=f"{blank} is still blank", place=blank)
     if name not in student.functions:
         advice = "keep the names of the functions as they were"
         return Grade(name, "not done", "the function is missing", advice=advice)
+    start = time.monotonic()
     grade = grade_question(question, student.functions[name], student.path, seed)
-    hint = _mend_first(student, question, wrong)
-    return replace(grade, advice=hint) if grade.verdict == "wrong" and hint else grade
+    hint = _mend_first(student, question, wrong) if grade.verdict == "wrong" else ""
+    seconds = round(time.monotonic() - start, 3)
+    if grade.passed and (borrowed := _borrowed(student, question)):
+        grade = replace(grade, evidence=f"it calls {borrowed}, the library's own")
+    return replace(grade, advice=hint or grade.advice, place=student.places.get(name, ""), seconds=seconds)
+
+
+def _borrowed(student: Student, question: Question) -> str:
+    """Return which function of this package an answer calls that is not given with the exercise."""
+    given = re.findall(r"^from nphash.* import (.*)", exercise_text(student.number), re.M)
+    allowed = {name for names in given for name in names.split(", ")}
+    found: dict[str, None] = {}
+
+    def watch(frame: FrameType, event: str, _: object) -> None:
+        caller = frame.f_back.f_code.co_filename if frame.f_back is not None else ""
+        module = str(frame.f_globals.get("__name__"))
+        if event == "call" and module.startswith("nphash.") and is_of(student.path, caller):
+            name = frame.f_code.co_qualname.partition(".")[0]
+            found.update({} if name in allowed else {f"{module}.{name}": None})
+
+    args = question.draws[0](np.random.default_rng(0))
+    before = sys.getprofile()
+    with np.errstate(all="ignore"), own_output():
+        sys.setprofile(watch)
+        try:
+            student.functions[question.name](*args)
+        finally:
+            sys.setprofile(before)
+    return next(iter(found), "")
 
 
 def _mend_first(student: Student, question: Question, wrong: Sequence[str]) -> str:
     """Return what to say of a function that calls one of those found wrong before; empty if it does not."""
     code = getattr(student.functions.get(question.name), "__code__", None)
     called = [name for name in wrong if code is not None and name in code.co_names]
-    return f"it calls {called[0]}: mend that first" if called else ""
+    return f"it calls {called[0]}: {MEND_FIRST}" if called else ""
 
 
 # ---------------------------------------------------------------------- in a process of its own
 
 
-def grade_in_subprocess(file: Path | str, seed: int = 0, seconds: float = SECONDS) -> list[Grade]:
+def grade_in_subprocess(
+    file: Path | str, seed: int = 0, seconds: float = SECONDS, stop: threading.Event | None = None
+) -> list[Grade]:
     """Grade a student's file as `grade_exercise` does, in a process of its own.
 
     The file itself and each function in it may take so many seconds; a file that does not end is an
-    `ExerciseError` too.
+    `ExerciseError` too. Once ``stop`` is set, the process is ended and `KeyboardInterrupt` raised.
     """
     grades: list[Grade] = []
     with tempfile.TemporaryDirectory(prefix="nphash-") as folder:
@@ -114,38 +146,48 @@ def grade_in_subprocess(file: Path | str, seed: int = 0, seconds: float = SECOND
             journal = Path(folder) / f"{len(grades)}.jsonl"
             job = {"file": str(file), "seed": seed, "journal": str(journal)}
             job |= {"first": len(grades), "wrong": _not_right(grades)}
-            ending = _run(job, journal, seconds)
-            running = advice = ""
+            ending, spent = _run(job, journal, seconds, stop)
+            running = advice = place = ""
             for line in _lines(journal):
                 running, advice = line.get("running", running), line.get("advice", advice)
+                place = line.get("place", place)
                 if "error" in line:
                     raise ExerciseError(*line["error"])
                 if "grade" in line:
-                    grades.append(_grade_from(line["grade"]))
+                    grades.append(grade_from(line["grade"]))
                 if "finished" in line:
                     return grades
             if not running:
                 raise ExerciseError(f"{file}: {ending[1]}", ADVICE[ending[0]])
-            grades.append(Grade(running, "wrong", *ending, advice=advice or ADVICE[ending[0]]))
+            hint = advice or ADVICE[ending[0]]
+            grades.append(Grade(running, "wrong", *ending, hint, place=place, seconds=spent))
 
 
-def _run(job: dict[str, Any], journal: Path, seconds: float) -> tuple[str, str]:
-    """Run a child until it ends or has been at the same thing for too long; return how it ended."""
+def _run(
+    job: dict[str, Any], journal: Path, seconds: float, stop: threading.Event | None
+) -> tuple[tuple[str, str], float]:
+    """Run a child until it ends or has been at the same thing for too long; return how it ended, and when."""
     journal.touch()
     command = [sys.executable, "-I", "-c", _PROGRAM, json.dumps({**job, "path": sys.path})]
-    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    child = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, env={**os.environ, **_ONE_THREAD}
+    )
     try:
         size, since = 0, time.monotonic()
         while child.poll() is None:
             time.sleep(_LOOK_AGAIN)
+            if stop is not None and stop.is_set():
+                raise KeyboardInterrupt
             if journal.stat().st_size != size:
                 size, since = journal.stat().st_size, time.monotonic()
             elif size and time.monotonic() - since > seconds:  # before the first line it is still loading
-                return "the function does not end", f"stopped after {seconds:g} s; --time-limit gives more"
+                stopped = f"stopped after {seconds:g} s; --time-limit gives more"
+                return ("the function does not end", stopped), seconds
     finally:
         child.kill()
         child.wait()
-    return "the program dies", f"its process ended with code {child.returncode}"
+    spent = round(time.monotonic() - since, 3)
+    return ("the program dies", f"its process ended with code {child.returncode}"), spent
 
 
 def _lines(journal: Path) -> Iterator[dict[str, Any]]:
@@ -154,7 +196,8 @@ def _lines(journal: Path) -> Iterator[dict[str, Any]]:
             yield json.loads(line)
 
 
-def _grade_from(record: dict[str, Any]) -> Grade:
+def grade_from(record: dict[str, Any]) -> Grade:
+    """Return a grade that was written as JSON."""
     reports = tuple(
         Report(**{**report, "shape": tuple(report["shape"]), "worst": tuple(report["worst"]), "sweep": ()})
         for report in record.pop("reports")
@@ -175,7 +218,8 @@ def main(file: str, seed: int, journal: str, first: int, wrong: list[str]) -> No
             write(running="")
             student = _student(file)
             for question in questions_of(student.number)[first:]:
-                write(running=question.name, advice=_mend_first(student, question, wrong))
+                hint = _mend_first(student, question, wrong)
+                write(running=question.name, advice=hint, place=student.places.get(question.name, ""))
                 grade = _grade(student, question, wrong, seed)
                 wrong = wrong if grade.passed else [*wrong, grade.function]
                 write(grade=asdict(grade))
@@ -190,15 +234,20 @@ def main(file: str, seed: int, journal: str, first: int, wrong: list[str]) -> No
 
 def _limit_memory() -> None:
     """Make too large arrays an error of the student's program; where that cannot be, nothing is done."""
-    try:
-        import resource  # not on Windows
-
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
-    except (ImportError, OSError):  # not Linux
+    if not LIMITS_MEMORY:
         return
+    import resource  # not on Windows
+
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
     most = pages * resource.getpagesize() + _MEMORY
     with contextlib.suppress(ValueError, OSError):  # a lower limit is set already
         resource.setrlimit(resource.RLIMIT_AS, (most, resource.getrlimit(resource.RLIMIT_AS)[1]))
+
+
+def limits(seconds: float) -> str:
+    """Return which limits hold on this system for what is graded in a process of its own."""
+    memory = f"{_MEMORY >> 30} GiB of memory" if LIMITS_MEMORY else "no limit on memory on this system"
+    return f"{seconds:g} s for each function, {memory}"
 
 
 # ---------------------------------------------------------------------- grades as text
@@ -243,6 +292,6 @@ def format_grades_jsonl(grades: Iterable[Grade]) -> str:
 
 def _record(grade: Grade) -> dict[str, object]:
     record: dict[str, object] = asdict(replace(grade, reports=()))
-    del record["reports"]
+    del record["reports"], record["seconds"]
     errors = {report.parameter: report.relative_error for report in grade.reports}
     return record | {"gradients": {name: e if np.isfinite(e) else None for name, e in errors.items()}}

@@ -1,32 +1,43 @@
 """Grades for one function of an exercise: its value against a reference, its gradients against differences.
 
 What is compared first names the mistake best: does it run, does it give the same twice, is it of the right
-form, is the value right; and only then the gradients, which `nphash.gradcheck` judges. Known mistakes stand
-beside the reference: a student's function that returns what one of them returns has made it.
+form, is the value right; and only then the gradients, which `nphash.gradcheck` judges. The reference is the
+model solution, and known mistakes are pieces of its text replaced: a student's function that returns what one
+of them returns has made it.
 
 A value is a number, an array (lists of numbers count as one), or a tuple, list or dictionary of such.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from inspect import signature
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from nphash.core.typing import Array, Rng
 from nphash.gradcheck import Model, Report, Settings, check, check_model
-from nphash.gradcheck.problem import Cause
+from nphash.gradcheck.problem import Cause, argument_names
+from nphash.teaching.lessons import solution_text
 from nphash.teaching.student import own_output, where
 
 Function = Callable[..., Any]
 DrawArguments = Callable[[Rng], tuple[Any, ...]]
-Mistake = tuple[str, Function]  # what to call it, and a function that makes it
+Changes = tuple[str, ...]
 
 CLOSE, CLOSE_IN_FLOAT32 = 1e-9, 1e-5  # largest relative differences of values that count as the same
+
+
+class Mistake(NamedTuple):
+    """What to call a mistake, a function that makes it, and what makes the function of the solution."""
+
+    cause: str
+    function: Function
+    changes: Changes = ()  # pieces of its text: old, new, old, new ...
 
 
 @dataclass(frozen=True)
@@ -35,13 +46,57 @@ class Question:
 
     name: str
     reference: Function  # does it right
-    draws: tuple[DrawArguments, ...]  # each is tried
+    draws: tuple[DrawArguments, ...]  # of arguments: each is tried
     mistakes: tuple[Mistake, ...] = ()
-    gradient: bool = False  # they return (out, back), or (out, None) a mistake that the value alone shows
+    also: tuple[Function, ...] = ()  # values that are right, too
+    gradient: bool = False  # they return (out, back)
     constants: tuple[str, ...] = ()  # floating-point arrays without gradient
     relaxed: Function | None = None  # of a straight-through sample: the function whose gradient it borrows
     model: Callable[[Function, tuple[Any, ...]], Model] | None = None  # where gradients are a dictionary
     advice: Mapping[str, str] = field(default_factory=dict)  # what to look at, by cause
+
+
+def question(
+    number: int,
+    name: str,
+    draws: tuple[DrawArguments, ...],
+    mistakes: Iterable[Changes],
+    also: Iterable[Changes] = (),
+    **more: Any,
+) -> Question:
+    """Return the question for a function of exercise ``number``: its solution is the reference.
+
+    Each of ``mistakes`` is what to call it, and the changes that make it; each of ``also``, changes that are
+    right.
+    """
+
+    def changed(*changes: str) -> Function:
+        return lambda *args: solved(number, name, changes)(*args)
+
+    known = tuple(Mistake(cause, changed(*changes), tuple(changes)) for cause, *changes in mistakes)
+    others = tuple(changed(*changes) for changes in also)
+    return Question(name, solved(number, name), draws, known, others, **more)
+
+
+@cache
+def solved(number: int, name: str, changes: Changes = ()) -> Function:
+    """Return a function of the model solution of an exercise, with pieces replaced."""
+    module: dict[str, Any] = {}
+    code = compile(changed_solution(number, name, changes), f"solution of exercise {number}", "exec")
+    exec(code, module)
+    function: Function = module[name]
+    return function
+
+
+def changed_solution(number: int, name: str, changes: Changes) -> str:
+    """Return the model solution with pieces (old, new, old, new ...) of one function replaced."""
+    text = solution_text(number)
+    begin = text.index('"""\n', text.index(f"def {name}("))  # behind the docstring, which is no code
+    head, body = text[:begin], text[begin:]
+    for old, new in zip(changes[::2], changes[1::2], strict=True):
+        assert old in body, f"the solution of exercise {number} has changed: {old}"
+        body = body.replace(old, new, 1)
+    return head + body
 
 
 @dataclass(frozen=True)
@@ -54,6 +109,8 @@ class Grade:
     evidence: str = ""  # what was seen of it
     advice: str = ""  # what to look at
     reports: tuple[Report, ...] = ()  # of the gradient checker, where it came to that
+    place: str = ""  # of the function in the file, such as "line 7"
+    seconds: float = field(default=0.0, compare=False)  # that grading took
 
     @property
     def passed(self) -> bool:
@@ -107,21 +164,23 @@ def _wrong_value(question: Question, function: Function, args: tuple[Any, ...], 
             return "an argument is changed in place", f"{name} is not the same after the call"
     wanted = question.reference(*args)
     if question.gradient:
-        if not (isinstance(result, tuple) and len(result) == 2 and callable(result[1])):
+        if not (isinstance(result, (tuple, list)) and len(result) == 2 and callable(result[1])):
             needed = "(out, back) with a function back is needed"
             return "wrong form", f"it returns {kind_of(result)}, but {needed}"
-        again = again[0] if isinstance(again, tuple) and again else None
+        again = again[0] if isinstance(again, (tuple, list)) and again else None
         result, wanted = result[0], wanted[0]
     if found := form(result, wanted):
         return found
     if not equal(result, again):
         return "noise redrawn", "two calls with the same arguments differ: noise has to be an argument"
-    return None if same(result, wanted) else _difference(question, result, wanted, args)
+    if any(same(result, value) for value in (wanted, *(also(*copy_of(args)) for also in question.also))):
+        return None
+    return _difference(question, result, wanted, args)
 
 
 def _difference(question: Question, result: object, wanted: object, args: tuple[Any, ...]) -> Cause:
     seen = first_difference(result, wanted)
-    for cause, mistaken in question.mistakes:
+    for cause, mistaken, *_ in question.mistakes:
         value = mistaken(*copy_of(args))
         value = value[0] if question.gradient else value
         if same(result, value) and not same(value, wanted):
@@ -138,7 +197,7 @@ def _difference(question: Question, result: object, wanted: object, args: tuple[
             if abs(ratio * len(array) - 1) < CLOSE:
                 return "divided twice", f"{seen}: 1 / {len(array)} of the right value"
     if np.isnan(ratio) or sum(array.size for array in flat(wanted)) == 1:  # one number always has a ratio
-        return "only located", seen
+        return "not recognised", seen
     return "constant factor", f"{seen}: {ratio:.6g} times the right value everywhere"
 
 
@@ -157,12 +216,9 @@ def _known_gradient(question: Question, function: Function, args: tuple[Any, ...
         return ""
     if same(result, right):
         return ""
-    for cause, mistaken in question.mistakes:
+    for cause, mistaken, *_ in question.mistakes:
         value, wrong_back = mistaken(*copy_of(args))
-        if wrong_back is None or not same(value, out):
-            continue
-        wrong = wrong_back(upstream)
-        if same(result, wrong) and not same(wrong, right):
+        if same(value, out) and same(result, wrong := wrong_back(upstream)) and not same(wrong, right):
             return cause
     # Of what is no model, the checker tries every upstream gradient itself.
     if question.model is not None and same(function(*copy_of(args))[1](1.0), back(1.0)):
@@ -174,8 +230,11 @@ def _gradients(question: Question, function: Function, args: tuple[Any, ...]) ->
     settings = Settings(sweep=False)  # a grade shows no curve
     if question.model is not None:
         return check_model(question.model(function, args), settings)
-    constants, relaxed = question.constants, question.relaxed
-    return check(function, *args, constants=constants, relaxed=relaxed, name=question.name, settings=settings)
+    names = argument_names(function, len(args))  # a student may have other ones
+    named = zip(signature(question.reference).parameters, names, strict=True)
+    constants = [name for wanted, name in named if wanted in question.constants]
+    relaxed, name = question.relaxed, question.name
+    return check(function, *args, constants=constants, relaxed=relaxed, name=name, settings=settings)
 
 
 # ---------------------------------------------------------------------- comparing values
@@ -208,24 +267,18 @@ def form(result: object, wanted: object) -> Cause | None:
     return None
 
 
-def flat(value: object) -> list[Array]:
-    """Return all arrays and numbers in a value, as arrays; of a dictionary in the order of its names."""
-    if isinstance(value, Mapping):
-        value = [value[name] for name in sorted(value)]
-    if isinstance(value, (tuple, list)):
-        return [array for item in value for array in flat(item)]
+def flat(value: Any, like: Any = None) -> list[Array]:
+    """Return all arrays and numbers in a value, as arrays; of a dictionary in the order of its names.
+
+    A list counts as one array, unless a value that it should be like has several there.
+    """
+    like = value if like is None else like
+    if isinstance(like, Mapping):
+        names = sorted(like)
+        value, like = [value[name] for name in names], [like[name] for name in names]
+    if isinstance(like, (tuple, list)):
+        return [array for pair in zip(value, like, strict=True) for array in flat(*pair)]
     return [np.asarray(value)]
-
-
-def _pairs(result: Any, wanted: object) -> Iterator[tuple[Array, Array]]:
-    """Yield each array or number that is wanted with what was returned for it; both have one form."""
-    if isinstance(wanted, Mapping):
-        result, wanted = [result[name] for name in wanted], list(wanted.values())
-    if isinstance(wanted, (tuple, list)):
-        for got, right in zip(result, wanted, strict=True):
-            yield from _pairs(got, right)
-    else:
-        yield np.asarray(result), np.asarray(wanted)
 
 
 def copy_of(value: Any) -> Any:
@@ -250,7 +303,7 @@ def equal(a: object, b: object) -> bool:
 
 def same(result: object, wanted: object) -> bool:
     """Return whether a value is as wanted but for rounding; whole numbers and booleans exactly."""
-    return form(result, wanted) is None and all(_close(x, y) for x, y in _pairs(result, wanted))
+    return form(result, wanted) is None and all(map(_close, flat(result, wanted), flat(wanted)))
 
 
 def _close(x: Array, y: Array) -> bool:
@@ -264,24 +317,26 @@ def _close(x: Array, y: Array) -> bool:
 def first_difference(result: object, wanted: object) -> str:
     """Return where and by how much a value is wrong, in words; both have one form."""
     several = isinstance(wanted, (tuple, list, Mapping))
-    for number, (x, y) in enumerate(_pairs(result, wanted), start=1):
+    for number, (x, y) in enumerate(zip(flat(result, wanted), flat(wanted), strict=True), start=1):
         if _close(x, y):
             continue
         name = f"value {number}" if several else "the value"
-        gap = np.abs(x.astype(float) - y.astype(float))
+        with np.errstate(invalid="ignore"):  # infinite on both sides
+            gap = np.where(x == y, 0.0, np.abs(x.astype(float) - y.astype(float)))
         index = np.unravel_index(int(np.argmax(np.where(np.isnan(gap), np.inf, gap))), x.shape)
         at = f" at {tuple(map(int, index))}" if x.ndim else ""
-        got, right = f"{x[index]:.6g}", f"{y[index]:.6g}"
-        if got == right:
-            got, right = f"{x[index]:.15g}", f"{y[index]:.15g}"
+        shown = ((f"{x[index]:.{digits}g}", f"{y[index]:.{digits}g}") for digits in (6, 9, 12, 17))
+        got, right = next(pair for pair in shown if pair[0] != pair[1])
         return f"{name}{at} is {got}, {right} is right"
     return ""
 
 
 def ratio_of(result: object, wanted: object) -> float:
     """Return c if every number is c times the right one; NaN if there is none."""
-    pairs = [(x.ravel().astype(float), y.ravel().astype(float)) for x, y in _pairs(result, wanted)]
-    a, b = (np.concatenate(arrays) for arrays in zip(*pairs, strict=True))
+    a, b = (
+        np.concatenate([array.ravel().astype(float) for array in flat(value, wanted)])
+        for value in (result, wanted)
+    )
     square = float(b @ b)
     c = float(a @ b) / square if square else float("nan")
     return c if c and np.allclose(a, c * b, rtol=CLOSE, atol=CLOSE * np.abs(b).max()) else float("nan")

@@ -15,6 +15,7 @@ from typing import Any
 
 from nphash.errors import InputError
 from nphash.teaching.lessons import LESSONS
+from nphash.teaching.lessons.notebooks import code_of
 
 _NUMBER = "EXERCISE"
 
@@ -34,29 +35,34 @@ class Student:
     path: Path
     number: int  # of the exercise: the value of EXERCISE in the file
     functions: dict[str, Callable[..., Any]]  # everything the file defines, by name
-    blanks: dict[str, int]  # line of the first blank of each function that has one
+    places: dict[str, str]  # where each function begins, such as "line 7" or "cell 3, line 1"
+    blanks: dict[str, str]  # place of the first blank of each function that has one, such as "line 7"
 
 
 def read_student(path: Path | str) -> Student:
-    """Read and run a file; raise if it is not Python, fails, or does not say which exercise it is."""
+    """Read and run a file, a script or a notebook; raise if it is none, fails, or is no exercise."""
     path = Path(path)
     try:
-        source = path.read_text(encoding="utf-8-sig")
+        text = path.read_text(encoding="utf-8-sig")
+        cells = [(str(path), text)]
+        if _is_notebook(path):
+            cells = [(f"{path}, {cell}", code) for cell, code in code_of(text)]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # invalid escapes
-            tree = ast.parse(source, str(path))
-            code = compile(tree, str(path), "exec")
+            trees = [(name, ast.parse(source, name)) for name, source in cells]
+            codes = [compile(tree, name, "exec") for name, tree in trees]
     except SyntaxError as error:
         text = (error.text or "").strip()
         look = f"look at: {text}" if text else "look at the end of the line before, too"
-        raise ExerciseError(f"{path}, line {error.lineno}: not Python: {error.msg}", look) from None
+        raise ExerciseError(f"{error.filename}, line {error.lineno}: not Python: {error.msg}", look) from None
     except UnicodeDecodeError:
         raise ExerciseError(
             f"{path} is not a text file in UTF-8", "save it as UTF-8 in your editor"
         ) from None
     except (ValueError, RecursionError, MemoryError) as error:
-        raise ExerciseError(f"{path} is not Python: {error}", "give the file with your solution") from None
-    names = _run(path, code)
+        kind = "a notebook" if _is_notebook(path) else "Python"
+        raise ExerciseError(f"{path} is not {kind}: {error}", "give the file with your solution") from None
+    names = _run(path, codes)
     number = names.get(_NUMBER)
     if type(number) is not int:
         raise ExerciseError(
@@ -66,16 +72,21 @@ def read_student(path: Path | str) -> Student:
             exit_code=2,
         )
     functions = {name: value for name, value in names.items() if callable(value)}
-    return Student(path, number, functions, _blanks(tree))
+    return Student(path, number, functions, *_places(trees, path))
 
 
-def _run(path: Path, code: types.CodeType) -> dict[str, Any]:
+def _is_notebook(path: Path) -> bool:
+    return path.suffix.lower() == ".ipynb"
+
+
+def _run(path: Path, codes: list[types.CodeType]) -> dict[str, Any]:
     module = types.ModuleType("exercise")
     module.__file__ = str(path)
     sys.path.insert(0, str(path.parent.resolve()))  # as `python FILE` does
     try:
         with own_output():
-            exec(code, module.__dict__)
+            for code in codes:
+                exec(code, module.__dict__)
     except (Exception, SystemExit) as error:
         line = where(error, path)
         found = f"{path}{line}: {type(error).__name__}: {error}", "it fails when it is run: python shows more"
@@ -98,20 +109,36 @@ def own_output() -> Iterator[None]:
         yield
 
 
+def is_of(path: Path, filename: str) -> bool:
+    """Return whether code of this file name is that of a student's file, or of a cell of it."""
+    return filename.partition(", cell ")[0] == str(path)
+
+
 def where(error: BaseException, path: Path) -> str:
-    """Return ``", line 7"``, the last line of the student's file that an exception came through."""
+    """Return ``", line 7"``, the last line of the student's file that an exception came through.
+
+    Of a notebook it is ``", cell 3, line 7"``.
+    """
     frames = traceback.extract_tb(error.__traceback__)
-    lines = [frame.lineno for frame in frames if frame.filename == str(path)]
-    return f", line {lines[-1]}" if lines else ""
+    own = [frame for frame in frames if is_of(path, frame.filename)]
+    return f"{own[-1].filename.removeprefix(str(path))}, line {own[-1].lineno}" if own else ""
 
 
-def _blanks(tree: ast.Module) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for function in tree.body:
-        if isinstance(function, ast.FunctionDef):
+def _places(trees: list[tuple[str, ast.Module]], path: Path) -> tuple[dict[str, str], dict[str, str]]:
+    """Return where each function begins, and where the first blank is of those that have one."""
+    begins: dict[str, str] = {}
+    blanks: dict[str, str] = {}
+    for name, tree in trees:
+        cell = name.removeprefix(str(path)).removeprefix(", ")
+        for function in tree.body:
+            if not isinstance(function, ast.FunctionDef):
+                continue
             lines = [node.lineno for node in _walk(function) if _is_blank(node)]
-            found |= {function.name: min(lines)} if lines else {}
-    return found
+            begins[function.name] = ", ".join(filter(None, [cell, f"line {function.lineno}"]))
+            blanks.pop(function.name, None)  # of one that is defined again
+            if lines:
+                blanks[function.name] = ", ".join(filter(None, [cell, f"line {min(lines)}"]))
+    return begins, blanks
 
 
 def _walk(node: ast.AST) -> Iterator[ast.expr | ast.stmt]:

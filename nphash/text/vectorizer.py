@@ -15,9 +15,18 @@ from numpy.typing import NDArray
 from nphash.core import store
 from nphash.core.typing import CSR, Array
 from nphash.errors import CollectionError, DamagedError, InputError, not_fitted
-from nphash.text.settings import VectorizerSettings
-from nphash.text.tokenizer import make_tokenizer
-from nphash.text.vocabulary import checked_counts, count_blocks, join_blocks, learn, select
+from nphash.text.settings import VectorizerSettings, as_source, is_path, stop_words, yielded
+from nphash.text.tokenizer import ENDLESS, WORD, WORD_1, make_tokenizer, may_be_endless
+from nphash.text.vocabulary import (
+    Vocabulary,
+    WordCounts,
+    checked_counts,
+    choose,
+    count_blocks,
+    join_blocks,
+    learn,
+    select,
+)
 from nphash.text.weighting import Counts, Statistics, weigh
 
 if TYPE_CHECKING:
@@ -62,7 +71,9 @@ class Vectorizer:
         self.settings = VectorizerSettings() if settings is None else settings
 
     def fit(self, texts: Iterable[str], y: object = None) -> Self:
-        """Learn the vocabulary and document frequencies in one pass; memory follows the distinct words.
+        """Learn the vocabulary and document frequencies in one pass and return this vectorizer.
+
+        Memory follows the distinct words.
 
         Parameters
         ----------
@@ -71,11 +82,6 @@ class Vectorizer:
             only column.
         y
             Not used; pipelines of scikit-learn give it.
-
-        Returns
-        -------
-        Vectorizer
-            This vectorizer.
 
         Raises
         ------
@@ -86,33 +92,11 @@ class Vectorizer:
         return self
 
     def fit_transform(self, texts: Iterable[str], y: object = None) -> Any:
-        """Do `fit` and `transform` while reading ``texts`` only once: it may be a generator.
-
-        Returns
-        -------
-        scipy.sparse.csr_matrix
-            float32 of shape (n_documents, n_words).
-
-        Raises
-        ------
-        InputError
-            As `fit`.
-        """
+        """Do `fit` and `transform` while reading ``texts`` only once: it may be a generator."""
         return self._weigh(self.fit_counts(texts))
 
     def fit_counts(self, texts: Iterable[str]) -> Any:
-        """Do `fit` and `counts` while reading ``texts`` only once.
-
-        Returns
-        -------
-        scipy.sparse.csr_matrix
-            int32 of shape (n_documents, n_words).
-
-        Raises
-        ------
-        InputError
-            As `fit`.
-        """
+        """Do `fit` and `counts` while reading ``texts`` only once."""
         blocks: list[Counts] = []
         columns = self._learn(texts, blocks.append)
         for at, block in enumerate(blocks):  # one at a time: old and new never both exist whole
@@ -122,39 +106,18 @@ class Vectorizer:
     def fit_blocks(self, texts: Iterable[str], keep: Callable[[Counts], None]) -> Callable[[Counts], Any]:
         """Do `fit` and hand the word counts of successive blocks of documents on, for a corpus too large.
 
-        Returns
-        -------
-        callable
-            Turns a block that `keep` was given into its rows of weights: float32 CSR of n_words columns.
-
-        Examples
-        --------
-        >>> blocks = []
-        >>> rows_of = Vectorizer().fit_blocks(["wheat ships", "gold"], blocks.append)
-        >>> [rows_of(block).shape for block in blocks]
-        [(2, 3)]
+        The function that is returned turns a block that `keep` was given into its rows of weights.
         """
         columns = self._learn(texts, keep)
         return lambda block: self._weigh(self._sorted(select(block, columns)))
 
     def transform_blocks(self, texts: Iterable[str]) -> Iterator[Any]:
-        """Yield the rows of `transform` in blocks of some thousand documents, as the texts are read.
-
-        Raises
-        ------
-        NotFittedError, InputError
-            As `transform`.
-        """
+        """Yield the rows of `transform` in blocks of some thousand documents, as the texts are read."""
         for block in self._count(texts):
             yield self._weigh(self._matrix(block))
 
     def transform(self, texts: Iterable[str]) -> Any:
-        """Return the weights of the vocabulary's words in each text; other words are dropped.
-
-        Parameters
-        ----------
-        texts
-            Strings, read once.
+        """Return the weights of the vocabulary's words in each text, read once; other words are dropped.
 
         Returns
         -------
@@ -172,32 +135,13 @@ class Vectorizer:
         return self._weigh(self.counts(texts))
 
     def counts(self, texts: Iterable[str]) -> Any:
-        """Return how often each word of the vocabulary occurs in each text.
-
-        Returns
-        -------
-        scipy.sparse.csr_matrix
-            int32 of shape (n_texts, n_words).
-
-        Raises
-        ------
-        NotFittedError, InputError
-            As `transform`.
-        """
+        """Return how often each word of the vocabulary occurs in each text, as `transform` but int32."""
         return self._matrix(join_blocks(list(self._count(texts))))
 
     def weigh(self, counts: CSR) -> Any:
-        """Weight a CSR matrix of counts with the training corpus's frequencies.
+        """Weight a CSR matrix of counts with the training corpus's frequencies: float32 of the same pattern.
 
-        Returns
-        -------
-        scipy.sparse.csr_matrix
-            float32 of the same shape and pattern (the index arrays are shared).
-
-        Raises
-        ------
-        NotFittedError, InputError
-            Before `fit`; for another number of columns, or an index out of range.
+        InputError for another number of columns, or an index out of range.
         """
         self._check_fitted()
         return self._weigh(checked_counts(counts, len(self.vocabulary_)))
@@ -208,18 +152,9 @@ class Vectorizer:
         return self._matrix(Counts(weights, counts.indices, counts.indptr))
 
     def encode_text(self, text: str) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-        """Return the row of one text as (columns, weights): `transform` without SciPy.
+        """Return the row of one text as (columns, weights): the bits of `transform`, without SciPy.
 
-        Returns
-        -------
-        columns, weights
-            int32 and float32, both of shape (n_known_words,), columns ascending; the same bits as
-            in the row that `transform` gives.
-
-        Raises
-        ------
-        NotFittedError
-            Before `fit`.
+        Both have shape (n_known_words,), int32 and float32; columns ascend.
 
         Examples
         --------
@@ -231,20 +166,22 @@ class Vectorizer:
         return counts.indices, weigh(self.settings.weighting, counts, self.statistics)
 
     @property
+    def stop_words_(self) -> set[str]:
+        """The stop words, as the tokenizer writes them."""
+        self._check_fitted()
+        source = as_source(self._stored.stop_words)
+        return yielded(stop_words(source), make_tokenizer(self._stored.pattern))[0]
+
+    @property
     def statistics(self) -> Statistics:
         """Document frequencies and sizes of the training corpus, as the weightings want them."""
         self._check_fitted()
         return Statistics(self.document_frequency_, self.n_documents_, self.mean_length_)
 
     def refit_frequencies(self, counts: CSR) -> Self:
-        """Take document frequencies and sizes from other counts of the same vocabulary.
+        """Take document frequencies and sizes from other counts, checked as by `weigh`.
 
         For protocols that choose the words on one set of documents and weigh them on another.
-
-        Raises
-        ------
-        InputError
-            When ``counts`` has another number of columns, or an index out of range.
         """
         self._check_fitted()
         counts = checked_counts(counts, len(self.vocabulary_))
@@ -256,12 +193,7 @@ class Vectorizer:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted state to one JSON file with a checksum; a vectorizer that is there is replaced.
 
-        Raises
-        ------
-        NotFittedError
-            Before `fit`.
-        CollectionError
-            If the file cannot be written, or is another program's. What was there is then still there.
+        CollectionError if it cannot be, or the file is another program's: it is then as it was.
 
         Examples
         --------
@@ -275,13 +207,7 @@ class Vectorizer:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Return the vectorizer that `save` wrote.
-
-        Raises
-        ------
-        CollectionError
-            If there is none, or it is of a newer format, or damaged.
-        """
+        """Return the vectorizer that `save` wrote; CollectionError if there is none, or it is damaged."""
         state = store.read_about(Path(path), store.VECTORIZER)
         if state is None:
             raise CollectionError(f"there is no file {path}", "give one that Vectorizer.save() wrote")
@@ -291,17 +217,11 @@ class Vectorizer:
             raise DamagedError(f"{path} is damaged: {error.problem}", store.RESTORE) from None
 
     def to_json(self) -> dict[str, Any]:
-        """Return the fitted state as a dict that the json module can write.
-
-        Examples
-        --------
-        >>> state = Vectorizer().fit(["gold"]).to_json()
-        >>> Vectorizer.from_json(state).vocabulary_
-        ['gold']
-        """
+        """Return the fitted state as a dict that the json module can write, for `from_json`."""
         self._check_fitted()
         return {
-            "settings": asdict(self.settings),
+            "tokenizer": 2,
+            "settings": asdict(self._stored),
             "vocabulary": list(self.vocabulary_),
             "document_frequency": self.document_frequency_.tolist(),
             "n_documents": self.n_documents_,
@@ -311,15 +231,17 @@ class Vectorizer:
 
     @classmethod
     def from_json(cls, state: dict[str, Any]) -> Self:
-        """Rebuild a fitted vectorizer from `to_json`'s dict.
-
-        Raises
-        ------
-        InputError
-            When something is missing, of the wrong type or of the wrong length.
-        """
+        """Rebuild a fitted vectorizer from `to_json`'s dict; InputError for what is none."""
         try:
-            vectorizer = cls(VectorizerSettings(**state["settings"]))
+            settings = dict(state["settings"])
+            if may_be_endless(str(settings.get("pattern"))):  # perhaps a stranger's
+                problem = f"the token pattern {settings['pattern']!r} {ENDLESS}"
+                raise CollectionError(problem, "fit the documents anew with another pattern")
+            if "tokenizer" not in state and settings.get("pattern", WORD) == WORD:  # as version 0.1 wrote it
+                settings["pattern"] = WORD_1
+            if is_path(settings.get("stop_words")):  # it might name any file of the reader's machine
+                settings["stop_words"] = []
+            vectorizer = cls(VectorizerSettings(**settings))
             words = state["vocabulary"]
             frequency = np.array(state["document_frequency"], dtype=np.int64)
             vectorizer.n_documents_ = int(state["n_documents"])
@@ -338,18 +260,38 @@ class Vectorizer:
                 f"and {frequency.size} document frequencies"
             )
         vectorizer.vocabulary_, vectorizer.document_frequency_ = list(words), frequency
-        vectorizer._number = {}
+        vectorizer._number, vectorizer._stored = {}, vectorizer.settings
         return vectorizer
 
+    def fit_counted(self, counted: WordCounts) -> Self:
+        """Do `fit` with what `nphash.text.vocabulary.count_words` has counted in parts, added up.
+
+        Raises
+        ------
+        InputError
+            As `fit`.
+        """
+        self._take(choose(counted, self._settings_to_store())[0])
+        return self
+
     def _learn(self, texts: Iterable[str], keep: Callable[[Counts], None] | None = None) -> Array:
-        found, columns = learn(texts, _checked(self.settings), keep)
-        self.vocabulary_ = found.words
-        self.document_frequency_ = found.document_frequency
-        self.n_documents_ = found.n_documents
-        self.mean_length_ = found.mean_length
+        found, columns = learn(texts, self._settings_to_store(), keep)
+        self._take(found)
+        return columns
+
+    def _settings_to_store(self) -> VectorizerSettings:
+        """Return the settings of a fit, with the words of a file of stop words in place of its path."""
+        settings = _checked(self.settings)
+        if is_path(settings.stop_words):  # which may be gone, or another's, when the words are asked for
+            settings = replace(settings, stop_words=sorted(stop_words(settings.stop_words)))
+        self._stored = settings
+        return settings
+
+    def _take(self, found: Vocabulary) -> None:
+        self.vocabulary_, self.document_frequency_ = found.words, found.document_frequency
+        self.n_documents_, self.mean_length_ = found.n_documents, found.mean_length
         self.n_candidates_ = found.n_candidates
         self._number: dict[str, int] = {}
-        return columns
 
     def _count(self, texts: Iterable[str]) -> Iterator[Counts]:
         self._check_fitted()
@@ -393,10 +335,7 @@ class Vectorizer:
     def set_params(self, **params: Any) -> Self:
         """Set ``settings``, or single ones as ``settings__name``; return this vectorizer.
 
-        Raises
-        ------
-        InputError
-            If there is no such parameter, or its value is out of range. Nothing is set then.
+        Nothing is set where one is unknown or out of range, which raises InputError.
         """
         names = ["settings", *(f"settings__{field.name}" for field in fields(VectorizerSettings))]
         unknown = sorted(params.keys() - names)
@@ -409,24 +348,17 @@ class Vectorizer:
         self.settings = replace(_checked(settings), **given) if given else settings
         return self
 
+    def set_output(self, *, transform: str | None = None) -> Self:
+        """Return this vectorizer; InputError for frames, which pipelines of scikit-learn may ask for."""
+        if transform not in {None, "default"}:
+            problem = f"the vectorizer's rows are sparse, and {transform} holds each of their zeros"
+            raise InputError(problem, "leave set_output out, or name the columns by get_feature_names_out()")
+        return self
+
     def get_feature_names_out(self, input_features: object = None) -> NDArray[Any]:
-        """Return the words of the vocabulary, the names of the columns.
+        """Return the words of the vocabulary, the names of the columns, as an array of str objects.
 
-        Returns
-        -------
-        ndarray of str objects, shape (n_words,)
-            In the order of the columns; `input_features`, which pipelines give, are not used.
-
-        Raises
-        ------
-        NotFittedError
-            Before `fit`.
-
-        Examples
-        --------
-        >>> from nphash import Vectorizer
-        >>> Vectorizer().fit(["wheat ships", "gold"]).get_feature_names_out().tolist()
-        ['gold', 'ships', 'wheat']
+        `input_features`, which pipelines give, are not used.
         """
         self._check_fitted()
         return np.array(self.vocabulary_, dtype=object)

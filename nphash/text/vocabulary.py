@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+import re
 from array import array
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import count
+from itertools import count, islice
 
 import numpy as np
 
@@ -14,15 +16,21 @@ from nphash.core.csr import to_csr
 from nphash.core.frames import one_column
 from nphash.core.typing import CSR, Array
 from nphash.errors import InputError
-from nphash.text.settings import SMALL_CORPUS, VectorizerSettings, as_source, stop_words
-from nphash.text.tokenizer import make_tokenizer
+from nphash.text.settings import SMALL_CORPUS, VectorizerSettings, as_source, stop_words, yielded
+from nphash.text.tokenizer import SYLLABIC, WORD, make_tokenizer
 from nphash.text.weighting import Counts
+
+_log = logging.getLogger(__name__)
+_scripts = {name: re.compile(f"[{characters}]").search for name, characters in SYLLABIC.items()}
+
+NAMED = 5  # of stop words without effect
+FEWEST_PAIRS = 20  # of a script, before they are reported
 
 #: A block ends with the document that reaches this many words: a few tens of megabytes of buffers.
 TOKENS_PER_BLOCK = 1 << 20
 
-
-# ---------------------------------------------------------------------- counting
+#: Of one document: more would take gigabytes.
+MOST_WORDS = 1 << 25
 
 
 def checked_counts(counts: CSR, n_words: int) -> CSR:
@@ -39,8 +47,8 @@ def checked_counts(counts: CSR, n_words: int) -> CSR:
 
 def count_blocks(
     texts: Iterable[str],
-    words: Callable[[str], list[str]],
-    number: Callable[[list[str]], Iterable[int]],
+    words: Callable[[str], Iterable[str]],
+    number: Callable[[Iterable[str]], Iterable[int]],
     first: int = 0,
 ) -> Iterator[Counts]:
     """Yield the word counts of successive blocks of documents: int32, int32, int64, indices ascending.
@@ -57,8 +65,14 @@ def count_blocks(
             problem = f"document {at} is of type {type(text).__name__}, but texts are strings"
             raise InputError(problem, "decode bytes, and replace missing texts by empty strings")
         before = len(tokens)
-        tokens.extend(number(words(text)))
+        try:
+            numbers = number(words(text))
+            tokens.extend(numbers if len(text) < TOKENS_PER_BLOCK else islice(numbers, MOST_WORDS + 1))
+        except InputError as error:
+            raise InputError(f"document {at} {error.problem}", error.hint) from None
         lengths.append(len(tokens) - before)
+        if lengths[-1] > MOST_WORDS:
+            raise InputError(f"document {at} has more than {MOST_WORDS:,} words", "split it, or leave it out")
         if len(tokens) >= TOKENS_PER_BLOCK:
             yield _compress(tokens, lengths, first)
             tokens, lengths = array("i"), array("q")
@@ -99,9 +113,6 @@ def select(block: Counts, columns: Array) -> Counts:
     return Counts(block.data[keep], indices[keep], kept_before[block.indptr])
 
 
-# ---------------------------------------------------------------------- choosing
-
-
 @dataclass(frozen=True)
 class Vocabulary:
     """The kept words in code-point order and what was counted of them."""
@@ -113,6 +124,24 @@ class Vocabulary:
     n_candidates: int  # words within the limits of document frequency, before `max_words` cut the rarest off
 
 
+@dataclass(frozen=True)
+class WordCounts:
+    """What some documents say of their words, which may be added to what others say."""
+
+    words: list[str]  # by first sight, stop words before them
+    document_frequency: Array  # (n_words,) int64
+    frequency: Array  # (n_words,) int64, repetitions included; 0 for stop words
+    n_documents: int
+
+    def __add__(self, other: WordCounts) -> WordCounts:
+        number = {word: at for at, word in enumerate(self.words)}
+        at = np.array([number.setdefault(word, len(number)) for word in other.words], dtype=np.intp)
+        totals = np.zeros((2, len(number)), np.int64)
+        totals[:, : len(self.words)] = self.document_frequency, self.frequency
+        totals[:, at] += other.document_frequency, other.frequency
+        return WordCounts(list(number), totals[0], totals[1], self.n_documents + other.n_documents)
+
+
 def learn(
     texts: Iterable[str], settings: VectorizerSettings, keep: Callable[[Counts], None] | None = None
 ) -> tuple[Vocabulary, Array]:
@@ -121,11 +150,19 @@ def learn(
     ``keep`` is given the counts of successive blocks of documents; their columns are numbers in the order in
     which words were met, until `select` makes them positions in the vocabulary. InputError if none is left.
     """
+    return choose(count_words(texts, settings, keep), settings)
+
+
+def count_words(
+    texts: Iterable[str], settings: VectorizerSettings, keep: Callable[[Counts], None] | None = None
+) -> WordCounts:
+    """Read the texts once and count their words; ``keep`` as for `learn`."""
     number: defaultdict[str, int] = defaultdict(count().__next__)
-    stopped = [number[word] for word in sorted(stop_words(as_source(settings.stop_words)))]
     look_up = number.__getitem__
     words = make_tokenizer(settings.pattern)
-    document_frequency, frequency, n_documents = np.zeros(0, np.int64), np.zeros(0, np.int64), 0
+    stopped = [number[word] for word in sorted(_stop_words(settings, words))]
+    document_frequency, frequency = np.zeros((2, len(stopped)), np.int64)
+    n_documents = 0
     for block in count_blocks(texts, words, lambda tokens: map(look_up, tokens), first=len(stopped)):
         document_frequency = _add(document_frequency, np.bincount(block.indices, minlength=len(number)))
         per_word = np.bincount(block.indices, weights=block.data, minlength=len(number))
@@ -133,14 +170,44 @@ def learn(
         n_documents += len(block.indptr) - 1
         if keep is not None:
             keep(block)
-    if n_documents == 0:
+    return WordCounts(list(number), document_frequency, frequency, n_documents)
+
+
+def choose(counted: WordCounts, settings: VectorizerSettings) -> tuple[Vocabulary, Array]:
+    """Return the vocabulary of what was counted, and the column of each word; errors as `learn`."""
+    n, words = counted.n_documents, counted.words
+    if n == 0:
         raise InputError("there is no document to learn words from", "give at least one text")
-    names = list(number)
-    chosen, n_candidates = _choose(names, document_frequency, frequency, n_documents, settings)
-    columns = np.full(len(number), -1, np.int32)
+    chosen, n_candidates = _choose(counted, settings)
+    columns = np.full(len(words), -1, np.int32)
     columns[chosen] = np.arange(len(chosen))
-    words_kept, mean_length = [names[at] for at in chosen], float(frequency[chosen].sum()) / n_documents
-    return Vocabulary(words_kept, document_frequency[chosen], n_documents, mean_length, n_candidates), columns
+    mean_length = float(counted.frequency[chosen].sum()) / n
+    kept, document_frequency = [words[at] for at in chosen], counted.document_frequency[chosen]
+    if settings.pattern == WORD:
+        _report_scripts(kept)
+    return Vocabulary(kept, document_frequency, n, mean_length, n_candidates), columns
+
+
+def _stop_words(settings: VectorizerSettings, tokenize: Callable[[str], Iterable[str]]) -> set[str]:
+    """Return the stop words as they are met in texts, and report those that never are."""
+    found, without_effect = yielded(stop_words(as_source(settings.stop_words)), tokenize)
+    if without_effect and settings.stop_words != "english":
+        some = ", ".join(map(repr, without_effect[:NAMED])) + ", ..." * (len(without_effect) > NAMED)
+        what = "stop words that are never one word of a text have no effect"
+        _log.warning("%d %s: %s", len(without_effect), what, some)
+    return found
+
+
+def _report_scripts(words: Iterable[str]) -> None:
+    """Report that words of a script without spaces were made of pairs of its characters."""
+    counts = Counter(name for word in words for name, find in _scripts.items() if find(word))
+    for name, n_words in counts.items():
+        if n_words >= FEWEST_PAIRS:
+            _log.warning(
+                "%s is written without spaces: words are found by pairs of their characters; better codes "
+                "come from texts that another program has cut into words",
+                name,
+            )
 
 
 def _add(totals: Array, more: Array) -> Array:
@@ -149,14 +216,9 @@ def _add(totals: Array, more: Array) -> Array:
     return more
 
 
-def _choose(
-    words: list[str],
-    document_frequency: Array,
-    frequency: Array,
-    n_documents: int,
-    settings: VectorizerSettings,
-) -> tuple[Array, int]:
+def _choose(counted: WordCounts, settings: VectorizerSettings) -> tuple[Array, int]:
     """Return the numbers of the kept words, in the words' code-point order, and how many might have been."""
+    n_documents, document_frequency = counted.n_documents, counted.document_frequency
     small = n_documents < SMALL_CORPUS
     least, share = settings.min_documents, settings.max_share
     least = (1 if small else 3) if least is None else least
@@ -171,8 +233,8 @@ def _choose(
             "lower min_documents, raise max_share, choose other stop words, or give more text",
             parameter=("min_documents", "max_share"),
         )
-    ordered = sorted(kept.tolist(), key=lambda at: words[at])
+    ordered = sorted(kept.tolist(), key=counted.words.__getitem__)
     if settings.max_words is not None and len(ordered) > settings.max_words:
-        by_frequency = np.argsort(-frequency[ordered], kind="stable")[: settings.max_words]
+        by_frequency = np.argsort(-counted.frequency[ordered], kind="stable")[: settings.max_words]
         ordered = [ordered[at] for at in np.sort(by_frequency)]
     return np.array(ordered, dtype=np.int64), len(kept)

@@ -74,12 +74,8 @@ def bm25(counts: Counts, statistics: Statistics, k1: float = 1.2, b: float = 0.7
 
 
 #: Weightings by the name that settings and the command line use.
-WEIGHTINGS: dict[str, Callable[[Counts, Statistics], Array]] = {
-    "binary": binary,
-    "tf": tf,
-    "tfidf": tfidf,
-    "bm25": bm25,
-}
+WEIGHTINGS: dict[str, Callable[[Counts, Statistics], Array]]
+WEIGHTINGS = {"binary": binary, "tf": tf, "tfidf": tfidf, "bm25": bm25}
 
 
 def weigh(name: str, counts: Counts, statistics: Statistics) -> Array:

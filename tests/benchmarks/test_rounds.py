@@ -1,7 +1,6 @@
 """What the rounds of the own method find: shares of common labels and their table."""
 
 import json
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -28,13 +27,31 @@ def test_shares_by_hand(rng):
     assert rounds.shares(place, y)["25"] == pytest.approx(np.mean(expected))
 
 
-def test_measuring_and_the_table(tmp_path, monkeypatch):
-    unit = small.unit_rows(X).tocsr()
-    records = rounds.measure(SimpleNamespace(X_train=unit, y_train=Y))
-    assert [record["round"] for record in records] == list(range(rounds.ROUNDS + 1))
-    assert records[1]["predicted"]["25"] > 0.8
+def test_measuring_and_the_tables(tmp_path, monkeypatch):
     monkeypatch.setattr(rounds, "RESULT", tmp_path / "rounds.json")
+    monkeypatch.setattr(rounds, "MOST_DOCUMENTS", 300)
+    monkeypatch.setattr(rounds, "ROUNDS", 2)
+    corpus = tmp_path / "few.jsonl"
+    texts = [" ".join(f"w{j}" for j in row.indices) for row in X]
+    lines = [{"id": str(i), "text": text, "labels": [str(topics[i])]} for i, text in enumerate(texts)]
+    corpus.write_text("".join(json.dumps(line) + "\n" for line in [*lines, {"id": "", "text": "not read"}]))
+    documents, labels = rounds.training_part(corpus)
+    assert documents.shape[0] == 300 and (labels.toarray() == Y.toarray()).all()
+    records = rounds.measure(documents, labels)
+    assert len(rounds.settings_of(records)) == len(rounds.LSI_ALONE) + rounds.ROUNDS * len(rounds.SHARES_ALL)
+    first = rounds._record(records, {"round": 1, "share": 1.0})
+    assert first["25"] > 0.8
     rounds.RESULT.write_text(json.dumps({"corpora": {"a": records, "b": records}}))
     header, lsi, *rest = rounds.rows()
-    assert header == ["25 nearest by", "a", "agreement", "b", "agreement"] and lsi[0] == "LSI"
-    assert len(rest) == 8 and rest[0][2] == "" and rest[1][2] == f"{records[1]['told']:.3f}".lstrip("0")
+    assert header == ["25 nearest by", "a", "b"] and lsi[0] == "LSI, 32 axes"
+    assert len(rest) == 1 + 2 * 3 and rest[2][1] == f"{first['25']:.3f}".lstrip("0")
+    (_, corr, *_), row, _ = rounds.criterion_rows()
+    assert corr == "rank correlation" and float(row[1]) == pytest.approx(
+        rounds.rank_correlation(records), abs=0.006
+    )
+    assert row[3] <= row[4]
+
+
+def test_rank_correlation_falls_with_settings_out_of_order():
+    records = [{"100": share, "overlap": overlap} for share, overlap in ((0.1, 0.2), (0.3, 0.1), (0.5, 0.9))]
+    assert rounds.rank_correlation([*records, {"eigenmap": {}}]) == pytest.approx(0.5)

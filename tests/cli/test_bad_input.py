@@ -62,7 +62,9 @@ GOOD = '{"id": "a", "text": "gold ore"}\n'
         ("x.npz", b"PK no zip", ["x.npz"]),
         ("x.mtx", "no matrix", ["x.mtx"]),
         ("x.mat", b"no matrix", ["x.mat"]),
-        ("x.pdf", b"%PDF", ["x.pdf", "--input-format"]),
+        ("x.pdf", b"%PDF", ["x.pdf"]),
+        ("x.docx", b"PK no zip", ["x.docx"]),
+        ("x.unknown", b"%PDF", ["x.unknown", "--input-format"]),
     ],
 )
 def test_broken_files(reading, tmp_path, name, data, says):

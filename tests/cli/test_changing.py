@@ -1,6 +1,8 @@
 """Documents that come and go: nphash add, nphash remove."""
 
+import os
 import threading
+from pathlib import Path
 
 import pytest
 import scipy.sparse
@@ -22,7 +24,7 @@ def test_added_documents_are_found(path, tmp_path):
     assert (result.code, result.out) == (0, "")
     assert result.err == f"5 added; 35 documents in {path}\n"
     assert contents(path)[0] == documents(35)
-    assert jsonl(run("search", path, new[2].text, "-k", "1").out)[0]["similarity"] == pytest.approx(1)
+    assert jsonl(run("search", path, new[2].text, "-k", "1").out)[0]["id"] == new[2].id
 
 
 def test_from_a_pipe(path):
@@ -204,3 +206,43 @@ def test_compacting(tmp_path):
 
 def test_something_must_be_asked_for(tmp_path):
     fails(2, "remove", fresh(tmp_path), says="Give IDS")
+
+
+def test_the_command_compact(tmp_path):
+    path = fresh(tmp_path)
+    run("remove", path, "d1", "d2")
+    result = run("compact", path)
+    assert (result.code, result.out, result.err) == (0, "", f"compacted: 28 documents in {path}\n")
+    with Collection.open(path) as collection:
+        assert collection.manifest.n_removed == 0 and len(collection) == 28
+    assert run("compact", path, "-q").err == ""
+
+
+def test_ids_with_blanks_and_a_dash_are_removed_by_a_pipe(tmp_path):
+    ids = [" a ", "-", "b ", "\tc", "d"]
+    source = write_jsonl(tmp_path / "a.jsonl", [Document(id_, "whale ship") for id_ in ids])
+    run("fit", source, "--method", "sign", "-o", tmp_path / "c", "-q")
+    assert fails(1, "remove", tmp_path / "c", "-", stdin="a\n", says=["no document 'a'"])
+    assert run("remove", tmp_path / "c", "-", stdin=" a \n\n-\r\nb \n\tc\n").code == 0
+    with Collection.open(tmp_path / "c") as collection:
+        assert [document.id for document in collection.documents] == ["d"]
+
+
+def test_names_of_files_meet_however_they_are_spelled(tmp_path):
+    folder = tmp_path / "texts"
+    folder.mkdir()
+    names = [b"caf\xe9.txt", b"caf\xe8.txt", "nai\u0308ve.txt".encode()]
+    for name in names:
+        Path(os.fsdecode(os.fsencode(folder) + b"/" + name)).write_text("whale ship", encoding="utf-8")
+    fitted = run("fit", folder, "--method", "sign", "-o", tmp_path / "c", "-q")
+    assert fitted.code == 0, fitted
+    found = [row["id"] for row in jsonl(run("search", tmp_path / "c", "whale", "--format", "jsonl").out)]
+    encoded = [row["id"] for row in jsonl(run("encode", tmp_path / "c", folder, "--format", "jsonl").out)]
+    assert sorted(found) == sorted(encoded) == ["caf\\xe8.txt", "caf\\xe9.txt", "nai\u0308ve.txt"]
+    for spelling in ("na\u00efve.txt", "nai\u0308ve.txt", os.fsdecode(b"caf\xe9.txt"), "caf\\xe9.txt"):
+        assert run("search", tmp_path / "c", "--like", spelling).code == 0
+    assert fails(1, "add", tmp_path / "c", folder, says=["already"])
+    again = run("add", tmp_path / "c", folder, "--if-exists", "skip")
+    assert "0 added, 3 skipped" in again.err
+    removed = run("remove", tmp_path / "c", "-", stdin=b"caf\xe8.txt\n" + "na\u00efve.txt\n".encode())
+    assert "2 removed" in removed.err

@@ -19,7 +19,7 @@ def test_the_whole_journey(quick, tmp_path):
     for query in demo.QUERIES:
         assert query in lines
         at = lines.index(query)
-        assert lines[at + 1].split()[:3] == ["rank", "dist", "sim"]
+        assert lines[at + 1].split()[:3] == ["rank", "score", "dist"]
         assert [lines[at + 2 * rank].split()[0] for rank in (1, 2, 3)] == ["1", "2", "3"]
     for title in ("codes of 2 bytes", "TF-IDF cosine", "a random order"):
         [line] = [line for line in lines if line.startswith(title)]

@@ -48,9 +48,9 @@ def test_unmarked_documents_are_all_asked(path, tmp_path):
 
 def test_it_is_always_the_hamming_order(path, tmp_path, monkeypatch):
     def never(*arguments):
-        raise AssertionError("reranked")
+        raise AssertionError("words were scored")
 
-    monkeypatch.setattr("nphash.collection.searching.Reranker.similarities", never)
+    monkeypatch.setattr("nphash.collection.ranking.Words.score", never)
     assert run("evaluate", path, write_jsonl(tmp_path / "q.jsonl", documents(6, start=40))).code == 0
     assert run("evaluate", path).code == 0
 

@@ -390,3 +390,13 @@ def test_a_collection_of_a_matrix_holds_no_texts_to_fit(tmp_path):
         and "was made of a matrix and holds no texts: give the matrix"
         in failed.err.replace("\n  hint: ", ": ")
     )
+
+
+def test_the_directory_that_one_is_in(corpus, tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    for more in ((), ("--force",)):
+        assert run("fit", corpus, "-o", ".", *SMALL, "--epochs", "1", "-q", *more).code == 0
+    assert len(contents(".")[0]) == 120
+    assert {path.name for path in tmp_path.iterdir()} == {"here", "corpus.jsonl"}
+    fails(1, "fit", corpus, "-o", "/", *SMALL, says="is not a collection")

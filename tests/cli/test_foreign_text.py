@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helpers.collecting import documents, fresh, jsonl, opened, run, write_jsonl
-from helpers.paths import SOLUTIONS
 from nphash.cli.output import Writer, printable
 from nphash.collection.manifest import MANIFEST
 from nphash.core.checksums import seal
 from nphash.corpus import Document
+from nphash.teaching.lessons import solution_text
 
 # ESC, BEL, DEL, a C1 control, an override of the direction, an isolate, a line separator, something invisible
 DRIVING = "\x1b[2J\x07\x7f\x9b\u202e\u2066\u2028\u200b\U000e0041"
@@ -143,7 +143,7 @@ def test_exceptions(tmp_path, monkeypatch):
     monkeypatch.setattr(methods.command, "callback", fail)
     monkeypatch.delenv("NPHASH_DEBUG", raising=False)
     shows("methods", code=1, says="internal error: ZeroDivisionError: text")
-    text = (SOLUTIONS / "solution_3.py").read_text(encoding="utf-8")
+    text = solution_text(3)
     (tmp_path / "mine.py").write_text(
         text.replace(
             "def gumbel_noise(uniform):\n",

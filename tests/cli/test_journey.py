@@ -116,7 +116,7 @@ def test_from_any_format_to_an_answer(tmp_path, kind):
     )
     text = DOCS[4].text
     best = jsonl(run("search", target, text, "-k", "1", "--full-text").out)[0]
-    assert best["similarity"] == pytest.approx(1) and best["distance"] == 0
+    assert best["score"] == pytest.approx(1.2) and best["distance"] == 0
     assert sorted(best["text"].split()) == sorted(text.split())
     if any(d.labels for d in stored):
         assert jsonl(run("evaluate", target, "-k", "5").out)[0]["n_queries"] == 24

@@ -1,13 +1,14 @@
 """From an empty folder to a graded exercise, as a student does it."""
 
+import csv
+import json
 import sys
 
 import pytest
 
 from helpers.collecting import fails, jsonl, run
-from helpers.paths import SOLUTIONS
 from nphash.teaching import study
-from nphash.teaching.lessons import LESSONS
+from nphash.teaching.lessons import LESSONS, solution_text
 from nphash.teaching.study import StudySettings
 
 
@@ -36,6 +37,36 @@ def test_a_solution_is_not_overwritten(tmp_path):
     assert "EXERCISE = 2" in exercise.read_text(encoding="utf-8")
 
 
+def test_all_lessons_as_notebooks_with_solutions(tmp_path):
+    result = run("lesson", "all", "--format", "ipynb", "--solution", "-o", tmp_path)
+    assert result.code == 0 and "jupyter lab" in result.err
+    assert sorted(result.out.split()) == sorted(map(str, tmp_path.iterdir()))
+    kinds = [path.name.partition("_")[0] for path in tmp_path.glob("*.ipynb")]
+    assert sorted(kinds) == ["exercise"] * 9 + ["lesson"] * 9 + ["solution"] * 9
+    graded = run("gradcheck", "--exercise", tmp_path / "exercise_3_gumbel.ipynb", "--format", "table")
+    assert graded.code == 3 and "cell 3, line 3 is still blank" in graded.out
+    assert run("gradcheck", "--exercise", tmp_path / "solution_3_gumbel.ipynb").code == 0
+
+
+def test_solutions_are_for_those_who_ask(tmp_path):
+    run("lesson", 3, "-o", tmp_path)
+    assert len(list(tmp_path.iterdir())) == 2
+    run("lesson", 3, "-o", tmp_path / "key", "--solution")
+    graded = run("gradcheck", "--exercise", tmp_path / "key" / "solution_3_gumbel.py", "--format", "table")
+    assert graded.code == 0 and "3 of 3 right" in graded.out
+
+
+def test_nothing_is_copied_unless_all_can_be(tmp_path):
+    (tmp_path / "exercise_9_measuring.ipynb").write_text("mine", encoding="utf-8")
+    fails(1, "lesson", "all", "--format", "ipynb", "-o", tmp_path, says=["exercise_9", "exists already"])
+    assert [path.read_text(encoding="utf-8") for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_neither_a_number_nor_all(tmp_path):
+    result = run("lesson", "seven", "-o", tmp_path)
+    assert result.code == 2 and "'seven' is neither the number of a lesson nor 'all'" in result.err
+
+
 def test_here_is_the_default(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert run("lesson", 3).code == 0
@@ -57,8 +88,10 @@ def test_a_file_in_the_place_of_the_folder(tmp_path):
 
 
 @pytest.fixture
-def solution():
-    return SOLUTIONS / "solution_3.py"
+def solution(tmp_path):
+    path = tmp_path / "solution_3.py"
+    path.write_text(solution_text(3), encoding="utf-8")
+    return path
 
 
 def test_right_is_0(solution):
@@ -182,7 +215,8 @@ def test_all_lessons_are_listed():
     assert set(records[0]) == {"lesson", "title", "minutes", "file", "exercise"}
     result = run("lessons", "--format", "table")
     assert result.code == 0
-    assert "lesson  title" in result.out and LESSONS[6].file in result.out
+    assert "lesson  title" in result.out and LESSONS[6].title in result.out
+    assert max(map(len, result.out.splitlines())) <= 80
     assert len(result.out.splitlines()) == 10
     assert "nphash lesson 1" in result.err
     assert run("lessons", "--format", "csv").out.startswith("lesson,title,minutes,file,exercise\n")
@@ -243,3 +277,46 @@ def test_too_many_bits(small):
 
 def test_the_group_lists_its_studies(small):
     assert "estimators" in run("study", "--help").out
+
+
+# --- a class
+
+
+@pytest.fixture
+def handed_in(tmp_path):
+    folder = tmp_path / "class"
+    for student, text in (
+        ("=ada", solution_text(6)),
+        ("bob", solution_text(6).replace("w - learn", "w + learn")),
+    ):
+        (folder / student).mkdir(parents=True)
+        (folder / student / "exercise_6_adam.py").write_text(text, encoding="utf-8")
+    return folder
+
+
+def test_a_class(tmp_path, handed_in):
+    table, records = tmp_path / "grades.csv", tmp_path / "grades.json"
+    result = run("grade", handed_in, "-o", table)
+    assert result.code == 0 and result.out == ""
+    assert "limits: 10 s for each function" in result.err and "2/2" in result.err
+    rows = list(csv.DictReader(table.read_text(encoding="utf-8").splitlines()))
+    assert [(row["student"], row["part"], row["points"], row["mistake"]) for row in rows] == [
+        ("'=ada", "adam_step", "1", ""),  # no formula
+        ("'=ada", "clip", "1", ""),
+        ("bob", "adam_step", "0", "uphill"),
+        ("bob", "clip", "1", ""),
+    ]
+    assert len(list((tmp_path / "grades").glob("*.html"))) == 3
+    fails(1, "grade", handed_in, "-o", table, says=["exists already", "--force"])
+    again = run("grade", handed_in, "-o", records)  # into the same folder: nothing is graded again
+    assert "uphill" in records.read_text(encoding="utf-8") and "2/2" not in again.err
+    assert run("grade", handed_in, "-o", tmp_path / "gradescope.json", "-q").err == ""
+    found = json.loads((tmp_path / "gradescope.json").read_text(encoding="utf-8"))
+    assert found["=ada"]["score"] == 2 and found["bob"]["score"] == 1
+
+
+def test_what_grade_refuses(tmp_path, handed_in):
+    fails(1, "grade", handed_in, "-o", tmp_path / "grades.xlsx", says=["neither a table nor records", ".csv"])
+    (tmp_path / "empty").mkdir()
+    fails(1, "grade", tmp_path / "empty", "-o", tmp_path / "grades.csv", says=["holds no exercise"])
+    assert run("grade", tmp_path / "none", "-o", tmp_path / "grades.csv").code == 2

@@ -1,12 +1,14 @@
 """All documents compared with each other: nphash duplicates, nphash neighbours."""
 
 import csv
+import errno
 import io
+from itertools import pairwise
 
 import numpy as np
 import pytest
 
-from helpers.collecting import documents, fails, fresh, jsonl, opened, run
+from helpers.collecting import SignHash, documents, fails, fresh, jsonl, naive_cosine, opened, run
 from nphash.cli.neighbours import LEAST
 from nphash.cli.output import many
 from nphash.codes import hamming_distances
@@ -98,11 +100,9 @@ def test_same_texts_are_told_from_shared_codes(copied, monkeypatch):
     assert {id_ for id_, record in records.items() if record["same_text"]} == {"d3", "c3", "d5", "c5"}
     with Collection.open(copied) as collection:
         first = collection.documents["d0"].text
-        hits = collection.search([first], k=None)[0]
+        cosines = {d.id: naive_cosine(collection.vectorizer, first, d.text) for d in collection.documents}
     assert records["d0"]["similarity"] == 1 and not records["d0"]["same_text"]
-    assert {id_: record["similarity"] for id_, record in records.items()} == pytest.approx(
-        {hit.id: hit.similarity for hit in hits}, abs=1e-6
-    )
+    assert {id_: record["similarity"] for id_, record in records.items()} == pytest.approx(cosines, abs=1e-6)
     table = run("duplicates", copied, "--radius", 16, "--format", "table").out
     assert table.startswith("group 1: 33 documents, 4 with the same text as another\n")
     assert " with the same code; " in run("duplicates", copied, "--radius", 0).err
@@ -296,3 +296,22 @@ def test_bad_use_neighbours(path, tmp_path):
     fails(2, "neighbours", path, "-k", "0", says="-k")
     fails(2, "neighbours", path, "-o", tmp_path / "graph.csv", says=".npz")
     fails(1, "neighbours", path, "-o", tmp_path / "no" / "graph.npz", says="No such file")
+
+
+def test_one_long_id_does_not_widen_all_of_them(tmp_path):
+    path, docs = tmp_path / "c", documents(9)
+    docs[3] = Document("\u00e9" * 50_000, docs[3].text)
+    Collection.create(path, SignHash(16), docs).close()
+    assert run("neighbours", path, "-k", 2, "-o", tmp_path / "n.npz").code == 0
+    assert (tmp_path / "n.npz").stat().st_size < 150_000
+    with np.load(tmp_path / "n.npz") as file:
+        text, ends = file["ids_utf8"].tobytes(), [0, *file["ids_end"].tolist()]
+    assert [text[a:b].decode() for a, b in pairwise(ends)] == [doc.id for doc in docs]
+
+
+def test_what_cannot_be_written_is_named(path, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(np, "savez", full)
+    fails(1, "neighbours", path, "-o", tmp_path / "n.npz", says=["n.npz: the disk is full", "make room"])

@@ -35,8 +35,8 @@ def shown(tty, quiet=False, verbose=False):
 
 
 def test_figures_in_words():
-    assert progress.describe(state()) == "loss 12.35, KL 0.346"
-    assert progress.describe(state(validation=0.81234, best=3)).endswith("P@100 0.8123 (best epoch 3)")
+    assert progress._figures(state()) == ["loss 12.35", "KL 0.346"]
+    assert progress._figures(state(validation=0.81234, best=3))[-1] == "P@100 0.8123 (best epoch 3)"
 
 
 def test_a_bar_on_a_terminal(monkeypatch):
@@ -219,7 +219,8 @@ def test_compiling_is_announced_before_the_first_step():
         "import numpy as np\n"
         "sys.stderr.isatty = lambda: True\n"
         "X = np.random.default_rng(0).poisson(0.5, (60, 40))\n"
-        "hasher = create('doc2hash', n_bits=8, hidden=(8,), training=Training(epochs=1, engine='numba'))\n"
+        "training = Training(epochs=1, engine='numba')\n"  # of a method with few kernels
+        "hasher = create('ammi', n_bits=8, start='random', training=training)\n"
         "with progress.FitProgress(quiet=False) as callback: hasher.fit(X, callback=callback)\n"
     )
     environment = {**os.environ, "NPHASH_CACHE": "0"}

@@ -2,15 +2,15 @@
 
 import csv
 import io
+import shutil
 
 import pytest
 
-from helpers.collecting import SignHash, documents, fails, fresh, jsonl, opened, run
+from helpers.collecting import fails, fresh, jsonl, opened, run
+from helpers.paths import TESTS
 from nphash.cli.search import QueryWords, query_words
 from nphash.collection import Collection
-from nphash.collection.creating import CreateSettings
 from nphash.corpus import Document
-from nphash.text.settings import VectorizerSettings, stop_words
 
 QUERY = "gold silver mine"
 
@@ -30,9 +30,24 @@ def test_json_lines_in_a_pipe(path):
         (h.rank, h.id, h.distance) for h in hits
     ]
     assert records[0]["labels"] == ["metal"] and records[0]["query"] == QUERY
-    assert records[0]["similarity"] == pytest.approx(hits[0].similarity, abs=1e-6)
-    fields = ["query", "rank", "id", "distance", "similarity", "labels", "unknown_words", "snippet"]
+    assert records[0]["score"] == pytest.approx(hits[0].score, abs=1e-6)
+    assert records[0]["bm25"] == pytest.approx(hits[0].bm25, abs=1e-4)
+    fields = [
+        "query",
+        "rank",
+        "id",
+        "score",
+        "bm25",
+        "distance",
+        "labels",
+        "fields",
+        "unknown_words",
+        "snippet",
+        "marks",
+    ]
     assert list(records[0]) == fields and records[0]["unknown_words"] == []
+    marked = {records[0]["snippet"][start:stop] for start, stop in records[0]["marks"]}
+    assert marked == set(QUERY.split()) & set(hits[0].document.text.split())
 
 
 def test_a_table_on_a_terminal(path, monkeypatch):
@@ -40,7 +55,7 @@ def test_a_table_on_a_terminal(path, monkeypatch):
     monkeypatch.setenv("COLUMNS", "70")
     lines = run("search", path, QUERY, "-k", "2", tty=True).out.splitlines()
     assert lines[0] == QUERY
-    assert lines[1].split() == ["rank", "dist", "sim", "id", "labels"]
+    assert lines[1].split() == ["rank", "score", "dist", "id", "labels"]
     assert lines[2].split()[0] == "1" and "metal" in lines[2]
     assert len(lines) == 6 and all(len(line) <= 70 for line in lines)
 
@@ -56,6 +71,7 @@ def test_colours_mark_the_words(path, monkeypatch):
 def test_csv(path):
     rows = list(csv.DictReader(io.StringIO(run("search", path, QUERY, "-k", "2", "--format", "csv").out)))
     assert [row["rank"] for row in rows] == ["1", "2"] and rows[0]["labels"] == "metal"
+    assert "marks" not in rows[0]
 
 
 @pytest.mark.parametrize("arguments", [["-"], []])
@@ -83,8 +99,8 @@ def test_like_a_document(path):
 def test_k_larger_than_the_collection_gives_all_in_order(path):
     records = jsonl(run("search", path, QUERY, "-k", "1000").out)
     assert len(records) == 30
-    similarities = [record["similarity"] for record in records]
-    assert similarities == sorted(similarities, reverse=True)
+    scores = [record["score"] for record in records]
+    assert scores == sorted(scores, reverse=True)
 
 
 def test_default_is_ten(path):
@@ -92,9 +108,11 @@ def test_default_is_ten(path):
 
 
 def test_hamming_order_and_radius(path):
-    plain = jsonl(run("search", path, QUERY, "--no-rerank", "-k", "30").out)
+    plain = jsonl(run("search", path, QUERY, "--by", "codes", "-k", "30").out)
     distances = [record["distance"] for record in plain]
     assert distances == sorted(distances)
+    words = jsonl(run("search", path, QUERY, "--by", "words", "-k", "30").out)
+    assert 0 < len(words) < 30 and all(record["bm25"] > 0 for record in words)
     near = jsonl(run("search", path, QUERY, "--radius", "5").out)
     assert {r["id"] for r in near} == {r["id"] for r in plain if r["distance"] <= 5}
     assert len(jsonl(run("search", path, QUERY, "--radius", "16", "-k", "4").out)) == 4
@@ -105,7 +123,8 @@ def test_hamming_order_and_radius(path):
 def test_explanations(path):
     [record] = jsonl(run("search", path, QUERY, "-k", "1", "--explain").out)
     assert set(record["shared_words"]) <= set(QUERY.split())
-    assert sum(record["shared_words"].values()) == pytest.approx(record["similarity"], abs=1e-3)
+    assert sum(record["shared_words"].values()) == pytest.approx(record["bm25"], abs=1e-3)
+    assert record["from_words"] + record["from_codes"] == pytest.approx(record["score"], abs=1e-5)
     assert len(record["differing_bits"]) == record["distance"]
     table = run("search", path, QUERY, "-k", "1", "--explain", "--format", "table").out
     assert "shared words: " in table and "differing bits: " in table
@@ -116,9 +135,10 @@ def test_explanations(path):
 def test_whole_texts(tmp_path):
     collection = opened(tmp_path)
     collection.add([Document("long", "gold " + "ore " * 200)])
-    [short] = jsonl(run("search", tmp_path / "c", "gold ore", "-k", "1").out)
-    [full] = jsonl(run("search", tmp_path / "c", "gold ore", "-k", "1", "--full-text").out)
-    assert full["id"] == "long" and full["text"] == "gold " + "ore " * 200
+    by_words = ["search", tmp_path / "c", "gold ore", "-k", "31"]
+    [short] = [record for record in jsonl(run(*by_words).out) if record["id"] == "long"]
+    [full] = [record for record in jsonl(run(*by_words, "--full-text").out) if record["id"] == "long"]
+    assert full["text"] == "gold " + "ore " * 200
     assert "snippet" not in full and len(short["snippet"]) <= 200
 
 
@@ -127,26 +147,45 @@ def test_unknown_words_are_told(path):
         result = run("search", path, "the xyzzy", "gold", "of", "-k", "1", "--format", form)
         assert result.code == 0 and len(result.out.splitlines()) == 1 + (form == "csv")
         assert result.err == (
-            "note: no word of 'the xyzzy' is known (the is a stop word), so nothing is found\n"
-            "note: no word of 'of' is known (of is a stop word), so nothing is found\n"
+            "note: no document holds a word of 'the xyzzy', so nothing is found\n"
+            "note: no document holds a word of 'of', so nothing is found\n"
         )
     assert run("search", path, "xyzzy", "-k", "1", "-q").err == ""
     table = run("search", path, "xyzzy", "--radius", "3", "--format", "table")
-    assert table.out == "xyzzy\n  no document\n" and "no word of 'xyzzy' is known, so" in table.err
+    assert table.out == "xyzzy\n  no document\n" and "holds a word of 'xyzzy', so" in table.err
 
 
 def test_some_unknown_words(path):
     result = run("search", path, "the gold of Whales, krill", "-k", "2")
-    assert [record["unknown_words"] for record in jsonl(result.out)] == [["whales", "krill"]] * 2
+    assert [record["unknown_words"] for record in jsonl(result.out)] == [["the", "of", "whales", "krill"]] * 2
     assert result.err == ""
     table = run("search", path, "the gold of Whales, krill", "gold", "-k", "2", "--format", "table")
-    assert table.err == "note: not known: whales, krill\n"
+    assert table.err == "note: in no document: the, of, whales, krill\n"
 
 
-def test_a_document_without_a_known_word_is_like_none(path):
-    run("add", path, "-", stdin="xyzzy\n")
-    result = run("search", path, "--like", "stdin:1")
-    assert (result.code, result.out) == (0, "") and "no word of 'like stdin:1' is known" in result.err
+def test_words_that_only_texts_know(path):
+    run("add", path, "-", stdin="xyzzy\nxyzzy plugh\n")
+    assert [record["id"] for record in jsonl(run("search", path, "xyzzy").out)] == ["stdin:1", "stdin:2"]
+    assert [record["id"] for record in jsonl(run("search", path, "--like", "stdin:1").out)] == ["stdin:2"]
+    assert run("search", path, "xyzzy", "--by", "codes", "--format", "table").out == "xyzzy\n  no document\n"
+
+
+def test_signs_in_queries(path):
+    found = jsonl(run("search", path, "gold -silver", "-k", "30", "--by", "words").out)
+    assert found and all("gold" in r["snippet"] and "silver" not in r["snippet"] for r in found)
+    [record] = jsonl(run("search", path, "bul* AND gold", "-k", "1").out)
+    start, stop = record["marks"][0]
+    assert record["snippet"][start:stop] in {"bullion", "gold"}
+    fails(1, "search", path, "gold AND", says=["nothing stands after AND", "small letters"])
+
+
+def test_a_collection_without_an_index_says_so(tmp_path):
+    old = tmp_path / "old"
+    shutil.copytree(TESTS / "data" / "format_1" / "collection", old)
+    result = run("search", old, "gold mine", "-k", "1")
+    assert result.code == 0 and len(jsonl(result.out)) == 1
+    assert f"'nphash compact {old}' keeps one" in result.err
+    assert run("compact", old).code == 0 and run("search", old, "gold mine").err == ""
 
 
 def test_an_empty_collection_is_reported(path):
@@ -184,7 +223,7 @@ def test_lone_surrogates_do_not_stop_the_output(tmp_path):
         (["q", "--like", "d1"], "not both"),
         ([], "Give a query"),
         ([""], "A query is empty"),
-        (["q", "--candidates", "3"], "fewer than -k 10"),
+        (["q", "--by", "rank"], "not one of"),
         (["q", "--radius", "-1"], "not in the range"),
         (["q", "--format", "xml"], "not one of"),
     ],
@@ -199,31 +238,22 @@ def test_threads_do_not_change_results(path):
     )
 
 
-def test_known_unknown_and_stop_words(tmp_path):
+def test_known_and_unknown_words(tmp_path):
     with opened(tmp_path) as collection:
-        found = query_words(collection, "The gold of whales: the Whales, and wheat")
-    assert found == QueryWords(["gold", "wheat"], ["whales"], ["the", "of", "and"])
-
-
-def test_a_list_of_stop_words_that_is_gone(tmp_path):
-    own = tmp_path / "stop.txt"
-    own.write_text("gold\n", encoding="utf-8")
-    settings = CreateSettings(VectorizerSettings(stop_words=str(own)))
-    with Collection.create(tmp_path / "c", SignHash(8), documents(30), settings) as collection:
-        assert query_words(collection, "gold the ore") == QueryWords(["ore"], ["the"], ["gold"])
-        own.unlink()
-        stop_words.cache_clear()
-        assert query_words(collection, "gold the ore") == QueryWords(["ore"], ["gold", "the"], [])
+        found = query_words(collection, "The gold of whales: the Whales, and bul*")
+        assert found == QueryWords(["gold", "bul*"], ["the", "of", "whales", "and"])
+        assert query_words(collection, "gold -ore").known == ["gold"]
+        assert query_words(collection, "gold -ore", is_plain=True).known == ["gold", "ore"]
 
 
 def test_notes():
-    assert QueryWords(["gold"], [], ["the"]).note("the gold") == ""
-    many = QueryWords(["gold"], list("abcdefg"), []).note("gold a b c d e f g")
-    assert many == "note: not known: a, b, c, d, e and 2 more"
-    assert QueryWords([], [], ["the", "of"]).note("the of") == (
-        "note: no word of 'the of' is known (the, of are stop words), so nothing is found"
+    assert QueryWords(["gold"], []).note("gold") == ""
+    many = QueryWords(["gold"], list("abcdefg")).note("gold a b c d e f g")
+    assert many == "note: in no document: a, b, c, d, e and 2 more"
+    assert (
+        QueryWords([], ["the"]).note("the") == "note: no document holds a word of 'the', so nothing is found"
     )
-    assert "\x1b" not in QueryWords([], ["x\x1b"], []).note("x\x1b")
+    assert "\x1b" not in QueryWords([], ["x\x1b"]).note("x\x1b")
 
 
 def test_whole_texts_on_a_terminal(tmp_path, monkeypatch):
@@ -234,3 +264,34 @@ def test_whole_texts_on_a_terminal(tmp_path, monkeypatch):
     command = ["search", tmp_path / "c", "gold ore", "-k", "40", "--format", "table"]
     assert text in run(*command, "--full-text").out
     assert "the very end" not in run(*command).out
+
+
+def test_filters(tmp_path):
+    collection = opened(tmp_path)
+    collection.add(
+        [Document("x", "gold ore", ("metal",), fields={"title": "All that\x1b glitters", "year": "1999"})]
+    )
+    path = tmp_path / "c"
+    for filters, expected in (
+        (["label=metal", "year<2000"], {"x"}),
+        (["id=d4"], {"d4"}),
+        (["label=none"], set()),
+    ):
+        options = [part for one in filters for part in ("--where", one)]
+        records = jsonl(run("search", path, "gold", *options).out)
+        assert {record["id"] for record in records} == expected
+    [record] = jsonl(run("search", path, "--like", "d4", "--where", "year>1998").out)
+    assert record["fields"] == {"title": "All that\x1b glitters", "year": "1999"}
+    table = run("search", path, "gold", "--where", "year=1999", "--format", "table").out
+    assert "All that glitters" in table and "\x1b" not in table
+    fails(1, "search", path, "gold", "--where", "yeer=1", says=["no document has the field 'yeer'", "year"])
+    fails(1, "search", path, "gold", "--where", "1999", says=["is no filter", "label=sport"])
+
+
+def test_facets(path):
+    records = jsonl(run("info", path, "--facets", "label").out)
+    assert records == [{"label": name, "documents": 10} for name in ("grain", "metal", "money")]
+    table = run("info", path, "--facets", "label", "--format", "table").out.splitlines()
+    assert [line.split() for line in table][:2] == [["label", "documents"], ["grain", "10"]]
+    fails(1, "info", path, "--facets", "date", says="no document has the field 'date'")
+    fails(2, "info", "--facets", "date", says="--facets needs a collection")

@@ -7,9 +7,12 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 import nphash
@@ -24,11 +27,11 @@ from helpers.collecting import (
     in_child,
     is_change,
 )
-from nphash.collection import Collection
+from nphash.collection import Collection, changes
 from nphash.collection.changes import Change, _sweep, changing, check_target, creating, is_leftover
 from nphash.collection.creating import CreateSettings
 from nphash.collection.manifest import MANIFEST, read_manifest, write_lock
-from nphash.errors import CollectionError, CorpusError, InputError
+from nphash.errors import CollectionError, CorpusError, InputError, NewerFormatError
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 posix = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
@@ -431,12 +434,13 @@ def test_what_killed_fits_leave_does_not_pile_up(tmp_path):
         assert {p.name.split("-")[0] for p in path.iterdir()} <= {
             "codes",
             "documents",
+            "words",
             "vectorizer",
             "model",
             "lock",
             MANIFEST,
         }
-        assert len(list(path.iterdir())) == 6
+        assert len(list(path.iterdir())) == 7
         raise KeyError
 
 
@@ -491,3 +495,128 @@ def test_a_forked_child_that_ends_in_a_change_takes_nothing_away(tmp_path):
             os._exit(0)
         os.waitpid(child, 0)
         assert (path / "codes-000002.npy").exists()
+
+
+def test_a_change_that_is_neither_confirmed_nor_undone_is_not_told_as_no_change(tmp_path, monkeypatch):
+    path = fresh(tmp_path)
+    replace_text, calls = changes.replace_text, []
+
+    def unconfirmed(*args):
+        calls.append(args)
+        if len(calls) == 1:
+            replace_text(*args)
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(changes, "replace_text", unconfirmed)
+    with pytest.raises(CollectionError, match="has not confirmed") as caught:
+        Collection.open(path).remove(["d1"])
+    assert "nothing was changed" not in str(caught.value) and len(calls) == 2
+    monkeypatch.undo()
+    assert len(contents(path)[0]) == 29
+    Collection.open(path).remove(["d2"])
+    used = {name.split("/")[0] for name in read_manifest(path).named_files()}
+    assert {p.name for p in path.iterdir()} == used | {MANIFEST, "lock"}
+
+
+def test_a_collection_of_a_newer_version_can_be_replaced(tmp_path):
+    path = fresh(tmp_path)
+    newer = '{"format": "nphash collection", "format_version": 99, "nphash_version": "9.0"}'
+    (path / MANIFEST).write_text(newer, encoding="utf-8")
+    with pytest.raises(NewerFormatError, match="was written by nphash 9"):
+        Collection.open(path)
+    replace(path)
+    assert len(contents(path)[0]) == 5
+
+
+@pytest.mark.skipif(os.name == "nt", reason="modes of POSIX")
+@pytest.mark.parametrize("folder_mode, mode", [(0o700, 0o600), (0o770, 0o660)])
+def test_modes_of_a_collection_are_kept_by_all_changes(tmp_path, folder_mode, mode):
+    path = fresh(tmp_path)
+    for entry in [path, *path.rglob("*")]:
+        entry.chmod(folder_mode if entry.is_dir() else mode)
+    for action in ACTIONS:
+        action(path)
+        for entry in [path, *path.rglob("*")]:
+            assert entry.stat().st_mode & 0o777 == (folder_mode if entry.is_dir() else mode), (action, entry)
+
+
+@posix
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="becomes two other users")
+def test_users_of_a_group_share_a_collection():
+    with tempfile.TemporaryDirectory() as folder:
+        shared = Path(folder) / "s"
+        Path(folder).chmod(0o755)
+        shared.mkdir()
+        os.chown(shared, 0, 60)
+        shared.chmod(0o2775)
+        for number, action in enumerate([create_anew, add, remove, compact, create_anew, remove, add]):
+            assert in_child(partial(as_user, 5001 + number % 2, action, shared / "c"), ignore) == 0, action
+        owners = {entry.stat().st_gid for entry in shared.rglob("*")}
+        modes = {entry.stat().st_mode & 0o777 for entry in shared.rglob("*") if entry.is_file()}
+        assert owners == {60} and modes == {0o664}
+
+
+def create_anew(path):
+    Collection.create(path, SignHash(16), documents(30), CreateSettings(force=True))
+
+
+def as_user(number, action, path):
+    os.umask(0o002)
+    os.setgroups([])
+    os.setgid(60)
+    os.setuid(number)
+    action(path)
+
+
+def ignore(*_):
+    pass
+
+
+@pytest.mark.parametrize("instant", range(1, 12))
+def test_an_error_while_looking_for_the_manifest_is_not_taken_for_none(tmp_path, monkeypatch, instant):
+    """Files of a state that has just been made were deleted, where one look at its manifest failed."""
+    path, calls = tmp_path / "c", []
+
+    def looked(original):
+        def look(target, *args, **options):
+            if target == path / MANIFEST:
+                calls.append(target)
+                if len(calls) == instant:
+                    raise PermissionError(errno.EACCES, "Permission denied")
+            return original(target, *args, **options)
+
+        return look
+
+    with monkeypatch.context() as patch:
+        for name in ("stat", "lstat"):
+            patch.setattr(os, name, looked(getattr(os, name)))
+        with suppress(CollectionError):
+            Collection.create(path, SignHash(16), NEW).close()
+    assert instant > 3 or len(calls) >= instant
+    assert not path.exists() or len(contents(path)[0]) == 5
+
+
+@pytest.mark.parametrize("left", [b"", b"{", b'{\n "format": "nph', bytes(345)])
+def test_a_lock_that_a_power_cut_has_left_is_not_in_the_way(tmp_path, left):
+    (tmp_path / "lock").write_bytes(left)
+    Collection.create(tmp_path, SignHash(16), NEW).close()
+    assert len(contents(tmp_path)[0]) == 5
+
+
+@pytest.mark.parametrize("foreign", [b"1234", b"{}", b'{\n "format": "mine"}'])
+def test_a_lock_of_another_program_is(tmp_path, foreign):
+    (tmp_path / "lock").write_bytes(foreign)
+    with pytest.raises(CollectionError, match="is not a collection"):
+        Collection.create(tmp_path, SignHash(16), NEW)
+    assert (tmp_path / "lock").read_bytes() == foreign
+
+
+def test_the_name_of_the_lock_is_on_the_disk_before_those_that_it_notes(tmp_path, monkeypatch):
+    done = []
+    for name in ("flush_folder", "write_array"):
+        original = getattr(changes, name)
+        monkeypatch.setattr(changes, name, lambda *a, f=original, n=name: (done.append((n, a[0])), f(*a))[1])
+    path = tmp_path / "c"
+    with creating(path, force=False) as change:
+        change.write_array("codes", np.zeros((1, 8), np.uint8))
+    assert done[-2:] == [("flush_folder", path), ("write_array", path / "codes-000001.npy")]

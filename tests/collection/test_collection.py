@@ -131,14 +131,15 @@ def test_a_damaged_vectorizer_is_named(tmp_path, monkeypatch):
         Collection.open(path).search(["gold"])
 
 
-def test_search_orders_by_similarity_and_plain_search_by_distance(tmp_path):
+def test_search_orders_by_score_and_by_codes_alone_by_distance(tmp_path):
     with opened(tmp_path) as collection:
         [hits] = collection.search(["gold silver mine"], k=30)
         assert [hit.rank for hit in hits] == list(range(1, 31))
-        assert all(a.similarity >= b.similarity for a, b in itertools.pairwise(hits))
+        assert all(a.score >= b.score for a, b in itertools.pairwise(hits))
         assert {hit.document.labels for hit in hits[:3]} == {("metal",)}
-        [plain] = collection.search(["gold silver mine"], settings=SearchSettings(30, rerank=False))
+        [plain] = collection.search(["gold silver mine"], settings=SearchSettings(30, by="codes"))
         code = collection.encode(["gold silver mine"])
+        assert collection.encode([]).shape == (0, 8) and collection.encode([]).dtype == np.uint8
         distances = hamming_distances(code, collection.codes)[0]
         expected = np.lexsort((np.arange(30), distances))
         assert [hit.id for hit in plain] == [f"d{position}" for position in expected]
@@ -161,18 +162,17 @@ def test_many_queries_are_answered_like_one(tmp_path):
             assert collection.search([text], k=3)[0] == hits
 
 
-def test_a_query_without_known_words_gets_an_answer(tmp_path):
+@pytest.mark.parametrize("by", ["both", "words", "codes"])
+def test_a_query_without_known_words_finds_nothing(tmp_path, by):
     with opened(tmp_path) as collection:
-        hits = collection.search(["zzz", ""], k=3)
-        assert [len(of_one) for of_one in hits] == [3, 3]
-        assert all(hit.similarity == 0 for of_one in hits for hit in of_one)
+        assert collection.search(["zzz", ""], settings=SearchSettings(3, by=by)) == [[], []]
 
 
 def test_like_leaves_the_document_itself_out(tmp_path):
     with opened(tmp_path) as collection:
         hits = collection.search_like("d4", k=29)
         assert len(hits) == 29 and "d4" not in [hit.id for hit in hits]
-        assert len(collection.search_like("d4", settings=SearchSettings(5, rerank=False))) == 5
+        assert len(collection.search_like("d4", settings=SearchSettings(5, by="codes"))) == 5
         with pytest.raises(InputError, match="no document 'no'"):
             collection.search_like("no")
 
@@ -183,10 +183,13 @@ def test_explanations(tmp_path):
         hit = collection.search([query], k=1)[0][0]
         why = collection.explain(query, hit.id)
         assert {word for word, _ in why.shared_words} <= set(query.split()) & set(hit.document.text.split())
-        assert sum(part for _, part in why.shared_words) == pytest.approx(hit.similarity, abs=1e-6)
+        assert sum(part for _, part in why.shared_words) == pytest.approx(hit.bm25, rel=1e-6)
+        assert why.from_words + why.from_codes == pytest.approx(hit.score, rel=1e-6)
         assert len(why.differing_bits) == hit.distance
-        code = collection.segments.codes_at([collection.documents.position(hit.id)])
-        assert collection.explain(query, hit.id, code).differing_bits == []
+        like = collection.explain_like(hit.id, "d4")
+        other = next(hit for hit in collection.search_like(hit.id, k=None) if hit.id == "d4")
+        assert like.from_words + like.from_codes == pytest.approx(other.score, rel=1e-6)
+        assert collection.explain_like("d4", "d4").differing_bits == []
 
 
 @pytest.mark.parametrize("texts", ["gold", b"gold", None, 5])
@@ -198,12 +201,12 @@ def test_one_string_is_no_list_of_queries(tmp_path, texts):
 def test_queries_may_come_one_by_one(tmp_path):
     with opened(tmp_path) as collection:
         assert collection.search(iter(["gold", "wheat"]), k=2) == collection.search(["gold", "wheat"], k=2)
-        with pytest.raises(InputError, match=r"document 1 is of type int"):
+        with pytest.raises(InputError, match=r"query 1 is of type int"):
             collection.search(["gold", 5])
 
 
 def test_a_k_that_is_given_takes_the_place_of_that_of_the_settings(tmp_path):
-    plain = SearchSettings(rerank=False)
+    plain = SearchSettings(by="codes")
     with opened(tmp_path) as collection:
         for search in (
             lambda *k, **options: collection.search(["gold"], *k, **options)[0],
@@ -214,7 +217,7 @@ def test_a_k_that_is_given_takes_the_place_of_that_of_the_settings(tmp_path):
             assert len(search(k=10, settings=SearchSettings(5))) == 10
             assert len(search(settings=SearchSettings(5))) == 5
             assert len(search(k=None, settings=plain)) >= 29
-            assert search(k=3, settings=plain) == search(settings=SearchSettings(3, rerank=False))
+            assert search(k=3, settings=plain) == search(settings=SearchSettings(3, by="codes"))
 
 
 @pytest.mark.parametrize(
@@ -224,10 +227,9 @@ def test_a_k_that_is_given_takes_the_place_of_that_of_the_settings(tmp_path):
         (SearchSettings(1.5), "k is 1.5, but a whole number"),
         (SearchSettings("5"), "k is '5'"),
         (SearchSettings(5, radius=0.5), "radius is 0.5"),
-        (SearchSettings(5, candidates=9.5), "candidates is 9.5"),
-        ({"rerank": False}, "SearchSettings"),
+        ({"by": "codes"}, "SearchSettings"),
         (SearchSettings(5, radius=-1), "radius is -1"),
-        (SearchSettings(5, candidates=4), "candidates is 4"),
+        (SearchSettings(5, by="code"), "by is 'code': choose one of both, words, codes"),
     ],
 )
 def test_senseless_settings(tmp_path, settings, says):

@@ -1,19 +1,34 @@
 import errno
 import json
 import sqlite3
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.collecting import documents
-from nphash.collection.documents import DocumentFile, DocumentWriter, _crc, checked, writing
+from nphash.collection.documents import (
+    _INDEX,
+    _SCHEMA_1,
+    VERSION,
+    DocumentFile,
+    DocumentWriter,
+    _crc,
+    checked,
+    spellings,
+    writing,
+)
 from nphash.core.checksums import record
 from nphash.corpus import Document
 from nphash.errors import CollectionError, DamagedError, InputError
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
-some = st.lists(st.builds(Document, texts, texts, st.lists(texts, max_size=3).map(tuple), texts), max_size=8)
+fields = st.dictionaries(texts, texts, max_size=2)
+some = st.lists(
+    st.builds(Document, texts, texts, st.lists(texts, max_size=3).map(tuple), texts, fields=fields),
+    max_size=8,
+)
 
 
 def write(path, docs):
@@ -35,7 +50,7 @@ def test_what_is_written_is_read(docs):
         assert file.read(range(len(docs))) == dict(enumerate(docs))
         assert file.read_texts(range(len(docs))) == {row: d.text for row, d in enumerate(docs)}
         assert file.rows_of([d.id for d in docs]) == {d.id: row for row, d in enumerate(docs)}
-        assert list(file.labels()) == [(row, d.labels) for row, d in enumerate(docs)]
+        assert list(file.without_text()) == [(row, replace(d, text="")) for row, d in enumerate(docs)]
         file.close()
 
 
@@ -105,7 +120,7 @@ def test_missing_rows_files_and_garbage(tmp_path):
     with pytest.raises(CollectionError, match="damaged"):
         list(DocumentFile(path))
     with pytest.raises(CollectionError, match="damaged"):
-        list(DocumentFile(path).labels())
+        list(DocumentFile(path).without_text())
 
 
 def test_a_writer_refuses_equal_ids(tmp_path):
@@ -135,10 +150,9 @@ def test_labels_that_are_no_list(tmp_path):
     """A row whose CRC is right and whose labels are not JSON: written by something else."""
     path = write(tmp_path / "d.sqlite", documents(2))
     db = sqlite3.connect(path)
-    for labels in ("{", "7"):
-        db.execute(
-            "UPDATE documents SET labels = ?, crc = ? WHERE row = 0", (labels, _crc(0, "d0", "t", labels, ""))
-        )
+    for labels, fields in (("{", "{}"), ("7", "{}"), ("[]", "7"), ("[]", "{")):
+        values = labels, fields, _crc(VERSION, 0, "d0", "t", labels, "", fields)
+        db.execute("UPDATE documents SET labels = ?, fields = ?, crc = ? WHERE row = 0", values)
         db.execute("UPDATE documents SET text = 't' WHERE row = 0")
         db.commit()
         file = DocumentFile(path)
@@ -146,7 +160,7 @@ def test_labels_that_are_no_list(tmp_path):
         with pytest.raises(CollectionError, match="damaged"):
             file.read([0])
         with pytest.raises(CollectionError, match="damaged"):
-            list(file.labels())
+            list(file.without_text())
         file.close()
     db.close()
 
@@ -245,17 +259,52 @@ def test_rows_that_are_missing_at_the_end_are_noticed(tmp_path):
     file.close()
 
 
-def test_files_whose_checksums_are_of_the_contents_alone_are_read(tmp_path):
-    """As written before rows carried their number: the schema says so."""
-    path = write(tmp_path / "d.sqlite", documents(4))
-    db = sqlite3.connect(path)
-    db.execute("PRAGMA user_version = 0")
-    for document in documents(4):
-        labels = json.dumps(document.labels)
-        crc = _crc(None, document.id, document.text, labels, document.split)
-        db.execute("UPDATE documents SET crc = ? WHERE id = ?", (crc, document.id))
+@pytest.mark.parametrize("version", [0, 1])
+def test_files_of_older_versions_are_read(tmp_path, version):
+    """As written before documents had fields, and before checksums covered the number of the row."""
+    db = sqlite3.connect(tmp_path / "d.sqlite")
+    db.execute(_SCHEMA_1)
+    db.execute(_INDEX)
+    db.execute(f"PRAGMA user_version = {version}")
+    for row, d in enumerate(documents(4)):
+        labels = json.dumps(d.labels)
+        crc = _crc(version, row, d.id, d.text, labels, d.split, "not covered")
+        db.execute(
+            "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?)", (row, d.id, labels, d.split, crc, d.text)
+        )
     db.commit()
     db.close()
-    file = DocumentFile(path)
+    file = DocumentFile(tmp_path / "d.sqlite")
     assert [document for _, document in file] == documents(4)
+    assert [document.labels for _, document in file.without_text()] == [d.labels for d in documents(4)]
     file.close()
+
+
+_REST = "row INTEGER PRIMARY KEY, id TEXT, labels TEXT, split TEXT, crc INTEGER"
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        "CREATE VIEW documents AS WITH RECURSIVE c(row) AS (SELECT 0 UNION ALL SELECT row + 1 FROM c) "
+        "SELECT row, 'a' AS id, '[]' AS labels, '' AS split, 0 AS crc, 'x' AS text FROM c",
+        f"CREATE TABLE documents ({_REST}, text TEXT AS (hex(zeroblob(1e9))))",
+        f"CREATE TABLE documents ({_REST}, text TEXT); CREATE TRIGGER t AFTER DELETE ON documents "
+        "BEGIN SELECT 1; END",
+        "CREATE TABLE other (x)",
+    ],
+)
+def test_of_a_foreign_schema_nothing_is_run(tmp_path, schema):
+    db = sqlite3.connect(tmp_path / "d.sqlite")
+    db.executescript(f"{schema}; PRAGMA user_version = 1")
+    db.close()
+    with pytest.raises(DamagedError, match="its tables are not those that nphash makes"):
+        DocumentFile(tmp_path / "d.sqlite")
+
+
+def test_ids_that_utf_8_cannot_hold_get_a_spelling_at_the_door():
+    ids = ["caf\udce9", "caf\udce8", "half \ud83d", "plain"]
+    found = [document.id for document in checked([Document(id_, "x") for id_ in ids])]
+    assert found == ["caf\\xe9", "caf\\xe8", "half \\ud83d", "plain"]
+    assert spellings("caf\udce9") == {"caf\\xe9"} and spellings("plain") == set()
+    assert spellings("caf\u00e9") == {"cafe\u0301"} and spellings("cafe\u0301") == {"caf\u00e9"}

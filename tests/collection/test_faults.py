@@ -29,6 +29,10 @@ CALLS = [
     "write",
     "fstat",
     "unlink",
+    "stat",
+    "lstat",
+    "listdir",
+    "chmod",
 ]
 
 
@@ -114,7 +118,7 @@ def state(path):
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize(
     "shift, step",
-    [(0, 4), *(pytest.param(shift, 1, marks=pytest.mark.slow) for shift in range(len(NUMBERS)))],
+    [(0, 6), *(pytest.param(shift, 1, marks=pytest.mark.slow) for shift in range(len(NUMBERS)))],
 )
 @pytest.mark.parametrize("action", [add, remove, compact, replace, create])
 def test_a_call_that_fails_once_changes_all_or_nothing(tmp_path, action, shift, step):
@@ -123,7 +127,7 @@ def test_a_call_that_fails_once_changes_all_or_nothing(tmp_path, action, shift, 
     action(done)
     new = state(done)
     failed = 0
-    for instant in range(1, 400, step):
+    for instant in range(1, 900, step):
         path = prepared(tmp_path, action, f"c{instant}")
         error = None
         with pytest.MonkeyPatch.context() as monkeypatch:

@@ -1,184 +1,161 @@
-import math
-from collections import Counter
+"""Settings, filters by radius and condition, and that results do not depend on segments."""
+
+import itertools
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers.collecting import opened
-from nphash.codes import hamming_distances, pack
-from nphash.collection.searching import (
-    MAX_CANDIDATES,
-    MIN_CANDIDATES,
-    TIES_BOUND,
-    Reranker,
-    SearchSettings,
-    _may_hold,
-    _with_ties,
-    candidates,
-    chosen,
-    order,
-)
-from nphash.search import HammingIndex
-from nphash.text.tokenizer import tokenize
-from nphash.text.vectorizer import Vectorizer, VectorizerSettings
-
-
-def test_number_of_candidates():
-    assert SearchSettings(10).n_candidates(30) == MIN_CANDIDATES == 2_000
-    assert SearchSettings(10).n_candidates(30_000) == 3_000
-    assert SearchSettings(10).n_candidates(10**6) == MAX_CANDIDATES == 5_000
-    assert SearchSettings(1000).n_candidates(30) == 10_000
-    assert SearchSettings(10, candidates=12).n_candidates(10**6) == 12
-    assert SearchSettings(10, rerank=False).n_candidates(10**6) == 10
-    assert SearchSettings(None).n_candidates(10**6) is None
+from helpers.collecting import documents, fresh, opened
+from nphash.codes import hamming_distances
+from nphash.collection import Collection
+from nphash.collection.ranking import WEIGHT
+from nphash.collection.searching import BY, SearchSettings, chosen
+from nphash.corpus import Document
+from nphash.errors import InputError
 
 
 def test_a_number_of_results_takes_the_place_of_that_in_settings():
-    assert chosen(SearchSettings(5, rerank=False), 3) == SearchSettings(3, rerank=False)
+    assert chosen(SearchSettings(5, by="words"), 3) == SearchSettings(3, by="words")
     assert chosen(SearchSettings(5), ...) == SearchSettings(5) and chosen(None, None).k is None
-
-
-@given(st.lists(st.integers(0, 6), min_size=1, max_size=40).map(sorted), st.integers(1, 45), st.booleans())
-def test_ties_with_the_last_candidate_are_taken_up_to_a_bound(distances, wanted, ties):
-    kept = _with_ties(np.array(distances), wanted, ties)
-    if wanted >= len(distances):
-        assert kept == len(distances)
-    elif not ties:
-        assert kept == wanted
-    else:
-        last = distances[wanted - 1]
-        assert kept == min(sum(d <= last for d in distances), TIES_BOUND * wanted)
-
-
-@settings(max_examples=40, deadline=None)
-@given(
-    st.integers(1, 40),
-    st.integers(1, 12),
-    st.one_of(st.none(), st.integers(0, 6)),
-    st.booleans(),
-    st.randoms(),
-)
-def test_candidates_equal_a_full_sort(n, k, radius, rerank, random):
-    rng = np.random.default_rng(random.randrange(1 << 30))
-    codes, queries = pack(rng.random((n, 6)) < 0.5), pack(rng.random((3, 6)) < 0.5)
-    index = HammingIndex(6)
-    index.add(codes)
-    chosen = SearchSettings(k, radius, rerank, candidates=k)
-    for distances, (found, positions) in zip(
-        hamming_distances(queries, codes), candidates(index, queries, chosen), strict=True
-    ):
-        best = np.lexsort((np.arange(n), distances))
-        if radius is not None:
-            best = best[distances[best] <= radius]
-        best = best[: _with_ties(distances[best], k, rerank)]
-        assert positions.tolist() == best.tolist()
-        assert found.tolist() == distances[best].tolist()
-
-
-def test_no_candidates_in_an_empty_index():
-    empty = HammingIndex(6)
-    found = candidates(empty, pack(np.zeros((2, 6))), SearchSettings(3))
-    assert [len(positions) for _, positions in found] == [0, 0]
-
-
-def test_order_is_similarity_then_distance_then_position():
-    found = order(np.array([2, 1, 1, 0]), np.array([0, 5, 3, 9]), np.array([0.5, 0.5, 0.5, 0.1]))
-    assert found.tolist() == [2, 1, 0, 3]
 
 
 def test_radius_bounds_the_distance(tmp_path):
     with opened(tmp_path) as collection:
-        everything = collection.search(["gold"], settings=SearchSettings(None, rerank=False))[0]
+        everything = collection.search(["gold"], settings=SearchSettings(None, by="codes"))[0]
         near = collection.search(["gold"], settings=SearchSettings(None, radius=6))[0]
         assert {hit.id for hit in near} == {hit.id for hit in everything if hit.distance <= 6}
         assert len(collection.search(["gold"], settings=SearchSettings(2, radius=16))[0]) == 2
-        assert collection.search(["gold"], settings=SearchSettings(None, radius=0))[0] == [
-            hit for hit in collection.search(["gold"], settings=SearchSettings(None))[0] if hit.distance == 0
-        ]
+        assert collection.search(["gold"], settings=SearchSettings(None, radius=0))[0] == []
 
 
-def test_few_candidates_bound_what_is_reranked(tmp_path):
-    with opened(tmp_path) as collection:
-        plain = collection.search(["gold"], settings=SearchSettings(30, rerank=False))[0]
-        some = collection.search(["gold"], settings=SearchSettings(3, candidates=5))[0]
-        bound = plain[min(len(plain), TIES_BOUND * 5) - 1].distance
-        assert all(hit.distance <= bound for hit in some)
-
-
-@pytest.mark.parametrize("rerank", [True, False])
-def test_like_a_document_among_many_equal_codes(tmp_path, rerank):
-    from nphash.corpus import Document
-
+@pytest.mark.parametrize("by", BY)
+def test_like_a_document_among_many_equal_ones(tmp_path, by):
     with opened(tmp_path, n=6) as collection:
         collection.add([Document(f"same{i}", "gold ore") for i in range(40)])
-        hits = collection.search_like("same39", settings=SearchSettings(5, rerank=rerank, candidates=5))
-        assert len(hits) == 5 and "same39" not in {hit.id for hit in hits}
+        hits = collection.search_like("same39", settings=SearchSettings(5, by=by))
+        assert [hit.id for hit in hits] == [f"same{i}" for i in range(5)]  # ties in their order
 
 
-TEXTS = [
-    "gold mine gold",
-    "wheat ships",
-    "na\u00efve gold \u017fhips",
-    "",
-    "Gold WHEAT",
-    "mine mine mine ships \uff47old",
-]
+def test_both_is_the_sum_of_words_and_codes(tmp_path):
+    with opened(tmp_path) as collection:
+        query = "gold silver ore"  # all of them words that the codes know
+        hits = {by: collection.search([query], settings=SearchSettings(None, by=by))[0] for by in BY}
+        words = {hit.id: hit.score for hit in hits["words"]}
+        near = {hit.id: hit.score for hit in hits["codes"]}
+        assert 0 < len(words) < 30 and all(score > 0 for score in words.values())
+        assert len(near) == len(hits["both"]) == 30
+        for hit in hits["both"]:
+            expected = words.get(hit.id, 0.0) + WEIGHT * near[hit.id]
+            assert hit.score == pytest.approx(expected, abs=1e-6)
 
 
-def naive_cosine(vectorizer, a, b):
-    """TF-IDF cosine from the formula, word by word."""
-    idf = {
-        word: math.log((1 + vectorizer.n_documents_) / (1 + df)) + 1
-        for word, df in zip(vectorizer.vocabulary_, vectorizer.document_frequency_, strict=True)
-    }
-
-    def row(text):
-        counts = Counter(word for word in tokenize(text) if word in idf)
-        return {word: (1 + math.log(count)) * idf[word] for word, count in counts.items()}
-
-    a, b = row(a), row(b)
-    norm = math.sqrt(sum(w * w for w in a.values())) * math.sqrt(sum(w * w for w in b.values()))
-    return sum(a[word] * b[word] for word in a if word in b) / norm if norm else 0.0
+def test_codes_count_as_much_as_they_know_of_the_query(tmp_path):
+    with opened(tmp_path) as collection:
+        texts = {"n": "number4711 gold ore ore", "m": "number4711 wheat"}
+        collection.add([Document(id_, text) for id_, text in texts.items()])
+        [hits] = collection.search(["number4711"], k=10)
+        assert [hit.id for hit in hits] == ["m", "n"]  # the shorter first; the codes know nothing of it
+        parts = [
+            collection.explain(query, "n").from_codes for query in ("number4711", "number4711 gold", "gold")
+        ]
+        assert parts[0] == 0 < parts[1] < parts[2] < WEIGHT
 
 
-@pytest.fixture(params=["tfidf", "binary", "bm25"])
-def reranker(request):
-    return Reranker(Vectorizer(VectorizerSettings(weighting=request.param)).fit(TEXTS))
+@pytest.mark.parametrize("by", BY)
+def test_words_that_no_document_holds_count_nowhere(tmp_path, by):
+    with opened(tmp_path) as collection:
+        settings = SearchSettings(None, by=by)
+        plain, misspelt = collection.search(["gold wheat", "gold wheet wheat"], settings=settings)
+        assert [(hit.id, hit.score) for hit in plain] == [(hit.id, hit.score) for hit in misspelt]
 
 
-@pytest.mark.parametrize("query", ["gold", "gold wheat ships", "mine unknown", "", "unknown", "SHIPS"])
-def test_similarities_equal_the_formula(reranker, query):
-    found = reranker.similarities(query, TEXTS)
-    expected = [naive_cosine(reranker.vectorizer, query, text) for text in TEXTS]
-    np.testing.assert_allclose(found, expected, atol=1e-6)
-    assert found.dtype == np.float64 and (found >= 0).all() and (found <= 1).all()
+@pytest.mark.parametrize(
+    "query, expected",
+    [
+        ('"gold ore"', {"a", "b"}),
+        ("go*", {"a", "b", "c"}),
+        ("gold -silver", {"a", "c"}),
+        ('ore -"gold ore"', {"c"}),
+        ("gold AND (silver OR tin)", {"b"}),
+        ("NEAR(ore gold, 0) AND gold", {"a", "b"}),
+        ("NEAR(gold tin, 1) OR silver", {"b"}),
+    ],
+)
+def test_conditions(tmp_path, query, expected):
+    texts = {"a": "gold ore", "b": "silver gold ore", "c": "ore, then gold", "d": "tin"}
+    with opened(tmp_path, n=3) as collection:
+        collection.remove(["d0", "d1", "d2"])
+        collection.add([Document(id_, text) for id_, text in texts.items()])
+        hits = collection.search([query], settings=SearchSettings(by="words"))[0]
+        assert {hit.id for hit in hits} == expected
+        assert {hit.id for hit in collection.search([query], k=1)[0]} <= expected
 
 
-def test_a_text_is_most_similar_to_itself(reranker):
-    for number, text in enumerate(TEXTS):
-        if text:
-            assert reranker.similarities(text, TEXTS)[number] == pytest.approx(1, abs=1e-6)
+def test_a_query_that_cannot_be_read(tmp_path):
+    with opened(tmp_path) as collection:
+        for search in (
+            lambda query: collection.search([query]),
+            lambda query: collection.explain(query, "d1"),
+        ):
+            with pytest.raises(InputError, match="nothing stands after AND"):
+                search("gold AND")
 
 
-def test_no_texts(reranker):
-    assert reranker.similarities("gold", []).shape == (0,)
+def test_a_document_with_signs_is_plain_words(tmp_path):
+    with opened(tmp_path) as collection:
+        collection.add([Document("s", '"gold ore" AND -wheat (mine'), Document("t", "gold ore wheat mine")])
+        assert collection.search_like("s", k=1)[0].id == "t"
+        assert dict(collection.explain_like("s", "t").shared_words).keys() == {"gold", "ore", "wheat", "mine"}
 
 
-def test_shared_words_add_up_to_the_similarity(reranker):
-    words = reranker.shared_words("gold mine ships", TEXTS[5])
-    assert sum(part for _, part in words) == pytest.approx(
-        reranker.similarities("gold mine ships", TEXTS)[5], abs=1e-6
+# ---------------------------------------------------------------------- spread over segments
+
+WORDS = ["gold", "ore", "mine", "wheat", "corn", "zz"]
+TEXTS = st.lists(st.lists(st.sampled_from(WORDS), max_size=6).map(" ".join), min_size=1, max_size=12)
+QUERIES = ["gold", "ore wheat zz", '"gold ore"', "m* -wheat", "gold OR corn", "gold ore mine\nwheat corn"]
+
+
+def answers(collection):
+    found = []
+    for by, query in itertools.product(BY, QUERIES):
+        [hits] = collection.search([query], settings=SearchSettings(4, by=by))
+        found.append([(hit.id, hit.score, hit.bm25, hit.distance) for hit in hits])
+    return found
+
+
+@settings(max_examples=12, deadline=None)
+@given(TEXTS, st.data())
+def test_results_do_not_depend_on_segments(tmp_path_factory, texts, data):
+    made = [Document(f"n{i}", text) for i, text in enumerate(texts)]
+    gone = [f"d{i}" for i in range(30)] + data.draw(
+        st.lists(st.sampled_from([d.id for d in made]), unique=True)
     )
-    assert [part for _, part in words] == sorted((part for _, part in words), reverse=True)
-    assert reranker.shared_words("wheat", "gold") == []
+    alone, spread = (fresh(tmp_path_factory.mktemp("spread")) for _ in range(2))
+    with Collection.open(alone) as one, Collection.open(spread) as many:
+        one.add(made)
+        one.remove(gone)
+        one.compact()
+        rest = made
+        while rest:
+            size = data.draw(st.integers(1, len(rest)))
+            many.add(rest[:size])
+            rest = rest[size:]
+            if data.draw(st.booleans()):
+                many.compact()
+        many.remove(gone)
+        assert answers(one) == answers(many)
 
 
-@given(st.text(max_size=30), st.text("abcAB \u00e9\u212a", max_size=20))
-def test_texts_that_hold_a_word_are_never_passed_over(text, more):
-    for whole in (text + more, more):
-        for word in tokenize(whole):
-            assert _may_hold(whole, [word])
-        for word in tokenize(whole, "vdsh"):
-            assert _may_hold(whole, [word])
+def test_distances_are_those_of_all_codes(tmp_path):
+    with opened(tmp_path) as collection:
+        collection.add(documents(7, start=40))
+        [hits] = collection.search(["gold wheat"], k=None)
+        distances = hamming_distances(collection.encode(["gold wheat"]), collection.codes)[0]
+        assert {hit.id: hit.distance for hit in hits} == dict(
+            zip([d.id for d in collection.documents], distances.tolist(), strict=True)
+        )
+        assert np.array_equal(
+            collection.codes, collection.segments.codes_at(collection.segments.live_positions())
+        )

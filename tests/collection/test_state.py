@@ -179,7 +179,7 @@ def test_a_collection_of_the_first_format_is_searched_and_changed(tmp_path):
     with Collection.open(path) as collection:
         identity = collection.manifest.id
         assert collection.verify() == [] and len(identity) == 32
-        assert [hit.id for hit in collection.search(["gold mine"], k=3)[0]] == ["late", "d1", "d7"]
+        assert [hit.id for hit in collection.search(["gold mine"], k=3)[0]] == ["d1", "d7", "late"]
         assert collection.codes[:, 0].tolist() == [235, 0, 15, 234, 102, 171, 0, 174, 117]
         reader = Collection.open(path)
         collection.add(documents(2, start=50))
@@ -189,7 +189,7 @@ def test_a_collection_of_the_first_format_is_searched_and_changed(tmp_path):
         assert collection.verify() == [] and len(collection) == 11
     with Collection.open(path) as again:
         assert again.manifest.id == identity and len(again) == 11
-        assert json.loads((path / "manifest.json").read_text(encoding="utf-8"))["format_version"] == 2
+        assert json.loads((path / "manifest.json").read_text(encoding="utf-8"))["format_version"] == 3
 
 
 def test_an_index_of_the_first_format_is_read():

@@ -94,6 +94,38 @@ def test_the_mode_of_what_is_replaced_is_kept(tmp_path):
     assert path.stat().st_mode & 0o777 == 0o640
 
 
+@pytest.mark.skipif(os.name == "nt", reason="owners of POSIX")
+def test_owner_and_mode_are_taken_from_another_file_as_far_as_that_is_allowed(tmp_path, monkeypatch):
+    (tmp_path / "a").touch(0o600)
+    (tmp_path / "b").touch()
+    (tmp_path / "link").symlink_to("a")
+    asked = []
+
+    def chown(target, owner, group):
+        asked.append((owner, group))
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "chown", chown)
+    for model in ("link", ".", "nothing"):  # no file
+        disk.take_after(tmp_path / model, tmp_path / "b")
+    assert (tmp_path / "b").stat().st_mode & 0o777 != 0o600
+    disk.take_after(tmp_path / "a", tmp_path / "b")
+    assert (tmp_path / "b").stat().st_mode & 0o777 == 0o600 and asked == []
+    found = (tmp_path / "a").lstat()
+    other = os.stat_result((*found[:4], found.st_uid + 1, found.st_gid + 1, *found[6:10]))
+    monkeypatch.setattr(pathlib.Path, "lstat", lambda path: other)
+    disk.take_after(tmp_path / "a", tmp_path / "b")
+    assert asked == [(found.st_uid + 1, -1), (-1, found.st_gid + 1)]
+
+
+@pytest.mark.parametrize("name", [".", "", "/", "folder"])
+def test_a_folder_is_not_replaced_by_a_file(tmp_path, monkeypatch, name):
+    (tmp_path / "folder").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(IsADirectoryError), disk.replacing(pathlib.Path(name)):
+        pass
+
+
 def test_a_file_that_is_short_is_noticed(tmp_path):
     with pytest.raises(OSError, match="has not taken all"), disk.new_file(tmp_path / "f") as file:
         file.write(b"x" * 5000)

@@ -5,12 +5,13 @@ import fcntl
 import json
 import os
 import socket
+import threading
 import time
 
 import pytest
 
 from nphash.core import locks
-from nphash.core.locks import folder_lock, locked
+from nphash.core.locks import folder_lock, locked, thread_lock
 from nphash.errors import CollectionError
 
 posix = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
@@ -147,3 +148,29 @@ def test_a_folder_that_has_no_lock_holds_nobody_up(tmp_path, monkeypatch):
     monkeypatch.setattr(fcntl, "flock", refusing(errno.EBADF))
     with folder_lock(tmp_path, "it", 0), folder_lock(tmp_path, "it", 0):
         pass
+
+
+@posix
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_lock_that_a_thread_holds_is_waited_for_before_a_fork():
+    """A child has no such thread, and would wait for ever."""
+    outer, inner = thread_lock(), thread_lock(inner=True)
+    holding, done = threading.Event(), []
+
+    def hold():
+        with outer:
+            holding.set()
+            time.sleep(0.2)
+            with inner:
+                done.append(1)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    holding.wait()
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if outer.acquire(timeout=5) and inner.acquire(timeout=5) else 1)
+    assert done == [1]
+    assert os.waitpid(child, 0)[1] == 0
+    thread.join()
+    assert outer.acquire(timeout=1) and inner.acquire(timeout=1)

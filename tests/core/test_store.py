@@ -57,7 +57,7 @@ def test_what_the_system_refuses_is_not_damage(tmp_path, monkeypatch, number):
     def refuse(*_, **__):
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(np, "load", refuse)
+    monkeypatch.setattr(store, "open_file", refuse)
     with pytest.raises(CollectionError, match=os.strerror(number)) as caught:
         load_array(tmp_path / "a.npy", np.float64, (3,))
     assert not isinstance(caught.value, DamagedError) and "copy" not in caught.value.hint
@@ -140,3 +140,100 @@ def test_facts_that_could_not_be_read_again_are_not_written(tmp_path, monkeypatc
         save(tmp_path / "t.json", KIND, {"fact": "x" * 5_000}, {"a": np.ones(3)})
     assert sorted(tmp_path.iterdir()) == sorted(files)
     assert read(files[0], KIND).about["fact"] == 1
+
+
+def killed_before_deleting(folder, monkeypatch):
+    """Save a second time, and leave it as a process killed just after the JSON file was replaced does."""
+    save(folder / "t.json", KIND, {"n": 1}, {"a": np.zeros(3)})
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "_delete", lambda *args: None)
+        save(folder / "t.json", KIND, {"n": 2}, {"a": np.ones(3)})
+    assert {path.name for path in folder.iterdir()} == {"t.json", "a.npy", "a-2.npy"}
+
+
+def test_old_arrays_that_a_killed_save_has_left_go_with_the_next(tmp_path, monkeypatch):
+    killed_before_deleting(tmp_path, monkeypatch)
+    assert read(tmp_path / "t.json", KIND).about["n"] == 2
+    files = save(tmp_path / "t.json", KIND, {"n": 3}, {"a": np.full(3, 2.0)})
+    assert sorted(tmp_path.iterdir()) == sorted(files)
+
+
+def test_a_file_of_somebody_else_in_the_place_of_an_old_array_stays(tmp_path, monkeypatch):
+    killed_before_deleting(tmp_path, monkeypatch)
+    np.save(tmp_path / "a.npy", np.full(3, 7.0))  # as large as the one that was to be deleted
+    save(tmp_path / "t.json", KIND, {"n": 3}, {"a": np.full(3, 2.0)})
+    assert np.load(tmp_path / "a.npy")[0] == 7
+
+
+@pytest.mark.parametrize("existing", [True, False])
+def test_what_cannot_be_deleted_after_an_error_is_noted_and_goes_with_the_next(
+    tmp_path, monkeypatch, existing
+):
+    """New arrays stay noted until they are gone: the JSON file of before comes back after that."""
+    path = tmp_path / "t.json"
+    if existing:
+        save(path, KIND, {"n": 1}, {"a": np.zeros(3)})
+    before = path.read_bytes() if existing else None
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "_read_back", raising(OSError(errno.EIO, "Input/output error")))
+        patch.setattr(store, "_delete", lambda *args: None)
+        with pytest.raises(CollectionError, match="Input/output"):
+            save(path, KIND, {"n": 2}, {"a": np.ones(3)})
+    assert json.loads(path.read_text(encoding="utf-8"))["unfinished"] == ["a-2.npy" if existing else "a.npy"]
+    found = read(path, KIND)
+    assert found.about["n"] == 1 if existing else found is None
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "_read_back", raising(OSError(errno.EIO, "Input/output error")))
+        with pytest.raises(CollectionError, match="Input/output"):
+            save(path, KIND, {"n": 2}, {"a": np.ones(3)})
+    assert {file.name for file in tmp_path.iterdir()} == ({"t.json", "a.npy"} if existing else set())
+    if existing:
+        assert path.read_bytes() == before  # without a note
+
+
+def raising(error):
+    def function(*_, **__):
+        raise error
+
+    return function
+
+
+def test_a_save_that_is_neither_confirmed_nor_undone_is_not_told_as_no_change(tmp_path, monkeypatch):
+    path = tmp_path / "t.json"
+    save(path, KIND, {"n": 1}, {"a": np.zeros(3)})
+    replace_text, calls = store.replace_text, []
+
+    def unconfirmed(*args):
+        calls.append(args)
+        if len(calls) == 2:
+            replace_text(*args)
+        if len(calls) >= 2:
+            raise OSError(errno.EIO, "Input/output error")
+        replace_text(*args)
+
+    monkeypatch.setattr(store, "replace_text", unconfirmed)
+    with pytest.raises(CollectionError, match="not confirmed") as caught:
+        save(path, KIND, {"n": 2}, {"a": np.ones(3)})
+    assert "nothing was changed" not in str(caught.value)
+    assert read(path, KIND).about["n"] == 2  # whole
+
+
+@pytest.mark.parametrize(
+    "body", [{"former": [1]}, {"former": {"a.npy": {"size": "x"}}}, {"arrays": {"a": 5}}]
+)
+def test_lists_of_files_that_make_no_sense_are_damage(tmp_path, body):
+    (tmp_path / "t.json").write_text(checksums.seal({"kind": "thing", "format": 2, **body}), encoding="utf-8")
+    with pytest.raises(DamagedError, match="damaged"):
+        save(tmp_path / "t.json", KIND, {}, {"a": np.zeros(3)})
+
+
+def test_pipes_and_links_in_the_place_of_arrays_are_not_followed(tmp_path):
+    files = save(tmp_path / "t.json", KIND, {}, {"a": np.zeros(3)})
+    files[1].rename(tmp_path / "elsewhere.npy")
+    os.mkfifo(files[1])
+    with pytest.raises(CollectionError, match="no ordinary file"):  # and does not wait for a writer
+        read(files[0], KIND)
+    files[1].unlink()
+    files[1].symlink_to(tmp_path / "elsewhere.npy")
+    with pytest.raises(CollectionError, match="cannot read"):
+        read(files[0], KIND)

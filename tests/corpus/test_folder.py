@@ -1,19 +1,24 @@
 """Folders of texts; collections in them are known by what is in them, and only ours."""
 
+import contextlib
 import json
 import os
+import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers.collecting import fresh
+from helpers.collecting import fresh, methods_of_tests
 from helpers.corpora import failure, folder, texts, words, write
 from nphash.collection.manifest import FORMAT
-from nphash.corpus import Document, ReadOptions
+from nphash.corpus import Document, ReadOptions, read_documents
+from nphash.corpus import folder as folder_reader
 from nphash.corpus.folder import is_collection, read
 
+__all__ = ["methods_of_tests"]  # collections of quick hashers
 OPTIONS = ReadOptions()
 names = words.map(lambda word: word.encode("ascii", "ignore").decode().lower()).filter(bool)
 
@@ -130,7 +135,7 @@ PACKED = np.random.default_rng(0).bytes(3000)
 def test_files_that_are_no_text_are_skipped_and_told(tmp_path):
     binary = {
         "a/0.bin": b"a\0b",
-        "a/1.pdf": b"%PDF-1.7 ASCII",
+        "a/1": b"%PDF-1.7 ASCII",
         "a/2.Z": PACKED.replace(b"\0", b""),
         "b/3": PACKED,
     }
@@ -138,7 +143,7 @@ def test_files_that_are_no_text_are_skipped_and_told(tmp_path):
     reported = []
     options = ReadOptions(report=reported.append)
     assert [document.id for document in read(source, options)] == ["b/4.txt"]
-    assert reported == ["skipped 4 files that are not text: 0.bin; 1.pdf; 2.Z; ..."]
+    assert reported == ["skipped 4 files that are not text: 0.bin; 1; 2.Z; ..."]
     (tmp_path / "b" / "4.txt").unlink()
     assert list(read(source, ReadOptions(max_document_bytes=100, report=reported.append))) == []
 
@@ -150,7 +155,9 @@ def test_what_was_skipped_is_logged_in_python(tmp_path, caplog):
 
 def test_utf_16_without_its_encoding_is_no_case_of_no_text(tmp_path):
     source = plant(tmp_path, {"a/1": "wheat".encode("utf-16")})
-    assert "try --encoding utf-16" in failure(read, source, OPTIONS)
+    assert next(read(source, OPTIONS)).text == "wheat"
+    given = ReadOptions(given=frozenset({"encoding"}))
+    assert "try --encoding utf-16" in failure(read, source, given)
     assert next(read(source, ReadOptions(encoding="utf-16"))).text == "wheat"
 
 
@@ -183,8 +190,6 @@ def test_no_folder(tmp_path):
 
 
 def test_collections_inside_are_skipped_and_one_itself_is_refused(tmp_path):
-    from helpers.collecting import fresh
-
     write(tmp_path / "train.txt", "wheat")
     path = fresh(tmp_path)
     reported = []
@@ -217,3 +222,134 @@ def test_what_is_none(tmp_path):
     (tmp_path / "manifest.json").write_text(json.dumps({"format": FORMAT}), encoding="utf-8")
     assert is_collection(tmp_path)
     assert not is_collection(tmp_path / "lock")
+
+
+# ---------------------------------------------------------------------- kinds of files
+
+
+PAGE = (
+    "<html><head><title>On whales</title><style>p {color: red}</style></head><body><p>They sing.</p></body>"
+)
+
+
+def test_a_folder_of_mixed_files(tmp_path):
+    files = {
+        "web/page.html": PAGE,
+        "web/no-suffix": "\n<!DOCTYPE html>" + PAGE,
+        "notes/a.md": "# Sea\n\nIt is deep.\n",
+        "notes/b.txt": "# plain",
+        "mail/c.eml": "Subject: Hello\n\nwhale\n",
+        "mail/d.mbox": "From x\nSubject: One\n\na\n\nFrom x\nSubject: Two\n\nb\n",
+        "broken/e.docx": b"PK\3\4 cut",
+        "broken/f.ipynb": "{",
+        "broken/g.eml": "From: x\n\n",
+        "broken/h.png": b"\x89PNG\0\0",
+    }
+    reported = []
+    found = {d.id: d for d in read(plant(tmp_path, files), ReadOptions(report=reported.append))}
+    assert list(found) == [
+        "mail/c.eml",
+        "mail/d.mbox:1",
+        "mail/d.mbox:2",
+        "notes/a.md",
+        "notes/b.txt",
+        "web/no-suffix",
+        "web/page.html",
+    ]
+    assert found["web/page.html"].text == found["web/no-suffix"].text == "On whales\n\nThey sing."
+    titles = {id_: document.fields.get("title") for id_, document in found.items()}
+    assert titles["web/page.html"] == "On whales" and titles["notes/a.md"] == "Sea"
+    assert titles["mail/d.mbox:2"] == "Two" and titles["notes/b.txt"] is None
+    assert found["mail/d.mbox:1"].labels == ("mail",)
+    assert reported[0] == "skipped 1 file that is not text: h.png"
+    assert (
+        reported[1].startswith("skipped 3 files that cannot be read: ")
+        and "e.docx is a damaged zip" in reported[1]
+    )
+
+
+def test_one_file_alone_is_one_document(tmp_path):
+    source = write(tmp_path / "page.html", PAGE)
+    assert list(read_documents(source)) == [
+        Document("page.html", "On whales\n\nThey sing.", fields={"title": "On whales"})
+    ]
+    assert "damaged zip archive" in failure(
+        lambda: list(read_documents(write(tmp_path / "a.docx", b"PK\3\4")))
+    )
+    assert next(iter(read_documents(write(tmp_path / "b.html.gz", PAGE, packed=True)))).id == "b.html"
+
+
+def test_pages_in_the_encoding_that_they_name(tmp_path):
+    page = '<meta charset="windows-1251"><p>кит</p>'
+    write(tmp_path / "a.html", page.encode("windows-1251"))
+    write(tmp_path / "b.html", page.replace("windows-1251", "klingon"))
+    write(tmp_path / "c.html", "<p>caf\u00e9 \u201cx\u201d".encode("cp1252"))
+    write(tmp_path / "d.html", "<p>caf\u00e9".encode("utf-16"))
+    found = [document.text for document in read(str(tmp_path), OPTIONS)]
+    assert found == ["кит", "кит", "caf\u00e9 \u201cx\u201d", "caf\u00e9"]
+
+
+def test_an_archive_in_the_place_of_a_folder(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("sea/page.html", PAGE)
+        archive.writestr("b.txt", "market")
+        archive.writestr(".hidden", "no")
+        archive.writestr("../up.txt", "no path leads anywhere")
+        archive.writestr("noise", bytes(100))
+        archive.writestr("sea/c.docx", "broken")
+    reported = []
+    found = list(read_documents(str(tmp_path / "a.zip"), ReadOptions(report=reported.append)))
+    assert [(document.id, document.labels) for document in found] == [
+        ("b.txt", ()),
+        ("sea/page.html", ("sea",)),
+    ]
+    assert len(reported) == 2 and "c.docx is a damaged zip archive" in reported[1]
+    assert [path.name for path in tmp_path.iterdir()] == ["a.zip"]
+
+
+def test_an_archive_that_unpacks_to_far_too_much(tmp_path, monkeypatch):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for number in range(9):
+            archive.writestr(f"{number}.txt", "a" * 100_000)
+    monkeypatch.setattr("nphash.corpus.packed.SMALL", 300_000)
+    reported = []
+    found = list(read_documents(str(tmp_path / "a.zip"), ReadOptions(report=reported.append)))
+    assert len(found) <= 9 and (len(found) == 9 or "times its size" in reported[0])
+
+
+def test_a_file_that_is_changed_while_it_is_read(tmp_path, monkeypatch):
+    plant(tmp_path, {"a.txt": "whale", "b.txt": "sea", "c.txt": "ship"})
+    original = folder_reader.open_bytes
+
+    @contextlib.contextmanager
+    def changing(path, archives=True):
+        with original(path, archives) as stream:
+            if Path(path).name == "a.txt":
+                Path(path).write_text("whale and more", encoding="utf-8")
+            yield stream
+
+    def vanishing(folder, reports):
+        for path in walk(folder, reports):
+            if path.name == "b.txt":
+                path.unlink()
+            yield path
+
+    walk = folder_reader._files
+    monkeypatch.setattr(folder_reader, "open_bytes", changing)
+    monkeypatch.setattr(folder_reader, "_files", vanishing)
+    reported = []
+    found = list(read(str(tmp_path), ReadOptions(report=reported.append)))
+    assert [document.id for document in found] == ["c.txt"]
+    assert len(reported) == 1 and reported[0].startswith("skipped 2 files that cannot be read: ")
+    assert "a.txt was changed while it was read" in reported[0] and "b.txt does not exist" in reported[0]
+
+
+def test_names_that_are_no_utf_8_have_one_spelling_each(tmp_path):
+    for name in (b"caf\xe9.txt", b"caf\xe8.txt", b"caf\\xe9.txt", b"back\\slash", "caf\xe9.txt".encode()):
+        Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name)).write_text("whale", encoding="utf-8")
+    ids = [document.id for document in read(str(tmp_path), OPTIONS)]
+    expected = ["back\\slash", "caf\\\\xe9.txt", "caf\\xe8.txt", "caf\\xe9.txt", "caf\xe9.txt"]
+    assert sorted(ids) == sorted(expected)
+    assert all(id_.encode() for id_ in ids)
+    source = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.txt")
+    assert [document.id for document in read_documents(source)] == ["caf\\xe9.txt:1"]

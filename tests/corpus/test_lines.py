@@ -1,6 +1,7 @@
 """One document a line: plain, or a JSON object with named fields."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -238,3 +239,21 @@ def test_unusable_types(fields, problem):
 )
 def test_what_looks_like_json(head, expected):
     assert looks_like_json(head) == expected
+
+
+def test_further_fields_are_kept_as_text(tmp_path):
+    row = {"text": "a", "id": 1, "year": 1851, "by": "Melville", "tags": ["sea", 2], "ok": True, "none": None}
+    row |= {"at": {"x": [1]}, "empty": ""}
+    source = write(tmp_path / "a.jsonl", json.dumps(row) + '\n{"text": "b", "by": "X"}\n')
+    named = list(read_jsonl(source, ReadOptions(fields=("year", "by", "missing"))))
+    assert [document.fields for document in named] == [{"year": "1851", "by": "Melville"}, {"by": "X"}]
+    every = list(read_jsonl(source, ReadOptions(fields="all")))
+    assert every[0].fields == {
+        "year": "1851",
+        "by": "Melville",
+        "tags": "sea; 2",
+        "ok": "true",
+        "at": '{"x": [1]}',
+    }
+    assert next(iter(read_jsonl(source, ReadOptions()))).fields == {}
+    assert hash(every[0]) == hash(replace(every[0], fields={}))

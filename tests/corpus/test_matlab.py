@@ -1,5 +1,6 @@
 """MATLAB files as SciPy writes them, and damaged ones."""
 
+import gzip
 import struct
 import zlib
 
@@ -115,7 +116,7 @@ def test_damaged_contents(tmp_path, content, problem):
 def test_a_variable_that_unpacks_to_far_too_much(tmp_path):
     packed = zlib.compress(bytes(2**28 + 2**20))
     message = failure(lambda: variables(write(tmp_path / "a.mat", file_of(element(15, packed))), "x"))
-    assert f"a variable of {len(packed)} bytes would unpack to more than 268435456" in message
+    assert f"a variable of {len(packed)} bytes would unpack to more than 134217728" in message
 
 
 @pytest.mark.parametrize("raw", [b"", b"text", bytes(500), b"MATLAB 5.0 MAT-file".ljust(124) + b"\x00\x02IM"])
@@ -236,3 +237,13 @@ def test_cut_files(tmp_path, cut, compressed):
 
 def test_not_from_standard_input():
     assert "cannot be read from standard input: give a path" in failure(read, "-", OPTIONS)
+
+
+def test_zeros_that_are_packed_are_read_no_further_than_they_can_mean_something(tmp_path):
+    packed = gzip.compress(bytes(2**28), 1)
+    assert "is no MATLAB 5 file" in failure(read, write(tmp_path / "a.mat.gz", packed), OPTIONS)
+    packed = gzip.compress(file_of(b"") + bytes(2**27 + 2**20), 1)
+    assert "a.mat" in failure(read, write(tmp_path / "a.mat.gz", packed), OPTIONS)
+    assert "(it holds an empty element)" in failure(
+        read, write(tmp_path / "a.mat", file_of(bytes(2**20))), OPTIONS
+    )

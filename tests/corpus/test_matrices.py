@@ -135,7 +135,7 @@ def test_unpacked_size(tmp_path):
         (KeyError("x\ny"), "a cannot be read as a thing ("),
         (ValueError(""), "a cannot be read as a thing (ValueError)"),
         (MemoryError(), "a does not fit into memory"),
-        (EOFError("end"), "a is a damaged gzip file (end)"),
+        (EOFError("end"), "a cannot be read as a thing (end)"),
     ],
 )
 def test_errors_of_foreign_parsers(error, problem):
@@ -299,3 +299,33 @@ def test_diagonals_outside_the_matrix_hold_nothing(tmp_path):
     for far in (9, -9, 2**31 - 1, -(2**31)):
         source = saved(tmp_path / "a.npz", members | {"offsets": np.array([0, far])})
         assert read_npz(source, OPTIONS).X.toarray().tolist() == [[1.0, 0.0], [0.0, 1.0]]
+
+
+N_ENTRIES = 9_000_000
+
+
+def entries_of_one_row():
+    return scipy.sparse.csr_matrix(
+        (np.ones(N_ENTRIES, np.int8), np.zeros(N_ENTRIES, np.int32), [0, N_ENTRIES]), (1, 1)
+    )
+
+
+def one_block():
+    return scipy.sparse.bsr_matrix((np.ones((1, 3000, 3000), np.int8), [0], [0, 1]))
+
+
+def one_diagonal():
+    return scipy.sparse.dia_matrix((np.ones((1, N_ENTRIES), np.int8), [0]), (N_ENTRIES, N_ENTRIES))
+
+
+@pytest.mark.parametrize("made", [entries_of_one_row, one_block, one_diagonal])
+def test_few_bytes_that_would_be_many_entries(tmp_path, made):
+    scipy.sparse.save_npz(tmp_path / "a.npz", made())
+    assert (tmp_path / "a.npz").stat().st_size < 100_000
+    assert "bytes and would unpack to" in failure(read_npz, str(tmp_path / "a.npz"), OPTIONS)
+
+
+def test_a_small_archive_with_wide_empty_columns(tmp_path):
+    X = scipy.sparse.csr_matrix(([1.0], ([0], [0])), shape=(1_000, 2**24))
+    scipy.sparse.save_npz(tmp_path / "a.npz", X)
+    assert "promises 16777216 columns" in failure(read_npz, str(tmp_path / "a.npz"), OPTIONS)

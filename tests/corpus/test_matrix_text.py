@@ -360,3 +360,37 @@ def test_many_lines_as_scipy_sees_them(tmp_path):
         for row in (X[at] for at in range(300))
     ]
     assert same(read_svmlight(write(tmp_path / "a.svm", "\n".join(lines)), OPTIONS).X, X)
+
+
+def test_tabs_and_blanks_between_pairs(tmp_path):
+    content = "1 1:0.5\t2:0.25\n-1\t3:1 \t 4:2\nnew york\t1:1\n\t2:7\n"
+    matrix = read_svmlight(write(tmp_path / "a.svm", content), OPTIONS)
+    assert matrix.labels == [("1",), ("-1",), ("new york",), ()]
+    assert matrix.X.toarray().tolist() == [[0.5, 0.25, 0, 0], [0, 0, 1, 2], [1, 0, 0, 0], [0, 7, 0, 0]]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "read"),
+    [
+        ("docword.a.txt", "1000000\n16777216\n3\n1 1 1\n2 2 2\n3 3 3\n", read_uci),
+        ("docword.a.txt", "9\n16777216\n3\n1 1 1\n2 2 2\n3 3 3\n", read_uci),
+        ("a.mtx", "%%MatrixMarket matrix coordinate real general\n9 16777216 1\n1 1 1\n", read_matrix_market),
+        ("a.svm", "1 1:1 16777215:1\n", read_svmlight),
+    ],
+)
+def test_a_few_bytes_promise_no_millions_of_columns_or_rows(tmp_path, name, content, read):
+    message = failure(read, write(tmp_path / name, content), OPTIONS)
+    assert "more than its" in message and "can hold" in message
+
+
+def test_columns_that_a_collection_knows_are_believed(tmp_path):
+    source = write(tmp_path / "a.svm", "1 1:1 2000000:1\n")
+    assert read_svmlight(source, ReadOptions(n_columns=2_000_000)).X.shape == (1, 2_000_000)
+
+
+def test_a_long_line_of_pairs_is_read_some_at_a_time(tmp_path):
+    pairs = " ".join(f"{at}:{at % 7 + 1}" for at in range(1, 40_001))
+    matrix = read_svmlight(write(tmp_path / "a.svm", f"1 {pairs}\n0 3:1\n"), OPTIONS)
+    assert matrix.X.shape == (2, 40_000) and matrix.X.nnz == 40_001 and matrix.X[0, 39_999] == 40_000 % 7 + 1
+    wrong = pairs.replace("30000:", "30000;")
+    assert "line 1: '30000;" in failure(read_svmlight, write(tmp_path / "b.svm", f"1 {wrong}\n"), OPTIONS)

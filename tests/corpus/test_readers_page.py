@@ -22,7 +22,7 @@ def test_the_reader_of_the_page_reads(tmp_path, monkeypatch):
     made = ModuleType("nphash.corpus.paragraphs")
     exec(compile(module, str(PAGE), "exec"), made.__dict__)
     monkeypatch.setitem(sys.modules, made.__name__, made)
-    tables = {name: dict(getattr(read, name)) for name in ("FORMATS", "_TEXT_READERS", "_SUFFIXES")}
+    tables = {name: dict(getattr(read, name)) for name in ("FORMATS", "_TEXT_READERS")}
     exec(entries, {}, tables)
     for name, table in tables.items():
         monkeypatch.setattr(read, name, table)

@@ -258,3 +258,17 @@ def test_a_row_of_empty_quotes_is_kept_where_quotes_are_only_likely(rows):
     given = ReadOptions(columns=("id", "text"), quote=True)
     assert '""\t""' not in [cells for _, cells in rows_of("\n".join(rows), given)]
     assert len(rows_of("\n".join(rows), given)) == len(rows) - 1
+
+
+def test_further_columns(tmp_path):
+    source = write(tmp_path / "a.csv", "id,text,date,,label\n1,whale,2020-01-01,x,sea\n2,market,,,\n")
+    found = list(read(source, ReadOptions(fields=("date",))))
+    assert [document.fields for document in found] == [{"date": "2020-01-01"}, {}]
+    found = list(read(source, ReadOptions(fields="all")))
+    assert [document.fields for document in found] == [{"date": "2020-01-01"}, {}]
+
+
+def test_a_header_of_very_many_names(tmp_path):
+    names = ",".join(f"n{number}" for number in range(200_000))
+    source = write(tmp_path / "a.csv", f"text,{names}\nwhale{',' * 200_000}\n")
+    assert next(iter(read(source, OPTIONS))).text == "whale"

@@ -1,8 +1,11 @@
 """Planted bugs: every one must be found, and at least four in five called by their name."""
 
+import re
+
 import numpy as np
 import pytest
 
+from benchmarks.foreign_planted import FOREIGN, find_foreign, named
 from helpers import planted
 from nphash import gradcheck
 from nphash.gradcheck.check import check_problem, try_out
@@ -29,6 +32,49 @@ def test_planted_bug_is_found_and_named(title, text, mistake, cause):
         assert report.passed or report.evidence
     if cause is not None:
         assert causes(reports) == {cause}
+
+
+FIRST = {cause: (name, text, mistake, cause) for name, text, mistake, cause in reversed(FOREIGN)}
+UNNAMED = {("leaky_relu", "np.where(x > 0, 1, 0.1)"), ("residual", " * (self.h > 0)")}  # honest exceptions
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "mistake", "cause"),
+    # One for each cause; the others are slow together.
+    [pytest.param(*each, marks=[pytest.mark.slow] * (each not in FIRST.values())) for each in FOREIGN],
+)
+def test_a_mistake_in_others_operations_is_found_and_named(name, text, mistake, cause):
+    reports = find_foreign(name, text, mistake)
+    assert not gradcheck.passed(reports)
+    if cause is not None:
+        assert named(reports, cause) != ((name, text) in UNNAMED)
+
+
+def test_what_is_not_recognised_says_where_it_begins_and_what_is_right():
+    (wrong,) = (r for r in find_foreign("gru", "dh = dh + drh * self.r", "pass") if not r.passed)
+    assert wrong.cause == "not recognised"
+    assert re.match(r"first wrong entry \(0, 0\): -?\d.* where -?\d.* is right; 12 of 12", wrong.evidence)
+    assert wrong.evidence.endswith("the gradients of x, W, U, b are right")
+
+
+def test_repeated_rows_are_listed():
+    report = only(find_foreign("embedding", "np.add.at(dW, ids, dout)", "dW[ids] = dout"))
+    assert "rows 2, 5 alone" in report.evidence
+
+
+def test_sizes_whose_root_is_a_factor_are_said():
+    reports = find_foreign("attention", "return dS @ K / np.sqrt(d)", "return dS @ K")
+    (wrong,) = (report for report in reports if not report.passed)
+    assert wrong.parameter == "Q" and "the root of 5" in wrong.evidence
+
+
+def test_gradients_in_a_dictionary():
+    def f(a, b):
+        return a * b, lambda d: {"b": d * a, "a": d * b}
+
+    assert gradcheck.passed(gradcheck.check(f, np.ones(3), np.full(3, 2.0)))
+    wrong = gradcheck.check(lambda a: (a, lambda d: {"c": d}), np.ones(3))
+    assert not gradcheck.passed(wrong)
 
 
 def test_the_table_of_planted_bugs_is_long_and_mostly_named():
@@ -294,7 +340,7 @@ def test_a_mistake_that_nothing_explains_is_only_located(rng):
     wild = np.random.default_rng(1).normal(size=(3, 4))
     function = lambda x: (np.cumsum(x), lambda dy: wild * dy.sum())  # noqa: E731
     report = only(gradcheck.check(function, rng.normal(size=(3, 4))))
-    assert report.cause == "only located"
+    assert report.cause == "not recognised"
     assert "12 of 12 entries" in report.evidence
 
 

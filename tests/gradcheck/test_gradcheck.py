@@ -82,3 +82,12 @@ def test_no_module_of_the_checker_needs_another_for_its_types_only():
         text = path.read_text(encoding="utf-8")
         _, mark, guarded = text.partition("if TYPE_CHECKING:\n")
         assert not mark or "nphash" not in guarded.partition("\n\n")[0], path
+
+
+@pytest.mark.parametrize("factor", [6, 5])
+def test_a_hessian_is_the_way_back_of_the_gradient(factor):
+    def gradient_of_cubes(x):
+        return 3 * x**2, lambda d: factor * x * d
+
+    reports = gradcheck.check(gradient_of_cubes, np.array([1.0, -2.0]))
+    assert gradcheck.passed(reports) == (factor == 6)

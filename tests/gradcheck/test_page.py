@@ -166,6 +166,14 @@ def test_a_wrong_curve_is_flat_and_a_right_one_falls():
         assert (errors.max() / errors.min() < 2) == flat
 
 
+@pytest.mark.parametrize("power", [1, 2])
+def test_a_right_curve_without_an_error_to_fall_rises_as_the_page_says(power):
+    (report,) = gradcheck.check(lambda x: (x**power, lambda d: power * x ** (power - 1) * d), np.ones(3))
+    errors = [error for _, error in report.sweep]
+    assert errors[0] < 1e-13 and errors[-1] > 100 * max(errors[0], 1e-16)
+    assert "linear or quadratic" in page.format_html([report])
+
+
 def test_svg_is_the_same_for_the_same_reports(reports):
     drawing = page.curves_svg(reports)
     assert drawing == page.curves_svg(reports)

@@ -11,6 +11,7 @@ from nphash import hashers
 from nphash.errors import InputError, Interrupted
 from nphash.hashers import Training, doc2hash
 from nphash.hashers import nphash as method
+from nphash.hashers.neighbours import rounds
 from nphash.hashers.nphash import NeighbourSettings, NpHash
 from nphash.metrics import precision_at_k
 from nphash.nn import gumbel
@@ -80,7 +81,8 @@ def test_neighbours_and_teacher_follow_the_topics():
     np.testing.assert_allclose(np.linalg.norm(alike.teacher, axis=1), 1, rtol=1e-5)
 
 
-def test_the_encoder_reads_lsi_and_the_teachers_coordinates():
+def test_the_encoder_reads_lsi_and_the_teachers_coordinates(monkeypatch):
+    monkeypatch.setattr(rounds, "SHARES", (1.0,))  # no LSI in the teacher
     hasher = model(similarity=NeighbourSettings(lsi=9, eigenmap=5))
     params, batch = batch_of(hasher, np.arange(3))
     assert params["V_u"].shape == (30, 9 + 5)

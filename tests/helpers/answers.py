@@ -67,7 +67,7 @@ MISTAKES = [
         "tanh_layer",
         "return dx, dW, db\n\n    return y",
         "return dW, dx, db\n\n    return y",
-        "wrong shape",
+        "gradients swapped",
     ),
     (2, "tanh_layer", "np.tanh(x @ W + b)", "x @ W + b", "activation missing"),
     (2, "residual", "return dx + dy, dW, db", "return dx, dW, db", "branch not propagated"),

@@ -3,11 +3,13 @@
 import contextlib
 import functools
 import io
+import math
 import os
 import shutil
 import signal
 import sys
 import tempfile
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from nphash.collection import Collection
 from nphash.corpus import Document
 from nphash.hashers import METHODS
 from nphash.hashers.base import Hasher
+from nphash.text.tokenizer import tokenize
 
 _WORDS = """
 grain wheat corn harvest ships tonnes export crop farmers barley silo
@@ -188,6 +191,22 @@ def write_jsonl(path, docs):
     ]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
+
+
+def naive_cosine(vectorizer, a, b):
+    """TF-IDF cosine from the formula, word by word."""
+    idf = {
+        word: math.log((1 + vectorizer.n_documents_) / (1 + df)) + 1
+        for word, df in zip(vectorizer.vocabulary_, vectorizer.document_frequency_, strict=True)
+    }
+
+    def row(text):
+        counts = Counter(word for word in tokenize(text) if word in idf)
+        return {word: (1 + math.log(count)) * idf[word] for word, count in counts.items()}
+
+    a, b = row(a), row(b)
+    norm = math.sqrt(sum(w * w for w in a.values())) * math.sqrt(sum(w * w for w in b.values()))
+    return sum(a[word] * b[word] for word in a if word in b) / norm if norm else 0.0
 
 
 # ---------------------------------------------------------------------- processes that die

@@ -4,7 +4,7 @@ import numpy as np
 import scipy.sparse
 
 from nphash.engine.compiled import sort_by_word
-from nphash.engine.kernels.decoder import Codes, Entries, ScoreGradient, forward
+from nphash.engine.kernels.decoder import Entries, Latent, ScoreGradient, forward
 from nphash.engine.kernels.sign_tables import offsets_of
 from nphash.nn.ops import softmax
 
@@ -35,7 +35,7 @@ def decoded(rng, raised, signs):
     out = np.empty(WORDS * ROWS, np.float32), np.empty((n_tiles, ROWS), np.float32), np.empty(ROWS)
     out[1][0] = z @ W[:, 0] + b[0]  # the first score of each document, as the first m
     vectors = np.empty((ROWS, BITS), np.float32), np.empty((ROWS, BITS), np.float32)
-    codes = Codes(z, offsets_of(z))
+    codes = Latent(z, offsets_of(z))
     hits = forward(codes, W, b, entries, out, vectors, WIDTH, 0, n_tiles)
     return z, W, b, target, entries, out, vectors, hits
 

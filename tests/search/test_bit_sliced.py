@@ -1,4 +1,4 @@
-"""The bit-sliced scan against bit-by-bit distances: blocks, tables, adder tree, hit masks, whole scans."""
+"""The bit-sliced scan against bit-by-bit distances: blocks, tables, adder tree, hit masks."""
 
 import numpy as np
 import pytest
@@ -6,9 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers import naive
-from nphash.codes import as_words, pack
 from nphash.core.jit import jit
-from nphash.search import bit_sliced, top_k
+from nphash.search import bit_sliced
 from nphash.search.bit_sliced import (
     BLOCK,
     LANES,
@@ -22,70 +21,11 @@ from nphash.search.bit_sliced import (
     transpose,
 )
 
-ALL = np.empty(0, np.uint8)
-
-
-def pairs(keys):
-    return [(int(key) >> 48, int(key) & (2**48 - 1)) for key in keys if key != np.uint64(2**64 - 1)]
-
-
-def problem(rng, n_bits, n):
-    codes = pack(rng.random((n, n_bits)) < 0.5)
-    codes[n // 2] = codes[0]
-    queries = pack(
-        np.concatenate([rng.random((2, n_bits)) < 0.5, np.zeros((1, n_bits)), np.ones((1, n_bits))])
-    )
-    return codes, np.concatenate([codes[:1], queries])
-
-
-@pytest.mark.parametrize("n_bits", [5, 32, 64, 100])
-@pytest.mark.parametrize("n", [1, 511, 512, 600])
-def test_nearest(rng, n_bits, n):
-    codes, queries = problem(rng, n_bits, n)
-    for k in (1, 6):
-        top = top_k.empty(np.full(len(queries), n_bits + 1), k, n_bits)
-        space = bit_sliced.workspace(n_bits, as_words(queries))
-        bit_sliced.nearest(as_words(codes).reshape(-1), 7, k, ALL, top, space)
-        out = np.empty((len(queries), k), np.uint64)
-        top_k.finish(top, out)
-        for q, query in enumerate(queries):
-            assert pairs(out[q]) == [(d, i + 7) for d, i in naive.nearest(query, codes, k)]
-
-
-def test_filter_and_limits_given_beforehand(rng):
-    codes, queries = problem(rng, 40, 600)
-    allowed = (rng.random(600) < 0.3).astype(np.uint8)
-    top = top_k.empty(np.array([12, 0, 41, 12, 12]), 4, 40)
-    space = bit_sliced.workspace(40, as_words(queries))
-    bit_sliced.nearest(as_words(codes).reshape(-1), 0, 4, allowed, top, space)
-    out = np.empty((len(queries), 4), np.uint64)
-    top_k.finish(top, out)
-    for q, limit in enumerate([12, 0, 41, 12, 12]):
-        everything = naive.nearest(queries[q], codes, 600)
-        assert pairs(out[q]) == [(d, i) for d, i in everything if allowed[i] and d < limit][:4]
-
-
-@pytest.mark.parametrize("radius", [0, 12, 20, 40])
-def test_within(rng, radius):
-    codes, queries = problem(rng, 40, 1100)
-    space = bit_sliced.workspace(40, as_words(queries))
-    found, start, calls = [], 0, 0
-    space_for = 512 * (len(queries) + 1)
-    store = np.empty(space_for, np.int64), np.empty(space_for, np.uint64)
-    while start < 1100:
-        used, start = bit_sliced.within(as_words(codes).reshape(-1), 3, start, radius, ALL, space, store)
-        found += zip(store[0][:used].tolist(), pairs(store[1][:used]), strict=True)
-        calls += 1
-    for q, query in enumerate(queries):
-        expected = [(d, i + 3) for d, i in naive.within(query, codes, radius)]
-        assert sorted(pair for one, pair in found if one == q) == expected
-    assert calls == (3 if radius >= 20 else 1)  # room for the hits of one block at least
-
 
 def test_parities_of_three_bits():
     word = np.array([[0b1011]], np.uint64)
     # bits 0-2: two ones; 1-3: two; 2-4 and 3-5: one each
-    assert int(bit_sliced.workspace(64, word).parities[0, 0]) & 0b1111 == 0b1100
+    assert int(bit_sliced.planes_for(64, word).parities[0, 0]) & 0b1111 == 0b1100
 
 
 def test_transposition_puts_bit_p_of_code_8i_plus_w_into_bit_i_of_word_w_of_plane_p(rng):
@@ -189,35 +129,37 @@ def prepared(rng, n_bits, limit):
     if n_bits % 64:
         codes[:, -1] &= np.uint64(2 ** (n_bits % 64) - 1)
         query[:, -1] &= np.uint64(2 ** (n_bits % 64) - 1)
-    space = bit_sliced.workspace(n_bits, query)
-    bit_sliced._load(codes.reshape(-1), n_words, 0, space)
-    space.limits[:] = -1
-    bit_sliced._set_limits(np.array([limit]), np.array([0]), space)
-    return space, codes, np.bitwise_count(codes ^ query).sum(axis=1)
+    planes = bit_sliced.planes_for(n_bits, query)
+    bit_sliced.load(codes.reshape(-1), n_words, 0, planes)
+    bit_sliced.set_limits(np.array([limit]), np.array([0]), planes)
+    hits = np.zeros((2, LANES), np.uint64)
+    return (planes, query, hits), codes, np.bitwise_count(codes ^ query).sum(axis=1)
 
 
-def scanned(scan, space, row):
+def scanned(scan, prepared, row):
     """Run ``scan`` for query 0, with ``row`` of the hits to write to."""
-    return scan(space.width, space.tables, space.queries, space.parities, space.bias, space.hits, 0, row)
+    planes, query, hits = prepared
+    return scan(planes.width, planes.tables, query, planes.parities, planes.bias, hits, 0, row)
 
 
 @pytest.mark.parametrize("n_bits", [8, 32, 40, 64, 128, 200])
 def test_hits_are_the_codes_below_the_limit(rng, n_bits):
     half = 2 ** (n_levels(n_bits) - 1)
     for limit in {1, 2, n_bits // 3, n_bits // 2, half, half + 1, n_bits, n_bits + 1} - {0}:
-        space, _, distances = prepared(rng, n_bits, limit)
-        some = scanned(scan_block, space, 1)
-        bits = np.unpackbits(space.hits[1].view(np.uint8), bitorder="little").reshape(LANES, 64)
+        given, _, distances = prepared(rng, n_bits, limit)
+        mask = given[2]
+        some = scanned(scan_block, given, 1)
+        bits = np.unpackbits(mask[1].view(np.uint8), bitorder="little").reshape(LANES, 64)
         hits = bits.T.reshape(BLOCK)  # code 8 * i + w is bit i of word w
         # Above half of what the digits can say, everything is a hit, to be measured exactly.
         assert hits.astype(bool).tolist() == ((distances < limit) | (limit > half)).tolist(), limit
-        assert some == sum(1 << lane for lane in range(LANES) if space.hits[1, lane])
-        assert scanned(compiled, space, 0) == some
-        assert np.array_equal(space.hits[0], space.hits[1])
+        assert some == sum(1 << lane for lane in range(LANES) if mask[1, lane])
+        assert scanned(compiled, given, 0) == some
+        assert np.array_equal(mask[0], mask[1])
 
 
 def test_nothing_near_gives_no_hit(rng):
-    space, codes, _ = prepared(rng, 64, 1)
-    codes[:] = ~space.queries[0]
-    bit_sliced._load(codes.reshape(-1), 1, 0, space)
-    assert scanned(scan_block, space, 0) == scanned(compiled, space, 0) == 0
+    given, codes, _ = prepared(rng, 64, 1)
+    codes[:] = ~given[1][0]
+    bit_sliced.load(codes.reshape(-1), 1, 0, given[0])
+    assert scanned(scan_block, given, 0) == scanned(compiled, given, 0) == 0

@@ -24,9 +24,21 @@ def test_few_queries_are_scanned_one_by_one_and_many_in_bit_planes(loaded):
     assert best(1_000_000, 64, 1) == "popcount"
     assert best(1_000_000, 64, 1000) == "bit-sliced"
     assert best(1_000_000, 64, 100, candidates=200) == "multi-index"
-    assert best(1_000_000, 64, 100, candidates=1e6) == "bit-sliced"
+    assert best(1_000_000, 64, 100, candidates=1e6) != "multi-index"
+    assert best(1_000_000, 64, 1000, candidates=1e6) == "bit-sliced"
     assert best(1_000_000, 4096, 1000) == "popcount"  # too wide for tables
     assert best(1000, 64, 100, candidates=10) != "multi-index"  # too few rows
+
+
+def test_where_ones_are_counted_in_vectors_planes_pay_for_more_queries_only(loaded, monkeypatch):
+    chosen = []
+    for costs in ((0.0, 1.1e-4), (5e-6, 2.6e-5)):
+        monkeypatch.setattr(planner, "_POPCOUNT_CODE", costs[0])
+        monkeypatch.setattr(planner, "_POPCOUNT_WORD", costs[1])
+        planner.cost.cache_clear()
+        chosen.append([best(1_000_000, 128, n_queries) for n_queries in (1, 50, 1000)])
+    planner.cost.cache_clear()
+    assert chosen == [["popcount", "bit-sliced", "bit-sliced"], ["popcount", "popcount", "bit-sliced"]]
 
 
 def test_cold_small_searches_stay_in_numpy(monkeypatch):

@@ -1,57 +1,53 @@
-"""The popcount scan against bit-by-bit distances."""
+"""The popcount scan against bit-by-bit distances: blocks, hit masks, first limits."""
 
 import numpy as np
 import pytest
 
 from helpers import naive
-from nphash.search import popcount_scan, top_k
-
-ALL = np.empty(0, np.uint8)
-
-
-def pairs(keys):
-    return [(int(key) >> 48, int(key) & (2**48 - 1)) for key in keys if key != np.uint64(2**64 - 1)]
+from nphash.core.jit import jit
+from nphash.core.jit.words import LANES
+from nphash.search import popcount_scan
+from nphash.search.popcount_scan import GROUP, scan_block
 
 
-@pytest.mark.parametrize("n_words", [1, 2, 3, 4, 5])
-@pytest.mark.parametrize("n", [1, 127, 128, 300])
-def test_nearest(rng, n_words, n):
-    codes = rng.integers(0, 2**64, (n, n_words), dtype=np.uint64)
-    codes[n // 2] = codes[0]
-    queries = np.concatenate([codes[:1], ~codes[:1], rng.integers(0, 2**64, (2, n_words), dtype=np.uint64)])
-    for k in (1, 5, n):
-        top = top_k.empty(np.full(4, 64 * n_words + 1), k, 64 * n_words)
-        popcount_scan.nearest(codes.reshape(-1), 10, queries, k, ALL, top)
-        out = np.empty((4, k), np.uint64)
-        top_k.finish(top, out)
-        for q, query in enumerate(queries):
-            expected = naive.nearest(query.view(np.uint8), codes.view(np.uint8), k)
-            assert pairs(out[q]) == [(d, i + 10) for d, i in expected]
+@pytest.mark.parametrize("n_words", [1, 2, 3, 4, 8, 9, 12, 16, 17, 64])
+def test_a_block_holds_word_after_word_of_its_groups(rng, n_words):
+    (rows, lanes), n_groups = popcount_scan.block_shape(n_words)
+    assert lanes == GROUP and rows == n_groups * n_words + 7 and 8 * rows * lanes <= 36_500 + 8 * 7 * 64
+    n = GROUP * n_groups
+    for first, count in ((0, n), (5, n + 3), (3, n), (0, n - 1), (n - 20, 20), (0, 7), (2, 1)):
+        codes = rng.integers(0, 2**64, (first + count, n_words), dtype=np.uint64)
+        block = np.zeros((rows, lanes), np.uint64)
+        popcount_scan.load(codes.reshape(-1), n_words, first, n_groups, block)
+        for i in range(min(n, count)):
+            row = n_words * (i // GROUP)
+            assert np.array_equal(block[row : row + n_words, i % GROUP], codes[first + i])
 
 
-def test_rows_that_must_not_be_found(rng):
-    codes = rng.integers(0, 2**64, (200, 1), dtype=np.uint64)
-    allowed = (rng.random(205) < 0.5).astype(np.uint8)
-    top = top_k.empty(np.array([65]), 7, 64)
-    popcount_scan.nearest(codes.reshape(-1), 5, codes[:1], 7, allowed, top)
-    out = np.empty((1, 7), np.uint64)
-    top_k.finish(top, out)
-    everything = naive.nearest(codes[0].view(np.uint8), codes.view(np.uint8), 200)
-    assert pairs(out[0]) == [(d, i + 5) for d, i in everything if allowed[i + 5]][:7]
+@jit()
+def compiled(block, n_groups, queries, looks, limits, hits, q, h):
+    return scan_block(block, n_groups, queries, looks, limits, hits, q, h)
 
 
-@pytest.mark.parametrize("n_words", [1, 2, 3, 4])
-def test_within_stops_when_the_buffer_is_full_and_goes_on(rng, n_words):
-    codes = rng.integers(0, 2**64, (700, n_words), dtype=np.uint64)
-    codes[::3] = codes[0]
-    expected = naive.within(codes[0].view(np.uint8), codes.view(np.uint8), 30 * n_words)
-    found, start, calls = [], 0, 0
-    while start < 700:
-        keys = np.empty(150, np.uint64)
-        used, start = popcount_scan.within(codes.reshape(-1), 0, start, codes[0], 30 * n_words, ALL, keys)
-        found += pairs(keys[:used])
-        calls += 1
-    assert sorted(found) == expected and calls > 1
+@pytest.mark.parametrize("n_words", [1, 2, 3, 8, 16, 64])
+def test_hits_are_the_codes_below_the_limit_wherever_it_looks_first(rng, n_words):
+    n_groups = popcount_scan.block_shape(n_words)[1]
+    codes = rng.integers(0, 2**64, (n_groups, GROUP, n_words), dtype=np.uint64)
+    block = np.ascontiguousarray(codes.transpose(0, 2, 1)).reshape(-1, GROUP)
+    queries = np.concatenate([codes[0, :1], ~codes[-1, -1:], codes[-1, 7:8] ^ np.uint64(6)])
+    codes = codes.reshape(-1, n_words)
+    for limit in (0, 1, 3, 30 * n_words, 32 * n_words, 64 * n_words + 1):
+        for look in {1, (n_words + 1) // 2, n_words}:
+            for q, query in enumerate(queries):
+                hits, limits, looks = np.ones((2, LANES), np.uint64), np.full(3, limit), np.full(3, look)
+                args = block, n_groups, queries, looks, limits, hits, q
+                some = scan_block(*args, 1)
+                bits = np.unpackbits(hits[1].view(np.uint8), bitorder="little").reshape(LANES, 64).T
+                distances = np.bitwise_count(codes ^ query).sum(axis=1)
+                assert np.array_equal(bits.reshape(-1)[: len(codes)], distances < limit)
+                assert not bits.reshape(-1)[len(codes) :].any()
+                assert some == sum(1 << lane for lane in range(LANES) if hits[1, lane])
+                assert compiled(*args, 0) == some and np.array_equal(hits[0], hits[1])
 
 
 def test_a_limit_from_a_sample_never_excludes_a_neighbour(rng):
@@ -60,7 +56,9 @@ def test_a_limit_from_a_sample_never_excludes_a_neighbour(rng):
     for members, groups in ((1, 56), (4, 14)):
         sample = np.ascontiguousarray(codes[:: 9 if members == 1 else 8][:56].T).reshape(2, members, groups)
         for k in (1, 10, 60):
-            limits = popcount_scan.sample_limits(sample, queries, k, 128)
+            looks = np.zeros(2, np.int64)
+            limits = popcount_scan.sample_limits(sample, queries, k, 128, looks)
+            assert (looks >= 1).all() and (looks <= 2).all()
             for query, limit in zip(queries, limits, strict=True):
                 nearest = naive.nearest(query.view(np.uint8), codes.view(np.uint8), k)
                 assert nearest[-1][0] < limit
@@ -69,22 +67,38 @@ def test_a_limit_from_a_sample_never_excludes_a_neighbour(rng):
                 assert limit == (least[k - 1] + 1 if k <= groups else 129)
 
 
-@pytest.mark.parametrize("n_words", [1, 2, 3, 4, 5])
-@pytest.mark.parametrize("kind", [np.array, tuple])
-def test_the_smallest_distance_to_an_array_or_a_tuple(rng, n_words, kind):
-    codes = rng.integers(0, 2**64, (40, n_words), dtype=np.uint64)
-    for row in (0, 5, 39):
-        query = codes[row] ^ np.uint64(0b111)
-        expected = naive.distances(query.view(np.uint8), codes.view(np.uint8))
-        assert popcount_scan._least(codes.reshape(-1), kind(query)) == min(expected)
+@pytest.mark.parametrize("share", [0.5, 0.1])
+def test_a_scan_looks_first_where_nearly_all_codes_are_too_far(rng, share):
+    n_words = 16
+    bits = rng.random((400, 64 * n_words)) < share
+    near = np.zeros((40, 64 * n_words), bool)  # ten of them would be found
+    codes = np.packbits(np.concatenate([bits, near]), axis=1).view(np.uint64)
+    sample = np.ascontiguousarray(codes[::2].T).reshape(n_words, 1, 220)
+    queries, looks = np.zeros((1, n_words), np.uint64), np.zeros(1, np.int64)
+    (limit,) = popcount_scan.sample_limits(sample, queries, 10, 1024, looks)
+    far = np.cumsum(np.bitwise_count(codes[:400]), axis=1)[:, looks[0] - 1]
+    assert limit == 1 and (far >= limit).mean() > 0.9 and looks[0] < n_words
 
 
-@pytest.mark.parametrize("n_words", [1, 2, 3, 4, 5])
-def test_the_next_block_with_a_code_below_the_limit(rng, n_words):
-    codes = rng.integers(0, 2**64, (100, n_words), dtype=np.uint64)
-    query = codes[0]
-    distances = naive.distances(query.view(np.uint8), codes.view(np.uint8))
-    for start, size, limit in ((0, 8, 1), (3, 8, 26 * n_words), (1, 1, 28 * n_words), (50, 64, 1)):
-        near = [block for block in range(start, 100, size) if min(distances[block : block + size]) < limit]
-        found = popcount_scan._next_block(codes.reshape(-1), start, 100, query, limit, size)
-        assert found == (near[0] if near else 100)
+@jit()
+def next_of(flat, n_words, start, stop, query, limit):
+    if n_words == 1:
+        return popcount_scan.next_near((0,), flat, start, stop, query, limit)
+    if n_words == 2:
+        return popcount_scan.next_near((0, 0), flat, start, stop, query, limit)
+    return popcount_scan.next_near((0, 0, 0, 0), flat, start, stop, query, limit)
+
+
+@pytest.mark.parametrize("n_words", [1, 2, 4])
+def test_the_next_few_codes_with_one_below_the_limit(rng, n_words):
+    codes, step = rng.integers(0, 2**64, (700, n_words), dtype=np.uint64), popcount_scan.AT_ONCE // n_words
+    query = rng.integers(0, 2**64, n_words, dtype=np.uint64)
+    near = codes.copy()
+    near[333] = query ^ np.uint64(1)
+    for start in (0, 5, 333):
+        found = start + (333 - start) // step * step
+        last = start + (690 - start) // step * step
+        for scan in (next_of, getattr(next_of, "py_func", next_of)):
+            assert scan(near.reshape(-1), n_words, start, 690, query, n_words + 1) == found
+            assert scan(near.reshape(-1), n_words, start, 690, query, n_words) == last
+            assert scan(codes.reshape(-1), n_words, start, 690, query, n_words + 1) == last

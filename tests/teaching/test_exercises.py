@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from helpers.answers import ALTERNATIVES, MISTAKES
-from helpers.paths import SOLUTIONS
+from helpers.styles import STYLES
 from nphash.teaching.exercises import (
     all_right,
     format_grades,
@@ -19,15 +19,11 @@ from nphash.teaching.exercises import (
     grade_in_subprocess,
     questions_of,
 )
-from nphash.teaching.grading import Grade
-from nphash.teaching.lessons import FOLDER, LESSONS
+from nphash.teaching.grading import Grade, changed_solution
+from nphash.teaching.lessons import LESSONS, copy_lessons, exercise_text, solution_text
 from nphash.teaching.student import ExerciseError
 
 NUMBERS = [lesson.number for lesson in LESSONS]
-
-
-def solution(number: int) -> str:
-    return (SOLUTIONS / f"solution_{number}.py").read_text(encoding="utf-8")
 
 
 def write(folder: Path, text: str) -> Path:
@@ -37,8 +33,8 @@ def write(folder: Path, text: str) -> Path:
 
 
 @pytest.mark.parametrize("number", NUMBERS)
-def test_a_blank_exercise_is_not_done(number):
-    grades = grade_exercise(FOLDER / LESSONS[number - 1].exercise)
+def test_a_blank_exercise_is_not_done(tmp_path, number):
+    grades = grade_exercise(copy_lessons([number], tmp_path)[1])
     assert [grade.verdict for grade in grades] == ["not done"] * len(questions_of(number))
     assert all("still blank" in grade.evidence for grade in grades)
     assert not all_right(grades)
@@ -46,17 +42,15 @@ def test_a_blank_exercise_is_not_done(number):
 
 @pytest.mark.parametrize("number", NUMBERS)
 @pytest.mark.parametrize("seed", [0, 1])
-def test_a_right_solution_passes(number, seed):
-    grades = grade_exercise(SOLUTIONS / f"solution_{number}.py", seed)
+def test_a_right_solution_passes(tmp_path, number, seed):
+    grades = grade_exercise(write(tmp_path, solution_text(number)), seed)
     assert [grade.function for grade in grades] == [question.name for question in questions_of(number)]
     assert all_right(grades), format_grades(grades)
 
 
 @pytest.mark.parametrize(("number", "function", "old", "new", "cause"), MISTAKES)
 def test_a_typical_mistake_is_named(tmp_path, number, function, old, new, cause):
-    before, definition, after = solution(number).partition(f"def {function}(")
-    assert old in after, "the solution has changed"
-    path = write(tmp_path, before + definition + after.replace(old, new, 1))
+    path = write(tmp_path, changed_solution(number, function, (old, new)))
     grades = {grade.function: grade for grade in grade_exercise(path)}
     assert grades[function].verdict == "wrong"
     assert grades[function].cause == cause, grades[function]
@@ -68,23 +62,62 @@ def test_every_exercise_has_mistakes():
 
 @pytest.mark.parametrize("number", NUMBERS)
 def test_exercises_and_solutions_have_the_same_functions(number):
-    text = (FOLDER / LESSONS[number - 1].exercise).read_text(encoding="utf-8")
+    text = exercise_text(number)
     for question in questions_of(number):
         assert f"def {question.name}(" in text
-        assert f"def {question.name}(" in solution(number)
+        assert f"def {question.name}(" in solution_text(number)
     assert f"EXERCISE = {number}\n" in text
     assert f"--exercise {LESSONS[number - 1].exercise}" in text
 
 
 @pytest.mark.parametrize(("number", "function", "old", "new"), ALTERNATIVES)
 def test_other_right_solutions_pass(tmp_path, number, function, old, new):
-    before, definition, after = solution(number).partition(f"def {function}(")
-    assert old in after, "the solution has changed"
-    grades = {
-        grade.function: grade
-        for grade in grade_exercise(write(tmp_path, before + definition + after.replace(old, new, 1)))
-    }
+    path = write(tmp_path, changed_solution(number, function, (old, new)))
+    grades = {grade.function: grade for grade in grade_exercise(path)}
     assert grades[function].passed, grades[function]
+
+
+def in_style(folder, number, style):
+    names = [question.name for question in questions_of(number)]
+    lines = [f"{name} = STYLES[{style!r}]({name})" for name in names]
+    return write(folder, "\n".join([solution_text(number), "from helpers.styles import STYLES", *lines, ""]))
+
+
+STYLED = [(number, style) for number in NUMBERS for style in STYLES]
+
+
+@pytest.mark.parametrize(
+    ("number", "style"),
+    # Each style once, each exercise twice or more; the others are slow together.
+    [pytest.param(*pair, marks=[pytest.mark.slow] * (n % 10 != 0)) for n, pair in enumerate(STYLED)],
+)
+def test_right_answers_in_other_styles(tmp_path, number, style):
+    grades = grade_exercise(in_style(tmp_path, number, style))
+    assert all_right(grades), format_grades(grades)
+
+
+def test_there_are_twenty_styles_for_each_lesson():
+    assert len(STYLES) >= 20
+
+
+def test_epsilon_beside_the_root_of_v_is_right(tmp_path):
+    """As in section 2 of Kingma & Ba (2015): the corrections in the step size."""
+    old = "learning_rate * mhat / (np.sqrt(vhat) + EPSILON)"
+    new = "(learning_rate * np.sqrt(1 - BETA2**t) / (1 - BETA1**t)) * m / (np.sqrt(v) + EPSILON)"
+    path = write(tmp_path, changed_solution(6, "adam_step", (old, new)))
+    assert all_right(grade_exercise(path))
+
+
+def test_an_answer_that_calls_the_library_is_seen(tmp_path):
+    text = solution_text(1).replace("import numpy as np", "import numpy as np\nfrom nphash.nn import ops")
+    path = write(
+        tmp_path, text.replace("return e / e.sum(axis=1, keepdims=True)", "return ops.softmax(scores)[0]")
+    )
+    softmax, word_loss = grade_exercise(path)
+    assert softmax.passed and softmax.evidence == "it calls nphash.nn.ops.softmax, the library's own"
+    assert "it calls nphash.nn.ops.softmax" in format_grades([softmax])
+    assert word_loss.passed and word_loss.evidence == ""
+    assert all(grade.evidence == "" for grade in grade_exercise(write(tmp_path, solution_text(7))))
 
 
 def test_grades_as_text():
@@ -95,18 +128,18 @@ def test_grades_as_text():
     assert format_grades(grades) == wanted
     assert not all_right(grades) and all_right(grades[:1])
     wanted = {"function": "softmax", "verdict": "right", "cause": "", "evidence": "", "advice": ""}
-    assert json.loads(format_grades_jsonl(grades[:1])) == wanted | {"gradients": {}}
+    assert json.loads(format_grades_jsonl(grades[:1])) == wanted | {"place": "", "gradients": {}}
 
 
 def test_half_done(tmp_path):
-    text = solution(1).replace("return e / e.sum(axis=1, keepdims=True)", "return ...")
+    text = solution_text(1).replace("return e / e.sum(axis=1, keepdims=True)", "return ...")
     grades = grade_exercise(write(tmp_path, text))
     assert [grade.verdict for grade in grades] == ["not done", "right"]
     assert "1 of 2 right" in format_grades(grades)
 
 
 def test_a_missing_function(tmp_path):
-    grades = grade_exercise(write(tmp_path, solution(1).replace("def softmax", "def soft_max")))
+    grades = grade_exercise(write(tmp_path, solution_text(1).replace("def softmax", "def soft_max")))
     assert grades[0].verdict == "not done" and "missing" in grades[0].cause
 
 
@@ -116,7 +149,7 @@ def test_there_is_no_such_exercise(tmp_path):
 
 
 def test_text_has_the_table_of_a_wrong_gradient(tmp_path):
-    grades = grade_exercise(write(tmp_path, solution(2).replace("da = dy * (1 - y * y)", "da = dy")))
+    grades = grade_exercise(write(tmp_path, solution_text(2).replace("da = dy * (1 - y * y)", "da = dy")))
     text = format_grades(grades)
     assert "likely mistake: activation derivative missing" in text
     assert "think of this:" in text
@@ -126,13 +159,15 @@ def test_text_has_the_table_of_a_wrong_gradient(tmp_path):
 
 
 def test_a_function_that_calls_a_wrong_one(tmp_path):
-    grades = grade_exercise(write(tmp_path, solution(2).replace("da = dy * (1 - y * y)", "da = dy")))
+    grades = grade_exercise(write(tmp_path, solution_text(2).replace("da = dy * (1 - y * y)", "da = dy")))
     assert "calls" not in grades[0].advice
     assert grades[1].verdict == "wrong" and grades[1].advice == "it calls tanh_layer: mend that first"
 
 
 def test_jsonl(tmp_path):
-    grades = grade_exercise(write(tmp_path, solution(5).replace("(1 - soft) / temperature", "(1 - soft)")))
+    grades = grade_exercise(
+        write(tmp_path, solution_text(5).replace("(1 - soft) / temperature", "(1 - soft)"))
+    )
     records = [json.loads(line) for line in format_grades_jsonl(grades).splitlines()]
     assert [record["verdict"] for record in records] == ["wrong", "right"]
     assert records[0]["cause"] == "temperature missing in back"
@@ -141,7 +176,7 @@ def test_jsonl(tmp_path):
 
 
 def test_the_table_below_a_mistake_has_no_remarks_of_its_own(tmp_path):
-    source = (SOLUTIONS / "solution_2.py").read_text(encoding="utf-8")
+    source = solution_text(2)
     file = tmp_path / "mine.py"
     file.write_text(source.replace("db = da.sum(axis=0)", "db = da"), encoding="utf-8")
     text = format_grades(grade_exercise(file))
@@ -157,7 +192,7 @@ def test_the_table_below_a_mistake_has_no_remarks_of_its_own(tmp_path):
 # --- in a process of their own: whatever a student writes, grading ends and says what is wrong
 
 
-SOLUTION = (SOLUTIONS / "solution_6.py").read_text(encoding="utf-8")
+SOLUTION = solution_text(6)
 LIMIT = 3.0
 
 
@@ -183,7 +218,7 @@ def test_grades_are_those_of_this_process(tmp_path):
 
 
 def test_reports_of_the_checker_come_back_whole(tmp_path):
-    source = (SOLUTIONS / "solution_1.py").read_text(encoding="utf-8")
+    source = solution_text(1)
     file = tmp_path / "mine.py"
     file.write_text(source.replace("- counts) / len(scores)", "- counts)"), encoding="utf-8")
     assert grade_in_subprocess(file, seed=3) == grade_exercise(file, seed=3)
@@ -198,7 +233,7 @@ def test_an_endless_loop_is_named_and_the_rest_graded(tmp_path):
 
 
 def test_what_calls_an_endless_loop_is_warned(tmp_path):
-    source = (SOLUTIONS / "solution_2.py").read_text(encoding="utf-8")
+    source = solution_text(2)
     grades = graded(
         tmp_path, source.replace("    y = np.tanh", "    while True: pass\n    y = np.tanh"), seconds=1
     )

@@ -13,10 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from helpers.paths import ROOT, SOLUTIONS
+from helpers.claims import CLAIMS
+from helpers.paths import ROOT
 from nphash.errors import InputError
 from nphash.teaching.exercises import format_grades, grade_exercise, questions_of
-from nphash.teaching.lessons import FOLDER, LESSONS, copy_lesson, draw, find_lesson
+from nphash.teaching.lessons import FOLDER, LESSONS, copy_lessons, draw, find_lesson, solution_text
 
 SECONDS = 30  # of processor time, for each lesson
 SLOW = {9}  # takes several seconds of processor time; the others, one or two
@@ -56,7 +57,7 @@ socket.create_connection = refuse
 
 
 def copied(number: int, folder: Path) -> Path:
-    lesson, exercise = copy_lesson(number, folder)
+    lesson, exercise = copy_lessons([number], folder)
     assert exercise.exists()
     return lesson
 
@@ -66,6 +67,7 @@ def test_a_lesson_runs_from_an_empty_folder(number, tmp_path):
     out = run(copied(number, tmp_path))
     assert len(out.splitlines()) >= 15
     assert "nan" not in out.replace("p log 2p + ...", "").lower() or number in (1, 4)  # where it is shown
+    CLAIMS[number](out)
     left = {path.name for path in tmp_path.iterdir()}
     pictures = set(re.findall(r"^figure: (.+)$", out, flags=re.M))
     assert left == {LESSONS[number - 1].file, LESSONS[number - 1].exercise} | pictures
@@ -123,7 +125,7 @@ def test_every_equation_has_one_lesson():
 def test_numbers_and_files():
     assert [lesson.number for lesson in LESSONS] == list(range(1, 10))
     scripts = {path.name for path in FOLDER.glob("*_[0-9]_*.py")}
-    assert scripts == {lesson.file for lesson in LESSONS} | {lesson.exercise for lesson in LESSONS}
+    assert scripts == {lesson.file for lesson in LESSONS}
     assert all(10 <= lesson.minutes <= 180 for lesson in LESSONS)
 
 
@@ -134,12 +136,12 @@ def test_there_is_no_other_lesson():
 
 def test_copying_all_into_one_folder(tmp_path):
     for lesson in LESSONS:
-        copy_lesson(lesson.number, tmp_path)
+        copy_lessons([lesson.number], tmp_path)
     assert len(list(tmp_path.iterdir())) == 18
     with pytest.raises(InputError, match="exists already"):
-        copy_lesson(4, tmp_path)
-    for source in FOLDER.glob("*_[0-9]_*.py"):
-        ast.parse((tmp_path / source.name).read_text(encoding="utf-8"))
+        copy_lessons([4], tmp_path)
+    for path in tmp_path.iterdir():
+        ast.parse(path.read_text(encoding="utf-8"))
 
 
 def test_the_page_names_every_lesson_and_what_its_exercise_asks_for():
@@ -160,13 +162,13 @@ def test_what_the_page_shows_of_grading_is_what_is_printed(tmp_path):
         [line.strip() for line in block.splitlines() if line.strip()]
         for block in re.findall(r"(?<=::\n\n)(?:(?:    .*)?\n)+", page)
     ]
-    blank = format_grades(grade_exercise(copy_lesson(1, tmp_path)[1])).splitlines()
-    assert [line.strip() for line in blank] == shown[1][1:]
-    source = (SOLUTIONS / "solution_2.py").read_text(encoding="utf-8")
+    blank = format_grades(grade_exercise(copy_lessons([1], tmp_path)[1])).splitlines()
+    assert [line.strip() for line in blank] == shown[2][1:]
+    source = solution_text(2)
     file = tmp_path / "mine.py"
     file.write_text(source.replace("da = dy * (1 - y * y)", "da = dy"), encoding="utf-8")
     wrong = [line.strip() for line in format_grades(grade_exercise(file)).splitlines() if line.strip()]
-    assert wrong[: len(shown[2])] == shown[2]
+    assert wrong[: len(shown[3])] == shown[3]
 
 
 # --- figures

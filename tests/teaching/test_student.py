@@ -1,3 +1,4 @@
+import json
 import sys
 
 import pytest
@@ -41,7 +42,12 @@ def empty(x): ...
     student = read_student(write(tmp_path, text))
     assert student.number == 4
     assert {"done", "blank", "raises", "called", "other", "empty"} <= set(student.functions)
-    assert student.blanks == {"blank": 11, "raises": 16, "called": 20, "empty": 25}
+    assert student.blanks == {
+        "blank": "line 11",
+        "raises": "line 16",
+        "called": "line 20",
+        "empty": "line 25",
+    }
     assert student.functions["done"].__name__ == "done"
 
 
@@ -113,3 +119,37 @@ def test_where_names_the_students_line(tmp_path):
     except AttributeError as error:
         assert where(error, path) == ", line 4"
         assert where(error, tmp_path / "other.py") == ""
+
+
+def notebook(folder, *cells):
+    path = folder / "mine.ipynb"
+    made = [{"cell_type": "code", "source": source} for source in cells]
+    path.write_text(json.dumps({"cells": made}), encoding="utf-8")
+    return path
+
+
+def test_a_notebook_is_run_cell_by_cell(tmp_path):
+    path = notebook(tmp_path, "%pylab\nEXERCISE = 4", "def f(x):\n    y = ...\n    return y", "g = abs")
+    student = read_student(path)
+    assert student.number == 4 and {"f", "g"} <= set(student.functions)
+    assert student.blanks == {"f": "cell 2, line 2"}
+
+
+@pytest.mark.parametrize(
+    ("cells", "says"),
+    [
+        (["x = 1", "y = 2\nz = (:"], r"mine.ipynb, cell 2, line 2: not Python"),
+        (["x = 1", "y = 2\nz = 1 / 0"], r"mine.ipynb, cell 2, line 2: ZeroDivisionError"),
+        (["x = 1"], "does not say which exercise"),
+    ],
+)
+def test_what_is_wrong_with_a_notebook_is_shown_by_its_cell(tmp_path, cells, says):
+    with pytest.raises(ExerciseError, match=says):
+        read_student(notebook(tmp_path, *cells))
+
+
+def test_what_is_no_notebook(tmp_path):
+    path = tmp_path / "mine.ipynb"
+    path.write_text("{}", encoding="utf-8")
+    with pytest.raises(ExerciseError, match="is not a notebook: it has no cells"):
+        read_student(path)

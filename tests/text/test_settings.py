@@ -1,11 +1,16 @@
 """Settings of the vectorizer, and lists of stop words."""
 
 import json
+import os
+import subprocess
+import sys
+import zipfile
 from dataclasses import asdict
 
 import numpy as np
 import pytest
 
+from helpers.paths import ROOT
 from nphash.errors import CorpusError, InputError
 from nphash.text.settings import VectorizerSettings, as_source, parse_stop_words, stop_words
 from nphash.text.tokenizer import tokenize
@@ -109,3 +114,32 @@ def test_words_that_are_given_are_lower_case_too():
     assert as_source(["Der"]) == ("Der",) and as_source("english") == "english" and as_source([]) == ()
     with pytest.raises(InputError, match="stop_words is 5"):
         as_source(5)
+
+
+def test_english_words_are_read_from_a_zip_too(tmp_path):
+    """As zipapp, PEX and Spark's --py-files import a package."""
+    with zipfile.ZipFile(tmp_path / "z.zip", "w") as file:
+        for path in (ROOT / "nphash").rglob("*"):
+            if path.suffix in {".py", ".txt"}:
+                file.write(path, path.relative_to(ROOT))
+    program = "import nphash; from nphash.text.settings import stop_words as words; "
+    program += "print(nphash.__file__, len(words()))"
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "z.zip")}
+    command = [sys.executable, "-c", program]
+    run = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert run.stdout.split() == [str(tmp_path / "z.zip/nphash/__init__.py"), str(len(stop_words()))]
+
+
+def test_only_regular_files_of_some_size_are_lists_of_stop_words(tmp_path, monkeypatch):
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    for path in ("/dev/zero", str(fifo)):
+        with pytest.raises(CorpusError, match=r"cannot be read .*one word a line"):
+            stop_words(path)
+    monkeypatch.setattr("nphash.text.settings.MOST_BYTES", 5)
+    (tmp_path / "long").write_text("stop\nwords", encoding="utf-8")
+    with pytest.raises(CorpusError, match="it is longer than"):
+        stop_words(str(tmp_path / "long"))
+    (tmp_path / "link").symlink_to("short")
+    (tmp_path / "short").write_text("a\nb", encoding="utf-8")
+    assert stop_words(str(tmp_path / "link")) == {"a", "b"}

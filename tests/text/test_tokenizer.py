@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nphash.errors import InputError
-from nphash.text.tokenizer import PATTERNS, make_tokenizer, tokenize
+from nphash.text.tokenizer import MOST_MARKS, PATTERNS, WORD, WORD_1, make_tokenizer, may_be_endless, tokenize
 
 
 def test_english_words_lose_case_punctuation_and_single_letters():
@@ -23,7 +23,7 @@ def test_english_words_lose_case_punctuation_and_single_letters():
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("Grüße aus KÖLN", ["grüße", "aus", "köln"]),
+        ("Grüße aus KÖLN", ["grüsse", "aus", "köln"]),
         ("Привет, МИР", ["привет", "мир"]),
         ("नमस्ते हिन्दी", ["नमस्ते", "हिन्दी"]),  # vowel signs and viramas stay in their word
         ("עברית עם נִקּוּד", [unicodedata.normalize("NFKC", w) for w in ("עברית", "עם", "נִקּוּד")]),
@@ -46,16 +46,76 @@ def test_composed_and_decomposed_accents_are_one_word():
     ("text", "words"),
     [
         ("東", ["東"]),
-        ("東京", ["東京"]),
-        ("葛\U000e0100城", ["葛城"]),  # with the shape of its first character chosen
-        ("東京都庁", ["東京", "京都", "都庁"]),
-        ("カメラとPython3", ["カメ", "メラ", "ラと", "python3"]),
+        ("東京", ["東", "東京", "京"]),
+        ("葛\U000e0100城", ["葛", "葛城", "城"]),  # with the shape of its first character chosen
+        ("東京都庁", ["東", "東京", "京", "京都", "都", "都庁", "庁"]),
+        ("カメとPython3", ["カ", "カメ", "メ", "メと", "と", "python3"]),
+        ("日ꪷ0", ["日ꪷ"]),  # a mark belongs to the character before it
         ("한국어 문서", ["한국어", "문서"]),  # Korean has spaces
-        ("ภาษาไทย", ["ภาษาไทย"]),  # documented: one word between spaces
+        ("ภาษาไทย", ["ภา", "าษ", "ษา", "าไ", "ไท", "ทย"]),
+        ("หุ้น ปู่", ["หุ้", "หุ้น", "ปู่"]),  # letters with their vowels and tones; no single letters
+        ("ປາວານ ពន្លឺ", ["ປາ", "າວ", "ວາ", "ານ", "ពន្", "ន្", "ន្លឺ", "លឺ"]),
+        ("ปลา\u200bวาฬ", ["ปล", "ลา", "วา", "าฬ"]),  # a space of no width between words
     ],
 )
 def test_scripts_without_spaces(text, words):
     assert tokenize(text) == words
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("東京都庁", ["東京", "京都", "都庁"]),
+        ("カメラとPython3", ["カメ", "メラ", "ラと", "python3"]),
+        ("ภาษาไทย", ["ภาษาไทย"]),
+        ("Grüße infor\xadmation", ["grüße", "infor", "mation"]),
+        ("葛\U000e0100城", ["葛城"]),
+        ("İSTANBUL \u0131\u0640\u0131", ["i̇stanbul", "\u0131\u0640\u0131"]),
+    ],
+)
+def test_the_first_form_goes_on_for_collections_that_were_made_by_it(text, words):
+    assert tokenize(text, WORD_1) == words
+
+
+UNSEEN = "\xad\u034f\u061c\u0640\u200b\u200c\u200d\u200e\u2060\u2064\ufeff\ufe0f"
+
+
+@pytest.mark.parametrize("unseen", UNSEEN)
+def test_what_is_not_seen_is_no_part_of_a_word(unseen):
+    assert tokenize(f"infor{unseen}mation كت{unseen}اب") == ["information", "كتاب"]
+
+
+@pytest.mark.parametrize(
+    "spellings",
+    [
+        ("İSTANBUL", "istanbul", "Istanbul", "i\u0307stanbul"),
+        ("ISPARTA", "\u0131sparta"),
+        ("STRASSE", "straße", "Strasse", "STRAẞE"),
+        ("ΟΔΟΣ", "οδος", "οδοσ"),
+        ("ﬁne", "FINE"),
+    ],
+)
+def test_spellings_of_one_word_meet(spellings):
+    assert len({tuple(tokenize(spelling)) for spelling in spellings}) == 1
+
+
+@pytest.mark.parametrize("pattern", [WORD, WORD_1])
+@pytest.mark.parametrize("marks", ["\u0300\u0316", "\U0001d165\u0316", "\u0300\U0001d16d"])
+def test_endless_marks_end(pattern, marks):
+    assert [len(word) <= MOST_MARKS + 1 for word in tokenize("a" + 300_000 * marks, pattern)] == [True]
+
+
+@pytest.mark.parametrize("pattern", [WORD, WORD_1])
+def test_characters_that_make_eighteen_each_are_refused_in_great_numbers(pattern):
+    assert len(tokenize(100 * "\ufdfa ", pattern)) == 400
+    with pytest.raises(InputError, match=r"262,144 characters of which .* 4,718,592: this is no text"):
+        tokenize(400_000 * "\ufdfa", pattern)
+
+
+@pytest.mark.parametrize("pattern", [WORD, WORD_1, "vdsh", "whitespace"])
+def test_long_texts_are_cut_piece_by_piece_into_the_same_words(pattern):
+    text = "Grüße der 東京都, naïve read_csv \u0300x " * 4000
+    assert tokenize(text, pattern) == tokenize(text[: len(text) // 4000], pattern) * 4000
 
 
 def test_vdsh_pattern_is_ascii_with_underscores():
@@ -86,7 +146,8 @@ def test_capturing_groups_are_refused():
 def test_words_are_lower_case_and_found_again(text):
     words = tokenize(text)
     again = tokenize(" ".join(words))
-    assert again == words
+    assert set(again) == set(words)
+    assert again == words or any(ord(letter) >= 0xE00 for word in words for letter in word)
     assert all(len(word) > 1 or ord(word) > 0x3000 for word in words)
 
 
@@ -105,3 +166,36 @@ def test_any_text_can_be_cut(text, pattern):
 
 def test_words_between_blanks():
     assert make_tokenizer("whitespace")("C++ and F#") == ["c++", "and", "f#"]
+
+
+ENDLESS = [
+    r"(?:a+)+b",
+    r"(?:a|a)*b",
+    r"(?:a|aa)+$",
+    r"(?:\w+\s?)+x",
+    r"(?:(?:a+))+b",
+    r"(?:(?:a+)b?)*c",
+    r"(?:.*)*x",
+]
+ENDLESS += [r"(?:x(?:a*)*)y", r"(?:[a-z]+)*\d", r"(?:a{1,9}){1,50}b", r"(?:-?\d+)+x", r"(?:-+a+)*x"]
+ENDING = [
+    r"\d+(?:-\d+)*",
+    r"\d+(?:-\d+)*x",
+    r"\w+(?:'\w+)?",
+    r"(?:[A-Z]\.)+",
+    r"[a-z]+(?:[-'][a-z]+)*",
+    r"[(+*]+x",
+]
+ENDING += [r"(?u)\b\w\w+\b", r"(?:foo|bar)+", r"\(\w+\)x", r"(?:\.\w+)*z", *PATTERNS.values()]
+
+
+@pytest.mark.parametrize("pattern", ENDLESS)
+def test_patterns_that_may_never_end_are_refused(pattern):
+    assert may_be_endless(pattern)
+    with pytest.raises(InputError, match="has a repetition inside a repetition"):
+        make_tokenizer(pattern)
+
+
+@pytest.mark.parametrize("pattern", ENDING)
+def test_patterns_that_end_are_not(pattern):
+    assert not may_be_endless(pattern) and tokenize("a b", pattern) is not None

@@ -306,16 +306,21 @@ def test_a_saved_vectorizer_gives_the_same_rows(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["other.json", "words.json"]
 
 
-@given(share=st.floats(0, 1, exclude_max=True), flip=st.integers(1, 255))
-def test_no_changed_byte_of_a_saved_vectorizer_goes_unnoticed(tmp_path_factory, share, flip):
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
     path = tmp_path_factory.mktemp("saved") / "words.json"
-    fitted = Vectorizer().fit(SAVED_TEXTS)
-    fitted.save(path)
-    data = bytearray(path.read_bytes())
+    Vectorizer().fit(SAVED_TEXTS).save(path)
+    return path, path.read_bytes()
+
+
+@given(share=st.floats(0, 1, exclude_max=True), flip=st.integers(1, 255))
+def test_no_changed_byte_of_a_saved_vectorizer_goes_unnoticed(saved, share, flip):
+    path, content = saved
+    data = bytearray(content)
     data[int(share * len(data))] ^= flip
     path.write_bytes(bytes(data))
     with suppress(CollectionError):
-        assert Vectorizer.load(path).to_json() == fitted.to_json()  # white space changed
+        assert Vectorizer.load(path).to_json() == Vectorizer().fit(SAVED_TEXTS).to_json()  # white space
 
 
 def test_what_is_no_saved_vectorizer_is_refused_and_never_overwritten(tmp_path):
@@ -341,3 +346,42 @@ def test_what_is_no_saved_vectorizer_is_refused_and_never_overwritten(tmp_path):
     path.write_text(seal({"kind": "nphash vectorizer", "format": 2, "vocabulary": ["a"]}), encoding="utf-8")
     with pytest.raises(DamagedError, match="is damaged"):
         Vectorizer.load(path)
+
+
+def test_collections_of_the_first_version_go_on_by_their_own_rule():
+    state = Vectorizer().fit(["Straße 東京", "gold"]).to_json()
+    assert Vectorizer.from_json(state).settings == VectorizerSettings()
+    del state["tokenizer"]
+    first = Vectorizer.from_json(state)
+    assert first.settings.pattern == "unicode-1" and first.transform(["Straße"]).nnz == 0
+    again = Vectorizer.from_json(json.loads(json.dumps(first.to_json())))
+    assert again.settings.pattern == "unicode-1"
+
+
+def test_stop_words_of_a_file_are_stored_as_words(tmp_path):
+    path = tmp_path / "stop.txt"
+    path.write_text("wheat\n# none\nStra\u00dfe\n", encoding="utf-8")
+    fitted = Vectorizer(VectorizerSettings(stop_words=path)).fit(["wheat ships strasse", "gold"])
+    assert fitted.vocabulary_ == ["gold", "ships"] and fitted.settings.stop_words == str(path)
+    path.unlink()
+    again = Vectorizer.from_json(fitted.to_json())
+    assert again.settings.stop_words == ("stra\u00dfe", "wheat")
+    assert again.stop_words_ == fitted.stop_words_ == {"strasse", "wheat"}
+
+
+def test_a_state_neither_names_files_to_read_nor_patterns_that_never_end(tmp_path):
+    state = Vectorizer().fit(["gold ships"]).to_json()
+    for path in ("/dev/zero", "/etc/hostname", str(tmp_path)):
+        crafted = {**state, "settings": {**state["settings"], "stop_words": path}}
+        assert Vectorizer.from_json(crafted).stop_words_ == set()
+    crafted = {**state, "settings": {**state["settings"], "pattern": "(?:a+)+b"}}
+    with pytest.raises(CollectionError, match=r"repetition .* fit the documents anew"):
+        Vectorizer.from_json(crafted)
+
+
+def test_frames_are_refused_where_pipelines_ask_for_them():
+    from sklearn.pipeline import make_pipeline
+
+    assert make_pipeline(Vectorizer()).set_output(transform="default")
+    with pytest.raises(InputError, match="rows are sparse, and pandas holds each of their zeros"):
+        make_pipeline(Vectorizer()).set_output(transform="pandas")

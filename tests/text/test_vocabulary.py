@@ -158,3 +158,43 @@ def test_blocks_are_handed_on_and_says_where_words_went():
     block = select(kept[0], columns)
     assert sorted(zip(block.indices.tolist(), block.data.tolist(), strict=True)) == [(0, 2), (1, 1)]
     assert block.indptr.tolist() == [0, 2, 2]
+
+
+def test_stop_words_that_are_never_one_word_are_reported(caplog):
+    given = (
+        "don't",
+        "\uff34\uff48\uff45",
+        "Stra\u00dfe",
+        "e\u0301te\u0301",
+        "covid-19",
+        "\u6211\u4eec\u7684",
+    )
+    texts = ["don't the strasse \u00e9t\u00e9 covid-19 whale", "sea"]
+    found, _ = learn(texts, VectorizerSettings(stop_words=given))
+    assert found.words == ["19", "covid", "don", "sea", "whale"]
+    (record,) = caplog.records
+    assert record.getMessage().startswith(
+        "3 stop words that are never one word of a text have no effect: 'covid"
+    )
+    caplog.clear()
+    learn(texts, VectorizerSettings(pattern="whitespace", stop_words=given))
+    learn(texts, VectorizerSettings())
+    assert not caplog.records
+
+
+def test_scripts_without_spaces_are_reported(caplog):
+    texts = ["ปลาวาฬนอนในทะเลเรือตลาดหุ้นธนาคาร", "ดอกเบี้ยจรวดอวกาศปลาวาฬนอน"] * 2
+    learn(texts, VectorizerSettings())
+    assert "Thai is written without spaces" in caplog.text
+    caplog.clear()
+    learn(["whale ภาษา", "sea"], VectorizerSettings())
+    assert not caplog.records
+
+
+def test_a_document_of_too_many_words_is_named(monkeypatch):
+    monkeypatch.setattr("nphash.text.vocabulary.MOST_WORDS", 100)
+    monkeypatch.setattr("nphash.text.vocabulary.TOKENS_PER_BLOCK", 50)
+    with pytest.raises(InputError, match=r"document 1 has more than 100 words: split it"):
+        learn(["ab " * 100, "ab " * 101], VectorizerSettings())
+    with pytest.raises(InputError, match=r"document 1 has 262,144 characters of which"):
+        learn(["whale", "\ufdfa" * 2**18], VectorizerSettings())

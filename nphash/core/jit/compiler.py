@@ -50,10 +50,9 @@ COMPILED = not WHY_NOT
 
 
 def uses(device: str) -> bool:
-    """Return whether one of the devices that make training fast is used: `benchmarks.devices` measures each.
+    """Return whether a device that makes training fast is used: `benchmarks.devices` measures each.
 
-    ``NPHASH_WITHOUT=fused,background`` in the environment switches some off. Kernels are compiled without
-    them then, so give such a process a cache of its own (``NUMBA_CACHE_DIR``).
+    ``NPHASH_WITHOUT=fused,background`` switches some off, with a ``NUMBA_CACHE_DIR`` of such a process's own.
     """
     return device not in _without
 
@@ -61,9 +60,8 @@ def uses(device: str) -> bool:
 def jit(fastmath: bool | set[str] = False, inline: bool = False) -> Callable[[F], F]:
     """Return a decorator that compiles a kernel at its first call, where kernels are compiled.
 
-    Each use of ``fastmath``, LLVM flags that the arithmetic allows, says in a comment why the result stays
-    right. ``inline`` copies the function into compiled callers: for small functions of many arrays, each of
-    which would otherwise be passed as seven words or more on the stack.
+    A comment says why the result stays right with the LLVM flags ``fastmath``. ``inline`` spares compiled
+    callers of small functions to pass each array as seven words or more on the stack.
     """
 
     def decorate(function: F) -> F:
@@ -84,12 +82,11 @@ def jit(fastmath: bool | set[str] = False, inline: bool = False) -> Callable[[F]
 
 
 def emitted(emit: Callable[..., Any], numbers: str = "words") -> Callable[[F], F]:
-    """Return a decorator for a function in whose place compiled code has instructions.
+    """Return a decorator for a function that says what the instructions do which compiled code has instead.
 
-    The function says what they do, and is used where nothing is compiled. ``emit(out, *arguments)`` is given
-    the `nphash.core.jit.emission.Emitter` for vectors of ``"words"`` of 64 bits or ``"floats"`` of 32, and
-    the arguments: arrays as `nphash.core.jit.emission.Array`, numbers as 64-bit LLVM values, tuples as their
-    length. It returns an int64 LLVM value, or None.
+    ``emit(out, *arguments)`` gets an `Emitter` for vectors of ``"words"`` of 64 bits or ``"floats"`` of 32,
+    arrays as `emission.Array`, numbers as 64-bit LLVM values, tuples as their length; it returns an int64 one
+    or None.
     """
 
     def decorate(function: F) -> F:

@@ -14,9 +14,10 @@ distinguishes the two by the processor's name and features.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any, ClassVar
 
 from llvmlite import ir
@@ -56,10 +57,7 @@ class Array:
 
 @dataclass(frozen=True)
 class Emitter:
-    """Loads, stores and moves of vectors of `number`, an LLVM type of `width` bytes; addresses are integers.
-
-    Arrays begin at multiples of `width`, not at multiples of `BYTES`.
-    """
+    """Loads, stores and moves of vectors of `number`, an LLVM type of `width` bytes, aligned to these."""
 
     builder: Any
 
@@ -100,13 +98,10 @@ class Emitter:
         return self._shuffle(first, nothing, [0] * (BYTES // self.width))
 
     def transposed(self, rows: list[Any]) -> list[Any]:
-        """Return the columns of a square block as vectors, given its rows.
-
-        With distance s = n / 2, ..., 2, 1, rows i and i + s exchange the s by s squares off the diagonal.
-        """
+        """Return the columns of a square block as vectors, given its rows."""
         rows, n = list(rows), len(rows)
         distance = n // 2
-        while distance > 0:
+        while distance > 0:  # rows i and i + distance exchange the squares of this size off the diagonal
             upper = [lane if not lane & distance else n + lane - distance for lane in range(n)]
             lower = [lane + distance if not lane & distance else n + lane for lane in range(n)]
             for i in (i for i in range(n) if not i & distance):
@@ -125,6 +120,10 @@ class Emitter:
         """Return the integer ``factor index + more``."""
         return self.builder.add(self.builder.mul(index, constant(factor)), constant(more))
 
+    def integer(self, number: int) -> Any:
+        """Return an integer."""
+        return constant(number)
+
     def divided(self, number: Any, by: int) -> Any:
         """Return how often ``by`` goes into an integer that is not negative."""
         return self.builder.udiv(number, constant(by))
@@ -133,11 +132,30 @@ class Emitter:
         """Return so many vectors in memory (registers, in the end), for ``builder.load`` and ``store``."""
         return [cgutils.alloca_once(self.builder, self.vector()) for _ in range(n)]
 
+    def dealt(self, vectors: list[Any]) -> list[Any]:
+        """Return as many vectors, a power of two, to which the numbers of all are dealt in turn."""
+        if len(vectors) == 1:
+            return vectors
+        n = BYTES // self.width
+        pairs = list(zip(vectors[::2], vectors[1::2], strict=True))
+        even, odd = (
+            self.dealt([self._shuffle(*pair, list(range(i, 2 * n, 2))) for pair in pairs]) for i in (0, 1)
+        )
+        return [vector for pair in zip(even, odd, strict=True) for vector in pair]
+
     @contextmanager
     def loop(self, count: Any) -> Iterator[Any]:
         """Emit a loop: what is emitted in the ``with`` block is done ``count`` times; yields the number."""
         with cgutils.for_range(self.builder, count) as loop:
             yield loop.index
+
+    def first(self, count: Any, holds: Callable[[Any], Any]) -> Any:
+        """Emit a loop that ends where ``holds`` of its number is true; return that number, or ``count``."""
+        found = cgutils.alloca_once_value(self.builder, count)
+        with cgutils.for_range(self.builder, count) as loop, self.builder.if_then(holds(loop.index)):
+            self.builder.store(loop.index, found)
+            loop.do_break()
+        return self.builder.load(found)
 
     def call(self, name: str, *arguments: Any, returns: Any = None) -> Any:
         """Return what a function of LLVM's own returns: a vector unless another type is given."""
@@ -195,6 +213,17 @@ class WordEmitter(Emitter):
     def _ternary(self, a: Any, b: Any, c: Any, truth_table: int) -> Any:
         return self.call("llvm.x86.avx512.pternlog.q.512", a, b, c, ir.Constant(ir.IntType(32), truth_table))
 
+    def ones(self, a: Any) -> Any:
+        """Return the number of ones in each word of a vector."""
+        return self.call(f"llvm.ctpop.v{BYTES // self.width}i64", a)
+
+    def least(self, a: Any, b: Any) -> Any:
+        """Return the smaller words of two vectors whose words are below 2^16: longer ones take longer."""
+        quarters = ir.VectorType(ir.IntType(16), BYTES // 2)
+        a, b = (self.builder.bitcast(words, quarters) for words in (a, b))
+        least = self.builder.select(self.builder.icmp_unsigned("<", a, b), a, b)
+        return self.builder.bitcast(least, self.vector())
+
     def inverse(self, a: Any) -> Any:
         """Return not a."""
         return self.xor(a, self.every(2**64 - 1))
@@ -203,10 +232,22 @@ class WordEmitter(Emitter):
         """Return how many zeros are below the lowest one of a word that is not zero."""
         return self.builder.cttz(word, ir.Constant(ir.IntType(1), 1))
 
+    def any_below(self, vectors: list[Any], limit: Any) -> Any:
+        """Return whether a word of the vectors, all below 2^16, is smaller than that of ``limit``."""
+        least = reduce(self.least, vectors)
+        return self.builder.icmp_unsigned("!=", self.lanes(self.below(least, limit)), constant(0))
+
+    def below(self, a: Any, b: Any) -> Any:
+        """Return for each lane whether a < b, as numbers with a sign."""
+        return self.builder.icmp_signed("<", a, b)
+
     def lanes_with_ones(self, a: Any) -> Any:
         """Return a number whose bit i says whether lane i has any one."""
-        some = self.builder.icmp_unsigned("!=", a, self.every(0))
-        return self.builder.zext(self.builder.bitcast(some, ir.IntType(BYTES // self.width)), ADDRESS)
+        return self.lanes(self.builder.icmp_unsigned("!=", a, self.every(0)))
+
+    def lanes(self, which: Any) -> Any:
+        """Return a number whose bit i says whether lane i of a comparison holds."""
+        return self.builder.zext(self.builder.bitcast(which, ir.IntType(BYTES // self.width)), ADDRESS)
 
     def entry(self, base: Any, word: Any, shift: int, n_bits: int) -> Any:
         """Return the vector number ``word >> shift & (2 ** n_bits - 1)`` behind the address ``base``."""

@@ -81,10 +81,9 @@ def _emit_fill_triple(out: WordEmitter, planes: Array, p: Any, tables: Array, ro
 
 @emitted(_emit_fill_triple)
 def fill_triple(planes: Words, p: int, tables: Words, row: int) -> None:
-    """Write the tables of planes p, p + 1, p + 2 to ten rows of ``tables``.
+    """Write tables of planes p, p + 1, p + 2 to ten rows: eight majorities, xor, its complement.
 
-    Rows 0 to 7: their majority, plane i complemented where bit i of the row number is one. Row 8: their xor,
-    row 9 its complement.
+    Majority number i complements plane j where bit j of i is one.
     """
     for pattern in range(8):
         a, b, c = (~planes[p + i] if pattern >> i & 1 else planes[p + i] for i in range(3))

@@ -11,7 +11,8 @@ docs/develop/kernels.rst explains tiles, and the m of E = exp(s - m).
 Products are BLAS calls on small matrices, by `np.dot`, which Numba gives to SciPy's BLAS; the caller runs
 several threads, so BLAS itself must use one (`nphash.core.threads.single_threaded_blas`).
 
-Shapes: B documents of a batch, V words, L bits, N tiles, T words of a tile, S shares of the tiles.
+Shapes: B documents of a batch, V words, L bits, N tiles, J words of a tile, S shares of the tiles. z is the
+``code`` of `nphash.nn.losses.reconstruct`, bits as signs or real; T the mass of a document's target t.
 """
 
 from __future__ import annotations
@@ -50,10 +51,9 @@ OVERFLOW_GUARD = np.float32(1e30)  # for a sum of exponentials: 10^8 times less 
 
 
 class Entries(NamedTuple):
-    """The entries of a CSR batch in the order of words: those of word w are starts[w]:starts[w + 1].
+    """The entries of a CSR batch by word, those of word w at starts[w]:starts[w + 1].
 
-    Gradients of weights that belong to words are sums over the documents that have the word. In this order
-    one word's row can be finished while it is in the cache.
+    In this order a word's row of a gradient, a sum over documents, is finished while it is in the cache.
     """
 
     starts: Array  # (V + 1,)
@@ -61,8 +61,8 @@ class Entries(NamedTuple):
     weights: Array  # (nnz,)
 
 
-class Codes(NamedTuple):
-    """The decoder's input."""
+class Latent(NamedTuple):
+    """The codes z that the decoder reads, bits as signs or real, and for +-1 where their sums lie."""
 
     z: Array  # (B, L)
     offsets: Array  # by `nphash.engine.kernels.sign_tables.offsets_of`
@@ -78,17 +78,14 @@ class ScoreGradient(NamedTuple):
 
 
 @jit()
-def codes_of(z: Array, sign_tables: bool) -> Codes:
+def latent_of(z: Array, sign_tables: bool) -> Latent:
     """Return codes (B, L) and, if they are +-1 and wanted, where the sums of their patterns lie."""
-    return Codes(z, offsets_of(z) if sign_tables else np.empty((len(z), 0), np.int64))
+    return Latent(z, offsets_of(z) if sign_tables else np.empty((len(z), 0), np.int64))
 
 
 @cache
 def tile_width(n_bits: int) -> int:
-    """Return the number of words in a tile, which depends on shapes only.
-
-    So many words and some hundred documents make a product that OpenBLAS does in place, without packing.
-    """
+    """Return how many words, with some hundred documents, make a product that OpenBLAS does not pack."""
     return min(512, max(64, _SMALL // (100 * n_bits) // 64 * 64))
 
 
@@ -112,7 +109,7 @@ def tile(E: Array, n_rows: int, start: int, stop: int) -> Array:
 
 @jit()
 def forward(
-    codes: Codes,
+    codes: Latent,
     W: Array,
     b: Array,
     entries: Entries,
@@ -124,13 +121,10 @@ def forward(
 ) -> float:
     """Compute E of the scores z W + b for the tiles ``first`` to ``last - 1``, and return their sum of t s.
 
-    ``out`` is written into: E, tile after tile, (B, words of the tile) each, as one row of B V numbers; the m
-    that were subtracted, (N, B), those for the first tile given; and these tiles' sum of E for each document,
-    relative to its last m, (B,) float64. So is ``vectors``, (B, L) each, sums over the words w of these
-    tiles: E_w W[:, w], relative to the last m; and t_w W[:, w].
+    Writes ``out`` and ``vectors``; the m of the first tile is given. Sums of E are relative to the last m.
     """
-    E, shifts, total = out
-    expected, target_sum = vectors
+    E, shifts, total = out  # E, (B, J) a tile, as one row of B V numbers; m (N, B); sums of E (B,) float64
+    expected, target_sum = vectors  # (B, L) each: sums of E_w W[:, w] and t_w W[:, w] over these tiles' words
     z, offsets = codes
     n_rows, n_bits = z.shape
     block, sums = block_size(width, n_bits), sums_for(offsets)
@@ -142,7 +136,7 @@ def forward(
     target_sum[:] = 0
     for t in range(first, last):
         start, stop = t * width, min((t + 1) * width, b.size)
-        exps, bias = tile(E, n_rows, start, stop), b[start:stop]  # (B, T), (T,)
+        exps, bias = tile(E, n_rows, start, stop), b[start:stop]  # (B, J), (J,)
         columns = matrix(buffer, n_bits, stop - start)
         words = matrix(transposed, stop - start, n_bits)  # the same, a word's vector in a row
         _copy_tile(W, start, columns, words)
@@ -263,9 +257,9 @@ def combine(
 ) -> Array:
     """Put together what calls of `forward` have left, for ``share`` tiles each; return log sum exp(s), (B,).
 
-    ``shifts`` are the m of each tile (N, B). In ``totals`` (S, B) float64, ``expected`` and ``target_sum``
-    (S, B, L) the sums over all words take the first share's place: of exp(s - max m), the expectation of
-    W[:, w], that of t. ``inverse`` (N, B) float64 becomes what makes a tile's E probabilities, as a factor.
+    In ``totals`` (S, B) float64, ``expected`` and ``target_sum`` (S, B, L) the sums over all words take the
+    first share's place: of exp(s - max m), the expectation of W[:, w], that of t. ``inverse`` (N, B) float64
+    becomes the factor that makes a tile's E probabilities.
     """
     n_tiles, n_rows = shifts.shape
     logs = np.empty(n_rows)
@@ -319,7 +313,7 @@ def fill_bias(gradient: ScoreGradient, db: Array, width: int, first: int, last: 
 
 @jit()
 def _fill_tile(gradient: ScoreGradient, t: int, start: int, ds: Array) -> None:
-    # A tile's part of ds = T softmax(s) - t, (B, T)
+    # A tile's part of ds = T softmax(s) - t, (B, J)
     E, factors, scale, entries = gradient
     starts, documents, weights = entries
     n_rows, n_words = ds.shape
@@ -333,7 +327,7 @@ def _fill_tile(gradient: ScoreGradient, t: int, start: int, ds: Array) -> None:
 
 @jit()
 def fill_tiles(
-    codes: Codes, gradient: ScoreGradient, out: Array, at: int, width: int, first: int, last: int
+    codes: Latent, gradient: ScoreGradient, out: Array, at: int, width: int, first: int, last: int
 ) -> None:
     """Write z' ds of the tiles ``first`` to ``last - 1`` into the L rows of ``out``, from column ``at``."""
     z, offsets = codes
@@ -371,7 +365,7 @@ def _multiply_back(z: Array, ds: Array, part: Array, out: Array, column: int) ->
 
 @jit()
 def update_tiles(
-    codes: Codes,
+    codes: Latent,
     gradient: ScoreGradient,
     W: Array,
     m: Array,

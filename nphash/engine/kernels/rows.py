@@ -83,8 +83,7 @@ def move_average(average: Array, w: Array, kept: float, rest: float) -> None:
 def update(w: Array, g: Array, m: Array, v: Array, settings: Array) -> None:
     """Do a step of Adam on a part of a parameter; kernels call it on gradients they have just computed.
 
-    Arrays (n,) of one dtype, all but g changed; so is that of the nine ``settings``, in the order of `SCALE`,
-    `RATE`, ...: one float64 among float32 would halve the speed.
+    All arrays are of one dtype, also the nine settings: one float64 among float32 would halve the speed.
     """
     scale, rate, epsilon = settings[SCALE], settings[RATE], settings[EPSILON]
     beta1, rest1, beta2, rest2 = settings[BETA1], settings[REST1], settings[BETA2], settings[REST2]
@@ -105,8 +104,7 @@ def sum_rows(
 ) -> None:
     """Write the sum of data[i] dense[indices[i]] for i from ``position`` to ``end`` - 1 into ``target``.
 
-    Rows are asked for some entries early, up to entry ``last`` - 1, which may lie behind ``end`` if other
-    sums follow; 0 to ask for none, where ``dense`` is in the cache anyway.
+    Rows are asked for early, up to entry ``last`` - 1, beyond ``end`` if other sums follow, or 0: never.
     """
     target[:] = 0
     # Four rows at once: the sum is loaded and stored once for the four, and the memory fetches
@@ -154,7 +152,7 @@ def transpose(source: Array, target: Array) -> None:
 
 
 def csr_times_dense(indptr: Array, indices: Array, data: Array, dense: Array, threads: int = 1) -> Array:
-    """Return ``X @ dense`` (B, H) of a CSR matrix (B, V), in the dtype of ``dense``; repeated entries add up.
+    """Return ``X @ dense`` (B, H) of a CSR matrix, in the dtype of ``dense`` (V, H); repeated entries add up.
 
     Column numbers must lie below V: a kernel does not check them. Any number of threads gives the same.
     """

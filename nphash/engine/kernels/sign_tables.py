@@ -35,9 +35,8 @@ PATTERNS = 2**_BITS
 def offsets_of(z: Array) -> Array:
     """Return where the sums of a code's patterns stand: (B, L / 4) int64, or (B, 0) for codes that have none.
 
-    z (B, L) has to be +-1 everywhere, and L a multiple of 8: offsets are read in pairs. For pattern p of the
-    bits 4 g to 4 g + 3, the first the lowest, it is how many bytes row 16 g + p of the sums lies behind the
-    first one.
+    z (B, L) has to be +-1, and L a multiple of 8: offsets are read in pairs. For pattern p of the bits 4 g to
+    4 g + 3, the first the lowest, it is how many bytes row 16 g + p of the sums lies behind the first one.
     """
     n_rows, n_bits = z.shape
     none = np.empty((n_rows, 0), np.int64)
@@ -136,8 +135,7 @@ def look_up(
 ) -> None:
     """Write exp(z W + b - m) of words ``at`` to ``at + LANES - 1`` into ``out``, and add it to ``total``.
 
-    ``sums`` are by `fill_sums` for these words, ``offsets`` by `offsets_of`, ``bias`` (words,) and ``shifts``
-    (B,) float32; lane i of ``total`` (B, LANES) sums up the words i, LANES + i, ...
+    ``sums`` are by `fill_sums` for these words, ``shifts`` the m (B,); ``total`` is (B, LANES).
     """
     words = slice(at, at + LANES)
     for row in range(len(offsets)):

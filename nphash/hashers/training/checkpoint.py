@@ -70,16 +70,13 @@ def fingerprint(settings: str, parts: Iterable[Any]) -> str:
 
 
 class Checkpoint:
-    """One folder with one file, replaced as a whole; ``key`` is the fit's `fingerprint`.
-
-    The folder is made when the first state is saved; ``epoch`` is that of the state saved or loaded last.
-    """
+    """A folder, made with the first state, with one file; ``key`` is the fit's `fingerprint`."""
 
     def __init__(self, folder: Path | str, key: str) -> None:
         self.folder = Path(folder)
         self.key = key
         self.path = self.folder / "checkpoint.npz"
-        self.epoch = 0
+        self.epoch = 0  # of the state saved or loaded last
         self._seconds: float | None = None  # that the last writing took
         self._saved = time.monotonic()
         self._writable = True
@@ -87,8 +84,7 @@ class Checkpoint:
     def save_if_due(self, state: State) -> None:
         """Write the state if that takes little of the time that has passed since the last one.
 
-        Where it cannot be written, as on a full disk, that is logged and not tried again: a fit may end well
-        without it.
+        Where it cannot be, as on a full disk, that is logged and not tried again: a fit may end well without.
         """
         seconds = self._seconds
         if seconds is None:
@@ -119,10 +115,7 @@ class Checkpoint:
         self._seconds = self._saved - start
 
     def load(self) -> State | None:
-        """Return the saved state, or None where there is none.
-
-        A damaged file, or one of a fit of other data or settings, is an `InputError`.
-        """
+        """Return the saved state, None where there is none; `InputError` for a damaged or another fit's."""
         if not self.path.exists():
             return None
         try:

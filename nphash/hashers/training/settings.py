@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nphash.core.arguments import check_positive, is_count, is_number
+from nphash.core.arguments import check_positive, check_that, is_count, is_number
 from nphash.engine.select import ENGINES
 from nphash.errors import InputError
 from nphash.nn.schedules import Linear, ScheduleLike, schedule_ends
@@ -81,15 +81,11 @@ class Training:
             "engine": (self.engine in ENGINES, f"give one of {', '.join(ENGINES)}"),
         }
         for name, (good, hint) in rules.items():
-            if not good:
-                raise InputError(f"{name} is {getattr(self, name)!r}", hint, parameter=name)
+            check_that(good, name, getattr(self, name), hint)
         first, last = schedule_ends(self.learning_rate, self.n_epochs, "learning_rate")
-        if not (first > 0 and last >= 0):  # a last rate of 0 is reached when the last step is done
-            raise InputError(
-                f"learning_rate is {self.learning_rate!r}",
-                "it must be positive at first and not negative at last; 0.001 is usual",
-                parameter="learning_rate",
-            )
+        good = first > 0 and last >= 0  # a last rate of 0 is reached when the last step is done
+        hint = "it must be positive at first and not negative at last; 0.001 is usual"
+        check_that(good, "learning_rate", self.learning_rate, hint)
         if self.engine == "numba" and self.dtype != "float32":
             raise InputError(f"engine is 'numba' with {self.dtype}", 'give engine="numpy" for float64')
 
@@ -117,10 +113,8 @@ class ClassifierSettings:
 
     def check(self) -> None:
         """Raise `InputError` for settings that make no sense."""
-        if self.hidden is not None and not is_count(self.hidden):
-            raise InputError(
-                f"labels.hidden is {self.hidden!r}", "give a width of 1 or more, or None for a linear one"
-            )
+        good = self.hidden is None or is_count(self.hidden)
+        check_that(good, "labels.hidden", self.hidden, "give a width of 1 or more, or None for a linear one")
 
 
 @dataclass(frozen=True)
@@ -169,9 +163,9 @@ class NeighbourSettings:
     def check(self) -> None:
         """Raise `InputError` for settings that cannot be."""
         for name in ("neighbours", "edges", "eigenmap", "rounds", "lsi", "graph_lsi"):
-            if not is_count(getattr(self, name)):
-                raise InputError(f"similarity.{name} is {getattr(self, name)!r}", "give 1 or more")
-        if not (is_number(self.weight) and self.weight >= 0):
-            raise InputError(f"similarity.weight is {self.weight!r}", "give 0 or more")
+            number = getattr(self, name)
+            check_that(is_count(number), f"similarity.{name}", number, "give 1 or more")
+        good = is_number(self.weight) and self.weight >= 0
+        check_that(good, "similarity.weight", self.weight, "give 0 or more")
         for name in ("penalty", "teacher_temperature", "code_temperature"):
             check_positive(getattr(self, name), f"similarity.{name}")

@@ -140,8 +140,7 @@ def train(
 ) -> State:
     """Minimise a model's loss and return the state whose ``best`` are the chosen weights.
 
-    Same seed, same bytes: batch order and noise are keyed by (seed, epoch, step). `InputError` if the loss is
-    no longer finite; on Ctrl-C `Interrupted` where a checkpoint is kept.
+    Same seed, same bytes: batch order and noise are keyed by (seed, epoch, step).
     """
     settings.check()
     kept = None
@@ -171,10 +170,7 @@ def train(
 def one_pass(
     model: Model, state: State, data: Data, settings: Training, seed: int, *, threads: int | None = None
 ) -> State:
-    """Do one epoch more, whatever their number in the settings, and return the state, without validation.
-
-    The state given is used up: its arrays are changed in place.
-    """
+    """Do one epoch more, whatever their number in the settings, not validated; arrays change in place."""
     settings.check()
     loop = _Loop(model, data, None, settings, seed, state, count_threads(threads), None)
     _restore(loop.optimiser, state.optimiser)
@@ -242,7 +238,8 @@ class _Loop:
         _restore(self.optimiser, state.optimiser)
         if self.settings.average is not None:
             self.average = {name: array.copy() for name, array in (state.average or params).items()}
-        while state.epoch < self.epochs and not self._stops_early():
+        patience = self.epochs if self.settings.patience is None else self.settings.patience
+        while state.epoch < self.epochs and not 0 < state.best_epoch <= state.epoch - patience:
             terms = self.epoch(params)
             chosen = params if self.average is None else self.average
             self.validate(chosen, terms)
@@ -265,12 +262,9 @@ class _Loop:
 
     def _all_steps(self, params: Params) -> dict[str, float]:
         flush_every = STEPS_DEFERRED if self.average is None else STEPS_BETWEEN_AVERAGES
-        batches = self._batches()
-        if self.profile is None:
-            batches = self.optimiser.prepare(batches, flush_every)
-        else:
-            batches = self.optimiser.prepare(self.profile.around_each("batch", batches), flush_every)
-            batches = self.profile.around_each("optimiser", batches)
+        around_each = (lambda _, values: values) if self.profile is None else self.profile.around_each
+        batches = self.optimiser.prepare(around_each("batch", self._batches()), flush_every)
+        batches = around_each("optimiser", batches)
         sums: dict[str, float] = {}
         means: dict[str, float] = {}
         done = 0
@@ -330,10 +324,6 @@ class _Loop:
             self.state.best = {key: array.copy() for key, array in params.items()}
             self.state.best_epoch = self.state.epoch + 1
         history.append({**terms, name: value})
-
-    def _stops_early(self) -> bool:
-        patience, state = self.settings.patience, self.state
-        return patience is not None and state.best_epoch > 0 and state.epoch - state.best_epoch >= patience
 
     def _report(self, params: Params, step: int, terms: dict[str, float]) -> None:
         if self.callback is None:

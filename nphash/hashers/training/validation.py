@@ -32,10 +32,7 @@ CheckedLabels: TypeAlias = (
 
 
 def held_out_rows(n: int, share: float) -> npt.NDArray[np.bool_]:
-    """Return a mask of the rows held out of ``n``, about ``share`` of them, none below 100 rows.
-
-    A row is held out by a hash of its number, so that the choice does not depend on the seed.
-    """
+    """Return a mask of the rows held out of ``n``, by a hash of their number: the seed has no say in it."""
     if n < FEWEST_DOCUMENTS or share == 0:
         return np.zeros(n, dtype=bool)
     hashes = (int.from_bytes(hashlib.sha256(str(row).encode()).digest()[:4], "big") for row in range(n))
@@ -91,10 +88,9 @@ def choose_validator(
     elbo: Callable[[Params, Any], float],
     finalise: Callable[[Params], Params] = lambda params: params,
 ) -> Validator | None:
-    """Return the validator of a hasher: by precision with labels, else by its ELBO; None without documents.
+    """Return a validator by precision with labels, else by the ELBO; None if `hold_out` gave no documents.
 
-    Documents are those of `hold_out`; ``elbo`` takes weights and some of ``X_valid``, ``finalise`` makes of
-    weights those that the hasher's `encode` takes.
+    ``elbo`` takes weights and some of ``X_valid``, ``finalise`` makes weights those that `encode` takes.
     """
     X, y, X_valid, y_valid = documents
     if X_valid is None or X_valid.shape[0] == 0:

@@ -1,23 +1,26 @@
 """Nine lessons from counting words to a searchable code, shipped so that they work offline.
 
 A lesson is a script of cells (``# %%``): editors run it cell by cell, ``python lesson_1_bag_of_words.py``
-runs it whole. Beside each lies an exercise, a file with blanks that ``nphash gradcheck --exercise FILE``
-grades. `copy_lesson` copies both out of the package.
+runs it whole. With each comes an exercise, a file with blanks that ``nphash gradcheck --exercise FILE``
+grades. `copy_lessons` copies both out of the package.
+
+An exercise is made of its model solution (``questions/solution_1_bag_of_words.py``), where a comment
+``#: ...`` is a line of the exercise alone, and a line that ends in ``#:`` belongs to the solution alone.
 """
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Mapping
+import re
+import sys
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
 from nphash.errors import InputError
-
-__all__ = ["LESSONS", "Lesson", "copy_lesson", "draw", "find_lesson"]
+from nphash.teaching.lessons.notebooks import from_exercise, from_lesson
 
 FOLDER = Path(__file__).parent
 
@@ -63,18 +66,58 @@ def find_lesson(number: int) -> Lesson:
     return LESSONS[number - 1]
 
 
-def copy_lesson(number: int, folder: Path | str, force: bool = False) -> list[Path]:
-    """Copy a lesson and its exercise into a folder, which is made if need be; return the two files."""
-    lesson, folder = find_lesson(number), Path(folder)
-    targets = [folder / lesson.file, folder / lesson.exercise]
+def copy_lessons(
+    numbers: Iterable[int],
+    folder: Path | str,
+    force: bool = False,
+    form: Literal["py", "ipynb"] = "py",
+    solution: bool = False,
+) -> list[Path]:
+    """Copy lessons with their exercises into a folder, which is made if need be; return the files.
+
+    With ``form`` they are scripts or notebooks; with ``solution`` the model solutions come along.
+    """
+    folder, texts = Path(folder), {}
+    for lesson in map(find_lesson, numbers):
+        texts[folder / lesson.file] = from_lesson, (FOLDER / lesson.file).read_text(encoding="utf-8")
+        texts[folder / lesson.exercise] = from_exercise, exercise_text(lesson.number)
+        if solution:
+            name = lesson.exercise.replace("exercise", "solution")
+            texts[folder / name] = from_exercise, solution_text(lesson.number)
+    targets = [path.with_suffix(f".{form}") for path in texts]
     for target in targets:
         if target.exists() and not force:  # it may hold somebody's solution
             hint = "choose another folder, or overwrite it with --force"
             raise InputError(f"{target} exists already", hint)
     folder.mkdir(parents=True, exist_ok=True)
-    for target in targets:
-        shutil.copyfile(FOLDER / target.name, target)
+    for target, (as_notebook, text) in zip(targets, texts.values(), strict=True):
+        target.write_text(text if form == "py" else as_notebook(text), encoding="utf-8", newline="\n")
     return targets
+
+
+def exercise_text(number: int) -> str:
+    """Return an exercise with its blanks."""
+    text = re.sub(r"\n\n(?=[^\n]*  #:$)", "\n", _marked(number), flags=re.M)  # blank lines of a solution
+    text = re.sub(r"^( *)#: ", r"\1", re.sub(r".*  #:\n", "", text), flags=re.M)
+    title, _, rest = text.partition("\n\n")
+    return f"""{title}
+
+Fill in the blanks (`...` and `raise NotImplementedError`), keep the names, then
+
+    nphash gradcheck --exercise {find_lesson(number).exercise}
+
+which runs this file. {rest}"""
+
+
+def solution_text(number: int) -> str:
+    """Return the model solution of an exercise."""
+    text = _marked(number).replace('"""Exercise', '"""Model solution of exercise', 1)
+    return re.sub(r"  #:$", "", re.sub(r" *#: .*\n", "", text), flags=re.M)
+
+
+def _marked(number: int) -> str:
+    file = f"solution_{number}_{find_lesson(number).name}.py"
+    return (FOLDER.parent / "questions" / file).read_text(encoding="utf-8")
 
 
 def draw(
@@ -88,7 +131,7 @@ def draw(
     """Draw curves, (x, y) by name, into a picture file and say so; without matplotlib say how to get it.
 
     Axes in ``logarithmic`` are "x", "y" or "xy"; ``marker`` is matplotlib's sign for each point, such as "o",
-    lines if empty. Return the figure, which a notebook shows, or None.
+    lines if empty. Return the figure or None; a notebook shows it.
     """
     try:
         from matplotlib.figure import Figure
@@ -113,4 +156,8 @@ def draw(
         click.echo(f"no figure: {file} cannot be written ({error.strerror})")
         return None
     click.echo(f"figure: {file}")
-    return figure
+    shell = sys.modules.get("IPython")  # the notebook's, which shows pictures by itself after a magic only
+    if shell is None or not hasattr(shell.get_ipython(), "kernel"):
+        return figure
+    shell.display.display(shell.display.Image(file))
+    return None

@@ -7,8 +7,8 @@
 #
 #     Eq. (1)    -log p(x) = -sum_i t_i log p(w_i),    p(w_i) = exp(s_i) / sum_j exp(s_j)
 #
-# You need NumPy and the chain rule. Run the file whole (`python lesson_1_bag_of_words.py`), or cell by
-# cell in an editor that knows `# %%` (VS Code, Spyder, PyCharm, Jupyter with jupytext).
+# You need NumPy and the chain rule. Run a lesson cell by cell: as a notebook, or as a script in an editor
+# that knows `# %%` (VS Code, Spyder, PyCharm); `python lesson_1_bag_of_words.py` runs the script whole.
 
 # %%
 import numpy as np

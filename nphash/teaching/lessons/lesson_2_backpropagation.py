@@ -5,8 +5,10 @@
 # A deep model is a chain of functions. Its gradient is the chain rule, applied from the end to the
 # beginning. The only question is how to keep the book, and this course uses one rule:
 #
-#     an operation returns its output and a function:   out, back = op(x, ...)
-#     back(dout) returns the gradients of the arguments, in their order
+# ```
+# an operation returns its output and a function:   out, back = op(x, ...)
+# back(dout) returns the gradients of the arguments, in their order
+# ```
 #
 # Here dout is the gradient of the loss by the output: an array of the output's shape. There are no layer
 # objects, no stored state, no graph: what back needs it finds in the variables around it (a closure).

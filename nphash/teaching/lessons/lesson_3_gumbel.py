@@ -135,7 +135,7 @@ print("its columns add up to", jacobian(y, tau).sum(axis=0).round(12) + 0.0)
 #
 #     dlogits_j = sum_k dy_k y_k ([k = j] - y_j) / tau = y_j (dy_j - sum_k y_k dy_k) / tau
 #
-# - K numbers in place of K^2. In words: what counts is by how much a category's gradient is above the
+# These are K numbers in place of K^2. In words: what counts is by how much a category's gradient is above the
 # average, weighted by y; a step downhill lowers the logits of those above it and raises the others.
 
 

@@ -7,8 +7,10 @@
 # taken from the library. At the end the same settings go to `nphash.Doc2Hash`, and the two must
 # agree.
 #
-#     documents x --W_1--> ReLU, dropout --W_a--> logits a --noise--> bits z --W_s--> scores s
-#        (B, V)               (B, H)                (B, L)            (B, L)         (B, V)
+# ```
+# documents x --W_1--> ReLU, dropout --W_a--> logits a --noise--> bits z --W_s--> scores s
+#    (B, V)               (B, H)                (B, L)            (B, L)         (B, V)
+# ```
 #
 # The loss of a document is that of lesson 4, Eq. (3): how badly its words are predicted from its
 # bits, Eq. (1), plus beta times the divergence of its bits from fair coins, Eq. (4). The bits are

@@ -35,7 +35,9 @@ print("and back:", (unpack(codes, 20) == bits).all())
 # ----------------
 # The Hamming distance of two codes is the number of bits in which they differ. XOR gives a 1 exactly there:
 #
-#     1011 ^ 1101 = 0110,  two ones, distance 2
+# ```
+# 1011 ^ 1101 = 0110,  two ones, distance 2
+# ```
 #
 # and counting ones ("popcount") is a single instruction for 64 bits. So a distance of 64-bit codes costs
 # two instructions - against 64 multiplications for vectors of 64 numbers. It is also a metric: d(x, y) =

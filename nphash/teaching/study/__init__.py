@@ -14,7 +14,6 @@ Shapes: B documents of a batch, V words, H hidden units, L bits.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,24 +36,6 @@ from nphash.teaching.study.estimators import MAX_EXACT_BITS, Objective, exact_gr
 from nphash.text.settings import VectorizerSettings
 from nphash.text.vectorizer import Vectorizer
 
-__all__ = [
-    "FIGURES",
-    "RIVAL",
-    "UNBIASED",
-    "Instance",
-    "Row",
-    "StudyResults",
-    "StudySettings",
-    "answer",
-    "draw",
-    "format_table",
-    "measure",
-    "methods",
-    "problems",
-    "records",
-    "run",
-]
-
 FIGURES = (
     "bias",
     "variance",
@@ -66,6 +47,7 @@ FIGURES = (
 )
 UNBIASED = "ARM"
 RIVAL = "straight-through, stochastic"
+FAMILIES = ("Gumbel-softmax", "straight-through Gumbel")
 RESAMPLES = 1000
 BATCH = 100
 
@@ -172,17 +154,11 @@ def methods(settings: StudySettings) -> dict[str, Estimator]:
     """Return every estimator as a function that draws its own noise."""
     shape = (settings.draws, settings.bits)
 
-    def with_noise(estimator: Callable[..., Array], draw: Callable[[Rng], Array], *more: float) -> Estimator:
-        return lambda one, rng: estimator(one.logits, one.objective, draw(rng), *more)
+    def with_noise(estimator: Callable[..., Array], draw: Callable[[Rng], Array], *tau: float) -> Estimator:
+        return lambda one, rng: estimator(one.logits, one.objective, draw(rng), *tau)
 
     def uniform(rng: Rng) -> Array:
         return rng.random(shape)
-
-    def logistic(rng: Rng) -> Array:
-        return logistic_noise(rng, shape)
-
-    def with_baseline(one: Instance, rng: Rng) -> Array:
-        return estimators.reinforce(one.logits, one.objective, uniform(rng), baseline=one.value)
 
     found: dict[str, Estimator] = {
         "straight-through, deterministic": with_noise(
@@ -190,16 +166,16 @@ def methods(settings: StudySettings) -> dict[str, Estimator]:
         ),
         RIVAL: with_noise(estimators.straight_through, uniform),
         "REINFORCE": with_noise(estimators.reinforce, uniform),
-        "REINFORCE, exact mean as baseline": with_baseline,
+        "REINFORCE, exact mean as baseline": lambda one, rng: estimators.reinforce(
+            one.logits, one.objective, uniform(rng), baseline=one.value
+        ),
         UNBIASED: with_noise(estimators.arm, uniform),
     }
-    families = {
-        "Gumbel-softmax": estimators.gumbel_softmax,
-        "straight-through Gumbel": estimators.straight_through_gumbel,
-    }
-    for family, estimator in families.items():
+    pathwise = estimators.gumbel_softmax, estimators.straight_through_gumbel
+    for family, estimator in zip(FAMILIES, pathwise, strict=True):
         for tau in settings.temperatures:
-            found[f"{family}, tau {tau:g}"] = with_noise(estimator, logistic, tau)
+            draw = with_noise(estimator, lambda rng: logistic_noise(rng, shape), tau)
+            found[f"{family}, tau {tau:g}"] = draw
     return found
 
 
@@ -223,15 +199,16 @@ def run(
 
 def measure(instances: list[Instance], draws: dict[str, Estimator], seed: int) -> dict[str, Row]:
     """Return the figures of every estimator over the instances of one problem."""
-    moments = np.array([_moments(instances, f, seed) for f in draws.values()])  # (methods, instances, 5)
-    n = len(instances)
+    names, n = list(draws), len(instances)
     rows = np.random.default_rng(seed).integers(0, n, (RESAMPLES, n))
-    names = list(draws)
+    moments = np.array([_moments(instances, draws[name], seed) for name in names])  # (methods, n, 5)
     value = _figures(moments.mean(axis=1), names)  # (methods, 7)
     resampled = _figures(moments[:, rows].mean(axis=2).swapaxes(0, 1), names)  # (resamples, methods, 7)
     low, high = np.quantile(resampled, (0.025, 0.975), axis=0)
-    figures = np.stack([value, low, high], axis=-1).tolist()  # (methods, 7, 3)
-    return {name: dict(zip(FIGURES, row, strict=True)) for name, row in zip(names, figures, strict=True)}
+    figures = np.stack([value, low, high], axis=-1)  # (methods, 7, 3)
+    return {
+        name: dict(zip(FIGURES, row.tolist(), strict=True)) for name, row in zip(names, figures, strict=True)
+    }
 
 
 def _moments(instances: list[Instance], draw: Estimator, seed: int) -> list[tuple[float, ...]]:
@@ -256,11 +233,10 @@ def _figures(means: Array, names: list[str]) -> Array:
 SENTENCE = (
     "Gumbel-softmax 'produces low-variance biased gradients' (Zhang & Zhu 2019) and straight-through is worse"
 )
-FAMILIES = ("Gumbel-softmax", "straight-through Gumbel")
 
 # Smaller biases are taken for none: a twentieth of the gradient's length turns its direction by 3 degrees.
 _BIASED = 0.05
-_HEADER = f"{'':33}{'bias':>24}{'variance':>30}{'error':>10}{'cosine':>8}{'of mean':>9}"
+_HEADER = f"{'bias':>25}{'variance':>30}{'error':>10}{'cosine':>7}{'of mean':>8}"  # 80 columns
 
 
 def format_table(results: StudyResults) -> str:
@@ -271,7 +247,7 @@ def format_table(results: StudyResults) -> str:
         for name, row in rows.items():
             bias, variance = (_interval(*row[key]) for key in ("bias", "variance"))
             error, cosine, of_mean = (row[key][0] for key in FIGURES[2:5])
-            lines.append(f"{name:33}{bias:>24}{variance:>30}{error:10.3g}{cosine:8.3f}{of_mean:9.3f}")
+            lines += [name, f"{bias:>25}{variance:>30}{error:10.3g}{cosine:7.3f}{of_mean:8.3f}"]
         best = min(rows, key=lambda name: rows[name]["mean_squared_error"][0])
         lines.append(f"smallest mean squared error: {best}")
     return "\n".join(lines).lstrip("\n")
@@ -297,16 +273,18 @@ def _about(family: str, results: StudyResults) -> list[str]:
         (problem, row)
         for problem, rows in results.items()
         for name, row in rows.items()
-        if re.fullmatch(rf"{family}, tau .+", name)
+        if name.startswith(f"{family}, tau ")
     ]
     rows = [row for _, row in cases]
-    suited = _at_the_best_temperature(cases)
-    n, most = len(rows), len(suited)
+    best: dict[str, Row] = {}  # at the temperature that suits a problem best
+    for problem, row in sorted(cases, key=lambda case: -case[1]["mean_squared_error"][0]):
+        best[problem] = row
+    n, most = len(rows), len(best)
     biased = sum(row["bias"][1] > _BIASED for row in rows)
     low = sum(row["variance_ratio"][2] < 1 for row in rows)
     worse = sum(row["error_ratio"][2] < 1 for row in rows)
     better = sum(row["error_ratio"][1] > 1 for row in rows)
-    suited_worse = sum(row["error_ratio"][2] < 1 for row in suited)
+    best_worse = sum(row["error_ratio"][2] < 1 for row in best.values())
     rival_biased = sum(results[problem][RIVAL]["bias"][1] > row["bias"][2] for problem, row in cases)
     bias, variance, error = (
         _range([row[key][0] for row in rows]) for key in ("bias", "variance_ratio", "error_ratio")
@@ -318,20 +296,11 @@ def _about(family: str, results: StudyResults) -> list[str]:
         f"    the variance is {variance} times as large as that of {UNBIASED}",
         f"  straight-through is worse: in {worse} of {n} cases by its error in one draw, in {better} better;",
         f"    the error of {family} is {error} times that of straight-through;",
-        f"    at the temperature that suits each problem best, worse in {suited_worse} of {most};",
+        f"    at the temperature that suits each problem best, worse in {best_worse} of {most};",
         f"    by its bias, which is what many draws leave, in {rival_biased} of {n}",
         f"  so: biased, {_verdict(biased, n)}; low-variance, {_verdict(low, n)}; "
         f"straight-through worse, {_verdict(worse, n)}",
     ]
-
-
-def _at_the_best_temperature(cases: list[tuple[str, Row]]) -> list[Row]:
-    best: dict[str, Row] = {}
-    for problem, row in cases:
-        error = row["mean_squared_error"][0]
-        if problem not in best or error < best[problem]["mean_squared_error"][0]:
-            best[problem] = row
-    return list(best.values())
 
 
 def _range(values: list[float]) -> str:

@@ -14,7 +14,6 @@ Shapes: S draws, L bits, V words.
 
 References
 ----------
-Efron (1979), Bootstrap Methods: Another Look at the Jackknife.
 Williams (1992), Simple Statistical Gradient-Following Algorithms for Connectionist Reinforcement Learning.
 Bengio, Leonard & Courville (2013), Estimating or Propagating Gradients Through Stochastic Neurons for
 Conditional Computation.
@@ -26,12 +25,11 @@ Yin & Zhou (2019), ARM: Augment-REINFORCE-Merge Gradient for Stochastic Binary N
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
 from nphash.core.arguments import is_count
-from nphash.core.typing import Array, Back, Rng
+from nphash.core.typing import Array, Back
 from nphash.errors import InputError
 from nphash.nn.gumbel import relaxed_bits, straight_through_bernoulli, straight_through_bits
 from nphash.nn.ops import log_softmax, sigmoid
@@ -146,43 +144,6 @@ def document_loss(W: Array, b: Array, target: Array) -> Objective:
 # ---------------------------------------------------------------------- how good estimates are
 
 
-@dataclass(frozen=True)
-class Estimate:
-    """A figure with its 95 % confidence interval."""
-
-    value: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
-class Quality:
-    """Quality of an estimator, relative to the size of the exact gradient."""
-
-    bias: Estimate  # ||E[g] - exact|| / ||exact||
-    variance: Estimate  # E||g - E[g]||^2 / ||exact||^2
-    mean_squared_error: Estimate  # E||g - exact||^2 / ||exact||^2, which is bias^2 + variance
-    cosine: Estimate  # mean, between one estimate and the exact gradient
-    cosine_of_mean: Estimate  # between the mean estimate and the exact gradient: what many draws would reach
-
-
-def assess(estimates: Array, exact: Array, rng: Rng, resamples: int = 200) -> Quality:
-    """Compare S >= 2 independent estimates (S, L) with the exact gradient (L,), which is not zero.
-
-    Intervals are bootstrapped, from so many resamples. Source: Efron (1979).
-    """
-    if len(estimates) < 2 or not np.any(exact):
-        raise InputError(
-            f"{len(estimates)} estimates and a gradient of norm {np.linalg.norm(exact):g} cannot be compared",
-            "give at least 2 estimates and a gradient that is not zero",
-        )
-    figures = _figures(estimates, exact)
-    draws = rng.integers(0, len(estimates), (resamples, len(estimates)))
-    spread = np.array([_figures(estimates[rows], exact, True) for rows in draws])  # (resamples, 5)
-    low, high = np.quantile(spread, (0.025, 0.975), axis=0)
-    return Quality(*(Estimate(*map(float, row)) for row in zip(figures, low, high, strict=True)))
-
-
 def moments(estimates: Array, exact: Array) -> tuple[float, float, float, float]:
     """Return squared bias, variance, mean cosine and cosine of the mean, not relative to anything.
 
@@ -195,13 +156,3 @@ def moments(estimates: Array, exact: Array) -> tuple[float, float, float, float]
     size, tiny = float(np.linalg.norm(exact)), float(np.finfo(np.float64).tiny)
     cosine = float(np.mean(estimates @ exact / np.maximum(np.linalg.norm(estimates, axis=1) * size, tiny)))
     return squared_bias, variance, cosine, float(mean @ exact) / max(float(np.linalg.norm(mean)) * size, tiny)
-
-
-def _figures(estimates: Array, exact: Array, resampled: bool = False) -> Array:
-    square = float(exact @ exact)
-    squared_bias, variance, cosine, cosine_of_mean = moments(estimates, exact)
-    if resampled:  # a bootstrap sample lies as far again from the sample as that from the expectation
-        squared_bias -= variance / len(estimates)
-    bias = np.sqrt(max(0.0, squared_bias))
-    error = (squared_bias + variance) / square
-    return np.array([bias / np.sqrt(square), variance / square, error, cosine, cosine_of_mean])

@@ -5,7 +5,7 @@ import pytest
 
 from helpers.decoding import BITS, KINDS, ROWS, WIDTH, WORDS, decoded, gradient_of
 from nphash.engine.kernels.decoder import (
-    Codes,
+    Latent,
     block_size,
     combine,
     fill_bias,
@@ -72,7 +72,7 @@ def test_combine_is_forward_over_all_tiles_at_once(case):
     E, shifts = np.empty(WORDS * ROWS, np.float32), np.empty((n_tiles, ROWS), np.float32)
     totals, (expected, target_sum) = np.empty((4, ROWS)), np.empty((2, 4, ROWS, BITS), np.float32)
     for k, (first, last) in enumerate(shares):
-        codes = Codes(z, offsets_of(z))
+        codes = Latent(z, offsets_of(z))
         shifts[first] = z @ W[:, first * WIDTH] + b[first * WIDTH]
         left = (E, shifts, totals[k]), (expected[k], target_sum[k])
         forward(codes, W, b, entries, *left, WIDTH, first, last)
@@ -102,13 +102,13 @@ def test_fill_tiles_and_update_tiles(case, rng):
     gradient, ds = gradient_of(case)
     dW = np.full_like(W, np.nan)
     for first, last in ((0, 4), (4, 11)):
-        fill_tiles(Codes(z, offsets_of(z)), gradient, dW, first * WIDTH, WIDTH, first, last)
+        fill_tiles(Latent(z, offsets_of(z)), gradient, dW, first * WIDTH, WIDTH, first, last)
     np.testing.assert_allclose(dW, z.T @ ds, atol=1e-6)
 
     # w - rate m / sqrt(v) with beta1 = 0 and beta2 = 1, v = 1: plain gradient descent
     settings = np.array([1, 0.5, 0, 0, 1, 1, 0, 1, 1], np.float32)
     w, m, v = W.copy(), np.zeros_like(W), np.ones_like(W)
     for first, last in ((0, 9), (9, 11)):  # one group of tiles and a bit
-        update_tiles(Codes(z, offsets_of(z)), gradient, w, m, v, settings, WIDTH, first, last)
+        update_tiles(Latent(z, offsets_of(z)), gradient, w, m, v, settings, WIDTH, first, last)
     np.testing.assert_allclose(w, W - 0.5 * dW, atol=1e-6)
     assert np.array_equal(m, dW)

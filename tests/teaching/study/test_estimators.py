@@ -4,11 +4,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import special
 
+from helpers.assessing import assess
 from nphash.errors import InputError
 from nphash.gradcheck import assert_gradients
 from nphash.nn.gumbel import logistic_noise
 from nphash.teaching.study import estimators
-from nphash.teaching.study.estimators import assess
 
 FEW = settings(deadline=None, max_examples=20)
 N = 40_000
@@ -109,7 +109,7 @@ def test_unbiased_estimators_agree_with_the_exact_gradient(name, rng, logits, do
     }[name]()
     assert found.shape == (N, 5)
     assert np.abs(z_scores(found, exact)).max() < 4.5
-    quality = estimators.assess(found, exact, rng, resamples=50)
+    quality = assess(found, exact, rng, resamples=50)
     assert quality.bias.low <= 3 * np.sqrt(quality.variance.value / N)
 
 
@@ -127,7 +127,7 @@ def test_a_constant_in_the_loss_harms_only_the_estimator_without_baseline(rng, l
             estimators.reinforce(logits, shifted, uniform, baseline=value + offset),
             estimators.arm(logits, shifted, uniform),
         )
-        return [estimators.assess(g, exact, rng, resamples=2).variance.value for g in found]
+        return [assess(g, exact, rng, resamples=2).variance.value for g in found]
 
     plain, offset = variances(0.0), variances(50.0)
     assert offset[0] > 4 * plain[0]
@@ -147,7 +147,7 @@ def test_a_low_temperature_lowers_the_bias_and_raises_the_variance(rng, logits, 
     _, exact = estimators.exact_gradient(logits, document)
     noise = logistic_noise(rng, (N, 5))
     warm, cold = (
-        estimators.assess(estimators.gumbel_softmax(logits, document, noise, tau), exact, rng, resamples=2)
+        assess(estimators.gumbel_softmax(logits, document, noise, tau), exact, rng, resamples=2)
         for tau in (1.5, 0.2)
     )
     assert cold.bias.value < warm.bias.value

@@ -199,7 +199,7 @@ def test_tables_name_the_best():
     text = format_table(results(error=0.5))
     assert text.startswith("a\n") and "\nb\n" in text
     assert text.count("smallest mean squared error: Gumbel-softmax, tau 1") == 2
-    assert max(map(len, text.splitlines())) <= 118
+    assert max(map(len, text.splitlines())) <= 80
 
 
 def test_records_are_flat():

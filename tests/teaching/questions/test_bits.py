@@ -1,9 +1,0 @@
-"""References of exercises 3, 4, 5 agree with themselves under every seed, and their mistakes are mistakes."""
-
-from helpers.references import *  # noqa: F403
-from helpers.references import cases as pytest_generate_tests  # noqa: F401
-from nphash.teaching.questions.bits import QUESTIONS
-
-
-def test_numbers():
-    assert list(QUESTIONS) == [3, 4, 5]
