@@ -298,7 +298,12 @@ class Application:
     def _document_page(self, collection: Collection, asked: Asked) -> Response:
         document = _document(collection, asked.id)
         about = " · ".join(map(_text, (document.id, *document.labels)))
+        near = ", ".join(
+            f'<a href="document?id={quote(id_, safe="")}">{_text(id_)}</a> ({similarity:.2f})'
+            for id_, similarity in _near_duplicates(collection, document.id)
+        )
         results = f'<article><p class="soft">{about} · {_like_link(document.id)}</p>'
+        results += f'<p class="soft">Near-duplicates: {near}</p>' if near else ""
         results += f'<p class="text">{_block(document.text)}</p></article>'
         frame = self._frame("", out.many(len(collection), "document"))
         return Response(200, HTML, self._page.substitute(frame, results=results))
@@ -368,6 +373,18 @@ def _document(collection: Collection, id_: str) -> Document:
         raise Refused(404, error.problem) from None
 
 
+def _near_duplicates(collection: Collection, id_: str) -> list[tuple[str, float]]:
+    """Return ids of documents of nearly the same text with their similarity, among those most like it."""
+    import numpy as np
+
+    grouping = nphash.collection.grouping
+    ids = [id_, *(hit.id for hit in collection.search_like(id_, MOST_VALUES))]
+    group = np.array([collection.documents.position(one) for one in ids], dtype=np.int64)
+    similarity = grouping.Texts(collection, [group]).similarity([group]).similarity
+    near = zip(ids[1:], similarity[1:].tolist(), strict=True)
+    return sorted(((one, s) for one, s in near if s >= grouping.LEAST), key=lambda pair: -pair[1])
+
+
 def _json(content: object, status: int = 200) -> Response:
     return Response(status, JSON, json.dumps(content, ensure_ascii=False))
 
@@ -395,7 +412,8 @@ def _search_json(collection: Collection, asked: Asked) -> Response:
 def _document_json(collection: Collection, asked: Asked) -> Response:
     document = _document(collection, asked.id)
     about = {"id": document.id, "labels": list(document.labels), "fields": dict(document.fields)}
-    return _json({**about, "text": document.text})
+    near = [{"id": id_, "similarity": round(s, 6)} for id_, s in _near_duplicates(collection, document.id)]
+    return _json({**about, "near_duplicates": near, "text": document.text})
 
 
 def _text(text: str) -> str:

@@ -78,7 +78,8 @@ def test_the_api_answers_what_a_search_does(application, path):
     assert [hit["id"] for hit in hits] == [hit.id for hit in like]
     document = documents(3)[2]
     assert json.loads(ask(application, "/api/document", "id=d2")[2]) == {
-        "id": "d2", "labels": list(document.labels), "fields": {}, "text": document.text
+        "id": "d2", "labels": list(document.labels), "fields": {}, "near_duplicates": [],
+        "text": document.text,
     }  # fmt: skip
     assert json.loads(ask(application, "/api/search", "q=unheard")[2])["hits"] == []
 
@@ -120,6 +121,21 @@ def test_filters_are_offered_kept_and_taken_away(application, path):
     assert [(hit["id"], hit["fields"]) for hit in hits] == [("f2", {"year": "1992"})]
     page = ask(application, "/", "q=gold&where=label%3D%3Ci%3E")[2]
     assert "label=&lt;i&gt;" in page and "<i>" not in page
+
+
+def test_a_document_shows_what_is_nearly_the_same(application, path):
+    text = documents(6)[5].text
+    with Collection.open(path) as collection:
+        collection.add([Document("copy", text), Document("t<", " ".join(reversed(text.split()))),
+                        Document("other", text + " gold silver mine")])  # fmt: skip
+    near = json.loads(ask(application, "/api/document", "id=d5")[2])["near_duplicates"]
+    assert near == [{"id": "copy", "similarity": 1.0}, {"id": "t<", "similarity": 1.0}]
+    page = ask(application, "/document", "id=d5")[2]
+    assert (
+        'Near-duplicates: <a href="document?id=copy">copy</a> (1.00), <a href="document?id=t%3C">t&lt;</a>'
+        in page
+    )
+    assert "Near-duplicates" not in ask(application, "/document", "id=d2")[2]
 
 
 def test_titles_are_shown_where_documents_have_them(application, path):
