@@ -6,7 +6,7 @@ box.addEventListener("input", () => {
   const mine = ++asked;
   setTimeout(async () => {
     if (mine !== asked) return;
-    const query = "?q=" + encodeURIComponent(box.value);
+    const query = "?" + new URLSearchParams(new FormData(box.form));
     const answer = await fetch("./" + query + "&part=1").catch(() => null);
     if (mine !== asked || !answer || !answer.ok) return;
     results.innerHTML = await answer.text();

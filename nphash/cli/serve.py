@@ -20,10 +20,11 @@ from contextlib import contextmanager
 from html import escape
 from importlib.resources import files
 from ipaddress import ip_address
+from itertools import islice
 from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
-from urllib.parse import parse_qs, quote
+from urllib.parse import parse_qs, quote, urlencode
 
 import click
 
@@ -36,6 +37,7 @@ from nphash.errors import CollectionError, InputError, NphashError, UsageError
 
 if TYPE_CHECKING:
     from nphash.collection import Collection, Hit
+    from nphash.corpus import Document
 
 Request: TypeAlias = dict[str, Any]  # of a request, as WSGI has it
 Start: TypeAlias = Callable[[str, list[tuple[str, str]]], object]
@@ -43,6 +45,7 @@ Start: TypeAlias = Callable[[str, list[tuple[str, str]]], object]
 MOST_RESULTS, MOST_CHARACTERS = 100, 2_000  # of an answer, of a query
 CHECK_EVERY = 1.0  # seconds between looks at whether the collection has changed
 SNIPPET = 300
+MOST_VALUES = 12  # of a label or field that are offered as filters
 OWN_NAMES = ("localhost", "127.0.0.1", "[::1]")
 LIMITS = {
     "threads": 4,
@@ -202,6 +205,7 @@ class Application:
         self._newest, self._lock = Newest(path), threading.Lock()
         self._requests: Counter[tuple[str, int]] = Counter()
         self._seconds = 0.0
+        self._facets: tuple[Collection | None, dict[str, dict[str, int]]] = (None, {})
         data = files(nphash.cli)
         read = {
             name: data.joinpath(f"serve.{name}").read_text(encoding="utf-8") for name in ("html", "css", "js")
@@ -250,7 +254,7 @@ class Application:
         except Refused as refused:
             status, message = refused.status, str(refused)
         except InputError as error:
-            status, message = 404, error.problem
+            status, message = 400, f"{error.problem}: {error.hint}"
         except CollectionError as error:
             status, message = 500, error.problem
         except Exception:
@@ -262,30 +266,44 @@ class Application:
             status, HTML, self._page.substitute(self._frame(""), results=f"<p>{_text(message)}</p>")
         )
 
-    def _frame(self, query: str, about: str = "") -> dict[str, str]:
+    def _frame(self, query: str, about: str = "", where: Iterable[str] = ()) -> dict[str, str]:
+        """Return what stands around results; the filters stay when another query is asked."""
         title = f"{query} - {self.name}" if query else self.name
-        return {
-            "title": _text(title),
-            "name": _text(self.name),
-            "about": _text(about),
-            "query": escape(query),
-        }
+        kept = "".join(f'<input type="hidden" name="where" value="{escape(one)}">' for one in where)
+        texts = {"title": title, "name": self.name, "about": about}
+        return {name: _text(text) for name, text in texts.items()} | {"query": escape(query), "kept": kept}
 
     def _search_page(self, collection: Collection, asked: Asked) -> Response:
         hits, words = _found(collection, asked)
         shown = [_article(hit, words) for hit in hits]
         said = "" if shown or not (asked.query or asked.like) else "<p>No document was found.</p>"
         like = f'<p class="soft">Most like {_text(asked.like)}:</p>' if asked.like else ""
-        results = like + ("\n".join(shown) or said)
+        results = _filters(asked, self._facets_of(collection)) + like + ("\n".join(shown) or said)
         if asked.part:
             return Response(200, HTML, results)
-        frame = self._frame(asked.query, out.many(len(collection), "document"))
+        frame = self._frame(asked.query, out.many(len(collection), "document"), asked.where)
         return Response(200, HTML, self._page.substitute(frame, results=results))
 
+    def _facets_of(self, collection: Collection) -> dict[str, dict[str, int]]:
+        """Return the most frequent labels, and the values of fields that have few; once for each state."""
+        if self._facets[0] is not collection:
+            facets, found = collection.state.searcher.facets, {}
+            for name in facets.names:
+                values = facets.count(name) if name not in ("id", "split") else {}
+                if name == "label" or len(values) <= MOST_VALUES:
+                    found[name] = dict(islice(values.items(), MOST_VALUES))
+            self._facets = collection, found
+        return self._facets[1]
+
     def _document_page(self, collection: Collection, asked: Asked) -> Response:
-        document = collection.documents[asked.id]
+        document = _document(collection, asked.id)
         about = " · ".join(map(_text, (document.id, *document.labels)))
+        near = ", ".join(
+            f'<a href="document?id={quote(id_, safe="")}">{_text(id_)}</a> ({similarity:.2f})'
+            for id_, similarity in _near_duplicates(collection, document.id)
+        )
         results = f'<article><p class="soft">{about} · {_like_link(document.id)}</p>'
+        results += f'<p class="soft">Near-duplicates: {near}</p>' if near else ""
         results += f'<p class="text">{_block(document.text)}</p></article>'
         frame = self._frame("", out.many(len(collection), "document"))
         return Response(200, HTML, self._page.substitute(frame, results=results))
@@ -311,6 +329,7 @@ class Asked(NamedTuple):
     like: str
     id: str
     k: int
+    where: tuple[str, ...]
     part: bool
 
     @classmethod
@@ -326,15 +345,44 @@ class Asked(NamedTuple):
             raise Refused(400, f"the query has more than {MOST_CHARACTERS:,} characters")
         if not re.fullmatch("[0-9]{1,9}", k) or not 1 <= int(k) <= MOST_RESULTS:
             raise Refused(400, f"k is a number from 1 to {MOST_RESULTS}")
-        return cls(query, first.get("like", ""), first.get("id", ""), int(k), "part" in first)
+        where = tuple(given.get("where", ()))
+        return cls(query, first.get("like", ""), first.get("id", ""), int(k), where, "part" in first)
+
+    def link(self, where: Iterable[str]) -> str:
+        """Return the address of the same with other filters, as HTML."""
+        parts = [("q", self.query), ("like", self.like), *(("where", one) for one in where)]
+        return escape("./?" + urlencode([(name, value) for name, value in parts if value]))
 
 
 def _found(collection: Collection, asked: Asked) -> tuple[list[Hit], list[str]]:
-    """Return the results and the known words of the query."""
+    """Return the results, and the words of the query that documents hold."""
+    where = asked.where or None
     if asked.like:
-        return collection.search_like(asked.like, asked.k), []
-    words = query_words(collection, asked.query).known
-    return (collection.search([asked.query], asked.k)[0] if words else []), words
+        _document(collection, asked.like)
+        return collection.search_like(asked.like, asked.k, where=where), []
+    if not asked.query:
+        return [], []
+    [hits] = collection.search([asked.query], asked.k, where=where)
+    return hits, query_words(collection, asked.query).known
+
+
+def _document(collection: Collection, id_: str) -> Document:
+    try:
+        return collection.documents[id_]
+    except InputError as error:
+        raise Refused(404, error.problem) from None
+
+
+def _near_duplicates(collection: Collection, id_: str) -> list[tuple[str, float]]:
+    """Return ids of documents of nearly the same text with their similarity, among those most like it."""
+    import numpy as np
+
+    grouping = nphash.collection.grouping
+    ids = [id_, *(hit.id for hit in collection.search_like(id_, MOST_VALUES))]
+    group = np.array([collection.documents.position(one) for one in ids], dtype=np.int64)
+    similarity = grouping.Texts(collection, [group]).similarity([group]).similarity
+    near = zip(ids[1:], similarity[1:].tolist(), strict=True)
+    return sorted(((one, s) for one, s in near if s >= grouping.LEAST), key=lambda pair: -pair[1])
 
 
 def _json(content: object, status: int = 200) -> Response:
@@ -347,19 +395,25 @@ def _search_json(collection: Collection, asked: Asked) -> Response:
         {
             "rank": hit.rank,
             "id": hit.id,
-            "distance": hit.distance,
             "score": round(hit.score, 6),
+            "bm25": round(hit.bm25, 4),
+            "distance": hit.distance,
             "labels": list(hit.document.labels),
-            "snippet": out.snippet(hit.document.text, words, SNIPPET),
+            "fields": dict(hit.document.fields),
+            "snippet": snippet,
+            "marks": out.marks(snippet, words),
         }
         for hit in hits
+        for snippet in [out.snippet(hit.document.text, words, SNIPPET)]
     ]
     return _json({"query": asked.query, "like": asked.like, "hits": records})
 
 
 def _document_json(collection: Collection, asked: Asked) -> Response:
-    document = collection.documents[asked.id]
-    return _json({"id": document.id, "labels": list(document.labels), "text": document.text})
+    document = _document(collection, asked.id)
+    about = {"id": document.id, "labels": list(document.labels), "fields": dict(document.fields)}
+    near = [{"id": id_, "similarity": round(s, 6)} for id_, s in _near_duplicates(collection, document.id)]
+    return _json({**about, "near_duplicates": near, "text": document.text})
 
 
 def _text(text: str) -> str:
@@ -378,16 +432,30 @@ def _like_link(id_: str) -> str:
 def _article(hit: Hit, words: Sequence[str]) -> str:
     """Return a result as HTML, the words of the query marked."""
     document = hit.document
-    snippet = out.snippet(document.text, words, SNIPPET) or "(no text)"
-    shown, start = "", 0
-    for first, last in out.marks(snippet, words):
-        shown += f"{escape(snippet[start:first])}<mark>{escape(snippet[first:last])}</mark>"
-        start = last
-    shown += escape(snippet[start:])
-    link = f'<a href="document?id={quote(document.id, safe="")}">{_text(document.id)}</a>'
+    snippet, shown, at = out.snippet(document.text, words, SNIPPET) or "(no text)", "", 0
+    for start, stop in out.marks(snippet, words):
+        shown += f"{escape(snippet[at:start])}<mark>{escape(snippet[start:stop])}</mark>"
+        at = stop
+    title = _text(document.fields.get("title") or document.id)
+    link = f'<a href="document?id={quote(document.id, safe="")}">{title}</a>'
     labels = "".join(f" · {_text(label)}" for label in document.labels[:5])
-    about = f'<span class="soft">{labels} · score {hit.score:.2f} · {_like_link(document.id)}</span>'
-    return f"<article><p>{link}{about}</p><p>{shown}</p></article>"
+    about = f'<span class="soft">{labels} · {hit.score:.2f} · {_like_link(document.id)}</span>'
+    return f"<article><p>{link}{about}</p><p>{shown}{escape(snippet[at:])}</p></article>"
+
+
+def _filters(asked: Asked, facets: dict[str, dict[str, int]]) -> str:
+    """Return links that add filters and take them away, as HTML."""
+    chosen = []
+    for one in asked.where:
+        without = asked.link(other for other in asked.where if other != one)
+        chosen.append(f'<a class="on" href="{without}">{_text(one)} \N{MULTIPLICATION SIGN}</a>')
+    offered = [
+        f'<a href="{asked.link([*asked.where, f"{name}={value}"])}">{_text(value)}</a> {count:,}'
+        for name, values in facets.items()
+        for value, count in values.items()
+        if f"{name}={value}" not in asked.where
+    ]
+    return f'<nav class="soft">{" · ".join(chosen + offered)}</nav>' if chosen or offered else ""
 
 
 def _operation(summary: str, *parameters: tuple[str, str, str]) -> dict[str, Any]:
@@ -407,6 +475,7 @@ OPENAPI = {
             "The documents nearest to a query, or most like a document, best first.",
             ("q", "string", f"query, at most {MOST_CHARACTERS:,} characters"),
             ("like", "string", "id of a document, in place of a query"),
+            ("where", "string", "filter such as label=sport or date>=2020-01-01; may be given several times"),
             ("k", "integer", f"results, from 1 to {MOST_RESULTS}; 10 if left out"),
         ),
         "/api/document": _operation("A document with its text.", ("id", "string", "its id")),

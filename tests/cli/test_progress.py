@@ -196,6 +196,21 @@ def test_a_stage_shows_the_seconds_it_takes(monkeypatch):
 
 
 @pytest.mark.compiled
+def test_compiling_is_a_stage(monkeypatch):
+    from nphash.core.jit import cache, compiler
+
+    monkeypatch.setattr(compiler, "_use_cache", False)  # or it would come from there
+    err = Stream(tty=True)
+    with streams(Stream(), Stream(), err), progress.FitProgress(quiet=False) as callback:
+        cache.announce(cached=True)
+        compiler.jit()(lambda a: a + 1)(2)
+        callback(state(1, 1))
+    stages, _, rest = err.text().partition("fit  [")
+    assert "\rcompiling kernels, once" in stages and "loss" in rest
+
+
+@pytest.mark.slow
+@pytest.mark.compiled
 def test_compiling_is_announced_before_the_first_step():
     program = (
         "import io, sys\n"

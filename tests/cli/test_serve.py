@@ -69,12 +69,17 @@ def test_the_api_answers_what_a_search_does(application, path):
     hits = json.loads(body)["hits"]
     assert [hit["id"] for hit in hits] == [hit.id for hit in expected]
     assert [hit["distance"] for hit in hits] == [hit.distance for hit in expected]
-    assert list(hits[0]) == ["rank", "id", "distance", "score", "labels", "snippet"]
+    assert [hit["score"] for hit in hits] == pytest.approx([hit.score for hit in expected], abs=1e-6)
+    names = ["rank", "id", "score", "bm25", "distance", "labels", "fields", "snippet", "marks"]
+    assert list(hits[0]) == names
+    snippet, [[start, stop], *_] = hits[0]["snippet"], hits[0]["marks"]
+    assert snippet[start:stop] in {"gold", "mine"}
     hits = json.loads(ask(application, "/api/search", "like=d1&k=3")[2])["hits"]
     assert [hit["id"] for hit in hits] == [hit.id for hit in like]
     document = documents(3)[2]
     assert json.loads(ask(application, "/api/document", "id=d2")[2]) == {
-        "id": "d2", "labels": list(document.labels), "text": document.text
+        "id": "d2", "labels": list(document.labels), "fields": {}, "near_duplicates": [],
+        "text": document.text,
     }  # fmt: skip
     assert json.loads(ask(application, "/api/search", "q=unheard")[2])["hits"] == []
 
@@ -87,7 +92,7 @@ def test_the_page_works_without_scripts_and_escapes_everything(application):
     assert page.count("<script") == 1 and 'src="search.js"' in page
     assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e]", page)
     part = ask(application, "/", "q=gold&k=40&part=1")[2]
-    assert part.startswith("<article>") and part in page
+    assert part.startswith("<nav") and "<article>" in part and part in page
     [link] = re.findall(r'href="document\?(id=%3Cb[^"]*)"', page)
     document = ask(application, "/document", link)[2]
     assert "alert(1)" in document and "<script>alert" not in document and "\x1b" not in document
@@ -97,6 +102,46 @@ def test_the_page_works_without_scripts_and_escapes_everything(application):
     assert "<article>" not in ask(application, "/")[2]
     page = ask(application, "/", "q=%22%3E%3Cscript%3E")[2]
     assert 'value="&quot;&gt;&lt;script&gt;"' in page and page.count("<script") == 1
+
+
+def test_filters_are_offered_kept_and_taken_away(application, path):
+    with Collection.open(path) as collection:
+        collection.add(
+            [Document(f"f{i}", "gold bullion", ("metal",), fields={"year": str(1990 + i)}) for i in range(3)]
+        )
+    page = ask(application, "/", "q=gold")[2]
+    assert '<a href="./?q=gold&amp;where=label%3Dmetal">metal</a> 13' in page
+    assert (
+        '<a href="./?q=gold&amp;where=year%3D1991">1991</a> 1' in page and "?q=gold&amp;where=id" not in page
+    )
+    page = ask(application, "/", "q=gold&where=label%3Dmetal&where=year%3E1990")[2]
+    assert page.count("<article>") == 2 and 'name="where" value="label=metal"' in page
+    assert '<a class="on" href="./?q=gold&amp;where=label%3Dmetal">year&gt;1990' in page
+    hits = json.loads(ask(application, "/api/search", "q=gold&where=year%3D1992")[2])["hits"]
+    assert [(hit["id"], hit["fields"]) for hit in hits] == [("f2", {"year": "1992"})]
+    page = ask(application, "/", "q=gold&where=label%3D%3Ci%3E")[2]
+    assert "label=&lt;i&gt;" in page and "<i>" not in page
+
+
+def test_a_document_shows_what_is_nearly_the_same(application, path):
+    text = documents(6)[5].text
+    with Collection.open(path) as collection:
+        collection.add([Document("copy", text), Document("t<", " ".join(reversed(text.split()))),
+                        Document("other", text + " gold silver mine")])  # fmt: skip
+    near = json.loads(ask(application, "/api/document", "id=d5")[2])["near_duplicates"]
+    assert near == [{"id": "copy", "similarity": 1.0}, {"id": "t<", "similarity": 1.0}]
+    page = ask(application, "/document", "id=d5")[2]
+    assert (
+        'Near-duplicates: <a href="document?id=copy">copy</a> (1.00), <a href="document?id=t%3C">t&lt;</a>'
+        in page
+    )
+    assert "Near-duplicates" not in ask(application, "/document", "id=d2")[2]
+
+
+def test_titles_are_shown_where_documents_have_them(application, path):
+    with Collection.open(path) as collection:
+        collection.add([Document("t1", "gold bullion", fields={"title": "On <gold>"})])
+    assert '<a href="document?id=t1">On &lt;gold&gt;</a>' in ask(application, "/", "q=gold+bullion&k=30")[2]
 
 
 def test_every_answer_has_the_headers(application):
@@ -126,6 +171,8 @@ def test_every_answer_has_the_headers(application):
         ("/document", "id=none", 404, "no document"),
         ("/api/document", "", 404, "no document"),
         ("/api/search", "like=none", 404, "no document"),
+        ("/api/search", "q=gold&where=colour%3Dred", 400, "no document has the field"),
+        ("/", "q=gold&where=x", 400, "is no filter"),
         ("/api/search", "q=a&k=0", 400, "k is"),
         ("/api/search", "q=a&k=101", 400, "k is"),
         ("/api/search", "q=a&k=x", 400, "k is"),
@@ -194,7 +241,7 @@ def test_requests_are_counted(application):
 
 
 def test_an_error_inside_is_told_nobody_else(application, monkeypatch, capsys):
-    monkeypatch.setattr(Collection, "search", lambda *_: 1 / 0)
+    monkeypatch.setattr(Collection, "search", lambda *_, **__: 1 / 0)
     status, _, body = ask(application, "/api/search", "q=gold")
     assert status == 500 and "internal error" in body and "ZeroDivision" not in body
     assert "ZeroDivisionError" in capsys.readouterr().err

@@ -94,7 +94,7 @@ def varied(request, tmp_path):
     words = [word for topic in TOPICS.values() for word in topic]
     with opened(tmp_path) as found:
         texts, text = [], list(rng.choice(words, 12))
-        for _ in range(60):
+        for _ in range(30):
             at = rng.integers(len(text))
             text = [list(rng.choice(words, 12)), text[:at] + text[at + 1 :], [*text, rng.choice(words)]][
                 rng.choice(3, p=[0.2, 0.4, 0.4]) if len(text) > 3 else 0
@@ -148,7 +148,7 @@ def test_matches_are_the_most_similar_of_the_other(varied, tmp_path, monkeypatch
     (tmp_path / "other").mkdir()
     with opened(tmp_path / "other", n=20, n_bits=32) as other:
         mine = texts_of(varied, np.arange(len(varied)))
-        other.add([Document(f"o{i}", text + " corn" * (i % 3)) for i, text in enumerate(mine[30::2])])
+        other.add([Document(f"o{i}", text + " corn" * (i % 3)) for i, text in enumerate(mine[20::2])])
         other.remove(["d3", "o1"])
         theirs, live = [document.text for document in other.documents], other.segments.live_positions()
         cosine = cosines(varied, mine, theirs) + (np.array(mine)[:, None] == np.array(theirs))
