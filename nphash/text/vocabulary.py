@@ -151,7 +151,7 @@ def learn(
     columns = np.full(len(number), -1, np.int32)
     columns[chosen] = np.arange(len(chosen))
     if settings.pattern == WORD:
-        _report_scripts(names[at] for at in chosen)
+        _report_scripts(names[at] for at in chosen if not names[at].isascii())
     words_kept, mean_length = [names[at] for at in chosen], float(frequency[chosen].sum()) / n_documents
     return Vocabulary(words_kept, document_frequency[chosen], n_documents, mean_length, n_candidates), columns
 
