@@ -104,7 +104,7 @@ def _xml_text(
 
 
 def _title(content: bytes, where: str) -> str:
-    """Return the first title in XML that tells about a document."""
+    """Return the first title in the XML about a document."""
     return _xml_text(content, where, "title", {}).partition("\n")[0] if content else ""
 
 
