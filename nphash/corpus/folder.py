@@ -102,8 +102,9 @@ def read(source: str, options: ReadOptions) -> Iterator[Document]:
         id_, labels = _id(path.relative_to(root).as_posix()), tuple(map(readable, folders[:1]))
         if path.name.lower().endswith(".mbox"):
             try:
-                messages = import_module("nphash.corpus.mail").read_mbox(str(path), options)
-                for number, message in enumerate(messages, start=1):
+                lenient = replace(options, on_bad_record="skip")
+                for message in import_module("nphash.corpus.mail").read_mbox(str(path), lenient):
+                    number = message.id.rpartition(":")[2]
                     yield replace(message, id=f"{id_}:{number}", labels=labels, split=split)
             except CorpusError as error:
                 reports.unread.add(error.problem)
@@ -117,6 +118,8 @@ def read(source: str, options: ReadOptions) -> Iterator[Document]:
 
 def read_document(source: str, options: ReadOptions) -> Iterator[Document]:
     """Yield the one document of a file."""
+    if source == "-":
+        raise CorpusError("one document is not read from standard input", "give the path of its file")
     reports = _Reports(options)
     content = _content(_whole(source, options), Path(source).name, show(source), options, reports.decoder)
     if content is None:
@@ -136,11 +139,11 @@ def read_zip(source: str, options: ReadOptions) -> Iterator[Document]:
             if any(part.startswith(".") for part in name.parts) or name.parts[0] == "__MACOSX":
                 continue
             where = f"{show(source)}: {readable(member.filename)}"
+            made += min(member.file_size, options.max_document_bytes)  # no more is ever unpacked of it
+            check_ratio(made, Path(source).stat().st_size, show(source))
             try:
                 with open_member(archive, member, show(source)) as opened:
                     raw = opened.read(options.max_document_bytes + 1)
-                made += len(raw)
-                check_ratio(made, Path(source).stat().st_size, show(source))
                 content = _content(raw, name.name, where, options, reports.decoder)
             except CorpusError as error:
                 reports.unread.add(error.problem)
@@ -167,7 +170,7 @@ def _left_out(path: Path, options: ReadOptions, reports: _Reports) -> Content | 
         content = _content(_whole(path, options), path.name, str(path), options, reports.decoder)
     except CorpusError as error:
         gone = isinstance(error, _ChangedError) or isinstance(error.__cause__, FileNotFoundError)
-        if not gone and _suffix(path.name) not in _OF_TEXT | _OF_BYTES:
+        if not gone and _suffix(path.name) not in _OF_BYTES:
             raise
         reports.unread.add(error.problem)
         return None

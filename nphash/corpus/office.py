@@ -12,7 +12,7 @@ import posixpath
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from importlib.util import find_spec
 from typing import IO
@@ -24,9 +24,8 @@ from nphash.corpus.packed import open_archive, open_member
 from nphash.errors import CorpusError
 
 PDF_SECONDS = 60
-_DC = "http://purl.org/dc/elements/1.1/ "
-_WORD = "http://schemas.openxmlformats.org/wordprocessingml/2006/main "
-_TEXT = "urn:oasis:names:tc:opendocument:xmlns:text:1.0 "
+# Empty elements of Word and OpenDocument that stand for a blank or a line end.
+_MARKS = {"tab": "\t", "s": " ", "br": "\n", "cr": "\n", "line-break": "\n"}
 _INFO = "{} cannot be read as {} ({})"
 
 
@@ -58,88 +57,72 @@ class _Archive:
         return content
 
 
-def _parse(
-    content: bytes, where: str, start: Callable[[str, dict[str, str]], None], end: Callable[[str], None],
-    text: Callable[[str], None],
-) -> None:  # fmt: skip
+def _parse(content: bytes, where: str, **handlers: Callable[..., None]) -> None:
     """Go through XML; CorpusError where it is broken or declares entities, of which a few make gigabytes."""
     parser = expat.ParserCreate(namespace_separator=" ")
     parser.buffer_text = True
-    parser.StartElementHandler, parser.EndElementHandler, parser.CharacterDataHandler = start, end, text
 
     def refuse(*_: object) -> None:
         raise CorpusError(f"{where} declares entities, as no document needs to", "leave it out")
 
-    parser.EntityDeclHandler = refuse
+    for name, handler in {**handlers, "EntityDecl": refuse}.items():
+        setattr(parser, f"{name}Handler", handler)
     try:
         parser.Parse(content, True)
+    except CorpusError:
+        raise
     except (expat.ExpatError, LookupError, ValueError) as error:
-        if isinstance(error, CorpusError):
-            raise
         raise CorpusError(f"{where} is damaged: its XML is broken ({error})", "fetch it again") from error
 
 
-def _texts_of(content: bytes, where: str, name: str) -> list[str]:
-    """Return the texts of the elements of one name."""
-    found: list[str] = []
-    inside = [False]
+def _xml_text(
+    content: bytes, where: str, only: str = "", marks: Mapping[str, str] = _MARKS, lines: str = "p h title"
+) -> str:
+    """Return the text of XML: in elements called ``only`` if given, with ``marks`` and lines for others."""
+    pieces, depth, ends = list[str](), 0, frozenset(lines.split())
 
     def start(tag: str, _: dict[str, str]) -> None:
-        inside[0] = tag == name
-        found.extend([""] * inside[0])
-
-    def text(piece: str) -> None:
-        if inside[0]:
-            found[-1] += piece
-
-    _parse(content, where, start, lambda _: inside.__setitem__(0, False), text)
-    return found
-
-
-def _title(content: bytes, where: str) -> str:
-    return next(filter(None, map(str.strip, _texts_of(content, where, f"{_DC}title"))), "") if content else ""
-
-
-def _paragraphs(content: bytes, where: str, marks: dict[str, str], only: str = "", ends: str = "") -> str:
-    """Return the text of XML, in elements called ``only`` if given, with marks for empty elements."""
-    pieces: list[str] = []
-    depth = [0]
-
-    def start(tag: str, _: dict[str, str]) -> None:
-        depth[0] += tag == only
-        if tag in marks:
-            pieces.append(marks[tag])
+        nonlocal depth
+        name = tag.rpartition(" ")[2]
+        depth += name == only
+        if name in marks:
+            pieces.append(marks[name])
 
     def close(tag: str) -> None:
-        depth[0] -= tag == only
-        if tag in ends.split(","):
+        nonlocal depth
+        name = tag.rpartition(" ")[2]
+        depth -= name == only
+        if name in ends:
             pieces.append("\n")
 
     def text(piece: str) -> None:
-        if depth[0] or not only:
+        if depth or not only:
             pieces.append(piece)
 
-    _parse(content, where, start, close, text)
+    _parse(content, where, StartElement=start, EndElement=close, CharacterData=text)
     return "".join(pieces).strip()
+
+
+def _title(content: bytes, where: str) -> str:
+    """Return the first title in the XML about a document."""
+    return _xml_text(content, where, "title", {}).partition("\n")[0] if content else ""
 
 
 def read_docx(raw: bytes, where: str, most: int) -> Content:
     """Return the text of a Word document, with its notes, and its title."""
     archive = _Archive(raw, where, most)
-    marks = {f"{_WORD}tab": "\t", f"{_WORD}br": "\n", f"{_WORD}cr": "\n"}
-    texts = []
-    for part in ("document", "footnotes", "endnotes"):
-        content = archive.read(f"word/{part}.xml", None if part == "document" else b"")
-        if content:
-            texts.append(_paragraphs(content, where, marks, f"{_WORD}t", f"{_WORD}p"))
-    return titled("\n".join(filter(None, texts)), _title(archive.read("docProps/core.xml", b""), where))
+    parts = [
+        archive.read("word/document.xml"),
+        *(archive.read(f"word/{n}notes.xml", b"") for n in ("foot", "end")),
+    ]
+    text = "\n".join(_xml_text(part, where, "t") for part in parts if part)
+    return titled(text.strip(), _title(archive.read("docProps/core.xml", b""), where))
 
 
 def read_odt(raw: bytes, where: str, most: int) -> Content:
     """Return the text of an OpenDocument text, and its title."""
     archive = _Archive(raw, where, most)
-    marks = {f"{_TEXT}tab": "\t", f"{_TEXT}s": " ", f"{_TEXT}line-break": "\n"}
-    text = _paragraphs(archive.read("content.xml"), where, marks, "", f"{_TEXT}p,{_TEXT}h")
+    text = _xml_text(archive.read("content.xml"), where)
     return titled(text, _title(archive.read("meta.xml", b""), where))
 
 
@@ -157,10 +140,9 @@ def read_epub(raw: bytes, where: str, most: int) -> Content:
         elif name == "itemref":
             order.append(attributes.get("idref", ""))
 
-    nothing: Callable[[str], None] = lambda _: None  # noqa: E731
-    _parse(archive.read("META-INF/container.xml"), where, start, nothing, nothing)
+    _parse(archive.read("META-INF/container.xml"), where, StartElement=start)
     package = archive.read(roots[0] if roots else "content.opf")
-    _parse(package, where, start, nothing, nothing)
+    _parse(package, where, StartElement=start)
     folder = posixpath.dirname(roots[0]) if roots else ""
     chapters = []
     for href in (files[id_] for id_ in order if id_ in files):

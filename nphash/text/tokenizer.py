@@ -17,7 +17,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache, partial
-from itertools import chain, zip_longest
+from itertools import chain, combinations, zip_longest
 from typing import NamedTuple
 
 from nphash.errors import InputError
@@ -111,19 +111,23 @@ def make_tokenizer(pattern: str = WORD) -> Callable[[str], Iterable[str]]:
 
 _item = re.compile(
     r"(?P<open>\((?:\?(?:[:=!>]|<[=!]|[a-zA-Z-]+:))?)|(?P<close>\))|(?P<either>\|)|"
-    r"(?P<one>\[\^?\]?(?:\\.|[^\]\\])*\]|\\.|[^()|\[\\*+?{])|(?P<other>.)",
+    r"(?P<one>\[\^?\]?(?:\\.|[^\]\\])*\]|\\(?:x..|u.{4}|U.{8}|N\{[^}]*\}|.)|[^()|\[\\*+?{])|(?P<other>.)",
     re.DOTALL,
 )
-_quantifier = re.compile(r"(?P<many>[*+]|\{\d*,\d*\}|\{\d+\})?\??\+?|\?[?+]?")
+_quantifier = re.compile(r"(?P<open>[*+]|\{\d*,\d*\})?(?P<fixed>\{\d+\})?\??\+?")
+_NO_WIDTH = frozenset({"^", "$", r"\b", r"\B", r"\A", r"\Z"})
+_SAMPLE = "".join(map(chr, range(9, 127))) + "\xe9\u6771"
 
 
 def may_be_endless(pattern: str) -> bool:
-    r"""Return whether a pattern repeats a group with a repetition or a choice inside, and more follows.
+    r"""Return whether a pattern repeats what holds a repetition or a choice, and more follows.
 
-    Then a text that does not match may be tried in exponentially many ways. A group such as ``(?:-\d+)`` is
-    none of those: it begins with a character that nothing repeated inside of it matches.
+    Then a text that does not match may be tried in exponentially many ways; three repetitions in a row of
+    what may be the same characters take the fourth power of its length. A group such as ``(?:-\d+)`` is none
+    of those: it begins with a character that nothing repeated inside of it matches.
     """
     groups: list[tuple[int, list[str]]] = []  # where each open one begins; what is repeated in it
+    row: list[str] = []  # repetitions that nothing else stands between
     at = 0
     while at < len(pattern):
         item = _item.match(pattern, at)
@@ -132,28 +136,56 @@ def may_be_endless(pattern: str) -> bool:
         if item["open"]:
             groups.append((end, []))
         elif item["either"]:
+            row = []
             for _, repeated in groups:
                 repeated.append(".")
         else:
             quantifier = _quantifier.match(pattern, end)
-            many = bool(quantifier and quantifier["many"])
-            end = quantifier.end() if quantifier else end
+            assert quantifier is not None
+            end, is_open = quantifier.end(), quantifier["open"] is not None
+            optional = quantifier[0].startswith(("?", "*"))
             if item["close"] and groups:
                 start, inner = groups.pop()
-                if many and inner and end < len(pattern) and not _is_led(pattern[start:at], inner):
+                repeats = is_open or quantifier["fixed"] is not None
+                if repeats and inner and end < len(pattern) and not _is_led(pattern[start:at], inner):
                     return True
                 if groups:
-                    groups[-1][1].extend(["."] * many + inner)
-            elif many and groups:
-                groups[-1][1].append(item[0])
+                    groups[-1][1].extend(["."] * (is_open or optional) + inner)
+            elif item["one"] and item[0] not in _NO_WIDTH:
+                if (is_open or optional) and groups:
+                    groups[-1][1].append(item[0])
+                row = _longer(row, item[0], is_open, optional)
+                if len(row) > 2 and end < len(pattern):
+                    return True
         at = end
     return False
 
 
+def _longer(row: list[str], item: str, is_open: bool, optional: bool) -> list[str]:
+    """Return repetitions in a row after one more item, which ends the row if it has other characters."""
+    if row and any(_holds(row[-1], one) and _holds(item, one) for one in _SAMPLE):
+        return [*row, item] if is_open else row
+    return [item] if is_open else row if optional else []
+
+
 def _is_led(body: str, repeated: list[str]) -> bool:
-    """Return whether a group begins with a character that is not among what it repeats."""
+    """Return whether a group begins with a character that it does not repeat, and repeats no other twice."""
+    if any(
+        _holds(item, one) and _holds(other, one)
+        for item, other in combinations(repeated, 2)
+        for one in _SAMPLE
+    ):
+        return False
     first = re.match(r"(?:\\(\W)|([^\w\s\\\[(.^$|]))(?![*?{])", body)
-    return first is not None and not any(re.fullmatch(item, first[1] or first[2]) for item in repeated)
+    return first is not None and not any(_holds(item, first[1] or first[2]) for item in repeated)
+
+
+def _holds(item: str, one: str) -> bool:
+    """Return whether a part of an expression matches a character; what is none alone may."""
+    try:
+        return re.fullmatch(item, one) is not None
+    except re.error:
+        return True
 
 
 def _in_pieces(cut: Callable[[str], list[str]]) -> Callable[[str], Iterable[str]]:

@@ -56,6 +56,8 @@ class Vectorizer:
     n_candidates_ : int
         Number of words within the limits of document frequency: more than were kept, if ``max_words`` cut
         some off.
+    stop_words_ : set of str
+        The stop words as the tokenizer writes them.
 
     Examples
     --------

@@ -184,7 +184,7 @@ def choose(counted: WordCounts, settings: VectorizerSettings) -> tuple[Vocabular
     mean_length = float(counted.frequency[chosen].sum()) / n
     kept, document_frequency = [words[at] for at in chosen], counted.document_frequency[chosen]
     if settings.pattern == WORD:
-        _report_scripts(kept)
+        _report_scripts(word for word in kept if not word.isascii())
     return Vocabulary(kept, document_frequency, n, mean_length, n_candidates), columns
 
 

@@ -178,7 +178,13 @@ ENDLESS = [
     r"(?:.*)*x",
 ]
 ENDLESS += [r"(?:x(?:a*)*)y", r"(?:[a-z]+)*\d", r"(?:a{1,9}){1,50}b", r"(?:-?\d+)+x", r"(?:-+a+)*x"]
+ENDLESS += [r"(?:\wb?){2,}\d", r"(?:-(?:a*x*.?))+\w{2,}b{3}", r"(?:\w?a)+-*x{3}", r"(?:-[ab]?[ab]*)+a{2,}"]
+ENDLESS += [r".*.*.*=x", r"a*a*a*b", r"\w+[-']?\w+\d*x", r"(?:a+){50}b", r"\b\w*\w*\w*$"]
 ENDING = [
+    r"(?:[A-F0-9]{2}:)+[A-F0-9]{2}",
+    r"\b\w+[-']?\w*\b",
+    r"\w+@\w+\.\w+x",
+    r"\d+,?\d+\.\d+%",
     r"\d+(?:-\d+)*",
     r"\d+(?:-\d+)*x",
     r"\w+(?:'\w+)?",
@@ -199,3 +205,13 @@ def test_patterns_that_may_never_end_are_refused(pattern):
 @pytest.mark.parametrize("pattern", ENDING)
 def test_patterns_that_end_are_not(pattern):
     assert not may_be_endless(pattern) and tokenize("a b", pattern) is not None
+
+
+@given(st.text("ab(?:)[]*+{,}2|\\\\d^$.-"))
+def test_any_pattern_is_judged(pattern):
+    assert may_be_endless(pattern) in {True, False}
+
+
+@pytest.mark.parametrize("pattern", [r"\x41+\w+b", r"\u00e9+\d", r"\N{DIGIT ONE}+x", r"[a\]b]+x", r"\x"])
+def test_escapes_in_patterns(pattern):
+    assert not may_be_endless(pattern)
