@@ -36,7 +36,7 @@ def main(arguments=None):
     parser.add_argument("--round", type=int, help="this one alone")
     parser.add_argument("--folder", type=Path, help="where to work; by default the temporary one")
     parser.add_argument(
-        "-o", "--output", type=Path, help="JSON file; figures are added to those that are in it"
+        "-o", "--output", type=Path, help="JSON file; figures are added to what is in it"
     )
     options = parser.parse_args(arguments)
     logging.getLogger("nphash").setLevel(logging.ERROR)

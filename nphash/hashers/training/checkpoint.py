@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from nphash.core.disk import cannot_read, replacing, writing
+from nphash.core.disk import cannot_read, open_file, replacing, writing
 from nphash.core.typing import Params
 from nphash.corpus.shards import Shards
 from nphash.errors import CollectionError, InputError
@@ -123,13 +123,13 @@ class Checkpoint:
 
         A damaged file, or one of a fit of other data or settings, is an `InputError`.
         """
-        if not self.path.exists():
-            return None
         try:
             # opened here, since np.load leaves the file of a broken archive open
-            with self.path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+            with open_file(self.path) as opened, np.load(opened, allow_pickle=False) as file:
                 about = json.loads(str(file["about"]))
                 arrays = {name: file[name] for name in file.files if name != "about"}
+        except (FileNotFoundError, NotADirectoryError):
+            return None
         except Exception as error:  # zipfile, zlib, json and NumPy each have their own
             if isinstance(error, OSError) and error.errno is not None:
                 raise cannot_read(self.path, error) from None
