@@ -187,7 +187,7 @@ def flush_folder(path: Path) -> None:
 def mode_of(path: Path, follow: bool = False) -> int | None:
     """Return the mode of what is at `path`, of a link itself unless `follow`; None where nothing is.
 
-    OSError where that cannot be found out, which `exists`, `is_dir` and their like take for nothing.
+    OSError where that is unknown, which `exists`, `is_dir` and their like take for nothing.
     """
     try:
         return (path.stat() if follow else path.lstat()).st_mode

@@ -251,7 +251,7 @@ def save(path: Path, kind: Kind, about: dict[str, Any], arrays: dict[str, Array]
             before = read_bytes(path)
             old = read_about(path, kind) or {}
             former = _leftovers_deleted(path, old)
-            if old.pop("unfinished", None) is not None:  # a note that was followed is not put back
+            if old.pop("unfinished", None) is not None:  # a note of files that are gone is not put back
                 before = _encode(old) if "arrays" in old else None
             header = {"kind": kind.name, "format": kind.version}
             files = _free_names(path, arrays)
@@ -262,7 +262,7 @@ def save(path: Path, kind: Kind, about: dict[str, Any], arrays: dict[str, Array]
                 replace_text(path, noted)
                 body = _write_arrays({**header, **about}, path, arrays, files)
                 _read_back(path, body)
-                new = _encode({**body, "former": former})
+                new = _encode({**body, "former": former} if former else body)
                 if len(new) > MOST_BYTES:
                     raise CollectionError(f"{path} would have over {MOST_BYTES:,} bytes", "keep less in it")
                 replace_text(path, new)  # from here on the new arrays count
@@ -277,9 +277,7 @@ def save(path: Path, kind: Kind, about: dict[str, Any], arrays: dict[str, Array]
 
 
 def _encode(body: dict[str, Any]) -> bytes:
-    return seal({name: value for name, value in body.items() if name != "former" or value}).encode(
-        "utf-8", "surrogatepass"
-    )
+    return seal(body).encode("utf-8", "surrogatepass")
 
 
 def _leftovers_deleted(path: Path, old: dict[str, Any]) -> dict[str, Any]:

@@ -35,9 +35,7 @@ def main(arguments=None):
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--round", type=int, help="this one alone")
     parser.add_argument("--folder", type=Path, help="where to work; by default the temporary one")
-    parser.add_argument(
-        "-o", "--output", type=Path, help="JSON file; figures are added to those that are in it"
-    )
+    parser.add_argument("-o", "--output", type=Path, help="JSON file; figures are added to what is in it")
     options = parser.parse_args(arguments)
     logging.getLogger("nphash").setLevel(logging.ERROR)
     warnings.simplefilter("ignore", RuntimeWarning)  # of NumPy, for numbers of a hostile file

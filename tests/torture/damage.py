@@ -14,7 +14,7 @@ from torture.objects import ends_well, make, small_blocks
 
 ASKED, UNIT = 20_000, "mutations"
 AT_ONCE = 40  # mutations a child
-SECONDS = 20
+SECONDS = 20  # of a processor, for one of them
 
 
 def flip(rng, data):
@@ -94,7 +94,8 @@ def in_children(job, one, n=AT_ONCE, **options):
             done = []
             for seed in seeds:
                 progress.write_text(str(seed), encoding="utf-8")
-                signal.alarm(SECONDS)
+                signal.setitimer(signal.ITIMER_PROF, SECONDS)
+                signal.alarm(6 * SECONDS)  # it waits for something
                 done.append(attempt(seed))
             return done
 
@@ -108,9 +109,9 @@ def in_children(job, one, n=AT_ONCE, **options):
             finally:
                 shutil.rmtree(place, ignore_errors=True)
 
-        end = forked(batch, seconds=SECONDS * n, **options)
+        end = forked(batch, seconds=10 * SECONDS * n, **options)
         if end.error or end.signal or end.hung:
-            hangs = end.hung or end.signal == signal.SIGALRM
+            hangs = end.hung or end.signal in {signal.SIGALRM, signal.SIGPROF}
             ended = "hangs" if hangs else end.error or f"signal {end.signal}"
             raise Failed(f"at {progress.read_text(encoding='utf-8')}: {ended}")
         problems = [found[0] for found in end.value if isinstance(found, list)]

@@ -135,7 +135,7 @@ def beside_threads(job, path, seconds, seed):
             if rng.random() < 0.2:
                 collection.compact()
             if rng.random() < 0.3:  # as gunicorn and multiprocessing do
-                end = forked(lambda: [len(collection.search(["gold"], 3)[0]), len(collection)], seconds=20)
+                end = forked(lambda: [len(collection.search(["gold"], 3)[0]), len(collection)])
                 require(end.value == [3, DOCUMENTS], f"a forked child: {end}")
                 job.count("forked children that searched")
             if rng.random() < 0.3:
@@ -164,9 +164,11 @@ def two_writers(job, path, seconds, seed):
         return added
 
     ends = []
-    threads = [
-        threading.Thread(target=lambda who=who: ends.append(forked(lambda: write(who)))) for who in "ab"
-    ]
+
+    def one(who):
+        ends.append(forked(lambda: write(who), seconds=600))
+
+    threads = [threading.Thread(target=one, args=(who,)) for who in "ab"]
     for thread in threads:
         thread.start()
     for thread in threads:

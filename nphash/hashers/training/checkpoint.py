@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from nphash.core.disk import cannot_read, replacing, writing
+from nphash.core.disk import cannot_read, open_file, replacing, writing
 from nphash.core.typing import Params
 from nphash.corpus.shards import Shards
 from nphash.errors import CollectionError, InputError
@@ -115,14 +115,17 @@ class Checkpoint:
         self._seconds = self._saved - start
 
     def load(self) -> State | None:
-        """Return the saved state, None where there is none; `InputError` for a damaged or another fit's."""
-        if not self.path.exists():
-            return None
+        """Return the saved state, or None where there is none.
+
+        A damaged file, or one of a fit of other data or settings, is an `InputError`.
+        """
         try:
             # opened here, since np.load leaves the file of a broken archive open
-            with self.path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+            with open_file(self.path) as opened, np.load(opened, allow_pickle=False) as file:
                 about = json.loads(str(file["about"]))
                 arrays = {name: file[name] for name in file.files if name != "about"}
+        except (FileNotFoundError, NotADirectoryError):
+            return None
         except Exception as error:  # zipfile, zlib, json and NumPy each have their own
             if isinstance(error, OSError) and error.errno is not None:
                 raise cannot_read(self.path, error) from None
