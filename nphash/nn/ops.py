@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from nphash.core.arguments import check_csr, check_that, is_number
+from nphash.core.arguments import check_csr, is_number
 from nphash.core.typing import Array, Back, Backs, Rng
 from nphash.errors import InputError
 
@@ -211,8 +211,8 @@ def dropout_mask(
     >>> np.unique(dropout_mask(np.random.default_rng(0), (100,), 0.2))
     array([0.  , 1.25])
     """
-    share = is_number(rate) and 0 <= rate < 1
-    check_that(share, "rate", rate, "give the share of units left out, from 0 to below 1")
+    if not (is_number(rate) and 0 <= rate < 1):
+        raise InputError(f"rate is {rate!r}", "give the share of units left out, from 0 to below 1")
     if rng is None or rate == 0:
         return None
     mask: Array = (rng.random(shape, dtype=np.float32) >= rate).astype(dtype)
