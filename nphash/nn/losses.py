@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nphash.core.arguments import check_csr, check_positive, check_that, is_number
+from nphash.core.arguments import check_csr, check_positive, is_number
 from nphash.core.typing import Array
 from nphash.errors import InputError
 from nphash.nn.ops import BackScalar, Operations, dense, log_softmax, relu, sigmoid, softplus, sparse_dense
@@ -359,8 +359,8 @@ def bernoulli_kl(logits: Array, prior: float = 0.5) -> tuple[float, BackScalar]:
     >>> round(loss, 4)  # no cost for a fair bit, log 2 for a certain one
     0.6931
     """
-    probability = is_number(prior) and 0 < prior < 1
-    check_that(probability, "prior", prior, "give the probability of a one, above 0 and below 1")
+    if not (is_number(prior) and 0 < prior < 1):
+        raise InputError(f"prior is {prior!r}", "give the probability of a one, above 0 and below 1")
     p, sigmoid_back = sigmoid(logits)  # (B, L)
     prior_logit = logits.dtype.type(np.log(prior) - np.log1p(-prior))
     # KL = p (a - logit r) - log(1 + e^a) - log(1 - r), which needs no log of a small p
