@@ -319,7 +319,7 @@ def _one_slice(f: Evidence) -> Cause | None:
             word = "entry" if f.analytic.ndim == 1 else ("row", "column", "slice of axis 2")[min(axis, 2)]
             return "one row or column wrong", f"all wrong entries lie in {word} {first}, the rest is right"
         if first < last and f.analytic.ndim > 2 and axis == 0 and list(others) == [size - 1]:
-            return "way back through the steps wrong", f"of {size} steps only the last one is right"
+            return "backward pass through the steps wrong", f"of {size} steps only the last one is right"
         if first < last and len(others) > 1:
             seen = f"all wrong entries lie in {first} to {last} of axis {axis}, the rest is right"
             return "one block of rows or columns wrong", seen
