@@ -16,7 +16,7 @@ __all__ = ["FOREIGN", "find_foreign", "named"]
 
 MEAN, VARIANCE = (f"{path} path of a normalisation wrong" for path in ("mean", "variance"))
 BOTH, NORM = "mean and variance path of a normalisation wrong", "norm path of a normalisation wrong"
-BLOCK, STEPS = "one block of rows or columns wrong", "way back through the steps wrong"
+BLOCK, STEPS = "one block of rows or columns wrong", "backward pass through the steps wrong"
 ROOT, EACH = "square root of a size", "one factor for each row or column"
 OVERWRITTEN, DEVIATION = "rows overwritten, not added", "log-variance taken for variance"
 MASK, OTHER_MASK = "mask missing in back", "another mask in back"

@@ -21,6 +21,7 @@ from nphash.gradcheck.numeric import (
     EXACT,
     axes_of,
     constant_along,
+    distinct,
     entry_derivative,
     multiple,
     same,
@@ -86,7 +87,8 @@ def diagnose(evidence: Evidence) -> Cause:
     wrong = evidence.wrong[evidence.kept]
     a, n, first = evidence.a[wrong], evidence.n[wrong], int(evidence.chosen[evidence.wrong][0])
     place = ", ".join(map(str, np.unravel_index(first, evidence.analytic.shape)))
-    seen = f"first wrong entry ({place}): {a[0]:.6g} where {n[0]:.6g} is right"
+    given, right = distinct(a[0], n[0])
+    seen = f"first wrong entry ({place}): {given} where {right} is right"
     return NOT_RECOGNISED, f"{seen}; {len(a)} of {len(evidence.n)} entries are wrong"
 
 
@@ -108,7 +110,7 @@ def _constant_ratio(f: Evidence) -> Cause | None:
     ratio = multiple(f.a, f.n)
     if np.isnan(ratio):
         return None
-    seen = f"analytic / numeric = {ratio:.6g} in every entry"
+    seen = f"analytic / numeric = {distinct(ratio, 1.0)[0]} in every entry"
     if abs(ratio + 1) < EXACT:
         return "sign", seen
     for value, what in numbers(f.problem, f.dout):
@@ -319,7 +321,7 @@ def _one_slice(f: Evidence) -> Cause | None:
             word = "entry" if f.analytic.ndim == 1 else ("row", "column", "slice of axis 2")[min(axis, 2)]
             return "one row or column wrong", f"all wrong entries lie in {word} {first}, the rest is right"
         if first < last and f.analytic.ndim > 2 and axis == 0 and list(others) == [size - 1]:
-            return "way back through the steps wrong", f"of {size} steps only the last one is right"
+            return "backward pass through the steps wrong", f"of {size} steps only the last one is right"
         if first < last and len(others) > 1:
             seen = f"all wrong entries lie in {first} to {last} of axis {axis}, the rest is right"
             return "one block of rows or columns wrong", seen

@@ -134,6 +134,12 @@ def multiple(a: Array, b: Array) -> float:
     return c if np.isfinite(c) and c and same(a, c * b) else float("nan")
 
 
+def distinct(a: float, b: float) -> tuple[str, str]:
+    """Return two different numbers as texts that differ, with as few digits as that takes."""
+    shown = [(f"{a:.{digits}g}", f"{b:.{digits}g}") for digits in (6, 9, 12, 17)]
+    return next((pair for pair in shown if pair[0] != pair[1]), shown[-1])
+
+
 def axes_of(shape: tuple[int, ...]) -> Iterator[Axes]:
     """Yield axes along which something may be summed: each alone, then two that follow each other."""
     ndim = len(shape)

@@ -21,6 +21,7 @@ import numpy as np
 
 from nphash.core.typing import Array, Rng
 from nphash.gradcheck import Model, Report, Settings, check, check_model
+from nphash.gradcheck.numeric import distinct
 from nphash.gradcheck.problem import Cause, argument_names
 from nphash.teaching.lessons import solution_text
 from nphash.teaching.student import own_output, where
@@ -325,8 +326,7 @@ def first_difference(result: object, wanted: object) -> str:
             gap = np.where(x == y, 0.0, np.abs(x.astype(float) - y.astype(float)))
         index = np.unravel_index(int(np.argmax(np.where(np.isnan(gap), np.inf, gap))), x.shape)
         at = f" at {tuple(map(int, index))}" if x.ndim else ""
-        shown = ((f"{x[index]:.{digits}g}", f"{y[index]:.{digits}g}") for digits in (6, 9, 12, 17))
-        got, right = next(pair for pair in shown if pair[0] != pair[1])
+        got, right = distinct(x[index], y[index])
         return f"{name}{at} is {got}, {right} is right"
     return ""
 

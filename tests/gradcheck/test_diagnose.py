@@ -405,3 +405,13 @@ def test_known_functions_are_what_they_are_called(rng):
             known[name], (function(x + step) - function(x - step)) / (2 * step), rtol=1e-6
         )
     np.testing.assert_allclose(known["sigmoid(x)"] + known["(1 - sigmoid(x))"], 1)
+
+
+@pytest.mark.parametrize(
+    "back", [lambda x, d: 2.000003 * x * d, lambda x, d: (2 + 3e-6 * np.sin(9 * x)) * x * d]
+)
+def test_a_small_mistake_does_not_read_like_what_is_right(back):
+    report = only(gradcheck.check(lambda x: (x * x, lambda d: back(x, d)), np.array([0.7, 1.1, 1.9])))
+    assert report.cause == "constant factor" or " where " in report.evidence or "varies" in report.evidence
+    numbers = re.findall(r"\d+\.\d+|= 1 ", report.evidence)
+    assert "= 1 " not in numbers and len(set(numbers)) == len(numbers)

@@ -85,7 +85,7 @@ def test_no_module_of_the_checker_needs_another_for_its_types_only():
 
 
 @pytest.mark.parametrize("factor", [6, 5])
-def test_a_hessian_is_the_way_back_of_the_gradient(factor):
+def test_a_hessian_is_the_backward_pass_of_the_gradient(factor):
     def gradient_of_cubes(x):
         return 3 * x**2, lambda d: factor * x * d
 

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from nphash.gradcheck.numeric import central_difference, derivative
+from nphash.gradcheck.numeric import central_difference, derivative, distinct
 
 FUNCTIONS = {
     "exp": (np.exp, np.exp),
@@ -68,3 +68,16 @@ def test_central_difference_has_the_error_of_its_order():
         abs(central_difference(lambda t: np.array([np.exp(t)]), np.ones(1), h) - 1) for h in (1e-1, 1e-2)
     ]
     assert errors[0] / errors[1] == pytest.approx(100, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "texts"),
+    [
+        (1.5, 2.5, ("1.5", "2.5")),
+        (1.000001, 1.0, ("1.000001", "1")),
+        (0.1 + 0.2, 0.3, ("0.30000000000000004", "0.29999999999999999")),
+        (np.nan, 1.0, ("nan", "1")),
+    ],
+)
+def test_different_numbers_read_differently(a, b, texts):
+    assert distinct(a, b) == texts

@@ -11,6 +11,7 @@ import pytest
 
 from helpers.answers import ALTERNATIVES, MISTAKES
 from helpers.styles import STYLES
+from nphash.teaching import exercises
 from nphash.teaching.exercises import (
     all_right,
     format_grades,
@@ -94,6 +95,12 @@ STYLED = [(number, style) for number in NUMBERS for style in STYLES]
 def test_right_answers_in_other_styles(tmp_path, number, style):
     grades = grade_exercise(in_style(tmp_path, number, style))
     assert all_right(grades), format_grades(grades)
+
+
+@pytest.mark.parametrize(("held", "says"), [(True, "2 GiB of memory"), (False, "no limit on memory on this")])
+def test_which_limits_hold_is_said(monkeypatch, held, says):
+    monkeypatch.setattr(exercises, "LIMITS_MEMORY", held)
+    assert exercises.limits(2.5).startswith(f"2.5 s for each function, {says}")
 
 
 def test_there_are_twenty_styles_for_each_lesson():

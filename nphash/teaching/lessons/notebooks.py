@@ -142,7 +142,7 @@ class _Tokens:
 def latex(formula: str) -> str:
     """Return a formula in LaTeX; raise `NotAFormula` for what is none, such as a piece of a program."""
     place, items = 0, []
-    text = formula.strip()
+    text = re.sub(rf"\b({'|'.join(_GREEK)})(\d)", r"\1_\2", formula.strip())  # beta1
     while place < len(text):
         match = _TOKEN.match(text, place)
         if match is None:
@@ -227,12 +227,6 @@ def _factor(tokens: _Tokens) -> str:
     while tokens.next in ("_", "^") or (tokens.close and tokens.next[0] == "'"):
         mark = tokens.take()
         found += mark if mark[0] == "'" else f"{mark}{{{_script(tokens)}}}"
-    digits = tokens.close and tokens.next.isdigit() and token in _GREEK  # beta1
-    if digits:
-        found += f"_{{{tokens.take()}}}"
-        if tokens.next == "^":
-            tokens.take()
-            found += f"^{{{_script(tokens)}}}"
     if tokens.close and tokens.next in ("(", "[") and token[0].isalpha():  # a function of something
         inner = _bracketed(tokens, tokens.take())
         if token == "sqrt":
