@@ -251,7 +251,9 @@ class FitProgress:
         assert self.first is not None
         total, before = progress.epochs * progress.steps, _steps(self.first)
         done, seconds = _steps(progress) - before, progress.seconds - self.first.seconds
-        if done < max(LEAST, ENOUGH * (total - before)) or seconds < LEAST_SECONDS:
+        if done < max(LEAST, ENOUGH * (total - before)) or (
+            seconds < LEAST_SECONDS and done < total - before
+        ):
             return math.nan
         half, then = next(mark for mark in reversed(self._marks) if 2 * mark[0] <= done)
         return (progress.seconds - then) / (done - half) * (total - before - done)

@@ -198,6 +198,16 @@ def test_ids_reach_a_pipe_as_they_are_and_a_terminal_as_escapes(tmp_path):
     assert run("duplicates", tmp_path / "c", "--keep", "first", tty=True).out == "\\x1b]0;x\n"
 
 
+@pytest.mark.parametrize("id_", ["d1\nd2", " d1", "d1\r", "d1\u2028d2"])
+def test_an_id_that_would_be_read_as_another_is_no_line(tmp_path, id_):
+    with opened(tmp_path) as collection:
+        collection.add([Document(id_, next(iter(collection.documents)).text)])
+    result = run("duplicates", tmp_path / "c", "--keep", "first")
+    assert result.out == "" and "1 id cannot stand on a line" in result.err
+    [record] = jsonl(run("duplicates", tmp_path / "c", "--keep", "first", "--format", "jsonl").out)
+    assert record["id"] == id_
+
+
 def test_against_another_collection(copied, tmp_path):
     other = fresh(tmp_path, n=4, n_bits=64, name="other")
     with Collection.open(other) as collection:
