@@ -30,7 +30,7 @@ FEWEST_PAIRS = 20  # of a script, before they are reported
 TOKENS_PER_BLOCK = 1 << 20
 
 #: Of one document: more would take gigabytes.
-MOST_WORDS = 1 << 25
+MOST_WORDS = 1 << 24
 
 
 def checked_counts(counts: CSR, n_words: int) -> CSR:

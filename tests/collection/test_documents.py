@@ -1,4 +1,5 @@
 import errno
+import gc
 import json
 import sqlite3
 from dataclasses import replace
@@ -308,3 +309,17 @@ def test_ids_that_utf_8_cannot_hold_get_a_spelling_at_the_door():
     assert found == ["caf\\xe9", "caf\\xe8", "half \\ud83d", "plain"]
     assert spellings("caf\udce9") == {"caf\\xe9"} and spellings("plain") == set()
     assert spellings("caf\u00e9") == {"cafe\u0301"} and spellings("cafe\u0301") == {"caf\u00e9"}
+
+
+def test_a_file_that_nobody_holds_is_closed(tmp_path):
+    """Python 3.13 warns of databases that are left to it."""
+    with DocumentWriter(tmp_path / "d.sqlite") as writer:
+        writer.write(Document("a", "x"))
+    written = writer._db
+    file = DocumentFile(tmp_path / "d.sqlite")
+    read, _ = file._db, file.read([0])
+    del file
+    gc.collect()
+    for database in (written, read):
+        with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+            database.execute("SELECT 1")
