@@ -51,6 +51,14 @@ from nphash.text.tokenizer import tokenize
 
 RESULT = RESULTS / "finding.json"
 DEPTH = 101  # results of a query: the document itself and a hundred others
+NAMES = [
+    *(f"nphash, {by}" for by in BY),
+    "FTS5",
+    "bm25s",
+    "TF-IDF cosine",
+    "LSI cosine, 256",
+    "WordLlama, 256",
+]
 KINDS = ("title", "three words", "five in a row", "rare word", "whole document")
 RUNS = 3
 TIMED = 50  # queries of a kind whose time is taken
@@ -181,7 +189,7 @@ def contestants(texts: list[str], collection: Collection, who: tuple[str, ...]) 
         "LSI cosine, 256": lambda: by_cosine(*_lsi(texts)),
         "WordLlama, 256": lambda: by_cosine(*_wordllama(texts)),
     }
-    for name in who or makers:
+    for name in [name for name in makers if name in who] if who else makers:
         try:
             yield name, makers[name]()
         except ImportError as error:
@@ -377,7 +385,8 @@ def run(
             short, whole = asked["title"], asked["whole document"]
             result["milliseconds"][name] = [milliseconds(short, rank), milliseconds(whole, rank)]
             click.echo(f"{name}: {result['figures'][name]} {result['milliseconds'][name]}", err=True)
-        result["rules"] = measure_rules(collection, asked, shared)
+        if not who or "rules" in who:
+            result["rules"] = measure_rules(collection, asked, shared)
     return result
 
 
@@ -403,7 +412,8 @@ def table(results: Path = RESULT) -> str:
     for name, one in read(results).get("corpora", {}).items():
         rows = [["", *(f"{kind}: {figure}" for kind, figure in COLUMNS), "ms, title", "ms, document"]]
         best = [max(f[kind][figure] for f in one["figures"].values()) for kind, figure in COLUMNS]
-        for who, found in one["figures"].items():
+        for who in [name for name in NAMES if name in one["figures"]]:
+            found = one["figures"][who]
             cells = [found[kind][figure] for kind, figure in COLUMNS]
             shown = [f"{c:.3f}"[c < 1 :] for c in cells]
             marked = [f"**{s}**" if c == b else s for s, c, b in zip(shown, cells, best, strict=True)]
@@ -443,7 +453,7 @@ def _sizes(one: dict[str, Any]) -> str:
 @click.option("--queries", "count", default=300, show_default=True)
 @click.option("--bits", default=32, show_default=True)
 @click.option("--keep", type=click.Path(path_type=Path), help="Keep collections there, and take them.")
-@click.option("--who", multiple=True, help="Measure this contestant anew; the others' figures stay.")
+@click.option("--who", multiple=True, help="Measure this contestant anew, or rules; the rest stays.")
 def main(
     corpora: tuple[str, ...], most: int | None, count: int, bits: int, keep: Path | None, who: tuple[str, ...]
 ) -> None:
@@ -458,7 +468,7 @@ def main(
         before = kept.setdefault("corpora", {}).get(name, {}) if who else {}
         for part in ("figures", "milliseconds"):
             result[part] = before.get(part, {}) | result[part]
-        kept["corpora"][name] = result
+        kept["corpora"][name] = before | result
         kept |= {"environment": environment(), "command": "python -m benchmarks.finding CORPUS"}
         write(RESULT, kept)
 
