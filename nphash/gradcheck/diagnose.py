@@ -247,7 +247,8 @@ def _factor_of_entries(f: Evidence) -> Cause | None:
             return "log-variance taken for variance", seen
         if missing and untouched:
             return "activation derivative missing", f"{seen}: back returns dout"
-        word = ("missing" if missing else "twice") if whole else "wrong"
+        again = not what.startswith("[")  # once more or not, [x > 0] is the same
+        word = "missing" if whole and missing else "twice" if whole and again else "wrong"
         return f"activation derivative {word}", seen
     return None
 

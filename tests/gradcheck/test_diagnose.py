@@ -35,7 +35,7 @@ def test_planted_bug_is_found_and_named(title, text, mistake, cause):
 
 
 FIRST = {cause: (name, text, mistake, cause) for name, text, mistake, cause in reversed(FOREIGN)}
-UNNAMED = {("leaky_relu", "np.where(x > 0, 1, 0.1)"), ("residual", " * (self.h > 0)")}  # honest exceptions
+UNNAMED = {("residual", " * (self.h > 0)")}  # an honest exception
 
 
 @pytest.mark.parametrize(
