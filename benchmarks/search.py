@@ -145,8 +145,6 @@ def run_cell(cell: Cell, threads: int, rounds: int) -> list[dict[str, Any]]:
         ours = times["nphash"][clock]
         record[f"ratio_{clock}"] = min(times["faiss heap"][clock], times["faiss counts"][clock]) / ours
         record[f"best_single_{clock}"] = min(times[name][clock] for name in strategies(cell)) / ours
-    if "numkong" in times:
-        record["ratio_numkong"] = times["numkong"]["wall"] / times["nphash"]["wall"]
     if "reading" in times:
         record["share_of_reading"] = times["reading"]["wall"] / times["nphash"]["wall"]
     return [record]
@@ -318,7 +316,8 @@ def run(quick: bool, again: bool, threads: str, rounds: int, only: str, output: 
             click.echo(f"{name}: left out for want of memory")
             continue
         start, load = time.perf_counter(), os.getloadavg()[0] if hasattr(os, "getloadavg") else None
-        records = [{**record, "load": load} for record in job.measure()]
+        today = time.strftime("%Y-%m-%d")
+        records = [{**record, "load": load, "date": today} for record in job.measure()]
         kept.put(job, records)
         click.echo(f"{name}: {time.perf_counter() - start:.0f} s")
         for record in records:

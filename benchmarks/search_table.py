@@ -22,9 +22,8 @@ def races(results: Path = RESULT) -> str:
     found = read(results)
     if not found.get("cells"):
         return ""
-    rows = [
-        ["codes", "bits", "queries", "k", "threads", "way", "microseconds", "FAISS", "times faster", "aim"]
-    ]
+    head = ["codes", "bits", "queries", "k", "threads", "way", "microseconds", "FAISS", "times faster"]
+    rows = [[*head, "processor time", "aim"]]
     for cell in found["cells"]:
         times = cell["times"]
         faiss = min(times["faiss heap"]["wall"], times["faiss counts"]["wall"])
@@ -39,6 +38,7 @@ def races(results: Path = RESULT) -> str:
                 _figure(times["nphash"]["wall"]),
                 _figure(faiss),
                 _figure(cell["ratio_wall"]),
+                _figure(cell["ratio_cpu"]),
                 f"{cell['target']:g}" if cell["target"] else "",
             ]
         )
@@ -52,13 +52,15 @@ def _asked(cell: dict[str, Any]) -> str:
 
 
 def _numkong(cells: list[dict[str, Any]]) -> str:
-    ratios = [
-        f"{_figure(cell['ratio_numkong'])} times with {cell['threads']} thread{'s' * (cell['threads'] > 1)}"
-        for cell in cells
-        if "ratio_numkong" in cell
-    ]
-    if not ratios:
+    raced = [cell for cell in cells if "numkong" in cell["times"]]
+    if not raced:
         return ""
+    ratios = []
+    for cell in raced:
+        theirs, ours = cell["times"]["numkong"], cell["times"]["nphash"]
+        threads = f"{cell['threads']} thread{'s' * (cell['threads'] > 1)}"
+        wall, cpu = (_figure(theirs[clock] / ours[clock]) for clock in ("wall", "cpu"))
+        ratios.append(f"{wall} times ({cpu} in processor time) with {threads}")
     return (
         "At 1,024 bits, in the same race, NumKong's packed Hamming distances of blocks of 65,536 codes, with "
         f"NumPy's partition for the k smallest, take longer than nphash: {', '.join(ratios)}.\n\n"
@@ -141,11 +143,13 @@ def _reading(cells: list[dict[str, Any]]) -> str:
 def _how(found: dict[str, Any]) -> str:
     how = found["circumstances"]
     versions = ", ".join(f"{name} {version}" for name, version in how["versions"].items())
+    days = sorted({cell.get("date", how["date"]) for cell in found["cells"]})
+    when = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
     loads = [cell["load"] for cell in found["cells"] if cell.get("load") is not None]
     busy = f"; load {min(loads):.1f} to {max(loads):.1f} on {how['processors']} processors" if loads else ""
     return (
         "Medians of wall-clock time, contestants in turn in one process, FAISS at its faster setting. "
-        f"{how['cpu']}, {versions}, {how['date']}{busy}. Command: ``{how['command']}``."
+        f"{how['cpu']}, {versions}, {when}{busy}. Command: ``{how['command']}``."
     )
 
 

@@ -136,24 +136,17 @@ class AdderTree:
     def add(self, level: int, word: Word) -> None:
         """Add a word of weight ``2 ** level``."""
         # Three are reduced at once, so that few intermediate words are alive: they have to fit 32 registers.
-        # The lowest columns, which get the most words, are summed in two halves in turn: then an instruction
-        # rarely has to wait for the one before.
         column = self._columns[level]
         column.append(word)
-        if len(column) == (4 if level < 2 else 3) and level < len(self._columns) - 1:
-            self._reduce(level)
-
-    def _reduce(self, level: int) -> None:
-        a, *others, b, c = self._columns[level]
-        self._columns[level] = [*others, self._gates.xor3(a, b, c)]
-        self.add(level + 1, self._gates.majority(a, b, c))
+        if len(column) == 3 and level < len(self._columns) - 1:
+            a, b, c = column
+            self._columns[level] = [self._gates.xor3(a, b, c)]
+            self.add(level + 1, self._gates.majority(a, b, c))
 
     def overflow(self) -> Word:
         """Return ones where the sum reaches the highest weight."""
         for level in range(len(self._columns) - 1):
-            if len(self._columns[level]) == 3:
-                self._reduce(level)
-            if len(self._columns[level]) == 2:  # their own digit is not needed
+            if len(self._columns[level]) == 2:  # `add` leaves at most two; their own digit is not needed
                 self.add(level + 1, self._gates.and_(*self._columns[level]))
         return reduce(self._gates.or_, self._columns[-1])
 

@@ -13,11 +13,14 @@ from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from nphash.core.jit import emitted, jit
 from nphash.core.jit.words import LANES, popcount
 from nphash.core.typing import Ints, Words
 from nphash.search.top_k import limit_of
+
+Floats = npt.NDArray[np.float64]
 
 if TYPE_CHECKING:
     from nphash.core.jit.emission import Array, WordEmitter
@@ -97,18 +100,9 @@ def load(flat: Words, n_words: int, start: int, n_groups: int, block: Words) -> 
 
 
 def _emit_scan_block(
-    out: WordEmitter,
-    block: Array,
-    n_groups: Any,
-    queries: Array,
-    looks: Array,
-    limits: Array,
-    hits: Array,
-    q: Any,
-    h: Any,
+    out: WordEmitter, block: Array, n_groups: Any, query: Array, look: Any, most: Any, hits: Array, h: Any
 ) -> Any:
-    builder, query, n_words = out.builder, queries.row(q), queries.lengths[1]
-    look, limit = out.load_offset(looks.start, q), out.spread(out.load_offset(limits.start, q))
+    builder, n_words, limit = out.builder, query.lengths[0], out.spread(most)
     zero, one = out.integer(0), out.integer(1)
     size = 8 if out.ternary else 2  # sums at once: so that they fit the registers
     sums, [found] = out.variables(size), out.variables(1)
@@ -120,7 +114,7 @@ def _emit_scan_block(
         for first in range(0, 8, size):
 
             def add(word: Any, first: int = first, group: Any = group, anew: bool = False) -> None:
-                pattern = out.spread(out.load_number(builder.add(query, out.times(word, 8))))
+                pattern = out.spread(out.load_number(builder.add(query.start, out.times(word, 8))))
                 row = out.plus(group, out.times(word, 8, first))
                 for i, total in enumerate(sums):
                     ones = out.ones(out.xor(out.load(out.plus(row, i)), pattern))
@@ -142,26 +136,17 @@ def _emit_scan_block(
 
 
 @emitted(_emit_scan_block)
-def scan_block(
-    block: Words,
-    n_groups: int,
-    queries: Words,
-    looks: Ints,
-    limits: Ints,
-    hits: Words,
-    q: int,
-    h: int,
-) -> int:
-    """Write to ``hits[h]`` which of the block's codes are nearer to query ``q`` than its limit.
+def scan_block(block: Words, n_groups: int, query: Words, look: int, limit: int, hits: Words, h: int) -> int:
+    """Write to ``hits[h]`` which of the block's codes are nearer to the query than ``limit``.
 
     Bit i of word w of the mask stands for code 8 * i + w. Returns the words of it that are not zero, as
-    bits: 0 if there is no hit. The words of a group from ``looks[q]`` on are only looked at if one of its
+    bits: 0 if there is no hit. The words of a group from ``look`` on are only looked at if one of its
     codes is below the limit by those before: words add ones and take none away.
     """
-    n_words = queries.shape[1]
+    n_words = query.size
     grouped = block[: n_groups * n_words].reshape(n_groups, n_words, 8, LANES)
-    distances = np.bitwise_count(grouped ^ queries[q][:, None, None]).sum(axis=1, dtype=np.int64)
-    near = (distances < limits[q]).reshape(-1, LANES)
+    distances = np.bitwise_count(grouped ^ query[:, None, None]).sum(axis=1, dtype=np.int64)
+    near = (distances < limit).reshape(-1, LANES)
     hits[h] = (near.astype(np.uint64) << np.arange(len(near), dtype=np.uint64)[:, None]).sum(axis=0)
     return sum(1 << lane for lane in range(LANES) if hits[h, lane])
 
@@ -190,8 +175,8 @@ def _emit_next_near(
 def next_near(width: tuple[int, ...], flat: Words, start: int, stop: int, query: Words, limit: int) -> int:
     """Return where, from code ``start`` on, the first few codes begin of which one is below the limit.
 
-    They are `AT_ONCE` / W, W of 1, 2 or 4 being the words of a code and the length of ``width``. If there are none:
-    where less than so many are left before ``stop``.
+    They are 64 / W, W of 1, 2 or 4 being the words of a code and the length of ``width``. If there are
+    none: where less than so many are left before ``stop``.
     """
     n_words = len(width)
     step = AT_ONCE // n_words
@@ -207,13 +192,13 @@ def next_near(width: tuple[int, ...], flat: Words, start: int, stop: int, query:
 
 
 @jit()
-def sample_limits(sample: Words, queries: Words, rank: int, n_bits: int, looks: Ints) -> Ints:
+def sample_limits(sample: Words, queries: Words, rank: int, n_bits: int, means: Floats) -> Ints:
     """Return for each query a limit that at least ``rank`` codes of a sample are below.
 
     ``sample`` has shape (words of a code, codes of a group, groups). Only the nearest code of each
     group counts: a little more than the exact limit now and then, but much less to count. Without
-    enough groups the limit is n_bits + 1: all codes are below it. ``looks``, (Q,), becomes the number of
-    words after which a scan looks first: when nearly all codes should be further than the limit.
+    enough groups the limit is n_bits + 1: all codes are below it. ``means``, (Q,), becomes the mean distance
+    from the codes of the sample, for each word.
     """
     n_words, n_members, n_groups = sample.shape
     distances, least = np.empty(n_groups, np.uint64), np.empty(n_groups, np.uint64)
@@ -228,8 +213,7 @@ def sample_limits(sample: Words, queries: Words, rank: int, n_bits: int, looks: 
                 _add_distances(sample[w, member], queries[q, w], distances)
             total += _lower(least, distances)
         limits[q] = limit_of(least, rank, n_bits, counts)
-        mean = total / np.float64(n_members * n_groups * n_words)
-        looks[q] = first_look(limits[q], mean, n_words)
+        means[q] = total / np.float64(n_members * n_groups * n_words)
     return limits
 
 

@@ -25,6 +25,7 @@ from nphash.search import bit_sliced, planner, popcount_scan, top_k
 from nphash.search import keys as packed
 from nphash.search.bit_sliced import Planes
 from nphash.search.keys import SHIFT, Keys
+from nphash.search.popcount_scan import Floats
 from nphash.search.table import Allowed, Rows
 from nphash.search.top_k import TopK
 
@@ -48,6 +49,7 @@ class Workspace(NamedTuple):
 
     queries: Words  # (Q, words)
     n_groups: int  # of 64 codes, in a block
+    means: Floats  # (Q,) bits of a word in which codes differ from the query
     looks: Ints  # (Q,) words after which the popcount scan looks first
     block: Words  # of the popcount scan
     planes: Planes | None  # of the bit-sliced scan
@@ -65,7 +67,8 @@ def workspace(n_bits: int, queries: Words, sliced: bool) -> Workspace:
     return Workspace(
         queries,
         BLOCK // GROUP if sliced else n_groups,
-        np.full(n_queries, n_words),
+        np.full(n_queries, _USUAL),
+        np.empty(n_queries, np.int64),
         bit_sliced.aligned((0, 0) if sliced else shape),
         bit_sliced.planes_for(n_bits, queries) if sliced else None,
         np.empty((n_queries + 1, LANES), np.uint64),
@@ -88,14 +91,14 @@ def scan_nearest(flat: Words, first: int, k: int, allowed: Allowed, top: TopK, s
         _scan_one(flat, first, k, allowed, top, space)
         return
     n, start, out = flat.size // n_words, 0, (space.found_queries, space.found_keys)
-    _new_limits(top.limit, np.arange(n_queries), space.planes)
+    _new_limits(top.limit, np.arange(n_queries), space, space.planes)
     while start < n:
         start, n_hit = _scan(flat, start, top.limit, space, space.planes)
         h = 0
         while h < n_hit:
             h, found = _measure(flat, start, first, allowed, 64 * n_words, space, h, n_hit, out, 0)
             top_k.take(top, k, out[0], out[1], found)
-            _new_limits(top.limit, out[0][:found], space.planes)
+            _new_limits(top.limit, out[0][:found], space, space.planes)
         start += GROUP * space.n_groups
 
 
@@ -138,7 +141,7 @@ def scan_within(
     """
     n_queries, n_words = space.queries.shape
     n, used, limits = flat.size // n_words, 0, np.full(n_queries, radius + 1)
-    _new_limits(limits, np.arange(n_queries), space.planes)
+    _new_limits(limits, np.arange(n_queries), space, space.planes)
     while start < n:
         start, n_hit = _scan(flat, start, limits, space, space.planes)
         ones = 0
@@ -155,9 +158,13 @@ def scan_within(
 
 
 @jit()
-def _new_limits(limits: Ints, queries: Ints, planes: Planes | None) -> None:
+def _new_limits(limits: Ints, queries: Ints, space: Workspace, planes: Planes | None) -> None:
     if planes is not None:
         bit_sliced.set_limits(limits, queries, planes)
+        return
+    looks, means, n_words = space.looks, space.means, space.queries.shape[1]
+    for q in queries:
+        looks[q] = popcount_scan.first_look(limits[q], means[q], n_words) if n_words > 1 else 1
 
 
 @jit()
@@ -173,22 +180,20 @@ def _scan(flat: Words, start: int, limits: Ints, space: Workspace, planes: Plane
     n, size = flat.size // n_words, GROUP * n_groups
     if planes is not None:
         width, tables, parities, bias = planes.width, planes.tables, planes.parities, planes.bias
-        while True:
-            bit_sliced.load(flat, n_words, start, planes)
-            found = 0
-            for q in range(n_queries):
-                lanes = bit_sliced.scan_block(width, tables, queries, parities, bias, hits, q, found)
-                hit_queries[found], hit_lanes[found] = q, lanes  # the next writes over it if there is none
-                found += lanes != 0
-            if found or start + size >= n:
-                return start, found
-            start += size
     while True:
-        popcount_scan.load(flat, n_words, start, n_groups, block)
+        if planes is not None:
+            bit_sliced.load(flat, n_words, start, planes)
+        else:
+            popcount_scan.load(flat, n_words, start, n_groups, block)
         found = 0
         for q in range(n_queries):
-            lanes = popcount_scan.scan_block(block, n_groups, queries, looks, limits, hits, q, found)
-            hit_queries[found], hit_lanes[found] = q, lanes
+            if planes is not None:
+                lanes = bit_sliced.scan_block(width, tables, queries, parities, bias, hits, q, found)
+            else:
+                lanes = popcount_scan.scan_block(
+                    block, n_groups, queries[q], looks[q], limits[q], hits, found
+                )
+            hit_queries[found], hit_lanes[found] = q, lanes  # the next writes over it if there is none
             found += lanes != 0
         if found or start + size >= n:
             return start, found
@@ -288,7 +293,7 @@ def _first_limits(sample: Words, space: Workspace, rank: int, n_bits: int) -> In
     groups = min(size, 1 << (8 * rank).bit_length())
     members = size // groups if groups else 0
     grouped = np.ascontiguousarray(sample[:, : members * groups]).reshape(n_words, members, groups)
-    limits: Ints = popcount_scan.sample_limits(grouped, space.queries, rank, n_bits, space.looks)
+    limits: Ints = popcount_scan.sample_limits(grouped, space.queries, rank, n_bits, space.means)
     return limits
 
 
@@ -319,7 +324,6 @@ def within(scan: Scan, radius: int) -> tuple[Ints, Keys]:
     def one_tile(start: int, stop: int, pieces: Pieces) -> list[Found]:
         chosen, found = queries[start:stop], []
         space = workspace(rows.n_bits, chosen, scan.sliced)
-        space.looks[:] = popcount_scan.first_look(radius + 1, _USUAL, rows.n_words)
         capacity = max(1 << 14, BLOCK * (len(chosen) + 1))
         out = np.empty(capacity, np.int64), np.empty(capacity, np.uint64)
         for first, flat in pieces:

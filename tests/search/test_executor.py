@@ -292,7 +292,7 @@ def test_machines_without_avx_512_get_the_generic_form(tmp_path):
         "    check_search(index, queries[:1], codes, 12)\n"
         "    check_within(index, queries, codes, n_bits // 5)\n"
         "from nphash.search.scans import _scan\n"
-        "assert len(_scan.signatures) == 2\n"
+        "assert len(_scan.signatures) >= 2\n"
         "for assembly in _scan.inspect_asm().values():\n"
         "    assert 'vpternlog' not in assembly and 'vpopcnt' not in assembly\n"
     )

@@ -25,8 +25,8 @@ def test_a_block_holds_word_after_word_of_its_groups(rng, n_words):
 
 
 @jit()
-def compiled(block, n_groups, queries, looks, limits, hits, q, h):
-    return scan_block(block, n_groups, queries, looks, limits, hits, q, h)
+def compiled(block, n_groups, query, look, limit, hits, h):
+    return scan_block(block, n_groups, query, look, limit, hits, h)
 
 
 @pytest.mark.parametrize("n_words", [1, 2, 3, 8, 16, 64])
@@ -38,9 +38,9 @@ def test_hits_are_the_codes_below_the_limit_wherever_it_looks_first(rng, n_words
     codes = codes.reshape(-1, n_words)
     for limit in (0, 1, 3, 30 * n_words, 32 * n_words, 64 * n_words + 1):
         for look in {1, (n_words + 1) // 2, n_words}:
-            for q, query in enumerate(queries):
-                hits, limits, looks = np.ones((2, LANES), np.uint64), np.full(3, limit), np.full(3, look)
-                args = block, n_groups, queries, looks, limits, hits, q
+            for query in queries:
+                hits = np.ones((2, LANES), np.uint64)
+                args = block, n_groups, query, look, limit, hits
                 some = scan_block(*args, 1)
                 bits = np.unpackbits(hits[1].view(np.uint8), bitorder="little").reshape(LANES, 64).T
                 distances = np.bitwise_count(codes ^ query).sum(axis=1)
@@ -56,9 +56,13 @@ def test_a_limit_from_a_sample_never_excludes_a_neighbour(rng):
     for members, groups in ((1, 56), (4, 14)):
         sample = np.ascontiguousarray(codes[:: 9 if members == 1 else 8][:56].T).reshape(2, members, groups)
         for k in (1, 10, 60):
-            looks = np.zeros(2, np.int64)
-            limits = popcount_scan.sample_limits(sample, queries, k, 128, looks)
-            assert (looks >= 1).all() and (looks <= 2).all()
+            means = np.zeros(2)
+            limits = popcount_scan.sample_limits(sample, queries, k, 128, means)
+            every = [
+                naive.distances(q.view(np.uint8), sample.reshape(2, 56).T.copy().view(np.uint8))
+                for q in queries
+            ]
+            assert means.tolist() == [sum(one) / 112 for one in every]
             for query, limit in zip(queries, limits, strict=True):
                 nearest = naive.nearest(query.view(np.uint8), codes.view(np.uint8), k)
                 assert nearest[-1][0] < limit
@@ -74,10 +78,13 @@ def test_a_scan_looks_first_where_nearly_all_codes_are_too_far(rng, share):
     near = np.zeros((40, 64 * n_words), bool)  # ten of them would be found
     codes = np.packbits(np.concatenate([bits, near]), axis=1).view(np.uint64)
     sample = np.ascontiguousarray(codes[::2].T).reshape(n_words, 1, 220)
-    queries, looks = np.zeros((1, n_words), np.uint64), np.zeros(1, np.int64)
-    (limit,) = popcount_scan.sample_limits(sample, queries, 10, 1024, looks)
-    far = np.cumsum(np.bitwise_count(codes[:400]), axis=1)[:, looks[0] - 1]
-    assert limit == 1 and (far >= limit).mean() > 0.9 and looks[0] < n_words
+    queries, means = np.zeros((1, n_words), np.uint64), np.zeros(1)
+    (limit,) = popcount_scan.sample_limits(sample, queries, 10, 1024, means)
+    look = popcount_scan.first_look(limit, means[0], n_words)
+    far = np.cumsum(np.bitwise_count(codes[:400]), axis=1)[:, look - 1]
+    assert limit == 1 and (far >= limit).mean() > 0.9 and look < n_words
+    assert popcount_scan.first_look(1025, means[0], n_words) == n_words  # where it would never succeed
+    assert popcount_scan.first_look(1, 0.0, n_words) == n_words
 
 
 @jit()
