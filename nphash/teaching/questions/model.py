@@ -12,7 +12,7 @@ import numpy as np
 
 from nphash.core.typing import Array, Rng
 from nphash.nn import gumbel, ops
-from nphash.teaching.grading import Question, question
+from nphash.teaching.grading import question
 
 B, V, I, O, L, K = 5, 7, 4, 3, 4, 3  # noqa: E741
 TAU = 0.7
@@ -310,10 +310,4 @@ _EXERCISE_5 = (
     ),
 )
 
-QUESTIONS: dict[int, tuple[Question, ...]] = {
-    1: _EXERCISE_1,
-    2: _EXERCISE_2,
-    3: _EXERCISE_3,
-    4: _EXERCISE_4,
-    5: _EXERCISE_5,
-}
+QUESTIONS = {1: _EXERCISE_1, 2: _EXERCISE_2, 3: _EXERCISE_3, 4: _EXERCISE_4, 5: _EXERCISE_5}

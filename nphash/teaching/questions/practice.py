@@ -12,7 +12,7 @@ import numpy as np
 
 from nphash.core.typing import Params, Rng
 from nphash.gradcheck import Model
-from nphash.teaching.grading import Question, question, solved
+from nphash.teaching.grading import question, solved
 
 B, V, H, L = 5, 9, 6, 4
 
@@ -323,9 +323,4 @@ _EXERCISE_9 = (
     ),
 )
 
-QUESTIONS: dict[int, tuple[Question, ...]] = {
-    6: _EXERCISE_6,
-    7: _EXERCISE_7,
-    8: _EXERCISE_8,
-    9: _EXERCISE_9,
-}
+QUESTIONS = {6: _EXERCISE_6, 7: _EXERCISE_7, 8: _EXERCISE_8, 9: _EXERCISE_9}
