@@ -444,8 +444,8 @@ def _sizes(one: dict[str, Any]) -> str:
         f"{one['documents']:,} documents, {one['queries']} queries of each kind, codes of {one['bits']} bits."
         f" Beyond the text the collection takes {one['share beyond text and model']:.2f} of its bytes on the "
         f"disk, {one['share of the index of words']:.2f} for the index of words, and {megabytes:.0f} MB for "
-        f"the model, whatever the number of documents. The index takes {share:.1%} of the processor's time of "
-        f"``nphash fit`` ({one['fit seconds']:,.0f} s); a search from the command line takes "
+        f"the model, whatever the number of documents. The index takes {share:.1%} of the processor's time "
+        f"of ``nphash fit`` ({one['fit seconds']:,.0f} s); a search from the command line takes "
         f"{one['one-shot seconds']:.2f} s of it."
     )
 
