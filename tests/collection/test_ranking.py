@@ -143,7 +143,7 @@ def test_distances_over_arrays_of_codes(rng):
 def test_parts_of_the_score():
     assert from_words(np.float32([0, 1, 2]), 2.0).tolist() == [0, 0.25, 1]
     assert from_words(np.float32([0, 0]), 0.0).tolist() == [0, 0]
-    assert from_codes(np.array([0, 8, 16]), 16, 0.5).tolist() == [WEIGHT / 2, WEIGHT / 4, 0]
+    assert from_codes(np.array([0, 8, 16]), 16, 0.5).tolist() == pytest.approx([WEIGHT / 2, WEIGHT / 4, 0])
 
 
 def test_no_documents():
