@@ -35,8 +35,8 @@ Found: TypeAlias = tuple[Ints, Words]  # the query of each result, and its key
 
 BLOCK, GROUP = bit_sliced.BLOCK, popcount_scan.GROUP  # codes of a block, at most; and of its groups
 _TILE = 1024  # queries: more of them in one pass fall out of the cache
-_WORDS = 1 << 29  # of codes that one kernel call may compare: some hundredths of a second
-_LEAST = 1 << 16  # codes of one kernel call: for fewer it takes longer to begin than to run
+_WORDS = 1 << 29  # that one kernel call may compare: some hundredths of a second
+_LEAST = 1 << 16  # words of the codes of one kernel call: for fewer it takes longer to begin than to run
 _MEMORY = 1 << 26  # bytes for the buffers of one tile
 _USUAL = 24.0  # bits of a word in which two codes differ, where they are not known: half of them, or less
 _SHARE = 1 << 20  # words compared: for less, waking another thread takes longer than it saves
@@ -344,9 +344,10 @@ def _run(one_tile: Callable[[int, int, Pieces], T], scan: Scan, tile: int) -> li
     threads = max(1, min(scan.threads, n * n_words * n_queries // _SHARE))
     few = n_queries < (64 if scan.sliced else 16) * threads
     tiles = split_range(n_queries, tile if few else min(tile, -(-n_queries // threads)))
-    size = max(_LEAST, _WORDS // (tiles[0][1] * n_words))
+    least = -(-_LEAST // n_words)
+    size = max(least, _WORDS // (tiles[0][1] * n_words))
     if few and threads > 1:  # one that wakes up late finds fewer pieces left, and nobody waits for it
-        size = min(size, max(_LEAST, -(-n // (8 * threads))))
+        size = min(size, max(least, -(-n // (8 * threads))))
     # Rows wait in order: what a thread takes ascends, as the k best need it.
     waiting = [deque(rows.pieces(rows.start, rows.n, size)) for _ in tiles]
     jobs = [i for i in range(len(tiles)) for _ in range(threads if few else 1)]
