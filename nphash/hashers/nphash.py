@@ -8,7 +8,8 @@ Six ideas, none of which needs labels:
   small steps count, not from direct similarity;
 * rounds: where a document lies in the eigenmap is predicted from its words, the graph is made again with
   what was predicted, and so on (`nphash.hashers.neighbours.rounds`);
-* distillation: within a batch, codes are as near as a teacher says, cosine in the predicted coordinates;
+* distillation: within a batch, codes are as near as a teacher says, cosine in the predicted coordinates and
+  in those of LSI, with shares by which both halves of a document's words have the same neighbours;
 * the encoder reads LSI and predicted coordinates, not words: it cannot learn its documents by heart, and
   new ones get codes as good as theirs;
 * codes are read from encoder, regression and decoder: a bit is what the encoder says of it, what the codes of

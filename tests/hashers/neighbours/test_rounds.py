@@ -115,7 +115,7 @@ def test_few_documents_are_their_own_neighbours(n):
 
 def test_very_many_documents_are_compared_approximately(monkeypatch, prediction_alone):
     exact = neighbour_rounds(UNIT, NeighbourSettings(), seed=0)
-    monkeypatch.setattr(module, "MOST_EXACT", 100)
+    monkeypatch.setattr(module, "MOST_COMPARED", 100)
     rough = neighbour_rounds(UNIT, NeighbourSettings(), seed=0)
     assert (y[rough.neighbours] == y[:, None]).mean() > 0.85
     assert rough.teacher.shape == exact.teacher.shape
@@ -126,7 +126,7 @@ def test_the_graph_of_very_many_documents_has_nearly_the_same_edges(monkeypatch)
     X = small.unit_rows(scipy.sparse.csr_matrix(rng.poisson(0.4, (500, 60)))).astype(np.float32)
     eigenmap = rng.standard_normal((500, 6)).astype(np.float32)
     exact = module._graph(X, eigenmap, None, NeighbourSettings(), 0, 1)
-    monkeypatch.setattr(module, "MOST_EXACT", 100)
+    monkeypatch.setattr(module, "MOST_COMPARED", 100)
     rough = module._graph(
         X, eigenmap, module._candidates(X, NeighbourSettings(), 1), NeighbourSettings(), 0, 1
     )
