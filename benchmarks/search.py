@@ -128,7 +128,7 @@ def run_cell(cell: Cell, threads: int, rounds: int) -> list[dict[str, Any]]:
         for _ in range(3 if name == "nphash" else 1):  # the planner learns; kernels are compiled
             assert np.array_equal(one.search(queries, cell.k)[0][:few], expected), name
         ask(one, queries[:few], cell)
-    contestants: dict[str, tuple[Callable[[], Any], int]] = {
+    contestants: dict[str, tuple[Any, int]] = {
         name: (partial(ask, one, queries, cell), len(queries)) for name, one in indexes.items()
     }
     contestants |= {name: (partial(ask, flat, short, cell), few) for name, flat in flats.items()}

@@ -61,8 +61,9 @@ def test_the_search_over_parameters_runs(whales: dict[str, Any]) -> None:
     assert search.best_score_ > 0.9
 
 
-def test_the_example_of_gradients_runs() -> None:
-    run_example("assert_gradients(", {}, "gradients")
+@pytest.mark.parametrize("what", ["assert_gradients(square", "assert_gradients(gradient_of_cubes"])
+def test_the_examples_of_gradients_run(what: str) -> None:
+    run_example(what, {}, "gradients")
 
 
 def test_the_collection_of_the_tutorial_opens_in_python(
