@@ -128,13 +128,18 @@ def run_cell(cell: Cell, threads: int, rounds: int) -> list[dict[str, Any]]:
         for _ in range(3 if name == "nphash" else 1):  # the planner learns; kernels are compiled
             assert np.array_equal(one.search(queries, cell.k)[0][:few], expected), name
         ask(one, queries[:few], cell)
-    contestants: dict[str, tuple[Any, int]] = {
-        name: (partial(ask, one, queries, cell), len(queries)) for name, one in indexes.items()
-    }
-    contestants |= {name: (partial(ask, flat, short, cell), few) for name, flat in flats.items()}
+    asked = {name: (one, queries) for name, one in indexes.items()}
+    asked |= {name: (flat, short) for name, flat in flats.items()}
+    contestants: dict[str, tuple[Callable[[], Any], int]] = {}
+    for name, (one, given) in asked.items():
+        each = (
+            (next_of(one, given, cell.k), 1)
+            if cell.after_pause
+            else (partial(ask, one, given, cell), len(given))
+        )
+        contestants[name] = each
     if cell.after_pause:  # `race` pauses before every call
         rounds *= 5
-        contestants = {name: (one_after_another(run[0].args), 1) for name, run in contestants.items()}
     elif cell.n_queries == 1:
         contestants["reading"] = (reading(codes, threads), 1)
     if cell.kind == "random" and cell.n_bits == 1024 and find_spec("numkong"):
@@ -165,14 +170,13 @@ def has_buckets(cell: Cell) -> bool:
     return cell.kind != "random" and cell.n_bits <= 128
 
 
-def one_after_another(asked: tuple[Any, Codes, Cell]) -> Callable[[], Any]:
+def next_of(index: Any, queries: Codes, k: int) -> Callable[[], Any]:
     """Return a function that asks an index for the next of the queries at every call."""
-    index, queries, cell = asked
     starts = cycle(range(len(queries)))
 
     def ask_next() -> Any:
         start = next(starts)
-        return index.search(queries[start : start + 1], cell.k)
+        return index.search(queries[start : start + 1], k)
 
     return ask_next
 
