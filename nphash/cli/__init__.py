@@ -61,6 +61,7 @@ _HOMES = {
 # Names of Python in messages whose options are not the same with hyphens.
 _OPTIONS = {
     "CreateSettings(force=True)": "--force",
+    "force=True": "--force",
     "ignore_missing=True": "--ignore-missing",
     "n_bits": "--bits",
     "on_duplicate": "--if-exists",

@@ -30,7 +30,8 @@ UPDATE = """Make a collection hold what a corpus holds now.
 
 Documents that are new are added, those that have changed (text, labels, split or fields) are
 replaced, and those that are no longer in CORPUS are removed, all in one step or, on any error, not
-at all. CORPUS must be the whole of it, named as before: ids are compared. Nothing is learned.
+at all. CORPUS must be the whole of it, named as before: ids are compared. If more than half of
+the documents were to go, nothing is done without --force. Nothing is learned.
 
 Where nothing has changed nothing is written, so it can be run as often as you like; --wait lets it
 wait for another writer.
@@ -89,15 +90,16 @@ def add(
 @click.command(cls=shared.Sectioned, help=UPDATE)
 @shared.collection_argument
 @click.argument("corpus")
+@click.option("--force", is_flag=True, help="Remove also more than half of the documents.")
 @shared.wait_option
 @shared.threads_option
 @shared.reader_options
 @shared.quiet_option
-def update(directory: Path, corpus: str, wait: float, reading: ReadOptions, quiet: bool) -> None:
+def update(directory: Path, corpus: str, force: bool, wait: float, reading: ReadOptions, quiet: bool) -> None:
     """Run ``nphash update``."""
     with nphash.Collection.open(directory) as collection:
         documents = counted_documents(shared.read(corpus, reading, collection.manifest.corpus), quiet)
-        report = collection.update(documents, wait=wait)
+        report = collection.update(documents, force=force, wait=wait)
         new = report.added - report.replaced
         said = f"{new:,} added, {report.replaced:,} changed, {report.removed:,} removed"
         note(f"{said}; {many(len(collection), 'document')} in {directory}", quiet)

@@ -284,14 +284,16 @@ def _write(found: Pairs[F], others: Pairs[F], form: str | None, fields: Sequence
     if not ids:
         out.write_records(records(), form, fields, [False] * len(fields))
         return
-    left_out = 0
+    n_skipped = 0
     for _, document in found:
         if document.id != document.id.strip() or len(document.id.splitlines()) != 1:  # read as others
-            left_out += 1
+            n_skipped += 1
             continue
         click.echo(out.printable(document.id) if sys.stdout.isatty() else document.id)
-    if left_out:
-        out.note(f"{out.many(left_out, 'id')} cannot stand on a line and is left out: --format jsonl has all")
+    if n_skipped:
+        out.note(
+            f"{out.many(n_skipped, 'id')} cannot stand on a line and is left out: --format jsonl has all"
+        )
 
 
 @click.command(help=NEIGHBOURS)

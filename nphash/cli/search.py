@@ -116,8 +116,10 @@ class QueryWords:
 
     def note(self, query: str) -> str:
         """Return what is to be said of `query`, ``""`` if all its words are known."""
+        asked = out.fit_width(out.clean(query), 40)
+        if not self.known and not self.unknown:
+            return f"note: {asked!r} holds no word that is searched for, so nothing is found"
         if not self.known:
-            asked = out.fit_width(out.clean(query), 40)
             return f"note: no document holds a word of {asked!r}, so nothing is found"
         return f"note: in no document: {_listed(self.unknown)}" if self.unknown else ""
 
@@ -163,6 +165,8 @@ def _noted(answers: Iterator[_Answer], form: str, quiet: bool) -> Iterator[_Answ
         message = answer.words.note(answer.asked)
         if message and (form == "table" or not answer.words.known):
             out.note(message, quiet)
+        elif not answer.hits and form != "table":  # a table says so itself
+            out.note(f"note: no document meets all that {out.clean(answer.asked)!r} asks for", quiet)
         yield answer
     if not any_query:
         out.note("note: there was no query on standard input", quiet)

@@ -394,7 +394,9 @@ class Collection:
             report, self._state = add(self, documents, on_duplicate, wait)
         return report
 
-    def update(self, documents: Iterable[Document] | Matrix, *, wait: float = 0.0) -> AddReport:
+    def update(
+        self, documents: Iterable[Document] | Matrix, *, force: bool = False, wait: float = 0.0
+    ) -> AddReport:
         """Make the collection hold these documents and no others, in one step or, on any error, not at all.
 
         Parameters
@@ -402,6 +404,8 @@ class Collection:
         documents
             All of them, as for `add`. Of those whose id is taken, the ones that differ from what is stored,
             in text, labels, split or fields, are replaced; documents that are not among them are removed.
+        force
+            Whether more than half of the collection's documents may be removed.
         wait
             Seconds to wait while another process is writing.
 
@@ -414,14 +418,14 @@ class Collection:
         Raises
         ------
         InputError
-            As `add`, for weights without texts or counts, and if there is no document at all.
+            As `add`, for weights without texts or counts, and if more than half would be removed.
         CollectionError
             If another process is writing, or writing fails.
         """
         from nphash.collection.updating import update
 
         with self._writing:
-            report, self._state = update(self, documents, wait)
+            report, self._state = update(self, documents, force, wait)
         return report
 
     def remove(self, ids: Iterable[str], *, ignore_missing: bool = False, wait: float = 0.0) -> int:

@@ -62,7 +62,7 @@ def add(
 
 
 def update(
-    collection: Collection, documents: Iterable[Document] | Matrix, wait: float
+    collection: Collection, documents: Iterable[Document] | Matrix, force: bool, wait: float
 ) -> tuple[AddReport, State]:
     """Do the work of `Collection.update`, and return the new state too."""
     if isinstance(documents, Matrix) and not holds_counts(documents):
@@ -70,11 +70,15 @@ def update(
             "the documents are weights, so what has changed cannot be seen",
             "give counts of words or texts, or replace all with add(on_duplicate='replace')",
         )
-    return _change(collection, documents, UPDATE, wait)
+    return _change(collection, documents, UPDATE, wait, force)
 
 
 def _change(
-    collection: Collection, documents: Iterable[Document] | Matrix, on_duplicate: str, wait: float
+    collection: Collection,
+    documents: Iterable[Document] | Matrix,
+    on_duplicate: str,
+    wait: float,
+    force: bool = False,
 ) -> tuple[AddReport, State]:
     with _changing(collection, wait) as (change, manifest, state):
         added, segments, n_columns = _Added(), state.segments, manifest.corpus.get("n_columns")
@@ -86,7 +90,7 @@ def _change(
                     added.report.without_words += int((np.diff(X[keep].indptr) == 0).sum())
                 for row in keep:
                     writer.write(block[row])
-        gone = _gone(added, segments) if on_duplicate == UPDATE else np.zeros(0, np.int64)
+        gone = _gone(added, segments, force) if on_duplicate == UPDATE else np.zeros(0, np.int64)
         added.report.removed = len(gone)
         if not added.report.added and not len(gone):
             return added.report, state
@@ -152,15 +156,21 @@ def _unchanged(block: list[Document], taken: dict[str, int], segments: Segments)
     return same
 
 
-def _gone(added: _Added, segments: Segments) -> Ints:
-    """Return the positions of documents that an update has not met; `InputError` if it has met nothing."""
+def _gone(added: _Added, segments: Segments, force: bool) -> Ints:
+    """Return the positions of documents that an update has not met.
+
+    `InputError` if they are more than half of all, unless `force`: a part of the corpus, or a folder that is
+    named otherwise so that ids are others, must not empty a collection.
+    """
     live = segments.live_positions()
-    if len(live) and not added.ids:
+    gone = np.setdiff1d(live, np.array(added.met, dtype=np.int64))
+    if 2 * len(gone) > len(live) and not force:
         raise InputError(
-            f"the corpus holds no document, and to update by it would remove all {len(live):,}",
-            "nothing was changed; check the corpus, or remove them by their ids",
+            f"{len(gone):,} of the {len(live):,} documents are not in the corpus, and would be removed",
+            "nothing was changed; give the whole corpus, named as for fit, or allow it with force=True",
+            parameter="force=True",
         )
-    return np.setdiff1d(live, np.array(added.met, dtype=np.int64))
+    return gone
 
 
 def _refuse_chance(block: list[Document], taken: dict[str, int], segments: Segments) -> None:

@@ -33,6 +33,7 @@ MOST_LEXEMES = 100  # words, operators and parentheses, which may be nested
 DISTANCE = 10  # of NEAR
 HINT = "AND, OR and NEAR in small letters are plain words; see 'nphash search --help'"
 _OPERATOR = re.compile(r"(?<!\S)[(]*(?:(?:AND|OR)(?!\S)|NEAR\()")
+_OPEN_NEAR = re.compile(r"(?<![^\s(-])NEAR\([^()]*(?:\(|$)")
 _LEXEMES = re.compile(
     r"""(?P<minus>(?<![^\s(])-(?=[^\W\d_]|["(]\S))
     | (?<![^\s(-])"(?P<phrase>[^"]+)"(?=[\s)]|$)
@@ -151,7 +152,8 @@ def parse(text: str, pattern: str = WORD) -> Query:
     """
     if len(text.splitlines()) > 1 or len(text.split()) > MOST_WORDS:
         return plain(text, pattern)
-    if _OPERATOR.search(text) and not re.sub(r"\b(?:AND|OR|NEAR)\b", "", text).isupper():
+    others = re.sub(r"\b(?:AND|OR|NEAR)\b", "", text)
+    if _OPERATOR.search(text) and others.strip() and not others.isupper():
         parser = _Parser(text, pattern)
         return parser.query() if len(parser.lexemes) <= MOST_LEXEMES else plain(text, pattern)
     return _without_operators(text, pattern)
@@ -215,6 +217,8 @@ class _Parser:
         self.wanted: list[Phrase] = []
 
     def query(self) -> Query:
+        if _OPEN_NEAR.search(self.text):
+            raise self.error("NEAR( is not closed")
         condition = self.any_of()
         if self.kind() == "close":
             raise self.error("a parenthesis is closed that was not opened")

@@ -262,7 +262,10 @@ def test_update_says_what_it_did(tmp_path):
     assert files(path) == before
     (tmp_path / "none.jsonl").write_text("\n", encoding="utf-8")
     fails(1, "update", path, tmp_path / "none.jsonl", says="holds no document")
+    part = write_jsonl(tmp_path / "part.jsonl", corpus[:9])
+    fails(1, "update", path, part, says=["22 of the 31 documents are not in the corpus", "--force"])
     assert files(path) == before
+    assert "22 removed; 9 documents" in run("update", path, part, "--force").err
 
 
 def test_fields_are_kept_where_they_are_asked_for(tmp_path):

@@ -300,7 +300,7 @@ def test_update_adds_replaces_and_removes(tmp_path):
 def test_update_by_what_is_there_adds_nothing(tmp_path, kept):
     collection = opened(tmp_path)
     before = files(collection.path)
-    report = collection.update(documents(kept))
+    report = collection.update(documents(kept), force=kept < 15)
     assert report == AddReport(skipped=kept, removed=30 - kept)
     assert [d.id for d in collection.documents] == [d.id for d in documents(kept)]
     named = {name for name in files(collection.path) if "documents-" in str(name)}
@@ -311,7 +311,11 @@ def test_update_by_what_is_there_adds_nothing(tmp_path, kept):
 def test_an_update_that_fails_changes_nothing(tmp_path):
     collection = opened(tmp_path)
     before = files(collection.path)
-    for wrong, why in [([], "would remove all 30"), ([*documents(3), *documents(1)], "two new documents")]:
+    for wrong, why in [
+        ([], "30 of the 30 documents"),
+        (documents(14), "16 of the 30"),
+        ([*documents(3), *documents(1)], "two new documents"),
+    ]:
         with pytest.raises(InputError, match=why):
             collection.update(wrong)
     weights = Matrix(
@@ -331,5 +335,5 @@ def test_an_update_that_fails_changes_nothing(tmp_path):
 def test_after_updates_a_collection_holds_the_last_corpus(states):
     with TemporaryDirectory() as folder, opened(Path(folder)) as collection:
         for state in states:
-            collection.update([Document(str(i), text) for i, text in state.items()])
+            collection.update([Document(str(i), text) for i, text in state.items()], force=True)
             assert {d.id: d.text for d in collection.documents} == {str(i): t for i, t in state.items()}

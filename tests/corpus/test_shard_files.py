@@ -170,7 +170,7 @@ def test_a_changed_byte(folder, kind):
         ("data", lambda a: put(a, 3, 0), "a weight"),
         ("data", lambda a: a.astype(np.float64), "float64"),
         ("indices", lambda a: a[:-1], "int32"),
-        ("indices", lambda a: a.astype(object), "Python objects in dtype"),  # never unpickled
+        ("indices", lambda a: a.astype(object), "it holds object"),  # never unpickled
     ],
 )
 def test_contents_that_would_lead_a_kernel_astray(folder, kind, change, match):

@@ -48,6 +48,17 @@ def test_plain_text_needs_no_quotes(text):
     assert list(plain(text).counts) == list(map(Term, dict.fromkeys(tokenize(text))))
 
 
+@pytest.mark.parametrize("text", ["AND", "OR", " AND OR ", "NEAR"])
+def test_operators_alone_are_words(text):
+    assert parse(text) == plain(text)
+
+
+@pytest.mark.parametrize("text", ["NEAR(glacier", "ice NEAR(a b", "gold AND NEAR(a (b)"])
+def test_near_that_is_not_closed(text):
+    with pytest.raises(InputError, match="is not closed"):
+        parse(text)
+
+
 def test_texts_of_many_words_or_lines_are_plain():
     for text in ("gold AND\nsilver", 'the "open pit" ' * MOST_WORDS, "(" * 300 + " OR gold"):
         assert parse(text) == plain(text)
