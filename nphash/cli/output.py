@@ -283,7 +283,7 @@ class Writer:
 
     def _cell(self, value: object) -> object:
         if isinstance(value, Mapping):
-            value = " ".join(f"{name}={item}" for name, item in value.items())
+            value = json.dumps(value, ensure_ascii=False) if value else ""
         elif isinstance(value, (list, tuple)):
             value = ";".join(map(str, value))  # where the readers cut labels
         if isinstance(value, str) and value.startswith(_FORMULA) and self.form != RAW_CSV:

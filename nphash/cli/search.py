@@ -257,12 +257,12 @@ class HitTable:
         heading, *lines = out.table(rows, [True, True, True, False, False])
         yield out.bold(heading, 2)
         for hit, line in zip(self.hits, lines, strict=True):
-            text = hit.document.text
+            title = hit.document.fields.get("title", "")
+            text = hit.document.text.lstrip().removeprefix(title)
             shown = (
                 out.clean(text) if self.full_text else out.snippet(text, self.words, columns)
             ) or "(no text)"
-            title = out.fit_width(out.clean(hit.document.fields.get("title", "")), columns)
-            below = [part for part in (title, shown) if part]
+            below = [part for part in (out.fit_width(out.clean(title), columns), shown) if part]
             below = [out.highlight(part, self.words) for part in below] if out.use_color() else below
             yield "\n".join([out.fit_width(line, self.columns), *(" " * NUMBERS + part for part in below)])
 

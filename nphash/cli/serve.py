@@ -410,6 +410,8 @@ def _search_json(collection: Collection, asked: Asked) -> Response:
 
 
 def _document_json(collection: Collection, asked: Asked) -> Response:
+    if not asked.id:
+        raise Refused(400, "give the id of a document")
     document = _document(collection, asked.id)
     about = {"id": document.id, "labels": list(document.labels), "fields": dict(document.fields)}
     near = [{"id": id_, "similarity": round(s, 6)} for id_, s in _near_duplicates(collection, document.id)]
@@ -449,13 +451,15 @@ def _filters(asked: Asked, facets: dict[str, dict[str, int]]) -> str:
     for one in asked.where:
         without = asked.link(other for other in asked.where if other != one)
         chosen.append(f'<a class="on" href="{without}">{_text(one)} \N{MULTIPLICATION SIGN}</a>')
-    offered = [
-        f'<a href="{asked.link([*asked.where, f"{name}={value}"])}">{_text(value)}</a> {count:,}'
-        for name, values in facets.items()
-        for value, count in values.items()
-        if f"{name}={value}" not in asked.where
-    ]
-    return f'<nav class="soft">{" · ".join(chosen + offered)}</nav>' if chosen or offered else ""
+    offered = []
+    for name, values in facets.items():
+        links = [
+            f'<a href="{asked.link([*asked.where, f"{name}={value}"])}">{_text(value)}</a> {count:,}'
+            for value, count in values.items()
+            if f"{name}={value}" not in asked.where
+        ]
+        offered += [f"{_text(name)}: {' · '.join(links)}"] if links else []
+    return f'<nav class="soft">{"<br>".join(chosen + offered)}</nav>' if chosen or offered else ""
 
 
 def _operation(summary: str, *parameters: tuple[str, str, str]) -> dict[str, Any]:

@@ -325,7 +325,7 @@ def _encode_parquet(encoder: Encoder, source: Path, target: IO[bytes]) -> int:
         import pyarrow as pa
         from pyarrow import parquet
     except ImportError:
-        raise InputError("Parquet needs pyarrow", 'install it: pip install "nphash[dask]"') from None
+        raise InputError("Parquet needs pyarrow", 'install it: pip install "nphash[parquet]"') from None
     columns = [name for name in (encoder.text, encoder.id) if name is not None]
     try:
         with parquet.ParquetFile(source) as file:

@@ -45,7 +45,7 @@ def test_csv():
         "csv", ["a", "b", "c"], [{"a": 'x,"\n', "b": ["p", "q"], "c": {"w": 0.5}}, {"b": float("inf")}]
     )
     rows = list(csv.reader(io.StringIO(text)))
-    assert rows == [["a", "b", "c"], ['x,"\n', "p;q", "w=0.5"], ["", "", ""]]
+    assert rows == [["a", "b", "c"], ['x,"\n', "p;q", '{"w": 0.5}'], ["", "", ""]]
 
 
 def test_a_file_in_place_of_standard_output():

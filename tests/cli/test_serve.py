@@ -169,7 +169,7 @@ def test_every_answer_has_the_headers(application):
         ("/none", "", 404, "no such page"),
         ("/../etc/passwd", "", 404, "no such page"),
         ("/document", "id=none", 404, "no document"),
-        ("/api/document", "", 404, "no document"),
+        ("/api/document", "", 400, "give the id"),
         ("/api/search", "like=none", 404, "no document"),
         ("/api/search", "q=gold&where=colour%3Dred", 400, "no document has the field"),
         ("/", "q=gold&where=x", 400, "is no filter"),
