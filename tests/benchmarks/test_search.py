@@ -66,6 +66,7 @@ def test_codes_have_their_bits_and_are_the_same_each_time(kind):
     assert np.array_equal(search_common.make_codes(kind, 500, 32, 7)[0], codes)
 
 
+@pytest.mark.slow  # compiles each way of search with each number of threads
 def test_a_cell():
     pytest.importorskip("faiss")
     (record,) = search.run_cell(Cell("random", 64, 3000, 1, 4), 2, 1)

@@ -60,6 +60,7 @@ def replace_out_of_core(path):
 
 
 ACTIONS = [add, remove, compact, replace, replace_out_of_core]
+EACH = [*ACTIONS[:-1], pytest.param(replace_out_of_core, marks=pytest.mark.slow)]
 
 
 def state(path):
@@ -73,7 +74,7 @@ def prepared(tmp_path):
 
 
 @posix
-@pytest.mark.parametrize("action", ACTIONS)
+@pytest.mark.parametrize("action", EACH)
 def test_killed_at_any_instant_leaves_the_old_or_the_new_state(tmp_path, action):
     path = prepared(tmp_path)
     old = state(path)
@@ -123,7 +124,7 @@ def test_killed_while_making_the_first_state_leaves_nothing_that_is_in_the_way(t
 
 
 @posix
-@pytest.mark.parametrize("action", ACTIONS)
+@pytest.mark.parametrize("action", EACH)
 def test_a_disk_that_fills_up_at_any_instant_leaves_the_old_state(tmp_path, action):
     path = prepared(tmp_path)
     before, old = files(path), state(path)
