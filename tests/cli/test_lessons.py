@@ -107,9 +107,9 @@ def test_right_is_0(solution):
     [
         ("def f(:\n", ["line 1", "not Python", "def f(:"]),
         ("EXERCISE = 3\n    x = 1\n", ["line 2", "not Python"]),
-        ("import nothing_of_this_name\n", ["line 1", "ModuleNotFoundError"]),
+        ("EXERCISE = 3\nimport nothing_of_this_name\n", ["line 2", "ModuleNotFoundError"]),
         ("EXERCISE = 3\n1 / 0\n", ["line 2", "ZeroDivisionError"]),
-        ("import sys\nsys.exit(0)\n", ["ends the program itself"]),
+        ("EXERCISE = 3\nimport sys\nsys.exit(0)\n", ["ends the program itself"]),
         ("\0", ["not Python"]),
     ],
 )
@@ -133,6 +133,15 @@ def test_a_file_that_is_no_exercise_is_wrong_usage(tmp_path, text, says):
     path.write_text(text, encoding="utf-8")
     names = ["exercise_1_bag_of_words.py", "exercise_9_measuring.py"]
     fails(2, "gradcheck", "--exercise", path, says=[*says, *names])
+
+
+def test_a_lesson_is_refused_before_it_is_run(tmp_path):
+    path = tmp_path / "lesson_3_gumbel.py"
+    path.write_text(
+        "from pathlib import Path\nPath(__file__).with_suffix('.ran').touch()\n", encoding="utf-8"
+    )
+    fails(2, "gradcheck", "--exercise", path, says=["which exercise", "'nphash lesson N'"])
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_file_in_another_encoding(tmp_path):
