@@ -324,6 +324,42 @@ def test_a_class(tmp_path, handed_in):
     assert found["=ada"]["score"] == 2 and found["bob"]["score"] == 1
 
 
+def test_nobody_is_left_out_of_a_class(tmp_path):
+    folder, table = tmp_path / "class", tmp_path / "grades.csv"
+    text = solution_text(3)
+    for name, content in {
+        "ann/exercise_3_gumbel.py": text,
+        "ben/exercise_3_gumbel.py": text.replace("EXERCISE = 3\n", ""),
+        "cat/exercise_3_gumbel.ipynb": "{broken",
+        "dee/exercise_3_gumbel.py": "",
+    }.items():
+        (folder / name).parent.mkdir(parents=True)
+        (folder / name).write_text(content, encoding="utf-8")
+    (folder / "eva").mkdir()
+    result = run("grade", folder, "-o", table)
+    assert result.code == 0 and "eva  unknown exercise: no script" in result.err
+    (warning,) = (line for line in result.err.splitlines() if line.startswith("warning: not graded"))
+    names = ["ben/exercise_3_gumbel.py", "cat/exercise_3_gumbel.ipynb", "dee/exercise_3_gumbel.py", "eva"]
+    assert warning.endswith(": " + ", ".join(names))
+    rows = list(csv.DictReader(table.read_text(encoding="utf-8").splitlines()))[3:]
+    assert [(row["student"], row["exercise"], row["points"], row["of"], row["verdict"]) for row in rows] == [
+        ("ben", "3", "0", "3", "not graded"),
+        ("cat", "3", "0", "3", "not graded"),
+        ("dee", "3", "0", "3", "not graded"),
+        ("eva", "", "0", "0", "not graded"),
+    ]
+    says = ["does not say which exercise", "is not a notebook", "does not say which exercise", "no script"]
+    assert all(text in row["evidence"] for text, row in zip(says, rows, strict=True))
+
+
+def test_of_two_files_of_an_exercise_the_table_has_the_better(tmp_path, handed_in):
+    (handed_in / "bob" / "again.py").write_text(solution_text(6), encoding="utf-8")
+    result = run("grade", handed_in, "-o", tmp_path / "grades.csv")
+    rows = list(csv.DictReader((tmp_path / "grades.csv").read_text(encoding="utf-8").splitlines()))
+    assert [row["file"] for row in rows if row["student"] == "bob"] == ["bob/again.py"] * 2
+    assert "not counted, as another" in result.err and "better: bob/exercise_6_adam.py" in result.err
+
+
 def test_what_grade_refuses(tmp_path, handed_in):
     fails(1, "grade", handed_in, "-o", tmp_path / "grades.xlsx", says=["neither a table nor records", ".csv"])
     (tmp_path / "empty").mkdir()
