@@ -32,8 +32,11 @@ Fill in the exercise and grade it with 'nphash gradcheck --exercise FILE'.
 GRADE = """Grade the exercises of a class.
 
 FOLDER holds a folder for each student, or files with the student's name in front of 'exercise'; scripts and
-notebooks. Each is run as a Python program in a process of its own: grade only what you would run. The output
-is a table (.csv), records (.json), or what Gradescope's autograder reads (a name that ends in
+notebooks. Each is run as a Python program in a process of its own: grade only what you would run. Of several
+files of one exercise by one student, the best counts. A file that cannot be graded, or a student's folder
+without an exercise, gets no points and the reason, and is named in a warning.
+
+The output is a table (.csv), records (.json), or what Gradescope's autograder reads (a name that ends in
 gradescope.json). Beside it, in a folder of the same name, are a page for each student and index.html for the
 class. What is graded is kept there: after an interruption the same command goes on, and with --force only
 files that are new or changed are graded.
@@ -141,7 +144,7 @@ def grade(
 
     def done(result: classroom.Result, number: int, most: int) -> None:
         what = result.problem or f"{result.points} of {result.most} right"
-        out.note(f"{number}/{most}  {result.student}  exercise {result.exercise}: {what}", quiet)
+        out.note(f"{number}/{most}  {result.student}  {result.name}: {what}", quiet)
 
     results = classroom.grade_class(folder, pages / classroom.JOURNAL, seed, time_limit, jobs, done)
     if output.suffix.lower() == ".csv":
@@ -155,6 +158,8 @@ def grade(
         found = classroom.gradescope(results) if for_gradescope else list(classroom.records(results))
         replace_text(output, json.dumps(found, ensure_ascii=False, indent=1) + "\n")
     index = classroom.write_pages(results, pages)
+    for remark in classroom.remarks(results):
+        out.note(remark, quiet)
     out.note(f"written: {output}, {index}", quiet)
 
 

@@ -1,20 +1,23 @@
 """A class graded: every exercise in a folder, each in a process of its own, and what is to be said of it.
 
 Each student has a folder of their own below it, or the student's name stands in front of the file's:
-``ada/exercise_1_bag_of_words.py``, ``ada_exercise_1_bag_of_words.ipynb``. What is graded is written to a
+``ada/exercise_1_bag_of_words.py``, ``ada_exercise_1_bag_of_words.ipynb``. What was meant as an exercise and
+cannot be read is a result too, with the reason, and so is a folder that holds none: nobody is left out. Of
+several files of one exercise by one student, the best counts. What is graded is written to a
 journal at once, by the contents of the file: after an interruption, or when others hand in later, only what
 is new or changed is graded.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import re
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from html import escape
@@ -27,21 +30,27 @@ from nphash.errors import InputError
 from nphash.teaching.exercises import MEND_FIRST, format_grades, grade_from, grade_in_subprocess, questions_of
 from nphash.teaching.grading import Grade
 from nphash.teaching.lessons import LESSONS, find_lesson
+from nphash.teaching.lessons.notebooks import code_of
 from nphash.teaching.student import ExerciseError
 
 JOURNAL = "graded.jsonl"
 FIELDS: tuple[str, ...] = ("student", "exercise", "part", "points", "of", "verdict", "mistake", "evidence")
 FIELDS += ("advice", "file", "place", "seconds")
-_MARK = re.compile(r"""^(?:\s*")?EXERCISE\s*=\s*(\d+)\b""", re.M)  # of a script, or in the text of a notebook
+NOTHING = "no script (.py) or notebook (.ipynb) was found in this folder"
+UNKNOWN = 0  # number of an exercise where neither the file nor its name says it
+_SUFFIXES = (".py", ".ipynb")
+# The line of a script, or in the text of a notebook; without a number, one that cannot be read.
+_MARK = re.compile(r"""^(?:\s*")?EXERCISE\b[^=\n]*=(?:\s*(\d{1,9})\b)?""", re.M)
+_NAMED = re.compile(r"(?:exercise|solution)[\W_]*(\d*)", re.I)
 _STUDENT = re.compile(r"[\W_]*(?:exercise|solution|lesson)[\W_]*\d.*$", re.I)
 
 
 @dataclass(frozen=True)
 class Submission:
-    """A file that was handed in."""
+    """A file that was handed in, or the folder of a student who handed in none."""
 
     student: str
-    exercise: int
+    exercise: int  # or UNKNOWN
     file: Path
 
 
@@ -62,26 +71,71 @@ class Result:
 
     @property
     def most(self) -> int:
-        """Number of functions that were asked for."""
-        return len(questions_of(self.exercise))
+        """Number of functions that were asked for; 0 of an unknown exercise."""
+        return 0 if self.exercise == UNKNOWN else len(questions_of(self.exercise))
+
+    @property
+    def name(self) -> str:
+        """Which exercise it is, in words."""
+        return "unknown exercise" if self.exercise == UNKNOWN else f"exercise {self.exercise}"
 
 
 def find_submissions(folder: Path) -> list[Submission]:
-    """Return all exercises below a folder, by student and number; raise `InputError` if there is none."""
-    found = []
+    """Return all exercises below a folder, by student and number; raise `InputError` if there is none.
+
+    An exercise is what has a line ``EXERCISE = ...`` or is named like one. Where a student's folder holds
+    none, its other scripts and notebooks are returned instead, or the folder itself if there are none.
+    """
+    found, others = [], []
     for file in sorted(folder.rglob("*")):
         parts = file.relative_to(folder).parts
-        hidden = any(part.startswith((".", "__")) for part in parts)  # .ipynb_checkpoints, __MACOSX
-        if hidden or file.suffix.lower() not in (".py", ".ipynb") or not file.is_file():
+        if _is_hidden(parts) or file.suffix.lower() not in _SUFFIXES or not file.is_file():
             continue
-        mark = _MARK.search(file.read_text(encoding="utf-8", errors="replace"))
-        if mark and 1 <= int(mark[1]) <= len(LESSONS):
-            student = parts[0] if len(parts) > 1 else _STUDENT.sub("", file.stem) or file.stem
-            found.append(Submission(student, int(mark[1]), file))
+        number = _number_of(file)
+        student = parts[0] if len(parts) > 1 else _STUDENT.sub("", file.stem) or file.stem
+        if number is not None:
+            found.append(Submission(student, number, file))
+        elif len(parts) > 1:
+            others.append(Submission(student, UNKNOWN, file))
     if not found:
         hint = "it holds a folder for each student, with exercises as 'nphash lesson' copies them"
         raise InputError(f"{folder} holds no exercise", hint)
+    found += _without_exercise(folder, {one.student for one in found}, others)
     return sorted(found, key=lambda one: (one.student, one.exercise, one.file))
+
+
+def _is_hidden(parts: Iterable[str]) -> bool:
+    return any(part.startswith((".", "__")) for part in parts)  # .ipynb_checkpoints, __MACOSX
+
+
+def _number_of(file: Path) -> int | None:
+    """Return which exercise a file says it is, else its name, else UNKNOWN; None if it is evidently none."""
+    mark, named = _mark(file), _NAMED.search(file.stem)
+    if mark is None and named is None:
+        return None
+    numbers = [int(match[1]) for match in (mark, named) if match and match[1]]
+    return next((number for number in numbers if 1 <= number <= len(LESSONS)), UNKNOWN)
+
+
+def _mark(file: Path) -> re.Match[str] | None:
+    text = code = file.read_text(encoding="utf-8-sig", errors="replace")
+    if file.suffix.lower() == ".ipynb":
+        with contextlib.suppress(ValueError, RecursionError):  # broken: grading says so
+            code = "\n".join(source for _, source in code_of(text))
+    return _MARK.search(code) or _MARK.search(text)
+
+
+def _without_exercise(
+    folder: Path, students: Iterable[str], others: Iterable[Submission]
+) -> Iterator[Submission]:
+    """Yield what stands for students with a folder but no exercise: other files, else the folder."""
+    rest = [one for one in others if one.student not in students]
+    yield from rest
+    seen = {*students, *(one.student for one in rest)}
+    for path in folder.iterdir():
+        ours = (path / JOURNAL).exists()  # pages and results of a class
+        if path.is_dir() and path.name not in seen and not ours and not _is_hidden([path.name]):
+            yield Submission(path.name, UNKNOWN, path)
 
 
 def grade_class(
@@ -125,19 +179,29 @@ def grade_class(
 
 def _grade(one: Submission, folder: Path, seed: int, seconds: float, stop: threading.Event) -> Result:
     file = one.file.relative_to(folder).as_posix()
+    if one.file.is_dir():
+        return Result(one.student, one.exercise, file, (), NOTHING)
     try:
         grades = tuple(grade_in_subprocess(one.file, seed, seconds, stop))
     except ExerciseError as error:
         problem = str(error).replace(str(one.file), one.file.name)
         return Result(one.student, one.exercise, file, (), problem)
-    return Result(one.student, one.exercise, file, grades)
+    return Result(one.student, _number_graded(grades, one.exercise), file, grades)
+
+
+def _number_graded(grades: Iterable[Grade], exercise: int) -> int:
+    """Return the number of the exercise that was graded, which a file may say only when it is run."""
+    names = [grade.function for grade in grades]
+    numbers = range(1, len(LESSONS) + 1)
+    return next((n for n in numbers if [question.name for question in questions_of(n)] == names), exercise)
 
 
 def _key(one: Submission, folder: Path, seed: int, seconds: float) -> str:
     """Return what a result depends on: the file, its place, how it was graded and by which version."""
     place = one.file.relative_to(folder).as_posix()
     settings = json.dumps([place, seed, seconds, __version__]).encode()
-    return hashlib.sha256(settings + one.file.read_bytes()).hexdigest()
+    content = b"" if one.file.is_dir() else one.file.read_bytes()
+    return hashlib.sha256(settings + content).hexdigest()
 
 
 def _read(journal: Path) -> Iterator[tuple[str, Result]]:
@@ -157,12 +221,12 @@ def _read(journal: Path) -> Iterator[tuple[str, Result]]:
 
 
 def records(results: Iterable[Result]) -> Iterator[dict[str, object]]:
-    """Yield one flat record for each function of each submission; of one that cannot be run, one with why."""
-    for result in results:
+    """Yield one flat record for each function of what counts; of a file that cannot be run, one with why."""
+    for result in counted(results):
         for grade in result.grades or [Grade("", "not graded", evidence=result.problem)]:
             yield {
                 "student": result.student,
-                "exercise": result.exercise,
+                "exercise": result.exercise or None,
                 "part": grade.function,
                 "points": int(grade.passed),
                 "of": 1 if grade.function else result.most,
@@ -176,17 +240,38 @@ def records(results: Iterable[Result]) -> Iterator[dict[str, object]]:
             }
 
 
-def by_student(results: Iterable[Result]) -> dict[str, list[Result]]:
-    """Return the results of each student; of an exercise that was handed in twice, the better one."""
-    best: dict[tuple[str, int], Result] = {}
+def counted(results: Iterable[Result]) -> list[Result]:
+    """Return the results that count, by student: of an exercise that was handed in twice, the better one."""
+    best: dict[tuple[str, int, str], Result] = {}
     for result in results:
-        key = result.student, result.exercise
-        if key not in best or result.points >= best[key].points:
+        file = result.file if result.exercise == UNKNOWN else ""  # those are not one exercise
+        key = result.student, result.exercise, file
+        if key not in best or _quality(result) >= _quality(best[key]):
             best[key] = result
+    return [result for _, result in sorted(best.items())]
+
+
+def _quality(result: Result) -> tuple[int, bool]:
+    return result.points, not result.problem
+
+
+def by_student(results: Iterable[Result]) -> dict[str, list[Result]]:
+    """Return the results of each student that count."""
     found: dict[str, list[Result]] = {}
-    for (student, _), result in sorted(best.items()):
-        found.setdefault(student, []).append(result)
+    for result in counted(results):
+        found.setdefault(result.student, []).append(result)
     return found
+
+
+def remarks(results: Sequence[Result]) -> Iterator[str]:
+    """Yield what a teacher should know: which files could not be graded, and which do not count."""
+    counting = counted(results)
+    failed = [result.file for result in counting if result.problem]
+    if failed:
+        yield f"warning: not graded, 0 points (the output says why): {', '.join(failed)}"
+    others = sorted({result.file for result in results} - {result.file for result in counting})
+    if others:
+        yield f"not counted, as another file of the exercise is as good or better: {', '.join(others)}"
 
 
 def gradescope(results: Iterable[Result]) -> dict[str, Any]:
@@ -206,7 +291,7 @@ def gradescope(results: Iterable[Result]) -> dict[str, Any]:
 def _tests(result: Result) -> Iterator[dict[str, Any]]:
     if not result.grades:
         whole = {"score": 0, "max_score": result.most, "status": "failed", "output": result.problem}
-        yield {"name": f"exercise {result.exercise}", **whole, "output_format": "text"}
+        yield {"name": result.name, **whole, "output_format": "text"}
     for grade in result.grades:
         yield {
             "name": f"exercise {result.exercise}: {grade.function}",
@@ -268,7 +353,7 @@ def student_page(student: str, results: list[Result]) -> str:
 
 def class_page(students: dict[str, list[Result]], names: dict[str, str]) -> str:
     """Return the page of a class: points of each student and exercise, and the most frequent mistakes."""
-    numbers = sorted({result.exercise for own in students.values() for result in own})
+    numbers = sorted({result.exercise for own in students.values() for result in own} - {UNKNOWN})
     rows = [["student", *map(str, numbers), "all"]]
     for student, own in students.items():
         points = {result.exercise: result for result in own}
@@ -286,17 +371,30 @@ def class_page(students: dict[str, list[Result]], names: dict[str, str]) -> str:
         [escape(f"{number}, {function}: {cause}"), str(count)]
         for (number, function, cause), count in mistakes.most_common(30)
     ]
-    counted = _table([["exercise, function: likely mistake", "students"], *seen])
-    body = f"{_table(rows)}\n<h2>Mistakes</h2>\n{counted}"
+    causes = _table([["exercise, function: likely mistake", "students"], *seen])
+    body = f"{_table(rows)}\n<h2>Mistakes</h2>\n{causes}{_not_graded(students)}"
     return _PAGE.format(title="Class", style=_STYLE, body=body)
 
 
+def _not_graded(students: dict[str, list[Result]]) -> str:
+    """Return the part of a class's page that says which files were not graded and why, if there are any."""
+    rows = [
+        f"<dt>{escape(result.file)}</dt><dd>{escape(result.problem)}</dd>\n"
+        for own in students.values()
+        for result in own
+        if result.problem
+    ]
+    return f"\n<h2>Not graded</h2>\n<dl>{''.join(rows)}</dl>" if rows else ""
+
+
 def _title(result: Result) -> str:
+    if result.exercise == UNKNOWN:
+        return result.name
     return f"{result.exercise}: {find_lesson(result.exercise).title}"
 
 
 def _points(points: int, most: int) -> str:
-    return f'<span class="{"all" if points == most else "some"}">{points} / {most}</span>'
+    return f'<span class="{"all" if 0 < points == most else "some"}">{points} / {most}</span>'
 
 
 def _table(rows: list[list[str]]) -> str:

@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from nphash.errors import InputError
 from nphash.teaching.lessons import LESSONS
@@ -40,17 +40,51 @@ class Student:
 
 
 def read_student(path: Path | str) -> Student:
-    """Read and run a file, a script or a notebook; raise if it is none, fails, or is no exercise."""
+    """Read and run a file, a script or a notebook; raise if it is none, fails, or is no exercise.
+
+    A file without the word EXERCISE, such as a lesson, is refused before it is run.
+    """
     path = Path(path)
+    cells = _parse(path)
+    if not any(_NUMBER in cell.source for cell in cells):
+        raise _no_exercise(path)
+    names = _run(path, [cell.code for cell in cells])
+    number = names.get(_NUMBER)
+    if type(number) is not int:
+        raise _no_exercise(path)
+    functions = {name: value for name, value in names.items() if callable(value)}
+    return Student(path, number, functions, *_places([(cell.name, cell.tree) for cell in cells], path))
+
+
+def _no_exercise(path: Path) -> ExerciseError:
+    return ExerciseError(
+        f"{path} does not say which exercise it is",
+        f"the exercises are {LESSONS[0].exercise} to {LESSONS[-1].exercise}, as 'nphash lesson N' copies "
+        f"them; keep their line {_NUMBER} = ...",
+        exit_code=2,
+    )
+
+
+class _Cell(NamedTuple):
+    """Code of a notebook's cell, or of a whole script."""
+
+    name: str  # that of the file, or "mine.ipynb, cell 3"
+    source: str
+    tree: ast.Module
+    code: types.CodeType
+
+
+def _parse(path: Path) -> list[_Cell]:
+    """Read and compile a file without running it; raise if it is neither a script nor a notebook."""
     try:
         text = path.read_text(encoding="utf-8-sig")
-        cells = [(str(path), text)]
+        sources = [(str(path), text)]
         if _is_notebook(path):
-            cells = [(f"{path}, {cell}", code) for cell, code in code_of(text)]
+            sources = [(f"{path}, {cell}", code) for cell, code in code_of(text)]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # invalid escapes
-            trees = [(name, ast.parse(source, name)) for name, source in cells]
-            codes = [compile(tree, name, "exec") for name, tree in trees]
+            trees = [(name, source, ast.parse(source, name)) for name, source in sources]
+            return [_Cell(name, source, tree, compile(tree, name, "exec")) for name, source, tree in trees]
     except SyntaxError as error:
         text = (error.text or "").strip()
         look = f"look at: {text}" if text else "look at the end of the line before, too"
@@ -62,17 +96,6 @@ def read_student(path: Path | str) -> Student:
     except (ValueError, RecursionError, MemoryError) as error:
         kind = "a notebook" if _is_notebook(path) else "Python"
         raise ExerciseError(f"{path} is not {kind}: {error}", "give the file with your solution") from None
-    names = _run(path, codes)
-    number = names.get(_NUMBER)
-    if type(number) is not int:
-        raise ExerciseError(
-            f"{path} does not say which exercise it is",
-            f"the exercises are {LESSONS[0].exercise} to {LESSONS[-1].exercise}, as 'nphash lesson N' copies "
-            f"them; keep their line {_NUMBER} = ...",
-            exit_code=2,
-        )
-    functions = {name: value for name, value in names.items() if callable(value)}
-    return Student(path, number, functions, *_places(trees, path))
 
 
 def _is_notebook(path: Path) -> bool:

@@ -107,9 +107,9 @@ def test_right_is_0(solution):
     [
         ("def f(:\n", ["line 1", "not Python", "def f(:"]),
         ("EXERCISE = 3\n    x = 1\n", ["line 2", "not Python"]),
-        ("import nothing_of_this_name\n", ["line 1", "ModuleNotFoundError"]),
+        ("EXERCISE = 3\nimport nothing_of_this_name\n", ["line 2", "ModuleNotFoundError"]),
         ("EXERCISE = 3\n1 / 0\n", ["line 2", "ZeroDivisionError"]),
-        ("import sys\nsys.exit(0)\n", ["ends the program itself"]),
+        ("EXERCISE = 3\nimport sys\nsys.exit(0)\n", ["ends the program itself"]),
         ("\0", ["not Python"]),
     ],
 )
@@ -133,6 +133,15 @@ def test_a_file_that_is_no_exercise_is_wrong_usage(tmp_path, text, says):
     path.write_text(text, encoding="utf-8")
     names = ["exercise_1_bag_of_words.py", "exercise_9_measuring.py"]
     fails(2, "gradcheck", "--exercise", path, says=[*says, *names])
+
+
+def test_a_lesson_is_refused_before_it_is_run(tmp_path):
+    path = tmp_path / "lesson_3_gumbel.py"
+    path.write_text(
+        "from pathlib import Path\nPath(__file__).with_suffix('.ran').touch()\n", encoding="utf-8"
+    )
+    fails(2, "gradcheck", "--exercise", path, says=["which exercise", "'nphash lesson N'"])
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_file_in_another_encoding(tmp_path):
@@ -313,6 +322,42 @@ def test_a_class(tmp_path, handed_in):
     assert run("grade", handed_in, "-o", tmp_path / "gradescope.json", "-q").err == ""
     found = json.loads((tmp_path / "gradescope.json").read_text(encoding="utf-8"))
     assert found["=ada"]["score"] == 2 and found["bob"]["score"] == 1
+
+
+def test_nobody_is_left_out_of_a_class(tmp_path):
+    folder, table = tmp_path / "class", tmp_path / "grades.csv"
+    text = solution_text(3)
+    for name, content in {
+        "ann/exercise_3_gumbel.py": text,
+        "ben/exercise_3_gumbel.py": text.replace("EXERCISE = 3\n", ""),
+        "cat/exercise_3_gumbel.ipynb": "{broken",
+        "dee/exercise_3_gumbel.py": "",
+    }.items():
+        (folder / name).parent.mkdir(parents=True)
+        (folder / name).write_text(content, encoding="utf-8")
+    (folder / "eva").mkdir()
+    result = run("grade", folder, "-o", table)
+    assert result.code == 0 and "eva  unknown exercise: no script" in result.err
+    (warning,) = (line for line in result.err.splitlines() if line.startswith("warning: not graded"))
+    names = ["ben/exercise_3_gumbel.py", "cat/exercise_3_gumbel.ipynb", "dee/exercise_3_gumbel.py", "eva"]
+    assert warning.endswith(": " + ", ".join(names))
+    rows = list(csv.DictReader(table.read_text(encoding="utf-8").splitlines()))[3:]
+    assert [(row["student"], row["exercise"], row["points"], row["of"], row["verdict"]) for row in rows] == [
+        ("ben", "3", "0", "3", "not graded"),
+        ("cat", "3", "0", "3", "not graded"),
+        ("dee", "3", "0", "3", "not graded"),
+        ("eva", "", "0", "0", "not graded"),
+    ]
+    says = ["does not say which exercise", "is not a notebook", "does not say which exercise", "no script"]
+    assert all(text in row["evidence"] for text, row in zip(says, rows, strict=True))
+
+
+def test_of_two_files_of_an_exercise_the_table_has_the_better(tmp_path, handed_in):
+    (handed_in / "bob" / "again.py").write_text(solution_text(6), encoding="utf-8")
+    result = run("grade", handed_in, "-o", tmp_path / "grades.csv")
+    rows = list(csv.DictReader((tmp_path / "grades.csv").read_text(encoding="utf-8").splitlines()))
+    assert [row["file"] for row in rows if row["student"] == "bob"] == ["bob/again.py"] * 2
+    assert "not counted, as another" in result.err and "better: bob/exercise_6_adam.py" in result.err
 
 
 def test_what_grade_refuses(tmp_path, handed_in):

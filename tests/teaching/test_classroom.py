@@ -65,9 +65,88 @@ def test_who_handed_in_what(tmp_path):
         ("bob", 1, ".py"),
         ("cem", 2, ".py"),
         ("dora", 4, ".py"),
+        ("eve", classroom.UNKNOWN, ".py"),
+        ("none", classroom.UNKNOWN, ".py"),
     ]
     with pytest.raises(InputError, match="holds no exercise"):
         find_submissions(tmp_path / "none")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "number"),
+    [
+        ("exercise_3_gumbel.py", "", 3),
+        ("Exercise 3 (1).py", "def (:", 3),
+        ("exercise_3_gumbel.ipynb", "{broken", 3),
+        ("solution_3_gumbel.py", "EXERCISE = 'three'", 3),
+        ("exercise_3_gumbel.py", "EXERCISE = 4", 4),
+        ("exercise_3_gumbel.py", "EXERCISE = 12", 3),
+        ("exercise_12.py", "", 0),
+        ("exercise_3.py", "EXERCISE = " + "9" * 5000, 3),
+        ("my_exercise.py", "", 0),
+        ("gumbel.py", "EXERCISE: int = 3", 3),
+        ("gumbel.py", "\ufeffEXERCISE = 3", 3),
+        ("gumbel.py", "EXERCISE = int('3')", 0),
+        ("gumbel.ipynb", '{"cells": [{"cell_type": "code", "source": "import os\\nEXERCISE = 3"}]}', 3),
+        ("gumbel.ipynb", ' "EXERCISE = 3\\n",\nbroken', 3),
+        ("gumbel.ipynb", "[" * 100_000, None),
+        ("lesson_3_gumbel.py", "print('EXERCISE')", None),
+        ("helper.py", "def (:", None),
+    ],
+)
+def test_which_exercise_it_is(tmp_path, name, text, number):
+    write(tmp_path / "bob" / "exercise_9_measuring.py", exercise_text(9))
+    file = write(tmp_path / "bob" / name, text)
+    found = {one.file: one.exercise for one in find_submissions(tmp_path)}
+    assert found.get(file) == number
+
+
+def test_a_student_without_an_exercise_is_in_the_class(folder):
+    helper = write(folder / "cem" / "week 1" / "helper.py", "x = 1\n")
+    write(folder / "dora" / "essay.txt", "x")
+    for other in ("eve", ".git", "__MACOSX"):
+        (folder / other).mkdir()
+    write(folder / "grades" / classroom.JOURNAL, "")  # of the class itself
+    found = find_submissions(folder)[3:]
+    assert found == [
+        Submission("cem", 0, helper),
+        *(Submission(name, 0, folder / name) for name in ("dora", "eve")),
+    ]
+    for one in found:
+        (folder / one.student).rename(folder.parent / one.student)
+    assert len(find_submissions(folder)) == 3
+
+
+def test_what_is_not_graded_says_why(folder, in_this_process):
+    write(folder / "cem" / "helper.py", "raise AssertionError\n")
+    write(folder / "cem" / "mine.py", "def (:\n")
+    (folder / "dora").mkdir()
+    results, _ = graded(folder)
+    reasons = [(one.file, one.points, one.most, one.problem) for one in results[3:]]
+    assert [reason[:3] for reason in reasons] == [
+        ("cem/helper.py", 0, 0),
+        ("cem/mine.py", 0, 0),
+        ("dora", 0, 0),
+    ]
+    assert "does not say which exercise" in reasons[0][3] and "line 1: not Python" in reasons[1][3]
+    assert reasons[2][3] == classroom.NOTHING
+    assert graded(folder) == (results, [])
+    files = [record["file"] for record in records(results) if record["verdict"] == "not graded"]
+    assert files == ["bob/exercise_8_search.py", "cem/helper.py", "cem/mine.py", "dora"]
+    assert list(classroom.remarks(results)) == [
+        f"warning: not graded, 0 points (the output says why): {', '.join(files)}"
+    ]
+    assert gradescope(results)["dora"]["tests"][0]["output"] == classroom.NOTHING
+    index = classroom.write_pages(results, folder.parent / "out")
+    text = "".join(read(index).text)
+    assert "Not graded" in text and "cem/mine.py" in text and classroom.NOTHING in text
+    assert (folder.parent / "out" / "dora.html").exists()
+
+
+def test_a_number_that_only_running_tells(tmp_path, in_this_process):
+    write(tmp_path / "class" / "ada.py", solution_text(6).replace("EXERCISE = 6", "EXERCISE = int('6')"))
+    ((result,), _) = graded(tmp_path / "class")
+    assert (result.exercise, result.points, result.most) == (6, 2, 2)
 
 
 def test_each_file_is_graded_once(folder, in_this_process):
@@ -128,19 +207,28 @@ def test_records():
     found = list(records(RESULTS))
     assert all(tuple(record) == classroom.FIELDS for record in found)
     assert [(one["student"], one["part"], one["points"], one["of"]) for one in found] == [
-        ("ada", "softmax", 1, 1),
-        ("ada", "word_loss", 0, 1),
-        ("ada", "softmax", 1, 1),
-        ("ada", "softmax", 1, 1),
         ("<b>ob", "", 0, 2),
+        ("ada", "softmax", 1, 1),
+        ("ada", "softmax", 1, 1),
     ]
-    assert (found[1]["mistake"], found[1]["place"], found[4]["evidence"]) == ("sign", "line 9", "it <fails>")
+    assert found[0]["evidence"] == "it <fails>"
+    wrong = list(records(RESULTS[:1]))[1]
+    assert (wrong["points"], wrong["mistake"], wrong["place"]) == (0, "sign", "line 9")
 
 
 def test_the_better_of_two_files_counts():
     found = by_student(RESULTS)
     assert [result.file for result in found["ada"]] == ["ada/b.py"]
     assert [result.file for result in by_student(RESULTS[:1])["ada"]] == ["ada/a.py"]
+    of_ada = [record for record in records(RESULTS) if record["student"] == "ada"]
+    assert sum(record["points"] for record in of_ada) == sum(result.points for result in found["ada"])
+    assert "better: ada/a.py" in list(classroom.remarks(RESULTS))[1]
+
+
+def test_a_file_that_cannot_be_run_replaces_none_that_was_graded():
+    wrong = Result("ada", 1, "ada/a.py", (WRONG, WRONG))
+    broken = Result("ada", 1, "ada/b.py", (), "not Python")
+    assert by_student([wrong, broken]) == by_student([broken, wrong]) == {"ada": [wrong]}
 
 
 def test_gradescope():

@@ -279,10 +279,10 @@ def test_more_memory_than_there_should_be(tmp_path):
     ("source", "says"),
     [
         ("EXERCISE = 6\nx = input()\n", r"mine\.py, line 2 waits for input"),
-        ("import sys\nsys.exit()\n", "ends the program itself"),
-        ("import os\nos._exit(3)\n", "code 3"),
+        ("EXERCISE = 6\nimport sys\nsys.exit()\n", "ends the program itself"),
+        ("EXERCISE = 6\nimport os\nos._exit(3)\n", "code 3"),
         ("EXERCISE = 6\ndef f(:\n", "line 2: not Python"),
-        ("def f(): f()\nf()\n", "line 1: RecursionError"),
+        ("EXERCISE = 6\ndef f(): f()\nf()\n", "line 2: RecursionError"),
         ("x = 1\n", "does not say which exercise"),
         ("EXERCISE = 77\n", "says it is exercise 77"),
     ],

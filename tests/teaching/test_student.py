@@ -86,9 +86,9 @@ def test_warnings_do_no_harm(tmp_path):
         ("def f(:", "line 1: not Python"),
         ("x = (1,\n", "not Python"),
         ("EXERCISE = 1\n  y = 2\n", "line 2: not Python"),
-        ("def f():\n    return 1\n\n\nf().x\n", "line 5: AttributeError"),
-        ("raise KeyboardInterrupt()", None),
-        ("exit()", "ends the program itself"),
+        ("EXERCISE = 1\n\n\ndef f():\n    return 1\n\n\nf().x\n", "line 8: AttributeError"),
+        ("EXERCISE = 1\nraise KeyboardInterrupt()", None),
+        ("EXERCISE = 1\nexit()", "ends the program itself"),
         ("EXERCISE = True", "which exercise"),
         ("EXERCISE = ...", "which exercise"),
         ("(" * 500 + ")" * 500, "not Python"),
@@ -104,6 +104,13 @@ def test_what_cannot_be_run(tmp_path, text, says):
         read_student(path)
     assert caught.value.exit_code == (2 if says == "which exercise" else 3)
     assert str(path) in caught.value.problem
+
+
+def test_what_does_not_say_exercise_is_not_run(tmp_path):
+    for path in (write(tmp_path, "1 / 0\n"), notebook(tmp_path, "1 / 0")):
+        with pytest.raises(ExerciseError, match="which exercise") as caught:
+            read_student(path)
+        assert caught.value.exit_code == 2
 
 
 def test_a_file_that_is_not_there(tmp_path):
@@ -139,7 +146,7 @@ def test_a_notebook_is_run_cell_by_cell(tmp_path):
     ("cells", "says"),
     [
         (["x = 1", "y = 2\nz = (:"], r"mine.ipynb, cell 2, line 2: not Python"),
-        (["x = 1", "y = 2\nz = 1 / 0"], r"mine.ipynb, cell 2, line 2: ZeroDivisionError"),
+        (["EXERCISE = 1", "y = 2\nz = 1 / 0"], r"mine.ipynb, cell 2, line 2: ZeroDivisionError"),
         (["x = 1"], "does not say which exercise"),
     ],
 )
