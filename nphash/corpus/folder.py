@@ -14,7 +14,7 @@ from dataclasses import replace
 from importlib import import_module
 from pathlib import Path, PurePosixPath
 
-from nphash.corpus.files import Decoder, decode, has_controls, is_text, kind_of, open_bytes, translate_errors
+from nphash.corpus.files import Decoder, decode, is_no_text, is_text, open_bytes, translate_errors
 from nphash.corpus.markup import Content, html_encoding
 from nphash.corpus.packed import check_ratio, open_archive, open_member
 from nphash.corpus.records import (
@@ -258,13 +258,11 @@ def _text(raw: bytes, where: str, options: ReadOptions, decoder: Decoder) -> str
         if not is_text(raw):
             return None
         hint = f"{error.hint}; "
-        if isinstance(error.__cause__, UnicodeDecodeError):
-            both = f"{options.encoding},{'utf-16' if 'utf-16' in error.hint else 'latin-1'}"
-            hint += f"with --encoding {both} each file is read in the first that fits; "
+        if isinstance(error.__cause__, UnicodeDecodeError) and "mark of UTF-16" not in error.hint:
+            hint += f"with --encoding {options.encoding},latin-1 each file is read in the first that fits; "
         hint += "or leave such files out with --on-bad-record skip"
         raise CorpusError(error.problem, hint) from error
-    no_text = "\0" in text or text.startswith("%PDF-") or kind_of(raw) or has_controls(text)
-    return None if no_text else text
+    return None if is_no_text(raw, text) else text
 
 
 def _files(folder: Path, reports: _Reports) -> Iterator[Path]:

@@ -97,7 +97,7 @@ class ReadOptions:
     fields
         Names of further JSON fields or columns to keep with each document, or ``"all"`` of them.
     encoding
-        Of text files; UTF-16 that begins with its mark is known by that, unless an encoding is given.
+        Of text files; one that begins with the mark of UTF-8, -16 or -32 is read as that, whatever is given.
         Several, separated by commas: each file of a folder, each line of any other file, is read in the first
         that fits it, and which files were read in a later one is reported.
     vocabulary

@@ -156,9 +156,20 @@ def test_what_was_skipped_is_logged_in_python(tmp_path, caplog):
 def test_utf_16_without_its_encoding_is_no_case_of_no_text(tmp_path):
     source = plant(tmp_path, {"a/1": "wheat".encode("utf-16")})
     assert next(read(source, OPTIONS)).text == "wheat"
-    given = ReadOptions(given=frozenset({"encoding"}))
-    assert "try --encoding utf-16" in failure(read, source, given)
-    assert next(read(source, ReadOptions(encoding="utf-16"))).text == "wheat"
+    for encoding in ("utf-8", "utf-16", "utf-8,latin-1", "latin-1"):
+        given = ReadOptions(encoding=encoding, given=frozenset({"encoding"}))
+        assert next(read(source, given)).text == "wheat"
+
+
+def test_files_that_are_skipped_are_not_said_to_be_read(tmp_path):
+    packed, controls = b"PK\3\4\xe9", b"\1\2caf\xe9" * 400
+    source = plant(tmp_path, {"1": b"caf\xe9", "2.zip": packed, "3": controls, "4": controls + "é".encode()})
+    reported = []
+    assert len(list(read(source, ReadOptions(encoding="utf-8,latin-1", report=reported.append)))) == 1
+    assert reported == [
+        "skipped 3 files that are not text: 2.zip; 3; 4",
+        "1 file is not utf-8, and was read as latin-1: 1",
+    ]
 
 
 @pytest.mark.parametrize("name", ["train.jsonl", "a.CSV", "b.tsv.gz"])
