@@ -120,7 +120,7 @@ class ReadOptions:
         Columns of an svmlight file, whose last ones may not occur; None: as many as do.
     given
         Names of options that were given although they have their default, and so go before those that a
-        collection keeps of its own reading.
+        collection keeps of its own reading. With ``"fields"``, a table must have all of ``fields``.
     found
         What a reader guessed is written here: ``input_format``, ``delimiter``, ``quote``, ``index_base``.
     report
