@@ -14,7 +14,7 @@ from dataclasses import replace
 from importlib import import_module
 from pathlib import Path, PurePosixPath
 
-from nphash.corpus.files import Decoder, decode, is_no_text, is_text, open_bytes, translate_errors
+from nphash.corpus.files import Decoder, decode, is_no_text, is_text, kind_of, open_bytes, translate_errors
 from nphash.corpus.markup import Content, html_encoding
 from nphash.corpus.packed import check_ratio, open_archive, open_member
 from nphash.corpus.records import (
@@ -31,6 +31,7 @@ from nphash.errors import CorpusError
 
 _SPLIT = re.compile(r"(?:.*[-_.])?(train|test|valid|validation|cv)", re.IGNORECASE)
 _CORPUS = re.compile(r"[^.].*\.(jsonl|ndjson|csv|tsv)(\.(gz|bz2|xz|zst|zip))?", re.IGNORECASE)
+_ALONE = re.compile(r".*\.(sqlite3?|db|zip|parquet|arrow|feather|npz|mat)", re.IGNORECASE)
 _escaped = re.compile(r"\\x[0-9a-f]{2}").search
 _html = re.compile(rb"\s*<(!doctype\s+html|html)\b", re.IGNORECASE).match
 
@@ -66,6 +67,8 @@ class _Reports:
         self.not_text = Skipped(
             options, "skipped 1 file that is not text", "skipped {} files that are not text"
         )
+        what = "of the skipped files can be read by"
+        self.alone = Skipped(options, f"1 {what} itself", f"{{}} {what} themselves")
         self.unread = Skipped(
             options, "skipped 1 file that cannot be read", "skipped {} files that cannot be read"
         )
@@ -73,9 +76,15 @@ class _Reports:
         self.odd = Skipped(options, one, "skipped {} links to folders or to nothing, or special files")
         self.ours = Skipped(options, "skipped 1 collection", "skipped {} collections")
 
+    def skip(self, name: str, raw: bytes) -> None:
+        """Note a file that is no text, and whether it may hold documents all the same."""
+        self.not_text.add(readable(name))
+        if _ALONE.fullmatch(name) and kind_of(raw) is not None:
+            self.alone.add(readable(name))
+
     def report(self) -> None:
         """Say it."""
-        for report in (self.not_text, self.unread, self.odd, self.ours, self.bad, self.decoder):
+        for report in (self.not_text, self.alone, self.unread, self.odd, self.ours, self.bad, self.decoder):
             report.report()
 
 
@@ -167,7 +176,8 @@ def _id(name: str) -> str:
 def _left_out(path: Path, options: ReadOptions, reports: _Reports) -> Content | None:
     """Return what a file of a folder holds, or note why it is left out."""
     try:
-        content = _content(_whole(path, options), path.name, str(path), options, reports.decoder)
+        raw = _whole(path, options)
+        content = _content(raw, path.name, str(path), options, reports.decoder)
     except CorpusError as error:
         gone = isinstance(error, _ChangedError) or isinstance(error.__cause__, FileNotFoundError)
         if not gone and _suffix(path.name) not in _OF_BYTES:
@@ -175,7 +185,7 @@ def _left_out(path: Path, options: ReadOptions, reports: _Reports) -> Content | 
         reports.unread.add(error.problem)
         return None
     if content is None:
-        reports.not_text.add(readable(path.name))
+        reports.skip(path.name, raw)
     return content
 
 

@@ -148,6 +148,22 @@ def test_files_that_are_no_text_are_skipped_and_told(tmp_path):
     assert list(read(source, ReadOptions(max_document_bytes=100, report=reported.append))) == []
 
 
+def test_skipped_files_that_can_be_read_by_themselves_are_named(tmp_path):
+    kinds = {
+        "a.db": b"SQLite format 3\0",
+        "b/c.ZIP": b"PK\3\4\0",
+        "b/d.xlsx": b"PK\3\4\0",
+        "Thumbs.db": b"\0",
+    }
+    source = plant(tmp_path, {**kinds, "e.txt": "a text"})
+    reported = []
+    assert len(list(read(source, ReadOptions(report=reported.append)))) == 1
+    assert reported == [
+        "skipped 4 files that are not text: Thumbs.db; a.db; c.ZIP; ...",
+        "2 of the skipped files can be read by themselves: a.db; c.ZIP",
+    ]
+
+
 def test_what_was_skipped_is_logged_in_python(tmp_path, caplog):
     assert len(list(read(plant(tmp_path, {"a/0.bin": b"a\0b", "b/3": "x"}), OPTIONS))) == 1
     assert caplog.messages == ["skipped 1 file that is not text: 0.bin"]
@@ -163,11 +179,11 @@ def test_utf_16_without_its_encoding_is_no_case_of_no_text(tmp_path):
 
 def test_files_that_are_skipped_are_not_said_to_be_read(tmp_path):
     packed, controls = b"PK\3\4\xe9", b"\1\2caf\xe9" * 400
-    source = plant(tmp_path, {"1": b"caf\xe9", "2.zip": packed, "3": controls, "4": controls + "é".encode()})
+    source = plant(tmp_path, {"1": b"caf\xe9", "2.xlsx": packed, "3": controls, "4": controls + "é".encode()})
     reported = []
     assert len(list(read(source, ReadOptions(encoding="utf-8,latin-1", report=reported.append)))) == 1
     assert reported == [
-        "skipped 3 files that are not text: 2.zip; 3; 4",
+        "skipped 3 files that are not text: 2.xlsx; 3; 4",
         "1 file is not utf-8, and was read as latin-1: 1",
     ]
 
