@@ -69,6 +69,10 @@ class _Reports:
         )
         what = "of the skipped files can be read by"
         self.alone = Skipped(options, f"1 {what} itself", f"{{}} {what} themselves")
+        one, what = "1 file that may hold many documents was", "taken as one (if it does, give it by itself)"
+        several = "{} files that may hold many documents were"
+        self.many = Skipped(options, f"{one} {what}", f"{several} each {what}")
+        self._is_guessed = options.input_format is None
         self.unread = Skipped(
             options, "skipped 1 file that cannot be read", "skipped {} files that cannot be read"
         )
@@ -82,9 +86,15 @@ class _Reports:
         if _ALONE.fullmatch(name) and kind_of(raw) is not None:
             self.alone.add(readable(name))
 
+    def take(self, name: str) -> None:
+        """Note a file that is taken as one document, if its name is that of many and no format was given."""
+        if self._is_guessed and _CORPUS.fullmatch(name):
+            self.many.add(readable(name))
+
     def report(self) -> None:
         """Say it."""
-        for report in (self.not_text, self.alone, self.unread, self.odd, self.ours, self.bad, self.decoder):
+        skipped = self.not_text, self.alone, self.unread, self.odd, self.ours, self.bad
+        for report in (self.many, *skipped, self.decoder):
             report.report()
 
 
@@ -97,7 +107,8 @@ def read(source: str, options: ReadOptions) -> Iterator[Document]:
     ``20news-bydate-train`` ...), its name gives the split and the next subfolder the class.
 
     CorpusError for a text file that cannot be read or is of another encoding; also if the folder itself holds
-    tables or JSON lines, unless the format is given: these are corpora, not documents.
+    tables or JSON lines, unless the format is given: these are corpora, not documents. In subfolders
+    each is taken as one document, and reported.
     """
     root, reports = Path(source), _Reports(options)
     has_splits = _check_folder(root, options)
@@ -121,6 +132,7 @@ def read(source: str, options: ReadOptions) -> Iterator[Document]:
         with reports.bad.unusable():
             content = _left_out(path, options, reports)
             if content is not None:
+                reports.take(path.name)
                 yield Document(id_, content[0], labels, split, fields=content[1])
     reports.report()
 
@@ -164,6 +176,7 @@ def read_zip(source: str, options: ReadOptions) -> Iterator[Document]:
                 reports.not_text.add(readable(name.name))
             else:
                 labels = tuple(map(readable, name.parts[:-1][:1]))
+                reports.take(name.name)
                 yield Document(_id(member.filename), content[0], labels, fields=content[1])
     reports.report()
 

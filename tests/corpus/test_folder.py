@@ -196,6 +196,20 @@ def test_a_folder_of_corpora_is_no_corpus(tmp_path, name):
     assert len(list(read(source, ReadOptions(input_format="folder")))) == 2
 
 
+def test_corpora_in_subfolders_are_reported(tmp_path):
+    source = plant(tmp_path, {"a/b.csv": "text\nx", "c.txt": "y"})
+    reported = []
+    assert len(list(read(source, ReadOptions(report=reported.append)))) == 2
+    assert reported == [
+        "1 file that may hold many documents was taken as one (if it does, give it by itself): b.csv"
+    ]
+    plant(tmp_path, {"a/d.jsonl": "{}"})
+    assert len(list(read(source, ReadOptions(report=reported.append)))) == 3
+    assert reported[1].startswith("2 files that may hold many documents were each taken as one (")
+    assert len(list(read(source, ReadOptions(input_format="folder", report=reported.append)))) == 3
+    assert len(reported) == 2
+
+
 def test_files_that_cannot_be_used_are_skipped_on_request(tmp_path):
     source = plant(tmp_path, {"a/1": b"caf\xe9", "a/2": "x" * 50, "b": "fine"})
     assert "or leave such files out with --on-bad-record skip" in failure(read, source, OPTIONS)
