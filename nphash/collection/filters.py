@@ -2,7 +2,8 @@
 
 Names are ``id``, ``label``, ``split``, and those of fields. A label is met by any one of a document's labels.
 What both sides write as numbers is compared as numbers, all else as text, letter by letter: dates compare
-rightly where they begin with the year. A document without the field meets ``!=`` alone.
+rightly where they begin with the year, also with a year alone. Otherwise a number is neither less nor more
+than a text: ``year>1000`` is not met by ``n/a``. A document without the field meets ``!=`` alone.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ _OPERATORS: dict[str, Callable[[str | float, str | float], bool]] = {
 }
 _FILTER = re.compile(r"\s*([^<>=!]*[^<>=!\s])\s*(<=|>=|!=|<|>|=)\s*(.*?)\s*", re.DOTALL)
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_DATE = re.compile(r"\d{4}-\d\d.*", re.DOTALL)
+_YEAR = re.compile(r"\d{4}")
 HINT = "write label=sport or 'date>=2020-01-01', with one of = != < <= > >="
 SHOWN = 10
 
@@ -53,9 +56,17 @@ class Filter:
 
 
 def _compare(sign: str, one: str, other: str) -> bool:
-    if _NUMBER.fullmatch(one) and _NUMBER.fullmatch(other):
+    n_numbers = sum(_NUMBER.fullmatch(text) is not None for text in (one, other))
+    if n_numbers == 2:
         return _OPERATORS[sign](float(one), float(other))
+    if n_numbers == 1 and sign != "=" and not _are_dates(one, other):
+        return False
     return _OPERATORS[sign](one, other)
+
+
+def _are_dates(*texts: str) -> bool:
+    """Return whether each is a date that begins with the year, or a year alone."""
+    return all(_DATE.fullmatch(text) or _YEAR.fullmatch(text) for text in texts)
 
 
 def parse_filter(text: str) -> Filter:

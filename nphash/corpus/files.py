@@ -130,6 +130,11 @@ def is_text(raw: bytes) -> bool:
     return not raw.startswith(_PDF) and b"\0" not in raw and 100 * n_controls <= len(head)
 
 
+def is_no_text(raw: bytes, text: str) -> bool:
+    """Return whether a file is no text, although its bytes fit an encoding."""
+    return "\0" in text or text.startswith("%PDF-") or kind_of(raw) is not None or has_controls(text)
+
+
 def check_text(head: bytes, source: str, encoding: str) -> None:
     """Raise CorpusError for first bytes of a file that are UTF-16 or no text, if they fit the encoding."""
     if (kind := kind_of(head)) is not None:
@@ -189,15 +194,21 @@ class Decoder:
                     text = raw.decode(later)
                 except UnicodeDecodeError:
                     continue
-                self._later.add(name)
+                if self._is_used(raw, text):
+                    self._later.add(name)
                 return text
             raise error
         if not self._is_mixed and not raw.isascii():
             if raw.decode("utf-8", "ignore").encode() == raw:
-                self._misread.add(name)
+                if self._is_used(raw, text):
+                    self._misread.add(name)
             else:
                 self._is_mixed = self._together
         return text
+
+    def _is_used(self, raw: bytes, text: str) -> bool:
+        """Return whether a piece is read: a whole file that is no text is skipped."""
+        return self._together or not is_no_text(raw, text)
 
     def report(self) -> None:
         """Say which pieces were read in another encoding than the first, or may have to be."""
@@ -214,11 +225,11 @@ def numbered_lines(
     A caller that may stop before the end closes the generator, and with it the file. A line that does not fit
     the encoding goes to ``skipped`` where that takes it; otherwise, and if one is too long, CorpusError.
     """
-    decoder = Decoder(options, f"line of {show(source)}", f"lines of {show(source)}", together=True)
     with open_bytes(source) as stream:
         head = cast(io.BufferedReader, stream).peek(HEAD)[:HEAD]
         if marked := _marked(head, options):
-            decoder = Decoder(replace(options, encoding=marked), "line", "lines")
+            options = replace(options, encoding=marked)
+        decoder = Decoder(options, f"line of {show(source)}", f"lines of {show(source)}", together=True)
         check_text(head, str(source), decoder.codec)
         if b"\n".decode(decoder.codec, "replace") != "\n":  # UTF-16 and -32, EBCDIC
             others = _other_lines(stream, source, decoder.codec, options.max_document_bytes)
@@ -279,7 +290,8 @@ def decode(raw: bytes, source: str | Path, options: ReadOptions, decoder: Decode
     """Decode a whole file's bytes; CorpusError when they are too many or do not fit the encoding."""
     decoder = decoder or Decoder(options, "file", "files")
     if marked := _marked(raw, options):
-        decoder = Decoder(replace(options, encoding=marked), "file", "files")
+        options = replace(options, encoding=marked)
+        decoder = Decoder(options, "file", "files")
     if len(raw) > options.max_document_bytes:
         raise _too_long(show(source), options.max_document_bytes)
     try:
@@ -290,12 +302,15 @@ def decode(raw: bytes, source: str | Path, options: ReadOptions, decoder: Decode
 
 
 def _marked(head: bytes, options: ReadOptions) -> str:
-    """Return the encoding that first bytes are the mark of, where none was given."""
-    if options.encoding != "utf-8" or "encoding" in options.given:
-        return ""
-    if head.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
+    """Return the encoding that first bytes are the mark of, whichever was given, unless it reads the mark."""
+    first = _codec(options.encoding.partition(",")[0].strip())
+    if head.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)) and not first.startswith("utf-16"):
         return "utf-32"
-    return "utf-16" if head[:2] in _UTF_16 else ""
+    if head[:2] in _UTF_16:
+        return "utf-16"
+    # Lines of another encoding may follow: they are read in what was given.
+    other = head.startswith(codecs.BOM_UTF8) and not first.startswith("utf-8")
+    return f"utf-8,{options.encoding}" if other else ""
 
 
 def _codec(encoding: str) -> str:
@@ -319,7 +334,7 @@ def _not_decodable(
     """Return the error about a byte of ``raw``, read at ``offset`` of a file and followed by ``more``."""
     hint = "this looks like no text file"
     if raw[:2] in _UTF_16 and offset == 0:
-        hint = "it begins like UTF-16: try --encoding utf-16"
+        hint = "it begins with the mark of UTF-16, but is damaged or no text: leave it out"
     elif is_text(raw + more):
         guess = "cp1252" if re.search(rb"[\x80-\x9f]", raw + more) else "latin-1"
         hint = f"give its encoding, for example --encoding {guess}"

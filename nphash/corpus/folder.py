@@ -14,7 +14,7 @@ from dataclasses import replace
 from importlib import import_module
 from pathlib import Path, PurePosixPath
 
-from nphash.corpus.files import Decoder, decode, has_controls, is_text, kind_of, open_bytes, translate_errors
+from nphash.corpus.files import Decoder, decode, is_no_text, is_text, kind_of, open_bytes, translate_errors
 from nphash.corpus.markup import Content, html_encoding
 from nphash.corpus.packed import check_ratio, open_archive, open_member
 from nphash.corpus.records import (
@@ -31,6 +31,7 @@ from nphash.errors import CorpusError
 
 _SPLIT = re.compile(r"(?:.*[-_.])?(train|test|valid|validation|cv)", re.IGNORECASE)
 _CORPUS = re.compile(r"[^.].*\.(jsonl|ndjson|csv|tsv)(\.(gz|bz2|xz|zst|zip))?", re.IGNORECASE)
+_ALONE = re.compile(r".*\.(sqlite3?|db|zip|parquet|arrow|feather|npz|mat)", re.IGNORECASE)
 _escaped = re.compile(r"\\x[0-9a-f]{2}").search
 _html = re.compile(rb"\s*<(!doctype\s+html|html)\b", re.IGNORECASE).match
 
@@ -66,6 +67,12 @@ class _Reports:
         self.not_text = Skipped(
             options, "skipped 1 file that is not text", "skipped {} files that are not text"
         )
+        what = "of the skipped files can be read by"
+        self.alone = Skipped(options, f"1 {what} itself", f"{{}} {what} themselves")
+        one, what = "1 file that may hold many documents was", "taken as one (if it does, give it by itself)"
+        several = "{} files that may hold many documents were"
+        self.many = Skipped(options, f"{one} {what}", f"{several} each {what}")
+        self._is_guessed = options.input_format is None
         self.unread = Skipped(
             options, "skipped 1 file that cannot be read", "skipped {} files that cannot be read"
         )
@@ -73,9 +80,21 @@ class _Reports:
         self.odd = Skipped(options, one, "skipped {} links to folders or to nothing, or special files")
         self.ours = Skipped(options, "skipped 1 collection", "skipped {} collections")
 
+    def skip(self, name: str, raw: bytes) -> None:
+        """Note a file that is no text, and whether it may hold documents all the same."""
+        self.not_text.add(readable(name))
+        if _ALONE.fullmatch(name) and kind_of(raw) is not None:
+            self.alone.add(readable(name))
+
+    def take(self, name: str) -> None:
+        """Note a file that is taken as one document, if its name is that of many and no format was given."""
+        if self._is_guessed and _CORPUS.fullmatch(name):
+            self.many.add(readable(name))
+
     def report(self) -> None:
         """Say it."""
-        for report in (self.not_text, self.unread, self.odd, self.ours, self.bad, self.decoder):
+        skipped = self.not_text, self.alone, self.unread, self.odd, self.ours, self.bad
+        for report in (self.many, *skipped, self.decoder):
             report.report()
 
 
@@ -88,7 +107,8 @@ def read(source: str, options: ReadOptions) -> Iterator[Document]:
     ``20news-bydate-train`` ...), its name gives the split and the next subfolder the class.
 
     CorpusError for a text file that cannot be read or is of another encoding; also if the folder itself holds
-    tables or JSON lines, unless the format is given: these are corpora, not documents.
+    tables or JSON lines, unless the format is given: these are corpora, not documents. In subfolders
+    each is taken as one document, and reported.
     """
     root, reports = Path(source), _Reports(options)
     has_splits = _check_folder(root, options)
@@ -112,6 +132,7 @@ def read(source: str, options: ReadOptions) -> Iterator[Document]:
         with reports.bad.unusable():
             content = _left_out(path, options, reports)
             if content is not None:
+                reports.take(path.name)
                 yield Document(id_, content[0], labels, split, fields=content[1])
     reports.report()
 
@@ -155,6 +176,7 @@ def read_zip(source: str, options: ReadOptions) -> Iterator[Document]:
                 reports.not_text.add(readable(name.name))
             else:
                 labels = tuple(map(readable, name.parts[:-1][:1]))
+                reports.take(name.name)
                 yield Document(_id(member.filename), content[0], labels, fields=content[1])
     reports.report()
 
@@ -167,7 +189,8 @@ def _id(name: str) -> str:
 def _left_out(path: Path, options: ReadOptions, reports: _Reports) -> Content | None:
     """Return what a file of a folder holds, or note why it is left out."""
     try:
-        content = _content(_whole(path, options), path.name, str(path), options, reports.decoder)
+        raw = _whole(path, options)
+        content = _content(raw, path.name, str(path), options, reports.decoder)
     except CorpusError as error:
         gone = isinstance(error, _ChangedError) or isinstance(error.__cause__, FileNotFoundError)
         if not gone and _suffix(path.name) not in _OF_BYTES:
@@ -175,7 +198,7 @@ def _left_out(path: Path, options: ReadOptions, reports: _Reports) -> Content | 
         reports.unread.add(error.problem)
         return None
     if content is None:
-        reports.not_text.add(readable(path.name))
+        reports.skip(path.name, raw)
     return content
 
 
@@ -258,13 +281,11 @@ def _text(raw: bytes, where: str, options: ReadOptions, decoder: Decoder) -> str
         if not is_text(raw):
             return None
         hint = f"{error.hint}; "
-        if isinstance(error.__cause__, UnicodeDecodeError):
-            both = f"{options.encoding},{'utf-16' if 'utf-16' in error.hint else 'latin-1'}"
-            hint += f"with --encoding {both} each file is read in the first that fits; "
+        if isinstance(error.__cause__, UnicodeDecodeError) and "mark of UTF-16" not in error.hint:
+            hint += f"with --encoding {options.encoding},latin-1 each file is read in the first that fits; "
         hint += "or leave such files out with --on-bad-record skip"
         raise CorpusError(error.problem, hint) from error
-    no_text = "\0" in text or text.startswith("%PDF-") or kind_of(raw) or has_controls(text)
-    return None if no_text else text
+    return None if is_no_text(raw, text) else text
 
 
 def _files(folder: Path, reports: _Reports) -> Iterator[Path]:

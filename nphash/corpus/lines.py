@@ -66,6 +66,7 @@ def looks_like_json(head: str) -> bool:
 def read_jsonl(source: str, options: ReadOptions) -> Iterator[Document]:
     """Yield the documents of a JSON lines file; blank lines are skipped."""
     ids, name, skipped, first = UniqueIds(source), stem(source), Skipped(options), True
+    unseen = dict.fromkeys(_required(options))
     for number, line in numbered_lines(source, options, skipped):
         if not line.strip():
             continue
@@ -76,8 +77,13 @@ def read_jsonl(source: str, options: ReadOptions) -> Iterator[Document]:
         with skipped.unusable():
             document = make_document(_parse(line, where), where, f"{name}:{number}", options)
             ids.add(document.id, number)
+            for seen in [field for field in unseen if field in document.fields]:
+                del unseen[seen]
             yield document
     skipped.report()
+    if unseen:
+        names = " or ".join(map(repr, unseen))
+        options.report(f"no document of {show(source)} has anything in the field {names}")
 
 
 def _parse(line: str, where: str) -> dict[str, object]:
@@ -144,11 +150,23 @@ def documents_of(
 
 
 def wanted_columns(there: list[str], where: str, options: ReadOptions) -> list[str]:
-    """Return the columns that documents are made of; CorpusError where that of the text is not there."""
+    """Return the columns that documents are made of; CorpusError where one that is needed is not there."""
     for name in text_fields(options):
         _find(dict.fromkeys(there), name, "--text-field", where)
+    check_fields(there, where, options)
     wanted = {options.id_field, options.label_field, options.split_field, "label", *text_fields(options)}
     return [name for name in there if options.fields == "all" or name in wanted | set(options.fields)]
+
+
+def check_fields(there: Iterable[str], where: str, options: ReadOptions) -> None:
+    """Refuse a further field that was asked for and is none of the columns of a table."""
+    for name in _required(options):
+        _find(dict.fromkeys(there), name, "--field", where)
+
+
+def _required(options: ReadOptions) -> tuple[str, ...]:
+    """Return the further fields that were asked for; those that a collection keeps may be missing."""
+    return options.fields if "fields" in options.given and options.fields != "all" else ()
 
 
 def text_fields(options: ReadOptions) -> tuple[str, ...]:

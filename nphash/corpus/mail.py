@@ -6,6 +6,7 @@ import email
 import email.policy
 from collections.abc import Iterator
 from email.message import EmailMessage
+from email.utils import parsedate_to_datetime
 from typing import cast
 
 from nphash.corpus.files import open_bytes
@@ -13,7 +14,7 @@ from nphash.corpus.markup import Content, read_html
 from nphash.corpus.records import Document, ReadOptions, Skipped, show, stem, storable
 from nphash.errors import CorpusError
 
-_FIELDS = {"subject": "title", "from": "from", "to": "to", "date": "date"}
+_FIELDS = {"subject": "title", "from": "from", "to": "to"}
 
 
 def read_message(raw: bytes, where: str, most: int) -> Content:
@@ -21,6 +22,7 @@ def read_message(raw: bytes, where: str, most: int) -> Content:
     try:
         message = email.message_from_bytes(raw, policy=email.policy.default)
         fields = {ours: _header(message, theirs) for theirs, ours in _FIELDS.items()}
+        fields["date"] = _date(_header(message, "date"))
         body = message.get_body(("plain", "html"))
         text = "" if body is None else _text(cast(EmailMessage, body))
     except (ValueError, LookupError, TypeError, AttributeError, IndexError, RecursionError) as error:
@@ -34,6 +36,14 @@ def read_message(raw: bytes, where: str, most: int) -> Content:
 def _header(message: EmailMessage, name: str) -> str:
     value = " ".join(str(message.get(name, "")).split())
     return storable(value)
+
+
+def _date(value: str) -> str:
+    """Return a date as ISO 8601 writes it, so that letters compare rightly; empty for what is none."""
+    try:
+        return parsedate_to_datetime(value).isoformat()
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return ""
 
 
 def _text(body: EmailMessage) -> str:

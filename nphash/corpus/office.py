@@ -8,11 +8,13 @@ program ``pdftotext`` on the path.
 from __future__ import annotations
 
 import io
+import logging
 import posixpath
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
 from typing import IO
@@ -164,7 +166,8 @@ def _decoded(page: bytes) -> str:
 def read_pdf(raw: bytes, where: str, most: int) -> Content:
     """Return the text of a PDF document, page after page, and its title."""
     if find_spec("pypdf") is not None:
-        text, title = _by_pypdf(raw, where, most)
+        with _silent("pypdf"):
+            text, title = _by_pypdf(raw, where, most)
     elif (program := shutil.which("pdftotext")) is not None:
         text, title = _by_pdftotext(program, raw, where, most), ""
     else:
@@ -191,7 +194,25 @@ def _by_pypdf(raw: bytes, where: str, most: int) -> tuple[str, str]:
     except CorpusError:
         raise
     except Exception as error:  # it raises nearly anything on a damaged file
-        raise CorpusError(_INFO.format(where, "PDF", f"{error!r:.200}"), "fetch it again") from error
+        raise CorpusError(_INFO.format(where, "PDF", _reason(error)), "fetch it again") from error
+
+
+@contextmanager
+def _silent(name: str) -> Iterator[None]:
+    """Keep a package from logging: what matters of a file is in our own messages."""
+    logger = logging.getLogger(name)
+    before = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
+def _reason(error: Exception) -> str:
+    """Return what pypdf says is wrong with a file; its other errors are accidents with a damaged one."""
+    said = " ".join(str(error).split()).rstrip(".")
+    return said[:200] if said and type(error).__module__.startswith("pypdf") else "it is damaged"
 
 
 def _by_pdftotext(program: str, raw: bytes, where: str, most: int) -> str:

@@ -97,7 +97,7 @@ class ReadOptions:
     fields
         Names of further JSON fields or columns to keep with each document, or ``"all"`` of them.
     encoding
-        Of text files; UTF-16 that begins with its mark is known by that, unless an encoding is given.
+        Of text files; one that begins with the mark of UTF-8, -16 or -32 is read as that, whatever is given.
         Several, separated by commas: each file of a folder, each line of any other file, is read in the first
         that fits it, and which files were read in a later one is reported.
     vocabulary
@@ -120,7 +120,7 @@ class ReadOptions:
         Columns of an svmlight file, whose last ones may not occur; None: as many as do.
     given
         Names of options that were given although they have their default, and so go before those that a
-        collection keeps of its own reading.
+        collection keeps of its own reading. With ``"fields"``, a table must have all of ``fields``.
     found
         What a reader guessed is written here: ``input_format``, ``delimiter``, ``quote``, ``index_base``.
     report

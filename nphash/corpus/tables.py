@@ -17,7 +17,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 
 from nphash.corpus.files import numbered_lines
-from nphash.corpus.lines import make_document, text_fields
+from nphash.corpus.lines import check_fields, make_document, text_fields
 from nphash.corpus.records import Document, ReadOptions, Skipped, UniqueIds, show, stem
 from nphash.errors import CorpusError
 
@@ -106,11 +106,12 @@ def _usable(cells: list[str] | CorpusError) -> list[str]:
 
 
 def _check_header(columns: list[str], where: str, options: ReadOptions) -> None:
-    """Refuse a name that is asked for and that two columns have; others may be without a name."""
+    """Refuse a name that is asked for and that two columns have, and further fields that none has."""
     counts = Counter(columns)
     for name in (*text_fields(options), options.id_field, options.label_field, "label", options.split_field):
         if counts[name] > 1:
             raise CorpusError(f"{where}: two columns are named {name!r}", "give each column its own name")
+    check_fields(columns, where, options)
 
 
 # ---------------------------------------------------------------------- dialect

@@ -1,5 +1,7 @@
 """Filters: what they say, what they are compared with, and that they come before the best are taken."""
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -68,12 +70,45 @@ def test_masks(where, expected):
     assert not found[[0, 3, 5]].any()
 
 
+@pytest.mark.parametrize(
+    "where, value, expected",
+    [
+        ("year>1000", "n/a", False),
+        ("year<1000", "", False),
+        ("year>=1000", "ca. 1850", False),
+        ("year<=9", "1.0.2", False),
+        ("year<a", "1850", False),
+        ("year!=1000", "n/a", True),
+        ("year=1000", "n/a", False),
+        ("date>=2020", "2020-03-02T10:00:00+00:00", True),
+        ("date>2020", "2019-12-31", False),
+        ("date<2020-01-01", "2019", True),
+        ("date<2020-01-01", "20191231", False),
+        ("date>=2020-01-01", "n/a", True),  # both are text
+    ],
+)
+def test_a_number_is_neither_less_nor_more_than_text(where, value, expected):
+    assert parse_filter(where).meets([value]) is expected
+
+
 @given(st.sampled_from(["=", "!=", "<", "<=", ">", ">="]), st.text(max_size=3), st.text(max_size=3))
 def test_a_filter_is_its_operator(sign, one, other):
     meets = Filter("x", sign, other).meets([one])
     assert isinstance(meets, bool)
     opposite = {"=": "!=", "!=": "=", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}[sign]
-    assert meets is not Filter("x", opposite, other).meets([one])
+    both_false = sign not in {"=", "!="} and one_is_a_number(one, other)
+    assert meets is (not both_false and not Filter("x", opposite, other).meets([one]))
+
+
+def one_is_a_number(one, other):
+    return is_number(one) != is_number(other)
+
+
+def is_number(text):
+    try:
+        return re.fullmatch(r"[-+.\deE]+", text) is not None and float(text) is not None
+    except ValueError:
+        return False
 
 
 @pytest.mark.parametrize(

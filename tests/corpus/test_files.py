@@ -107,13 +107,21 @@ def test_wrong_byte_is_located(tmp_path):
     )
 
 
-def test_utf_16_is_suspected(tmp_path):
+def test_a_mark_counts_more_than_the_encoding_that_was_given(tmp_path):
     path = write(tmp_path / "a", "text\nmore".encode("utf-16"))
     assert [line for _, line in numbered_lines(path, ReadOptions())] == ["text", "more"]
     given = ReadOptions(given=frozenset({"encoding"}))
-    assert "try --encoding utf-16" in failure(lambda: list(numbered_lines(path, given)))
+    assert [line for _, line in numbered_lines(path, given)] == ["text", "more"]
     path = write(tmp_path / "b", "text\nmore".encode("utf-32"))
-    assert [line for _, line in numbered_lines(path, ReadOptions())] == ["text", "more"]
+    for encoding in ("utf-8", "latin-1", "utf-8,latin-1"):
+        assert lines(path, encoding=encoding) == [(1, "text"), (2, "more")]
+    path = write(tmp_path / "c", b"\xef\xbb\xbfna\xc3\xafve\ncaf\xe9")
+    assert lines(path, encoding="latin-1") == [(1, "naïve"), (2, "café")]
+
+
+def test_a_mark_of_utf_16_before_no_text():
+    message = failure(decode, b"\xff\xfea\x00b", "a", ReadOptions(encoding="latin-1"))
+    assert "is not utf-16: it begins with the mark of UTF-16, but is damaged or no text" in message
 
 
 def test_text_that_is_not_utf_16(tmp_path):

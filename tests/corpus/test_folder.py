@@ -148,6 +148,22 @@ def test_files_that_are_no_text_are_skipped_and_told(tmp_path):
     assert list(read(source, ReadOptions(max_document_bytes=100, report=reported.append))) == []
 
 
+def test_skipped_files_that_can_be_read_by_themselves_are_named(tmp_path):
+    kinds = {
+        "a.db": b"SQLite format 3\0",
+        "b/c.ZIP": b"PK\3\4\0",
+        "b/d.xlsx": b"PK\3\4\0",
+        "Thumbs.db": b"\0",
+    }
+    source = plant(tmp_path, {**kinds, "e.txt": "a text"})
+    reported = []
+    assert len(list(read(source, ReadOptions(report=reported.append)))) == 1
+    assert reported == [
+        "skipped 4 files that are not text: Thumbs.db; a.db; c.ZIP; ...",
+        "2 of the skipped files can be read by themselves: a.db; c.ZIP",
+    ]
+
+
 def test_what_was_skipped_is_logged_in_python(tmp_path, caplog):
     assert len(list(read(plant(tmp_path, {"a/0.bin": b"a\0b", "b/3": "x"}), OPTIONS))) == 1
     assert caplog.messages == ["skipped 1 file that is not text: 0.bin"]
@@ -156,9 +172,20 @@ def test_what_was_skipped_is_logged_in_python(tmp_path, caplog):
 def test_utf_16_without_its_encoding_is_no_case_of_no_text(tmp_path):
     source = plant(tmp_path, {"a/1": "wheat".encode("utf-16")})
     assert next(read(source, OPTIONS)).text == "wheat"
-    given = ReadOptions(given=frozenset({"encoding"}))
-    assert "try --encoding utf-16" in failure(read, source, given)
-    assert next(read(source, ReadOptions(encoding="utf-16"))).text == "wheat"
+    for encoding in ("utf-8", "utf-16", "utf-8,latin-1", "latin-1"):
+        given = ReadOptions(encoding=encoding, given=frozenset({"encoding"}))
+        assert next(read(source, given)).text == "wheat"
+
+
+def test_files_that_are_skipped_are_not_said_to_be_read(tmp_path):
+    packed, controls = b"PK\3\4\xe9", b"\1\2caf\xe9" * 400
+    source = plant(tmp_path, {"1": b"caf\xe9", "2.xlsx": packed, "3": controls, "4": controls + "é".encode()})
+    reported = []
+    assert len(list(read(source, ReadOptions(encoding="utf-8,latin-1", report=reported.append)))) == 1
+    assert reported == [
+        "skipped 3 files that are not text: 2.xlsx; 3; 4",
+        "1 file is not utf-8, and was read as latin-1: 1",
+    ]
 
 
 @pytest.mark.parametrize("name", ["train.jsonl", "a.CSV", "b.tsv.gz"])
@@ -167,6 +194,20 @@ def test_a_folder_of_corpora_is_no_corpus(tmp_path, name):
     message = failure(read, source, OPTIONS)
     assert f"holds {name}, a file of many documents" in message and str(tmp_path / name) in message
     assert len(list(read(source, ReadOptions(input_format="folder")))) == 2
+
+
+def test_corpora_in_subfolders_are_reported(tmp_path):
+    source = plant(tmp_path, {"a/b.csv": "text\nx", "c.txt": "y"})
+    reported = []
+    assert len(list(read(source, ReadOptions(report=reported.append)))) == 2
+    assert reported == [
+        "1 file that may hold many documents was taken as one (if it does, give it by itself): b.csv"
+    ]
+    plant(tmp_path, {"a/d.jsonl": "{}"})
+    assert len(list(read(source, ReadOptions(report=reported.append)))) == 3
+    assert reported[1].startswith("2 files that may hold many documents were each taken as one (")
+    assert len(list(read(source, ReadOptions(input_format="folder", report=reported.append)))) == 3
+    assert len(reported) == 2
 
 
 def test_files_that_cannot_be_used_are_skipped_on_request(tmp_path):

@@ -257,3 +257,12 @@ def test_further_fields_are_kept_as_text(tmp_path):
     }
     assert next(iter(read_jsonl(source, ReadOptions()))).fields == {}
     assert hash(every[0]) == hash(replace(every[0], fields={}))
+
+
+def test_further_fields_that_no_document_has_are_reported(tmp_path):
+    source = write(tmp_path / "a.jsonl", '{"text": "x"}\n{"text": "y", "year": 1851}\n')
+    reported = []
+    for names in (frozenset({"fields"}), frozenset()):
+        options = ReadOptions(fields=("year", "nope"), given=names, report=reported.append)
+        assert [document.fields for document in read_jsonl(source, options)] == [{}, {"year": "1851"}]
+    assert reported == [f"no document of {source} has anything in the field 'nope'"]

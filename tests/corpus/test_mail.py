@@ -23,7 +23,22 @@ def test_subject_and_text():
     text, fields = read_message(message().as_bytes(), "a", 0)
     assert text == "Whäles\n\nThey sing."
     assert fields["title"] == "Whäles" and fields["from"] == "Ann <ann@x.org>" and "to" not in fields
-    assert fields["date"].startswith("Sun, 29 Nov 2026")
+    assert fields["date"] == "2026-11-29T00:00:00+00:00"
+
+
+@pytest.mark.parametrize(
+    ("date", "kept"),
+    [
+        ("Mon, 02 Mar 2020 10:00:00 +0000", "2020-03-02T10:00:00+00:00"),
+        ("2 Mar 2020 10:00 -0500 (EST)", "2020-03-02T10:00:00-05:00"),
+        ("last week", None),
+        ("Mon, 99 Mar 2020 10:00:00 +0000", None),
+        ("", None),
+    ],
+)
+def test_dates_are_kept_so_that_they_compare_rightly(date, kept):
+    fields = read_message(f"Subject: x\nDate: {date}\n\ny\n".encode(), "a", 0)[1]
+    assert fields.get("date") == kept
 
 
 def test_plain_text_is_preferred_and_attachments_are_left_out():

@@ -1,9 +1,11 @@
 import io
+import logging
 import random
 import shutil
 import subprocess
 import sys
 import zipfile
+from types import SimpleNamespace
 
 import pytest
 
@@ -112,6 +114,12 @@ def test_other_archives_are_not_what_their_names_say():
 # ---------------------------------------------------------------------- PDF
 
 
+class PdfError(Exception):
+    """An error as of pypdf, which need not be there."""
+
+    __module__ = "pypdf.errors"
+
+
 def pdf(text="A whale sings", title="On whales"):
     stream = f"BT /F1 12 Tf 72 720 Td ({text}) Tj ET".encode()
     parts = [
@@ -143,6 +151,30 @@ def test_pdf_by_pypdf():
     writer.encrypt("secret", algorithm="RC4-128")
     writer.write(locked)
     assert "a is encrypted" in failure(read_pdf, locked.getvalue(), "a", MOST)
+
+
+def test_pypdf_says_nothing_itself(caplog):
+    pytest.importorskip("pypdf", reason="PDF is read by pypdf")
+    logger = logging.getLogger("pypdf")
+    before = logger.level
+    message = failure(read_pdf, b"junk", "a", MOST)
+    assert "a cannot be read as PDF (" in message and "Error" not in message
+    assert caplog.messages == [] and logger.level == before
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"), [(KeyError("/Root"), "it is damaged"), (PdfError("No\n root."), "No root")]
+)
+def test_reasons_of_pypdf_are_plain_and_all_that_is_said(monkeypatch, caplog, error, reason):
+    def reader(_):
+        logging.getLogger("pypdf._reader").warning("EOF marker not found")
+        raise error
+
+    monkeypatch.setattr(office, "find_spec", lambda name: True)
+    monkeypatch.setattr(office, "import_module", lambda name: SimpleNamespace(PdfReader=reader))
+    assert f"a cannot be read as PDF ({reason}): " in failure(read_pdf, b"", "a", MOST)
+    logging.getLogger("pypdf._reader").warning("as before")
+    assert caplog.messages == ["as before"]
 
 
 def test_pdf_by_pdftotext(tmp_path, monkeypatch):

@@ -272,3 +272,15 @@ def test_a_header_of_very_many_names(tmp_path):
     names = ",".join(f"n{number}" for number in range(200_000))
     source = write(tmp_path / "a.csv", f"text,{names}\nwhale{',' * 200_000}\n")
     assert next(iter(read(source, OPTIONS))).text == "whale"
+
+
+def test_further_fields_that_are_asked_for_must_be_columns(tmp_path):
+    source = write(tmp_path / "a.csv", "id,text,year\nx,wheat,\n")
+    given = ReadOptions(fields=("year", "nope"), given=frozenset({"fields"}))
+    message = failure(read, source, given)
+    assert "a.csv, line 1 has no field 'nope' (it has id, text, year): name the field with --field" in message
+    kept = ReadOptions(fields=("year", "nope"))  # as of a collection: new documents may lack them
+    assert list(read(source, kept)) == [Document("x", "wheat")]
+    source = write(tmp_path / "b.csv", "x,wheat\n")
+    named = ReadOptions(columns=("id", "text"), fields=("nope",), given=frozenset({"fields"}))
+    assert "b.csv has no field 'nope'" in failure(read, source, named)
