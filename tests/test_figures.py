@@ -53,7 +53,7 @@ def test_few_rooms_stand_side_by_side() -> None:
 def test_the_package_stays_small() -> None:
     """These bounds go up with a capability that a user asked for, and with nothing else."""
     assert len(FILES) <= 186
-    assert lines(FILES) <= 37_900
+    assert lines(FILES) <= 38_200
 
 
 def test_there_is_nearly_as_much_test_as_source() -> None:
