@@ -25,7 +25,7 @@ def client(tmp_path_factory):
             n_workers=1,
             threads_per_worker=2,
             processes=False,
-            dashboard_address=None,
+            dashboard_address=":0",
             local_directory=str(folder),
         ) as cluster,
         distributed.Client(cluster) as client,
@@ -199,7 +199,7 @@ def test_killed_workers_change_nothing(tmp_path):
     rng, done, kills = np.random.default_rng(0), threading.Event(), []
     with (
         distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address=None, local_directory=str(tmp_path)
+            n_workers=2, threads_per_worker=1, dashboard_address=":0", local_directory=str(tmp_path)
         ) as cluster,
         distributed.Client(cluster) as client,
     ):
