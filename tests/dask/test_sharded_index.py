@@ -217,7 +217,7 @@ def test_killed_workers_change_nothing(tmp_path):
         killer = threading.Thread(target=kill_now_and_then)
         killer.start()
         try:
-            for _ in range(4):
+            for _ in range(100):  # until enough were killed, however fast this machine is
                 fitted = nd.fit_vectorizer(nphash.Vectorizer(), bag, client)
                 assert fitted.to_json() == vectorizer.to_json()
                 found = nd.transform(hasher, bag, vectorizer)
@@ -225,6 +225,8 @@ def test_killed_workers_change_nothing(tmp_path):
                 index = nd.ShardedIndex.from_array(found, 24, client)
                 same(index.search(codes[:200], 10), wanted[0])
                 same(index.self_join(1, distinct=True), wanted[1])
+                if len(kills) >= 3:
+                    break
         finally:
             done.set()
             killer.join()

@@ -222,6 +222,8 @@ def of_collection(path, rng):
         said = rng.choice([database, database, raw])(victim, rng)
     elif name.endswith(".npy"):
         said = rng.choice([array, raw])(victim, rng)
+    elif name.endswith(".bin"):
+        said = raw(victim, rng)
     else:
         said = plain(victim, rng)
     for known in body["files"]:

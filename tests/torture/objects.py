@@ -38,7 +38,7 @@ class Kept:
 
 
 def of_hit(hit):
-    return hit.document.id, hit.document.text, hit.distance, round(hit.similarity, 6)
+    return hit.document.id, hit.document.text, hit.distance, round(hit.score, 6)
 
 
 def hits(found):

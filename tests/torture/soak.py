@@ -79,7 +79,7 @@ def step(rng, collection, model, number):
     elif kind < 0.9:
         text = model.documents[rng.choice(ids)].text
         k = rng.choice([1, 5, len(ids)])
-        hits = collection.search([text], settings=SearchSettings(k, rerank=False))[0]
+        hits = collection.search([text], settings=SearchSettings(k, by="codes"))[0]
         found = [(hit.id, hit.distance) for hit in hits]
         require(found == model.nearest(text, k), "a search differs from the model's")
         require(all(hit.document == model.documents[hit.id] for hit in hits), "a document differs")
