@@ -180,25 +180,20 @@ def _show_records(
         fields += ["shared_words", "differing_bits", "from_words", "from_codes"]
     writer = out.Writer(form, fields)
     for answer in answers:
-        for hit in answer.hits:
+        reasons = _reasons(collection, answer) if options["explain"] else []
+        for at, hit in enumerate(answer.hits):
             words, text = answer.words.known, hit.document.text
             shown = text if options["full_text"] else out.snippet(text, words, SNIPPET)
             record: dict[str, Any] = {
                 "query": answer.asked,
-                "rank": hit.rank,
-                "id": hit.id,
-                "score": round(hit.score, 6),
-                "bm25": round(hit.bm25, 4),
-                "distance": hit.distance,
-                "labels": list(hit.document.labels),
-                "fields": dict(hit.document.fields),
+                **hit_record(hit),
                 "unknown_words": answer.words.unknown,
                 "text" if options["full_text"] else "snippet": shown,
             }
             if form == "jsonl":  # a cell of a table has no room for them
                 record["marks"] = out.marks(shown, words)
             if options["explain"]:
-                why = _why(collection, answer, hit)
+                why = reasons[at]
                 record["shared_words"] = {word: round(part, 4) for word, part in why.shared_words}
                 record["differing_bits"] = why.differing_bits
                 record["from_words"], record["from_codes"] = (
@@ -208,10 +203,26 @@ def _show_records(
             writer.write(record)
 
 
-def _why(collection: Collection, answer: _Answer, hit: Hit) -> Explanation:
+def hit_record(hit: Hit) -> dict[str, Any]:
+    """Return what a record says of a hit, but for its text."""
+    return {
+        "rank": hit.rank,
+        "id": hit.id,
+        "score": round(hit.score, 6),
+        "bm25": round(hit.bm25, 4),
+        "distance": hit.distance,
+        "labels": list(hit.document.labels),
+        "fields": dict(hit.document.fields),
+    }
+
+
+def _reasons(collection: Collection, answer: _Answer) -> list[Explanation]:
+    """Return why each hit was found; all of an answer at once, since every document is scored for it."""
+    state = collection.state
+    positions = [state.documents.position(hit.id) for hit in answer.hits]
     if answer.like is None:
-        return collection.explain(answer.asked, hit.id)
-    return collection.explain_like(answer.like, hit.id)
+        return state.searcher.explain(answer.asked, positions)
+    return state.searcher.explain_like(state.documents.position(answer.like), positions)
 
 
 def _show_table(
@@ -228,10 +239,11 @@ def _show_table(
             continue
         lines = HitTable(answer.hits, answer.words.known, columns, options["full_text"]).lines()
         click.echo(next(lines))
-        for hit, line in zip(answer.hits, lines, strict=True):
+        reasons = _reasons(collection, answer) if options["explain"] else []
+        for at, line in enumerate(lines):
             click.echo(line)
             if options["explain"]:
-                why = _why(collection, answer, hit)
+                why = reasons[at]
                 shared = ", ".join(f"{word} {part:.2f}" for word, part in why.shared_words[:8]) or "none"
                 bits = " ".join(map(str, why.differing_bits)) or "none"
                 for what, part, shown in (

@@ -32,7 +32,7 @@ import nphash
 from nphash._version import __version__
 from nphash.cli import options as shared
 from nphash.cli import output as out
-from nphash.cli.search import query_words
+from nphash.cli.search import hit_record, query_words
 from nphash.errors import CollectionError, InputError, NphashError, UsageError
 
 if TYPE_CHECKING:
@@ -393,13 +393,7 @@ def _search_json(collection: Collection, asked: Asked) -> Response:
     hits, words = _found(collection, asked)
     records = [
         {
-            "rank": hit.rank,
-            "id": hit.id,
-            "score": round(hit.score, 6),
-            "bm25": round(hit.bm25, 4),
-            "distance": hit.distance,
-            "labels": list(hit.document.labels),
-            "fields": dict(hit.document.fields),
+            **hit_record(hit),
             "snippet": snippet,
             "marks": out.marks(snippet, words),
         }

@@ -338,12 +338,13 @@ class Collection:
             As for `search`.
         """
         [query], state = as_queries([query]), self.state
-        return state.searcher.explain(query, state.documents.position(id_))
+        return state.searcher.explain(query, [state.documents.position(id_)])[0]
 
     def explain_like(self, like: str, id_: str) -> Explanation:
         """Return what `explain` does for a document that `search_like` finds for the document `like`."""
         state = self.state
-        return state.searcher.explain_like(state.documents.position(like), state.documents.position(id_))
+        position = state.documents.position
+        return state.searcher.explain_like(position(like), [position(id_)])[0]
 
     def facets(self, name: str) -> dict[str, int]:
         """Return how many documents have each label, split, or value of a field, the most frequent first.

@@ -178,13 +178,15 @@ class Searcher:
         others[position] = False
         return self._hits(self._asked_like(position), settings, others)
 
-    def explain(self, query: str, position: int) -> Explanation:
-        """Return why the document at `position` was found for a query."""
-        return self._explanation(self.scores_of(parse(query, self.pattern)), position)
+    def explain(self, query: str, positions: Sequence[int]) -> list[Explanation]:
+        """Return why the document at each of `positions` was found for a query."""
+        asked = self.scores_of(parse(query, self.pattern))
+        return [self._explanation(asked, position) for position in positions]
 
-    def explain_like(self, like: int, position: int) -> Explanation:
-        """Return why the document at `position` was found like another."""
-        return self._explanation(self._asked_like(like), position)
+    def explain_like(self, like: int, positions: Sequence[int]) -> list[Explanation]:
+        """Return why the document at each of `positions` was found like another."""
+        asked = self._asked_like(like)
+        return [self._explanation(asked, position) for position in positions]
 
     def _among(self, where: Where | None) -> Mask:
         """Return which positions may be found."""
